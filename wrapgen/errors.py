@@ -1,0 +1,250 @@
+"""Every error that wrapgen raises, as one tree. Imports nothing internal; never prints.
+
+    WrapgenError                       exit  code
+    ├── UsageError                       2   usage
+    ├── SpecError                        3   spec
+    ├── DriftError                       4   drift
+    ├── EditedError                      4   edited
+    ├── MissingExtra                     2   missing-extra
+    ├── PlatformError                    5   platform
+    │   ├── Unreachable                  5   unreachable           retryable
+    │   ├── NoCredentials                5   no-credentials
+    │   ├── NotAuthorized                5   not-authorized
+    │   ├── PaymentRequired              5   payment-required
+    │   ├── NotFound                     5   not-found
+    │   ├── Conflict                     5   conflict
+    │   ├── Throttled                    5   throttled             retryable
+    │   ├── BadRequest                   5   bad-request
+    │   │   └── TooLarge                 5   too-large
+    │   └── ServerFault                  5   server-fault          retryable
+    ├── AlgorithmFailed                  6   algorithm-failed
+    ├── BuildFailed                      7   build-failed
+    └── RunError                         8   run
+
+Call sites pass facts, the class writes the sentence; `hint` says what to do next. Exit codes 10 and above
+are the end states of a run (see `wrapgen.run`), which are not errors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class WrapgenError(Exception):
+    """Base of the tree.
+
+    Args:
+        message: what happened, one sentence with its facts.
+        hint: what to do about it, or an empty string.
+    """
+
+    code: ClassVar[str] = "error"
+    exit_code: ClassVar[int] = 1
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def as_json(self) -> dict[str, object]:
+        """The error as `--json` prints it: code, message, hint and whether trying again can help."""
+        return {"code": self.code, "message": self.message, "hint": self.hint, "retryable": self.retryable}
+
+
+class UsageError(WrapgenError):
+    """The command line asks for something that can't be done as it is written."""
+
+    code = "usage"
+    exit_code = 2
+
+
+class MissingExtra(UsageError):
+    """An optional part of wrapgen is not installed."""
+
+    code = "missing-extra"
+
+    def __init__(self, *, extra: str, needed_for: str) -> None:
+        super().__init__(
+            f"{needed_for} needs the optional part [{extra}], which is not installed",
+            hint=f"pip install 'wrapgen[{extra}]'",
+        )
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One mistake in a file: where (1-based line and column), what is wrong, what to write instead."""
+
+    line: int
+    column: int
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.line}:{self.column}: {self.message}" + (f"; {self.hint}" if self.hint else "")
+
+
+class SpecError(WrapgenError):
+    """A spec is wrong; carries every problem found, in the order of the file."""
+
+    code = "spec"
+    exit_code = 3
+
+    def __init__(self, *, path: str, problems: list[Problem]) -> None:
+        self.path = path
+        self.problems = sorted(problems)
+        lines = "\n".join(f"{path}:{problem}" for problem in self.problems)
+        super().__init__(lines)
+
+    def as_json(self) -> dict[str, object]:
+        """The base facts, the file, and one object per problem."""
+        return {**super().as_json(), "path": self.path, "problems": [vars(p) for p in self.problems]}
+
+
+class DriftError(WrapgenError):
+    """Files on disk are not what the spec generates."""
+
+    code = "drift"
+    exit_code = 4
+
+
+class EditedError(WrapgenError):
+    """A generated file was edited by hand and would be overwritten."""
+
+    code = "edited"
+    exit_code = 4
+
+
+class PlatformError(WrapgenError):
+    """The platform answered, or failed to answer, in a way that stops this command.
+
+    Args:
+        message: what happened.
+        hint: what to do about it.
+        status: the HTTP status, or None when no answer came.
+        error_type: the platform's own taxonomy, such as `AlgorithmError`, or None.
+        retry_after: seconds the platform asked to wait, or None.
+    """
+
+    code = "platform"
+    exit_code = 5
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        status: int | None = None,
+        error_type: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.error_type = error_type
+        self.retry_after = retry_after
+
+
+class Unreachable(PlatformError):
+    """No answer: refused, reset, timed out, or cut off half-way."""
+
+    code = "unreachable"
+    retryable = True
+
+
+class NoCredentials(PlatformError):
+    """No platform address or API key could be found."""
+
+    code = "no-credentials"
+
+
+class NotAuthorized(PlatformError):
+    """The key is missing, wrong, or not allowed to do this (401, 403)."""
+
+    code = "not-authorized"
+
+
+class PaymentRequired(PlatformError):
+    """The account can't pay for the call (402)."""
+
+    code = "payment-required"
+
+
+class NotFound(PlatformError):
+    """What was asked for does not exist, or is not visible to this key (404)."""
+
+    code = "not-found"
+
+
+class Conflict(PlatformError):
+    """What was to be made exists already, or nothing new is there to publish (409)."""
+
+    code = "conflict"
+
+
+class Throttled(PlatformError):
+    """Too many calls at once (429); carries `retry_after` when the platform says it."""
+
+    code = "throttled"
+    retryable = True
+
+
+class BadRequest(PlatformError):
+    """The platform refuses the request as it is written (400, 422)."""
+
+    code = "bad-request"
+
+
+class TooLarge(BadRequest):
+    """A body is over the platform's limit (413)."""
+
+    code = "too-large"
+
+
+class ServerFault(PlatformError):
+    """The platform itself failed (5xx)."""
+
+    code = "server-fault"
+    retryable = True
+
+
+class AlgorithmFailed(WrapgenError):
+    """The algorithm was reached and answered with an error of its own.
+
+    Args:
+        message: the algorithm's message.
+        error_type: the platform's taxonomy, such as `InputError`.
+        stacktrace: the algorithm's traceback where the platform shows it.
+        retryable: whether a later identical call may succeed.
+    """
+
+    code = "algorithm-failed"
+    exit_code = 6
+
+    def __init__(self, message: str, *, error_type: str = "AlgorithmError", stacktrace: str = "") -> None:
+        super().__init__(f"{error_type}: {message}")
+        self.detail = message
+        self.error_type = error_type
+        self.stacktrace = stacktrace
+
+
+class BuildFailed(WrapgenError):
+    """The platform could not make a pushed algorithm runnable; carries the end of its log."""
+
+    code = "build-failed"
+    exit_code = 7
+
+    def __init__(self, *, reference: str, log: str) -> None:
+        tail = "\n".join(log.rstrip().splitlines()[-40:])
+        super().__init__(
+            f"the build of {reference} failed; the end of its log:\n{tail}",
+            hint="mend what the log names, then publish again",
+        )
+        self.log = log
+
+
+class RunError(WrapgenError):
+    """A run can't start or go on as asked."""
+
+    code = "run"
+    exit_code = 8
