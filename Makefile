@@ -1,0 +1,37 @@
+# Two commands do everything: `make demo` and `make test`. Both set up what they need in .venv.
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint types layers soak clean
+
+help:  ## list these targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+$(READY): pyproject.toml .ci/setup
+	@.ci/setup $(VENV)
+
+setup: $(READY)  ## create .venv and install wrapgen with everything the tests need
+
+demo: $(READY)  ## score 4,200 real tweets through a generated wrapper on the local platform
+	@$(BIN)/python examples/sentiment/demo.py
+
+test: $(READY)  ## pass all tests
+	@$(BIN)/python -m pytest
+
+lint: $(READY)  ## ruff: style and faults
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: $(READY)  ## mypy, strict
+	@$(BIN)/mypy
+
+layers: $(READY)  ## import-linter: arrows point down only
+	@$(BIN)/lint-imports --no-logo
+
+soak: $(READY)  ## the long and heavy tests
+	@$(BIN)/python -m pytest -m soak
+
+clean:  ## remove what set-up, demo and tests made here
+	rm -rf $(VENV) .cache .demo .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,90 @@
+"""The `wrapgen` command: finds the subcommand, and holds the only top-level `except`.
+
+Subcommands are imported when they are used, so that `--help` and `build` stay quick. Each lives in a file of
+its own in this package, as a click command named `command`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+
+import click
+
+from wrapgen import __version__
+from wrapgen.errors import WrapgenError
+
+COMMANDS = {
+    "check": "Say everything that is wrong with a spec.",
+    "build": "Generate the wrapper that a spec describes.",
+    "serve": "Host algorithms and data on this machine.",
+    "publish": "Push an algorithm to a platform and release it.",
+    "call": "Call an algorithm with one input.",
+    "run": "Push a whole input set through a wrapper.",
+    "records": "Read recorded items back, each key once.",
+}
+"""Every subcommand and its one-line help; `wrapgen/cli/<name>.py` holds it."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported only when one of them is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """The names, in the order in which a user meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Imports `wrapgen.cli.<name>`; None for an unknown name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"wrapgen.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The table of commands for --help, without importing any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="wrapgen")
+def cli() -> None:
+    """Turn a ten-line YAML spec into a deployable wrapper algorithm, publish it, and run a million items."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command line and returns its exit code; an error is one clear message on standard error.
+
+    Args:
+        arguments: the words after `wrapgen`; None takes them from the process.
+    """
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        result = cli.main(args=words, prog_name="wrapgen", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Abort:
+        print("stopped", file=sys.stderr)
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 141
+    except WrapgenError as error:
+        _report(error, as_json="--json" in words)
+        return error.exit_code
+
+
+def _report(error: WrapgenError, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"error": error.as_json()}))
+    else:
+        print(f"error: {error.message}", file=sys.stderr)
+        if error.hint:
+            print(f"hint: {error.hint}", file=sys.stderr)
