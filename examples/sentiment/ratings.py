@@ -48,7 +48,7 @@ def read(name: str = "tweets", cache: Path = CACHE) -> list[Rated]:
     rows = [line.split("\t", 2) for line in file.read_text("utf-8").splitlines() if line]
     if len(rows) != SETS[name]:
         raise ValueError(f"{file} holds {len(rows)} texts, not {SETS[name]}; delete it to fetch it again")
-    return [Rated(id, float(rating), text) for id, rating, text in rows]
+    return [Rated(key, float(rating), text) for key, rating, text in rows]
 
 
 def agreement(rated: list[Rated], scores: list[float]) -> float:
