@@ -1,0 +1,125 @@
+"""What the parts of the platform tell each other: who is calling, and what can be run.
+
+Plain frozen values with no behaviour beyond questions about themselves; no database, no HTTP, no process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Permissions:
+    """What a key may do.
+
+    Args:
+        algorithms: patterns of the algorithms it may call: `algo://*`, `algo://OWNER/*`, `algo://OWNER/NAME/*`.
+        data_read: whether it may read data.
+        data_write: whether it may write data.
+        manage: whether it may create, build and publish algorithms.
+    """
+
+    algorithms: tuple[str, ...] = ("algo://*",)
+    data_read: bool = True
+    data_write: bool = True
+    manage: bool = True
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who a request acts for.
+
+    Args:
+        account: name of the user, as it was registered.
+        key_id: identifies the key; changes of one key never affect another.
+        admin: an admin key serves the admin endpoints only, a standard key the others only.
+        permissions: the key's restrictions.
+        organizations: names, in lower case, of the organizations the account is a member of.
+        session: id of the top-level call this request belongs to; None outside algorithms.
+        algorithm: `owner/name` of the running algorithm that makes the request; None outside algorithms.
+    """
+
+    account: str
+    key_id: str
+    admin: bool = False
+    permissions: Permissions = field(default_factory=Permissions)
+    organizations: frozenset[str] = frozenset()
+    session: str | None = None
+    algorithm: str | None = None
+
+    def owns(self, owner: str) -> bool:
+        """Whether the caller acts as that owner: the account itself or a member of the organization."""
+        name = owner.lower()
+        return name == self.account.lower() or name in self.organizations
+
+    def may_call(self, owner: str, name: str) -> bool:
+        """Whether the key's restrictions allow calls of that algorithm; its visibility is another matter."""
+        reference = f"algo://{owner}/{name}/".lower()
+        return any(fnmatchcase(reference, pattern.lower()) for pattern in self.permissions.algorithms)
+
+
+@dataclass(frozen=True)
+class Runnable:
+    """One successful build, ready for workers.
+
+    Args:
+        key: unique and immutable: `<algorithm id>:<build id>`.
+        algorithm_id: UUID of the algorithm.
+        build_id: UUID of the build.
+        owner: as it was registered, whatever the caller's letter case.
+        name: as it was registered.
+        version: semantic version, or the git hash for a build that is not published.
+        git_hash: the commit that was built.
+        directory: the checked-out source of that build; read-only by agreement.
+        interpreter: the Python of the build's virtual environment.
+        variables: environment variables from the algorithm's secrets.
+        callability: `public` or `private`.
+        network_access: `full` or `isolated`.
+        environment: name of the environment, such as `python38`.
+    """
+
+    key: str
+    algorithm_id: str
+    build_id: str
+    owner: str
+    name: str
+    version: str
+    git_hash: str
+    directory: Path
+    interpreter: Path
+    variables: Mapping[str, str]
+    callability: str = "private"
+    network_access: str = "full"
+    environment: str = ""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A call that ended in an error, as the error listings show it.
+
+    Args:
+        created_at: epoch milliseconds.
+        request_id: `req-<uuid>`.
+        algorithm_id: UUID of the algorithm that failed.
+        account: who called it, and pays.
+        algorithm: `owner/name`.
+        version: semantic version or git hash that ran.
+        input: the beginning of the input, as text.
+        error: the message.
+        error_type: of the platform's taxonomy.
+        worker: which worker it was, for reading logs.
+    """
+
+    created_at: int
+    request_id: str
+    algorithm_id: str
+    account: str
+    algorithm: str
+    version: str
+    input: str
+    error: str
+    error_type: str
+    worker: str = ""
