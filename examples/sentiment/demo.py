@@ -130,7 +130,7 @@ def report(rated: list[Rated], scores: Path, scored: dict[str, Any], serial: flo
     console.print("\nNext, with the same platform running in another terminal:")
     console.print(f"  wrapgen serve --home {relative(HOME)}", style="bold")
     for words in (
-        f'call acme/SentimentBatch/1.0.0 --json-input \'{{"document": "I like wrappers."}}\'',
+        'call acme/SentimentBatch/1.0.0 --json-input \'{"document": "I like wrappers."}\'',
         "records data://acme/sentiment --count",
     ):
         console.print(f"  wrapgen {words} --home {relative(HOME)}", style="bold")

@@ -1,9 +1,9 @@
 """Every shell command in README.md and docs/ is run as it is printed, page by page, against a real platform.
 
 A page is one session in an empty folder that holds the checkout's `examples/` and `generated/`. Blocks fenced
-as `sh` are run in order by bash; a line that starts with `wrapgen serve` is started beside the others, on a free
-port. What a page needs but need not show stands in `<!-- hidden: COMMAND -->`. A block that can't run here is
-fenced as `sh no-run: REASON`.
+as `sh` are run in order by bash; a line that starts with `wrapgen serve` is started beside the others, on a
+free port. What a page needs but need not show stands in `<!-- hidden: COMMAND -->`. A block that can't run
+here is fenced as `sh no-run: REASON`.
 """
 
 from __future__ import annotations

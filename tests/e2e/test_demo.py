@@ -1,0 +1,44 @@
+"""The demo, whole: the first thing that anybody runs."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def processes() -> set[str]:
+    """Command lines of the running processes that belong to the demo's platform."""
+    lines = set()
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = file.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+        except OSError:
+            continue
+        if ".demo/home" in words:
+            lines.add(words)
+    return lines
+
+
+def test_the_demo_scores_every_tweet_and_leaves_no_process_behind() -> None:
+    """4,200 items, no errors, 4,200 records, the known correlation, and nothing left running."""
+    environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200"}
+    done = subprocess.run(
+        [sys.executable, "examples/sentiment/demo.py"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    assert re.search(r"^items +4,200$", said, re.MULTILINE), said
+    assert re.search(r"^errors +0$", said, re.MULTILINE), said
+    assert re.search(r"^correlation with the human ratings +0\.8722$", said, re.MULTILINE), said
+    assert re.search(r"^records in data://acme/sentiment +4,200 ", said, re.MULTILINE), said
+    assert not processes()
