@@ -125,6 +125,7 @@ class PlatformError(WrapgenError):
         status: the HTTP status, or None when no answer came.
         error_type: the platform's own taxonomy, such as `AlgorithmError`, or None.
         retry_after: seconds the platform asked to wait, or None.
+        api_code: the number the platform's API gives this error, or None (platform contract, section 1).
     """
 
     code = "platform"
@@ -138,11 +139,13 @@ class PlatformError(WrapgenError):
         status: int | None = None,
         error_type: str | None = None,
         retry_after: float | None = None,
+        api_code: int | None = None,
     ) -> None:
         super().__init__(message, hint=hint)
         self.status = status
         self.error_type = error_type
         self.retry_after = retry_after
+        self.api_code = api_code
 
 
 class Unreachable(PlatformError):
