@@ -41,7 +41,7 @@ class WrapgenError(Exception):
 
     code: ClassVar[str] = "error"
     exit_code: ClassVar[int] = 1
-    retryable: ClassVar[bool] = False
+    retryable: bool = False
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -224,8 +224,16 @@ class AlgorithmFailed(WrapgenError):
     code = "algorithm-failed"
     exit_code = 6
 
-    def __init__(self, message: str, *, error_type: str = "AlgorithmError", stacktrace: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        error_type: str = "AlgorithmError",
+        stacktrace: str = "",
+        retryable: bool = False,
+    ) -> None:
         super().__init__(f"{error_type}: {message}")
+        self.retryable = retryable
         self.detail = message
         self.error_type = error_type
         self.stacktrace = stacktrace

@@ -1,0 +1,271 @@
+"""Algorithm management: what an algorithm is on the platform, its builds and its versions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from wrapgen.client.transport import Transport
+from wrapgen.errors import NotFound, ServerFault, UsageError
+from wrapgen.wire import MAX_TIMEOUT, dumps
+
+PAGE = 50
+"""Entries asked for in one page of a listing."""
+
+_REFERENCE = re.compile(r"(?:algo://|/)?([A-Za-z][\w.-]*)/([A-Za-z]\w*)(?:/([\w.*]+))?/?\Z")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An algorithm's name, and a version of it where one is given: `owner/name[/version]`."""
+
+    owner: str
+    name: str
+    version: str | None = None
+
+    def __str__(self) -> str:
+        return self.path + (f"/{self.version}" if self.version else "")
+
+    @property
+    def path(self) -> str:
+        """`owner/name`."""
+        return f"{self.owner}/{self.name}"
+
+    @classmethod
+    def parse(cls, text: str) -> Reference:
+        """Reads `owner/name`, `owner/name/version` or the same after `algo://`.
+
+        Raises:
+            UsageError: it is none of these.
+        """
+        match = _REFERENCE.match(text.strip())
+        if match is None:
+            raise UsageError(f"not an algorithm: {text!r}", hint="write owner/name or owner/name/1.2.3")
+        return cls(*match.groups())
+
+
+@dataclass(frozen=True)
+class Build:
+    """One build of a commit.
+
+    Args:
+        id: the platform's id of it.
+        status: `in-progress`, `succeeded` or `failed`.
+        commit: 40-digit git hash.
+        version: the version it was released as, or None.
+    """
+
+    id: str
+    status: str
+    commit: str
+    version: str | None = None
+
+    @classmethod
+    def read(cls, content: Mapping[str, Any]) -> Build:
+        """From the platform's build object."""
+        return cls(
+            id=str(content.get("build_id") or ""),
+            status=str(content.get("status") or ""),
+            commit=str(content.get("commit_sha") or ""),
+            version=_inner(content, "version_info").get("semantic_version"),
+        )
+
+
+@dataclass(frozen=True)
+class Version:
+    """One build or release of an algorithm, as the version list has it.
+
+    Args:
+        version: `major.minor.revision`, or None when it was built and not released.
+        git_hash: the commit.
+        callability: `public` or `private`.
+        settings: the platform's settings object.
+    """
+
+    version: str | None
+    git_hash: str
+    callability: str
+    settings: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, content: Mapping[str, Any]) -> Version:
+        """From the platform's algorithm object."""
+        info, settings = _inner(content, "version_info"), _inner(content, "settings")
+        return cls(
+            version=info.get("semantic_version"),
+            git_hash=str(info.get("git_hash") or ""),
+            callability=str(settings.get("algorithm_callability") or "private"),
+            settings=settings,
+        )
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A hosted language runtime that the platform offers: its id, its name (`python38`) and its language."""
+
+    id: str
+    name: str
+    language: str
+
+
+class Algorithms:
+    """The management calls. Names are `owner/name`. Every method raises the PlatformError family."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def get(self, algorithm: str) -> dict[str, Any]:
+        """The algorithm object.
+
+        Raises:
+            NotFound: there is none of that name.
+        """
+        return _object(self._transport.json("GET", _path(algorithm)), "an algorithm")
+
+    def exists(self, algorithm: str) -> bool:
+        """Whether there is an algorithm of that name that this key may see."""
+        try:
+            self.get(algorithm)
+        except NotFound:
+            return False
+        return True
+
+    def create(
+        self, algorithm: str, *, details: Mapping[str, Any], settings: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Makes an algorithm with an empty history of versions; returns its object.
+
+        Raises:
+            Conflict: the name is taken.
+        """
+        reference = Reference.parse(algorithm)
+        body = {"name": reference.name, "details": dict(details), "settings": dict(settings)}
+        return _object(self._post(f"/v1/algorithms/{quote(reference.owner)}", body), "an algorithm")
+
+    def update(self, algorithm: str, *, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Changes settings; returns the object."""
+        return _object(
+            self._transport.json(
+                "PUT", _path(algorithm), body=dumps({"settings": settings}), content_type="application/json"
+            ),
+            "an algorithm",
+        )
+
+    def compile(self, algorithm: str, *, timeout: float = MAX_TIMEOUT) -> Version:
+        """Builds the newest commit anew and waits for the end, so that it can be released once more."""
+        content = self._post(f"{_path(algorithm)}/compile", {}, timeout=timeout)
+        return Version.read(_object(content, "an algorithm"))
+
+    def publish(
+        self,
+        algorithm: str,
+        *,
+        version_type: str,
+        settings: Mapping[str, Any],
+        version_info: Mapping[str, Any] | None = None,
+    ) -> Version:
+        """Releases the most recent successful build.
+
+        Args:
+            algorithm: `owner/name`.
+            version_type: `major`, `minor` or `revision`.
+            settings: such as `algorithm_callability`.
+            version_info: release notes, sample input and output.
+
+        Raises:
+            Conflict: that build is released already.
+        """
+        body = {
+            "settings": dict(settings),
+            "version_info": {**(version_info or {}), "version_type": version_type},
+        }
+        content = self._post(f"{_path(algorithm)}/versions", body)
+        return Version.read(_object(content, "an algorithm"))
+
+    def versions(self, algorithm: str, *, published: bool | None = True) -> list[Version]:
+        """Every version, newest first; `published=None` includes builds that were never released."""
+        word = None if published is None else str(published).lower()
+        pages = self._pages(f"{_path(algorithm)}/versions", {"published": word})
+        found = [Version.read(entry) for entry in pages]
+        # Some platforms ignore the filter or, as one client does, drop it on the way: see it through here.
+        return [v for v in found if published is None or (v.version is not None) == published]
+
+    def builds(self, algorithm: str) -> Iterator[Build]:
+        """Every build, newest first; pages are fetched as they are needed."""
+        return (Build.read(entry) for entry in self._pages(f"{_path(algorithm)}/builds", {}))
+
+    def build(self, algorithm: str, build_id: str) -> Build:
+        """One build."""
+        content = self._transport.json("GET", f"{_path(algorithm)}/builds/{quote(build_id)}")
+        return Build.read(_object(content, "a build"))
+
+    def build_log(self, algorithm: str, build_id: str) -> str:
+        """The log of a build that has ended; empty when the platform keeps none."""
+        try:
+            content = self._transport.json("GET", f"{_path(algorithm)}/builds/{quote(build_id)}/logs")
+        except NotFound:
+            return ""
+        return str(_object(content, "a log").get("logs") or "")
+
+    def environments(self, language: str) -> list[Environment]:
+        """The runtimes that the platform offers for a language such as `python3`."""
+        path = f"/v1/algorithm-environments/edge/languages/{quote(language)}/environments"
+        content = self._transport.json("GET", path)
+        # The clients need an object around the list; the platform's document shows the bare list.
+        entries = content.get("environments") if isinstance(content, dict) else content
+        if not isinstance(entries, list):
+            raise ServerFault(f"GET {path}: the answer lists no environments")
+        return [
+            Environment(
+                id=str(entry.get("id") or ""),
+                name=str(_inner(entry, "language").get("name") or language),
+                language=language,
+            )
+            for entry in entries
+            if isinstance(entry, dict)
+        ]
+
+    def languages(self) -> list[str]:
+        """The names of the languages that the platform hosts."""
+        content = self._transport.json("GET", "/v1/algorithm-environments/edge/languages")
+        entries = content if isinstance(content, list) else []
+        return [str(entry["name"]) for entry in entries if isinstance(entry, dict) and entry.get("name")]
+
+    def _post(self, path: str, body: Mapping[str, Any], **options: Any) -> Any:
+        return self._transport.json(
+            "POST", path, body=dumps(body), content_type="application/json", **options
+        )
+
+    def _pages(self, path: str, query: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        marker: str | None = None
+        while True:
+            page = _object(
+                self._transport.json("GET", path, query={**query, "limit": PAGE, "marker": marker}), "a page"
+            )
+            entries = page.get("results")
+            if not isinstance(entries, list):
+                raise ServerFault(f"GET {path}: the answer has no results")
+            yield from (entry for entry in entries if isinstance(entry, dict))
+            following = page.get("marker")
+            if not following or following == marker:
+                return
+            marker = str(following)
+
+
+def _path(algorithm: str) -> str:
+    reference = Reference.parse(algorithm)
+    return f"/v1/algorithms/{quote(reference.owner)}/{quote(reference.name)}"
+
+
+def _object(content: Any, what: str) -> dict[str, Any]:
+    if not isinstance(content, dict):
+        raise ServerFault(f"the platform answered no object where {what} was expected")
+    return content
+
+
+def _inner(content: Mapping[str, Any], name: str) -> dict[str, Any]:
+    inner = content.get(name)
+    return inner if isinstance(inner, dict) else {}

@@ -1,0 +1,252 @@
+"""Which platform a command talks to, and with which key. Reads files and variables; opens no connection.
+
+Looked at in this order: flags, the vendor's variables, the vendor's profile file, the local platform's home.
+A key that was found together with an address is never sent to another address.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from wrapgen.errors import NoCredentials, UsageError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+VENDOR_ADDRESS = "https://api.algorithmia.com"
+"""Where the vendor's clients go when nothing else is said (algorithmia-python, Algorithmia/__init__.py)."""
+
+HOME = Path(".wrapgen")
+"""The local platform's home when no other is named, relative to the current folder."""
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Where calls go and who makes them.
+
+    Args:
+        address: base address without `/v1` and without a slash at the end.
+        key: API key, or a bearer token (three segments with dots between).
+        source: where address and key were found, for messages; never the key itself.
+        account: name of the account, where the source says it.
+        ca_cert: path of a file with further certificate authorities, or None.
+        admin_key: key for accounts and organizations; only a local platform's home has one.
+    """
+
+    address: str
+    key: str
+    source: str
+    account: str | None = None
+    ca_cert: str | None = None
+    admin_key: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Connection({self.address!r}, source={self.source!r}, account={self.account!r})"
+
+    @property
+    def authorization(self) -> str:
+        """The value of the Authorization header (platform contract, section 1)."""
+        return authorization(self.key)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this is the platform of a home on this machine, whose admin key we hold."""
+        return self.admin_key is not None
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What one source says; empty strings where it says nothing."""
+
+    source: str
+    address: str = ""
+    key: str = ""
+    account: str | None = None
+    ca_cert: str | None = None
+    admin_key: str | None = None
+
+
+def authorization(key: str) -> str:
+    """`Bearer` for a token of three segments, else the documented `Simple` form."""
+    return f"Bearer {key}" if key.count(".") == 2 else f"Simple {key}"
+
+
+def find(
+    *,
+    address: str | None,
+    key: str | None,
+    home: Path | None,
+    profile: str | None,
+    environ: Mapping[str, str],
+    user_home: Path,
+) -> Connection:
+    """Puts a connection together from the first sources that name its parts.
+
+    Args:
+        address, key, home, profile: what the flags say, None where not given. A named home or profile is
+            the only source then, but for the other flags.
+        environ: the process's variables.
+        user_home: the user's home folder, which may hold `.algorithmia/config`.
+
+    Raises:
+        NoCredentials: no source has an address or a key.
+        UsageError: a named home or profile is missing, or a file can't be read.
+    """
+    sources = list(_sources(home, profile, environ, user_home))
+    chosen = _address(address, key, sources)
+    if chosen is None:
+        raise NoCredentials(
+            "found no platform: no --address, no ALGORITHMIA_API_KEY, no profile, no local platform's home",
+            hint="start one here with `wrapgen serve`, or name yours with --address and ALGORITHMIA_API_KEY",
+        )
+    where = check_address(chosen.address)
+    if key:
+        return Connection(
+            where, key, f"{chosen.source} with --api-key", ca_cert=chosen.ca_cert or _bundle(environ)
+        )
+    holder = next((s for s in sources if s.key and _fits(s.address, where)), None)
+    if holder is None:
+        raise NoCredentials(
+            f"found no API key for {where}",
+            hint="set ALGORITHMIA_API_KEY, or give --home or --profile of that platform",
+        )
+    return Connection(
+        where,
+        holder.key,
+        holder.source,
+        account=holder.account,
+        ca_cert=holder.ca_cert or _bundle(environ),
+        admin_key=holder.admin_key,
+    )
+
+
+def check_address(address: str) -> str:
+    """The address without a trailing slash or `/v1`.
+
+    Raises:
+        UsageError: it is not an http or https address, or it carries a user name or password.
+    """
+    text = address.rstrip("/").removesuffix("/v1")
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UsageError(f"not a platform's address: {address!r}", hint="write it as https://api.example.com")
+    if parts.username or parts.password:
+        raise UsageError("a platform's address can't hold a user name or a password", hint="use an API key")
+    return text
+
+
+def _fits(own: str, where: str) -> bool:
+    return not own or check_address(own) == where
+
+
+def _address(flag: str | None, key: str | None, sources: list[_Found]) -> _Found | None:
+    if flag:
+        named = check_address(flag)
+        same = (s for s in sources if s.address and check_address(s.address) == named)
+        certificate = next((s.ca_cert for s in same if s.ca_cert), None)
+        return _Found("--address", named, ca_cert=certificate)
+    for found in sources:
+        if found.address:
+            return found
+        if found.key and not key:  # a key in the vendor's variables alone means the vendor's own address
+            return next((s for s in sources if s.address and not s.key), _Found(found.source, VENDOR_ADDRESS))
+    return None
+
+
+def _sources(
+    home: Path | None, profile: str | None, environ: Mapping[str, str], user_home: Path
+) -> Iterator[_Found]:
+    if home is not None:
+        yield _home(home, named=True)
+        return
+    if profile is not None:
+        yield _profile(user_home, profile, named=True)
+        return
+    readers: list[Callable[[], _Found]] = [
+        lambda: _variables(environ),
+        lambda: _profile(user_home, "default", named=False),
+        lambda: _home(HOME, named=False),
+    ]
+    for read in readers:
+        found = read()
+        if found.address or found.key:
+            yield found
+
+
+def _variables(environ: Mapping[str, str]) -> _Found:
+    return _Found(
+        "the variables ALGORITHMIA_API and ALGORITHMIA_API_KEY",
+        address=environ.get("ALGORITHMIA_API", ""),
+        key=environ.get("ALGORITHMIA_API_KEY", "") or environ.get("ALGORITHMIA_BEARER_TOKEN", ""),
+        ca_cert=_bundle(environ),
+    )
+
+
+def _bundle(environ: Mapping[str, str]) -> str | None:
+    return environ.get("REQUESTS_CA_BUNDLE") or None  # what the vendor's client reads (Algorithmia/client.py)
+
+
+def _profile(user_home: Path, name: str, *, named: bool) -> _Found:
+    path = user_home / ".algorithmia" / "config"
+    source = f"profile {name} of {path}"
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        if named:
+            raise UsageError(
+                f"no profile {name}: there is no {path}", hint="`algo auth` makes one"
+            ) from error
+        return _Found(source)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"can't read the profiles in {path}: {error}") from error
+    profiles = content.get("profiles")
+    entry = profiles.get(name) if isinstance(profiles, dict) else None
+    if not isinstance(entry, dict):
+        if named:
+            known = ", ".join(sorted(profiles)) if isinstance(profiles, dict) else ""
+            raise UsageError(f"no profile {name} in {path}", hint=f"it has: {known or 'none'}")
+        return _Found(source)
+    return _Found(
+        source,
+        address=_text(entry, "api_server"),
+        key=_text(entry, "api_key") or _text(entry, "bearer_token"),
+        ca_cert=_text(entry, "ca_cert") or None,
+    )
+
+
+def _home(home: Path, *, named: bool) -> _Found:
+    path = home / "credentials.json"
+    source = f"the home {home}"
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        if named:
+            raise UsageError(
+                f"{home} is not the home of a local platform: it has no credentials.json",
+                hint=f"`wrapgen serve --home {home}` makes it",
+            ) from error
+        return _Found(source)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"can't read {path}: {error}") from error
+    if not isinstance(content, dict):
+        raise UsageError(f"can't read {path}: it holds no JSON object")
+    return _Found(
+        source,
+        address=_text(content, "address"),
+        key=_text(content, "api_key"),
+        account=_text(content, "account") or None,
+        admin_key=_text(content, "admin_key") or None,
+    )
+
+
+def _text(entry: Mapping[str, Any], name: str) -> str:
+    value = entry.get(name)
+    return value.strip() if isinstance(value, str) else ""
