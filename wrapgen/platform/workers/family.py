@@ -1,0 +1,61 @@
+"""The processes below a worker: what they are, what they cost, and how to end every one of them.
+
+A worker leads a session and process group of its own. Children that left the group are found by the key in
+their inherited environment, which is random per worker. Linux shows both under /proc; elsewhere the process
+group has to do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from pathlib import Path
+
+_PROC = Path("/proc")
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def end_family(leader: int, mark: str) -> None:
+    """Kills a worker's process group and whatever else carries its mark; returns when none is found any more.
+
+    Reads every process's environment: call it in a thread.
+
+    Args:
+        leader: process id of the worker, which may have ended already.
+        mark: text that only this worker's environment holds.
+    """
+    for _ in range(5):  # a process that forks while we look is found in the next round
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(leader, signal.SIGKILL)
+        found = marked(mark)
+        if not found:
+            return
+        for process in found:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(process, signal.SIGKILL)
+
+
+def marked(mark: str) -> list[int]:
+    """Ids of the living processes whose environment holds the mark; empty where there is no /proc."""
+    if not _PROC.is_dir():
+        return []
+    wanted = mark.encode("ascii")
+    processes = (entry for entry in _PROC.iterdir() if entry.name.isdigit())
+    return [int(entry.name) for entry in processes if _holds(entry / "environ", wanted)]
+
+
+def _holds(path: Path, wanted: bytes) -> bool:
+    try:
+        return wanted in path.read_bytes()
+    except OSError:  # ended meanwhile, or another user's
+        return False
+
+
+def cpu_seconds(process: int) -> float | None:
+    """Processor time that a process used so far, its threads included; None where that can't be read."""
+    try:
+        fields = (_PROC / str(process) / "stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return None
+    return (int(fields[11]) + int(fields[12])) / _TICKS

@@ -1,0 +1,312 @@
+"""The workers of a version, and the pools of all versions: started on demand, sized by load, retired idle.
+
+A call takes a worker, has it alone, and gives it back. Who may call and how long is decided in `calls`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections import deque
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from wrapgen.platform.model import Runnable
+from wrapgen.platform.workers.family import cpu_seconds
+from wrapgen.platform.workers.worker import Ceilings, Place, Worker
+
+GROW_SECONDS = 0.1
+"""How long the oldest waiting call has waited before a pool grows beyond the number of processors."""
+
+BUSY_SHARE = 0.8
+"""Share of the processors in use by a pool's workers above which more workers would not help."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a pool may get.
+
+    Args:
+        most: workers of one version.
+        at_once: workers that are started without waiting to see whether they are needed.
+        idle_seconds: after which a worker without work is retired.
+        load_seconds: longest time that loading may take.
+    """
+
+    most: int = 16
+    at_once: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
+    idle_seconds: float = 300.0
+    load_seconds: float = 600.0
+
+
+class LoadFailed(Exception):
+    """A worker could not be loaded; `worker` knows how it ended, or `reason` why it never started."""
+
+    def __init__(self, worker: Worker | None, reason: str = "") -> None:
+        super().__init__(reason)
+        self.worker = worker
+        self.reason = reason
+
+
+class Pool:
+    """The workers of one version.
+
+    Args:
+        runnable: what they run.
+        root: folder for the workers' own folders.
+        address: of this server, for the algorithm's client.
+        size: how large the pool may get.
+        ceilings: what one worker may use.
+        known: the server's table from worker key to worker, kept up to date here.
+    """
+
+    def __init__(
+        self,
+        runnable: Runnable,
+        root: Path,
+        address: str,
+        size: Size,
+        ceilings: Ceilings,
+        known: dict[str, Worker],
+    ) -> None:
+        self.runnable = runnable
+        self.workers: set[Worker] = set()
+        self.crashes = 0
+        self._root = root
+        self._address = address
+        self._size = size
+        self._ceilings = ceilings
+        self._known = known
+        self._idle: list[tuple[float, Worker]] = []  # the last one back is the first to go out: others retire
+        self._queue: deque[tuple[float, asyncio.Future[Worker]]] = deque()
+        self._starting = 0
+        self._stale: set[Worker] = set()
+        self._alive: set[Worker] = set()  # whatever has not gone: loading, serving, ending
+        self._starts: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._looked = (0.0, 0.0)
+        self._closed = False
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for a worker."""
+        return sum(1 for _, future in self._queue if not future.done())
+
+    @property
+    def idle(self) -> int:
+        """Workers without work."""
+        return len(self._idle)
+
+    def renew(self, runnable: Runnable) -> None:
+        """Takes over changed variables: workers with the old ones finish what they do and are retired."""
+        if dict(runnable.variables) != dict(self.runnable.variables):
+            self._stale |= self.workers
+            for _, worker in self._idle:
+                self._retire(worker)
+            self._idle.clear()
+        self.runnable = runnable
+
+    def take(self) -> Worker | None:
+        """An idle worker right now, or None."""
+        while self._idle:
+            _, worker = self._idle.pop()
+            if worker.exited is None:
+                return worker
+        return None
+
+    async def wait(self, *, urgent: bool) -> Worker:
+        """Waits for a worker, starting one where that helps.
+
+        Args:
+            urgent: the call comes from below a call that holds one of these workers: waiting could be for
+                ever, so a worker may be started beyond the pool's size.
+
+        Raises:
+            LoadFailed: the algorithm can't be loaded.
+        """
+        future: asyncio.Future[Worker] = asyncio.get_running_loop().create_future()
+        self._queue.append((time.monotonic(), future))
+        if urgent or self._total < min(self._size.at_once, self._size.most):
+            self._grow()
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled() and future.exception() is None:
+                self.give_back(future.result())
+            raise
+
+    def give_back(self, worker: Worker) -> None:
+        """Ends a call's hold on a worker; the oldest waiting call gets it."""
+        if worker.exited is not None or worker in self._stale or self._closed:
+            self._retire(worker)
+            self._replace()
+            return
+        while self._queue:
+            _, future = self._queue.popleft()
+            if not future.done():
+                future.set_result(worker)
+                return
+        self._idle.append((time.monotonic(), worker))
+
+    def discard(self, worker: Worker) -> None:
+        """Ends a worker that can't be used again, with its children; another takes its place if needed."""
+        worker.kill()
+        self._forget(worker)
+        self._replace()
+
+    def tend(self, now: float) -> None:
+        """What has to be done every now and then: grow under load, retire the idle.
+
+        Args:
+            now: time.monotonic().
+        """
+        while self._queue and self._queue[0][1].done():
+            self._queue.popleft()
+        late = bool(self._queue) and now - self._queue[0][0] >= GROW_SECONDS
+        room = self._total < self._size.most and self._starting < self._size.at_once
+        if late and room and not self._saturated(now):
+            self._grow()
+        while self._idle and now - self._idle[0][0] >= self._size.idle_seconds:
+            self._retire(self._idle.pop(0)[1])
+
+    async def close(self) -> None:
+        """Ends all workers and waits until they are gone."""
+        self._closed = True
+        for _, future in self._queue:
+            future.cancel()
+        for task in self._starts:
+            task.cancel()
+        await asyncio.gather(*self._starts, return_exceptions=True)
+        await asyncio.gather(*(worker.stop() for worker in list(self._alive)))
+
+    def _saturated(self, now: float) -> bool:
+        """Whether this pool's workers use up the processors already: more of them would only queue there."""
+        used = sum(cpu_seconds(worker.process) or 0.0 for worker in self.workers)
+        before, then = self._looked
+        self._looked = (used, now)
+        if now - then > 1.0:  # too long ago to tell; the next look will
+            return True
+        return (used - before) / (now - then) > BUSY_SHARE * self._size.at_once
+
+    def _replace(self) -> None:
+        if self.waiting and self._total < min(self._size.at_once, self._size.most):
+            self._grow()
+
+    @property
+    def _total(self) -> int:
+        return len(self.workers) + self._starting
+
+    def _grow(self) -> None:
+        self._starting += 1
+        task = self._spawn(self._start())
+        self._starts.add(task)
+        task.add_done_callback(self._starts.discard)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)  # the loop itself keeps only weak references
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _start(self) -> None:
+        try:
+            worker = await self._load()
+        except LoadFailed as failed:
+            self._starting -= 1
+            self._fail(failed)
+        except BaseException:
+            self._starting -= 1
+            raise
+        else:
+            self._starting -= 1
+            self.workers.add(worker)
+            self.give_back(worker)
+
+    async def _load(self) -> Worker:
+        loop = asyncio.get_running_loop()
+        try:
+            place = await loop.run_in_executor(None, Place.make, self.runnable, self._root, self._address)
+            worker = await Worker.start(self.runnable, place, self._ceilings)
+        except OSError as error:
+            raise LoadFailed(None, f"the worker could not be started: {error}") from error
+        self._alive.add(worker)
+        self._known[worker.key] = worker
+        self._spawn(self._see_off(worker))
+        try:
+            await asyncio.wait_for(worker.ready.wait(), self._size.load_seconds)
+        except (TimeoutError, asyncio.TimeoutError) as error:
+            worker.kill()
+            raise LoadFailed(worker, f"loading took more than {self._size.load_seconds:g} s") from error
+        if worker.exited is not None:
+            raise LoadFailed(worker)
+        return worker
+
+    async def _see_off(self, worker: Worker) -> None:
+        """Forgets a worker when it is gone, whatever ended it."""
+        await worker.gone.wait()
+        self._forget(worker)
+        self._alive.discard(worker)
+        self._replace()
+
+    def _fail(self, failed: LoadFailed) -> None:
+        """All waiting calls hear of a failed start, unless other workers are there to serve them."""
+        self.crashes += 1
+        if self.workers:
+            return
+        while self._queue:
+            _, future = self._queue.popleft()
+            if not future.done():
+                future.set_exception(failed)
+
+    def _retire(self, worker: Worker) -> None:
+        self._forget(worker)
+        self._spawn(worker.stop())
+
+    def _forget(self, worker: Worker) -> None:
+        self.workers.discard(worker)
+        self._stale.discard(worker)
+        self._known.pop(worker.key, None)
+        self._idle = [(since, each) for since, each in self._idle if each is not worker]
+
+
+class Pools:
+    """The pools of all versions, by key of the runnable.
+
+    Args:
+        root: folder for the workers' own folders; emptied at start.
+        size: how large a pool may get.
+        ceilings: what one worker may use.
+    """
+
+    def __init__(self, root: Path, size: Size, ceilings: Ceilings) -> None:
+        self.address = ""
+        self.known: dict[str, Worker] = {}
+        self.by_key: dict[str, Pool] = {}
+        self._root = root
+        self._size = size
+        self._ceilings = ceilings
+
+    def get(self, runnable: Runnable) -> Pool:
+        """The pool of a version, made when it is the first call."""
+        pool = self.by_key.get(runnable.key)
+        if pool is None:
+            pool = Pool(runnable, self._root, self.address, self._size, self._ceilings, self.known)
+            self.by_key[runnable.key] = pool
+        elif pool.runnable is not runnable:
+            pool.renew(runnable)
+        return pool
+
+    async def tend(self) -> None:
+        """Looks after all pools until cancelled."""
+        while True:
+            await asyncio.sleep(GROW_SECONDS)
+            now = time.monotonic()
+            for pool in list(self.by_key.values()):
+                pool.tend(now)
+
+    async def close(self) -> None:
+        """Ends every worker."""
+        await asyncio.gather(*(pool.close() for pool in self.by_key.values()))

@@ -1,0 +1,371 @@
+"""One worker: a process that runs one algorithm and answers one request at a time.
+
+The server holds one end of a socket (request lines out, response lines in) and the read end of a pipe with
+everything the algorithm prints. What a response means, who asked and how long it may take live in `calls`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import resource
+import secrets
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from wrapgen.platform.model import Runnable
+from wrapgen.platform.workers.family import cpu_seconds, end_family
+
+START = Path(__file__).with_name("start.py")
+READY = b"PIPE_INIT_COMPLETE"
+OUTPUT_KEPT = 256 * 1024
+"""Bytes of printed output kept between two responses; the newest win."""
+
+OUTPUT_BURST = 1 << 20
+"""Bytes of printed output read before a flooding algorithm has to wait."""
+
+OUTPUT_PAUSE = 0.1
+"""Seconds a flooding algorithm waits."""
+
+COPIED = 1 << 20
+"""Source files up to this many bytes are copied into a worker's folder; larger ones are linked."""
+
+STOP_SECONDS = 3.0
+"""How long a worker may take to end after its input is closed (platform contract, section 10)."""
+
+
+@dataclass(frozen=True)
+class Ceilings:
+    """What one worker process may use; None means no ceiling.
+
+    Args:
+        memory: bytes of private memory.
+        cpu: seconds of processor time within one call (checked at the start of a call, so roughly).
+        file: bytes of one file.
+        response: bytes of one response line.
+    """
+
+    memory: int | None = 8 << 30
+    cpu: int | None = 6000
+    file: int | None = 8 << 30
+    response: int = 15_000_000
+
+
+@dataclass(frozen=True)
+class Exited:
+    """The worker ended: its exit code (negative: the signal) and the last output."""
+
+    code: int
+    output: str
+
+    @property
+    def words(self) -> str:
+        """`exited with code 3`, or which signal ended it."""
+        if self.code >= 0:
+            return f"exited with code {self.code}"
+        try:
+            return f"was ended by {signal.Signals(-self.code).name}"
+        except ValueError:
+            return f"was ended by signal {-self.code}"
+
+
+@dataclass(frozen=True)
+class Response:
+    """One response line without its newline, and what was printed since the last one.
+
+    Args:
+        line: the JSON text; None when it was over the ceiling.
+        size: bytes of the line.
+        output: standard output and error, merged.
+        seconds: from request to response.
+    """
+
+    line: bytes | None
+    size: int
+    output: bytes
+    seconds: float
+
+
+@dataclass
+class Place:
+    """What a worker process gets from the server: its own folder and key.
+
+    Args:
+        folder: holds `work` (the source) and `tmp`.
+        key: the API key by which the server knows this worker.
+        variables: the whole environment of the process.
+    """
+
+    folder: Path
+    key: str
+    variables: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def make(cls, runnable: Runnable, root: Path, address: str) -> Place:
+        """Copies the source into a new folder below `root`; takes its time, so call it in a thread."""
+        folder = Path(tempfile.mkdtemp(prefix="worker-", dir=root))
+        (folder / "tmp").mkdir()
+        shutil.copytree(
+            runnable.directory, folder / "work", copy_function=_copy, symlinks=True, ignore=_no_history
+        )
+        key = "wrk" + secrets.token_urlsafe(24)
+        temporary = str(folder / "tmp")
+        variables = {
+            **runnable.variables,
+            "PATH": f"{runnable.interpreter.parent}:/usr/local/bin:/usr/bin:/bin",
+            "HOME": temporary,
+            "TMPDIR": temporary,
+            "LANG": "C.UTF-8",
+            "VIRTUAL_ENV": str(runnable.interpreter.parent.parent),
+            "ALGORITHMIA_API": address,
+            "ALGORITHMIA_API_KEY": key,
+        }
+        return cls(folder, key, variables)
+
+
+def _copy(source: str, target: str) -> None:
+    if Path(source).stat().st_size > COPIED:
+        Path(target).symlink_to(Path(source).resolve())
+    else:
+        shutil.copy2(source, target)
+
+
+def _no_history(folder: str, names: list[str]) -> set[str]:  # noqa: ARG001 (what copytree calls)
+    return {".git"} & set(names)
+
+
+class Worker(asyncio.Protocol):
+    """One process. Make it with `Worker.start`; `ready` is set when it is loaded or has ended."""
+
+    def __init__(self, place: Place, ceilings: Ceilings) -> None:
+        self.place = place
+        self.key = place.key
+        self.process = 0
+        self.started = time.monotonic()
+        self.ready = asyncio.Event()
+        self.exited: Exited | None = None
+        self.gone = asyncio.Event()
+        self.served = 0
+        self.load_response: bytes | None = None
+        self._ceilings = ceilings
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._waiting: asyncio.Future[Response] | None = None
+        self._sent = 0.0
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._output: deque[bytes] = deque()
+        self._output_size = 0
+        self._output_fd = -1
+        self._burst = 0
+        self._limited_at = 0.0
+
+    # -- life ------------------------------------------------------------------------------------------
+
+    @classmethod
+    async def start(cls, runnable: Runnable, place: Place, ceilings: Ceilings) -> Worker:
+        """Starts the process; it is not loaded yet when this returns.
+
+        Raises:
+            OSError: the interpreter can't be run.
+        """
+        worker = cls(place, ceilings)
+        ours, theirs = socket.socketpair()
+        read_fd, write_fd = os.pipe()
+        os.set_blocking(read_fd, False)
+        ours.setblocking(False)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                str(runnable.interpreter),
+                str(START),
+                json.dumps({"server": os.getpid(), "ceilings": worker._limits()}),
+                stdin=theirs.fileno(),
+                stdout=write_fd,
+                stderr=write_fd,
+                cwd=place.folder / "work",
+                env=place.variables,
+                start_new_session=True,
+            )
+        except BaseException:
+            ours.close()
+            os.close(read_fd)
+            raise
+        finally:
+            theirs.close()
+            os.close(write_fd)
+        worker.process = process.pid
+        worker._output_fd = read_fd
+        await worker._loop.create_unix_connection(lambda: worker, sock=ours)
+        worker._loop.add_reader(read_fd, worker._read_output)
+        worker._watch = worker._loop.create_task(worker._until_exit(process))
+        return worker
+
+    _watch: asyncio.Task[None]
+
+    def _limits(self) -> dict[str, int]:
+        memory = "RLIMIT_DATA" if sys.platform.startswith("linux") else "RLIMIT_AS"
+        wanted = {memory: self._ceilings.memory, "RLIMIT_FSIZE": self._ceilings.file}
+        return {name: value for name, value in wanted.items() if value is not None}
+
+    async def _until_exit(self, process: asyncio.subprocess.Process) -> None:
+        code = await process.wait()
+        self._loop.remove_reader(self._output_fd)
+        self._read_output(final=True)
+        os.close(self._output_fd)
+        self._output_fd = -1
+        self.exited = Exited(code, self._take_output().decode("utf-8", "replace"))
+        if self._transport is not None:
+            self._transport.close()
+        self.ready.set()
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_exception(WorkerEnded(self.exited))
+        await self._loop.run_in_executor(None, self._clean_up)
+        self.gone.set()
+
+    def _clean_up(self) -> None:
+        end_family(self.process, self.key)
+        shutil.rmtree(self.place.folder, ignore_errors=True)
+
+    def kill(self) -> None:
+        """Ends the process and its children now; `gone` is set when all of that is done."""
+        if self.exited is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process, signal.SIGKILL)
+
+    async def stop(self) -> None:
+        """Closes the worker's input and waits until it is gone; kills it when it takes too long."""
+        if self._transport is not None:
+            self._transport.close()
+        try:
+            await asyncio.wait_for(asyncio.shield(self._watch), STOP_SECONDS)
+        except (TimeoutError, asyncio.TimeoutError):
+            self.kill()
+            await self.gone.wait()
+
+    # -- one request -----------------------------------------------------------------------------------
+
+    def request(self, parts: list[bytes]) -> asyncio.Future[Response]:
+        """Sends one request line, given in parts; the future gives its response.
+
+        The future raises WorkerEnded if the process ends first. Whoever stops waiting has to `kill` the
+        worker: a late response would be taken for the next one's.
+        """
+        assert self._waiting is None or self._waiting.done()
+        future: asyncio.Future[Response] = self._loop.create_future()
+        self._waiting = future
+        if self.exited is not None or self._transport is None:
+            future.set_exception(WorkerEnded(self.exited or Exited(-9, "")))
+            return future
+        now = time.monotonic()
+        self._limit_cpu(now)
+        self._sent = now
+        self._transport.writelines(parts)
+        return future
+
+    def _limit_cpu(self, now: float) -> None:
+        """Moves the ceiling on, at most once a second: the kernel counts from the start of the process."""
+        if self._ceilings.cpu is None or now - self._limited_at < 1 or not hasattr(resource, "prlimit"):
+            return
+        self._limited_at = now
+        used = cpu_seconds(self.process)
+        if used is not None:
+            ceiling = int(used) + self._ceilings.cpu
+            with contextlib.suppress(OSError, ValueError):
+                resource.prlimit(self.process, resource.RLIMIT_CPU, (ceiling, resource.RLIM_INFINITY))
+
+    # -- what the process says -------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The socket is ours (called by the event loop)."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Collects one response line (called by the event loop)."""
+        self._size += len(data)
+        ended = data.endswith(b"\n")
+        if self._size <= self._ceilings.response + 1:
+            self._parts.append(data)
+        else:
+            self._parts.clear()
+        if ended:
+            self._respond()
+
+    def _respond(self) -> None:
+        now = time.monotonic()
+        line = b"".join(self._parts)[:-1] if self._parts else None
+        size, self._size = self._size - 1, 0
+        self._parts = []
+        self._read_output()
+        waiting, self._waiting = self._waiting, None
+        if waiting is None:
+            # Upstream Algorithmia/handler.py answers a failed load like this, then ends; else it is nobody's.
+            self.load_response = line if not self.ready.is_set() else None
+            return
+        self.served += 1
+        if not waiting.done():
+            waiting.set_result(Response(line, size, self._take_output(), now - self._sent))
+
+    def _read_output(self, *, final: bool = False) -> None:
+        """Takes what was printed; a flood is left in the pipe for a while, so that its author waits."""
+        while self._burst < OUTPUT_BURST or final:
+            try:
+                data = os.read(self._output_fd, 65536)
+            except (BlockingIOError, OSError):
+                return
+            if not data:
+                self._loop.remove_reader(self._output_fd)
+                return
+            self._burst += len(data)
+            self._keep_output(data)
+            final = final and self._burst < 16 * OUTPUT_BURST
+        self._loop.remove_reader(self._output_fd)
+        self._loop.call_later(OUTPUT_PAUSE, self._read_on)
+
+    def _read_on(self) -> None:
+        self._burst = 0
+        if self._output_fd >= 0:
+            self._loop.add_reader(self._output_fd, self._read_output)
+
+    def _keep_output(self, data: bytes) -> None:
+        self._output.append(data)
+        self._output_size += len(data)
+        while self._output_size - len(self._output[0]) >= OUTPUT_KEPT:
+            self._output_size -= len(self._output.popleft())
+        if not self.ready.is_set():
+            self._look_for_ready()
+
+    def _look_for_ready(self) -> None:
+        printed = b"".join(self._output)
+        if READY in printed:
+            before, _, after = printed.partition(READY)
+            rest = before + after.partition(b"\n")[2]
+            self._output = deque([rest])
+            self._output_size = len(rest)
+            self.ready.set()
+
+    def _take_output(self) -> bytes:
+        self._burst = 0
+        if not self._output:
+            return b""
+        printed = b"".join(self._output)
+        self._output.clear()
+        self._output_size = 0
+        return printed[-OUTPUT_KEPT:]
+
+
+class WorkerEnded(Exception):
+    """The process ended while a request was with it; `exited` says how."""
+
+    def __init__(self, exited: Exited) -> None:
+        super().__init__(exited.words)
+        self.exited = exited
