@@ -1,0 +1,358 @@
+"""Users, organizations and who a key stands for. Knows nothing of HTTP, algorithms or data.
+
+Keys are stored as SHA-256 digests: they are long random strings, so a slow password hash would only slow
+down every call. `caller` answers from memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import secrets
+import string
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from sqlite3 import Row
+from typing import Any
+
+from wrapgen.errors import BadRequest, Conflict, NotAuthorized, NotFound
+from wrapgen.platform.database import Database
+from wrapgen.platform.model import Caller, Permissions
+
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,29}\Z")
+"""What accounts and algorithms may be called (platform contract, section 9)."""
+
+RESERVED = frozenset({"temp", "perm"})
+"""Names an account can't have, because data paths give them another meaning (`.algo/temp`)."""
+
+ORGANIZATION_TYPES = {
+    name: str(uuid.uuid5(uuid.NAMESPACE_URL, f"wrapgen:organization-type:{name}"))
+    for name in ("basic", "legacy", "pro")
+}
+"""Name and id of each organization type; the same on every platform of ours."""
+
+_ALPHABET = string.ascii_letters + string.digits
+
+
+@dataclass(frozen=True)
+class Account:
+    """A user or an organization.
+
+    Args:
+        id: UUID, never changes.
+        kind: `user` or `organization`.
+        name: as it was registered.
+        details: further fields of the API's object, such as `email`.
+        created_at: epoch seconds.
+    """
+
+    id: str
+    kind: str
+    name: str
+    details: dict[str, Any]
+    created_at: float
+
+
+@dataclass(frozen=True)
+class Key:
+    """What is kept of an API key: everything but the key.
+
+    Args:
+        id: UUID.
+        account: name of the user or organization it stands for.
+        label: the user's own words.
+        admin: whether it serves the admin endpoints (and only those).
+        mask: its first characters, for recognizing it.
+        permissions: its restrictions.
+        created_at: epoch seconds.
+    """
+
+    id: str
+    account: str
+    label: str
+    admin: bool
+    mask: str
+    permissions: Permissions
+    created_at: float
+
+
+class Accounts:
+    """The accounts of one platform.
+
+    Args:
+        database: where they are kept.
+        clock: gives epoch seconds.
+    """
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._clock = clock
+        self._callers: dict[str, Caller] = {}
+        self._lock = threading.Lock()
+
+    # -- keys ------------------------------------------------------------------------------------------
+
+    def caller(self, key: str) -> Caller:
+        """Who a key stands for.
+
+        Raises:
+            NotAuthorized: there is no such key, or it was revoked (status 401).
+        """
+        digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+        known = self._callers.get(digest)
+        if known is not None:
+            return known
+        with self._lock:
+            row = self._database.row(
+                "SELECT keys.*, accounts.name, accounts.id AS owner FROM keys "
+                "JOIN accounts ON accounts.id = account_id WHERE hash = ?",
+                digest,
+            )
+            if row is None:
+                raise NotAuthorized("invalid API key", status=401, api_code=2002)
+            found = Caller(
+                account=row["name"],
+                key_id=row["id"],
+                admin=bool(row["admin"]),
+                permissions=_permissions(row["permissions"]),
+                organizations=self._organizations_of(row["owner"]),
+            )
+            self._callers[digest] = found
+            return found
+
+    def create_key(
+        self,
+        account: str,
+        *,
+        label: str = "",
+        admin: bool = False,
+        permissions: Permissions | None = None,
+    ) -> tuple[str, Key]:
+        """Makes a key; the only time that the key itself is told.
+
+        Raises:
+            NotFound: there is no such account.
+        """
+        owner = self.get(account)
+        key = "sim" + "".join(secrets.choice(_ALPHABET) for _ in range(25))
+        made = Key(
+            id=str(uuid.uuid4()),
+            account=owner.name,
+            label=label,
+            admin=admin,
+            mask=key[:6] + "…" + key[-2:],
+            permissions=permissions or Permissions(),
+            created_at=self._clock(),
+        )
+        self._database.execute(
+            "INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            made.id,
+            owner.id,
+            label,
+            int(admin),
+            hashlib.sha256(key.encode()).hexdigest(),
+            made.mask,
+            json.dumps(asdict(made.permissions)),
+            made.created_at,
+        )
+        return key, made
+
+    def keys(self, account: str) -> list[Key]:
+        """The keys of an account, oldest first.
+
+        Raises:
+            NotFound: there is no such account.
+        """
+        owner = self.get(account)
+        rows = self._database.rows("SELECT * FROM keys WHERE account_id = ? ORDER BY created_at", owner.id)
+        return [
+            Key(
+                id=row["id"],
+                account=owner.name,
+                label=row["label"],
+                admin=bool(row["admin"]),
+                mask=row["mask"],
+                permissions=_permissions(row["permissions"]),
+                created_at=row["created_at"],
+            )
+            for row in rows
+        ]
+
+    def revoke_key(self, account: str, key_id: str) -> None:
+        """Makes a key worthless at once.
+
+        Raises:
+            NotFound: the account has no key of that id.
+        """
+        owner = self.get(account)
+        with self._changing():
+            if not self._database.execute(
+                "DELETE FROM keys WHERE id = ? AND account_id = ?", key_id, owner.id
+            ):
+                raise NotFound(f"{owner.name} has no key {key_id}", status=404)
+
+    # -- accounts --------------------------------------------------------------------------------------
+
+    def get(self, reference: str, kind: str | None = None) -> Account:
+        """The account of a name (in any letter case) or id.
+
+        Args:
+            reference: name or UUID.
+            kind: `user` or `organization` to accept only that.
+
+        Raises:
+            NotFound: there is none.
+        """
+        row = self._database.row(
+            "SELECT * FROM accounts WHERE lower(name) = lower(?) OR id = ?", reference, reference
+        )
+        if row is None or kind not in (None, row["kind"]):
+            what, code = ("organization", 3100) if kind == "organization" else ("user", 3000)
+            raise NotFound(f"no such {what}: {reference}", status=404, api_code=code)
+        return _account(row)
+
+    def all(self, kind: str) -> list[Account]:
+        """All users or all organizations, by name."""
+        rows = self._database.rows("SELECT * FROM accounts WHERE kind = ? ORDER BY lower(name)", kind)
+        return [_account(row) for row in rows]
+
+    def create(self, kind: str, name: str, details: dict[str, Any]) -> Account:
+        """Registers a user or an organization.
+
+        Raises:
+            BadRequest: the name is not a possible one.
+            Conflict: the name is taken (or the e-mail address, for a user).
+        """
+        if not NAME.match(name) or name.lower() in RESERVED:
+            raise BadRequest(
+                f"{name!r} can't be the name of a {kind}",
+                hint="letters, digits and _ after a letter, at most 30 characters",
+                status=400,
+                api_code=2015,
+            )
+        made = Account(str(uuid.uuid4()), kind, name, details, self._clock())
+        with self._changing():
+            self._refuse_taken(made)
+            self._database.execute(
+                "INSERT INTO accounts VALUES (?, ?, ?, ?, ?)",
+                made.id,
+                kind,
+                name,
+                json.dumps(details),
+                made.created_at,
+            )
+        return made
+
+    def update(self, account: Account, details: dict[str, Any]) -> Account:
+        """Replaces the given fields of an account's details."""
+        merged = {**account.details, **details}
+        self._database.execute("UPDATE accounts SET details = ? WHERE id = ?", json.dumps(merged), account.id)
+        return Account(account.id, account.kind, account.name, merged, account.created_at)
+
+    def delete(self, account: Account) -> None:
+        """Removes an account with its keys and memberships.
+
+        Raises:
+            Conflict: it still owns algorithms or data.
+        """
+        with self._changing():
+            owned = self._database.row(
+                "SELECT (SELECT count(*) FROM algorithms WHERE owner_id = :1) AS algorithms, "
+                "(SELECT count(*) FROM collections WHERE owner_id = :1) AS collections",
+                account.id,
+            )
+            if owned and (owned["algorithms"] or owned["collections"]):
+                raise Conflict(
+                    f"{account.name} still owns {owned['algorithms']} algorithms and "
+                    f"{owned['collections']} data collections",
+                    hint="delete those first",
+                    status=409,
+                )
+            self._database.execute("DELETE FROM accounts WHERE id = ?", account.id)
+
+    # -- members ---------------------------------------------------------------------------------------
+
+    def add_member(self, organization: str, user: str, role: str = "member") -> bool:
+        """Makes a user a member; whether that is new.
+
+        Raises:
+            NotFound: there is no such organization or user.
+        """
+        group, person = self.get(organization, "organization"), self.get(user, "user")
+        with self._changing():
+            return bool(
+                self._database.execute(
+                    "INSERT OR IGNORE INTO members VALUES (?, ?, ?)", group.id, person.id, role
+                )
+            )
+
+    def remove_member(self, organization: str, user: str) -> None:
+        """Ends a membership; there may have been none.
+
+        Raises:
+            NotFound: there is no such organization or user.
+            Conflict: the user is the organization's last owner.
+        """
+        group, person = self.get(organization, "organization"), self.get(user, "user")
+        with self._changing():
+            owners = [name for name, role in self.members(organization) if role == "owner"]
+            if owners == [person.name]:
+                raise Conflict(f"{person.name} is the last owner of {group.name}", status=409, api_code=3102)
+            self._database.execute(
+                "DELETE FROM members WHERE organization_id = ? AND user_id = ?", group.id, person.id
+            )
+
+    def members(self, organization: str) -> list[tuple[str, str]]:
+        """Name and role of each member, by name.
+
+        Raises:
+            NotFound: there is no such organization.
+        """
+        group = self.get(organization, "organization")
+        rows = self._database.rows(
+            "SELECT name, role FROM members JOIN accounts ON accounts.id = user_id "
+            "WHERE organization_id = ? ORDER BY lower(name)",
+            group.id,
+        )
+        return [(row["name"], row["role"]) for row in rows]
+
+    def _organizations_of(self, user_id: str) -> frozenset[str]:
+        rows = self._database.rows(
+            "SELECT lower(name) AS name FROM members JOIN accounts ON accounts.id = organization_id "
+            "WHERE user_id = ?",
+            user_id,
+        )
+        return frozenset(row["name"] for row in rows)
+
+    def _refuse_taken(self, made: Account) -> None:
+        if self._database.row("SELECT 1 FROM accounts WHERE lower(name) = lower(?)", made.name):
+            code = 3101 if made.kind == "organization" else 3003
+            raise Conflict(f"the name {made.name} is taken", status=409, api_code=code)
+        email = made.details.get("email")
+        if made.kind == "user" and email:
+            same = (user for user in self.all("user") if user.details.get("email") == email)
+            if next(same, None) is not None:
+                raise Conflict(f"the e-mail address {email} is taken", status=409, api_code=3004)
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """A transaction after which no remembered caller is trusted any more."""
+        try:
+            with self._database.transaction():
+                yield
+        finally:
+            with self._lock:
+                self._callers.clear()
+
+
+def _account(row: Row) -> Account:
+    return Account(row["id"], row["kind"], row["name"], json.loads(row["details"]), row["created_at"])
+
+
+def _permissions(text: str) -> Permissions:
+    kept = json.loads(text)
+    return Permissions(**{**kept, "algorithms": tuple(kept["algorithms"])})

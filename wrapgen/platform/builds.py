@@ -1,0 +1,312 @@
+"""Builds: a pushed commit made runnable. Check-out, virtual environment, a look at the main module, a log.
+
+Builds run in threads of their own. One that was in progress when the server died starts again at the next
+opening. What may be published, and who may ask, is decided in `algorithms`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import uuid
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from sqlite3 import Row
+from typing import IO, Any
+
+from wrapgen.errors import NotFound, WrapgenError
+from wrapgen.platform.database import Database
+from wrapgen.platform.environments import Environments
+from wrapgen.platform.repositories import Repositories
+from wrapgen.platform.virtualenvs import Virtualenvs
+
+AT_ONCE = 2
+"""Builds that run at the same time; the others wait in order."""
+
+_CHECK = """
+import compileall, py_compile, sys
+try:
+    py_compile.compile(sys.argv[1], doraise=True)
+except py_compile.PyCompileError as error:
+    sys.exit(error.msg)
+compileall.compile_dir("src", quiet=2)
+"""
+
+
+@dataclass(frozen=True)
+class Build:
+    """One attempt to make a commit runnable.
+
+    Args:
+        number: rises with every build of the platform.
+        id: UUID.
+        algorithm_id: whose it is.
+        git_hash: the commit.
+        environment: name of the environment, such as `python38`.
+        status: `in-progress`, `succeeded` or `failed`.
+        interpreter: the virtual environment's Python, once it succeeded.
+        started_at, finished_at: epoch seconds; the latter None while in progress.
+    """
+
+    number: int
+    id: str
+    algorithm_id: str
+    git_hash: str
+    environment: str
+    status: str
+    interpreter: Path
+    started_at: float
+    finished_at: float | None
+
+
+class _Failed(Exception):
+    """Why a build failed, in words for its log."""
+
+
+class Builds:
+    """The builds of one home.
+
+    Args:
+        database: their rows.
+        home: holds `builds/` and `venvs/`.
+        environments: what interpreters there are.
+        repositories: where sources come from.
+        clock: gives epoch seconds.
+        variables: environment variables that uv and pip get.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        home: Path,
+        environments: Environments,
+        repositories: Repositories,
+        clock: Callable[[], float],
+        variables: Mapping[str, str],
+    ) -> None:
+        self._database = database
+        self._root = home / "builds"
+        self._root.mkdir(exist_ok=True)
+        self._environments = environments
+        self._repositories = repositories
+        self._clock = clock
+        unwanted = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME")  # of the server's own Python
+        self._variables = {name: value for name, value in variables.items() if name not in unwanted}
+        self._virtualenvs = Virtualenvs(home / "venvs", variables)
+        self._pool = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="build")
+        self._finished = threading.Condition()
+        self._closing = False
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._listeners: list[Callable[[str], None]] = []
+
+    def on_finish(self, listener: Callable[[str], None]) -> None:
+        """Registers what is called with the algorithm's id, in the build's thread, after a build ended."""
+        self._listeners.append(listener)
+
+    def start(self, algorithm_id: str, git_hash: str, environment: str) -> Build:
+        """Notes a build and puts it in line."""
+        id = str(uuid.uuid4())
+        self._database.execute(
+            "INSERT INTO builds (id, algorithm_id, git_hash, environment, status, started_at) "
+            "VALUES (?, ?, ?, ?, 'in-progress', ?)",
+            id,
+            algorithm_id,
+            git_hash,
+            environment,
+            self._clock(),
+        )
+        build = self.get(algorithm_id, id)
+        self._pool.submit(self._run, build)
+        return build
+
+    def restart_unfinished(self) -> None:
+        """Starts again what was in progress when the last server ended."""
+        for row in self._database.rows("SELECT * FROM builds WHERE status = 'in-progress' ORDER BY number"):
+            build = _build(row)
+            with self._log_file(build) as log:
+                log.write(b"the platform was stopped during this build; starting again\n")
+            self._pool.submit(self._run, build)
+
+    def get(self, algorithm_id: str, build_id: str) -> Build:
+        """One build of an algorithm.
+
+        Raises:
+            NotFound: the algorithm has no such build.
+        """
+        row = self._database.row(
+            "SELECT * FROM builds WHERE algorithm_id = ? AND id = ?", algorithm_id, build_id
+        )
+        if row is None:
+            raise NotFound(f"no such build: {build_id}", status=404)
+        return _build(row)
+
+    def of_algorithm(self, algorithm_id: str, *, before: int | None, limit: int) -> list[Build]:
+        """Builds of an algorithm, newest first.
+
+        Args:
+            algorithm_id: whose.
+            before: only builds with a smaller number; None starts at the newest.
+            limit: at most so many.
+        """
+        rows = self._database.rows(
+            "SELECT * FROM builds WHERE algorithm_id = ? AND number < ? ORDER BY number DESC LIMIT ?",
+            algorithm_id,
+            before if before is not None else 2**62,
+            limit,
+        )
+        return [_build(row) for row in rows]
+
+    def log(self, build: Build) -> str:
+        """What the build has said so far."""
+        try:
+            return (self._folder(build) / "log.txt").read_text("utf-8", "replace")
+        except FileNotFoundError:
+            return ""
+
+    def source(self, build: Build) -> Path:
+        """The checked-out source of a build."""
+        return self._folder(build) / "source"
+
+    def wait(self, build: Build, timeout: float | None = None) -> Build:
+        """Blocks until a build has ended; the build as it is then (or when the time is over)."""
+
+        def ended() -> bool:
+            return self._closing or self.get(build.algorithm_id, build.id).status != "in-progress"
+
+        with self._finished:
+            self._finished.wait_for(ended, timeout)
+        return self.get(build.algorithm_id, build.id)
+
+    def forget(self, build_ids: list[str]) -> None:
+        """Removes the folders of builds whose rows are gone."""
+        for id in build_ids:
+            shutil.rmtree(self._root / id, ignore_errors=True)
+
+    def close(self) -> None:
+        """Stops running builds; their rows stay in progress, so that the next opening starts them again."""
+        with self._finished:
+            self._closing = True
+            running = list(self._running)
+            self._finished.notify_all()
+        for process in running:
+            _kill(process)
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    # -- one build -------------------------------------------------------------------------------------
+
+    def _run(self, build: Build) -> None:
+        interpreter, status = Path(), "failed"
+        with self._log_file(build) as log:
+            try:
+                interpreter = self._steps(build, log)
+                status = "succeeded"
+                log.write(b"build succeeded\n")
+            except (_Failed, WrapgenError) as error:
+                log.write(f"build failed: {error}\n".encode())
+            except Exception as error:  # a fault of ours must end the build, not hang whoever waits
+                log.write(f"build failed inside the platform: {error!r}\n".encode())
+        with self._finished:
+            if self._closing:
+                return
+            self._database.execute(
+                "UPDATE builds SET status = ?, interpreter = ?, finished_at = ? WHERE id = ?",
+                status,
+                str(interpreter),
+                self._clock(),
+                build.id,
+            )
+        for listener in self._listeners:
+            listener(build.algorithm_id)
+        with self._finished:
+            self._finished.notify_all()
+
+    def _steps(self, build: Build, log: IO[bytes]) -> Path:
+        environment = self._environments.named(build.environment)
+        log.write(f"building {build.git_hash} with Python {environment.version}\n".encode())
+        source = self.source(build)
+        shutil.rmtree(source, ignore_errors=True)
+        source.mkdir(parents=True)
+        self._repositories.export(build.algorithm_id, build.git_hash, source)
+        main = main_module(source)
+
+        def run(words: list[str], cwd: Path) -> bool:
+            return self._command(words, cwd, log)
+
+        python, cached = self._virtualenvs.find_or_make(environment.interpreter, source, build.git_hash, run)
+        if python is None:
+            raise _Failed("requirements.txt could not be installed; the lines above say why")
+        if cached:
+            log.write(b"requirements: already installed by an earlier build\n")
+        if not self._command([str(python), "-c", _CHECK, main], source, log, quiet=True):
+            raise _Failed(f"{main} is not valid Python {environment.version}; the lines above say where")
+        return python
+
+    def _command(self, words: list[str], cwd: Path, log: IO[bytes], *, quiet: bool = False) -> bool:
+        if not quiet:
+            log.write(f"$ {' '.join([Path(words[0]).name, *words[1:]])}\n".encode())
+        log.flush()
+        with self._finished:
+            if self._closing:
+                raise _Failed("the platform is stopping")
+            process = subprocess.Popen(
+                words,
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self._variables,
+                start_new_session=True,
+            )
+            self._running.add(process)
+        try:
+            return process.wait() == 0
+        finally:
+            with self._finished:
+                self._running.discard(process)
+
+    def _folder(self, build: Build) -> Path:
+        return self._root / build.id
+
+    def _log_file(self, build: Build) -> IO[bytes]:
+        self._folder(build).mkdir(exist_ok=True)
+        return (self._folder(build) / "log.txt").open("ab", buffering=0)
+
+
+def main_module(source: Path) -> str:
+    """The path, inside a source, of the module that holds an algorithm's `apply`.
+
+    The runtime imports `src.<algoname>` with the name from algorithmia.conf (langpacks,
+    libraries/python3-runtime/context/pipe).
+
+    Raises:
+        _Failed: algorithmia.conf is missing or wrong, or the module is not there.
+    """
+    try:
+        conf: Any = json.loads((source / "algorithmia.conf").read_text("utf-8"))
+        name = conf["algoname"]
+    except FileNotFoundError as error:
+        raise _Failed("there is no algorithmia.conf in the repository's top folder") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise _Failed('algorithmia.conf must be a JSON object with an "algoname"') from error
+    for path in (f"src/{name}.py", f"src/{name}/__init__.py"):
+        if (source / path).is_file():
+            return path
+    raise _Failed(f'algorithmia.conf says "algoname": "{name}", but there is no src/{name}.py')
+
+
+def _build(row: Row) -> Build:
+    facts = dict(row)
+    return Build(**{**facts, "interpreter": Path(facts["interpreter"])})
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass  # it ended by itself

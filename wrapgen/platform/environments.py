@@ -1,0 +1,168 @@
+"""The hosted environments: the Python interpreters that this machine really has.
+
+Found on PATH, under pyenv's root, and the one that runs this; each is tried by running it, because a shim
+may exist for a version that is not there. What was learned is remembered per file, so that a later start
+need not run them again. Ids are derived from names: the same on every machine and after every restart.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from wrapgen.errors import BadRequest, ServerFault
+from wrapgen.platform.database import Database
+
+OLDEST = (3, 6)
+"""The oldest hosted language version (platform contract, introduction)."""
+
+NEWEST_DEFAULT = (3, 9)
+"""The default is the newest up to this one: the vendor's ADK is at its best there (contract, section 10)."""
+
+_PROBE = "import json, sys, venv, ensurepip; print(json.dumps([list(sys.version_info[:3]), sys.implementation.name]))"
+
+
+@dataclass(frozen=True)
+class Environment:
+    """One interpreter, as algorithms name it.
+
+    Args:
+        name: `python38` and so on.
+        interpreter: the executable.
+        version: `3.8.18`.
+    """
+
+    name: str
+    interpreter: Path
+    version: str
+
+    @property
+    def id(self) -> str:
+        """The UUID that algorithm settings carry."""
+        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"wrapgen:environment:{self.name}"))
+
+    @property
+    def specification_id(self) -> str:
+        """The UUID under which the template is found."""
+        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"wrapgen:environment-specification:{self.name}"))
+
+    @property
+    def number(self) -> tuple[int, int]:
+        """Major and minor version."""
+        major, minor = self.version.split(".")[:2]
+        return int(major), int(minor)
+
+
+class Environments:
+    """What this machine offers.
+
+    Args:
+        database: remembers what was probed.
+        variables: the process's environment variables (PATH, PYENV_ROOT, HOME).
+    """
+
+    def __init__(self, database: Database, variables: Mapping[str, str]) -> None:
+        self._database = database
+        self._variables = variables
+        self._lock = threading.Lock()
+        self._offered: tuple[Environment, ...] | None = None
+
+    def offered(self) -> tuple[Environment, ...]:
+        """All environments, oldest first; the machine is looked over once per process."""
+        with self._lock:
+            if self._offered is None:
+                self._offered = self._look()
+            return self._offered
+
+    def default(self) -> Environment:
+        """The newest up to Python 3.9, else the newest.
+
+        Raises:
+            ServerFault: the machine has no usable interpreter at all.
+        """
+        offered = self.offered()
+        if not offered:
+            raise ServerFault("no Python with venv was found on this machine", status=500, api_code=5001)
+        hosted = [each for each in offered if each.number <= NEWEST_DEFAULT]
+        return (hosted or list(offered))[-1]
+
+    def named(self, reference: str) -> Environment:
+        """The environment of a name, id or specification id.
+
+        Raises:
+            BadRequest: this machine does not offer it; the message lists what is offered.
+        """
+        wanted = reference.lower().replace(".", "")
+        for each in self.offered():
+            if wanted in (each.name, each.id, each.specification_id):
+                return each
+        names = ", ".join(each.name for each in self.offered()) or "none"
+        raise BadRequest(
+            f"the environment {reference} is not offered here; offered: {names}",
+            hint="install that Python, or name one that is offered",
+            status=400,
+            api_code=4001,
+        )
+
+    def _look(self) -> tuple[Environment, ...]:
+        found: dict[str, Environment] = {}
+        candidates = list(dict.fromkeys(self._candidates()))
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            for path, version in zip(candidates, pool.map(self._version, candidates), strict=True):
+                if version is None:
+                    continue
+                number = tuple(int(part) for part in version.split(".")[:2])
+                name = f"python{number[0]}{number[1]}"
+                if number >= OLDEST and name not in found:
+                    found[name] = Environment(name, path, version)
+        return tuple(sorted(found.values(), key=lambda each: each.number))
+
+    def _candidates(self) -> Iterator[Path]:
+        pattern = re.compile(r"python3(\.\d+)?\Z")
+        for folder in self._variables.get("PATH", "").split(os.pathsep):
+            if folder and os.path.isdir(folder):
+                names = sorted(name for name in os.listdir(folder) if pattern.match(name))
+                yield from (Path(folder, name) for name in reversed(names))
+        root = self._variables.get("PYENV_ROOT") or os.path.join(self._variables.get("HOME", "/"), ".pyenv")
+        yield from sorted(Path(root).glob("versions/*/bin/python3"), reverse=True)
+        yield Path(sys.executable)
+
+    def _version(self, path: Path) -> str | None:
+        """The version of an interpreter that runs and can make virtual environments; else None."""
+        try:
+            real = path.resolve(strict=True)
+            facts = real.stat()
+        except OSError:
+            return None
+        shim = real.parent.name == "shims"  # what a shim runs depends on more than the shim
+        fingerprint = f"{real}:{facts.st_size}:{facts.st_mtime_ns}"
+        known = self._database.row("SELECT * FROM interpreters WHERE path = ?", str(path))
+        if known is not None and known["fingerprint"] == fingerprint and not shim:
+            return str(known["version"]) or None
+        version = _probe(path)
+        self._database.execute(
+            "INSERT OR REPLACE INTO interpreters VALUES (?, ?, ?)", str(path), fingerprint, version or ""
+        )
+        return version
+
+
+def _probe(path: Path) -> str | None:
+    try:
+        done = subprocess.run(
+            [path, "-I", "-c", _PROBE], capture_output=True, timeout=20, check=False, stdin=subprocess.DEVNULL
+        )
+        if done.returncode != 0:
+            return None
+        numbers, implementation = json.loads(done.stdout)
+    except (OSError, subprocess.TimeoutExpired, ValueError):
+        return None
+    return ".".join(str(number) for number in numbers) if implementation == "cpython" else None

@@ -1,0 +1,102 @@
+"""The log of failed calls that owners and users can read: at most 200 entries of 7 days per listing
+(platform contract, section 9). Adding never makes a call wait: a thread writes them down."""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from wrapgen.platform.database import Database
+from wrapgen.platform.model import Failure
+
+ENTRIES = 200
+"""Most entries of one listing."""
+
+KEPT_SECONDS = 7 * 24 * 3600
+"""How long an entry is kept."""
+
+
+class Failures:
+    """The log of one platform.
+
+    Args:
+        database: where it is kept.
+        clock: gives epoch seconds.
+    """
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._clock = clock
+        self._waiting: queue.SimpleQueue[Failure | threading.Event | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._write, name="failures", daemon=True)
+        self._thread.start()
+
+    def add(self, failure: Failure) -> None:
+        """Notes a failed call; returns at once."""
+        self._waiting.put(failure)
+
+    def of_algorithm(self, algorithm_id: str) -> list[dict[str, Any]]:
+        """The entries of an algorithm, newest first, as the API shows them."""
+        return self._list("algorithm_id = ?", algorithm_id)
+
+    def of_accounts(self, names: list[str]) -> list[dict[str, Any]]:
+        """The entries of calls that these accounts made, newest first."""
+        marks = ", ".join("?" for _ in names)
+        return self._list(f"account IN ({marks})", *names)
+
+    def close(self) -> None:
+        """Writes what is waiting and ends the thread."""
+        if self._thread.is_alive():
+            self._waiting.put(None)
+            self._thread.join(timeout=5)
+
+    def _list(self, condition: str, *values: Any) -> list[dict[str, Any]]:
+        written = threading.Event()
+        self._waiting.put(written)
+        written.wait(timeout=5)
+        rows = self._database.rows(
+            f"SELECT entry FROM failures WHERE {condition} AND created_at >= ? "  # noqa: S608 - fixed texts
+            "ORDER BY number DESC LIMIT ?",
+            *values,
+            int((self._clock() - KEPT_SECONDS) * 1000),
+            ENTRIES,
+        )
+        return [json.loads(row["entry"]) for row in rows]
+
+    def _write(self) -> None:
+        while True:
+            batch, last = [self._waiting.get()], False
+            while not self._waiting.empty() and len(batch) < 500:
+                batch.append(self._waiting.get())
+            with self._database.transaction():
+                for each in batch:
+                    if isinstance(each, Failure):
+                        self._insert(each)
+                self._database.execute(
+                    "DELETE FROM failures WHERE created_at < ?", int((self._clock() - KEPT_SECONDS) * 1000)
+                )
+            for each in batch:
+                if isinstance(each, threading.Event):
+                    each.set()
+                last = last or each is None
+            if last:
+                return
+
+    def _insert(self, failure: Failure) -> None:
+        entry = asdict(failure)
+        owner_and_name = entry.pop("algorithm")
+        entry["username"], _, entry["algoname"] = owner_and_name.partition("/")
+        entry["algoversion"] = entry.pop("version")
+        entry["billable_to"] = entry.pop("account")
+        algorithm_id = entry.pop("algorithm_id")
+        self._database.execute(
+            "INSERT INTO failures (algorithm_id, account, created_at, entry) VALUES (?, ?, ?, ?)",
+            algorithm_id,
+            failure.account,
+            failure.created_at,
+            json.dumps(entry),
+        )

@@ -1,0 +1,112 @@
+"""The schema of the platform's database, as numbered scripts: append only, never edit one that was released."""
+
+from __future__ import annotations
+
+_FIRST = """
+CREATE TABLE accounts (
+    id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL CHECK (kind IN ('user', 'organization')),
+    name TEXT NOT NULL,
+    details TEXT NOT NULL,
+    created_at REAL NOT NULL
+);
+CREATE UNIQUE INDEX account_names ON accounts (lower(name));
+
+CREATE TABLE members (
+    organization_id TEXT NOT NULL REFERENCES accounts ON DELETE CASCADE,
+    user_id TEXT NOT NULL REFERENCES accounts ON DELETE CASCADE,
+    role TEXT NOT NULL,
+    PRIMARY KEY (organization_id, user_id)
+);
+
+CREATE TABLE keys (
+    id TEXT PRIMARY KEY,
+    account_id TEXT NOT NULL REFERENCES accounts ON DELETE CASCADE,
+    label TEXT NOT NULL,
+    admin INTEGER NOT NULL,
+    hash TEXT NOT NULL UNIQUE,
+    mask TEXT NOT NULL,
+    permissions TEXT NOT NULL,
+    created_at REAL NOT NULL
+);
+
+CREATE TABLE algorithms (
+    id TEXT PRIMARY KEY,
+    owner_id TEXT NOT NULL REFERENCES accounts,
+    name TEXT NOT NULL,
+    details TEXT NOT NULL,
+    settings TEXT NOT NULL,
+    sample_input TEXT NOT NULL,
+    first_commit TEXT NOT NULL,
+    secrets_revision INTEGER NOT NULL DEFAULT 0,
+    created_at REAL NOT NULL
+);
+CREATE UNIQUE INDEX algorithm_names ON algorithms (owner_id, lower(name));
+
+CREATE TABLE builds (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    algorithm_id TEXT NOT NULL REFERENCES algorithms ON DELETE CASCADE,
+    git_hash TEXT NOT NULL,
+    environment TEXT NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('in-progress', 'succeeded', 'failed')),
+    interpreter TEXT NOT NULL DEFAULT '',
+    started_at REAL NOT NULL,
+    finished_at REAL
+);
+CREATE INDEX builds_of_algorithm ON builds (algorithm_id, number);
+
+CREATE TABLE versions (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    algorithm_id TEXT NOT NULL REFERENCES algorithms ON DELETE CASCADE,
+    build_id TEXT NOT NULL UNIQUE REFERENCES builds (id),
+    major INTEGER NOT NULL,
+    minor INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    callability TEXT NOT NULL CHECK (callability IN ('public', 'private')),
+    notes TEXT NOT NULL,
+    published_at REAL NOT NULL,
+    UNIQUE (algorithm_id, major, minor, revision)
+);
+
+CREATE TABLE secrets (
+    id TEXT PRIMARY KEY,
+    algorithm_id TEXT NOT NULL REFERENCES algorithms ON DELETE CASCADE,
+    short_name TEXT NOT NULL,
+    variable TEXT NOT NULL,
+    value TEXT NOT NULL,
+    description TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    modified_at REAL NOT NULL,
+    UNIQUE (algorithm_id, variable)
+);
+
+CREATE TABLE collections (
+    id TEXT PRIMARY KEY,
+    owner_id TEXT NOT NULL REFERENCES accounts,
+    name TEXT NOT NULL,
+    readers TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    UNIQUE (owner_id, name)
+);
+
+CREATE TABLE failures (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    algorithm_id TEXT NOT NULL,
+    account TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    entry TEXT NOT NULL
+);
+CREATE INDEX failures_of_algorithm ON failures (algorithm_id, number);
+CREATE INDEX failures_of_account ON failures (account, number);
+
+CREATE TABLE interpreters (
+    path TEXT PRIMARY KEY,
+    fingerprint TEXT NOT NULL,
+    version TEXT NOT NULL
+)
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST,)
+"""Script n brings a database from version n to n + 1 (SQLite's `user_version`)."""

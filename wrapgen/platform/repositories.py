@@ -1,0 +1,183 @@
+"""Bare git repositories, one per algorithm, named by its id so that no name can become a path.
+
+All work is done by git itself, over the command line; serving them over HTTP is git's own http-backend, for
+which this module makes the CGI variables. Reading HTTP and starting builds happen elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from wrapgen.errors import NotFound, ServerFault
+
+BRANCH = "master"
+"""The default branch of every repository (platform contract, section 6)."""
+
+_SETTINGS = """[core]
+\trepositoryformatversion = 0
+\tfilemode = true
+\tbare = true
+\thooksPath = /dev/null
+[http]
+\treceivepack = true
+[receive]
+\tdenyNonFastForwards = true
+\tdenyDeletes = true
+\tautogc = false
+[uploadpack]
+\tallowReachableSHA1InWant = true
+[gc]
+\tauto = 0
+"""
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One entry of a history: the full hash, the author's name and the message."""
+
+    id: str
+    author: str
+    message: str
+
+
+class Repositories:
+    """The repositories of one home.
+
+    Args:
+        root: the folder that holds them.
+        variables: environment variables git may see (PATH).
+    """
+
+    def __init__(self, root: Path, variables: Mapping[str, str]) -> None:
+        self._root = root
+        root.mkdir(exist_ok=True)
+        self._variables = {
+            "PATH": variables.get("PATH", os.defpath),
+            "HOME": str(root),
+            "LC_ALL": "C.UTF-8",
+            # The settings of whoever runs the server must not change what the platform does.
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_TERMINAL_PROMPT": "0",
+        }
+
+    def create(self, algorithm_id: str, files: Mapping[str, bytes], *, author: str, message: str) -> str:
+        """Makes a repository with one commit; the commit's hash.
+
+        The repository appears whole or not at all.
+        """
+        part = self._root / f".{algorithm_id}.{uuid.uuid4().hex}"
+        self._git("init", "--quiet", "--bare", str(part))
+        (part / "config").write_text(_SETTINGS, "utf-8")
+        (part / "HEAD").write_text(f"ref: refs/heads/{BRANCH}\n", "ascii")
+        self._git("fast-import", "--quiet", repository=part, stdin=_first_commit(files, author, message))
+        part.rename(self.path(algorithm_id))
+        return self.head(algorithm_id)
+
+    def path(self, algorithm_id: str) -> Path:
+        """Where the repository of an algorithm is."""
+        return self._root / f"{algorithm_id}.git"
+
+    def head(self, algorithm_id: str) -> str:
+        """The newest commit of the default branch.
+
+        Raises:
+            NotFound: the repository is missing or has no such branch.
+        """
+        return self.commit(algorithm_id, f"refs/heads/{BRANCH}")
+
+    def commit(self, algorithm_id: str, name: str) -> str:
+        """The full hash of a commit that the repository has.
+
+        Raises:
+            NotFound: it has none of that name.
+        """
+        try:
+            found = self._git(
+                "rev-parse", "--verify", "--quiet", name + "^{commit}", repository=self.path(algorithm_id)
+            )
+        except ServerFault as error:
+            raise NotFound(f"the repository has no commit {name}", status=404) from error
+        return found.decode("ascii").strip()
+
+    def history(self, algorithm_id: str, limit: int = 100) -> list[Commit]:
+        """The newest commits of the default branch, newest first."""
+        text = self._git(
+            "log", f"-{limit}", "-z", "--format=%H%n%an%n%B", BRANCH, repository=self.path(algorithm_id)
+        ).decode("utf-8", "replace")
+        entries = (entry.split("\n", 2) for entry in text.split("\0") if entry)
+        return [Commit(id, author, message.strip()) for id, author, message in entries]
+
+    def export(self, algorithm_id: str, commit: str, directory: Path) -> None:
+        """Writes the files of a commit into an empty folder."""
+        with tempfile.TemporaryDirectory(dir=self._root, prefix=".index-") as index:
+            git = {"repository": self.path(algorithm_id), "extra": {"GIT_INDEX_FILE": f"{index}/index"}}
+            self._git("read-tree", commit, **git)  # type: ignore[arg-type]
+            self._git("checkout-index", "--all", "--force", f"--prefix={directory}/", **git)  # type: ignore[arg-type]
+
+    def delete(self, algorithm_id: str) -> None:
+        """Removes a repository; it may be gone already."""
+        shutil.rmtree(self.path(algorithm_id), ignore_errors=True)
+
+    def keep_only(self, algorithm_ids: set[str]) -> None:
+        """Removes what a crash left: half-made repositories and those of no algorithm."""
+        wanted = {f"{id}.git" for id in algorithm_ids}
+        for entry in self._root.iterdir():
+            if entry.is_dir() and entry.name not in wanted:
+                shutil.rmtree(entry, ignore_errors=True)
+
+    def backend(self, algorithm_id: str, service_path: str, request: Mapping[str, str]) -> dict[str, str]:
+        """The environment in which `git http-backend` answers one request.
+
+        Args:
+            algorithm_id: whose repository it is about.
+            service_path: what follows `NAME.git`, such as `/info/refs`.
+            request: the CGI variables of the request (REQUEST_METHOD, QUERY_STRING, CONTENT_TYPE, ...).
+        """
+        return {
+            **self._variables,
+            **request,
+            "GIT_PROJECT_ROOT": str(self._root),
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "PATH_INFO": f"/{algorithm_id}.git{service_path}",
+        }
+
+    def _git(
+        self,
+        *words: str,
+        repository: Path | None = None,
+        stdin: bytes = b"",
+        extra: Mapping[str, str] | None = None,
+    ) -> bytes:
+        where = {"GIT_DIR": str(repository)} if repository else {}
+        done = subprocess.run(
+            ["git", *words],
+            input=stdin,
+            capture_output=True,
+            env={**self._variables, **where, **(extra or {})},
+            check=False,
+        )
+        if done.returncode != 0:
+            said = done.stderr.decode("utf-8", "replace").strip()
+            raise ServerFault(f"git {words[0]} failed: {said}", status=500, api_code=5001)
+        return done.stdout
+
+
+def _first_commit(files: Mapping[str, bytes], author: str, message: str) -> bytes:
+    """A stream for git fast-import: one commit with all files, dated by git."""
+    text = message.encode()
+    who = f"{author} <{author}@localhost> now".encode()
+    parts = [b"feature date-format=now\ncommit refs/heads/" + BRANCH.encode()]
+    parts.append(b"committer " + who)
+    parts.append(b"data %d\n%s" % (len(text), text))
+    for path, content in sorted(files.items()):
+        parts.append(b"M 100644 inline " + path.encode())
+        parts.append(b"data %d\n%s" % (len(content), content))
+    return b"\n".join(parts) + b"\n"

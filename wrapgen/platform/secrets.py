@@ -1,0 +1,154 @@
+"""Secrets of algorithms: environment variables their workers get, whose values are never told again."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from sqlite3 import Row
+from typing import Any
+
+from wrapgen.errors import BadRequest, Conflict, NotFound
+from wrapgen.platform.database import Database, iso
+
+PROVIDER_ID = str(uuid.uuid5(uuid.NAMESPACE_URL, "wrapgen:secret-provider:internal"))
+"""The one secret provider: this platform's own table."""
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+
+class Secrets:
+    """The secrets of one platform.
+
+    Args:
+        database: where they are kept.
+        clock: gives epoch seconds.
+    """
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._clock = clock
+        self._listeners: list[Callable[[str], None]] = []
+
+    def on_change(self, listener: Callable[[str], None]) -> None:
+        """Registers what is called with an algorithm's id after its secrets changed."""
+        self._listeners.append(listener)
+
+    def variables(self, algorithm_id: str) -> dict[str, str]:
+        """The environment variables that workers of an algorithm get."""
+        rows = self._database.rows("SELECT variable, value FROM secrets WHERE algorithm_id = ?", algorithm_id)
+        return {row["variable"]: row["value"] for row in rows}
+
+    def of_algorithm(self, algorithm_id: str) -> list[dict[str, Any]]:
+        """The API's objects of an algorithm's secrets, by variable; without values."""
+        rows = self._database.rows(
+            "SELECT * FROM secrets WHERE algorithm_id = ? ORDER BY variable", algorithm_id
+        )
+        return [_entry(row) for row in rows]
+
+    def create(self, algorithm_id: str, fields: dict[str, Any]) -> dict[str, Any]:
+        """Adds a secret from the API's fields (`short_name`, `secret_key`, `secret_value`, `description`).
+
+        Raises:
+            BadRequest: the variable is missing or no name for one.
+            Conflict: the algorithm has a secret for that variable.
+        """
+        variable, value = fields.get("secret_key"), fields.get("secret_value")
+        if (
+            not isinstance(variable, str)
+            or not _VARIABLE.match(variable)
+            or variable.startswith("ALGORITHMIA_")
+        ):
+            raise BadRequest(
+                f"secret_key {variable!r} can't be the name of an environment variable",
+                hint="letters, digits and _, and not one of the platform's own (ALGORITHMIA_...)",
+                status=400,
+                api_code=2015,
+            )
+        if not isinstance(value, str):
+            raise BadRequest("secret_value must be a string", status=400, api_code=2015)
+        id, now = str(uuid.uuid4()), self._clock()
+        with self._changing(algorithm_id):
+            if self._database.row(
+                "SELECT 1 FROM secrets WHERE algorithm_id = ? AND variable = ?", algorithm_id, variable
+            ):
+                raise Conflict(f"there is a secret for {variable} already", status=409)
+            self._database.execute(
+                "INSERT INTO secrets VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                id,
+                algorithm_id,
+                str(fields.get("short_name") or variable),
+                variable,
+                value,
+                str(fields.get("description") or ""),
+                now,
+                now,
+            )
+        return self._get(algorithm_id, id)
+
+    def update(self, algorithm_id: str, secret_id: str, fields: dict[str, Any]) -> dict[str, Any]:
+        """Replaces a secret's value, short name or description.
+
+        Raises:
+            NotFound: the algorithm has no such secret.
+            BadRequest: the value is not a string.
+        """
+        value = fields.get("secret_value")
+        if value is not None and not isinstance(value, str):
+            raise BadRequest("secret_value must be a string", status=400, api_code=2015)
+        self._get(algorithm_id, secret_id)
+        with self._changing(algorithm_id):
+            self._database.execute(
+                "UPDATE secrets SET value = coalesce(?, value), short_name = coalesce(?, short_name), "
+                "description = coalesce(?, description), modified_at = ? WHERE id = ?",
+                value,
+                fields.get("short_name"),
+                fields.get("description"),
+                self._clock(),
+                secret_id,
+            )
+        return self._get(algorithm_id, secret_id)
+
+    def delete(self, algorithm_id: str, secret_id: str) -> None:
+        """Removes a secret.
+
+        Raises:
+            NotFound: the algorithm has no such secret.
+        """
+        self._get(algorithm_id, secret_id)
+        with self._changing(algorithm_id):
+            self._database.execute("DELETE FROM secrets WHERE id = ?", secret_id)
+
+    def _get(self, algorithm_id: str, secret_id: str) -> dict[str, Any]:
+        row = self._database.row(
+            "SELECT * FROM secrets WHERE algorithm_id = ? AND id = ?", algorithm_id, secret_id
+        )
+        if row is None:
+            raise NotFound(f"the algorithm has no secret {secret_id}", status=404)
+        return _entry(row)
+
+    @contextmanager
+    def _changing(self, algorithm_id: str) -> Iterator[None]:
+        with self._database.transaction():
+            yield
+            # Part of a runnable's key: workers that hold the old values are not used again.
+            self._database.execute(
+                "UPDATE algorithms SET secrets_revision = secrets_revision + 1 WHERE id = ?", algorithm_id
+            )
+        for listener in self._listeners:
+            listener(algorithm_id)
+
+
+def _entry(row: Row) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "owner_type": "algorithm",
+        "owner_id": row["algorithm_id"],
+        "short_name": row["short_name"],
+        "secret_key": row["variable"],
+        "provider_id": PROVIDER_ID,
+        "description": row["description"],
+        "created": iso(row["created_at"]),
+        "modified": iso(row["modified_at"]),
+    }

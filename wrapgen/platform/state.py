@@ -1,0 +1,139 @@
+"""The platform's home folder opened: every service over one database, in the order they need each other.
+
+    HOME/credentials.json   first keys and address (mode 0600)
+    HOME/platform.sqlite    everything with rows
+    HOME/repositories/      one bare git repository per algorithm
+    HOME/builds/            the checked-out source and log of each build
+    HOME/venvs/             virtual environments, shared by builds with equal requirements
+    HOME/data/              hosted files
+
+Nothing here serves, calls or prints.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from wrapgen.errors import UsageError
+from wrapgen.platform.accounts import Accounts
+from wrapgen.platform.algorithms import Algorithms
+from wrapgen.platform.builds import Builds
+from wrapgen.platform.credentials import read_credentials, write_credentials
+from wrapgen.platform.data import Data
+from wrapgen.platform.database import Database
+from wrapgen.platform.environments import Environments
+from wrapgen.platform.failures import Failures
+from wrapgen.platform.repositories import Repositories
+from wrapgen.platform.secrets import Secrets
+
+FIRST_ACCOUNT = "local"
+"""The user that a new home starts with."""
+
+
+@dataclass(frozen=True)
+class State:
+    """The services of one home; all thread-safe.
+
+    Args:
+        home: the folder.
+        database, accounts, environments, repositories, builds, secrets, algorithms, data, failures: the services.
+        lock: keeps a second server off the same home.
+    """
+
+    home: Path
+    database: Database
+    accounts: Accounts
+    environments: Environments
+    repositories: Repositories
+    builds: Builds
+    secrets: Secrets
+    algorithms: Algorithms
+    data: Data
+    failures: Failures
+    lock: IO[str]
+
+    def close(self) -> None:
+        """Stops what runs (a build in progress starts again at the next opening) and closes the database."""
+        self.builds.close()
+        self.failures.close()
+        self.database.close()
+        self.lock.close()
+
+
+def open_platform_state(
+    home: Path, *, clock: Callable[[], float] = time.time, variables: Mapping[str, str] | None = None
+) -> State:
+    """Opens a home, made when missing: with the user `local`, a standard key and an admin key.
+
+    Args:
+        home: the folder that holds everything.
+        clock: gives epoch seconds.
+        variables: environment variables; None takes the process's.
+
+    Raises:
+        UsageError: another server has this home open, or a newer wrapgen wrote it.
+    """
+    home = home.absolute()
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = _lock(home)
+    try:
+        return _open(home, lock, clock, os.environ if variables is None else variables)
+    except BaseException:
+        lock.close()
+        raise
+
+
+def _open(home: Path, lock: IO[str], clock: Callable[[], float], variables: Mapping[str, str]) -> State:
+    database = Database(home / "platform.sqlite")
+    accounts = Accounts(database, clock)
+    environments = Environments(database, variables)
+    repositories = Repositories(home / "repositories", variables)
+    builds = Builds(database, home, environments, repositories, clock, variables)
+    secrets = Secrets(database, clock)
+    algorithms = Algorithms(database, accounts, environments, repositories, builds, secrets, clock)
+    data = Data(database, home / "data", accounts, clock)
+    failures = Failures(database, clock)
+    _first_keys(home, accounts)
+    algorithms.catch_up()
+    return State(
+        home=home,
+        database=database,
+        accounts=accounts,
+        environments=environments,
+        repositories=repositories,
+        builds=builds,
+        secrets=secrets,
+        algorithms=algorithms,
+        data=data,
+        failures=failures,
+        lock=lock,
+    )
+
+
+def _lock(home: Path) -> IO[str]:
+    lock = (home / "lock").open("a+", encoding="ascii")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise UsageError(
+            f"the platform of {home} is already running", hint="stop it first, or use another --home"
+        ) from error
+    return lock
+
+
+def _first_keys(home: Path, accounts: Accounts) -> None:
+    """A crash between the steps leaves no half-made home: keys that were never written down are made anew."""
+    if not any(account.name == FIRST_ACCOUNT for account in accounts.all("user")):
+        accounts.create("user", FIRST_ACCOUNT, {})
+    if read_credentials(home).get("api_key"):
+        return
+    key, _ = accounts.create_key(FIRST_ACCOUNT, label="first")
+    admin_key, _ = accounts.create_key(FIRST_ACCOUNT, label="first admin", admin=True)
+    write_credentials(home, {"account": FIRST_ACCOUNT, "api_key": key, "admin_key": admin_key})
