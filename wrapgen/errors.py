@@ -19,6 +19,7 @@
     │   └── ServerFault                  5   server-fault          retryable
     ├── AlgorithmFailed                  6   algorithm-failed
     ├── BuildFailed                      7   build-failed
+    ├── CaseFailed                       7   case-failed
     └── RunError                         8   run
 
 Call sites pass facts, the class writes the sentence; `hint` says what to do next. Exit codes 10 and above
@@ -238,6 +239,10 @@ class AlgorithmFailed(WrapgenError):
         self.error_type = error_type
         self.stacktrace = stacktrace
 
+    def as_json(self) -> dict[str, object]:
+        """The base facts, and what the platform says of the algorithm's error."""
+        return {**super().as_json(), "error_type": self.error_type, "stacktrace": self.stacktrace}
+
 
 class BuildFailed(WrapgenError):
     """The platform could not make a pushed algorithm runnable; carries the end of its log."""
@@ -252,6 +257,19 @@ class BuildFailed(WrapgenError):
             hint="mend what the log names, then publish again",
         )
         self.log = log
+
+
+class CaseFailed(WrapgenError):
+    """A build answers a case of TEST_CASES.json otherwise than the case says; nothing is released."""
+
+    code = "case-failed"
+    exit_code = 7
+
+    def __init__(self, *, name: str, expected: str, got: str) -> None:
+        super().__init__(
+            f"the case {name!r} failed\n  expected: {expected}\n  got:      {got}",
+            hint="mend the algorithm or the case, then publish again; nothing was released",
+        )
 
 
 class RunError(WrapgenError):

@@ -104,11 +104,39 @@ class Version:
 
 @dataclass(frozen=True)
 class Environment:
-    """A hosted language runtime that the platform offers: its id, its name (`python38`) and its language."""
+    """A hosted language runtime that the platform offers.
+
+    Args:
+        id: what algorithm settings carry.
+        name: such as `python38`.
+        language: the platform's language that it belongs to, such as `python3`.
+        gpu: whether its machines have one.
+    """
 
     id: str
     name: str
     language: str
+    gpu: bool = False
+
+    @property
+    def number(self) -> tuple[int, int]:
+        """The language's version for comparing: `python38` is (3, 8), `python310` is (3, 10)."""
+        match = re.search(r"(\d)(\d*)\Z", self.name)
+        return (int(match[1]), int(match[2] or 0)) if match else (0, 0)
+
+    @classmethod
+    def read(cls, content: Mapping[str, Any], language: str) -> Environment:
+        """From the platform's environment object.
+
+        Its language is either one per version (`python38`) or one for all, with the version in the
+        environment's display name (`Python 3.8`); both give the same name here.
+        """
+        own = str(_inner(content, "language").get("name") or language)
+        shown = re.search(r"(\d+)\.(\d+)", str(content.get("display_name") or ""))
+        per_version = re.search(r"\d{2,}\Z", own)
+        name = own if per_version or not shown else own.rstrip("0123456789") + shown[1] + shown[2]
+        gpu = str(content.get("machine_type") or "").upper() == "GPU"
+        return cls(id=str(content.get("id") or ""), name=name, language=own, gpu=gpu)
 
 
 class Algorithms:
@@ -218,15 +246,7 @@ class Algorithms:
         entries = content.get("environments") if isinstance(content, dict) else content
         if not isinstance(entries, list):
             raise ServerFault(f"GET {path}: the answer lists no environments")
-        return [
-            Environment(
-                id=str(entry.get("id") or ""),
-                name=str(_inner(entry, "language").get("name") or language),
-                language=language,
-            )
-            for entry in entries
-            if isinstance(entry, dict)
-        ]
+        return [Environment.read(entry, language) for entry in entries if isinstance(entry, dict)]
 
     def languages(self) -> list[str]:
         """The names of the languages that the platform hosts."""

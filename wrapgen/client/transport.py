@@ -219,13 +219,14 @@ def _trust(ca_cert: str | None) -> ssl.SSLContext:
 def _proxy(address: str) -> str | None:
     """The proxy that the usual variables name for this address; none for this machine itself."""
     parts = urlsplit(address)
-    host = parts.hostname or ""
-    if _is_loopback(host) or urllib.request.proxy_bypass(host):
+    if is_loopback(address) or urllib.request.proxy_bypass(parts.hostname or ""):
         return None
     return urllib.request.getproxies().get(parts.scheme)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(address: str) -> bool:
+    """Whether an address is this machine's own."""
+    host = urlsplit(address).hostname or ""
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -1,0 +1,137 @@
+"""`wrapgen call`: one input, one result."""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wrapgen.cli.options import client_for, platform_options
+from wrapgen.errors import AlgorithmFailed, UsageError
+
+if TYPE_CHECKING:
+    from wrapgen.wire import Answer
+
+CONTENT_TYPES = {"text": "text/plain", "json": "application/json", "binary": "application/octet-stream"}
+
+
+@click.command()
+@click.argument("reference", metavar="REF")
+@click.argument("value", metavar="[INPUT]", required=False)
+@click.option(
+    "-f", "--file", type=click.Path(path_type=Path, dir_okay=False), help="Read the input from here."
+)
+@click.option("-t", "--text", "kind", flag_value="text", default=True, help="Send it as text. [default]")
+@click.option("-j", "--json-input", "kind", flag_value="json", help="Send it as the JSON that it is.")
+@click.option("-b", "--binary", "kind", flag_value="binary", help="Send it as bytes.")
+@click.option(
+    "-d", "--data", "kind", flag_value="detect", help="Send it as JSON if it is JSON, else as text."
+)
+@click.option("--timeout", type=click.IntRange(1, 3000), default=300, show_default=True, help="Seconds.")
+@click.option("--stdout", "show_stdout", is_flag=True, help="Show on stderr what the algorithm prints.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the result here."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print result and metadata as one JSON object.")
+@platform_options
+def command(
+    reference: str,
+    value: str | None,
+    file: Path | None,
+    kind: str,
+    timeout: int,
+    show_stdout: bool,
+    output: Path | None,
+    as_json: bool,
+    address: str | None,
+    api_key: str | None,
+    key_env: str | None,
+    profile: str | None,
+    home: Path | None,
+) -> None:
+    """Call the algorithm REF (owner/name/1.2.3) with one INPUT, a --file or what comes on stdin."""
+    body, content_type = _input(value, file, kind)
+    with client_for(address, api_key, key_env, profile, home, pool=1) as client:
+        try:
+            answer = client.call(
+                reference, body, timeout=timeout, stdout=show_stdout, content_type=content_type
+            )
+        except AlgorithmFailed as error:
+            if show_stdout and error.stacktrace and not as_json:
+                click.echo(error.stacktrace, err=True)
+            raise
+    if show_stdout and answer.metadata.get("stdout"):
+        click.echo(str(answer.metadata["stdout"]), err=True, nl=False)
+    result = _whole(answer) if as_json else answer.result
+    _write(result, output)
+
+
+def _input(value: str | None, file: Path | None, kind: str) -> tuple[bytes, str]:
+    """The input's bytes and content type.
+
+    Raises:
+        UsageError: there is no input or more than one, or it is not what the option says.
+    """
+    if value is not None and file is not None:
+        raise UsageError("give an input or a --file, not both")
+    if file is not None:
+        try:
+            body = file.read_bytes()
+        except OSError as error:
+            raise UsageError(f"can't read {file}: {error.strerror}") from error
+    elif value is not None and value != "-":
+        body = value.encode("utf-8", "surrogateescape")
+    elif value is None and sys.stdin.isatty():
+        raise UsageError("no input", hint="give it as an argument, with --file, or on stdin")
+    else:
+        body = sys.stdin.buffer.read()
+    return body, CONTENT_TYPES[_kind(body, kind)]
+
+
+def _kind(body: bytes, kind: str) -> str:
+    if kind == "binary":
+        return kind
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError("the input is not UTF-8 text", hint="send bytes with --binary") from error
+    if kind == "text":
+        return kind
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError) as error:
+        if kind == "detect":
+            return "text"
+        raise UsageError(
+            f"the input is not JSON: {error}", hint="leave --json-input out to send text"
+        ) from error
+    return "json"
+
+
+def _whole(answer: Answer) -> dict[str, Any]:
+    result = answer.result
+    if isinstance(result, bytes):
+        result = base64.b64encode(result).decode("ascii")
+    return {"result": result, "metadata": answer.metadata}
+
+
+def _write(result: Any, output: Path | None) -> None:
+    if isinstance(result, bytes):
+        content = result
+    else:
+        text = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
+        content = text.encode("utf-8", "surrogatepass") + (b"" if output is not None else b"\n")
+    if output is not None:
+        try:
+            output.write_bytes(content)
+        except OSError as error:
+            raise UsageError(f"can't write {output}: {error.strerror}") from error
+    elif isinstance(result, bytes) and sys.stdout.isatty():
+        raise UsageError("the result is binary", hint="write it to a file with --output")
+    else:
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
