@@ -119,22 +119,23 @@ class Algorithms:
         settings = merged_settings({}, _object(fields, "settings"), self._environments)
         details = {"label": name, **_object(fields, "details")}
         sample = str(_object(fields, "version_info").get("sample_input") or "")
-        id, message = str(uuid.uuid4()), str(_object(fields, "source").get("initial_commit_message") or "")
+        algorithm_id = str(uuid.uuid4())
+        message = str(_object(fields, "source").get("initial_commit_message") or "Initial commit")
         taken = Conflict(f"{account.name}/{name} exists already", status=409, api_code=1002)
         if self._find(account.name, name) is not None:
             raise taken
         first = self._repositories.create(
-            id,
+            algorithm_id,
             template.files(owner=account.name, name=name),
             author=caller.account,
-            message=message or "Initial commit",
+            message=message,
         )
         with self._database.transaction():
             if self._find(account.name, name) is not None:
                 raise taken
             self._database.execute(
                 "INSERT INTO algorithms VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?)",
-                id,
+                algorithm_id,
                 account.id,
                 name,
                 json.dumps(details),
@@ -143,7 +144,7 @@ class Algorithms:
                 first,
                 self._clock(),
             )
-        self.changed(id)
+        self.changed(algorithm_id)
         return self.get(caller, account.name, name)
 
     def get(self, caller: Caller, owner: str, name: str) -> Algorithm:
@@ -158,14 +159,14 @@ class Algorithms:
             raise NotFound(NO_SUCH, status=404, api_code=1000)
         return self._visible(caller, found)
 
-    def get_id(self, caller: Caller, id: str) -> Algorithm:
+    def get_id(self, caller: Caller, algorithm_id: str) -> Algorithm:
         """An algorithm that the caller may see, by its id.
 
         Raises:
             NotFound: there is none.
             NotAuthorized: it is private and not the caller's.
         """
-        row = self._database.row(f"{_SELECT} WHERE algorithms.id = ?", id)
+        row = self._database.row(f"{_SELECT} WHERE algorithms.id = ?", algorithm_id)
         if row is None:
             raise NotFound(NO_SUCH, status=404, api_code=1009)
         return self._visible(caller, _algorithm(row))
@@ -287,8 +288,8 @@ class Algorithms:
             details = {**algorithm.details, **_object(fields, "details")}
             self._store(replace(algorithm, settings=settings, details=details))
             self._database.execute(
-                "INSERT INTO versions (id, algorithm_id, build_id, major, minor, revision, callability, notes, "
-                "published_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO versions (id, algorithm_id, build_id, major, minor, revision, callability, "
+                "notes, published_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 str(uuid.uuid4()),
                 algorithm.id,
                 row["id"],

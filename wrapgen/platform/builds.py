@@ -6,6 +6,7 @@ opening. What may be published, and who may ask, is decided in `algorithms`.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -111,17 +112,17 @@ class Builds:
 
     def start(self, algorithm_id: str, git_hash: str, environment: str) -> Build:
         """Notes a build and puts it in line."""
-        id = str(uuid.uuid4())
+        build_id = str(uuid.uuid4())
         self._database.execute(
             "INSERT INTO builds (id, algorithm_id, git_hash, environment, status, started_at) "
             "VALUES (?, ?, ?, ?, 'in-progress', ?)",
-            id,
+            build_id,
             algorithm_id,
             git_hash,
             environment,
             self._clock(),
         )
-        build = self.get(algorithm_id, id)
+        build = self.get(algorithm_id, build_id)
         self._pool.submit(self._run, build)
         return build
 
@@ -185,8 +186,8 @@ class Builds:
 
     def forget(self, build_ids: list[str]) -> None:
         """Removes the folders of builds whose rows are gone."""
-        for id in build_ids:
-            shutil.rmtree(self._root / id, ignore_errors=True)
+        for build_id in build_ids:
+            shutil.rmtree(self._root / build_id, ignore_errors=True)
 
     def close(self) -> None:
         """Stops running builds; their rows stay in progress, so that the next opening starts them again."""
@@ -306,7 +307,5 @@ def _build(row: Row) -> Build:
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):  # it ended by itself
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass  # it ended by itself

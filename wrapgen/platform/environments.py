@@ -28,7 +28,11 @@ OLDEST = (3, 6)
 NEWEST_DEFAULT = (3, 9)
 """The default is the newest up to this one: the vendor's ADK is at its best there (contract, section 10)."""
 
-_PROBE = "import json, sys, venv, ensurepip; print(json.dumps([list(sys.version_info[:3]), sys.implementation.name]))"
+_PROBE = """
+import ensurepip, json, sys, venv
+executable = getattr(sys, "_base_executable", None) or sys.executable
+print(json.dumps([sys.implementation.name, ".".join(map(str, sys.version_info[:3])), executable]))
+"""
 
 
 @dataclass(frozen=True)
@@ -117,27 +121,28 @@ class Environments:
         found: dict[str, Environment] = {}
         candidates = list(dict.fromkeys(self._candidates()))
         with ThreadPoolExecutor(max_workers=4) as pool:
-            for path, version in zip(candidates, pool.map(self._version, candidates), strict=True):
-                if version is None:
+            for learned in pool.map(self._learn, candidates):
+                if learned is None:
                     continue
+                version, executable = learned
                 number = tuple(int(part) for part in version.split(".")[:2])
                 name = f"python{number[0]}{number[1]}"
                 if number >= OLDEST and name not in found:
-                    found[name] = Environment(name, path, version)
+                    found[name] = Environment(name, Path(executable), version)
         return tuple(sorted(found.values(), key=lambda each: each.number))
 
     def _candidates(self) -> Iterator[Path]:
         pattern = re.compile(r"python3(\.\d+)?\Z")
         for folder in self._variables.get("PATH", "").split(os.pathsep):
-            if folder and os.path.isdir(folder):
-                names = sorted(name for name in os.listdir(folder) if pattern.match(name))
-                yield from (Path(folder, name) for name in reversed(names))
-        root = self._variables.get("PYENV_ROOT") or os.path.join(self._variables.get("HOME", "/"), ".pyenv")
+            if folder and Path(folder).is_dir():
+                entries = (entry for entry in Path(folder).iterdir() if pattern.match(entry.name))
+                yield from sorted(entries, reverse=True)
+        root = self._variables.get("PYENV_ROOT") or Path(self._variables.get("HOME", "/"), ".pyenv")
         yield from sorted(Path(root).glob("versions/*/bin/python3"), reverse=True)
         yield Path(sys.executable)
 
-    def _version(self, path: Path) -> str | None:
-        """The version of an interpreter that runs and can make virtual environments; else None."""
+    def _learn(self, path: Path) -> tuple[str, str] | None:
+        """Version and executable of an interpreter that runs and can make virtual environments; else None."""
         try:
             real = path.resolve(strict=True)
             facts = real.stat()
@@ -147,22 +152,27 @@ class Environments:
         fingerprint = f"{real}:{facts.st_size}:{facts.st_mtime_ns}"
         known = self._database.row("SELECT * FROM interpreters WHERE path = ?", str(path))
         if known is not None and known["fingerprint"] == fingerprint and not shim:
-            return str(known["version"]) or None
-        version = _probe(path)
+            return (known["version"], known["executable"]) if known["version"] else None
+        learned = _probe(path)
+        version, executable = learned or ("", "")
         self._database.execute(
-            "INSERT OR REPLACE INTO interpreters VALUES (?, ?, ?)", str(path), fingerprint, version or ""
+            "INSERT OR REPLACE INTO interpreters VALUES (?, ?, ?, ?)",
+            str(path),
+            fingerprint,
+            version,
+            executable,
         )
-        return version
+        return learned
 
 
-def _probe(path: Path) -> str | None:
+def _probe(path: Path) -> tuple[str, str] | None:
     try:
         done = subprocess.run(
             [path, "-I", "-c", _PROBE], capture_output=True, timeout=20, check=False, stdin=subprocess.DEVNULL
         )
         if done.returncode != 0:
             return None
-        numbers, implementation = json.loads(done.stdout)
+        implementation, version, executable = json.loads(done.stdout)
     except (OSError, subprocess.TimeoutExpired, ValueError):
         return None
-    return ".".join(str(number) for number in numbers) if implementation == "cpython" else None
+    return (version, executable) if implementation == "cpython" else None

@@ -1,4 +1,7 @@
-"""The schema of the platform's database, as numbered scripts: append only, never edit one that was released."""
+"""The schema of the platform's database, as numbered scripts: append only.
+
+A script that was released is never edited.
+"""
 
 from __future__ import annotations
 
@@ -104,7 +107,8 @@ CREATE INDEX failures_of_account ON failures (account, number);
 CREATE TABLE interpreters (
     path TEXT PRIMARY KEY,
     fingerprint TEXT NOT NULL,
-    version TEXT NOT NULL
+    version TEXT NOT NULL,
+    executable TEXT NOT NULL
 )
 """
 

@@ -113,14 +113,14 @@ class Repositories:
             "log", f"-{limit}", "-z", "--format=%H%n%an%n%B", BRANCH, repository=self.path(algorithm_id)
         ).decode("utf-8", "replace")
         entries = (entry.split("\n", 2) for entry in text.split("\0") if entry)
-        return [Commit(id, author, message.strip()) for id, author, message in entries]
+        return [Commit(hash_, author, message.strip()) for hash_, author, message in entries]
 
     def export(self, algorithm_id: str, commit: str, directory: Path) -> None:
         """Writes the files of a commit into an empty folder."""
         with tempfile.TemporaryDirectory(dir=self._root, prefix=".index-") as index:
-            git = {"repository": self.path(algorithm_id), "extra": {"GIT_INDEX_FILE": f"{index}/index"}}
-            self._git("read-tree", commit, **git)  # type: ignore[arg-type]
-            self._git("checkout-index", "--all", "--force", f"--prefix={directory}/", **git)  # type: ignore[arg-type]
+            where = {"GIT_INDEX_FILE": f"{index}/index", "GIT_WORK_TREE": str(directory)}
+            self._git("read-tree", commit, repository=self.path(algorithm_id), extra=where)
+            self._git("checkout-index", "--all", "--force", repository=self.path(algorithm_id), extra=where)
 
     def delete(self, algorithm_id: str) -> None:
         """Removes a repository; it may be gone already."""
@@ -128,7 +128,7 @@ class Repositories:
 
     def keep_only(self, algorithm_ids: set[str]) -> None:
         """Removes what a crash left: half-made repositories and those of no algorithm."""
-        wanted = {f"{id}.git" for id in algorithm_ids}
+        wanted = {f"{algorithm_id}.git" for algorithm_id in algorithm_ids}
         for entry in self._root.iterdir():
             if entry.is_dir() and entry.name not in wanted:
                 shutil.rmtree(entry, ignore_errors=True)

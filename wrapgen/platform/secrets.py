@@ -68,7 +68,7 @@ class Secrets:
             )
         if not isinstance(value, str):
             raise BadRequest("secret_value must be a string", status=400, api_code=2015)
-        id, now = str(uuid.uuid4()), self._clock()
+        secret_id, now = str(uuid.uuid4()), self._clock()
         with self._changing(algorithm_id):
             if self._database.row(
                 "SELECT 1 FROM secrets WHERE algorithm_id = ? AND variable = ?", algorithm_id, variable
@@ -76,7 +76,7 @@ class Secrets:
                 raise Conflict(f"there is a secret for {variable} already", status=409)
             self._database.execute(
                 "INSERT INTO secrets VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                id,
+                secret_id,
                 algorithm_id,
                 str(fields.get("short_name") or variable),
                 variable,
@@ -85,7 +85,7 @@ class Secrets:
                 now,
                 now,
             )
-        return self._get(algorithm_id, id)
+        return self._get(algorithm_id, secret_id)
 
     def update(self, algorithm_id: str, secret_id: str, fields: dict[str, Any]) -> dict[str, Any]:
         """Replaces a secret's value, short name or description.
