@@ -1,0 +1,91 @@
+"""The local platform: hosts algorithms and data behind the Algorithmia API, and knows nothing of specs.
+
+`open_platform` opens a home folder; `wrapgen.platform.http` serves it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from wrapgen.platform.call import Call, Limits
+from wrapgen.platform.calls import Calls
+from wrapgen.platform.model import Caller
+from wrapgen.platform.state import State, open_platform_state
+from wrapgen.platform.workers.pool import Pools, Size
+from wrapgen.platform.workers.worker import Ceilings
+
+__all__ = ["Ceilings", "Limits", "Platform", "Size", "open_platform"]
+
+
+@dataclass(frozen=True)
+class Platform:
+    """Everything that is hosted in one home.
+
+    Args:
+        state: accounts, algorithms, builds, data and the rest of what is kept.
+        pools: the workers.
+        calls: calls of algorithms.
+    """
+
+    state: State
+    pools: Pools
+    calls: Calls
+
+    def identify(self, key: str) -> tuple[Caller, Call | None]:
+        """Who a key stands for, and the running call it belongs to if it is a worker's.
+
+        Raises:
+            NotAuthorized: nobody.
+        """
+        return self.calls.identify(key)
+
+    async def run(self, address: str) -> None:
+        """Looks after the workers until cancelled; then ends every one of them.
+
+        Args:
+            address: where algorithms reach this platform.
+        """
+        self.pools.address = address
+        try:
+            await self.pools.tend()
+        finally:
+            await self.pools.close()
+
+    def close(self) -> None:
+        """Closes what `open_platform` opened; the workers have ended by then."""
+        self.state.close()
+        with contextlib.suppress(OSError):
+            shutil.rmtree(self.pools.root)
+
+
+def open_platform(
+    home: Path,
+    *,
+    limits: Limits | None = None,
+    size: Size | None = None,
+    ceilings: Ceilings | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> Platform:
+    """Opens a home folder, made when missing.
+
+    Args:
+        home: holds everything that is kept.
+        limits: what calls may take.
+        size: how large the pool of a version may get.
+        ceilings: what one worker may use.
+        variables: environment variables; None takes the process's.
+
+    Raises:
+        UsageError: another server has this home open, or a newer wrapgen wrote it.
+    """
+    limits = limits or Limits()
+    state = open_platform_state(home, variables=variables)
+    root = state.home / "workers"
+    shutil.rmtree(root, ignore_errors=True)  # of a server that was killed
+    root.mkdir()
+    pools = Pools(root, size or Size(), ceilings or Ceilings(response=limits.response))
+    return Platform(state, pools, Calls(state, pools, limits))

@@ -83,7 +83,6 @@ class Pool:
         self._idle: list[tuple[float, Worker]] = []  # the last one back is the first to go out: others retire
         self._queue: deque[tuple[float, asyncio.Future[Worker]]] = deque()
         self._starting = 0
-        self._stale: set[Worker] = set()
         self._alive: set[Worker] = set()  # whatever has not gone: loading, serving, ending
         self._starts: set[asyncio.Task[None]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -100,14 +99,14 @@ class Pool:
         """Workers without work."""
         return len(self._idle)
 
-    def renew(self, runnable: Runnable) -> None:
-        """Takes over changed variables: workers with the old ones finish what they do and are retired."""
-        if dict(runnable.variables) != dict(self.runnable.variables):
-            self._stale |= self.workers
-            for _, worker in self._idle:
-                self._retire(worker)
-            self._idle.clear()
-        self.runnable = runnable
+    @property
+    def unused(self) -> bool:
+        """Whether nothing is left here: no worker in any state, no call waiting."""
+        return not (self._alive or self._queue or self._starting)
+
+    def holds(self, worker: Worker) -> bool:
+        """Whether the worker is one of this pool's, in any state."""
+        return worker in self._alive
 
     def take(self) -> Worker | None:
         """An idle worker right now, or None."""
@@ -140,7 +139,7 @@ class Pool:
 
     def give_back(self, worker: Worker) -> None:
         """Ends a call's hold on a worker; the oldest waiting call gets it."""
-        if worker.exited is not None or worker in self._stale or self._closed:
+        if worker.exited is not None or self._closed:
             self._retire(worker)
             self._replace()
             return
@@ -267,7 +266,6 @@ class Pool:
 
     def _forget(self, worker: Worker) -> None:
         self.workers.discard(worker)
-        self._stale.discard(worker)
         self._known.pop(worker.key, None)
         self._idle = [(since, each) for since, each in self._idle if each is not worker]
 
@@ -285,7 +283,7 @@ class Pools:
         self.address = ""
         self.known: dict[str, Worker] = {}
         self.by_key: dict[str, Pool] = {}
-        self._root = root
+        self.root = root
         self._size = size
         self._ceilings = ceilings
 
@@ -293,10 +291,8 @@ class Pools:
         """The pool of a version, made when it is the first call."""
         pool = self.by_key.get(runnable.key)
         if pool is None:
-            pool = Pool(runnable, self._root, self.address, self._size, self._ceilings, self.known)
+            pool = Pool(runnable, self.root, self.address, self._size, self._ceilings, self.known)
             self.by_key[runnable.key] = pool
-        elif pool.runnable is not runnable:
-            pool.renew(runnable)
         return pool
 
     async def tend(self) -> None:
@@ -304,8 +300,10 @@ class Pools:
         while True:
             await asyncio.sleep(GROW_SECONDS)
             now = time.monotonic()
-            for pool in list(self.by_key.values()):
+            for key, pool in list(self.by_key.items()):
                 pool.tend(now)
+                if pool.unused:
+                    del self.by_key[key]
 
     async def close(self) -> None:
         """Ends every worker."""

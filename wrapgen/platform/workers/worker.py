@@ -21,6 +21,7 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 from wrapgen.platform.model import Runnable
 from wrapgen.platform.workers.family import cpu_seconds, end_family
@@ -69,22 +70,29 @@ class Exited:
 
     @property
     def words(self) -> str:
-        """`exited with code 3`, or which signal ended it."""
+        """`exited with code 3`; for a signal the shell's number and its name, and what it probably means."""
         if self.code >= 0:
             return f"exited with code {self.code}"
-        try:
-            return f"was ended by {signal.Signals(-self.code).name}"
-        except ValueError:
-            return f"was ended by signal {-self.code}"
+        number = -self.code
+        with contextlib.suppress(ValueError):
+            name = signal.Signals(number).name
+            return f"exited with code {128 + number} ({name}{_SIGNALS.get(name, '')})"
+        return f"exited with code {128 + number}"
+
+
+_SIGNALS = {
+    "SIGXCPU": ": over the ceiling of processor time",
+    "SIGKILL": ": perhaps the machine ran out of memory",
+}
 
 
 @dataclass(frozen=True)
 class Response:
-    """One response line without its newline, and what was printed since the last one.
+    """One response line, and what was printed since the last one.
 
     Args:
-        line: the JSON text; None when it was over the ceiling.
-        size: bytes of the line.
+        line: the JSON text and its newline; None when it was over the ceiling.
+        size: bytes of the line without the newline.
         output: standard output and error, merged.
         seconds: from request to response.
     """
@@ -286,8 +294,7 @@ class Worker(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is ours (called by the event loop)."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
 
     def data_received(self, data: bytes) -> None:
         """Collects one response line (called by the event loop)."""
@@ -302,7 +309,7 @@ class Worker(asyncio.Protocol):
 
     def _respond(self) -> None:
         now = time.monotonic()
-        line = b"".join(self._parts)[:-1] if self._parts else None
+        line = b"".join(self._parts) if self._parts else None
         size, self._size = self._size - 1, 0
         self._parts = []
         self._read_output()

@@ -1,0 +1,310 @@
+"""Calls of algorithms: which build, on whose behalf, how many at once, how long, and what came of it.
+
+Knows nothing of HTTP. Whatever an algorithm does wrong ends up in an `Outcome`; what the caller does wrong is
+raised. Limits are those of the platform contract, section 9.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from wrapgen.errors import BadRequest, NotAuthorized, ServerFault, Throttled, TooLarge
+from wrapgen.platform.call import Call, Limits, Outcome, Request
+from wrapgen.platform.lines import Problem, Result, read_response, request_parts
+from wrapgen.platform.model import Caller, Failure, Permissions, Runnable
+from wrapgen.platform.state import State
+from wrapgen.platform.workers.pool import LoadFailed, Pool, Pools
+from wrapgen.platform.workers.worker import Response, Worker, WorkerEnded
+
+ALGORITHM_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
+
+INPUT_KEPT = 1000
+"""Bytes of a failed call's input that the error log keeps."""
+
+
+@dataclass
+class Calls:
+    """All calls of one platform.
+
+    Args:
+        state: the services of the home.
+        pools: the workers.
+        limits: what calls may take.
+        clock: gives epoch seconds.
+    """
+
+    state: State
+    pools: Pools
+    limits: Limits
+    clock: Callable[[], float] = time.time
+    draining: bool = False
+    listeners: list[Callable[[Outcome], None]] = field(default_factory=list)
+    _open: dict[str, int] = field(default_factory=dict)
+    _serving: dict[str, Call] = field(default_factory=dict)
+    _empty: asyncio.Event = field(default_factory=asyncio.Event)
+    _unattended: set[asyncio.Task[Outcome]] = field(default_factory=set)
+
+    @property
+    def open(self) -> int:
+        """Calls that are open, nested ones included."""
+        return sum(self._open.values())
+
+    async def drained(self) -> None:
+        """Refuses new calls from outside and waits until the open ones, with those below them, have ended."""
+        self.draining = True
+        while self._open:
+            self._empty.clear()
+            await self._empty.wait()
+
+    def identify(self, key: str) -> tuple[Caller, Call | None]:
+        """Who a key stands for, and the call it belongs to if it is a worker's.
+
+        Raises:
+            NotAuthorized: nobody; or a worker's key while it serves no call (401).
+        """
+        worker = self.pools.known.get(key)
+        if worker is None:
+            return self.state.accounts.caller(key), None
+        call = self._serving.get(key)
+        if call is None:
+            return self._loading(worker), None
+        algorithm = f"{call.runnable.owner}/{call.runnable.name}"
+        call.root.acted = True
+        return replace(call.caller, session=call.session, algorithm=algorithm), call
+
+    def _loading(self, worker: Worker) -> Caller:
+        """While it loads, an algorithm reads as its owner (model manifests); all else needs a caller."""
+        pool = next((each for each in self.pools.by_key.values() if each.holds(worker)), None)
+        if pool is None or worker.ready.is_set():
+            raise NotAuthorized("this algorithm is not serving a call now", status=401, api_code=2002)
+        runnable = pool.runnable
+        nothing_but_reading = Permissions(algorithms=(), data_read=True, data_write=False, manage=False)
+        return Caller(
+            account=runnable.owner,
+            key_id="",
+            permissions=nothing_but_reading,
+            algorithm=f"{runnable.owner}/{runnable.name}",
+        )
+
+    # -- one call --------------------------------------------------------------------------------------
+
+    def begin(self, request: Request, caller: Caller, parent: Call | None) -> Call:
+        """Takes a call in: finds what to run, checks the input, counts it. It has to be `run` then.
+
+        Args:
+            request: what is asked for.
+            caller: who asks, from `identify`.
+            parent: the call whose algorithm asks, from `identify`.
+
+        Raises:
+            NotFound, NotAuthorized, BadRequest: there is no such algorithm for this caller.
+            BadRequest, TooLarge: the body or an option can't be.
+            Throttled: too many calls are open.
+            ServerFault: the server is about to stop (503).
+        """
+        if caller.admin:
+            raise NotAuthorized("an admin key can't call algorithms", status=403, api_code=2001)
+        runnable = self._resolve(request.path, caller)
+        if parent is None and self.draining:
+            raise ServerFault("the server is about to stop", status=503, retry_after=5)
+        timeout = self._timeout(request.timeout)
+        if len(request.body) > self.limits.request:
+            raise too_large(self.limits.request)
+        parts = request_parts(request.content_type, request.encoding, request.body)
+        now = time.monotonic()
+        call = Call(f"req-{uuid.uuid4()}", caller, runnable, parent, request, parts, timeout, now)
+        self._admit(call)
+        return call
+
+    async def run(self, call: Call) -> Outcome:
+        """Runs a call that has begun; whatever the algorithm does, there is an outcome."""
+        try:
+            answer, seconds, output = await self._serve(call)
+        finally:
+            self._release(call)
+            if call.acted and call.parent is None:
+                end = self.state.data.end_session
+                await asyncio.get_running_loop().run_in_executor(None, end, call.session)
+        trusted = call.caller.owns(call.runnable.owner)
+        shown = output if call.request.stdout and trusted else None
+        outcome = Outcome(call, answer, seconds, shown, trusted)
+        if isinstance(answer, Problem):
+            self._log(call, answer)
+        for listener in self.listeners:
+            listener(outcome)
+        return outcome
+
+    def run_unattended(self, call: Call) -> None:
+        """Runs a call that has begun, with nobody waiting for its outcome."""
+        task = asyncio.get_running_loop().create_task(self.run(call))
+        self._unattended.add(task)
+        task.add_done_callback(self._unattended.discard)
+
+    def _release(self, call: Call) -> None:
+        account = call.caller.account
+        self._open[account] -= 1
+        if not self._open[account]:
+            del self._open[account]
+            if not self._open:
+                self._empty.set()
+        above = call.parent
+        while above is not None:
+            above.below -= 1
+            above = above.parent
+
+    def _resolve(self, path: str, caller: Caller) -> Runnable:
+        words = path.strip("/").split("/")
+        if len(words) <= 2 and ALGORITHM_ID.match(words[0]):
+            return self.state.algorithms.resolve_id(words[0], words[1] if len(words) == 2 else None, caller)
+        if len(words) not in (2, 3) or not all(words):
+            raise BadRequest(
+                f"{path!r} is not an algorithm", hint="owner/name or owner/name/version", status=400
+            )
+        return self.state.algorithms.resolve(
+            words[0], words[1], words[2] if len(words) == 3 else None, caller
+        )
+
+    def _admit(self, call: Call) -> None:
+        limits = self.limits
+        if call.depth > limits.depth:
+            raise BadRequest(f"calls are nested more than {limits.depth} deep", status=400)
+        above = call.parent
+        while above is not None:
+            if above.below >= limits.below:
+                raise Throttled(f"one call has {limits.below} open calls below it", status=429, retry_after=1)
+            above = above.parent
+        account = call.caller.account
+        if self._open.get(account, 0) >= limits.account:
+            raise Throttled(f"{account} has {limits.account} open calls", status=429, retry_after=1)
+        self._open[account] = self._open.get(account, 0) + 1
+        above = call.parent
+        while above is not None:
+            above.below += 1
+            above = above.parent
+
+    def _timeout(self, asked: float | None) -> float:
+        if asked is None:
+            return self.limits.timeout
+        if not 0 < asked <= self.limits.longest:
+            raise BadRequest(
+                f"timeout={asked:g} is not possible", hint=f"1 to {self.limits.longest:g} seconds", status=400
+            )
+        return asked
+
+    async def _serve(self, call: Call) -> tuple[Result | Problem, float, bytes]:
+        pool = self.pools.get(call.runnable)
+        began = time.monotonic()
+        try:
+            worker = pool.take() or await self._wait(pool, call)
+        except _TimedOut as out:
+            return out.problem, time.monotonic() - began, b""
+        except LoadFailed as failed:
+            return _load_problem(failed), time.monotonic() - began, b""
+        call.worker = worker
+        self._serving[worker.key] = call
+        try:
+            response = await self._ask(worker, call)
+        except BaseException as error:
+            pool.discard(worker)
+            problem = _lost(error, call.timeout)
+            if problem is None:
+                raise
+            return problem, time.monotonic() - began, problem.trace.encode("utf-8", "replace")
+        finally:
+            del self._serving[worker.key]
+        pool.give_back(worker)
+        return self._answer(response), response.seconds, response.output
+
+    async def _wait(self, pool: Pool, call: Call) -> Worker:
+        urgent = call.parent is not None and call.runnable.key in call.parent.keys
+        left = call.started + call.timeout - time.monotonic()
+        try:
+            return await asyncio.wait_for(pool.wait(urgent=urgent), left)
+        except (TimeoutError, asyncio.TimeoutError) as error:
+            raise _TimedOut(call.timeout, "waiting for a worker") from error
+
+    async def _ask(self, worker: Worker, call: Call) -> Response:
+        future = worker.request(call.parts)
+        left = max(0.0, call.started + call.timeout - time.monotonic())
+        timer = asyncio.get_running_loop().call_later(left, _expire, future)
+        try:
+            return await future
+        finally:
+            timer.cancel()
+
+    def _answer(self, response: Response) -> Result | Problem:
+        if response.line is None or response.size > self.limits.response:
+            return Problem(
+                "TooLargeError",
+                f"the result has {response.size} bytes; the limit is {self.limits.response}",
+            )
+        return read_response(response.line)
+
+    def _log(self, call: Call, problem: Problem) -> None:
+        runnable = call.runnable
+        self.state.failures.add(
+            Failure(
+                created_at=int(self.clock() * 1000),
+                request_id=call.id,
+                algorithm_id=runnable.algorithm_id,
+                account=call.caller.account,
+                algorithm=f"{runnable.owner}/{runnable.name}",
+                version=runnable.version,
+                input=call.request.body[:INPUT_KEPT].decode("utf-8", "replace"),
+                error=problem.message,
+                error_type=problem.kind,
+                worker=str(call.worker.process) if call.worker else "",
+            )
+        )
+
+
+def too_large(limit: int) -> TooLarge:
+    """The refusal of a body over the limit."""
+    return TooLarge(
+        f"the input is over the limit of {limit} bytes",
+        hint="send it in parts, or put it into a data file and send its URL",
+        status=413,
+    )
+
+
+class _TimedOut(Exception):
+    def __init__(self, timeout: float, phase: str) -> None:
+        super().__init__(phase)
+        self.problem = Problem("TimeoutError", f"no answer within {timeout:g} s ({phase})")
+
+
+class _Expired(Exception):
+    """The time of a call is over."""
+
+
+def _expire(future: asyncio.Future[Response]) -> None:
+    if not future.done():
+        future.set_exception(_Expired())
+
+
+def _lost(error: BaseException, timeout: float) -> Problem | None:
+    """What a call's end without a response means; None if it is not the algorithm's doing."""
+    if isinstance(error, _Expired):
+        return Problem("TimeoutError", f"no answer within {timeout:g} s")
+    if isinstance(error, WorkerEnded):
+        return Problem("SystemExit", error.exited.words, error.exited.output)
+    return None
+
+
+def _load_problem(failed: LoadFailed) -> Problem:
+    worker = failed.worker
+    if worker is not None and worker.load_response is not None:
+        told = read_response(worker.load_response)
+        if isinstance(told, Problem):
+            return told
+    if worker is None or worker.exited is None:
+        return Problem("LoadingError", failed.reason)
+    output = worker.exited.output
+    lines = output.strip().splitlines()
+    said = f": {lines[-1]}" if lines else ""
+    return Problem("LoadingError", f"{worker.exited.words} while loading{said}", output)

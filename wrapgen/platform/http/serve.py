@@ -1,0 +1,123 @@
+"""Serves a platform over HTTP until a signal: uvicorn on uvloop with httptools.
+
+The first SIGTERM or SIGINT drains: calls from outside are refused, open ones end, with whatever they call
+below them. A second one, or the end of the grace, ends what is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+import uvloop
+
+from wrapgen.errors import UsageError
+from wrapgen.platform import Platform
+from wrapgen.platform.http.app import Application
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Args:
+        host: name or address.
+        port: 0 for any that is free.
+
+    Raises:
+        UsageError: the port is taken, or the address is not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Accepted connections inherit it; without it every reply on a kept connection may wait for an ACK.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        raise UsageError(
+            f"can't listen on {host}:{port}: {error.strerror}", hint="choose another --port, or 0 for any"
+        ) from error
+    return listener
+
+
+def address_of(listener: socket.socket) -> str:
+    """`http://host:port` as others on this machine reach it."""
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{host}:{port}"
+
+
+def serve(
+    platform: Platform, listener: socket.socket, *, grace: float, on_ready: Callable[[str], None]
+) -> None:
+    """Serves until SIGTERM or SIGINT, then drains, and leaves no worker behind.
+
+    Args:
+        platform: what is served; the caller closes it.
+        listener: from `listen`.
+        grace: seconds that open calls may still take when a signal has come.
+        on_ready: called with the address when requests are answered.
+    """
+    uvloop.run(_serve(platform, listener, grace, on_ready))
+
+
+async def _serve(
+    platform: Platform, listener: socket.socket, grace: float, on_ready: Callable[[str], None]
+) -> None:
+    address = address_of(listener)
+    workers = asyncio.create_task(platform.run(address))
+    settings = uvicorn.Config(
+        Application(platform),
+        http="httptools",
+        loop="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=5,
+    )
+    server = _Server(settings, platform, grace, lambda: on_ready(address))
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        workers.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await workers
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn's server, with a drain during which running algorithms can still call this platform."""
+
+    def __init__(
+        self, config: uvicorn.Config, platform: Platform, grace: float, on_ready: Callable[[], None]
+    ) -> None:
+        super().__init__(config)
+        self._platform = platform
+        self._grace = grace
+        self._on_ready = on_ready
+        self._draining: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Starts listening, then says so."""
+        await super().startup(sockets)
+        if self.started:
+            self._on_ready()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 (uvicorn's signature)
+        """The first signal drains, the next one ends."""
+        if self._draining is not None:
+            self.should_exit = True
+            return
+        self._draining = asyncio.get_running_loop().create_task(self._drain())
+
+    async def _drain(self) -> None:
+        with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
+            await asyncio.wait_for(self._platform.calls.drained(), self._grace)
+        self.should_exit = True

@@ -1,0 +1,143 @@
+"""The two lines of the worker protocol: a request body becomes one, a response is read from the other.
+
+Bodies are spliced, not decoded and encoded again: JSON is only checked (platform contract, section 10).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from wrapgen.errors import BadRequest
+
+_CHECK = msgspec.json.Decoder(msgspec.Raw).decode
+_ENCODE = msgspec.json.Encoder().encode
+_TAILS = {
+    kind: b',"metadata":{"content_type":"%s"}}\n' % kind.encode("ascii")
+    for kind in ("json", "text", "binary")
+}
+_HEAD = b'{"result":'
+
+
+def request_parts(content_type: str, encoding: str, body: bytes) -> list[bytes]:
+    """The request line for a body, in parts.
+
+    Args:
+        content_type: of the request, in lower case, without parameters.
+        encoding: the Content-Encoding, in lower case; `base64` counts for bytes.
+        body: as it was received.
+
+    Raises:
+        BadRequest: the type is missing or unknown, or the body is not what it says.
+    """
+    if content_type == "application/json":
+        return [b'{"content_type":"json","data":', _json(body), b"}\n"]
+    if content_type in ("text/plain", "application/text"):
+        return [b'{"content_type":"text","data":', _ENCODE(_text(body)), b"}\n"]
+    if content_type == "application/octet-stream":
+        data = _base64(body) if encoding == "base64" else base64.b64encode(body)
+        return [b'{"content_type":"binary","data":"', data, b'"}\n']
+    if not content_type:
+        raise BadRequest("missing Content-Type", hint=_TYPES, status=400)
+    raise BadRequest(f"unsupported Content-Type {content_type[:80]}", hint=_TYPES, status=400)
+
+
+_TYPES = "send application/json, text/plain or application/octet-stream"
+
+
+def _json(body: bytes) -> bytes:
+    try:
+        _CHECK(body)
+        if not body.isascii():
+            body.decode("utf-8")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest(f"the body is not JSON: {error}", status=400, api_code=2013) from error
+    if b"\n" in body or b"\r" in body:  # JSON strings can't hold raw line ends, so these stand between values
+        return body.replace(b"\n", b" ").replace(b"\r", b" ")
+    return body
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"the body is not UTF-8 text: {error}", status=400) from error
+
+
+def _base64(body: bytes) -> bytes:
+    try:
+        return base64.b64encode(base64.b64decode(bytes(body).translate(None, b"\r\n"), validate=True))
+    except binascii.Error as error:
+        raise BadRequest(f"the body is not base64: {error}", status=400) from error
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an algorithm answered: `text` is the result as JSON text, of the `kind` its metadata says."""
+
+    kind: str
+    text: bytes | memoryview
+
+    def raw(self) -> bytes | memoryview:
+        """The result itself: text as UTF-8, bytes as they are, JSON as it stands."""
+        if self.kind == "json":
+            return self.text
+        value = msgspec.json.decode(self.text)
+        return base64.b64decode(value) if self.kind == "binary" else str(value).encode("utf-8", "replace")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An error of a call, in the platform's taxonomy.
+
+    Args:
+        kind: the error type.
+        message: for everybody.
+        trace: for those with access to the source.
+    """
+
+    kind: str
+    message: str
+    trace: str = ""
+
+
+def read_response(line: bytes) -> Result | Problem:
+    """Reads a worker's response line, newline included.
+
+    What our start file wrote is recognized by its two ends, without parsing; a large result isn't copied.
+    """
+    if line.startswith(_HEAD):
+        for kind, tail in _TAILS.items():
+            if line.endswith(tail):
+                return Result(kind, memoryview(line)[len(_HEAD) : -len(tail)])
+    try:
+        response = msgspec.json.decode(line)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return Problem("ParsingError", "the algorithm's response is not JSON")
+    if isinstance(response, dict) and isinstance(response.get("error"), dict):
+        return _problem(response["error"])
+    if isinstance(response, dict) and "result" in response:
+        metadata = response.get("metadata")
+        told = metadata.get("content_type") if isinstance(metadata, dict) else None
+        return Result(told if told in _TAILS else "json", _ENCODE(response["result"]))
+    return Problem("ParsingError", "the algorithm's response has neither a result nor an error")
+
+
+def _problem(error: dict[str, Any]) -> Problem:
+    told = error.get("stacktrace")
+    trace = told if isinstance(told, str) else ""
+    named = error.get("error_type")
+    kind = named if isinstance(named, str) and named else "AlgorithmError"
+    last = trace.rstrip().rpartition("\n")[2].strip()
+    if kind == "AlgorithmError" and last.partition(":")[0].rpartition(".")[2] in _MEMORY_ERRORS:
+        kind = "OutOfMemoryError"
+    message = error.get("message")
+    return Problem(kind, message if isinstance(message, str) else "", trace)
+
+
+_MEMORY_ERRORS = ("MemoryError", "_ArrayMemoryError")
+"""Exceptions that mean the memory ceiling was met (the second is NumPy's)."""
