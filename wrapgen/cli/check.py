@@ -1,0 +1,30 @@
+"""`wrapgen check`: every problem of a spec, or what it means."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+
+@click.command("check")
+@click.argument("spec", default="spec.yaml", type=click.Path())
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(spec: str, as_json: bool) -> None:
+    """Say everything that is wrong with a spec: file, line, column, what is wrong and what to write.
+
+    SPEC is a file, or a folder with spec.yaml in it. Exit code 0 means that it can be built (there may be
+    warnings), 3 that it can't.
+    """
+    from wrapgen.spec import check  # imported here: --help must not load the model
+
+    checked, found = check(spec)
+    if as_json:
+        answer = {"path": spec, "digest": checked.digest, "warnings": [vars(problem) for problem in found]}
+        click.echo(json.dumps(answer))
+        return
+    for problem in found:
+        click.echo(f"{spec}:{problem.line}:{problem.column}: warning: {problem.message}; {problem.hint}")
+    click.echo(
+        f"{spec}: right; {checked.wrapper.name} wraps {checked.target_reference}, mode {checked.wrapper.mode}"
+    )

@@ -1,0 +1,182 @@
+"""Reading a spec: from bytes or a file to a `Spec`, or to one `SpecError` with every problem in it.
+
+The only file access of the spec layer is here: the spec itself and, for an inline target, its source folder.
+"""
+
+from __future__ import annotations
+
+import codecs
+import os
+import re
+from pathlib import Path
+
+from wrapgen.errors import Problem, SpecError
+from wrapgen.spec import tree as trees
+from wrapgen.spec.model import Spec
+from wrapgen.spec.validate import validate, warnings
+
+MAX_SOURCE_BYTES = 50_000_000
+"""Most bytes of an inline target's folder."""
+
+INLINE_FOLDER = "inline"
+"""Where a wrapper keeps its copy of an inline target's folder."""
+
+SKIPPED = frozenset(
+    {".git", "__pycache__", ".venv", "venv", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".idea"}
+)
+"""Folders that are never part of an algorithm's source."""
+
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x84\x86-\x9f\ufffe\uffff]")
+_OTHER_ENCODINGS = (
+    (codecs.BOM_UTF32_LE, "UTF-32"),
+    (codecs.BOM_UTF32_BE, "UTF-32"),
+    (codecs.BOM_UTF16_LE, "UTF-16"),
+    (codecs.BOM_UTF16_BE, "UTF-16"),
+)
+
+
+def load(path: str | os.PathLike[str]) -> Spec:
+    """Reads the spec in a file, and the source folder that it may name.
+
+    Args:
+        path: the file, or a folder that holds `spec.yaml`.
+
+    Raises:
+        SpecError: it is missing, unreadable or wrong; carries every problem found.
+    """
+    return check(path)[0]
+
+
+def check(path: str | os.PathLike[str]) -> tuple[Spec, list[Problem]]:
+    """As `load`, with the warnings beside the spec."""
+    file = Path(path)
+    file = file / "spec.yaml" if file.is_dir() else file
+    spec, found = _parse(_bytes(file), str(file))
+    if spec.target.source:
+        spec._source_files = _source(file, spec.target.source)
+        spec.__dict__.pop("digest", None)
+    return spec, found
+
+
+def parse(text: bytes, path: str = "spec.yaml") -> Spec:
+    """Reads a spec from its bytes; touches no file.
+
+    Args:
+        text: the whole file.
+        path: what messages call it.
+
+    Raises:
+        SpecError: it is wrong; carries every problem found.
+    """
+    return _parse(text, path)[0]
+
+
+def _parse(text: bytes, path: str) -> tuple[Spec, list[Problem]]:
+    if len(text) > trees.MAX_BYTES:
+        raise SpecError(path=path, problems=[_too_large(len(text))])
+    tree = trees.read(_decode(text, path))
+    if tree.problems and tree.value is None:
+        raise SpecError(path=path, problems=tree.problems)
+    spec = validate(tree)
+    if spec is None:
+        raise SpecError(path=path, problems=tree.problems)
+    spec._source_text = text
+    return spec, warnings(spec, tree)
+
+
+def _too_large(size: int) -> Problem:
+    return Problem(
+        1, 1, f"the file has {size:,} bytes, and a spec has at most {trees.MAX_BYTES:,}", "is this the spec?"
+    )
+
+
+def _bytes(file: Path) -> bytes:
+    try:
+        size = file.stat().st_size
+        if size > trees.MAX_BYTES:  # told by its size, without reading it
+            raise SpecError(path=str(file), problems=[_too_large(size)])
+        with file.open("rb") as stream:
+            return stream.read(trees.MAX_BYTES + 1)  # a pipe has no size
+    except FileNotFoundError:
+        hint = "wrapgen init writes one"
+        raise SpecError(path=str(file), problems=[Problem(1, 1, "there is no such file", hint)]) from None
+    except (OSError, ValueError) as error:
+        said = f"the file can't be read: {getattr(error, 'strerror', None) or error}"
+        raise SpecError(path=str(file), problems=[Problem(1, 1, said)]) from None
+
+
+def _decode(text: bytes, path: str) -> str:
+    """The text without its byte order mark.
+
+    Raises:
+        SpecError: it is not UTF-8, or holds characters that YAML forbids.
+    """
+    for mark, encoding in _OTHER_ENCODINGS:
+        if text.startswith(mark):
+            problem = Problem(1, 1, f"the file is encoded in {encoding}", "save it as UTF-8")
+            raise SpecError(path=path, problems=[problem])
+    try:
+        decoded = text.removeprefix(codecs.BOM_UTF8).decode("utf-8")
+    except UnicodeDecodeError as error:
+        line, column = _place(text[: error.start].decode("utf-8", "replace"))
+        said = f"the byte 0x{text[error.start]:02x} is not UTF-8"
+        raise SpecError(path=path, problems=[Problem(line, column, said, "save the file as UTF-8")]) from None
+    bad = [
+        Problem(
+            *_place(decoded[: match.start()]),
+            f"the character U+{ord(match[0]):04X} can't stand in YAML",
+            "remove it",
+        )
+        for _, match in zip(range(20), _FORBIDDEN.finditer(decoded), strict=False)
+    ]
+    if bad:
+        raise SpecError(path=path, problems=bad)
+    return decoded
+
+
+def _place(before: str) -> trees.Place:
+    line = before.count("\n") + 1
+    return line, len(before) - (before.rfind("\n") + 1) + 1
+
+
+def _source(spec_file: Path, source: str) -> dict[str, bytes]:
+    """The files of an inline target's folder: beside the spec, or the copy inside a generated wrapper.
+
+    Raises:
+        SpecError: there is no such folder, or it holds nothing or too much.
+    """
+    folder = spec_file.parent / source
+    copy = spec_file.parent / INLINE_FOLDER
+    if (spec_file.parent / ".wrapgen.json").is_file() and copy.is_dir():
+        folder = copy
+
+    def refuse(message: str, hint: str) -> SpecError:
+        line = next(
+            (
+                n
+                for n, text in enumerate(spec_file.read_text("utf-8-sig").splitlines(), 1)
+                if "source" in text
+            ),
+            1,
+        )
+        return SpecError(path=str(spec_file), problems=[Problem(line, 1, message, hint)])
+
+    if not folder.is_dir():
+        raise refuse(
+            f"target.source: there is no folder {source} beside the spec", "name the algorithm's own folder"
+        )
+    files: dict[str, bytes] = {}
+    total = 0
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder)
+        if SKIPPED.intersection(relative.parts) or path.suffix == ".pyc" or not path.is_file():
+            continue
+        total += path.stat().st_size
+        if total > MAX_SOURCE_BYTES:
+            raise refuse(
+                f"target.source: {source} holds more than {MAX_SOURCE_BYTES:,} bytes", "move data out of it"
+            )
+        files[relative.as_posix()] = path.read_bytes()
+    if not any(name.endswith(".py") for name in files):
+        raise refuse(f"target.source: {source} holds no Python file", "name the algorithm's own folder")
+    return files

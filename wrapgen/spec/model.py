@@ -1,0 +1,255 @@
+"""The spec as a frozen Pydantic model: every key, its type, its default and its one-line meaning.
+
+What one value may be is decided here; what several values mean together is in `validate`; where a value stands
+in the file is in `tree`. The JSON Schema and the table in docs/spec.md are made from these classes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, Strict
+from pydantic_core import PydanticCustomError
+
+from wrapgen.spec import names
+from wrapgen.spec.store import Store, parse_store, parse_store_variable
+
+PLATFORM_REQUEST = 10_485_760
+PLATFORM_RESPONSE = 15_000_000
+"""The platform's own caps on a body, in bytes (platform contract, section 9)."""
+
+MAX_SECONDS = 3000
+MAX_PARALLEL = 24
+DEFAULT_PARALLEL = 8
+
+
+def _checked(check: Callable[[str], object]) -> AfterValidator:
+    """A validator that turns `Refused` into a Pydantic error that carries the hint."""
+
+    def validate(text: str) -> str:
+        try:
+            check(text)
+        except names.Refused as refused:
+            facts = {"said": refused.message, "hint": refused.hint}
+            raise PydanticCustomError("refused", "{said}", facts) from None
+        return text
+
+    return AfterValidator(validate)
+
+
+def _check_record_id(text: str) -> None:
+    if text in ("random", "content"):
+        return
+    if not text.startswith("$"):
+        raise names.Refused(
+            f"{names.shown(text)} is not random, content or a path",
+            f"write $.{text}" if text.isidentifier() else "write for example $.id",
+        )
+    if None in names.parse_path(text):
+        raise names.Refused("an id is one value, and * stands for many", "name one element, such as [0]")
+
+
+AlgorithmReference = Annotated[
+    str, _checked(names.parse_reference), Field(examples=["nlp/SentimentAnalysis/1.0.5"])
+]
+WrapperName = Annotated[str, _checked(names.check_wrapper_name), Field(examples=["acme/SentimentBatch"])]
+Folder = Annotated[str, _checked(names.check_source), Field(examples=["./my_algorithm"])]
+Variable = Annotated[str, _checked(names.check_variable), Field(examples=["DATABASE_URL"])]
+EnvironmentName = Annotated[str, _checked(names.check_environment), Field(examples=["python38"])]
+StoreURL = Annotated[str, _checked(parse_store), Field(examples=["data://acme/sentiment"])]
+ItemPath = Annotated[str, _checked(names.parse_path), Field(examples=["$.user.email"])]
+RecordId = Annotated[str, _checked(_check_record_id), Field(examples=["random", "content", "$.id"])]
+
+
+class Section(BaseModel):
+    """What all parts of a spec share: no unknown keys, no conversions, no changes afterwards."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class Target(Section):
+    """The algorithm being wrapped."""
+
+    algorithm: AlgorithmReference | None = Field(
+        None, description="The target on the platform: `owner/name/version`."
+    )
+    source: Folder | None = Field(
+        None, description="Instead of `algorithm`: a local source folder, called in process (inline)."
+    )
+    input: Literal["item", "list"] = Field(
+        "item", description="`list`: the target's single input is itself a list, so a bare list is one item."
+    )
+    result: Literal["whole", "first"] = Field(
+        "whole", description="`first`: a bare item is answered with a list of one; take its element."
+    )
+    batch_size: int = Field(
+        1, ge=1, le=100_000, description="More than 1: the target takes lists, up to this many items."
+    )
+
+
+class WrapperPart(Section):
+    """The algorithm to generate."""
+
+    name: WrapperName = Field(description="The wrapper on the platform: `owner/Name`.")
+    mode: Literal["batch", "log", "both"] = Field(
+        description="`batch`: lists in, lists out, nothing recorded. `log`: every call recorded. `both`."
+    )
+    environment: EnvironmentName | None = Field(
+        None, description="The hosted runtime to publish on; none: the newest the platform offers."
+    )
+
+    @property
+    def owner(self) -> str:
+        """The account or organization that owns the wrapper."""
+        return self.name.partition("/")[0]
+
+    @property
+    def algorithm_name(self) -> str:
+        """The wrapper's name without its owner; also the name of its main module."""
+        return self.name.partition("/")[2]
+
+
+class Datastore(Section):
+    """Where records go. Not in mode `batch`."""
+
+    url: StoreURL | None = Field(
+        None,
+        description="`data://owner/collection`, a connector such as `s3://`, an SQL URL or an SQS queue.",
+    )
+    url_env: Variable | None = Field(
+        None, description="Instead of `url`: the environment variable that holds an SQLAlchemy URL."
+    )
+    key_env: Variable | None = Field(
+        None,
+        description="The environment variable with the API key to write with; none: the caller's own rights.",
+    )
+    input: Literal["keep", "hash", "drop"] = Field(
+        "keep", description="What a record holds of the item itself."
+    )
+    redact: Annotated[tuple[ItemPath, ...], Strict(False)] = Field(
+        (), description="JSON paths, such as `$.user.email`, blanked in recorded items and results."
+    )
+    copies: Annotated[tuple[StoreURL, ...], Strict(False)] = Field(
+        (), description="Further datastores, written with best effort and reported in `$summary`."
+    )
+
+    @property
+    def store(self) -> Store:
+        """What `url` or `url_env` stands for."""
+        return parse_store(self.url) if self.url else parse_store_variable(self.url_env or "")
+
+    @property
+    def copy_stores(self) -> tuple[Store, ...]:
+        """What each of `copies` stands for."""
+        return tuple(parse_store(url) for url in self.copies)
+
+
+class Dispatch(Section):
+    """How items are sent to the target."""
+
+    parallel: int | None = Field(
+        None,
+        ge=1,
+        le=MAX_PARALLEL,
+        description="Calls of the target at once; default 8. With `source` the default is 1, and more declares "
+        "the source thread-safe.",
+    )
+    attempts: int = Field(3, ge=1, le=20, description="Calls of the target for one item, over all its sends.")
+    item_timeout: int = Field(60, ge=1, le=MAX_SECONDS, description="Seconds for one call of the target.")
+    on_error: Literal["collect", "raise"] = Field(
+        "collect", description="`raise`: a bare list fails at its first failed item."
+    )
+
+
+class Limits(Section):
+    """What one call of the wrapper may take."""
+
+    timeout: int = Field(
+        300, ge=1, le=MAX_SECONDS, description="Seconds of one call, where the caller says none."
+    )
+    request_bytes: int = Field(
+        10_000_000, ge=1_000, le=PLATFORM_REQUEST, description="Bytes of a request body on the wire."
+    )
+    response_bytes: int = Field(
+        10_000_000, ge=1_000, le=PLATFORM_RESPONSE, description="Bytes of a response body on the wire."
+    )
+
+
+class RecordPart(Section):
+    """What identifies a record when the caller gives neither `$run` nor `$ids`."""
+
+    id: RecordId = Field(
+        "random",
+        description="`random`: every call is recorded anew. `content`: equal items share a record. Or a path "
+        "into the item, such as `$.id`.",
+    )
+
+
+class Publish(Section):
+    """How the wrapper is released."""
+
+    callability: Literal["private", "public"] = Field(
+        "private", description="Who may call released versions."
+    )
+    network_access: Literal["full", "isolated"] = Field("full", description="What the wrapper may reach.")
+    version: Literal["major", "minor", "revision"] = Field(
+        "minor", description="Which number a release raises."
+    )
+    examples: Annotated[tuple[Any, ...], Strict(False)] = Field(
+        (), description="Items to try before a release; the first is shown as the sample input."
+    )
+
+
+class Spec(Section):
+    """A whole spec. Made by `wrapgen.spec.load` and `parse`; `source_text` and `source_files` come from there."""
+
+    version: Literal[1] = Field(description="The version of this format.")
+    target: Target
+    wrapper: WrapperPart
+    datastore: Datastore | None = None
+    dispatch: Dispatch = Dispatch()  # type: ignore[call-arg]
+    limits: Limits = Limits()  # type: ignore[call-arg]
+    record: RecordPart = RecordPart()  # type: ignore[call-arg]
+    publish: Publish = Publish()  # type: ignore[call-arg]
+
+    _source_text: bytes = PrivateAttr(default=b"")
+    _source_files: Mapping[str, bytes] = PrivateAttr(default_factory=dict)
+
+    @property
+    def source_text(self) -> bytes:
+        """The bytes that the spec was read from, unchanged."""
+        return self._source_text
+
+    @property
+    def source_files(self) -> Mapping[str, bytes]:
+        """With `target.source`: the folder's files by POSIX path. Empty otherwise."""
+        return self._source_files
+
+    @property
+    def parallel(self) -> int:
+        """Calls of the target at once, the default filled in."""
+        if self.dispatch.parallel is not None:
+            return self.dispatch.parallel
+        return 1 if self.target.source else DEFAULT_PARALLEL
+
+    @property
+    def target_reference(self) -> str:
+        """What the wrapper wraps, as records and descriptions name it."""
+        return self.target.algorithm or f"inline:{self.target.source}"
+
+    @cached_property
+    def digest(self) -> str:
+        """`sha256:` and 64 hex digits over what the spec means: comments, order and spelled-out defaults don't count."""
+        meaning = self.model_dump(mode="json")
+        meaning["dispatch"]["parallel"] = self.parallel
+        if self._source_files:
+            meaning["source"] = {
+                path: hashlib.sha256(content).hexdigest()
+                for path, content in sorted(self._source_files.items())
+            }
+        text = json.dumps(meaning, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return "sha256:" + hashlib.sha256(text.encode("ascii")).hexdigest()

@@ -1,0 +1,147 @@
+"""Where records may go: what the URL of a datastore says, and which URLs are refused, and why. Pure text."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import SplitResult, parse_qsl, urlsplit
+
+from wrapgen.spec.names import Refused, check_name, shown
+
+CONNECTORS = ("s3", "azureblob", "dropbox", "gs")
+"""Schemes of the platform's data connectors, each with an optional +LABEL (platform contract, section 4)."""
+
+_SQL = {
+    "postgresql": "postgresql",
+    "postgres": "postgresql",
+    "mysql": "mysql",
+    "mariadb": "mysql",
+    "sqlite": "sqlite",
+}
+_VANISHING = {
+    ".my": ".my is whoever calls, so every caller would write somewhere else",
+    ".session": ".session is gone when the call ends",
+    ".algo": ".algo/temp is deleted after a day, and .algo/perm belongs to whoever calls",
+}
+_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+_SECRET = re.compile(r"password|passwd|secret|token|credential|api_?key|access_?key", re.I)
+
+
+@dataclass(frozen=True)
+class Store:
+    """One datastore.
+
+    Args:
+        kind: `data` (hosted or a connector, both through the platform's data API), `sql` or `sqs`.
+        url: as the spec gives it, or None when a variable holds it.
+        url_env: the variable that holds an SQLAlchemy URL, or None.
+        dialect: postgresql, mysql or sqlite; empty for other kinds and when only the variable knows.
+    """
+
+    kind: str
+    url: str | None
+    url_env: str | None = None
+    dialect: str = ""
+
+    @property
+    def where(self) -> str:
+        """The store as a reader may be told: its URL, or the variable's name."""
+        return self.url or f"${self.url_env}"
+
+
+def parse_store(url: str) -> Store:
+    """Tells the kind of a datastore from its URL.
+
+    Raises:
+        Refused: it is none, it vanishes, or it holds credentials.
+    """
+    if not re.fullmatch(r"[!-~]+", url) or any(character in url for character in "\"'`<>\\{}|^"):
+        raise Refused(f"{shown(url)} has characters that a URL can't have", "percent-encode them")
+    scheme = url.partition("://")[0]
+    if scheme == url:
+        raise Refused(
+            f"{shown(url)} is not a URL",
+            f"write data://{url.strip('/')}" if "/" in url else "write for example data://acme/records",
+        )
+    parts = _split(url)
+    if scheme == "data":
+        return _hosted(url)
+    if scheme.partition("+")[0] in CONNECTORS:
+        return _connector(url, scheme)
+    if scheme.partition("+")[0] in _SQL:
+        return _database(url, parts.query, _SQL[scheme.partition("+")[0]], bool(parts.password))
+    if scheme in ("sqs", "http", "https"):
+        return _queue(url)
+    raise Refused(
+        f"{shown(scheme)} is not a kind of datastore",
+        "write data://, one of s3://, azureblob://, dropbox://, gs://, an SQL URL, or the https:// URL of an SQS queue",
+    )
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018  # read for its ValueError
+    except ValueError as error:
+        raise Refused(f"{shown(url)} is not a URL: {error}") from error
+    return parts
+
+
+def _hosted(url: str) -> Store:
+    owner, *rest = url.removeprefix("data://").strip("/").split("/")
+    if owner in _VANISHING:
+        raise Refused(
+            f"{owner} can't be a datastore: {_VANISHING[owner]}",
+            "name the owner's account: data://acme/records",
+        )
+    if len(rest) != 1 or not rest[0]:
+        raise Refused(
+            f"{shown(url)} is not a collection: hosted data has an owner and a collection, with no folders inside",
+            "write data://owner/collection",
+        )
+    check_name(owner, "the owner")
+    if not _PART.match(rest[0]):
+        raise Refused(f"{shown(rest[0])} can't be the name of a collection", "use letters, digits and _")
+    return Store("data", f"data://{owner}/{rest[0]}")
+
+
+def _connector(url: str, scheme: str) -> Store:
+    label = scheme.partition("+")[2]
+    rest = url.removeprefix(f"{scheme}://").strip("/")
+    if "+" in scheme and not _PART.match(label):
+        raise Refused(
+            f"{shown(scheme)} has no label after the +", "write for example s3+archive://bucket/folder"
+        )
+    if not rest or "@" in rest or "?" in rest or "#" in rest or ".." in rest.split("/") or "//" in rest:
+        raise Refused(
+            f"{shown(url)} is not a folder of a connector", f"write for example {scheme}://bucket/folder"
+        )
+    return Store("data", f"{scheme}://{rest}")
+
+
+def _database(url: str, query: str, dialect: str, has_password: bool) -> Store:
+    if has_password or any(_SECRET.search(key) for key, _ in parse_qsl(query)):
+        raise Refused(
+            "this URL holds a password, and a spec is no place for one",
+            "put the URL into an environment variable and name that: url_env: DATABASE_URL",
+        )
+    return Store("sql", url, dialect=dialect)
+
+
+def _queue(url: str) -> Store:
+    if re.fullmatch(r"sqs://[a-z0-9-]+/[0-9]+/[A-Za-z0-9_-]{1,80}(\.fifo)?", url):
+        _, _, region, account, queue = url.split("/")
+        return Store("sqs", f"https://sqs.{region}.amazonaws.com/{account}/{queue}")
+    if not re.fullmatch(
+        r"https?://[A-Za-z0-9.:-]+(/[A-Za-z0-9._-]+)*/[0-9]+/[A-Za-z0-9_-]{1,80}(\.fifo)?", url
+    ):
+        raise Refused(
+            f"{shown(url)} is not the URL of an SQS queue",
+            "write https://sqs.REGION.amazonaws.com/ACCOUNT/QUEUE, or sqs://REGION/ACCOUNT/QUEUE",
+        )
+    return Store("sqs", url)
+
+
+def parse_store_variable(name: str) -> Store:
+    """The store whose SQLAlchemy URL the environment variable `name` holds."""
+    return Store("sql", None, url_env=name)
