@@ -215,6 +215,17 @@ class Accounts:
             raise NotFound(f"no such {what}: {reference}", status=404, api_code=code)
         return _account(row)
 
+    def by_external_id(self, external_id: str) -> Account:
+        """The organization that another system knows under an id.
+
+        Raises:
+            NotFound: there is none.
+        """
+        for group in self.all("organization"):
+            if group.details.get("external_id") == external_id:
+                return group
+        raise NotFound(f"no organization has the external id {external_id}", status=404, api_code=3100)
+
     def all(self, kind: str) -> list[Account]:
         """All users or all organizations, by name."""
         rows = self._database.rows("SELECT * FROM accounts WHERE kind = ? ORDER BY lower(name)", kind)

@@ -306,6 +306,12 @@ class Algorithms:
         found = [version for version in self.versions(build.algorithm_id) if version.build_id == build.id]
         return Released(build, found[0] if found else None)
 
+    def listed(self, algorithm_id: str) -> list[Released]:
+        """All builds of an algorithm, newest first, each with its version if it has one."""
+        versions = {version.build_id: version for version in self.versions(algorithm_id)}
+        builds = self._builds.of_algorithm(algorithm_id)
+        return [Released(build, versions.get(build.id)) for build in builds]
+
     def versions(self, algorithm_id: str) -> list[Version]:
         """All versions of an algorithm, newest first."""
         rows = self._database.rows(

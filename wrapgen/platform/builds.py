@@ -147,19 +147,10 @@ class Builds:
             raise NotFound(f"no such build: {build_id}", status=404)
         return _build(row)
 
-    def of_algorithm(self, algorithm_id: str, *, before: int | None, limit: int) -> list[Build]:
-        """Builds of an algorithm, newest first.
-
-        Args:
-            algorithm_id: whose.
-            before: only builds with a smaller number; None starts at the newest.
-            limit: at most so many.
-        """
+    def of_algorithm(self, algorithm_id: str) -> list[Build]:
+        """All builds of an algorithm, newest first."""
         rows = self._database.rows(
-            "SELECT * FROM builds WHERE algorithm_id = ? AND number < ? ORDER BY number DESC LIMIT ?",
-            algorithm_id,
-            before if before is not None else 2**62,
-            limit,
+            "SELECT * FROM builds WHERE algorithm_id = ? ORDER BY number DESC", algorithm_id
         )
         return [_build(row) for row in rows]
 

@@ -43,10 +43,17 @@ class Failures:
         """The entries of an algorithm, newest first, as the API shows them."""
         return self._list("algorithm_id = ?", algorithm_id)
 
-    def of_accounts(self, names: list[str]) -> list[dict[str, Any]]:
-        """The entries of calls that these accounts made, newest first."""
-        marks = ", ".join("?" for _ in names)
-        return self._list(f"account IN ({marks})", *names)
+    def of_account(self, name: str) -> list[dict[str, Any]]:
+        """The entries of calls that an account made, newest first."""
+        return self._list("account = ?", name)
+
+    def of_owner(self, name: str) -> list[dict[str, Any]]:
+        """The entries of an account's algorithms, whoever called them, newest first."""
+        return self._list(
+            "algorithm_id IN (SELECT algorithms.id FROM algorithms JOIN accounts ON accounts.id = owner_id "
+            "WHERE accounts.name = ?)",
+            name,
+        )
 
     def close(self) -> None:
         """Writes what is waiting and ends the thread."""

@@ -1,0 +1,198 @@
+"""Routes of hosted data (platform contract, section 4): listings, whole files streamed both ways."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
+
+import anyio
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from wrapgen.errors import BadRequest, NotFound
+from wrapgen.platform.data import Listing, StoredFile
+from wrapgen.platform.database import iso
+from wrapgen.platform.datapath import DataPath, parse
+from wrapgen.platform.http import auth
+from wrapgen.platform.http.exchange import body_of, empty, fields_of, reply
+
+if TYPE_CHECKING:
+    from wrapgen.platform import Platform
+
+PIECE = 1024 * 1024
+"""Bytes that are read or written at a time: memory stays flat whatever a file's size."""
+
+_SLASH = re.compile(rb"%2[fF]")
+
+
+def routes(platform: Platform) -> list[Route]:
+    """The routes under /v1/data and its other spelling, /v1/connector/data."""
+    api = DataRoutes(platform)
+    places = ["/v1/data", "/v1/data/{path:path}", "/v1/connector/{connector}/{path:path}"]
+    methods = {"GET": api.get, "HEAD": api.head, "PUT": api.put, "POST": api.post}
+    methods |= {"PATCH": api.patch, "DELETE": api.delete}
+    return [Route(place, handle, methods=[name]) for name, handle in methods.items() for place in places]
+
+
+class DataRoutes:
+    """One method per HTTP method; each only translates."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._state = platform.state
+
+    async def get(self, request: Request) -> Response:
+        """GET a file's bytes, or a directory's listing."""
+        caller, path = auth.standard(request), path_of(request)
+        if path.file:
+            found = await run_in_threadpool(self._state.data.find, caller, path)
+            return _file_reply(found, await _read(found) if found.size <= PIECE else None)
+        marker = request.query_params.get("marker")
+        listing = await run_in_threadpool(
+            lambda: self._state.data.list_directory(caller, path, marker=marker)
+        )
+        shown = reply(_listing(listing, acl=request.query_params.get("acl", "").lower() == "true"))
+        shown.headers["X-Data-Type"] = "directory"
+        return shown
+
+    async def head(self, request: Request) -> Response:
+        """HEAD: headers only; for directories too, which the Node client asks for (nodejs, src/Data.ts)."""
+        caller, path = auth.standard(request), path_of(request)
+        if path.file:
+            found = await run_in_threadpool(self._state.data.find, caller, path)
+            return Response(b"", headers=_file_headers(found))
+        await run_in_threadpool(self._state.data.list_directory, caller, path)
+        return Response(b"", headers={"X-Data-Type": "directory"})
+
+    async def put(self, request: Request) -> Response:
+        """PUT a file: the bytes as they come, whatever the content type says."""
+        caller, path = auth.standard(request), path_of(request)
+        write = await run_in_threadpool(self._state.data.begin_write, caller, path)
+        try:
+            waiting = bytearray()
+            async for chunk in request.stream():
+                waiting += chunk
+                if len(waiting) >= PIECE:
+                    await run_in_threadpool(write.append, bytes(waiting))
+                    waiting.clear()
+            await run_in_threadpool(write.append, bytes(waiting))
+            return reply({"result": await run_in_threadpool(write.commit)})
+        except ClientDisconnect:
+            return empty(400)  # nobody reads it; the half file is gone
+        finally:
+            await run_in_threadpool(write.abandon)
+
+    async def post(self, request: Request) -> Response:
+        """POST a new collection's name to its parent: as JSON, or bare (nodejs, src/Data.ts, create)."""
+        caller, path = auth.standard(request), path_of(request)
+        readers = None
+        if request.headers.get("content-type", "").startswith("text/plain"):
+            name = (await body_of(request)).decode("utf-8", "replace").strip()
+        else:
+            fields = await fields_of(request)
+            name, readers = str(fields.get("name") or ""), _readers(fields)
+        url = await run_in_threadpool(self._state.data.create_collection, caller, path, name, readers)
+        return reply({"result": url})
+
+    async def patch(self, request: Request) -> Response:
+        """PATCH a collection's ACL."""
+        caller, path = auth.standard(request), path_of(request)
+        readers = _readers(await fields_of(request))
+        if readers is None:
+            raise BadRequest('the body must be {"acl": {"read": [...]}}', status=400, api_code=2015)
+        await run_in_threadpool(self._state.data.set_readers, caller, path, readers)
+        return empty(200)
+
+    async def delete(self, request: Request) -> Response:
+        """DELETE a file or a collection."""
+        caller, path = auth.standard(request), path_of(request)
+        if path.file:
+            await run_in_threadpool(self._state.data.delete_file, caller, path)
+            return reply({"result": {"deleted": 1}})
+        force = request.query_params.get("force", "").lower() == "true"
+        deleted = await run_in_threadpool(
+            lambda: self._state.data.delete_collection(caller, path, force=force)
+        )
+        return reply({"result": {"deleted": deleted}})
+
+
+def path_of(request: Request) -> DataPath:
+    """The data path that a request's address names.
+
+    The Java client encodes the whole path as a form field would be: slashes as %2F, spaces as + (java,
+    data/DataObject.java). Others leave slashes alone, and then a + is a +.
+
+    Raises:
+        BadRequest: it is not UTF-8, or not a data path.
+    """
+    connector = request.path_params.get("connector")
+    if connector not in (None, "data"):
+        raise NotFound(f"this platform has no connector {connector}", status=404)
+    raw: bytes = request.scope["raw_path"].partition(b"?")[0]
+    prefix = b"/v1/data" if connector is None else b"/v1/connector/data"
+    rest = raw[raw.index(prefix) + len(prefix) :].strip(b"/")
+    if _SLASH.search(rest):
+        rest = rest.replace(b"+", b" ")
+    try:
+        return parse(unquote_to_bytes(rest).decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise BadRequest("a data path must be UTF-8", status=400, api_code=2015) from error
+
+
+def _readers(fields: dict[str, Any]) -> tuple[str, ...] | None:
+    acl = fields.get("acl")
+    if acl is None:
+        return None
+    read = acl.get("read") if isinstance(acl, dict) else None
+    if not isinstance(read, list) or not all(isinstance(entry, str) for entry in read):
+        raise BadRequest('acl must be {"read": [...]}', status=400, api_code=2015)
+    return tuple(read)
+
+
+def _listing(listing: Listing, *, acl: bool) -> dict[str, Any]:
+    """`files`, `folders` and `marker` only where there are any (platform contract, section 4)."""
+    shown: dict[str, Any] = {}
+    if listing.folders:
+        shown["folders"] = [{"name": name} for name in listing.folders]
+    if listing.files:
+        shown["files"] = [
+            {"filename": file.name, "size": file.size, "last_modified": iso(file.modified)}
+            for file in listing.files
+        ]
+    if listing.marker:
+        shown["marker"] = listing.marker
+    if acl and listing.readers is not None:
+        shown["acl"] = {"read": list(listing.readers)}
+    return shown
+
+
+def _file_headers(file: StoredFile) -> dict[str, str]:
+    return {
+        "X-Data-Type": "file",
+        "Content-Length": str(file.size),
+        "Content-Type": "application/octet-stream",
+        "Last-Modified": formatdate(file.modified, usegmt=True),
+    }
+
+
+def _file_reply(file: StoredFile, content: bytes | None) -> Response:
+    if content is not None:
+        return Response(content, headers={**_file_headers(file), "Content-Length": str(len(content))})
+    return StreamingResponse(_pieces(file), headers=_file_headers(file))
+
+
+async def _read(file: StoredFile) -> bytes:
+    try:
+        return await run_in_threadpool(file.path.read_bytes)
+    except FileNotFoundError as error:
+        raise NotFound(f"{file.name} was deleted meanwhile", status=404) from error
+
+
+async def _pieces(file: StoredFile) -> AsyncIterator[bytes]:
+    async with await anyio.open_file(file.path, "rb") as stream:
+        while piece := await stream.read(PIECE):
+            yield piece

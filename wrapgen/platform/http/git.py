@@ -1,0 +1,185 @@
+"""Git over smart HTTP: git's own http-backend does the protocol; here are the address, rights and pipes.
+
+`/git/OWNER/NAME.git` with HTTP Basic: an account's name and one of its API keys (platform contract,
+section 6). The answer to a push is held back until its build is noted, so whoever asks next sees it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from wrapgen.errors import NotAuthorized, NotFound, ServerFault
+from wrapgen.platform.algorithms import Algorithm
+from wrapgen.platform.model import Caller
+
+if TYPE_CHECKING:
+    from wrapgen.platform import Platform
+
+_SERVICES = ("git-upload-pack", "git-receive-pack")
+_PIECE = 64 * 1024
+
+
+def routes(platform: Platform) -> list[Route]:
+    """The three requests that git's smart protocol makes of a repository."""
+    api = GitRoutes(platform)
+    place = "/git/{owner}/{name}.git"
+    return [
+        Route(f"{place}/info/refs", api.refs, methods=["GET"]),
+        Route(f"{place}/git-upload-pack", api.fetch, methods=["POST"]),
+        Route(f"{place}/git-receive-pack", api.push, methods=["POST"]),
+    ]
+
+
+class GitRoutes:
+    """One method per request of the protocol."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._state = platform.state
+        self._pushing: dict[str, asyncio.Lock] = {}
+
+    async def refs(self, request: Request) -> Response:
+        """GET info/refs: what fetch and push ask first."""
+        service = request.query_params.get("service", "")
+        if service not in _SERVICES:
+            raise NotFound("only git's smart protocol is spoken here", status=404)
+        algorithm = await self._algorithm(request, write=service == "git-receive-pack")
+        if isinstance(algorithm, Response):
+            return algorithm
+        return await self._backend(request, algorithm, "/info/refs")
+
+    async def fetch(self, request: Request) -> Response:
+        """POST git-upload-pack: a clone or fetch."""
+        algorithm = await self._algorithm(request, write=False)
+        if isinstance(algorithm, Response):
+            return algorithm
+        return await self._backend(request, algorithm, "/git-upload-pack")
+
+    async def push(self, request: Request) -> Response:
+        """POST git-receive-pack: a push, and the build of what it brought."""
+        algorithm = await self._algorithm(request, write=True)
+        if isinstance(algorithm, Response):
+            return algorithm
+        async with self._pushing.setdefault(algorithm.id, asyncio.Lock()):
+            before = await run_in_threadpool(self._state.repositories.head, algorithm.id)
+            response = await self._backend(request, algorithm, "/git-receive-pack")
+            body = b"".join([piece async for piece in response.body_iterator])  # type: ignore[misc]
+            await run_in_threadpool(self._state.algorithms.pushed, algorithm, before)
+        return Response(body, response.status_code, dict(response.headers))
+
+    async def _algorithm(self, request: Request, *, write: bool) -> Algorithm | Response:
+        """The algorithm a request is about; a challenge when it brings no good credentials.
+
+        Raises:
+            NotFound, NotAuthorized: there is none, or it is not the caller's.
+        """
+        caller = await self._caller(request)
+        if caller is None:
+            challenge = {"WWW-Authenticate": 'Basic realm="wrapgen: account name and API key"'}
+            return Response(b"authorization required\n", 401, challenge, "text/plain")
+        words, service = request.path_params, self._state.algorithms
+        found = await run_in_threadpool(service.get, caller, words["owner"], words["name"])
+        if write or found.settings["source_visibility"] != "open":
+            service.owned(caller, found)
+        return found
+
+    async def _caller(self, request: Request) -> Caller | None:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "basic":
+            return None
+        try:
+            name, _, key = base64.b64decode(token, validate=True).decode("utf-8").partition(":")
+            caller = await run_in_threadpool(self._state.accounts.caller, key)
+        except (binascii.Error, UnicodeDecodeError, NotAuthorized):
+            return None
+        return caller if caller.account.lower() == name.lower() and not caller.admin else None
+
+    async def _backend(self, request: Request, algorithm: Algorithm, service: str) -> StreamingResponse:
+        """Runs http-backend with the request's body streamed in and its answer streamed out."""
+        variables = {
+            "REQUEST_METHOD": request.method,
+            "QUERY_STRING": request.url.query,
+            "CONTENT_TYPE": request.headers.get("content-type", ""),
+            "HTTP_CONTENT_ENCODING": request.headers.get("content-encoding", ""),
+            "GIT_PROTOCOL": request.headers.get("git-protocol", ""),
+            "REMOTE_USER": algorithm.owner,
+            "REMOTE_ADDR": request.client.host if request.client else "",
+        }
+        process = await asyncio.create_subprocess_exec(
+            "git",
+            "http-backend",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env=self._state.repositories.backend(algorithm.id, service, variables),
+        )
+        feeding = asyncio.create_task(_feed(request, process))
+        try:
+            status, headers = await _headers(process)
+        except BaseException:
+            await _end(process, feeding)
+            raise
+        return StreamingResponse(_body(process, feeding), status, headers)
+
+
+async def _feed(request: Request, process: asyncio.subprocess.Process) -> None:
+    assert process.stdin is not None
+    try:
+        async for chunk in request.stream():
+            process.stdin.write(chunk)
+            await process.stdin.drain()
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # git had read enough
+    finally:
+        process.stdin.close()
+
+
+async def _headers(process: asyncio.subprocess.Process) -> tuple[int, dict[str, str]]:
+    """The CGI headers that http-backend writes before its body.
+
+    Raises:
+        ServerFault: it wrote none.
+    """
+    assert process.stdout is not None
+    status = 200
+    headers: dict[str, str] = {}
+    while True:
+        line = (await process.stdout.readline()).decode("latin-1")
+        if not line:
+            raise ServerFault("git's http-backend gave no answer", status=500, api_code=5001)
+        name, _, value = line.strip().partition(":")
+        if not name:
+            return status, headers
+        if name.lower() == "status":
+            status = int(value.split()[0])
+        else:
+            headers[name] = value.strip()
+
+
+async def _body(process: asyncio.subprocess.Process, feeding: asyncio.Task[None]) -> AsyncIterator[bytes]:
+    assert process.stdout is not None
+    try:
+        while piece := await process.stdout.read(_PIECE):
+            yield piece
+    finally:
+        await _end(process, feeding)
+
+
+async def _end(process: asyncio.subprocess.Process, feeding: asyncio.Task[None]) -> None:
+    """Leaves no process and no task behind, whoever hung up first."""
+    feeding.cancel()
+    await asyncio.gather(feeding, return_exceptions=True)
+    if process.returncode is None:
+        try:
+            await asyncio.wait_for(process.wait(), timeout=5)
+        except (asyncio.TimeoutError, TimeoutError):
+            process.kill()
+            await process.wait()
