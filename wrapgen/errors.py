@@ -20,6 +20,7 @@
     ├── AlgorithmFailed                  6   algorithm-failed
     ├── BuildFailed                      7   build-failed
     ├── CaseFailed                       7   case-failed
+    ├── RecordsUnreadable                9   records-unreadable
     └── RunError                         8   run
 
 Call sites pass facts, the class writes the sentence; `hint` says what to do next. Exit codes 10 and above
@@ -269,6 +270,19 @@ class CaseFailed(WrapgenError):
         super().__init__(
             f"the case {name!r} failed\n  expected: {expected}\n  got:      {got}",
             hint="mend the algorithm or the case, then publish again; nothing was released",
+        )
+
+
+class RecordsUnreadable(WrapgenError):
+    """A datastore holds something that is no record where records should be."""
+
+    code = "records-unreadable"
+    exit_code = 9
+
+    def __init__(self, *, where: str, reason: str) -> None:
+        super().__init__(
+            f"{where} is no record: {reason}",
+            hint="something else than a wrapper wrote there; move it away",
         )
 
 

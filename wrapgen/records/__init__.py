@@ -1,0 +1,11 @@
+"""Reading recorded items back, whatever the datastore: each key once, by precedence.
+
+Knows records and where they are kept; not how they come to be (that is the generated wrapper's) and not how
+the platform is reached (a `Store` is handed in).
+"""
+
+from wrapgen.records.collected import Collected, Tally
+from wrapgen.records.objects import Store
+from wrapgen.records.reading import is_queue, open_records
+
+__all__ = ["Collected", "Store", "Tally", "is_queue", "open_records"]

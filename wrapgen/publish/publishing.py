@@ -1,0 +1,200 @@
+"""Publishing, step by step: owner, algorithm, collections, push, build, cases, release.
+
+Every step can be repeated: a publish that was interrupted anywhere is mended by publishing again.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from wrapgen.client import Build, Client, Version
+from wrapgen.errors import Conflict, NotAuthorized, NotFound, PlatformError
+from wrapgen.publish import builds, cases, releases, settings, source
+from wrapgen.publish.builds import Clock, Say
+from wrapgen.publish.cases import Case
+from wrapgen.publish.project import Project
+from wrapgen.publish.releases import Number
+
+CASE_TIMEOUT = 300.0
+"""Seconds that one case may take."""
+
+CLOCK = Clock(time.monotonic, time.sleep)
+
+
+@dataclass(frozen=True)
+class Published:
+    """What came of it.
+
+    Args:
+        reference: the callable reference, such as `acme/SentimentBatch/0.1.0`.
+        version: its number.
+        git_hash: its commit.
+        released: False when nothing had changed and the version was there already.
+        cases: how many cases were tried.
+    """
+
+    reference: str
+    version: str
+    git_hash: str
+    released: bool
+    cases: int
+
+
+def publish(
+    project: Project,
+    client: Client,
+    *,
+    say: Say,
+    release: str | None = None,
+    environment: str | None = None,
+    try_cases: bool = True,
+    clock: Clock = CLOCK,
+) -> Published:
+    """Makes a project's files a released version of its algorithm; does nothing where they are one already.
+
+    Args:
+        project: what to publish.
+        client: the platform.
+        say: told about each step in one line.
+        release: `major`, `minor`, `revision` or an exact number; None takes the spec's rule, else `minor`.
+        environment: such as `python38`; None takes the spec's, else the newest that is offered.
+        try_cases: False releases without trying TEST_CASES.json.
+        clock: time.
+
+    Raises:
+        UsageError: what is asked for is not possible.
+        BuildFailed, CaseFailed: nothing was released.
+        PlatformError: the platform refuses or does not answer.
+    """
+    spec = project.spec
+    rule = release or (spec.publish.version if spec is not None else "minor")
+    to_try = cases.read(project.folder) if try_cases else []
+    account = client.account() or project.reference.owner
+    _owner(client, project.reference.owner, account, say)
+    _algorithm(client, project, environment or (spec.wrapper.environment if spec else None), say)
+    for collection in project.collections:
+        _collection(client, collection, account, say)
+    name = project.reference.path
+    known = client.versions(name)
+    steps = _steps(rule, known, commit=None)
+    pushed = source.push(client.connection, account, project)
+    say(f"pushed {pushed.commit[:12]} to {name}" if pushed.is_new else f"unchanged: {pushed.commit[:12]}")
+    there = _already(rule, known, pushed.commit)
+    if there is not None:
+        return Published(f"{name}/{there.version}", str(there.version), pushed.commit, False, 0)
+    steps = steps or _steps(rule, known, commit=pushed.commit)
+    build = builds.built(client.algorithms, name, pushed.commit, pushed=pushed.is_new, clock=clock, say=say)
+    _try(client, f"{name}/{pushed.commit}", to_try, say)
+    fresh = all(version.git_hash != pushed.commit for version in known)
+    version = _release(client, project, steps, build, to_try, say, fresh=fresh)
+    return Published(f"{name}/{version}", version, pushed.commit, True, len(to_try))
+
+
+def _owner(client: Client, owner: str, account: str, say: Say) -> None:
+    """Makes a missing owner on a local platform, whose admin key its home holds; elsewhere it must exist."""
+    if owner.lower() == account.lower() or not client.connection.is_local:
+        return
+    made = not client.organizations.exists(owner) and client.organizations.create(owner)
+    client.organizations.add_member(owner, account)
+    if made:
+        say(f"made the organization {owner} with {account} as a member")
+
+
+def _algorithm(client: Client, project: Project, environment: str | None, say: Say) -> None:
+    name = project.reference.path
+    try:
+        current = client.algorithms.get(name)
+    except NotFound:
+        chosen = settings.environment(client.algorithms, project.language, environment)
+        details, wanted = settings.created(project, chosen)
+        try:
+            client.algorithms.create(name, details=details, settings=wanted)
+        except Conflict:
+            say(f"{name} was made by somebody else meanwhile")
+        else:
+            say(f"made {name} in {chosen.name}")
+        return
+    named = settings.environment(client.algorithms, project.language, environment) if environment else None
+    changes = settings.changes(project, current.get("settings") or {}, named)
+    if changes:
+        client.algorithms.update(name, settings=changes)
+        say(f"changed the settings of {name}: {', '.join(sorted(changes))}")
+
+
+def _collection(client: Client, url: str, account: str, say: Say) -> None:
+    """Makes sure that records can be written from the first call on."""
+    owner = url.removeprefix("data://").partition("/")[0]
+    _owner(client, owner, account, say)
+    if client.data.exists(url):
+        say(f"records go to {url}, which is there")
+        return
+    try:
+        client.data.create(url)
+    except Conflict:
+        say(f"records go to {url}, which is there")
+    except NotAuthorized:
+        say(f"records go to {url}, which is not there and which this key may not make; see `wrapgen doctor`")
+    else:
+        say(f"records go to {url}, made now, readable by {owner} only")
+
+
+def _already(rule: str, known: list[Version], commit: str) -> Version | None:
+    """The released version that these files are, if the rule asks for no other."""
+    same = [version for version in known if version.git_hash == commit]
+    if rule in releases.VERSION_TYPES:
+        return max(same, key=_number, default=None)
+    return next((version for version in same if version.version == rule), None)
+
+
+def _steps(rule: str, known: list[Version], commit: str | None) -> list[str]:
+    """The releases to make; an exact number that is there already is judged once the commit is known."""
+    if commit is None and any(version.version == rule for version in known):
+        return []
+    return releases.steps(rule, max(map(_number, known), default=Number()))
+
+
+def _number(version: Version) -> Number:
+    return Number.parse(version.version or "") or Number()
+
+
+def _try(client: Client, reference: str, to_try: list[Case], say: Say) -> None:
+    for case in to_try:
+        case.check(lambda value: client.call(reference, value, timeout=CASE_TIMEOUT).result)
+        say(f"case {case.name}: as expected")
+
+
+def _release(
+    client: Client,
+    project: Project,
+    steps: list[str],
+    build: Build,
+    to_try: list[Case],
+    say: Say,
+    *,
+    fresh: bool,
+) -> str:
+    """Makes the releases, each from a build of its own; returns the last one's number.
+
+    Args:
+        fresh: whether `build` was never released; else it takes a new build first.
+    """
+    name = project.reference.path
+    number = ""
+    for step in steps:
+        if number or not fresh:
+            build = builds.rebuilt(client.algorithms, name, build.commit, say=say)
+        made = client.algorithms.publish(
+            name,
+            version_type=step,
+            settings=settings.released(project),
+            version_info=settings.version_info(to_try),
+        )
+        if made.git_hash != build.commit or not made.version:
+            raise PlatformError(
+                f"the platform released another commit of {name} than {build.commit[:12]}, as {made.version}",
+                hint="somebody else pushed meanwhile; publish again",
+            )
+        number = made.version
+        say(f"released {name}/{number}")
+    return number
