@@ -134,7 +134,9 @@ class Environments:
     def _candidates(self) -> Iterator[Path]:
         pattern = re.compile(r"python3(\.\d+)?\Z")
         for folder in self._variables.get("PATH", "").split(os.pathsep):
-            if folder and Path(folder).is_dir():
+            if Path(folder).name == "shims":  # a shim is slow and may stand for nothing; what it runs is here
+                yield from sorted(Path(folder).glob("../versions/*/bin/python3"), reverse=True)
+            elif folder and Path(folder).is_dir():
                 entries = (entry for entry in Path(folder).iterdir() if pattern.match(entry.name))
                 yield from sorted(entries, reverse=True)
         root = self._variables.get("PYENV_ROOT") or Path(self._variables.get("HOME", "/"), ".pyenv")
@@ -148,10 +150,9 @@ class Environments:
             facts = real.stat()
         except OSError:
             return None
-        shim = real.parent.name == "shims"  # what a shim runs depends on more than the shim
         fingerprint = f"{real}:{facts.st_size}:{facts.st_mtime_ns}"
         known = self._database.row("SELECT * FROM interpreters WHERE path = ?", str(path))
-        if known is not None and known["fingerprint"] == fingerprint and not shim:
+        if known is not None and known["fingerprint"] == fingerprint:
             return (known["version"], known["executable"]) if known["version"] else None
         learned = _probe(path)
         version, executable = learned or ("", "")
