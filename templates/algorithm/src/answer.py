@@ -1,0 +1,161 @@
+"""The answer of a batch: results in the order of the items, kept under the size cap, and the summary.
+
+What a body would weigh on the wire is counted as results come in; where they go when it is too much, or
+when the caller named a place, is passed in.
+"""
+
+import tempfile
+
+from .protocol import BATCH, ITEM, Failure, to_wire
+
+COUNTS = ("items", "succeeded", "failed", "untried", "calls", "throttled", "duration_ms")
+ENVELOPE = 4096  # what the platform and the summary add around the results
+
+
+class Results:
+    """Results by position: as values while they fit a response, in a file on disk beyond that."""
+
+    def __init__(self, cap, to_file):
+        # type: (int, bool) -> None
+        """``cap`` in bytes on the wire; ``to_file`` keeps them on disk from the start."""
+        self._cap = cap - ENVELOPE
+        self._size = 0
+        self._values = {}  # type: dict
+        self._lines = {}  # type: dict
+        self._file = new_file() if to_file else None
+        self.repeats = {}  # type: dict
+
+    def put(self, position, outcome):
+        # type: (int, object) -> None
+        """Keep an outcome; a later one for the same position replaces it."""
+        line = outcome.encoded.encode("ascii")
+        self._size += len(line) + 2
+        if self._file is None:
+            failure = outcome.failure
+            self._values[position] = to_wire(outcome.value) if failure is None else failure.to_wire()
+        self._lines[position] = line if self._file is None else self._keep(line)
+        if self._file is None and self._size > self._cap:
+            self._spill()
+
+    def values(self, count):
+        # type: (int) -> list | None
+        """The results of so many items in order, or None where they do not fit a response."""
+        if self._file is None and self.repeats:
+            self._size += sum(len(self._lines[first]) + 2 for first in self.repeats.values())
+            if self._size > self._cap:
+                self._spill()
+        if self._file is not None:
+            return None
+        return [self._values[self.repeats.get(position, position)] for position in range(count)]
+
+    def lines(self, count):
+        # type: (int) -> object
+        """The results of so many items in order, one JSON line each, once they are in the file."""
+        for position in range(count):
+            start, length = self._lines[self.repeats.get(position, position)]
+            self._file.seek(start)
+            yield self._file.read(length) + b"\n"
+
+    def _spill(self):
+        self._file = new_file()
+        self._values.clear()
+        for position, line in self._lines.items():
+            self._lines[position] = self._keep(line)
+
+    def _keep(self, line):
+        self._file.seek(0, 2)
+        start = self._file.tell()
+        self._file.write(line)
+        return start, len(line)
+
+
+def new_file():
+    # type: () -> object
+    """A file on disk that vanishes with the last reference to it."""
+    return tempfile.TemporaryFile()
+
+
+class Answer:
+    """Keeps the outcomes of one call and writes the reply that its form asks for."""
+
+    def __init__(self, request, items, cap, deadline):
+        # type: (object, object, int, object) -> None
+        """``cap`` is the most bytes that a response may have."""
+        self._request = request
+        self._items = items
+        self._deadline = deadline
+        self._results = Results(cap, request.output is not None)
+        self._bare = None  # type: object
+        self.failures = {}  # type: dict
+        self.summary = {}  # type: dict
+
+    def put(self, item, outcome):
+        # type: (object, object) -> None
+        """Keep what became of an item; a later outcome of the same item replaces it."""
+        self._results.put(item.position, outcome)
+        self._bare = outcome.value
+        if outcome.failure is None:
+            self.failures.pop(item.position, None)
+        else:
+            self.failures[item.position] = outcome.failure
+
+    def idle(self):
+        # type: () -> None
+        """Nothing is waiting to be written."""
+
+    def first_failure(self):
+        # type: () -> Failure
+        """The failure of the foremost item that was tried and failed, else of the foremost."""
+        tried = {position: failure for position, failure in self.failures.items() if not failure.untried}
+        return min((tried or self.failures).items())[1]
+
+    def write(self, store, attempts, stopped):
+        # type: (object, object, Failure | None) -> object
+        """The reply: the bare result for form 1, a list for form 2, results and summary for form 3.
+
+        ``store(url, lines)`` puts results at a URL (None: a temporary place) and returns the full URL.
+        Raises ``Failure`` of type TooLargeError when a bare result or a list does not fit.
+        """
+        self._results.repeats = self._items.repeats
+        results = self._results.values(self._items.count)
+        if results is None:
+            results = store(self._request.output, self._results.lines(self._items.count))
+        if self._request.form == BATCH:
+            return {"$results": results, "$summary": self._summary(attempts, stopped)}
+        if isinstance(results, str):
+            raise too_large(results)
+        return self._bare if self._request.form == ITEM else results
+
+    def _summary(self, attempts, stopped):
+        count, repeats = self._items.count, self._items.repeats
+        firsts = (repeats.get(position, position) for position in range(count))
+        failures = [self.failures[first] for first in firsts if first in self.failures]
+        untried = sum(1 for failure in failures if failure.untried)
+        summary = {
+            "items": count,
+            "succeeded": count - len(failures),
+            "failed": len(failures) - untried,
+            "untried": untried,
+            "calls": attempts.calls,
+            "throttled": attempts.throttled,
+            "stopped": stopped and {"type": stopped.error_type, "message": stopped.message},
+            "duration_ms": int((self._deadline.clock() - self._deadline.start) * 1000),
+        }
+        return dict(summary, **self.summary)
+
+
+def describe(facts):
+    # type: (dict) -> dict
+    """The answer to ``{"$batch": []}``: nothing was done, and this is who did it."""
+    summary = dict(dict.fromkeys(COUNTS, 0), stopped=None, wrapper=facts)
+    return {"$results": [], "$summary": dict(summary, recorded=0) if facts["datastore"] else summary}
+
+
+def too_large(url):
+    # type: (str) -> Failure
+    """The error for an answer that only fits a file."""
+    return Failure(
+        "TooLargeError",
+        'the results are too large for a response; they are at {}. Call with {{"$batch": [...]}} to get '
+        "such a URL as the answer, or fewer items".format(url),
+    )
