@@ -1,0 +1,120 @@
+"""How a run looks while it goes on: a bar on a terminal, elsewhere a plain line now and then, or JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wrapgen.run.summary import Progress
+
+LINE_EVERY = 30.0
+"""Seconds between two lines where there is no terminal."""
+
+JSON_EVERY = 1.0
+"""Seconds between two lines of --log-json."""
+
+_REDRAW = 0.1
+
+
+class Reporter:
+    """Shows progress on standard error; a context manager.
+
+    Args:
+        as_json: one JSON object per line instead of anything for people.
+        already: items that earlier sessions finished; they don't count for the rate.
+        clock: seconds that only go forward.
+    """
+
+    def __init__(self, *, as_json: bool, already: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._as_json = as_json
+        self._already = already
+        self._clock = clock
+        self._started = self._last = clock()
+        self._terminal = sys.stderr.isatty() and not as_json
+        self._bar: Any = None
+        self._task: Any = None
+
+    def __enter__(self) -> Reporter:
+        if self._terminal:
+            self._bar = _bar()
+            self._bar.start()
+            self._task = self._bar.add_task("", total=None, rate="", detail="")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, progress: Progress) -> None:
+        """Shows a moment of the run, if the last one shown is old enough."""
+        now = self._clock()
+        every = JSON_EVERY if self._as_json else _REDRAW if self._terminal else LINE_EVERY
+        total = progress.estimate
+        ended = not progress.open and total is not None and progress.counts.finished >= total
+        if now - self._last < every and not (ended and self._terminal):
+            return
+        self._last = now
+        rate = (progress.counts.finished - self._already) / max(1e-9, now - self._started)
+        if self._as_json:
+            _print(json.dumps(_facts(progress, rate)))
+        elif self._terminal:
+            self._bar.update(
+                self._task,
+                completed=progress.counts.finished,
+                total=progress.estimate,
+                rate=f"{rate:,.0f}/s",
+                detail=_detail(progress),
+            )
+        else:
+            _print(_line(progress, rate))
+
+
+def _bar() -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    return Bar(
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[detail]}"),
+        console=Console(stderr=True),
+    )
+
+
+def _detail(progress: Progress) -> str:
+    failed = f"{progress.counts.failed:,} failed" if progress.counts.failed else "no errors"
+    return f"{failed}, {progress.open} of {progress.concurrency} calls open, {progress.chunk} a call"
+
+
+def _line(progress: Progress, rate: float) -> str:
+    done, total = progress.counts.finished, progress.estimate
+    of = f" of {total:,}" if total else ""
+    left = f", {(total - done) / rate:,.0f} s left" if total and rate > 0 and total > done else ""
+    return f"{done:,}{of} items, {rate:,.0f}/s{left}, {_detail(progress)}"
+
+
+def _facts(progress: Progress, rate: float) -> dict[str, Any]:
+    return {
+        "finished": progress.counts.finished,
+        "failed": progress.counts.failed,
+        "estimate": progress.estimate,
+        "rate": round(rate, 1),
+        "open": progress.open,
+        "concurrency": progress.concurrency,
+        "chunk": progress.chunk,
+        "throttled": progress.counts.throttled,
+    }
+
+
+def _print(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

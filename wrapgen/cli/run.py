@@ -1,0 +1,228 @@
+"""`wrapgen run`: pushes a whole input set through a wrapper, and goes on where an earlier session stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wrapgen.cli.options import client_for, platform_options
+from wrapgen.errors import UsageError
+
+if TYPE_CHECKING:
+    from wrapgen.run.session import Options, Session, Wrapper
+    from wrapgen.run.summary import Summary
+
+
+@click.command()
+@click.argument("reference")
+@click.argument("source", metavar="INPUT")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where the outcomes go, one line per item in input order.",
+)
+@click.option("--format", "format_", metavar="NAME", help="Of the input, where its name does not say it.")
+@click.option("--field", metavar="NAME", help="The item is this field of the row.")
+@click.option("--template", metavar="JSON", help="""The item is made so: '{"document": "{text}"}'.""")
+@click.option("--id", "id_field", metavar="FIELD", help="The field that is the item's id. [run index]")
+@click.option(
+    "--layout",
+    type=click.Choice(["keyed", "bare"]),
+    default="keyed",
+    show_default=True,
+    help="keyed: index, id and result or error; bare: the result alone.",
+)
+@click.option("--run", "run_id", metavar="ID", help="The run's id. [made from the time]")
+@click.option("--state", type=click.Path(path_type=Path), help="The run's folder. [OUTPUT.run]")
+@click.option("--workers", type=click.IntRange(min=1), help="The most calls to keep open.")
+@click.option(
+    "--chunk",
+    type=click.IntRange(1, 100_000),
+    default=1000,
+    show_default=True,
+    help="The most items in a call.",
+)
+@click.option(
+    "--timeout", type=click.IntRange(2, 3000), help="Seconds each call gets. [the wrapper's limit + 30]"
+)
+@click.option(
+    "--attempts", type=click.IntRange(min=1), help="Calls of the target for an item. [the wrapper's limit]"
+)
+@click.option(
+    "--budget",
+    type=click.FloatRange(0, 100),
+    default=5.0,
+    show_default=True,
+    help="Percent of items that may fail before the run stops; 100 never stops.",
+)
+@click.option(
+    "--patience",
+    type=click.FloatRange(min=0),
+    default=600.0,
+    show_default=True,
+    help="Seconds to wait for a platform that is down.",
+)
+@click.option("--fresh", is_flag=True, help="Start over: forget an earlier run to this output.")
+@click.option("--accept-changes", is_flag=True, help="Go on although input, wrapper or options changed.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@click.option("--log-json", is_flag=True, help="Print progress as JSON lines on standard error.")
+@platform_options
+def command(reference: str, source: str, output: Path, as_json: bool, log_json: bool, **given: Any) -> int:
+    """Push every item of INPUT through the wrapper REFERENCE.
+
+    Whatever happens on the way, the same command goes on where it stopped. The ledger is in the folder
+    OUTPUT.run; failed items are in OUTPUT.errors.jsonl.
+
+    Exit codes: 0 all succeeded, 10 finished with failed items, 11 stopped by the budget of errors,
+    12 incomplete. 11 and 12 can be resumed.
+    """
+    from wrapgen.run.connectors.files import find
+    from wrapgen.run.session import Session, World, folder_for
+
+    options = _options(given)
+    folder = given["state"] or folder_for(output)
+    rows = find(source, given["format_"])
+    _output_is_ours(output, folder, fresh=options.fresh)
+    wrapper = connect(reference, folder, options, given)
+    world = World()
+    with Session(folder, rows, wrapper, options, world) as session:
+        if not as_json:
+            _announce(session, wrapper, source)
+        summary = _work(session, output, options.layout, log_json=log_json)
+    if as_json:
+        print(json.dumps(summary.as_json()))
+    else:
+        _tell(summary)
+    return summary.exit_code
+
+
+def _options(given: dict[str, Any]) -> Options:
+    from wrapgen.run.items import Selection
+    from wrapgen.run.session import Options
+
+    return Options(
+        selection=Selection(given["field"], given["template"], given["id_field"]),
+        layout=given["layout"],
+        run=given["run_id"],
+        timeout=given["timeout"],
+        workers=given["workers"],
+        chunk=given["chunk"],
+        attempts=given["attempts"],
+        budget=given["budget"] / 100,
+        patience=given["patience"],
+        fresh=given["fresh"],
+        accept_changes=given["accept_changes"],
+    )
+
+
+def connect(reference: str, folder: Path, options: Options, given: dict[str, Any]) -> Wrapper:
+    """The wrapper that a reference means: the version that the ledger keeps, else the newest there is."""
+    from wrapgen.run.concurrency import ACCOUNT_CALLS
+    from wrapgen.run.session import Wrapper, kept_reference
+    from wrapgen.run.sideband import DataSideband
+    from wrapgen.run.wrappers import describe, resolve
+
+    names = ("address", "api_key", "key_env", "profile", "home")
+    client = client_for(
+        *(given[name] for name in names), pool=min(ACCOUNT_CALLS, options.workers or ACCOUNT_CALLS)
+    )
+
+    def versions(name: str) -> list[str]:
+        return [version.version for version in client.versions(name) if version.version]
+
+    kept = None if options.fresh else kept_reference(folder, reference)
+    exact = kept or resolve(reference, versions)
+
+    def call(body: bytes, timeout: float) -> bytes:
+        return client.call_body(exact, body, timeout=timeout)
+
+    return Wrapper(exact, describe(call, exact), call, DataSideband(client.data))
+
+
+def _output_is_ours(output: Path, folder: Path, *, fresh: bool) -> None:
+    if output.exists() and not folder.exists() and not fresh:
+        raise UsageError(
+            f"{output} exists and is not of a run here", hint="name another file, or add --fresh"
+        )
+    if not output.parent.is_dir():
+        raise UsageError(f"there is no folder {output.parent}")
+
+
+def _announce(session: Session, wrapper: Wrapper, source: str) -> None:
+    verb = "resuming" if session.resumed else "starting"
+    done = session.standing.counts.finished
+    kept = f", {done:,} items are done" if session.resumed else ""
+    about = wrapper.description
+    print(
+        f"{verb} run {session.run_id}: {source} through {wrapper.reference} "
+        f"(target {about.target}, mode {about.mode}){kept}",
+        file=sys.stderr,
+    )
+
+
+def _work(session: Session, output: Path, layout: str, *, log_json: bool) -> Summary:
+    from wrapgen.cli.progress import Reporter
+    from wrapgen.run.session import run_to_files
+
+    already = session.standing.counts.finished
+    with _interruptible(session), Reporter(as_json=log_json, already=already) as watch:
+        return run_to_files(session, output, layout, watch, time.monotonic)
+
+
+@contextmanager
+def _interruptible(session: Session) -> Iterator[None]:
+    """The first SIGINT or SIGTERM ends the run cleanly, a second one at once: the ledger holds either way."""
+    seen: list[int] = []
+
+    def handle(number: int, _: Any) -> None:
+        if seen:
+            os._exit(128 + number)
+        seen.append(number)
+        session.stop("interrupted")
+        print("\nstopping when the open calls are back; again to stop now", file=sys.stderr, flush=True)
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+_HEADLINES = {
+    "ok": "all items succeeded",
+    "finished-with-errors": "finished, some items failed",
+    "stopped-by-budget": "stopped: too many items failed",
+    "incomplete": "incomplete",
+}
+
+
+def _tell(summary: Summary) -> None:
+    counts = summary.counts
+    rate = counts.finished / summary.seconds if summary.seconds else 0.0
+    reason = f": {summary.reason}" if summary.reason else ""
+    print(f"{_HEADLINES[summary.state.value]}{reason}")
+    print(f"  items      {counts.items:,} read, {counts.succeeded:,} succeeded, {counts.failed:,} failed")
+    print(
+        f"  calls      {counts.calls:,}, {counts.lost:,} lost, "
+        f"{counts.resent:,} items resent, {counts.throttled:,} throttled"
+    )
+    print(f"  time       {summary.seconds:,.1f} s, {rate:,.0f} items/s")
+    if summary.output:
+        print(f"  output     {summary.output}")
+    if summary.errors:
+        print(f"  failed     {summary.errors}")
+    print(f"  run        {summary.run}, ledger in {summary.folder}")
+    if summary.exit_code in (11, 12):
+        print("  resume     give the same command again")

@@ -1,0 +1,159 @@
+"""What the answer of a chunk's call says: results as the wrapper wrote them, and the summary.
+
+Every result is kept as the text it arrived in: nothing is lost by decoding and encoding again, and that is
+the larger part of the time that an item costs. Decides nothing: that is `process`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from wrapgen import wire
+
+
+def _no_constant(name: str) -> Any:
+    raise wire.WireError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+scan: Callable[[str, int], tuple[Any, int]] = _DECODER.scan_once  # type: ignore[attr-defined]
+"""`scan(text, at)` reads the JSON value that starts there: (value, end). StopIteration where none does."""
+
+_SPACE = re.compile(r"[ \t\r\n]*")
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A wrapper's answer to form 3.
+
+    Args:
+        results: each result's value and its JSON text, in the order of the items; or the URL they are at.
+        summary: the `$summary` object.
+    """
+
+    results: list[tuple[Any, str]] | str
+    summary: dict[str, Any] = field(default_factory=dict)
+
+
+def read_answer(body: bytes) -> Answered | wire.ItemError:
+    """Reads the body of a call that came back with status 200.
+
+    Returns:
+        The answer, or the error that the platform reports for the call as a whole.
+
+    Raises:
+        WireError: it is cut off, or is no answer of a wrapper.
+    """
+    try:
+        text = body.decode("utf-8")
+        parts = _members(text, _skip(text, 0), {"result": _answer})
+    except (StopIteration, IndexError, ValueError, RecursionError) as error:
+        raise wire.WireError(f"the answer is not JSON, or is cut off: {error}") from error
+    result = parts.get("result")
+    if isinstance(result, Answered):
+        return result
+    if "error" in parts:
+        read = wire.decode_answer(parts)
+        if isinstance(read, wire.ItemError):
+            return read
+    raise wire.WireError("the answer has no $results: is this algorithm a wrapper?")
+
+
+def read_results(text: str) -> list[tuple[Any, str]]:
+    """Results that came by sideband: a JSON array, or JSON Lines.
+
+    Raises:
+        WireError: neither.
+    """
+    try:
+        start = _skip(text, 0)
+        if text[start : start + 1] == "[":
+            return _elements(text, start)[0]
+        return [(scan(line, _skip(line, 0))[0], line.strip()) for line in text.splitlines() if line.strip()]
+    except (StopIteration, IndexError, ValueError, RecursionError) as error:
+        raise wire.WireError(f"the results are not JSON: {error}") from error
+
+
+def _skip(text: str, at: int) -> int:
+    match = _SPACE.match(text, at)
+    return match.end() if match else at
+
+
+def _answer(text: str, at: int) -> tuple[Any, int]:
+    """A `result`: an Answered if it is an object with `$results`, else whatever it is."""
+    if text[at] != "{":
+        return scan(text, at)
+    parts: dict[str, Any] = {}
+    end = _walk(text, at, {"$results": _results}, parts)
+    if "$results" not in parts:
+        return parts, end
+    summary = parts.get("$summary")
+    return Answered(parts["$results"], summary if isinstance(summary, dict) else {}), end
+
+
+def _results(text: str, at: int) -> tuple[Any, int]:
+    if text[at] == "[":
+        return _elements(text, at)
+    value, end = scan(text, at)
+    if not isinstance(value, str):
+        raise wire.WireError("$results must be a list or a URL")
+    return value, end
+
+
+_Readers = dict[str, Callable[[str, int], tuple[Any, int]]]
+
+
+def _members(text: str, at: int, readers: _Readers) -> dict[str, Any]:
+    if text[at] != "{":
+        raise wire.WireError("the answer of a call must be a JSON object")
+    parts: dict[str, Any] = {}
+    end = _walk(text, at, readers, parts)
+    if _skip(text, end) != len(text):
+        raise wire.WireError("something follows the answer")
+    return parts
+
+
+def _walk(text: str, at: int, readers: _Readers, into: dict[str, Any]) -> int:
+    """Reads the object that starts at `at` into `into`, named members with their own reader; its end."""
+    at = _skip(text, at + 1)
+    if text[at] == "}":
+        return at + 1
+    while True:
+        key, at = scan(text, at)
+        at = _skip(text, at)
+        if not isinstance(key, str) or text[at] != ":":
+            raise wire.WireError("a JSON object is malformed")
+        into[key], at = readers.get(key, scan)(text, _skip(text, at + 1))
+        at = _skip(text, at)
+        if text[at] == "}":
+            return at + 1
+        if text[at] != ",":
+            raise wire.WireError("a JSON object is malformed")
+        at = _skip(text, at + 1)
+
+
+def _elements(text: str, at: int) -> tuple[list[tuple[Any, str]], int]:
+    """The array that starts at `at`, each element with its own text; and the end of it."""
+    found: list[tuple[Any, str]] = []
+    at = _skip(text, at + 1)
+    if text[at] == "]":
+        return found, at + 1
+    read = scan
+    while True:
+        value, end = read(text, at)
+        found.append((value, text[at:end]))
+        mark = text[end]
+        if mark != "," and mark != "]":
+            end = _skip(text, end)
+            mark = text[end]
+        if mark == "]":
+            return found, end + 1
+        if mark != ",":
+            raise wire.WireError("$results is malformed")
+        at = end + 1
+        if text[at] in " \t\r\n":
+            at = _skip(text, at)

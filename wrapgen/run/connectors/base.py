@@ -1,0 +1,38 @@
+"""The seam between a run and where its items come from: one small protocol. `memory` is its simplest form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Protocol
+
+
+class Row(NamedTuple):
+    """One row of an input.
+
+    Fields: the decoded value; its JSON text where the row came as JSON, else None; where it stands, for
+    messages, such as a line number.
+    """
+
+    value: Any
+    raw: bytes | None
+    place: int
+
+
+class Source(Protocol):
+    """An input set: the same rows in the same order each time that it is read."""
+
+    name: str
+    """What a user calls it, such as a path."""
+
+    def rows(self) -> Iterator[Row]:
+        """Every row from the start, streamed.
+
+        Raises:
+            RunError: a row can't be read; names the place.
+        """
+
+    def fingerprint(self) -> str:
+        """Something that changes whenever the rows do."""
+
+    def estimate(self) -> int | None:
+        """About how many rows there are, or None where that is not known without reading them all."""

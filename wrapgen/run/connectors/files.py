@@ -1,0 +1,142 @@
+"""Items from files: one, several by a glob, compressed or not. Reads; writing outputs is `run.output`."""
+
+from __future__ import annotations
+
+import glob
+import gzip
+import hashlib
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from wrapgen.errors import RunError, UsageError
+from wrapgen.run.connectors.base import Row
+from wrapgen.run.connectors.formats import READERS, SUFFIXES
+
+FORMATS = (*READERS, "parquet")
+"""What an input may be."""
+
+_BLOCK = 1 << 20
+_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+
+
+class FileSource:
+    """The rows of files, in the order of their names.
+
+    Args:
+        name: what the user wrote.
+        paths: the files; the rows of the second follow those of the first.
+        format: one of FORMATS.
+    """
+
+    def __init__(self, name: str, paths: Sequence[Path], format: str) -> None:  # noqa: A002
+        self.name = name
+        self.paths = list(paths)
+        self.format = format
+        self._lines: int | None = None
+
+    def rows(self) -> Iterator[Row]:
+        """Every row of every file, streamed."""
+        for path in self.paths:
+            if self.format == "parquet":
+                from wrapgen.run.connectors.parquet import rows
+
+                yield from rows(path)
+                continue
+            try:
+                with opened(path) as stream:
+                    yield from READERS[self.format](stream, str(path))
+            except (OSError, EOFError, zlib.error) as error:
+                raise RunError(f"can't read {path}: {error}") from error
+
+    def fingerprint(self) -> str:
+        """A digest of the files' bytes and the format; counts lines on the way."""
+        digest = hashlib.sha256(self.format.encode())
+        counted = self.format in ("jsonl", "lines", "csv", "tsv")
+        lines = 0
+        for path in self.paths:
+            try:
+                with path.open("rb") as file:
+                    counted = counted and not _packed(file.peek(4))
+                    last = b""
+                    while block := file.read(_BLOCK):
+                        digest.update(block)
+                        lines += block.count(b"\n")
+                        last = block
+                    lines += bool(last) and not last.endswith(b"\n")
+            except OSError as error:
+                raise RunError(f"can't read {path}: {error.strerror}") from error
+            digest.update(b"\0")
+        if self.format in ("csv", "tsv"):
+            lines -= len(self.paths)
+        self._lines = lines if counted else None
+        return f"sha256:{digest.hexdigest()}"
+
+    def estimate(self) -> int | None:
+        """The number of lines, once `fingerprint` has read the files; None for what has no lines."""
+        return self._lines
+
+
+def find(name: str, format: str | None = None) -> FileSource:  # noqa: A002
+    """The source that a path or a glob names.
+
+    Args:
+        name: a path, or a pattern such as `in/*.jsonl.gz`.
+        format: one of FORMATS; None goes by the suffix.
+
+    Raises:
+        UsageError: nothing is there, or the format can't be told.
+    """
+    path = Path(name)
+    if path.is_file():
+        paths = [path]
+    elif path.is_dir():
+        raise UsageError(f"{name} is a folder", hint=f"name its files: '{name}/*.jsonl'")
+    else:
+        paths = sorted(Path(found) for found in glob.glob(name, recursive=True))  # noqa: PTH207
+        paths = [found for found in paths if found.is_file()]
+    if not paths:
+        raise UsageError(f"there is no {name}", hint="name a file, or a pattern in quotes")
+    return FileSource(name, paths, format or _format_of(paths))
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """A file as a stream of its content, unpacked if it is gzip or zstd, whatever it is called."""
+    with path.open("rb") as file:
+        head = file.peek(4)
+        if head.startswith(_GZIP):
+            with gzip.open(file, "rb") as unpacked:
+                yield unpacked  # type: ignore[misc]
+        elif head.startswith(_ZSTD):
+            import zstandard
+
+            with zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True) as reader:
+                import io
+
+                yield io.BufferedReader(reader, _BLOCK)
+        else:
+            yield file
+
+
+def _packed(head: bytes) -> bool:
+    return head.startswith((_GZIP, _ZSTD))
+
+
+def _format_of(paths: Sequence[Path]) -> str:
+    found = set()
+    for path in paths:
+        suffixes = [
+            suffix.lower() for suffix in path.suffixes if suffix.lower() not in (".gz", ".zst", ".zstd")
+        ]
+        known = SUFFIXES.get(suffixes[-1]) if suffixes else None
+        if known is None:
+            raise UsageError(
+                f"can't tell the format of {path} by its name", hint=f"say --format {', '.join(FORMATS)}"
+            )
+        found.add(known)
+    if len(found) > 1:
+        raise UsageError(f"the files are of several formats: {', '.join(sorted(found))}")
+    return found.pop()

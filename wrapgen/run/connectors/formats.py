@@ -1,0 +1,196 @@
+"""From bytes to rows: JSON Lines, a JSON array, CSV, TSV and plain lines, each streamed. Knows no files.
+
+Parquet, which can't be read as a stream of bytes, is in `parquet`.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import json
+import sys
+from collections.abc import Callable, Iterator
+from typing import IO, Any
+
+from wrapgen import wire
+from wrapgen.errors import RunError
+from wrapgen.run.answers import scan
+from wrapgen.run.connectors.base import Row
+
+_PIECE = 1 << 16
+_SPACE = " \t\r\n"
+
+
+def jsonl(stream: IO[bytes], name: str) -> Iterator[Row]:
+    """One JSON value per line; blank lines are skipped."""
+    for number, line in enumerate(stream, start=1):
+        raw = line.strip()
+        if not raw:
+            continue
+        if number == 1:
+            raw = raw.removeprefix(codecs.BOM_UTF8)
+        try:
+            text = raw.decode("utf-8")
+            value, end = scan(text, 0)
+        except (ValueError, StopIteration, RecursionError) as error:
+            raise RunError(
+                f"{name}:{number}: not a line of JSON ({_reason(error)})", hint=_FORMATS
+            ) from error
+        if end != len(text):
+            raise RunError(
+                f"{name}:{number}: not one JSON value: {text[end : end + 20]!r} follows", hint=_FORMATS
+            )
+        yield Row(value, raw, number)
+
+
+def lines(stream: IO[bytes], name: str) -> Iterator[Row]:
+    """Each line is one text; only the line's end is taken off. Empty lines count."""
+    for number, line in enumerate(stream, start=1):
+        try:
+            text = (
+                line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8-sig" if number == 1 else "utf-8")
+            )
+        except UnicodeDecodeError as error:
+            raise RunError(f"{name}:{number}: not UTF-8 ({_reason(error)})") from error
+        yield Row(text, None, number)
+
+
+def delimited(stream: IO[bytes], name: str, delimiter: str) -> Iterator[Row]:
+    """CSV or TSV with a header: one object of texts per row."""
+    csv.field_size_limit(sys.maxsize)
+    text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
+    reader = csv.reader(text, delimiter=delimiter, strict=True)
+    try:
+        header = next(reader, None)
+        if header is None:
+            return
+        _check_header(header, name)
+        for cells in reader:
+            if not cells:
+                continue
+            if len(cells) != len(header):
+                raise RunError(
+                    f"{name}:{reader.line_num}: {len(cells)} cells under {len(header)} columns",
+                    hint="quote cells that hold the delimiter",
+                )
+            yield Row(dict(zip(header, cells, strict=True)), None, reader.line_num)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise RunError(f"{name}:{reader.line_num}: not a table ({error})", hint=_FORMATS) from error
+
+
+def array(stream: IO[bytes], name: str) -> Iterator[Row]:
+    """The elements of one JSON array, streamed: memory holds one element and a piece of the file."""
+    feed = _Feed(stream, name)
+    if feed.skip() != "[":
+        raise RunError(f"{name}: not a JSON array: it does not start with [", hint=_FORMATS)
+    feed.at += 1
+    number = 0
+    mark = feed.skip()
+    while mark != "]":
+        number += 1
+        value, raw = feed.value(number)
+        yield Row(value, raw, number)
+        mark = feed.skip()
+        if mark == ",":
+            feed.at += 1
+            mark = feed.skip()
+            if mark != "]":
+                continue
+        elif mark == "]":
+            break
+        raise RunError(f"{name}: item {number} of the JSON array is not followed by , or ]")
+    feed.at += 1
+    if feed.skip():
+        raise RunError(f"{name}: something follows the JSON array", hint=_FORMATS)
+
+
+class _Feed:
+    """Text that is read as it is needed, and a position in it."""
+
+    def __init__(self, stream: IO[bytes], name: str) -> None:
+        self._stream = stream
+        self._name = name
+        self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
+        self._ended = False
+        self.text = ""
+        self.at = 0
+
+    def more(self) -> bool:
+        """Reads on, dropping what lies behind the position; False at the end. Large values grow the step."""
+        if self._ended:
+            return False
+        piece = self._stream.read(max(_PIECE, len(self.text) - self.at))
+        self._ended = not piece
+        try:
+            self.text = self.text[self.at :] + self._decoder.decode(piece, final=self._ended)
+        except UnicodeDecodeError as error:
+            raise RunError(f"{self._name}: not UTF-8 ({_reason(error)})") from error
+        self.at = 0
+        return True
+
+    def skip(self) -> str:
+        """The next character that is not white space, left in place; empty at the end."""
+        while True:
+            while self.at < len(self.text):
+                if self.text[self.at] not in _SPACE:
+                    return self.text[self.at]
+                self.at += 1
+            if not self.more():
+                return ""
+
+    def value(self, number: int) -> tuple[Any, bytes]:
+        """The JSON value here and its text."""
+        while True:
+            try:
+                value, end = scan(self.text, self.at)
+                # A number at the edge of a piece may go on in the next.
+                if end < len(self.text) or self._ended:
+                    raw = self.text[self.at : end]
+                    self.at = end
+                    return value, (raw.encode("utf-8") if "\n" not in raw else wire.dumps(value))
+                fault: Exception = ValueError("cut off")
+            except (ValueError, StopIteration, RecursionError) as error:
+                fault = error
+            if not self.more():
+                raise RunError(
+                    f"{self._name}: item {number} of the JSON array is not JSON ({_reason(fault)})"
+                ) from fault
+
+
+def _check_header(header: list[str], name: str) -> None:
+    doubled = sorted({column for column in header if header.count(column) > 1})
+    if doubled:
+        raise RunError(f"{name}: the column {doubled[0]!r} stands twice in the header")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} at column {error.colno}"
+    if isinstance(error, StopIteration):
+        return "no value where one should start"
+    return str(error) or type(error).__name__
+
+
+_FORMATS = "say what it is with --format jsonl, json, csv, tsv, lines or parquet"
+
+READERS: dict[str, Callable[[IO[bytes], str], Iterator[Row]]] = {
+    "jsonl": jsonl,
+    "json": array,
+    "csv": lambda stream, name: delimited(stream, name, ","),
+    "tsv": lambda stream, name: delimited(stream, name, "\t"),
+    "lines": lines,
+}
+"""Format to reader: takes a binary stream and a name for messages."""
+
+SUFFIXES = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".txt": "lines",
+    ".parquet": "parquet",
+}
+"""File suffix to format."""

@@ -1,0 +1,48 @@
+"""Items from a Python iterable: for the library, for tests, and as the pattern for other connectors."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from wrapgen import wire
+from wrapgen.errors import RunError
+from wrapgen.run.connectors.base import Row
+
+
+class MemorySource:
+    """Rows held in memory.
+
+    Args:
+        values: anything JSON, text or bytes.
+    """
+
+    name = "memory"
+
+    def __init__(self, values: Iterable[Any]) -> None:
+        self._values = list(values)
+
+    def rows(self) -> Iterator[Row]:
+        """Every value, numbered from 1."""
+        for number, value in enumerate(self._values, start=1):
+            yield Row(value, _encoded(number, value), number)
+
+    def fingerprint(self) -> str:
+        """A digest of the values."""
+        digest = hashlib.sha256()
+        for row in self.rows():
+            digest.update(row.raw or b"")
+            digest.update(b"\n")
+        return f"sha256:{digest.hexdigest()}"
+
+    def estimate(self) -> int | None:
+        """The number of values."""
+        return len(self._values)
+
+
+def _encoded(number: int, value: Any) -> bytes:
+    try:
+        return wire.dumps(wire.to_wire(value))
+    except wire.WireError as error:
+        raise RunError(f"item {number} of the input is {error}") from error

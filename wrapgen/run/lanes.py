@@ -1,0 +1,89 @@
+"""The threads that make a run's calls. Each takes a chunk, processes it once and hands the reply back."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Protocol
+
+from wrapgen.run.chunks import Chunk
+from wrapgen.run.process import Lost, Reply
+from wrapgen.run.states import Fault
+
+
+@dataclass(frozen=True)
+class Returned:
+    """A send that came back: its sequence number and what it brought."""
+
+    seq: int
+    reply: Reply | Lost
+
+
+class Lanes(Protocol):
+    """Where chunks go and come back from; a test has one without threads."""
+
+    def submit(self, seq: int, chunk: Chunk) -> None:
+        """Starts a send; never blocks."""
+
+    def wait(self, seconds: float | None) -> list[Returned]:
+        """Whatever has come back; waits for the first up to `seconds`, None for as long as it takes."""
+
+    def wake(self) -> None:
+        """Makes a `wait` in progress return; safe in a signal handler."""
+
+
+class ThreadLanes:
+    """Threads, started as they are needed. They never keep the process from ending.
+
+    Args:
+        process: sends one chunk once; must not raise.
+    """
+
+    def __init__(self, process: Callable[[Chunk], Reply | Lost]) -> None:
+        self._process = process
+        self._in: SimpleQueue[tuple[int, Chunk] | None] = SimpleQueue()
+        self._out: SimpleQueue[Returned | None] = SimpleQueue()
+        self._threads = 0
+        self._open = 0
+
+    def submit(self, seq: int, chunk: Chunk) -> None:
+        """Starts a send; never blocks."""
+        self._open += 1
+        if self._open > self._threads:
+            self._threads += 1
+            name = f"wrapgen-lane-{self._threads}"
+            threading.Thread(target=self._work, name=name, daemon=True).start()
+        self._in.put((seq, chunk))
+
+    def wait(self, seconds: float | None) -> list[Returned]:
+        """Whatever has come back; waits for the first up to `seconds`."""
+        found: list[Returned] = []
+        try:
+            first = self._out.get(timeout=seconds)
+            while True:
+                if first is not None:
+                    found.append(first)
+                first = self._out.get_nowait()
+        except Empty:
+            self._open -= len(found)
+            return found
+
+    def wake(self) -> None:
+        """Makes a `wait` in progress return."""
+        self._out.put(None)
+
+    def close(self) -> None:
+        """Lets idle threads end."""
+        for _ in range(self._threads):
+            self._in.put(None)
+
+    def _work(self) -> None:
+        while (task := self._in.get()) is not None:
+            seq, chunk = task
+            try:
+                reply = self._process(chunk)
+            except BaseException as error:  # a lane that dies silently would hang the run
+                reply = Lost(Fault.STOPPED, type(error).__name__, f"a fault of wrapgen: {error!r}")
+            self._out.put(Returned(seq, reply))

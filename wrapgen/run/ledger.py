@@ -1,0 +1,112 @@
+"""The append-only file that makes a run resumable: JSON Lines, each in one write, synced before it counts.
+
+Lives in the run's folder beside the spool. Nothing here knows what the lines mean, except that the first is
+the run's own (`"e": "run"`); that is `resume`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from wrapgen.errors import RunError
+
+
+class Disk(Protocol):
+    """The two effects that a run's files need; tests pass one that dies at a chosen write."""
+
+    def write(self, descriptor: int, data: bytes) -> None:
+        """Writes all of it at the end of the file."""
+
+    def sync(self, descriptor: int) -> None:
+        """Returns when the file's data is on the disk."""
+
+
+class RealDisk:
+    """The operating system's."""
+
+    def write(self, descriptor: int, data: bytes) -> None:
+        """Writes all of it, however many writes that takes."""
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+
+    def sync(self, descriptor: int) -> None:
+        """Syncs data; metadata beyond the size is not needed."""
+        getattr(os, "fdatasync", os.fsync)(descriptor)
+
+
+class Ledger:
+    """The ledger of one run, open for appending.
+
+    Args:
+        path: the file; made if it is missing. A torn last line is cut off.
+        disk: the effects.
+    """
+
+    def __init__(self, path: Path, disk: Disk) -> None:
+        self._disk = disk
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        end = _whole(path)
+        if end < os.fstat(self._descriptor).st_size:
+            os.ftruncate(self._descriptor, end)
+
+    def append(self, entries: Iterable[Mapping[str, Any]]) -> None:
+        """Adds lines and syncs; returns when they are on the disk. No entries: no effect."""
+        data = b"".join(json.dumps(entry, separators=(",", ":")).encode("ascii") + b"\n" for entry in entries)
+        if data:
+            self._disk.write(self._descriptor, data)
+            self._disk.sync(self._descriptor)
+
+    def close(self) -> None:
+        """Closes the file."""
+        os.close(self._descriptor)
+
+
+def read_ledger(path: Path) -> Iterator[dict[str, Any]]:
+    """The entries of a ledger, oldest first; a torn last line is left out. Constant memory.
+
+    Raises:
+        RunError: a line before the last is damaged.
+    """
+    with path.open("rb") as file:
+        torn: tuple[int, bytes] | None = None
+        for number, line in enumerate(file, start=1):
+            if torn is not None:
+                raise RunError(
+                    f"{path}:{torn[0]}: the ledger is damaged", hint="restore it, or start over with --fresh"
+                )
+            entry = _parse(line)
+            if entry is None:
+                torn = (number, line)
+            else:
+                yield entry
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    return entry if isinstance(entry, dict) else None
+
+
+def _whole(path: Path) -> int:
+    """Bytes up to the end of the last whole line."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        end = size
+        while end > 0:
+            start = max(0, end - 65536)
+            file.seek(start)
+            block = file.read(end - start)
+            found = block.rfind(b"\n")
+            if found >= 0:
+                return start + found + 1
+            end = start
+    return 0

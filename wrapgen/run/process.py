@@ -1,0 +1,255 @@
+"""One send of one chunk: the body, the call, and what became of each item. Pure but for the call.
+
+The local runner, SQS and Spark all go through `process_chunk`, and none of them decides anything about it.
+Whether and when something is sent again is not decided here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from wrapgen import wire
+from wrapgen.errors import (
+    AlgorithmFailed,
+    BadRequest,
+    NoCredentials,
+    NotAuthorized,
+    NotFound,
+    PaymentRequired,
+    PlatformError,
+    ServerFault,
+    Throttled,
+    TooLarge,
+    Unreachable,
+    UsageError,
+)
+from wrapgen.run.answers import Answered, read_answer, read_results
+from wrapgen.run.chunks import Chunk
+from wrapgen.run.states import Fate, Fault
+
+Call = Callable[[bytes, float], bytes]
+"""One call of a wrapper: the encoded input and the seconds it gets; the body of the 200 answer."""
+
+DESCRIBE = b'{"$batch":[]}'
+"""The input that makes a wrapper describe itself."""
+
+MARGIN = 30
+"""Seconds of a call's time that the wrapper is not told of."""
+
+
+class Sideband(Protocol):
+    """Where bodies go that are too large for a call."""
+
+    def upload(self, body: bytes) -> str:
+        """Stores JSON Lines of items; the URL that a wrapper can read them at."""
+
+    def fetch(self, url: str) -> bytes:
+        """The file at a URL that a wrapper answered with."""
+
+    def discard(self, url: str) -> None:
+        """Removes what `upload` stored; never raises."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What holds for every send of a run.
+
+    Args:
+        run: the run's id.
+        timeout: seconds asked of the platform for each call.
+        attempts: calls of the target that an item may take over all of its sends.
+        request_bytes: the most that a request may hold.
+        sideband: for bodies beyond that; None where there is none.
+        clock: seconds that only go forward.
+    """
+
+    run: str
+    timeout: float
+    attempts: int
+    request_bytes: int
+    clock: Callable[[], float]
+    sideband: Sideband | None = None
+
+    @property
+    def told(self) -> int:
+        """Seconds that the wrapper is told: 30 less than the platform grants, or half of a short time."""
+        return max(1, int(min(wire.MAX_TIMEOUT, self.timeout) - min(MARGIN, self.timeout / 2)))
+
+
+class Outcome(NamedTuple):
+    """What became of one item in one send.
+
+    Fields: its fate; its result as it travels, or its error object, as JSON text; calls of the target made
+    for it over all of its sends, as far as they are known.
+    """
+
+    fate: Fate
+    body: str
+    attempts: int
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer: an outcome for every item of the chunk, in its order, and the wrapper's summary."""
+
+    outcomes: list[Outcome]
+    summary: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A send without outcomes: why, in the platform's words, and the wait that it asks for in seconds."""
+
+    fault: Fault
+    type: str
+    message: str
+    retry_after: float | None = None
+
+    def outcome(self, attempts: int) -> Outcome:
+        """What becomes of an item that is given up for this."""
+        return Outcome(Fate.FAILED, error_text(self.type, self.message, retryable=False), attempts)
+
+
+def process_chunk(chunk: Chunk, call: Call, terms: Terms) -> Reply | Lost:
+    """Sends a chunk once.
+
+    Args:
+        chunk: at least one item; goes out as try `chunk.tries + 1`.
+        call: makes the call.
+        terms: what holds for the run.
+
+    Returns:
+        What became of each item, or why nothing is known of any. Platform errors never escape.
+    """
+    started = terms.clock()
+    try:
+        body, uploaded = _request(chunk, terms)
+        try:
+            answer = read_answer(call(body, terms.timeout))
+        finally:
+            if uploaded and terms.sideband:
+                terms.sideband.discard(uploaded)
+        if isinstance(answer, wire.ItemError):
+            return Lost(_FAULTS.get(answer.type, Fault.REFUSED), answer.type, answer.message)
+        results = _results(answer, terms)
+        if len(results) != len(chunk):
+            raise wire.WireError(f"the wrapper answered {len(results)} results for {len(chunk)} items")
+        return Reply(_outcomes(results, chunk, terms.attempts), answer.summary)
+    except wire.WireError as error:
+        return Lost(Fault.LOST, "ServerError", str(error))
+    except AlgorithmFailed as error:
+        return Lost(_FAULTS.get(error.error_type, Fault.REFUSED), error.error_type, error.detail)
+    except (PlatformError, UsageError) as error:
+        timed_out = terms.clock() - started >= terms.timeout
+        return _lost(error, timed_out=timed_out, alive=lambda: _alive(call))
+
+
+def request_body(chunk: Chunk, terms: Terms, batch: bytes | None = None) -> bytes:
+    """The body of form 3 for a chunk; `batch` replaces the list of items, as a URL in JSON."""
+    first = chunk.indexes[0]
+    index = str(first) if chunk.contiguous else json.dumps(list(chunk.indexes), separators=(",", ":"))
+    ids = f',"$ids":{json.dumps(list(chunk.ids), separators=(",", ":"))}' if chunk.ids else ""
+    rest = f',"$run":"{terms.run}","$index":{index}{ids},"$try":{chunk.tries + 1},"$timeout":{terms.told}}}'
+    items = batch if batch is not None else b"[" + b",".join(chunk.items) + b"]"
+    return b"".join((b'{"$batch":', items, rest.encode("ascii")))
+
+
+def error_text(kind: str, message: str, *, retryable: bool) -> str:
+    """An error object as outcomes carry it."""
+    return wire.dumps({"type": kind, "message": message, "retryable": retryable}).decode("ascii")
+
+
+def _request(chunk: Chunk, terms: Terms) -> tuple[bytes, str | None]:
+    body = request_body(chunk, terms)
+    if len(body) <= terms.request_bytes:
+        return body, None
+    if len(chunk) > 1 or terms.sideband is None:
+        raise TooLarge(f"the request has {len(body):,} bytes, the limit is {terms.request_bytes:,}")
+    url = terms.sideband.upload(chunk.items[0] + b"\n")
+    return request_body(chunk, terms, wire.dumps(url)), url
+
+
+def _results(answer: Answered, terms: Terms) -> list[tuple[Any, str]]:
+    if not isinstance(answer.results, str):
+        return answer.results
+    if terms.sideband is None:
+        raise wire.WireError(f"the results are at {answer.results}, which can't be read here")
+    try:
+        return read_results(terms.sideband.fetch(answer.results).decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise wire.WireError(f"the results at {answer.results} are not UTF-8") from error
+
+
+def _outcomes(results: list[tuple[Any, str]], chunk: Chunk, limit: int) -> list[Outcome]:
+    found = []
+    for (value, text), before in zip(results, chunk.attempts, strict=True):
+        if type(value) is dict and len(value) == 1 and "$error" in value:
+            found.append(_failed(wire.ItemError.from_wire(value["$error"]), before, limit))
+        else:
+            line = text if "\n" not in text else wire.dumps(value).decode("ascii")
+            found.append(Outcome(Fate.OK, line, before))
+    return found
+
+
+def _failed(error: wire.ItemError, before: int, limit: int) -> Outcome:
+    attempts = before + error.attempts
+    again = error.retryable and (error.attempts == 0 or attempts < limit)
+    text = error_text(error.type, error.message, retryable=error.retryable)
+    return Outcome(Fate.AGAIN if again else Fate.FAILED, text, attempts)
+
+
+_FAULTS = {
+    "TimeoutError": Fault.TIMEOUT,
+    "DeadlineExceeded": Fault.TIMEOUT,
+    "TooLargeError": Fault.TOO_LARGE,
+    "OutOfMemoryError": Fault.TOO_LARGE,
+    "OutOfGpuMemoryError": Fault.TOO_LARGE,
+    "TooManyRequests": Fault.THROTTLED,
+    "AuthenticationError": Fault.STOPPED,
+    "PaymentRequiredError": Fault.STOPPED,
+    "ConnectionError": Fault.LOST,
+    "ServerError": Fault.LOST,
+    "SystemError": Fault.LOST,
+    "SystemExit": Fault.LOST,
+    "DatastoreError": Fault.DOWN,
+    "LoadingError": Fault.DOWN,
+}
+"""Errors of a call as a whole; any other type is an input that the wrapper refuses."""
+
+_BY_CLASS: tuple[tuple[type[Exception], Fault, str], ...] = (
+    (Throttled, Fault.THROTTLED, "TooManyRequests"),
+    (NotAuthorized, Fault.STOPPED, "AuthenticationError"),
+    (NoCredentials, Fault.STOPPED, "AuthenticationError"),
+    (PaymentRequired, Fault.STOPPED, "PaymentRequiredError"),
+    (NotFound, Fault.STOPPED, "EntityNotFoundError"),
+    (TooLarge, Fault.TOO_LARGE, "TooLargeError"),
+    (BadRequest, Fault.REFUSED, "InputError"),
+)
+"""Errors of the client; the most particular first."""
+
+
+def _lost(error: PlatformError | UsageError, *, timed_out: bool, alive: Callable[[], bool]) -> Lost:
+    retry_after = error.retry_after if isinstance(error, PlatformError) else None
+    for kind, fault, name in _BY_CLASS:
+        if isinstance(error, kind):
+            return Lost(fault, name, error.message, retry_after)
+    if isinstance(error, (Unreachable, ServerFault)):
+        if timed_out or error.status == 504:
+            return Lost(Fault.TIMEOUT, "TimeoutError", error.message)
+        name = "ConnectionError" if isinstance(error, Unreachable) else "ServerError"
+        # Only a platform that answers others blames this chunk.
+        return Lost(Fault.LOST if alive() else Fault.DOWN, name, error.message, retry_after)
+    return Lost(Fault.STOPPED, "ServerError", error.message)
+
+
+def _alive(call: Call) -> bool:
+    try:
+        call(DESCRIBE, MARGIN)
+    except (Unreachable, ServerFault):
+        return False
+    except (PlatformError, AlgorithmFailed):
+        return True
+    return True

@@ -1,0 +1,131 @@
+"""What a ledger says of an earlier session: who the run is, what is finished, and what was open at its end.
+
+Reads everything as a stream: only sends without an answer are held in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import IO, Any
+
+from wrapgen.errors import RunError
+from wrapgen.run.chunks import Entry
+from wrapgen.run.ledger import read_ledger
+from wrapgen.run.spool import Slots
+from wrapgen.run.states import Fate
+from wrapgen.run.summary import Counts
+
+FORMAT = 1
+"""Version of the ledger's own format."""
+
+
+@dataclass
+class Standing:
+    """What an earlier session left.
+
+    Args:
+        header: the run's first entry.
+        next_seq: the first unused sequence number of a send.
+        spool_end: bytes of the spool that count.
+        open: sends whose answer never came.
+        end: the last end entry, if nothing came after it.
+        counts: items that are finished.
+    """
+
+    header: dict[str, Any]
+    next_seq: int = 0
+    spool_end: int = 0
+    open: int = 0
+    end: dict[str, Any] | None = None
+    counts: Counts = field(default_factory=Counts)
+
+
+def rebuild(ledger: Path, spool: Path, slots: Slots | None) -> Standing | None:
+    """Reads a ledger and fills the slots from it; None for one without a first entry.
+
+    Args:
+        ledger, spool: the files.
+        slots: empty ones to fill; None only reads the ledger, and leaves the counts of items at zero.
+
+    Raises:
+        RunError: the ledger or the spool is damaged, or of another format.
+    """
+    entries = read_ledger(ledger)
+    header = next(entries, None)
+    if header is None:
+        return None
+    if header.get("e") != "run" or header.get("format") != FORMAT:
+        raise RunError(f"{ledger} is no ledger of this version of wrapgen", hint="start over with --fresh")
+    standing = Standing(header)
+    sends: dict[int, tuple[Sequence[int], int]] = {}
+    with spool.open("rb") if spool.exists() else BytesIO() as file:
+        for entry in entries:
+            _replay(entry, standing, sends, file, slots)
+    standing.open = len(sends)
+    if slots is not None:
+        for indexes, tries in sends.values():
+            slots.sent(indexes, tries)
+        fates = slots.counts()
+        standing.counts.succeeded = fates.get(Fate.OK.value, 0)
+        standing.counts.failed = fates.get(Fate.FAILED.value, 0)
+    return standing
+
+
+def _replay(
+    entry: dict[str, Any],
+    standing: Standing,
+    sends: dict[int, tuple[Sequence[int], int]],
+    spool: IO[bytes],
+    slots: Slots | None,
+) -> None:
+    kind = entry.get("e")
+    standing.end = entry if kind == "end" else None
+    if kind == "send":
+        standing.next_seq = entry["s"] + 1
+        sends[entry["s"]] = (indexes_of(entry), entry["t"])
+    elif kind == "lost":
+        indexes, tries = sends.pop(entry["s"])
+        if slots is not None:
+            slots.sent(indexes, tries)
+    elif kind == "done":
+        indexes, tries = sends.pop(entry["s"])
+        standing.spool_end = entry["at"] + entry["b"]
+        if slots is not None:
+            _fill(entry, indexes, tries, spool, slots)
+
+
+def _fill(entry: dict[str, Any], indexes: Sequence[int], tries: int, spool: IO[bytes], slots: Slots) -> None:
+    spool.seek(entry["at"])
+    lines = spool.read(entry["b"]).splitlines(keepends=True)
+    if len(lines) != len(indexes):
+        raise RunError("the spool does not hold what the ledger points at", hint="start over with --fresh")
+    fates = [Fate.OK.value] * len(lines)
+    attempts = [0] * len(lines)
+    for at in entry["failed"]:
+        fates[at] = Fate.FAILED.value
+    for at, tried in entry["again"]:
+        fates[at] = Fate.AGAIN.value
+        attempts[at] = tried
+    slots.put(indexes, entry["at"], [len(line) for line in lines], tries, fates, attempts)
+
+
+def indexes_of(entry: dict[str, Any]) -> Sequence[int]:
+    """The run indexes of a send entry."""
+    return range(entry["first"], entry["first"] + entry["n"]) if "first" in entry else entry["i"]
+
+
+def unfinished(entries: Iterator[Entry], slots: Slots, counts: Counts, *, resumed: bool) -> Iterator[Entry]:
+    """The items without a final outcome, with the tries and attempts that they have had; counts all."""
+    final = (Fate.OK.value, Fate.FAILED.value)
+    for entry in entries:
+        counts.items += 1
+        if not resumed:
+            yield entry
+            continue
+        slot = slots.get(entry.index)
+        if slot.fate in final:
+            continue
+        yield entry._replace(attempts=slot.attempts, tries=max(entry.tries, slot.tries))

@@ -1,0 +1,393 @@
+"""The loop of a run: which chunk goes next, and what a reply means for everything that is still to do.
+
+One thread runs it. Calls are made by the lanes, effects are in ledger, spool and slots, what follows what is
+in `states`, and clock and chance are passed in. The order of effects is what makes a run unkillable: outcomes
+are on the disk before the ledger points at them, and a send is in the ledger before it leaves.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import count
+from random import Random
+from typing import Any
+
+from wrapgen.run.budget import Budget
+from wrapgen.run.chunks import FIRST_SIZE, Chunk, Entry, Intake, Size, gather
+from wrapgen.run.concurrency import Concurrency
+from wrapgen.run.lanes import Lanes, Returned
+from wrapgen.run.ledger import Ledger
+from wrapgen.run.process import Lost, Outcome, Reply
+from wrapgen.run.retry import delay, throttle_delay
+from wrapgen.run.spool import Slots, Spool
+from wrapgen.run.states import Event, Fate, Fault, State, reaction, step
+from wrapgen.run.summary import Counts, EndState, Progress
+
+PATIENCE = 600.0
+"""Seconds that a run waits for a platform or datastore that is down before it gives up for now."""
+
+HELD_BYTES = 32_000_000
+"""Bytes of waiting items beyond which no new ones are read."""
+
+
+@dataclass(frozen=True)
+class Effects:
+    """Everything that a run does to the world, and its sources of time and chance.
+
+    Args:
+        ledger, spool, slots: the run's files.
+        lanes: makes the calls.
+        clock: seconds that only go forward.
+        wall: seconds since 1970, for the ledger's readers.
+        random: the source of chance.
+        watch: told how the run stands after every change.
+    """
+
+    ledger: Ledger
+    spool: Spool
+    slots: Slots
+    lanes: Lanes
+    clock: Callable[[], float]
+    wall: Callable[[], float]
+    random: Random
+    watch: Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What holds a run back.
+
+    Args:
+        attempts: calls of the target that an item may take, and sends that a chunk may lose at one size.
+        patience: seconds to wait for a platform that is down.
+        aim: bytes of a chunk's items.
+    """
+
+    attempts: int
+    patience: float
+    aim: int
+
+
+class Runner:
+    """Pushes items through a wrapper until each has a final outcome, or the run has to stop.
+
+    Args:
+        entries: the items that have no final outcome yet, in run order.
+        effects: see Effects.
+        limits: see Limits.
+        size: how many items a chunk takes.
+        concurrency: how many calls are kept open.
+        budget: when too much has failed.
+        counts: what earlier sessions did; updated in place.
+        estimate: about how many items the run has, or None.
+        next_seq: the first unused sequence number of a send.
+    """
+
+    def __init__(
+        self,
+        entries: Iterator[Entry],
+        effects: Effects,
+        limits: Limits,
+        *,
+        size: Size,
+        concurrency: Concurrency,
+        budget: Budget,
+        counts: Counts,
+        estimate: int | None,
+        next_seq: int,
+    ) -> None:
+        self._intake = Intake(entries, aim=limits.aim)
+        self._do = effects
+        self._limits = limits
+        self._size = size
+        self._concurrency = concurrency
+        self._budget = budget
+        self._counts = counts
+        self._estimate = estimate
+        self._seq = next_seq
+        self._open: dict[int, Chunk] = {}
+        self._waiting: list[tuple[float, int, Chunk, bool]] = []
+        self._held = 0
+        self._order = count()
+        self._entries: list[dict[str, Any]] = []
+        self._quiet_until = 0.0
+        self._down_since: float | None = None
+        self._rounds = 0
+        self._end: tuple[EndState, str] | None = None
+
+    def stop(self, reason: str) -> None:
+        """Lets open calls finish and starts no more; safe in a signal handler."""
+        self._end = self._end or (EndState.INCOMPLETE, reason)
+        self._do.lanes.wake()
+
+    def run(self) -> tuple[EndState, str]:
+        """Runs to the end.
+
+        Returns:
+            The end state, and why it stopped early or an empty string.
+        """
+        while True:
+            sends = self._choose(self._do.clock())
+            self._commit(sends)
+            for seq, chunk in sends:
+                self._do.lanes.submit(seq, chunk)
+            self._tell()
+            if not self._open and (self._end or not (self._waiting or not self._intake.empty)):
+                break
+            for returned in self._do.lanes.wait(self._pause()):
+                self._apply(returned)
+        if self._end:
+            return self._end
+        return (EndState.ERRORS if self._counts.failed else EndState.OK), ""
+
+    # What goes next
+
+    def _choose(self, now: float) -> list[tuple[int, Chunk]]:
+        sends: list[tuple[int, Chunk]] = []
+        while not self._end and now >= self._quiet_until and len(self._open) < self._concurrency.now:
+            chunk = self._due(now) or self._fresh()
+            if chunk is None:
+                break
+            step(State.READY, Event.SEND)
+            self._open[self._seq] = chunk
+            sends.append((self._seq, chunk))
+            self._seq += 1
+        return sends
+
+    def _fresh(self) -> Chunk | None:
+        if self._held > HELD_BYTES:
+            return None
+        size = self._size.now
+        if self._estimate is not None:
+            # Towards the end smaller chunks keep all lanes busy.
+            left = max(0, self._estimate - self._counts.items)
+            size = min(size, max(FIRST_SIZE, math.ceil(left / (2 * self._concurrency.most))))
+        return self._intake.take(size)
+
+    def _due(self, now: float) -> Chunk | None:
+        """What has waited long enough: halves and lost chunks as they are, loose items together."""
+        loose: list[Entry] = []
+        room = self._limits.aim
+        while self._waiting and self._waiting[0][0] <= now and len(loose) < self._size.now:
+            due, order, chunk, is_loose = self._waiting[0]
+            if loose and (not is_loose or chunk.weight > room):
+                break
+            heapq.heappop(self._waiting)
+            self._held -= chunk.weight
+            step(State.WAITING, Event.DUE)
+            self._counts.resent += len(chunk)
+            if not is_loose:
+                return chunk
+            fits = min(len(chunk), self._size.now - len(loose))
+            if fits < len(chunk):
+                rest = chunk.part(range(fits, len(chunk)))
+                self._counts.resent -= len(rest)
+                self._hold(rest, due, loose=True, order=order)
+                chunk = chunk.part(range(fits))
+            loose.extend(chunk.entries())
+            room -= chunk.weight
+        return gather(loose) if loose else None
+
+    def _hold(self, chunk: Chunk, due: float, *, loose: bool, order: int | None = None) -> None:
+        heapq.heappush(self._waiting, (due, next(self._order) if order is None else order, chunk, loose))
+        self._held += chunk.weight
+
+    def _pause(self) -> float | None:
+        """Seconds until something may be sent although nothing came back; None if only replies matter."""
+        now = self._do.clock()
+        if self._end or len(self._open) >= self._concurrency.now:
+            return None
+        if self._waiting:
+            return max(0.0, max(self._quiet_until, self._waiting[0][0]) - now)
+        return None if self._intake.empty else max(0.0, self._quiet_until - now)
+
+    # What a reply means
+
+    def _apply(self, returned: Returned) -> None:
+        chunk = self._open.pop(returned.seq)
+        reply = returned.reply
+        if isinstance(reply, Reply):
+            reply = self._untried(reply) or reply
+        if isinstance(reply, Lost):
+            self._lost(returned.seq, chunk, reply)
+        else:
+            self._answered(returned.seq, chunk, reply)
+
+    @staticmethod
+    def _untried(reply: Reply) -> Lost | None:
+        """An answer that got nowhere is no answer: without this a run could go round for ever."""
+        summary = reply.summary
+        if summary.get("stopped") or summary.get("throttled"):
+            return None
+        tried = any(o.fate is not Fate.AGAIN for o in reply.outcomes) or _number(summary, "calls")
+        if tried:
+            return None
+        error = json.loads(reply.outcomes[0].body)
+        fault = Fault.DOWN if error["type"] == "DatastoreError" else Fault.TIMEOUT
+        return Lost(fault, error["type"], error["message"])
+
+    def _answered(self, seq: int, chunk: Chunk, reply: Reply) -> None:
+        step(State.OPEN, Event.ANSWER)
+        self._down_since = None
+        self._rounds = 0
+        self._counts.target_calls += _number(reply.summary, "calls")
+        self._feel(seq, chunk, reply)
+        self._settle(seq, chunk, reply.outcomes)
+        stopped = reply.summary.get("stopped")
+        if stopped:
+            detail = (
+                f"{stopped.get('type')}: {stopped.get('message')}" if isinstance(stopped, dict) else stopped
+            )
+            self._end = self._end or (EndState.INCOMPLETE, f"the target refuses everyone: {detail}")
+
+    def _feel(self, seq: int, chunk: Chunk, reply: Reply) -> None:
+        """Adapts chunk size and concurrency to an answer."""
+        throttled = _number(reply.summary, "throttled")
+        self._counts.throttled += throttled
+        if throttled:
+            self._concurrency.throttled(seq, self._seq - 1)
+        else:
+            self._concurrency.good()
+        pairs = zip(reply.outcomes, chunk.attempts, strict=True)
+        if any(outcome.fate is Fate.AGAIN and outcome.attempts == before for outcome, before in pairs):
+            self._size.too_much(len(chunk))
+        else:
+            self._size.whole(len(chunk))
+
+    def _settle(self, seq: int, chunk: Chunk, outcomes: list[Outcome]) -> None:
+        """Puts a chunk's outcomes where they belong: spool, ledger, slots, and items that go again."""
+        lines = [
+            _line(index, None if chunk.ids is None else chunk.ids[at], outcome, chunk.items[at])
+            for at, (index, outcome) in enumerate(zip(chunk.indexes, outcomes, strict=True))
+        ]
+        data = b"".join(lines)
+        offset = self._do.spool.append(data)
+        failed = [at for at, outcome in enumerate(outcomes) if outcome.fate is Fate.FAILED]
+        again = [at for at, outcome in enumerate(outcomes) if outcome.fate is Fate.AGAIN]
+        self._entries.append(
+            {
+                "e": "done",
+                "s": seq,
+                "w": round(self._do.wall(), 3),
+                "at": offset,
+                "b": len(data),
+                "failed": failed,
+                "again": [[at, outcomes[at].attempts] for at in again],
+            }
+        )
+        self._do.slots.put(
+            chunk.indexes,
+            offset,
+            [len(line) for line in lines],
+            chunk.tries + 1,
+            [outcome.fate.value for outcome in outcomes],
+            [outcome.attempts for outcome in outcomes],
+        )
+        self._counts.failed += len(failed)
+        self._counts.succeeded += len(outcomes) - len(failed) - len(again)
+        if again:
+            self._again(chunk, outcomes, again)
+        reason = self._budget.note(outcomes)
+        if reason:
+            self._end = self._end or (EndState.BUDGET, reason)
+
+    def _again(self, chunk: Chunk, outcomes: list[Outcome], again: list[int]) -> None:
+        now = self._do.clock()
+        sent = replace(chunk, tries=chunk.tries + 1)
+        untried = [at for at in again if outcomes[at].attempts == chunk.attempts[at]]
+        tried = [at for at in again if outcomes[at].attempts != chunk.attempts[at]]
+        if untried:
+            self._hold(sent.part(untried), now, loose=True)
+        if tried:
+            due = now + delay(sent.tries, self._do.random)
+            self._hold(sent.part(tried, [outcomes[at].attempts for at in tried]), due, loose=True)
+
+    def _lost(self, seq: int, chunk: Chunk, lost: Lost) -> None:
+        spent = chunk.losses + 1 >= self._limits.attempts
+        event = reaction(lost.fault, alone=len(chunk) == 1, spent=spent)
+        step(State.OPEN, event)
+        self._counts.lost += 1
+        now = self._do.clock()
+        sent = replace(chunk, tries=chunk.tries + 1)
+        if event is Event.GIVE_UP:
+            self._settle(seq, chunk, [lost.outcome(chunk.attempts[0])])
+            return
+        self._entries.append(
+            {
+                "e": "lost",
+                "s": seq,
+                "w": round(self._do.wall(), 3),
+                "fault": lost.fault.value,
+                "type": lost.type,
+                "message": lost.message[:500],
+            }
+        )
+        if event is Event.HALVE:
+            self._size.too_much(len(chunk))
+            for half in sent.halves():
+                self._hold(half, now, loose=False)
+        elif event is Event.AGAIN:
+            due = now + delay(chunk.losses + 1, self._do.random)
+            self._hold(replace(sent, losses=chunk.losses + 1), due, loose=False)
+        elif event is Event.HOLD:
+            self._quiet(seq, lost, now)
+            self._hold(sent, self._quiet_until, loose=False)
+        else:
+            self._end = self._end or (EndState.INCOMPLETE, f"{lost.type}: {lost.message}")
+
+    def _quiet(self, seq: int, lost: Lost, now: float) -> None:
+        """Holds every send for a while: what one was refused for, the others would be."""
+        self._rounds += 1
+        if lost.fault is Fault.THROTTLED:
+            self._counts.throttled += 1
+            self._concurrency.throttled(seq, self._seq - 1)
+            wait = throttle_delay(self._rounds, self._do.random, lost.retry_after)
+        else:
+            wait = lost.retry_after or delay(self._rounds, self._do.random)
+            self._down_since = now if self._down_since is None else self._down_since
+            if now - self._down_since >= self._limits.patience:
+                waited = f"nothing worked for {self._limits.patience:g} s"
+                self._end = self._end or (EndState.INCOMPLETE, f"{waited}: {lost.type}: {lost.message}")
+        self._quiet_until = max(self._quiet_until, now + wait)
+
+    # What is kept
+
+    def _commit(self, sends: list[tuple[int, Chunk]]) -> None:
+        """One sync of the spool, then one of the ledger, for everything since the last time."""
+        if any(entry["e"] == "done" for entry in self._entries):
+            self._do.spool.sync()
+        wall = round(self._do.wall(), 3)
+        self._entries.extend(_sent(seq, chunk, wall) for seq, chunk in sends)
+        self._do.ledger.append(self._entries)
+        self._entries = []
+        self._counts.calls += len(sends)
+
+    def _tell(self) -> None:
+        self._do.watch(
+            Progress(self._counts, self._estimate, len(self._open), self._concurrency.now, self._size.now)
+        )
+
+
+def _sent(seq: int, chunk: Chunk, wall: float) -> dict[str, Any]:
+    entry: dict[str, Any] = {"e": "send", "s": seq, "w": wall, "t": chunk.tries + 1}
+    if chunk.contiguous:
+        return {**entry, "first": chunk.indexes[0], "n": len(chunk)}
+    return {**entry, "i": list(chunk.indexes)}
+
+
+def _line(index: int, id_: str | None, outcome: Outcome, item: bytes) -> bytes:
+    """An outcome as the spool keeps it: the output's line, for a failed item with the item itself."""
+    name = f'"{index}"' if id_ is None else json.dumps(id_)
+    if outcome.fate is Fate.OK:
+        return f'{{"index":{index},"id":{name},"result":{outcome.body}}}\n'.encode()
+    head = f'{{"index":{index},"id":{name},"error":{outcome.body},"input":'.encode()
+    return head + item + b"}\n"
+
+
+def _number(summary: dict[str, Any], name: str) -> int:
+    value = summary.get(name)
+    return value if isinstance(value, int) else 0

@@ -1,0 +1,101 @@
+"""How a run stands and how it ended: numbers, names and exit codes. No I/O."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import Enum
+from typing import Any
+
+
+class EndState(Enum):
+    """How a run ended; each has an exit code of its own."""
+
+    OK = "ok"
+    ERRORS = "finished-with-errors"
+    BUDGET = "stopped-by-budget"
+    INCOMPLETE = "incomplete"
+
+
+EXIT_CODES = {EndState.OK: 0, EndState.ERRORS: 10, EndState.BUDGET: 11, EndState.INCOMPLETE: 12}
+"""What the command exits with; BUDGET and INCOMPLETE can be resumed."""
+
+
+@dataclass
+class Counts:
+    """What a session of a run did; items count in the run as a whole.
+
+    Args:
+        items: rows read so far, or all of them at the end.
+        succeeded, failed: items that are finished, earlier sessions included.
+        calls: sends of chunks in this session.
+        resent: items sent once more in this session.
+        lost: sends that brought no outcomes.
+        throttled: 429s, of the calls and of the wrapper's own.
+        target_calls: calls of the target as the wrapper counts them.
+    """
+
+    items: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    calls: int = 0
+    resent: int = 0
+    lost: int = 0
+    throttled: int = 0
+    target_calls: int = 0
+
+    @property
+    def finished(self) -> int:
+        """Items that have a final outcome."""
+        return self.succeeded + self.failed
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One moment of a run: its counts, about how many items there are in all, calls open and allowed."""
+
+    counts: Counts
+    estimate: int | None
+    open: int
+    concurrency: int
+    chunk: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The end of a session.
+
+    Args:
+        run: the run's id.
+        reference: the exact version that was called.
+        state: how it ended.
+        reason: why it stopped early, or empty.
+        counts: what was done.
+        seconds: how long this session took.
+        output: the output file, or None while there is none.
+        errors: the file of failed items, or None.
+        folder: where the ledger lives.
+    """
+
+    run: str
+    reference: str
+    state: EndState
+    reason: str
+    counts: Counts
+    seconds: float
+    output: str | None
+    errors: str | None
+    folder: str
+
+    @property
+    def exit_code(self) -> int:
+        """What the command exits with."""
+        return EXIT_CODES[self.state]
+
+    def as_json(self) -> dict[str, Any]:
+        """Every number and name, as `--json` prints it."""
+        found = asdict(self)
+        counts = found.pop("counts")
+        found["state"] = self.state.value
+        found["seconds"] = round(self.seconds, 3)
+        open_items = self.counts.items - self.counts.finished
+        return {**found, **counts, "open": open_items, "exit_code": self.exit_code}
