@@ -1,4 +1,4 @@
-"""A wrapper in memory that speaks the item protocol, faults fixed by id and attempt; lanes on a fake clock."""
+"""A wrapper in memory that speaks the item protocol, faults fixed by id and attempt; lanes without threads."""
 
 from __future__ import annotations
 

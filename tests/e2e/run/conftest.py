@@ -1,0 +1,155 @@
+"""A loopback server that speaks as much of the platform's API as a run needs, over the wrapper in memory."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wrapgen.errors import PlatformError
+
+_spec = importlib.util.spec_from_file_location(
+    "run_conftest", Path(__file__).parents[2] / "unit" / "run" / "conftest.py"
+)
+assert _spec is not None and _spec.loader is not None
+_shared = importlib.util.module_from_spec(_spec)
+sys.modules["run_conftest"] = _shared
+_spec.loader.exec_module(_shared)
+
+
+class Platform:
+    """A server with one algorithm, `acme/SentimentBatch`.
+
+    Attributes:
+        wrapper: answers the calls.
+        versions: what the list of versions holds.
+        gate: called with the number of a call before it is answered; may block or raise.
+        files: the data service's files by path.
+    """
+
+    def __init__(self, wrapper: Any) -> None:
+        self.wrapper = wrapper
+        self.versions = ["1.1.0", "1.0.0"]
+        self.gate: Callable[[int], None] = lambda _: None
+        self.files: dict[str, bytes] = {}
+        self.called: list[str] = []
+        self.address = ""
+
+    def post(self, path: str, body: bytes) -> tuple[int, bytes]:
+        """A call of the algorithm."""
+        self.called.append(path)
+        if body != b'{"$batch":[]}':
+            self.gate(len(self.called))
+        try:
+            return 200, self.wrapper.call(body, 300)
+        except PlatformError as error:
+            return error.status or 500, json.dumps({"error": {"message": error.message}}).encode()
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        """The list of versions, or a file."""
+        if path.startswith("/v1/algorithms/acme/SentimentBatch/versions"):
+            results = [{"version_info": {"semantic_version": v, "git_hash": "a" * 40}} for v in self.versions]
+            return 200, json.dumps({"marker": None, "next_link": None, "results": results}).encode()
+        if path in self.files:
+            return 200, self.files[path]
+        return 404, b'{"error":{"message":"not there"}}'
+
+
+@pytest.fixture
+def memory_wrapper() -> Any:
+    """The class of wrappers in memory."""
+    return _shared.MemoryWrapper
+
+
+@pytest.fixture
+def platform(memory_wrapper: Any) -> Iterator[Platform]:
+    """The server, on a free port."""
+    platform = Platform(memory_wrapper())
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self.reply(*platform.get(self.path))
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if self.path.startswith("/v1/data/"):
+                return self.reply(200, b'{"result":"made"}')
+            return self.reply(*platform.post(self.path, body))
+
+        def do_PUT(self) -> None:
+            platform.files[self.path] = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.reply(200, b'{"result":"put"}')
+
+        def do_DELETE(self) -> None:
+            platform.files.pop(self.path, None)
+            self.reply(200, b'{"result":{"deleted":1}}')
+
+        def reply(self, status: int, body: bytes) -> None:
+            try:
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+            except OSError:
+                self.close_connection = True  # the runner was killed
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    platform.address = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield platform
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+class Command:
+    """The wrapgen command against that server, in a folder of its own."""
+
+    def __init__(self, folder: Path, platform: Platform) -> None:
+        self.folder = folder
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("ALGORITHMIA")},
+            "ALGORITHMIA_API": platform.address,
+            "ALGORITHMIA_API_KEY": "simABCDEFGHIJKLMNOPQRSTUVWXY",
+            "HOME": str(folder),
+        }
+
+    def start(self, *words: str, **options: Any) -> subprocess.Popen[str]:
+        """Starts `wrapgen WORDS`."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "wrapgen", *words],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **options,
+        )
+
+    def __call__(self, *words: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Runs `wrapgen WORDS` to its end."""
+        process = self.start(*words, stdin=subprocess.PIPE)
+        out, err = process.communicate(text, timeout=120)
+        return subprocess.CompletedProcess(words, process.returncode, out, err)
+
+
+@pytest.fixture
+def wrapgen(tmp_path: Path, platform: Platform) -> Command:
+    """The command."""
+    return Command(tmp_path, platform)
