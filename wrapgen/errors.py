@@ -6,6 +6,7 @@
     ├── DriftError                       4   drift
     ├── EditedError                      4   edited
     ├── MissingExtra                     2   missing-extra
+    ├── BadTemplate                      2   template
     ├── PlatformError                    5   platform
     │   ├── Unreachable                  5   unreachable           retryable
     │   ├── NoCredentials                5   no-credentials
@@ -72,6 +73,16 @@ class MissingExtra(UsageError):
             f"{needed_for} needs the optional part [{extra}], which is not installed",
             hint=f"pip install 'wrapgen[{extra}]'",
         )
+
+
+class BadTemplate(UsageError):
+    """A template can't be rendered."""
+
+    code = "template"
+
+    def __init__(self, *, path: str, line: int | None, said: str) -> None:
+        place = f"{path}:{line}" if line else path
+        super().__init__(f"the template {place} can't be rendered: {said}", hint="docs/templates.md lists what is there")
 
 
 @dataclass(frozen=True, order=True)
