@@ -83,7 +83,13 @@ def run_of(name: str) -> str | None:
 
 
 def collect(
-    store: Store, url: str, into: Collected, *, run: str | None = None, progress: Progress | None = None
+    store: Store,
+    url: str,
+    into: Collected,
+    *,
+    run: str | None = None,
+    objects_of: str | None = None,
+    progress: Progress | None = None,
 ) -> Objects:
     """Brings every record under a data URL together.
 
@@ -95,6 +101,7 @@ def collect(
         url: a collection or a connector's folder, or one object in it.
         into: takes the records.
         run: only this run's records.
+        objects_of: every record in the objects that are named after this run.
         progress: told how far it is.
 
     Raises:
@@ -103,8 +110,10 @@ def collect(
     """
     base = url.rstrip("/")
     if run_of(base.rpartition("/")[2]) is not None:
-        _collect_all(store, [(base, SMALL + 1)], into, run, lambda _: None)
+        if _collect_all(store, [(base, SMALL + 1)], into, run, lambda _: None):
+            raise NotFound(f"there is no {base}")
         return Objects((base.rpartition("/")[2],), 0)
+    named = objects_of or run
     done: set[str] = set()
     while True:
         others, waiting, gone = 0, [], []
@@ -112,7 +121,7 @@ def collect(
             owner = run_of(entry.name)
             if owner is None:
                 others += 1
-            elif entry.name not in done and run in (None, owner):
+            elif entry.name not in done and named in (None, owner):
                 waiting.append((f"{base}/{entry.name}", entry.size))
         names = [where.rpartition("/")[2] for where, _ in waiting]
         before = len(done)
