@@ -1,0 +1,221 @@
+"""Records in a SQL table: SQLite, PostgreSQL, MySQL or MariaDB, one row per key.
+
+The precedence stands inside the upsert, so that whatever arrives late, from whichever process, a better
+record stays. Payloads are ASCII JSON text: no character set, NUL or lone surrogate can get in their way.
+"""
+
+import hashlib
+import json
+import os
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+
+from .protocol import dumps
+from .records import Refused, Unavailable, best_of_each
+
+TABLE = "records"
+COLUMNS = ("run", "id", "index", "try", "target", "wrapper", "started_at", "duration_ms", "attempts")
+PAYLOADS = ("input", "result", "error")
+SHAPE = "postgresql://user:password@host/database"
+CONNECT_SECONDS, WRITE_SECONDS = 10, 30
+# The driver is named, because SQLAlchemy's own choice differs between its releases.
+DRIVERS = {
+    "sqlite": "sqlite+pysqlite",
+    "postgres": "postgresql+psycopg2",
+    "postgresql": "postgresql+psycopg2",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mariadb+pymysql",
+}
+OPTIONS = {
+    "sqlite+pysqlite": {"timeout": WRITE_SECONDS},
+    "postgresql+psycopg2": {"connect_timeout": CONNECT_SECONDS, "tcp_user_timeout": WRITE_SECONDS * 1000},
+    "mysql+pymysql": {
+        "connect_timeout": CONNECT_SECONDS,
+        "read_timeout": WRITE_SECONDS,
+        "write_timeout": WRITE_SECONDS,
+        "charset": "utf8mb4",
+    },
+}
+OPTIONS["mariadb+pymysql"] = OPTIONS["mysql+pymysql"]
+# What a server says of a record that it will never take; all else is the server's own trouble.
+REFUSING_STATES = ("22", "23", "44", "54", "P0")  # PostgreSQL: value, constraint, view check, limit, RAISE
+REFUSING_NUMBERS = (1153, 1406, 1644, 3819, 4025)  # MySQL, MariaDB: packet, length, SIGNAL, two for CHECK
+PACKET_SPARE = 65536  # what a statement has around its payloads
+
+
+class Datastore:
+    """Writes records into one table, made when it is missing."""
+
+    def __init__(self, url):
+        # type: (str) -> None
+        """``url`` is SQLAlchemy's, with the credentials; ``?table=NAME`` where ``records`` won't do.
+
+        Connects at the first write only. Raises ``ValueError``, which never repeats the URL.
+        """
+        url, table = read_url(url)
+        options = {key: value for key, value in OPTIONS[url.drivername].items() if key not in url.query}
+        self._engine = sa.create_engine(url, connect_args=options, pool_pre_ping=True, hide_parameters=True)
+        self._table = new_table(table)
+        self._upsert = upsert(self._table, self._engine.dialect.name)
+        self._largest = None  # type: int | None
+        self._ready = False
+
+    @classmethod
+    def from_environment(cls, name):
+        # type: (str) -> Datastore
+        """The datastore whose URL is in an environment variable. Raises ``ValueError``."""
+        if not os.environ.get(name):
+            words = "the environment variable {} is not set; it must hold the database's URL"
+            raise ValueError(words.format(name))
+        return cls(os.environ[name])
+
+    def write(self, records, _piece):
+        # type: (list, int) -> None
+        """Store one piece, all of it or nothing. Raises ``Refused`` or ``Unavailable``."""
+        try:
+            self._prepare()
+            rows = [row_of(record) for record in best_of_each(records)]
+            if self._largest is not None and max(map(_size, rows)) > self._largest:
+                raise Refused("the record is larger than the server's max_allowed_packet")
+            rows.sort(key=lambda row: row["key"])  # in one order everywhere, so that writers can't deadlock
+            with self._engine.begin() as connection:
+                self._limit_time(connection)
+                connection.execute(self._upsert, rows)
+        except (exc.SQLAlchemyError, ValueError, OverflowError) as error:
+            if refuses(error):
+                raise Refused(_words(error)) from None
+            self._ready = False
+            raise Unavailable(_words(error)) from None
+
+    def close(self):
+        # type: () -> None
+        """Let go of all connections."""
+        self._engine.dispose()
+
+    def _prepare(self):
+        """Make the table unless it is there, and ask what the server takes."""
+        if self._ready:
+            return
+        with self._engine.connect() as connection:
+            if self._engine.dialect.name in ("mysql", "mariadb"):
+                limit = connection.execute(sa.text("SELECT @@max_allowed_packet")).scalar()
+                self._largest = int(limit) - PACKET_SPARE
+            missing = not sa.inspect(connection).has_table(self._table.name)
+        if missing:
+            try:
+                self._table.create(self._engine)
+            except exc.DBAPIError:
+                if not sa.inspect(self._engine).has_table(self._table.name):
+                    raise
+                # Another writer was quicker.
+        self._ready = True
+
+    def _limit_time(self, connection):
+        """No statement may eat the time of the whole call; the other servers take this when connecting."""
+        if self._engine.dialect.name == "postgresql":
+            connection.execute(sa.text("SET LOCAL statement_timeout = {:d}".format(WRITE_SECONDS * 1000)))
+
+
+def new_table(name):
+    # type: (str) -> sa.Table
+    """The table's description. ``key`` is a digest: ids are of any length, and collations mix some up."""
+    long_text = sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
+    table = sa.Table(
+        name,
+        sa.MetaData(),
+        sa.Column("key", sa.String(64), primary_key=True),
+        sa.Column("run", sa.String(64), nullable=False),
+        sa.Column("id", long_text, nullable=False),
+        sa.Column("index", sa.BigInteger, nullable=False),
+        sa.Column("try", sa.Integer, nullable=False),
+        sa.Column("rank", sa.SmallInteger, nullable=False),
+        *[sa.Column(payload, long_text) for payload in PAYLOADS],
+        sa.Column("target", sa.Text, nullable=False),
+        sa.Column("wrapper", sa.Text, nullable=False),
+        sa.Column("started_at", sa.String(32), nullable=False),
+        sa.Column("duration_ms", sa.BigInteger, nullable=False),
+        sa.Column("attempts", sa.Integer, nullable=False),
+        mysql_charset="utf8mb4",
+        mariadb_charset="utf8mb4",
+    )
+    sa.Index("{}_by_run".format(name), table.c["run"], table.c["index"])
+    return table
+
+
+def upsert(table, dialect):
+    # type: (sa.Table, str) -> object
+    """Insert, or replace what is there if the new record takes precedence: by rank, then by try."""
+    if dialect in ("mysql", "mariadb"):
+        insert = mysql.insert(table)
+        new, better = insert.inserted, _is_better(insert.inserted, table.c)
+        # Each assignment sees the ones before it, so what `better` compares changes last.
+        names = [column.name for column in table.c if column.name not in ("key", "try", "rank")]
+        changes = [(name, sa.func.if_(better, new[name], table.c[name])) for name in [*names, "try"]]
+        rank = sa.func.greatest(new["rank"], table.c["rank"])
+        return insert.on_duplicate_key_update([*changes, ("rank", rank)])
+    insert = {"postgresql": postgresql, "sqlite": sqlite}[dialect].insert(table)
+    new = insert.excluded
+    return insert.on_conflict_do_update(
+        index_elements=["key"],
+        set_={column.name: new[column.name] for column in table.c if column.name != "key"},
+        where=_is_better(new, table.c),
+    )
+
+
+def _is_better(new, old):
+    return sa.or_(new["rank"] > old["rank"], sa.and_(new["rank"] == old["rank"], new["try"] > old["try"]))
+
+
+def row_of(record):
+    # type: (object) -> dict
+    """A record's columns: no run is the empty text, a payload that is not there is NULL."""
+    fields = record.fields
+    row = {column: fields[column] for column in COLUMNS}
+    row["run"] = fields["run"] or ""
+    row["rank"] = record.rank
+    row["key"] = hashlib.sha256(json.dumps([row["run"], row["id"]]).encode("ascii")).hexdigest()
+    for payload in PAYLOADS:
+        row[payload] = dumps(fields[payload]) if payload in fields else None
+    return row
+
+
+def read_url(url):
+    # type: (str) -> tuple
+    """SQLAlchemy's URL with its driver, and the table's name. Raises ``ValueError``."""
+    try:
+        url = sa.engine.make_url(url)
+    except (exc.ArgumentError, ValueError):
+        raise ValueError("the database's URL is not one; it looks like {}".format(SHAPE)) from None
+    url = url.set(drivername=DRIVERS.get(url.drivername, url.drivername))
+    if url.drivername not in OPTIONS:
+        words = "{} databases can't be used; only {}"
+        raise ValueError(words.format(url.drivername, ", ".join(sorted(OPTIONS))))
+    if url.drivername == DRIVERS["sqlite"] and url.database in (None, "", ":memory:"):
+        raise ValueError("records in memory would vanish; name a file: sqlite:////folder/records.db")
+    table = url.query.get("table", TABLE)
+    return url.difference_update_query(["table"]), table
+
+
+def refuses(error):
+    # type: (Exception) -> bool
+    """Whether an error is about a record, rather than the server being unable to store any."""
+    original = getattr(error, "orig", None)
+    if original is None:  # a value that the driver can't even send; or SQLAlchemy's own trouble
+        return not isinstance(error, exc.SQLAlchemyError)
+    state = getattr(original, "pgcode", None)
+    if state is not None:
+        return state.startswith(REFUSING_STATES)
+    number = original.args[0] if original.args else None
+    return number in REFUSING_NUMBERS or isinstance(error, (exc.DataError, exc.IntegrityError))
+
+
+def _size(row):
+    return sum(len(row[payload] or "") for payload in PAYLOADS)
+
+
+def _words(error):
+    """The first line of what the driver says; further ones may show the record."""
+    words = str(getattr(error, "orig", None) or error).strip()
+    return words.splitlines()[0][:300] if words else type(error).__name__
