@@ -1,0 +1,10 @@
+"""From a spec to a wrapper: which files, which values, rendered; and what a folder differs in.
+
+`generate` is pure; `Placement` is the one place that writes a wrapper over another.
+"""
+
+from wrapgen.build.generating import generate
+from wrapgen.build.placement import Placement
+from wrapgen.build.templates import overlaid
+
+__all__ = ["Placement", "generate", "overlaid"]

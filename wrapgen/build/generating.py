@@ -1,0 +1,42 @@
+"""Generation: a pure function from a spec to a wrapper in memory. Touches no disk but to read our templates."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+from wrapgen.build.context import build_context
+from wrapgen.build.literals import json_text
+from wrapgen.build.plan import HOOKS, MANIFEST, plan
+from wrapgen.build.render import render
+from wrapgen.build.templates import read_templates
+from wrapgen.spec import Spec
+from wrapgen.spec.load import INLINE_FOLDER
+from wrapgen.wrapper import Wrapper
+
+
+def generate(spec: Spec, templates: Mapping[str, bytes] | None = None) -> Wrapper:
+    """The wrapper that a spec describes: same spec, same bytes, on every machine.
+
+    Args:
+        spec: a valid spec.
+        templates: by path, as `templates.overlaid` reads them; None takes ours.
+
+    Raises:
+        BadTemplate: a template can't be rendered; never with ours.
+    """
+    templates = read_templates() if templates is None else templates
+    context = build_context(spec)
+    files = {f"{INLINE_FOLDER}/{path}": content for path, content in spec.source_files.items()}
+    for path, template in plan(spec, templates).items():
+        content = templates[template]
+        files[path] = render(template, content, context) if template.endswith(".jinja") else content
+    files["spec.yaml"] = spec.source_text
+    files[MANIFEST] = manifest(files, spec.digest)
+    return Wrapper(files)
+
+
+def manifest(files: Mapping[str, bytes], digest: str) -> bytes:
+    """What was generated, by the digest of each file: a later build tells from it what was edited by hand."""
+    listed = {path: hashlib.sha256(files[path]).hexdigest() for path in sorted(files) if path != HOOKS}
+    return f"{json_text({'generator': 'wrapgen', 'spec': digest, 'files': listed})}\n".encode("ascii")

@@ -1,0 +1,116 @@
+"""A generated wrapper and the folder it belongs in: what differs, what was edited by hand, and writing it.
+
+A file counts as edited when its bytes are neither what is generated now nor what an earlier build noted in the
+manifest. The hooks file is the user's: written once, then never looked at again. Files that no build wrote are
+left alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from wrapgen.build.plan import HOOKS, MANIFEST
+from wrapgen.errors import EditedError, UsageError
+from wrapgen.wrapper import Change, Wrapper
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What it takes to make a folder hold a wrapper.
+
+    Args:
+        folder: the wrapper's own folder.
+        wrapper: what is generated.
+        changes: from what is on disk to what is generated; removed files are those an earlier build wrote.
+        edited: paths of changes that would undo somebody's work.
+    """
+
+    folder: Path
+    wrapper: Wrapper
+    changes: tuple[Change, ...]
+    edited: tuple[str, ...]
+
+    @classmethod
+    def of(cls, wrapper: Wrapper, folder: str | os.PathLike[str]) -> Placement:
+        """Compares a generated wrapper with what its folder holds; writes nothing.
+
+        Raises:
+            UsageError: the folder is a file, or can't be read.
+        """
+        root = Path(folder)
+        if root.exists() and not root.is_dir():
+            raise UsageError(
+                f"{folder} is a file, where the wrapper's folder belongs", hint="choose another --output"
+            )
+        try:
+            noted = _noted(root)
+            present = Wrapper.read(root, only={*wrapper, *noted})
+        except (OSError, ValueError) as error:
+            raise UsageError(f"the wrapper in {folder} can't be read: {error}") from error
+        kept = {HOOKS} if HOOKS in present or HOOKS in noted else set()
+        changes = tuple(change for change in present.diff(wrapper) if change.path not in kept)
+        edited = tuple(change.path for change in changes if _is_edited(change, noted))
+        return cls(root, wrapper, changes, edited)
+
+    def write(self, *, force: bool = False) -> None:
+        """Makes the folder hold the wrapper; other files in it stay.
+
+        Args:
+            force: also over what was edited by hand.
+
+        Raises:
+            EditedError: something was edited by hand; nothing is written.
+            UsageError: the folder can't be written.
+        """
+        if self.edited and not force:
+            raise EditedError(
+                f"{self.folder}: edited by hand: {', '.join(self.edited)}",
+                hint=f"move your change to spec.yaml or {HOOKS}, or give --force to lose it",
+            )
+        written = {change.path: change.after for change in self.changes if change.after is not None}
+        last = {MANIFEST: written.pop(MANIFEST)} if MANIFEST in written else {}
+        try:
+            for change in self.changes:
+                if change.after is None:
+                    (self.folder / change.path).unlink(missing_ok=True)
+            Wrapper(written).write(self.folder)
+            Wrapper(last).write(self.folder)
+        except OSError as error:
+            raise UsageError(f"the wrapper can't be written to {self.folder}: {error}") from error
+
+    def unified(self) -> str:
+        """All changes as one unified diff, from what is on disk to what is generated."""
+        return "".join(
+            change.unified(str(self.folder), "generated")
+            for change in self.changes
+            if change.path != MANIFEST
+        )
+
+
+def _noted(folder: Path) -> dict[str, str]:
+    """Digest by path, from the manifest of an earlier build; empty without a readable one."""
+    try:
+        files = json.loads((folder / MANIFEST).read_bytes())["files"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    if not isinstance(files, dict):
+        return {}
+    return {path: digest for path, digest in files.items() if isinstance(digest, str) and _is_inside(path)}
+
+
+def _is_inside(path: str) -> bool:
+    try:
+        Wrapper({path: b""})
+    except ValueError:
+        return False
+    return True
+
+
+def _is_edited(change: Change, noted: dict[str, str]) -> bool:
+    if change.before is None or change.path == MANIFEST:
+        return False
+    return noted.get(change.path) != hashlib.sha256(change.before).hexdigest()

@@ -1,0 +1,88 @@
+"""`wrapgen build`: generate a wrapper, or say how a folder differs from what would be generated."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from wrapgen.errors import DriftError, EditedError
+
+if TYPE_CHECKING:
+    from wrapgen.build import Placement
+    from wrapgen.spec import Spec
+
+
+@click.command("build")
+@click.argument("spec", default="spec.yaml", type=click.Path())
+@click.option("--output", type=click.Path(), help="The wrapper's own folder; default generated/NAME.")
+@click.option("--check", is_flag=True, help="Write nothing; exit code 4 if a file differs.")
+@click.option("--diff", is_flag=True, help="Write nothing; print how the files differ.")
+@click.option("--force", is_flag=True, help="Write over files that were edited by hand.")
+@click.option("--templates", type=click.Path(), help="A folder of templates laid over ours, file by file.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(
+    spec: str, output: str | None, check: bool, diff: bool, force: bool, templates: str | None, as_json: bool
+) -> None:
+    """Generate the wrapper that SPEC describes.
+
+    Files that were edited by hand are never written over without --force; src/hooks.py is yours and is never
+    touched once it is there.
+    """
+    from wrapgen.build import (
+        Placement,
+        generate,
+        overlaid,
+    )  # imported here: --help must not load the generator
+    from wrapgen.spec import load
+
+    loaded = load(spec)
+    wrapper = generate(loaded, overlaid(templates) if templates else None)
+    placement = Placement.of(wrapper, output or default_folder(loaded, spec))
+    if diff:
+        click.echo(placement.unified(), nl=False)
+    elif check:
+        _check(placement, as_json)
+    else:
+        _write(placement, force, as_json)
+
+
+def default_folder(spec: Spec, path: str) -> Path:
+    """Where a wrapper goes if nobody says: beside its own spec if that is in a wrapper, else generated/NAME."""
+    folder = Path(path) if Path(path).is_dir() else Path(path).parent
+    if (folder / ".wrapgen.json").is_file():
+        return folder
+    return Path("generated") / spec.wrapper.algorithm_name
+
+
+def _check(placement: Placement, as_json: bool) -> None:
+    if placement.changes:
+        listed = "\n".join(f"  {change.kind}: {change.path}" for change in placement.changes)
+        raise DriftError(
+            f"{placement.folder} is not what the spec generates:\n{listed}",
+            hint="wrapgen build writes it, wrapgen build --diff shows the differences",
+        )
+    _report(placement, as_json, "up to date")
+
+
+def _write(placement: Placement, force: bool, as_json: bool) -> None:
+    if placement.edited and not force and not as_json:
+        shown = (change for change in placement.changes if change.path in placement.edited)
+        click.echo("".join(change.unified(str(placement.folder), "generated") for change in shown), nl=False)
+    placement.write(force=force)
+    _report(placement, as_json, "written" if placement.changes else "up to date")
+
+
+def _report(placement: Placement, as_json: bool, state: str) -> None:
+    if as_json:
+        answer = {
+            "folder": str(placement.folder),
+            "state": state,
+            "digest": placement.wrapper.digest,
+            "changes": {change.path: change.kind for change in placement.changes},
+        }
+        click.echo(json.dumps(answer))
+        return
+    click.echo(f"{placement.folder}: {state}, {len(placement.wrapper)} files")
