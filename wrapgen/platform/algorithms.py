@@ -1,67 +1,34 @@
-"""Algorithms: the objects, their versions, and which build a reference means for a caller.
+"""Algorithms: making, changing, building and publishing them, and who may do that.
 
-Rights are decided here: who may create, build, publish, see and call. Building itself is in `builds`, the
-arithmetic of version numbers in `versions`, JSON shapes in `http`.
+Building itself is in `builds`, the arithmetic of version numbers in `versions`, what a reference means in
+`resolution`, rows in `algorithm_table`, JSON shapes in `http`.
 """
 
 from __future__ import annotations
 
-import json
-import threading
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from sqlite3 import Row
+from dataclasses import replace
 from typing import Any
 
 from wrapgen.errors import BadRequest, Conflict, NotAuthorized, NotFound
 from wrapgen.platform import template
 from wrapgen.platform.accounts import NAME, Accounts
+from wrapgen.platform.algorithm_table import Algorithm, AlgorithmTable, Released
 from wrapgen.platform.builds import Build, Builds
 from wrapgen.platform.database import Database
 from wrapgen.platform.environments import Environments
 from wrapgen.platform.model import Caller, Runnable
 from wrapgen.platform.repositories import Repositories
+from wrapgen.platform.resolution import Resolution
 from wrapgen.platform.secrets import Secrets
 from wrapgen.platform.settings import merged_settings
-from wrapgen.platform.versions import GIT_HASH, Version, choose, next_callability, next_number, wanted
+from wrapgen.platform.versions import Version, next_callability, next_number
 
 NO_SUCH = "No such algorithm"
 """The words that the vendor's Python client looks for (algorithmia-python, Algorithmia/algorithm.py)."""
 
-
-@dataclass(frozen=True)
-class Algorithm:
-    """One algorithm.
-
-    Args:
-        id: UUID, never changes.
-        owner, name: as they were registered.
-        details: the API's `label`, `summary`, `tagline`.
-        settings: the API's settings, complete; `algorithm_environment` is an environment's id.
-        sample_input: shown to users.
-        first_commit: the template's commit, which nobody asked to build.
-        secrets_revision: rises with every change of a secret.
-        created_at: epoch seconds.
-    """
-
-    id: str
-    owner: str
-    name: str
-    details: dict[str, Any]
-    settings: dict[str, Any]
-    sample_input: str
-    first_commit: str
-    secrets_revision: int
-    created_at: float
-
-
-@dataclass(frozen=True)
-class Released:
-    """A build with the version it was released as, if it was."""
-
-    build: Build
-    version: Version | None
+_NOTES = ("release_notes", "sample_input", "sample_output", "insights_enabled")
 
 
 class Algorithms:
@@ -82,11 +49,9 @@ class Algorithms:
         self._environments = environments
         self._repositories = repositories
         self._builds = builds
-        self._secrets = secrets
         self._clock = clock
-        self._lock = threading.Lock()
-        self._generation = 0
-        self._resolved: dict[tuple[str, str, str | None], Runnable] = {}
+        self._table = AlgorithmTable(database)
+        self._resolution = Resolution(self._table, builds, secrets)
         self._listeners: list[Callable[[str], None]] = []
         builds.on_finish(self.changed)
         secrets.on_change(self.changed)
@@ -116,36 +81,30 @@ class Algorithms:
                 status=400,
                 api_code=2015,
             )
-        settings = merged_settings({}, _object(fields, "settings"), self._environments)
-        details = {"label": name, **_object(fields, "details")}
-        sample = str(_object(fields, "version_info").get("sample_input") or "")
-        algorithm_id = str(uuid.uuid4())
-        message = str(_object(fields, "source").get("initial_commit_message") or "Initial commit")
-        taken = Conflict(f"{account.name}/{name} exists already", status=409, api_code=1002)
-        if self._find(account.name, name) is not None:
-            raise taken
-        first = self._repositories.create(
-            algorithm_id,
+        made = Algorithm(
+            id=str(uuid.uuid4()),
+            owner=account.name,
+            name=name,
+            details={"label": name, **_object(fields, "details")},
+            settings=merged_settings({}, _object(fields, "settings"), self._environments),
+            sample_input=str(_object(fields, "version_info").get("sample_input") or ""),
+            first_commit="",
+            secrets_revision=0,
+            created_at=self._clock(),
+        )
+        self._refuse_taken(made)
+        first_commit = self._repositories.create(
+            made.id,
             template.files(owner=account.name, name=name),
             author=caller.account,
-            message=message,
+            message=str(_object(fields, "source").get("initial_commit_message") or "Initial commit"),
         )
+        made = replace(made, first_commit=first_commit)
         with self._database.transaction():
-            if self._find(account.name, name) is not None:
-                raise taken
-            self._database.execute(
-                "INSERT INTO algorithms VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?)",
-                algorithm_id,
-                account.id,
-                name,
-                json.dumps(details),
-                json.dumps(settings),
-                sample,
-                first,
-                self._clock(),
-            )
-        self.changed(algorithm_id)
-        return self.get(caller, account.name, name)
+            self._refuse_taken(made)
+            self._table.insert(made, account.id)
+        self.changed(made.id)
+        return made
 
     def get(self, caller: Caller, owner: str, name: str) -> Algorithm:
         """An algorithm that the caller may see, by names in any letter case.
@@ -154,7 +113,7 @@ class Algorithms:
             NotFound: there is none.
             NotAuthorized: it is private and not the caller's.
         """
-        found = self._find(owner, name)
+        found = self._table.find(owner, name)
         if found is None:
             raise NotFound(NO_SUCH, status=404, api_code=1000)
         return self._visible(caller, found)
@@ -166,10 +125,10 @@ class Algorithms:
             NotFound: there is none.
             NotAuthorized: it is private and not the caller's.
         """
-        row = self._database.row(f"{_SELECT} WHERE algorithms.id = ?", algorithm_id)
-        if row is None:
+        found = self._table.by_id(algorithm_id)
+        if found is None:
             raise NotFound(NO_SUCH, status=404, api_code=1009)
-        return self._visible(caller, _algorithm(row))
+        return self._visible(caller, found)
 
     def owned(self, caller: Caller, algorithm: Algorithm) -> Algorithm:
         """The same algorithm, if the caller may manage it.
@@ -180,12 +139,10 @@ class Algorithms:
         _require_owner(caller, algorithm.owner)
         return algorithm
 
-    def of_owner(self, owner: str) -> list[Algorithm]:
-        """All algorithms of an account, by name."""
-        rows = self._database.rows(
-            f"{_SELECT} WHERE accounts.name = ? ORDER BY lower(algorithms.name)", owner
-        )
-        return [_algorithm(row) for row in rows]
+    def all(self, owner: str | None = None) -> list[Algorithm]:
+        """All algorithms (of one owner, if given, in any letter case), by name."""
+        found = self._table.all()
+        return [each for each in found if owner is None or each.owner.lower() == owner.lower()]
 
     def update(self, caller: Caller, algorithm: Algorithm, fields: dict[str, Any]) -> Algorithm:
         """Replaces what the fields name (`details`, `settings`, `version_info.sample_input`).
@@ -202,7 +159,7 @@ class Algorithms:
             settings=settings,
             sample_input=str(_object(fields, "version_info").get("sample_input", algorithm.sample_input)),
         )
-        self._store(changed)
+        self._table.store(changed)
         self.changed(algorithm.id)
         return changed
 
@@ -213,11 +170,10 @@ class Algorithms:
             NotAuthorized: it is not the caller's.
         """
         self.owned(caller, algorithm)
-        rows = self._database.rows("SELECT id FROM builds WHERE algorithm_id = ?", algorithm.id)
-        self._database.execute("DELETE FROM algorithms WHERE id = ?", algorithm.id)
+        builds = self._table.delete(algorithm.id)
         self.changed(algorithm.id)
         self._repositories.delete(algorithm.id)
-        self._builds.forget([row["id"] for row in rows])
+        self._builds.forget(builds)
 
     # -- builds and versions ---------------------------------------------------------------------------
 
@@ -255,69 +211,29 @@ class Algorithms:
             BadRequest: a field can't be.
         """
         self.owned(caller, algorithm)
-        info, asked = _object(fields, "version_info"), _object(fields, "settings")
         with self._database.transaction():
-            row = self._database.row(
-                "SELECT * FROM builds WHERE algorithm_id = ? AND status = 'succeeded' "
-                "ORDER BY number DESC LIMIT 1",
-                algorithm.id,
-            )
-            if row is None:
-                raise Conflict(
-                    "there is no successful build to publish", hint="compile first", status=409, api_code=1007
-                )
-            versions = self.versions(algorithm.id)
-            if any(version.build_id == row["id"] for version in versions):
-                raise Conflict(
-                    "the newest successful build is already published; compile first",
-                    status=409,
-                    api_code=1007,
-                )
-            number = next_number(
-                max((version.number for version in versions), default=None), info.get("version_type")
-            )
-            same_major = [version for version in versions if version.number[0] == number[0]]
-            callability = next_callability(
-                max(same_major, key=lambda version: version.number, default=None),
-                asked.get("algorithm_callability"),
-                algorithm.settings["algorithm_callability"],
-            )
-            settings = merged_settings(
-                algorithm.settings, {**asked, "algorithm_callability": callability}, self._environments
-            )
+            build = self._unpublished(algorithm.id)
+            version = self._next_version(algorithm, build, fields)
+            asked = {**_object(fields, "settings"), "algorithm_callability": version.callability}
+            settings = merged_settings(algorithm.settings, asked, self._environments)
             details = {**algorithm.details, **_object(fields, "details")}
-            self._store(replace(algorithm, settings=settings, details=details))
-            self._database.execute(
-                "INSERT INTO versions (id, algorithm_id, build_id, major, minor, revision, callability, "
-                "notes, published_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                str(uuid.uuid4()),
-                algorithm.id,
-                row["id"],
-                *number,
-                callability,
-                json.dumps({key: info[key] for key in _NOTES if info.get(key) is not None}),
-                self._clock(),
-            )
+            self._table.store(replace(algorithm, settings=settings, details=details))
+            self._table.insert_version(version)
         self.changed(algorithm.id)
-        return self.released(self._builds.get(algorithm.id, row["id"]))
+        return Released(build, version)
 
     def released(self, build: Build) -> Released:
         """A build with its version, if it has one."""
-        found = [version for version in self.versions(build.algorithm_id) if version.build_id == build.id]
+        found = [
+            version for version in self._table.versions(build.algorithm_id) if version.build_id == build.id
+        ]
         return Released(build, found[0] if found else None)
 
     def listed(self, algorithm_id: str) -> list[Released]:
         """All builds of an algorithm, newest first, each with its version if it has one."""
-        versions = {version.build_id: version for version in self.versions(algorithm_id)}
+        versions = {version.build_id: version for version in self._table.versions(algorithm_id)}
         builds = self._builds.of_algorithm(algorithm_id)
         return [Released(build, versions.get(build.id)) for build in builds]
-
-    def versions(self, algorithm_id: str) -> list[Version]:
-        """All versions of an algorithm, newest first."""
-        rows = self._database.rows(
-            "SELECT * FROM versions WHERE algorithm_id = ? ORDER BY number DESC", algorithm_id
-        )
-        return [_version(row) for row in rows]
 
     # -- resolving -------------------------------------------------------------------------------------
 
@@ -333,26 +249,14 @@ class Algorithms:
             NotFound: there is no such algorithm or version (status 404).
             NotAuthorized: it is private and another's, or the key may not call it (status 403).
         """
-        place = (owner.lower(), name.lower(), version)
-        found = self._resolved.get(place)
-        if found is None:
-            generation = self._generation
-            algorithm = self._find(owner, name)
-            if algorithm is None:
-                raise NotFound(f"algorithm algo://{owner}/{name} not found", status=404, api_code=1000)
-            found = self._resolve(algorithm, version, caller)
-            with self._lock:
-                if generation == self._generation:
-                    self._resolved[place] = found
-        self._require_callable(caller, found, version)
-        return found
+        return self._resolution.resolve(owner, name, version, caller)
 
     def resolve_id(self, algorithm_id: str, version: str | None, caller: Caller) -> Runnable:
         """Like `resolve`, by the algorithm's id."""
-        row = self._database.row(f"{_SELECT} WHERE algorithms.id = ?", algorithm_id)
-        if row is None:
+        found = self._table.by_id(algorithm_id)
+        if found is None:
             raise NotFound(f"algorithm {algorithm_id} not found", status=404, api_code=1009)
-        return self.resolve(row["owner"], row["name"], version, caller)
+        return self.resolve(found.owner, found.name, version, caller)
 
     def on_change(self, listener: Callable[[str], None]) -> None:
         """Registers what is called with an algorithm's id after anything about it may resolve differently."""
@@ -360,133 +264,63 @@ class Algorithms:
 
     def changed(self, algorithm_id: str) -> None:
         """Forgets what was resolved and tells the listeners."""
-        with self._lock:
-            self._generation += 1
-            self._resolved.clear()
+        self._resolution.forget()
         for listener in self._listeners:
             listener(algorithm_id)
 
     def catch_up(self) -> None:
         """After an opening: removes leftovers, restarts unfinished builds, builds pushes that got none."""
-        rows = self._database.rows(_SELECT)
-        self._repositories.keep_only({row["id"] for row in rows})
+        found = self._table.all()
+        self._repositories.keep_only({algorithm.id for algorithm in found})
         self._builds.restart_unfinished()
-        for algorithm in map(_algorithm, rows):
+        for algorithm in found:
             head = self._repositories.head(algorithm.id)
-            known = self._database.row(
-                "SELECT 1 FROM builds WHERE algorithm_id = ? AND git_hash = ?", algorithm.id, head
-            )
-            if head != algorithm.first_commit and known is None:
+            if head != algorithm.first_commit and not self._builds.any_of(algorithm.id, head):
                 self.build_head(algorithm)
 
-    def _resolve(self, algorithm: Algorithm, reference: str | None, caller: Caller) -> Runnable:
-        label = f"algo://{algorithm.owner}/{algorithm.name}" + (f"/{reference}" if reference else "")
-        if reference and GIT_HASH.match(reference):
-            row = self._database.row(
-                "SELECT * FROM builds WHERE algorithm_id = ? AND git_hash = ? AND status = 'succeeded' "
-                "ORDER BY number DESC LIMIT 1",
-                algorithm.id,
-                reference,
-            )
-            if row is None:
-                raise NotFound(f"{label} has no successful build", status=404, api_code=1000)
-            return self._runnable(algorithm, self._builds.get(algorithm.id, row["id"]))
-        request = wanted(reference)
-        version = choose(self.versions(algorithm.id), request) if request else None
-        if version is None:
-            hint = "name a full version, or latestPrivate" if caller.owns(algorithm.owner) else ""
-            raise NotFound(f"{label} not found: no published version answers to it", hint=hint, status=404)
-        return self._runnable(algorithm, self._builds.get(algorithm.id, version.build_id))
+    def _refuse_taken(self, made: Algorithm) -> None:
+        if self._table.find(made.owner, made.name) is not None:
+            raise Conflict(f"{made.owner}/{made.name} exists already", status=409, api_code=1002)
 
-    def _runnable(self, algorithm: Algorithm, build: Build) -> Runnable:
-        version = self.released(build).version
-        revision = f":{algorithm.secrets_revision}" if algorithm.secrets_revision else ""
-        return Runnable(
-            key=f"{algorithm.id}:{build.id}{revision}",
+    def _unpublished(self, algorithm_id: str) -> Build:
+        """The most recent successful build, if it was not released yet."""
+        build = self._builds.newest(algorithm_id)
+        if build is None:
+            message = "there is no successful build to publish"
+            raise Conflict(message, hint="compile first", status=409, api_code=1007)
+        if any(version.build_id == build.id for version in self._table.versions(algorithm_id)):
+            message = "the newest successful build is already published"
+            raise Conflict(message, hint="compile first", status=409, api_code=1007)
+        return build
+
+    def _next_version(self, algorithm: Algorithm, build: Build, fields: dict[str, Any]) -> Version:
+        info, versions = _object(fields, "version_info"), self._table.versions(algorithm.id)
+        newest = max((version.number for version in versions), default=None)
+        number = next_number(newest, info.get("version_type"))
+        same_major = [version for version in versions if version.number[0] == number[0]]
+        callability = next_callability(
+            max(same_major, key=lambda version: version.number, default=None),
+            _object(fields, "settings").get("algorithm_callability"),
+            algorithm.settings["algorithm_callability"],
+        )
+        return Version(
+            id=str(uuid.uuid4()),
             algorithm_id=algorithm.id,
             build_id=build.id,
-            owner=algorithm.owner,
-            name=algorithm.name,
-            version=version.semantic if version else build.git_hash,
-            git_hash=build.git_hash,
-            directory=self._builds.source(build),
-            interpreter=build.interpreter,
-            variables=self._secrets.variables(algorithm.id),
-            callability=version.callability if version else "private",
-            network_access=str(algorithm.settings["network_access"]),
-            environment=build.environment,
+            number=number,
+            callability=callability,
+            notes={key: info[key] for key in _NOTES if info.get(key) is not None},
+            published_at=self._clock(),
         )
-
-    def _require_callable(self, caller: Caller, found: Runnable, reference: str | None) -> None:
-        if not caller.may_call(found.owner, found.name):
-            raise NotAuthorized(
-                f"this API key may not call algo://{found.owner}/{found.name}", status=403, api_code=2001
-            )
-        by_hash = bool(reference and GIT_HASH.match(reference))
-        if (by_hash or found.callability == "private") and not caller.owns(found.owner):
-            raise NotAuthorized(
-                f"algo://{found.owner}/{found.name}/{found.version} is private", status=403, api_code=2001
-            )
-
-    # -- rows ------------------------------------------------------------------------------------------
-
-    def _find(self, owner: str, name: str) -> Algorithm | None:
-        row = self._database.row(
-            f"{_SELECT} WHERE lower(accounts.name) = lower(?) AND lower(algorithms.name) = lower(?)",
-            owner,
-            name,
-        )
-        return _algorithm(row) if row else None
 
     def _visible(self, caller: Caller, algorithm: Algorithm) -> Algorithm:
-        public = any(version.callability == "public" for version in self.versions(algorithm.id))
-        if public or caller.owns(algorithm.owner):
+        versions = self._table.versions(algorithm.id)
+        if caller.owns(algorithm.owner) or any(version.callability == "public" for version in versions):
             return algorithm
         # The vendor's client looks for the number in the text (algorithmia-python, Algorithmia/algorithm.py).
         raise NotAuthorized(
             f"403: algo://{algorithm.owner}/{algorithm.name} is not yours", status=403, api_code=2001
         )
-
-    def _store(self, algorithm: Algorithm) -> None:
-        self._database.execute(
-            "UPDATE algorithms SET details = ?, settings = ?, sample_input = ? WHERE id = ?",
-            json.dumps(algorithm.details),
-            json.dumps(algorithm.settings),
-            algorithm.sample_input,
-            algorithm.id,
-        )
-
-
-_SELECT = (
-    "SELECT algorithms.*, accounts.name AS owner FROM algorithms JOIN accounts ON accounts.id = owner_id"
-)
-_NOTES = ("release_notes", "sample_input", "sample_output", "insights_enabled")
-
-
-def _algorithm(row: Row) -> Algorithm:
-    return Algorithm(
-        id=row["id"],
-        owner=row["owner"],
-        name=row["name"],
-        details=json.loads(row["details"]),
-        settings=json.loads(row["settings"]),
-        sample_input=row["sample_input"],
-        first_commit=row["first_commit"],
-        secrets_revision=row["secrets_revision"],
-        created_at=row["created_at"],
-    )
-
-
-def _version(row: Row) -> Version:
-    return Version(
-        id=row["id"],
-        algorithm_id=row["algorithm_id"],
-        build_id=row["build_id"],
-        number=(row["major"], row["minor"], row["revision"]),
-        callability=row["callability"],
-        notes=json.loads(row["notes"]),
-        published_at=row["published_at"],
-    )
 
 
 def _require_owner(caller: Caller, owner: str) -> None:

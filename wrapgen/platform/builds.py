@@ -154,6 +154,21 @@ class Builds:
         )
         return [_build(row) for row in rows]
 
+    def newest(self, algorithm_id: str, git_hash: str | None = None) -> Build | None:
+        """The most recent successful build of an algorithm (of one commit, if given)."""
+        row = self._database.row(
+            "SELECT * FROM builds WHERE algorithm_id = ? AND status = 'succeeded' "
+            "AND git_hash = ifnull(?, git_hash) ORDER BY number DESC LIMIT 1",
+            algorithm_id,
+            git_hash,
+        )
+        return _build(row) if row else None
+
+    def any_of(self, algorithm_id: str, git_hash: str) -> bool:
+        """Whether there is a build of a commit, however it ended."""
+        sql = "SELECT 1 FROM builds WHERE algorithm_id = ? AND git_hash = ?"
+        return self._database.row(sql, algorithm_id, git_hash) is not None
+
     def log(self, build: Build) -> str:
         """What the build has said so far."""
         try:

@@ -1,8 +1,8 @@
 """The hosted environments: the Python interpreters that this machine really has.
 
-Found on PATH, under pyenv's root, and the one that runs this; each is tried by running it, because a shim
-may exist for a version that is not there. What was learned is remembered per file, so that a later start
-need not run them again. Ids are derived from names: the same on every machine and after every restart.
+Found on PATH, under pyenv's root, and the one that runs this; each is tried by running it. What was learned
+is remembered per file, so that a later start need not run them again. Ids are derived from names: the same
+on every machine and after every restart.
 """
 
 from __future__ import annotations
@@ -132,15 +132,20 @@ class Environments:
         return tuple(sorted(found.values(), key=lambda each: each.number))
 
     def _candidates(self) -> Iterator[Path]:
+        home = Path(self._variables.get("HOME", "/"))
+        roots = [Path(self._variables.get("PYENV_ROOT") or home / ".pyenv")]
+        folders: list[Path] = []
+        for word in self._variables.get("PATH", "").split(os.pathsep):
+            # A shim is slow and may stand for a version that is not there; what it stands for is looked at.
+            if word and Path(word).name == "shims" and Path(word, "..", "versions").is_dir():
+                roots.append(Path(word).parent)
+            elif word and Path(word).is_dir():
+                folders.append(Path(word))
         pattern = re.compile(r"python3(\.\d+)?\Z")
-        for folder in self._variables.get("PATH", "").split(os.pathsep):
-            if Path(folder).name == "shims":  # a shim is slow and may stand for nothing; what it runs is here
-                yield from sorted(Path(folder).glob("../versions/*/bin/python3"), reverse=True)
-            elif folder and Path(folder).is_dir():
-                entries = (entry for entry in Path(folder).iterdir() if pattern.match(entry.name))
-                yield from sorted(entries, reverse=True)
-        root = self._variables.get("PYENV_ROOT") or Path(self._variables.get("HOME", "/"), ".pyenv")
-        yield from sorted(Path(root).glob("versions/*/bin/python3"), reverse=True)
+        for folder in folders:
+            yield from sorted(entry for entry in folder.iterdir() if pattern.match(entry.name))
+        for root in roots:
+            yield from sorted(root.glob("versions/*/bin/python3"), reverse=True)
         yield Path(sys.executable)
 
     def _learn(self, path: Path) -> tuple[str, str] | None:
@@ -176,4 +181,4 @@ def _probe(path: Path) -> tuple[str, str] | None:
         implementation, version, executable = json.loads(done.stdout)
     except (OSError, subprocess.TimeoutExpired, ValueError):
         return None
-    return (version, executable) if implementation == "cpython" else None
+    return (version, str(Path(executable).resolve())) if implementation == "cpython" else None

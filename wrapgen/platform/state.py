@@ -42,7 +42,8 @@ class State:
 
     Args:
         home: the folder.
-        database, accounts, environments, repositories, builds, secrets, algorithms, data, failures: the services.
+        database, accounts, environments, repositories, builds: services, in the order they need each other.
+        secrets, algorithms, data, failures: those that stand on them.
         lock: keeps a second server off the same home.
     """
 

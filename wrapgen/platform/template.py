@@ -42,7 +42,12 @@ def test_greets():
 PYTHON: dict[str, str] = {
     ".adk": "",
     # The misspelt key is the platform's own (langpacks, libraries/python3-runtime).
-    "algorithmia.conf": '{\n  "username": "__USER__",\n  "algoname": "__ALGO__",\n  "langauge": "python3"\n}\n',
+    "algorithmia.conf": """{
+  "username": "__USER__",
+  "algoname": "__ALGO__",
+  "langauge": "python3"
+}
+""",
     "requirements.txt": "algorithmia>=2.0.5\nalgorithmia-adk>=1.2.4,<1.4\n",
     "src/__init__.py": "",
     "src/__ALGO__.py": _MAIN,
@@ -63,11 +68,13 @@ def files(*, owner: str, name: str) -> dict[str, bytes]:
 def archive() -> bytes:
     """The template as a gzip-compressed tar with its placeholders; the same bytes every time."""
     packed = io.BytesIO()
-    with gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as stream:
-        with tarfile.open(fileobj=stream, mode="w") as tar:
-            for path, text in PYTHON.items():
-                member = tarfile.TarInfo(path)
-                content = text.encode()
-                member.size, member.mode = len(content), 0o644
-                tar.addfile(member, io.BytesIO(content))
+    with (
+        gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as stream,
+        tarfile.open(fileobj=stream, mode="w") as tar,
+    ):
+        for path, text in PYTHON.items():
+            member = tarfile.TarInfo(path)
+            content = text.encode()
+            member.size, member.mode = len(content), 0o644
+            tar.addfile(member, io.BytesIO(content))
     return packed.getvalue()

@@ -131,7 +131,7 @@ def next_callability(same_major: Version | None, asked: str | None, default: str
         return asked or default
     if asked and asked != same_major.callability:
         raise BadRequest(
-            f"version {same_major.number[0]}.x is {same_major.callability}; only a new major version can be {asked}",
+            f"version {same_major.number[0]} is {same_major.callability}; only a new major can be {asked}",
             hint='publish with "version_type": "major"',
             status=400,
             api_code=2015,

@@ -38,7 +38,6 @@ class Virtualenvs:
         self._variables = variables
         self._locks: dict[str, threading.Lock] = {}
         self._guard = threading.Lock()
-        self._pip_only: bool | None = None
 
     def find_or_make(self, interpreter: Path, source: Path, salt: str, run: Run) -> tuple[Path | None, bool]:
         """The Python of an environment with what `source/requirements.txt` asks for.
@@ -50,7 +49,7 @@ class Virtualenvs:
             run: runs a command.
 
         Returns:
-            The executable, or None when the requirements can't be installed; and whether it was there already.
+            The executable, or None when the requirements can't be installed; and whether it was there before.
         """
         requirements = source / "requirements.txt"
         text = requirements.read_text("utf-8", "replace") if requirements.is_file() else ""
@@ -77,7 +76,7 @@ class Virtualenvs:
     def _make(self, target: Path, interpreter: Path, requirements: Path | None, run: Run) -> bool:
         cwd = requirements.parent if requirements else target.parent
         python = str(target / "bin" / "python")
-        uv = self._uv(run)
+        uv = self._uv()
         if uv and self._with_uv(uv, target, interpreter, requirements, run, cwd):
             return True
         shutil.rmtree(target, ignore_errors=True)
@@ -110,7 +109,7 @@ class Virtualenvs:
         ]
         return requirements is None or run([*install, "-r", str(requirements)], cwd)
 
-    def _uv(self, run: Run) -> str | None:
+    def _uv(self) -> str | None:
         """uv, unless pip was told to use another index and uv was not: then uv would ask the wrong one."""
         beside = Path(sys.executable).with_name("uv")
         path = self._variables.get("PATH", os.defpath)

@@ -118,7 +118,7 @@ class AccountRoutes:
     async def user_algorithms(self, request: Request) -> Response:
         """GET /v1/users/:user/algorithms"""
         user = await self._user(request)
-        found = await run_in_threadpool(self._state.algorithms.of_owner, user.name)
+        found = await run_in_threadpool(self._state.algorithms.all, user.name)
         return reply([{"id": each.id, "algoname": each.name, "username": each.owner} for each in found])
 
     # -- organizations ---------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from wrapgen.platform.algorithms import Algorithm, Released
+from wrapgen.platform.algorithm_table import Algorithm, Released
 from wrapgen.platform.builds import Build
 from wrapgen.platform.database import iso
 from wrapgen.platform.versions import Version

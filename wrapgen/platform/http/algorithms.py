@@ -10,7 +10,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from wrapgen.errors import BadRequest, NotFound, ServerFault
-from wrapgen.platform.algorithms import NO_SUCH, Algorithm, Released
+from wrapgen.platform.algorithm_table import Algorithm, Released
+from wrapgen.platform.algorithms import NO_SUCH
 from wrapgen.platform.builds import Build
 from wrapgen.platform.http import auth
 from wrapgen.platform.http.algorithm_objects import INTERNAL_SCM, algorithm_object, build_object

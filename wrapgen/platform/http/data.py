@@ -5,21 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
-import anyio
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from wrapgen.errors import BadRequest, NotFound
-from wrapgen.platform.data import Listing, StoredFile
+from wrapgen.platform.data import Listing
 from wrapgen.platform.database import iso
 from wrapgen.platform.datapath import DataPath, parse
 from wrapgen.platform.http import auth
 from wrapgen.platform.http.exchange import body_of, empty, fields_of, reply
+from wrapgen.platform.stored import StoredFile
 
 if TYPE_CHECKING:
     from wrapgen.platform import Platform
@@ -50,7 +50,11 @@ class DataRoutes:
         caller, path = auth.standard(request), path_of(request)
         if path.file:
             found = await run_in_threadpool(self._state.data.find, caller, path)
-            return _file_reply(found, await _read(found) if found.size <= PIECE else None)
+            stream, size, first = await run_in_threadpool(_begin, found)
+            headers = {**_file_headers(found), "Content-Length": str(size)}
+            if stream is None:
+                return Response(first, headers=headers)
+            return StreamingResponse(_pieces(stream, first), headers=headers)
         marker = request.query_params.get("marker")
         listing = await run_in_threadpool(
             lambda: self._state.data.list_directory(caller, path, marker=marker)
@@ -179,20 +183,20 @@ def _file_headers(file: StoredFile) -> dict[str, str]:
     }
 
 
-def _file_reply(file: StoredFile, content: bytes | None) -> Response:
-    if content is not None:
-        return Response(content, headers={**_file_headers(file), "Content-Length": str(len(content))})
-    return StreamingResponse(_pieces(file), headers=_file_headers(file))
+def _begin(file: StoredFile) -> tuple[IO[bytes] | None, int, bytes]:
+    """The file's first piece; and the open file with the rest, unless that was all."""
+    stream, size = file.open()
+    first = stream.read(PIECE)
+    if len(first) < size:
+        return stream, size, first
+    stream.close()
+    return None, size, first
 
 
-async def _read(file: StoredFile) -> bytes:
+async def _pieces(stream: IO[bytes], first: bytes) -> AsyncIterator[bytes]:
     try:
-        return await run_in_threadpool(file.path.read_bytes)
-    except FileNotFoundError as error:
-        raise NotFound(f"{file.name} was deleted meanwhile", status=404) from error
-
-
-async def _pieces(file: StoredFile) -> AsyncIterator[bytes]:
-    async with await anyio.open_file(file.path, "rb") as stream:
-        while piece := await stream.read(PIECE):
+        yield first
+        while piece := await run_in_threadpool(stream.read, PIECE):
             yield piece
+    finally:
+        stream.close()

@@ -18,7 +18,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from wrapgen.errors import NotAuthorized, NotFound, ServerFault
-from wrapgen.platform.algorithms import Algorithm
+from wrapgen.platform.algorithm_table import Algorithm
 from wrapgen.platform.model import Caller
 
 if TYPE_CHECKING:
