@@ -1,4 +1,4 @@
-"""The cases of TEST_CASES.json, as the platform's CI action and `wrapgen publish` try them against a build."""
+"""The cases of TEST_CASES.json: what the platform's CI action and `wrapgen publish` try against a build."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Generation: a pure function from a spec to a wrapper in memory. Touches no disk but to read our templates."""
+"""Generation: a pure function from spec to wrapper. Touches no disk but to read our own templates."""
 
 from __future__ import annotations
 

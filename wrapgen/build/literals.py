@@ -42,7 +42,7 @@ def json_text(value: Any, indent: int | None = 2) -> Ready:
 
 
 def prose(value: Any) -> Ready:
-    """Text of a spec for a comment, a docstring or Markdown: one line, printable ASCII, nothing that ends or formats it."""
+    """Text for a comment, a docstring or Markdown: one line, plain ASCII, nothing that ends or formats it."""
     text = " ".join(str(value).split())
     return Ready(
         "".join(c if c.isascii() and c.isprintable() and c not in "\"`\\<>{}|'" else "?" for c in text)
@@ -79,7 +79,7 @@ def _literal(value: Any, indent: int, *, top: bool = False) -> str:
 
 
 def _collection(opening: str, closing: str, pairs: list[tuple[str, Any]], indent: int, *, top: bool) -> str:
-    """On one line where that is short, else one element per line, each with a comma, which formatters keep."""
+    """On one line where that is short, else an element a line, each with a comma, which formatters keep."""
     if not pairs:
         return opening + closing
     flat = opening + ", ".join(key + _literal(item, indent) for key, item in pairs) + closing

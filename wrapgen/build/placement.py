@@ -1,8 +1,8 @@
 """A generated wrapper and the folder it belongs in: what differs, what was edited by hand, and writing it.
 
-A file counts as edited when its bytes are neither what is generated now nor what an earlier build noted in the
-manifest. The hooks file is the user's: written once, then never looked at again. Files that no build wrote are
-left alone.
+A file counts as edited when its bytes are neither what is generated now nor what an earlier build noted in
+the manifest. The hooks file is the user's: written once, then never looked at again. Files that no build
+wrote are left alone.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a wrapper needs installed: the vendor's client and, only if the spec asks for it, one datastore library."""
+"""What a wrapper needs installed: the vendor's client and, only if the spec asks, a datastore library."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DATABASES = {"postgresql": "psycopg2-binary>=2.9", "mysql": "PyMySQL>=1.0", "sql
 
 
 def lines(spec: Spec) -> list[str]:
-    """The lines of requirements.txt; those of an inline target's own file come last, as its author wrote them."""
+    """The lines of requirements.txt; those of an inline target's own come last, as its author wrote them."""
     needed = list(CLIENT)
     kinds = plan.store_kinds(spec)
     if "sql" in kinds:

@@ -1,4 +1,4 @@
-"""Where the templates are, and reading them: ours from the package or the checkout, a user's laid over them."""
+"""Where the templates are, and reading them: from the package or the checkout, a user's laid over."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wrapgen.errors import DriftError, EditedError
+from wrapgen.errors import DriftError
 
 if TYPE_CHECKING:
     from wrapgen.build import Placement
@@ -35,7 +35,7 @@ def command(
         Placement,
         generate,
         overlaid,
-    )  # imported here: --help must not load the generator
+    )  # not at the top: --help must stay quick
     from wrapgen.spec import load
 
     loaded = load(spec)
@@ -50,7 +50,7 @@ def command(
 
 
 def default_folder(spec: Spec, path: str) -> Path:
-    """Where a wrapper goes if nobody says: beside its own spec if that is in a wrapper, else generated/NAME."""
+    """Where a wrapper goes if nobody says: around its spec if that is in a wrapper, else generated/NAME."""
     folder = Path(path) if Path(path).is_dir() else Path(path).parent
     if (folder / ".wrapgen.json").is_file():
         return folder

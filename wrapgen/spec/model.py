@@ -1,7 +1,7 @@
 """The spec as a frozen Pydantic model: every key, its type, its default and its one-line meaning.
 
-What one value may be is decided here; what several values mean together is in `validate`; where a value stands
-in the file is in `tree`. The JSON Schema and the table in docs/spec.md are made from these classes.
+What one value may be is decided here; what several values mean together is in `rules`; where a value
+stands in the file is in `tree`. The JSON Schema and the table in docs/spec.md are made from these classes.
 """
 
 from __future__ import annotations
@@ -155,8 +155,8 @@ class Dispatch(Section):
         None,
         ge=1,
         le=MAX_PARALLEL,
-        description="Calls of the target at once; default 8. With `source` the default is 1, and more declares "
-        "the source thread-safe.",
+        description="Calls of the target at once; default 8. With `source` the default is 1, and "
+        "more says that the source is thread-safe.",
     )
     attempts: int = Field(3, ge=1, le=20, description="Calls of the target for one item, over all its sends.")
     item_timeout: int = Field(60, ge=1, le=MAX_SECONDS, description="Seconds for one call of the target.")
@@ -205,7 +205,7 @@ class Publish(Section):
 
 
 class Spec(Section):
-    """A whole spec. Made by `wrapgen.spec.load` and `parse`; `source_text` and `source_files` come from there."""
+    """A whole spec, made by `wrapgen.spec.load` and `parse`; `source_text` and `source_files` are theirs."""
 
     version: Literal[1] = Field(description="The version of this format.")
     target: Target
@@ -243,7 +243,7 @@ class Spec(Section):
 
     @cached_property
     def digest(self) -> str:
-        """`sha256:` and 64 hex digits over what the spec means: comments, order and spelled-out defaults don't count."""
+        """`sha256:` and 64 hex digits over what the spec means: comments, order and defaults don't count."""
         meaning = self.model_dump(mode="json")
         meaning["dispatch"]["parallel"] = self.parallel
         if self._source_files:

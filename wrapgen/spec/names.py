@@ -1,6 +1,6 @@
 """What names, references and paths in a spec may look like, and why not. Pure text, no files, no YAML.
 
-Each `check_*` returns nothing when the text is right, else raises `Refused` with what is wrong and what to write.
+Each `check_*` returns nothing when the text is right, else raises `Refused`: what is wrong, what to write.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def parse_store(url: str) -> Store:
         return _queue(url)
     raise Refused(
         f"{shown(scheme)} is not a kind of datastore",
-        "write data://, one of s3://, azureblob://, dropbox://, gs://, an SQL URL, or the https:// URL of an SQS queue",
+        "write data://, s3://, azureblob://, dropbox:// or gs://, an SQL URL, or that of an SQS queue",
     )
 
 
@@ -96,7 +96,7 @@ def _hosted(url: str) -> Store:
         )
     if len(rest) != 1 or not rest[0]:
         raise Refused(
-            f"{shown(url)} is not a collection: hosted data has an owner and a collection, with no folders inside",
+            f"{shown(url)} is not a collection: hosted data has no folders inside collections",
             "write data://owner/collection",
         )
     check_name(owner, "the owner")

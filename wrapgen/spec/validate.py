@@ -5,17 +5,16 @@ tie several values together. Works on the tree as written, so that one wrong val
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from wrapgen.errors import Problem
-from wrapgen.spec import environments, names
+from wrapgen.spec import environments, names, rules
 from wrapgen.spec.model import Datastore, Dispatch, Limits, Publish, RecordPart, Spec, Target, WrapperPart
-from wrapgen.spec.store import Store, parse_store
 from wrapgen.spec.tree import Path, Tree
 
 SECTIONS: dict[str, type[BaseModel]] = {
@@ -37,9 +36,6 @@ _MISSING_HINTS = {
     ("wrapper", "mode"): "write mode: batch, mode: log or mode: both",
 }
 
-Fault: TypeAlias = tuple[Path, str, str]
-"""Where, what is wrong, what to write."""
-
 
 def validate(tree: Tree) -> Spec | None:
     """The spec that a tree holds; None if it has problems, which are then in the tree's list."""
@@ -53,7 +49,7 @@ def validate(tree: Tree) -> Spec | None:
     except ValidationError as error:
         for detail in error.errors(include_url=False):
             _report(tree, detail)
-    for rule in RULES:
+    for rule in rules.RULES:
         for path, message, hint in rule(tree.value):
             tree.problem(path, message, hint, key=_is_key(tree, path))
     return None if tree.problems else spec
@@ -63,7 +59,7 @@ def _is_key(tree: Tree, path: Path) -> bool:
     """A section is pointed at by its key, a single value by itself."""
     value: Any = tree.value
     for step in path:
-        value = value[step] if isinstance(value, (dict, list)) else None
+        value = value.get(step) if isinstance(value, dict) else None
     return isinstance(value, dict)
 
 
@@ -182,189 +178,6 @@ def _suggest(path: Path) -> str:
     if section and key in SECTIONS:
         return f"{key} is a section of its own: write it without indentation"
     return f"the keys here are {', '.join(_fields(section))}"
-
-
-# Rules over several values. Each gets the document as written, in which anything may be missing or wrong, and
-# yields nothing where a value that it needs is not usable: the model has reported that already.
-
-
-def _section(document: dict[str, Any], name: str) -> dict[str, Any]:
-    value = document.get(name)
-    return value if isinstance(value, dict) else {}
-
-
-def _text(section: dict[str, Any], key: str) -> str | None:
-    value = section.get(key)
-    return value if isinstance(value, str) else None
-
-
-def _one_target(document: dict[str, Any]) -> Iterator[Fault]:
-    target = document.get("target")
-    if not isinstance(target, dict):
-        return
-    both = target.get("algorithm") is not None and target.get("source") is not None
-    if both:
-        yield ("target", "source"), "a target is either an algorithm or a source folder", "remove one of them"
-    elif target.get("algorithm") is None and target.get("source") is None:
-        yield (
-            ("target",),
-            "the target names no algorithm",
-            "write algorithm: owner/name/version, or source: ./folder",
-        )
-
-
-def _no_self_call(document: dict[str, Any]) -> Iterator[Fault]:
-    reference = _text(_section(document, "target"), "algorithm") or ""
-    name = _text(_section(document, "wrapper"), "name") or ""
-    bare = "/".join(reference.removeprefix("algo://").split("/")[:2])
-    if name and bare.lower() == name.lower():
-        yield (
-            ("wrapper", "name"),
-            "the wrapper would call itself: it has its target's name",
-            f"write for example {name}Batch",
-        )
-
-
-def _list_input(document: dict[str, Any]) -> Iterator[Fault]:
-    target = _section(document, "target")
-    if target.get("input") != "list":
-        return
-    size = target.get("batch_size")
-    if isinstance(size, int) and size > 1:
-        yield (
-            ("target", "batch_size"),
-            "batch_size sends lists of items, but with input: list one list is one item",
-            "remove batch_size or input: list",
-        )
-    if _section(document, "dispatch").get("on_error") == "raise":
-        yield (
-            ("dispatch", "on_error"),
-            "on_error: raise is about bare lists, and with input: list a bare list is one item",
-            "remove on_error or input: list",
-        )
-
-
-def _datastore_by_mode(document: dict[str, Any]) -> Iterator[Fault]:
-    mode = _section(document, "wrapper").get("mode")
-    store = document.get("datastore")
-    if mode == "batch":
-        if store is not None:
-            yield (
-                ("datastore",),
-                "mode batch records nothing, so there is no datastore",
-                "write mode: both, or remove datastore",
-            )
-        if _section(document, "record"):
-            yield (
-                ("record",),
-                "mode batch records nothing, so records have no id",
-                "write mode: both, or remove record",
-            )
-    elif mode in ("log", "both") and "datastore" not in document:
-        yield (
-            ("wrapper", "mode"),
-            f"mode {mode} records every item, and there is no datastore",
-            "add a section datastore: with url:",
-        )
-    if mode == "log" and _section(document, "dispatch").get("on_error") == "raise":
-        yield (
-            ("dispatch", "on_error"),
-            "on_error: raise is about bare lists, and in mode log a bare list is one item",
-            "remove on_error, or write mode: both",
-        )
-
-
-def _one_url(document: dict[str, Any]) -> Iterator[Fault]:
-    store = document.get("datastore")
-    if not isinstance(store, dict):
-        return
-    url, variable = store.get("url"), store.get("url_env")
-    if url is not None and variable is not None:
-        yield ("datastore", "url_env"), "a datastore has either url or url_env", "remove one of them"
-    elif url is None and variable is None:
-        yield (
-            ("datastore",),
-            "the datastore has no url",
-            "write url: data://owner/collection, or url_env: VARIABLE",
-        )
-
-
-def _stores(document: dict[str, Any]) -> Iterator[tuple[Path, Store]]:
-    """The datastores whose URLs can be read, each with its place."""
-    section = _section(document, "datastore")
-    copies = section.get("copies")
-    written: list[tuple[Path, Any]] = [(("datastore", "url"), section.get("url"))]
-    written += [
-        (("datastore", "copies", n), url) for n, url in enumerate(copies if isinstance(copies, list) else [])
-    ]
-    for path, url in written:
-        try:
-            yield path, parse_store(url if isinstance(url, str) else "")
-        except names.Refused:
-            continue
-
-
-def _each_store_once(document: dict[str, Any]) -> Iterator[Fault]:
-    seen: set[str | None] = set()
-    for path, store in _stores(document):
-        if store.url in seen:
-            yield path, f"{store.url} is a datastore of this spec already", "remove it from copies"
-        seen.add(store.url)
-
-
-def _key_needs_data(document: dict[str, Any]) -> Iterator[Fault]:
-    stores = list(_stores(document))
-    first = _section(document, "datastore")
-    known = bool(stores) and (stores[0][0] == ("datastore", "url") or "url_env" in first)
-    if _text(first, "key_env") and known and not any(store.kind == "data" for _, store in stores):
-        yield (
-            ("datastore", "key_env"),
-            "key_env is the key for a data URL, and there is none",
-            "remove key_env",
-        )
-
-
-def _isolated(document: dict[str, Any]) -> Iterator[Fault]:
-    if _section(document, "publish").get("network_access") != "isolated":
-        return
-    for path, store in _stores(document):
-        if store.kind != "data" and store.dialect != "sqlite":
-            yield (
-                path,
-                f"with network_access: isolated the wrapper can't reach {store.where}",
-                "write network_access: full",
-            )
-    if _text(_section(document, "datastore"), "url_env"):
-        yield (
-            ("datastore", "url_env"),
-            "with network_access: isolated the wrapper can reach no database",
-            "write network_access: full",
-        )
-
-
-def _times(document: dict[str, Any]) -> Iterator[Fault]:
-    item = _section(document, "dispatch").get("item_timeout")
-    whole = _section(document, "limits").get("timeout")
-    if isinstance(item, int) and isinstance(whole, int) and whole < item <= 3000:
-        yield (
-            ("limits", "timeout"),
-            f"a call has {whole} s, less than the {item} s of item_timeout for one item",
-            f"write timeout: {min(item * 2, 3000)}, or a shorter item_timeout",
-        )
-
-
-RULES: tuple[Callable[[dict[str, Any]], Iterator[Fault]], ...] = (
-    _one_target,
-    _no_self_call,
-    _list_input,
-    _datastore_by_mode,
-    _one_url,
-    _each_store_once,
-    _key_needs_data,
-    _isolated,
-    _times,
-)
-"""What ties several values together. A rule more is an entry more."""
 
 
 def warnings(spec: Spec, tree: Tree | None = None) -> list[Problem]:

@@ -1,0 +1,202 @@
+"""What ties several values of a spec together, one function per rule.
+
+Each rule gets the document as written, in which anything may be missing or wrong, and yields nothing where a
+value that it needs is not usable: `validate` reports that by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+from wrapgen.spec import names
+from wrapgen.spec.store import Store, parse_store
+from wrapgen.spec.tree import Path
+
+Fault: TypeAlias = tuple[Path, str, str]
+"""Where, what is wrong, what to write."""
+
+
+def _section(document: dict[str, Any], name: str) -> dict[str, Any]:
+    value = document.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _text(section: dict[str, Any], key: str) -> str | None:
+    value = section.get(key)
+    return value if isinstance(value, str) else None
+
+
+def _one_target(document: dict[str, Any]) -> Iterator[Fault]:
+    target = document.get("target")
+    if not isinstance(target, dict):
+        return
+    both = target.get("algorithm") is not None and target.get("source") is not None
+    if both:
+        yield ("target", "source"), "a target is either an algorithm or a source folder", "remove one of them"
+    elif target.get("algorithm") is None and target.get("source") is None:
+        yield (
+            ("target",),
+            "the target names no algorithm",
+            "write algorithm: owner/name/version, or source: ./folder",
+        )
+
+
+def _no_self_call(document: dict[str, Any]) -> Iterator[Fault]:
+    reference = _text(_section(document, "target"), "algorithm") or ""
+    name = _text(_section(document, "wrapper"), "name") or ""
+    bare = "/".join(reference.removeprefix("algo://").split("/")[:2])
+    if name and bare.lower() == name.lower():
+        yield (
+            ("wrapper", "name"),
+            "the wrapper would call itself: it has its target's name",
+            f"write for example {name}Batch",
+        )
+
+
+def _list_input(document: dict[str, Any]) -> Iterator[Fault]:
+    target = _section(document, "target")
+    if target.get("input") != "list":
+        return
+    size = target.get("batch_size")
+    if isinstance(size, int) and size > 1:
+        yield (
+            ("target", "batch_size"),
+            "batch_size sends lists of items, but with input: list one list is one item",
+            "remove batch_size or input: list",
+        )
+    if _section(document, "dispatch").get("on_error") == "raise":
+        yield (
+            ("dispatch", "on_error"),
+            "on_error: raise is about bare lists, and with input: list a bare list is one item",
+            "remove on_error or input: list",
+        )
+
+
+def _datastore_by_mode(document: dict[str, Any]) -> Iterator[Fault]:
+    mode = _section(document, "wrapper").get("mode")
+    store = document.get("datastore")
+    if mode == "batch":
+        if store is not None:
+            yield (
+                ("datastore",),
+                "mode batch records nothing, so there is no datastore",
+                "write mode: both, or remove datastore",
+            )
+        if _section(document, "record"):
+            yield (
+                ("record",),
+                "mode batch records nothing, so records have no id",
+                "write mode: both, or remove record",
+            )
+    elif mode in ("log", "both") and "datastore" not in document:
+        yield (
+            ("wrapper", "mode"),
+            f"mode {mode} records every item, and there is no datastore",
+            "add a section datastore: with url:",
+        )
+    if mode == "log" and _section(document, "dispatch").get("on_error") == "raise":
+        yield (
+            ("dispatch", "on_error"),
+            "on_error: raise is about bare lists, and in mode log a bare list is one item",
+            "remove on_error, or write mode: both",
+        )
+
+
+def _one_url(document: dict[str, Any]) -> Iterator[Fault]:
+    store = document.get("datastore")
+    if not isinstance(store, dict):
+        return
+    url, variable = store.get("url"), store.get("url_env")
+    if url is not None and variable is not None:
+        yield ("datastore", "url_env"), "a datastore has either url or url_env", "remove one of them"
+    elif url is None and variable is None:
+        yield (
+            ("datastore",),
+            "the datastore has no url",
+            "write url: data://owner/collection, or url_env: VARIABLE",
+        )
+
+
+def _stores(document: dict[str, Any]) -> Iterator[tuple[Path, Store]]:
+    """The datastores whose URLs can be read, each with its place."""
+    section = _section(document, "datastore")
+    copies = section.get("copies")
+    written: list[tuple[Path, Any]] = [(("datastore", "url"), section.get("url"))]
+    written += [
+        (("datastore", "copies", n), url) for n, url in enumerate(copies if isinstance(copies, list) else [])
+    ]
+    for path, url in written:
+        store = _store(url)
+        if store:
+            yield path, store
+
+
+def _store(url: Any) -> Store | None:
+    try:
+        return parse_store(url) if isinstance(url, str) else None
+    except names.Refused:
+        return None
+
+
+def _each_store_once(document: dict[str, Any]) -> Iterator[Fault]:
+    seen: set[str | None] = set()
+    for path, store in _stores(document):
+        if store.url in seen:
+            yield path, f"{store.url} is a datastore of this spec already", "remove it from copies"
+        seen.add(store.url)
+
+
+def _key_needs_data(document: dict[str, Any]) -> Iterator[Fault]:
+    stores = list(_stores(document))
+    first = _section(document, "datastore")
+    known = bool(stores) and (stores[0][0] == ("datastore", "url") or "url_env" in first)
+    if _text(first, "key_env") and known and not any(store.kind == "data" for _, store in stores):
+        yield (
+            ("datastore", "key_env"),
+            "key_env is the key for a data URL, and there is none",
+            "remove key_env",
+        )
+
+
+def _isolated(document: dict[str, Any]) -> Iterator[Fault]:
+    if _section(document, "publish").get("network_access") != "isolated":
+        return
+    for path, store in _stores(document):
+        if store.kind != "data" and store.dialect != "sqlite":
+            yield (
+                path,
+                f"with network_access: isolated the wrapper can't reach {store.where}",
+                "write network_access: full",
+            )
+    if _text(_section(document, "datastore"), "url_env"):
+        yield (
+            ("datastore", "url_env"),
+            "with network_access: isolated the wrapper can reach no database",
+            "write network_access: full",
+        )
+
+
+def _times(document: dict[str, Any]) -> Iterator[Fault]:
+    item = _section(document, "dispatch").get("item_timeout")
+    whole = _section(document, "limits").get("timeout")
+    if isinstance(item, int) and isinstance(whole, int) and whole < item <= 3000:
+        yield (
+            ("limits", "timeout"),
+            f"a call has {whole} s, less than the {item} s of item_timeout for one item",
+            f"write timeout: {min(item * 2, 3000)}, or a shorter item_timeout",
+        )
+
+
+RULES: tuple[Callable[[dict[str, Any]], Iterator[Fault]], ...] = (
+    _one_target,
+    _no_self_call,
+    _list_input,
+    _datastore_by_mode,
+    _one_url,
+    _each_store_once,
+    _key_needs_data,
+    _isolated,
+    _times,
+)
+"""What ties several values together. A rule more is an entry more."""
