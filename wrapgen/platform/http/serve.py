@@ -103,12 +103,13 @@ class _Server(uvicorn.Server):
         self._grace = grace
         self._on_ready = on_ready
         self._draining: asyncio.Task[None] | None = None
+        self._told: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Starts listening, then says so."""
+        """Starts listening, then says so: in a thread, because a new home may still look for interpreters."""
         await super().startup(sockets)
         if self.started:
-            self._on_ready()
+            self._told = asyncio.create_task(asyncio.to_thread(self._on_ready))
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 (uvicorn's signature)
         """The first signal drains, the next one ends."""

@@ -82,6 +82,7 @@ class Pool:
         self._known = known
         self._idle: list[tuple[float, Worker]] = []  # the last one back is the first to go out: others retire
         self._queue: deque[tuple[float, asyncio.Future[Worker]]] = deque()
+        self._urgent: set[asyncio.Future[Worker]] = set()
         self._starting = 0
         self._alive: set[Worker] = set()  # whatever has not gone: loading, serving, ending
         self._starts: set[asyncio.Task[None]] = set()
@@ -127,7 +128,13 @@ class Pool:
             LoadFailed: the algorithm can't be loaded.
         """
         future: asyncio.Future[Worker] = asyncio.get_running_loop().create_future()
-        self._queue.append((time.monotonic(), future))
+        waiting = (time.monotonic(), future)
+        if urgent:
+            self._queue.appendleft(waiting)
+            self._urgent.add(future)
+            future.add_done_callback(self._urgent.discard)
+        else:
+            self._queue.append(waiting)
         if urgent or self._total < min(self._size.at_once, self._size.most):
             self._grow()
         try:
@@ -139,7 +146,8 @@ class Pool:
 
     def give_back(self, worker: Worker) -> None:
         """Ends a call's hold on a worker; the oldest waiting call gets it."""
-        if worker.exited is not None or self._closed:
+        surplus = len(self.workers) > self._size.most and not self._urgent
+        if worker.exited is not None or surplus or self._closed:
             self._retire(worker)
             self._replace()
             return

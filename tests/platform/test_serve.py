@@ -1,0 +1,142 @@
+"""`wrapgen serve` as a process: starting, stopping, being killed, and starting again."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from wrapgen.platform.workers.family import marked
+
+PLAIN = {
+    "algorithmia.conf": '{"username": "local", "algoname": "Plain", "langauge": "python3"}',
+    "src/__init__.py": "",
+    "src/Plain.py": """\
+import os
+import subprocess
+import sys
+import time
+
+
+def apply(input):
+    if input == "sleep":
+        time.sleep(1)
+    if input == "child":
+        return [os.getpid(), subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]).pid]
+    return [input, os.getpid()]
+""",
+}
+
+
+@pytest.fixture
+def plain(tmp_path):
+    """The source of an algorithm that is only an `apply` function."""
+    for name, text in PLAIN.items():
+        path = tmp_path / "plain" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return tmp_path / "plain"
+
+
+def test_it_says_where_it_listens_and_keeps_the_keys_private(serve, tmp_path):
+    """The ready line and credentials.json agree; only the owner can read the file."""
+    server = serve(tmp_path / "home")
+    assert set(server.facts) == {"address", "account", "api_key", "home", "pid", "environments"}
+    kept = tmp_path / "home" / "credentials.json"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    facts = json.loads(kept.read_text())
+    assert (facts["address"], facts["api_key"], facts["pid"]) == (
+        server.address,
+        server.key,
+        server.process.pid,
+    )
+    assert len(server.key) == 28
+    assert server.key.startswith("sim")
+    assert server.client().username() == "local"
+    assert server.stop() == 0
+
+
+def test_a_second_server_on_the_same_home_is_refused(serve, tmp_path):
+    """It says so and ends with the exit code of a wrong use; the first one goes on."""
+    server = serve(tmp_path / "home")
+    command = [sys.executable, "-m", "wrapgen", "serve", "--home", str(tmp_path / "home"), "--port", "0"]
+    second = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert second.returncode == 2
+    assert "already" in second.stderr
+    assert server.request("GET", "/health").status_code == 200
+
+
+def test_a_taken_port_is_a_clear_error(serve, tmp_path):
+    """The message names the address, and no home stays locked."""
+    server = serve(tmp_path / "one")
+    port = server.address.rpartition(":")[2]
+    command = [sys.executable, "-m", "wrapgen", "serve", "--home", str(tmp_path / "two"), "--port", port]
+    second = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert second.returncode == 2
+    assert port in second.stderr
+    serve(tmp_path / "two")
+
+
+def test_a_plain_module_runs_and_a_signal_lets_it_finish(serve, tmp_path, plain):
+    """SIGTERM during a call: the call is answered, calls from outside are refused, nothing is left behind."""
+    from_conftest = sys.modules[type(server := serve(tmp_path / "home")).__module__]
+    reference = from_conftest.host(server, "Plain", plain)
+    worker = server.call(reference, "who").json()["result"][1]
+    with ThreadPoolExecutor(1) as threads:
+        call = threads.submit(server.call, reference, "sleep")
+        wait_for(lambda: open_calls(server))
+        server.process.send_signal(signal.SIGTERM)
+        wait_for(lambda: server.request("GET", "/health").status_code == 503)
+        refused = server.call(reference, "who")
+        assert refused.status_code == 503
+        assert refused.headers["retry-after"]
+        assert call.result().json()["result"][0] == "sleep"
+    assert server.stop() == 0
+    assert not Path(f"/proc/{worker}").exists()
+
+
+def open_calls(server):
+    """How many calls the server has open, by its own account."""
+    metrics = server.request("GET", "/metrics").text
+    return int(float(next(line.split()[1] for line in metrics.splitlines() if line.startswith("wrapgen_calls_open "))))
+
+
+def wait_for(condition, seconds=10.0):
+    """Waits for a condition with a deadline."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the deadline passed"
+        threading.Event().wait(0.01)
+
+
+def test_after_a_kill_everything_is_there_again(serve, tmp_path, plain):
+    """SIGKILL leaves no worker behind; the same home starts again with its keys, algorithms and versions."""
+    server = serve(tmp_path / "home")
+    from_conftest = sys.modules[type(server).__module__]
+    reference = from_conftest.host(server, "Plain", plain)
+    worker, child = server.call(reference, "child").json()["result"]
+    assert server.stop(signal.SIGKILL) == -signal.SIGKILL
+    wait_for(lambda: not any(Path(f"/proc/{each}").exists() for each in (worker, child)))
+    again = serve(tmp_path / "home")
+    assert again.key == server.key
+    assert again.call(reference, "back").json()["result"][0] == "back"
+    assert again.stop() == 0
+    assert not marked(f"ALGORITHMIA_API={again.address}")
+
+
+def test_it_answers_within_a_second_of_its_start(serve, tmp_path):
+    """Start to first answer, on a home that has been used before."""
+    serve(tmp_path / "home").stop()
+    began = time.monotonic()
+    server = serve(tmp_path / "home")
+    assert server.request("GET", "/health").status_code == 200
+    assert time.monotonic() - began < (1.0 if os.environ.get("WRAPGEN_TIMED") else 10.0)

@@ -1,0 +1,104 @@
+"""An algorithm that does whatever its input asks: the tests' way to see every kind of behaviour."""
+
+import os
+import subprocess
+import sys
+import time
+
+import Algorithmia
+from Algorithmia import ADK
+
+client = Algorithmia.client()
+
+
+class Refused(Exception):
+    """An error with a type of its own."""
+
+    error_type = "InputError"
+
+
+def exit_now(request):
+    print("last words", flush=True)
+    os._exit(request["code"])
+
+
+def half(request):
+    with open("/tmp/algoout", "w") as pipe:
+        pipe.write('{"result": "ha')
+        pipe.flush()
+    os._exit(0)
+
+
+def hang(request):
+    """Start a child that left the process group, say its id, and never come back."""
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+    with open(request["note"], "w") as note:
+        note.write("%d %d" % (os.getpid(), child.pid))
+    while True:
+        time.sleep(1)
+
+
+def refuse(request):
+    raise Refused("not this one")
+
+
+def fail(request):
+    raise ValueError("broken inside")
+
+
+def memory(request):
+    return len(bytearray(request["bytes"]))
+
+
+def flood(request):
+    line = "x" * 1023
+    for _ in range(request["kilobytes"]):
+        print(line)
+    return "done"
+
+
+def nested(request):
+    if request["depth"] == 0:
+        return "bottom"
+    below = {"op": "nested", "depth": request["depth"] - 1}
+    return client.algo(request["algorithm"]).pipe(dict(below, algorithm=request["algorithm"])).result
+
+
+OPERATIONS = {
+    "echo": lambda request: request.get("value"),
+    "exit": exit_now,
+    "fail": fail,
+    "flood": flood,
+    "fork": lambda request: "child" if os.fork() == 0 else "parent",
+    "half": half,
+    "hang": hang,
+    "memory": memory,
+    "nan": lambda request: float("nan"),
+    "nested": nested,
+    "pid": lambda request: os.getpid(),
+    "pipe": lambda request: client.algo(request["algorithm"]).pipe(request["value"]).result,
+    "print": lambda request: print(request["text"]),
+    "refuse": refuse,
+    "set": lambda request: {1, 2},
+    "sleep": lambda request: time.sleep(request["seconds"]) or os.getpid(),
+    "text": lambda request: "x" * request["size"],
+    "variables": lambda request: dict(os.environ),
+    "whoami": lambda request: client.username(),
+    "where": lambda request: [os.getcwd(), os.environ["TMPDIR"]],
+    "write": lambda request: open(request["path"], "w").write("x") and os.path.abspath(request["path"]),
+}
+
+
+def apply(input):
+    """Greet a string, reverse bytes, and do what an object asks."""
+    if isinstance(input, str):
+        return "hello " + input
+    if isinstance(input, bytes):
+        return input[::-1]
+    if isinstance(input, dict) and "op" in input:
+        return OPERATIONS[input["op"]](input)
+    return input
+
+
+algorithm = ADK(apply)
+algorithm.init("nobody")
