@@ -1,6 +1,7 @@
 """Every error that wrapgen raises, as one tree. Imports nothing internal; never prints.
 
     WrapgenError                       exit  code
+    ├── InternalError                   70   internal
     ├── UsageError                       2   usage
     ├── SpecError                        3   spec
     ├── DriftError                       4   drift
@@ -54,6 +55,19 @@ class WrapgenError(Exception):
     def as_json(self) -> dict[str, object]:
         """The error as `--json` prints it: code, message, hint and whether trying again can help."""
         return {"code": self.code, "message": self.message, "hint": self.hint, "retryable": self.retryable}
+
+
+class InternalError(WrapgenError):
+    """Something in wrapgen itself is wrong: an exception that no part of it expected."""
+
+    code = "internal"
+    exit_code = 70  # EX_SOFTWARE of sysexits.h
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(
+            f"wrapgen itself failed: {type(cause).__name__}: {cause}",
+            hint="this is a bug in wrapgen; WRAPGEN_DEBUG=1 shows where, for a report of it",
+        )
 
 
 class UsageError(WrapgenError):

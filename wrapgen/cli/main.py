@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
 
 import click
 
 from wrapgen import __version__
-from wrapgen.errors import WrapgenError
+from wrapgen.errors import InternalError, WrapgenError
 
 COMMANDS = {
     "check": "Say everything that is wrong with a spec.",
@@ -79,6 +80,11 @@ def main(arguments: list[str] | None = None) -> int:
     except WrapgenError as error:
         _report(error, as_json="--json" in words)
         return error.exit_code
+    except Exception as error:
+        if os.environ.get("WRAPGEN_DEBUG"):
+            raise
+        _report(InternalError(error), as_json="--json" in words)
+        return InternalError.exit_code
 
 
 def _report(error: WrapgenError, *, as_json: bool) -> None:
