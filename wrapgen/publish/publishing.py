@@ -77,18 +77,20 @@ def publish(
         _collection(client, collection, account, say)
     name = project.reference.path
     known = client.versions(name)
-    steps = _steps(rule, known, commit=None)
-    pushed = source.push(client.connection, account, project)
-    say(f"pushed {pushed.commit[:12]} to {name}" if pushed.is_new else f"unchanged: {pushed.commit[:12]}")
-    there = _already(rule, known, pushed.commit)
-    if there is not None:
-        return Published(f"{name}/{there.version}", str(there.version), pushed.commit, False, 0)
-    steps = steps or _steps(rule, known, commit=pushed.commit)
-    build = builds.built(client.algorithms, name, pushed.commit, pushed=pushed.is_new, clock=clock, say=say)
-    _try(client, f"{name}/{pushed.commit}", to_try, say)
-    fresh = all(version.git_hash != pushed.commit for version in known)
+    with source.staged(client.connection, account, project) as files:
+        there = _already(rule, known, files.unchanged)
+        if there is not None:
+            return Published(f"{name}/{there.version}", str(there.version), there.git_hash, False, 0)
+        steps = releases.steps(rule, max(map(_number, known), default=Number()))
+        commit = files.push(f"Publish {name}")
+    say(f"{'pushed' if files.unchanged is None else 'pushed before:'} {commit[:12]} to {name}")
+    build = builds.built(
+        client.algorithms, name, commit, pushed=files.unchanged is None, clock=clock, say=say
+    )
+    _try(client, f"{name}/{commit}", to_try, say)
+    fresh = all(version.git_hash != commit for version in known)
     version = _release(client, project, steps, build, to_try, say, fresh=fresh)
-    return Published(f"{name}/{version}", version, pushed.commit, True, len(to_try))
+    return Published(f"{name}/{version}", version, commit, True, len(to_try))
 
 
 def _owner(client: Client, owner: str, account: str, say: Say) -> None:
@@ -139,19 +141,12 @@ def _collection(client: Client, url: str, account: str, say: Say) -> None:
         say(f"records go to {url}, made now, readable by {owner} only")
 
 
-def _already(rule: str, known: list[Version], commit: str) -> Version | None:
+def _already(rule: str, known: list[Version], commit: str | None) -> Version | None:
     """The released version that these files are, if the rule asks for no other."""
     same = [version for version in known if version.git_hash == commit]
     if rule in releases.VERSION_TYPES:
         return max(same, key=_number, default=None)
     return next((version for version in same if version.version == rule), None)
-
-
-def _steps(rule: str, known: list[Version], commit: str | None) -> list[str]:
-    """The releases to make; an exact number that is there already is judged once the commit is known."""
-    if commit is None and any(version.version == rule for version in known):
-        return []
-    return releases.steps(rule, max(map(_number, known), default=Number()))
 
 
 def _number(version: Version) -> Number:

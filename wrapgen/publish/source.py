@@ -11,8 +11,8 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import certifi
@@ -48,21 +48,42 @@ _SETTINGS = {
 """The user's own settings that must not change what is pushed, or where the key goes."""
 
 
-@dataclass(frozen=True)
-class Pushed:
-    """The commit that holds the project's files, and whether it had to be made."""
-
-    commit: str
-    is_new: bool
-
-
 def repository(connection: Connection, reference: Reference) -> str:
     """The address of an algorithm's repository, as the vendor's `algo clone` builds it (__main__.py)."""
     return f"{connection.address.replace('//api.', '//git.')}/git/{reference.path}.git"
 
 
-def push(connection: Connection, account: str, project: Project) -> Pushed:
-    """Makes the newest commit of the algorithm's repository hold exactly the project's files.
+class Source:
+    """An algorithm's repository, with a project's files staged in a clone of it.
+
+    Attributes:
+        unchanged: the newest commit if it holds exactly these files; None if they are to be pushed.
+    """
+
+    def __init__(self, git: _Git) -> None:
+        self._git = git
+        head = git.head()
+        self.unchanged = head if head is not None and not git.run("status", "--porcelain") else None
+
+    def push(self, message: str) -> str:
+        """Makes the files the newest commit, where they are not; returns its hash.
+
+        Raises:
+            Conflict: somebody else pushed in between, or the platform rejects the push.
+            NotAuthorized, Unreachable: the repository can't be written to with this key.
+        """
+        if self.unchanged is not None:
+            return self.unchanged
+        self._git.commit(message)
+        self._git.push()
+        made = self._git.head()
+        assert made is not None
+        return made
+
+
+@contextmanager
+def staged(connection: Connection, account: str, project: Project) -> Iterator[Source]:
+    """Clones the algorithm's repository into a temporary folder and stages exactly the project's files.
 
     Args:
         connection: the platform.
@@ -70,8 +91,7 @@ def push(connection: Connection, account: str, project: Project) -> Pushed:
         project: what to push.
 
     Raises:
-        Conflict: somebody else pushed in between, or the platform rejects the push.
-        NotAuthorized, NotFound, Unreachable: the repository can't be reached with this key.
+        NotAuthorized, NotFound, Unreachable: the repository can't be read with this key.
         UsageError: git is missing, or the project has no files.
     """
     with tempfile.TemporaryDirectory(prefix="wrapgen-publish-") as folder:
@@ -79,14 +99,7 @@ def push(connection: Connection, account: str, project: Project) -> Pushed:
         git.clone()
         _mirror(project, git.tree)
         git.run("add", "--all", ".")
-        head = git.head()
-        if head is not None and not git.run("status", "--porcelain"):
-            return Pushed(head, is_new=False)
-        git.commit(f"Publish {project.reference}")
-        git.push()
-        made = git.head()
-        assert made is not None
-        return Pushed(made, is_new=True)
+        yield Source(git)
 
 
 def _mirror(project: Project, tree: Path) -> None:
