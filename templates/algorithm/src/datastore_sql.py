@@ -48,28 +48,19 @@ PACKET_SPARE = 65536  # what a statement has around its payloads
 class Datastore:
     """Writes records into one table, made when it is missing."""
 
-    def __init__(self, url):
-        # type: (str) -> None
-        """``url`` is SQLAlchemy's, with the credentials; ``?table=NAME`` where ``records`` won't do.
+    def __init__(self, _client, settings):
+        # type: (object, dict) -> None
+        """``settings``: the ``url`` as SQLAlchemy writes it, or the variable that holds it with its password.
 
-        Connects at the first write only. Raises ``ValueError``, which never repeats the URL.
+        ``?table=NAME`` where ``records`` won't do. Connects at the first write only. Raises ``ValueError``.
         """
-        url, table = read_url(url)
+        url, table = read_url(settings["url"] or from_environment(settings["url_env"]))
         options = {key: value for key, value in OPTIONS[url.drivername].items() if key not in url.query}
         self._engine = sa.create_engine(url, connect_args=options, pool_pre_ping=True, hide_parameters=True)
         self._table = new_table(table)
         self._upsert = upsert(self._table, self._engine.dialect.name)
         self._largest = None  # type: int | None
         self._ready = False
-
-    @classmethod
-    def from_environment(cls, name):
-        # type: (str) -> Datastore
-        """The datastore whose URL is in an environment variable. Raises ``ValueError``."""
-        if not os.environ.get(name):
-            words = "the environment variable {} is not set; it must hold the database's URL"
-            raise ValueError(words.format(name))
-        return cls(os.environ[name])
 
     def write(self, records, _piece):
         # type: (list, int) -> None
@@ -181,9 +172,19 @@ def row_of(record):
     return row
 
 
+def from_environment(name):
+    # type: (str) -> str
+    """The URL that a variable holds. Raises ``ValueError``."""
+    if not os.environ.get(name):
+        raise ValueError(
+            "the environment variable {} is not set; it must hold the database's URL".format(name)
+        )
+    return os.environ[name]
+
+
 def read_url(url):
     # type: (str) -> tuple
-    """SQLAlchemy's URL with its driver, and the table's name. Raises ``ValueError``."""
+    """SQLAlchemy's URL with its driver, and the table's name. Raises ``ValueError`` without either."""
     try:
         url = sa.engine.make_url(url)
     except (exc.ArgumentError, ValueError):

@@ -1,0 +1,142 @@
+"""Records in an SQS queue: one message per record, for whoever takes them from there.
+
+A queue is at least once: a record may come twice, and an old try after a newer one. Whoever reads decides by
+run and id, rank and try, as with any datastore. A FIFO queue drops what repeats within five minutes and keeps
+the records of one key in order.
+"""
+
+import hashlib
+import os
+import re
+import urllib.parse
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from .protocol import dumps
+from .records import Refused, Unavailable
+
+LARGEST = 262144  # bytes of a message, and of all messages of one request
+TOGETHER = 10
+ANYWHERE = (
+    "us-east-1"  # for servers other than Amazon's, which do not care but want a region in the signature
+)
+SECONDS = Config(connect_timeout=10, read_timeout=20, retries={"mode": "standard", "max_attempts": 2})
+# What the service says of a message that it will never take; all else is the queue's own trouble.
+REFUSING = ("InvalidMessageContents", "InvalidParameterValue", "BatchRequestTooLong", "MessageTooLong")
+
+
+class Datastore:
+    """Sends records to a queue, one piece after the other. AWS credentials are where boto3 looks for them."""
+
+    def __init__(self, _client, settings):
+        # type: (object, dict) -> None
+        """``settings``: the ``url`` of the queue. Connects at the first write only."""
+        self._url = settings["url"]
+        self._queue = boto3.client(
+            "sqs", region_name=region_of(self._url), endpoint_url=root_of(self._url), config=SECONDS
+        )
+        self._piece = None  # type: list | None
+        self._left = []  # type: list
+        self._refused = {}  # type: dict
+
+    def write(self, records, _piece):
+        # type: (list, int) -> None
+        """Send one piece; after an outage, the same piece goes on where it broke off.
+
+        Raises ``Unavailable``, or ``Refused`` with the records at fault once all others are sent.
+        """
+        if records is not self._piece:
+            self._piece, self._left, self._refused = records, list(records), {}
+        for batch in batches(self._messages()):
+            self._send(batch)
+        if self._refused:
+            raise Refused(next(iter(self._refused.values())), list(self._refused))
+
+    def oversize(self, record):
+        # type: (object) -> str
+        """The message for a record that is too large for one. Raises ``Refused``."""
+        words = "the record has {} bytes, and a message of a queue at most {}"
+        raise Refused(words.format(len(record.line), LARGEST))
+
+    def _messages(self):
+        """Pairs of record and message for what is left."""
+        for record in list(self._left):
+            try:
+                yield record, record.line if len(record.line) <= LARGEST else self.oversize(record)
+            except Refused as refused:
+                self._settle(record, str(refused))
+
+    def _settle(self, record, refused=None):
+        self._left.remove(record)
+        if refused:
+            self._refused[record] = refused
+
+    def _send(self, batch):
+        failures = self._ask(batch)
+        if failures is None:  # the service does not say which is at fault
+            for message in batch:
+                self._send([message])
+            return
+        away = None
+        for place, (record, _) in enumerate(batch):
+            code, words = failures.get(str(place), (None, None))
+            if code is None or code.endswith(REFUSING):
+                self._settle(record, words)
+            else:
+                away = words
+        if away:
+            raise Unavailable(away)
+
+    def _ask(self, batch):
+        """Code and words for each message that failed; None where all were refused as one."""
+        entries = [self._entry(place, record, body) for place, (record, body) in enumerate(batch)]
+        try:
+            answer = self._queue.send_message_batch(QueueUrl=self._url, Entries=entries)
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if not code.endswith(REFUSING):
+                raise Unavailable(str(error)) from None
+            return None if len(batch) > 1 else {"0": (code, str(error))}
+        except BotoCoreError as error:  # no answer, or no credentials
+            raise Unavailable(str(error)) from None
+        return {
+            failure["Id"]: (failure["Code"], "{Code}: {Message}".format(**dict({"Message": ""}, **failure)))
+            for failure in answer.get("Failed", [])
+        }
+
+    def _entry(self, place, record, body):
+        entry = {"Id": str(place), "MessageBody": body}
+        if self._url.endswith(".fifo"):
+            key = hashlib.sha256(dumps(list(record.key)).encode("ascii")).hexdigest()
+            entry["MessageGroupId"] = key
+            entry["MessageDeduplicationId"] = "{}-{}-{}".format(key, record.rank, record.fields["try"])
+        return entry
+
+
+def batches(messages):
+    # type: (object) -> object
+    """Yields lists of (record, body) that one request may carry."""
+    batch, size = [], 0  # type: list, int
+    for message in messages:
+        if len(batch) == TOGETHER or (batch and size + len(message[1]) > LARGEST):
+            yield batch
+            batch, size = [], 0
+        batch.append(message)
+        size += len(message[1])
+    if batch:
+        yield batch
+
+
+def root_of(url):
+    # type: (str) -> str
+    """Where the queue's service is."""
+    return "{0.scheme}://{0.netloc}".format(urllib.parse.urlsplit(url))
+
+
+def region_of(url):
+    # type: (str) -> str
+    """The region in the queue's address, else the environment's."""
+    match = re.search(r"\bsqs(?:-fips)?\.([a-z0-9-]+)\.(?:vpce\.)?amazonaws\.", url)
+    return match.group(1) if match else os.environ.get("AWS_DEFAULT_REGION", ANYWHERE)
