@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, Strict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, Strict
 from pydantic_core import PydanticCustomError
 
 from wrapgen.spec import names
@@ -51,6 +51,11 @@ def _check_record_id(text: str) -> None:
         )
     if None in names.parse_path(text):
         raise names.Refused("an id is one value, and * stands for many", "name one element, such as [0]")
+
+
+def _whole_number(value: Any) -> Any:
+    """Keeps 1.0 and true, which equal 1 in Python, from passing for the number 1."""
+    return value if type(value) is int else f"{value}"
 
 
 AlgorithmReference = Annotated[
@@ -207,7 +212,9 @@ class Publish(Section):
 class Spec(Section):
     """A whole spec, made by `wrapgen.spec.load` and `parse`; `source_text` and `source_files` are theirs."""
 
-    version: Literal[1] = Field(description="The version of this format.")
+    version: Annotated[Literal[1], BeforeValidator(_whole_number)] = Field(
+        description="The version of this format."
+    )
     target: Target
     wrapper: WrapperPart
     datastore: Datastore | None = None

@@ -75,9 +75,11 @@ def _list_input(document: dict[str, Any]) -> Iterator[Fault]:
 
 def _datastore_by_mode(document: dict[str, Any]) -> Iterator[Fault]:
     mode = _section(document, "wrapper").get("mode")
-    store = document.get("datastore")
+    store = document.get("datastore", {})
+    if store is None:
+        yield ("datastore",), "datastore is empty", "give it a url:, or remove it (mode: batch)"
     if mode == "batch":
-        if store is not None:
+        if store:
             yield (
                 ("datastore",),
                 "mode batch records nothing, so there is no datastore",
@@ -148,10 +150,10 @@ def _each_store_once(document: dict[str, Any]) -> Iterator[Fault]:
 
 
 def _key_needs_data(document: dict[str, Any]) -> Iterator[Fault]:
-    stores = list(_stores(document))
     first = _section(document, "datastore")
-    known = bool(stores) and (stores[0][0] == ("datastore", "url") or "url_env" in first)
-    if _text(first, "key_env") and known and not any(store.kind == "data" for _, store in stores):
+    stores = dict(_stores(document))
+    known = ("datastore", "url") in stores or "url_env" in first
+    if _text(first, "key_env") and known and not any(store.kind == "data" for store in stores.values()):
         yield (
             ("datastore", "key_env"),
             "key_env is the key for a data URL, and there is none",

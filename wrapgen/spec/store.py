@@ -11,13 +11,15 @@ from wrapgen.spec.names import Refused, check_name, shown
 CONNECTORS = ("s3", "azureblob", "dropbox", "gs")
 """Schemes of the platform's data connectors, each with an optional +LABEL (platform contract, section 4)."""
 
-_SQL = {
-    "postgresql": "postgresql",
-    "postgres": "postgresql",
-    "mysql": "mysql",
-    "mariadb": "mysql",
-    "sqlite": "sqlite",
+DATABASES = {
+    "postgresql": ("postgresql", "psycopg2"),
+    "postgres": ("postgresql", "psycopg2"),
+    "mysql": ("mysql", "pymysql"),
+    "mariadb": ("mysql", "pymysql"),
+    "sqlite": ("sqlite", "pysqlite"),
 }
+"""SQL schemes: the dialect, and the one driver that the wrapper comes with."""
+
 _VANISHING = {
     ".my": ".my is whoever calls, so every caller would write somewhere else",
     ".session": ".session is gone when the call ends",
@@ -68,8 +70,8 @@ def parse_store(url: str) -> Store:
         return _hosted(url)
     if scheme.partition("+")[0] in CONNECTORS:
         return _connector(url, scheme)
-    if scheme.partition("+")[0] in _SQL:
-        return _database(url, parts.query, _SQL[scheme.partition("+")[0]], bool(parts.password))
+    if scheme.partition("+")[0] in DATABASES:
+        return _database(url, parts)
     if scheme in ("sqs", "http", "https"):
         return _queue(url)
     raise Refused(
@@ -119,8 +121,16 @@ def _connector(url: str, scheme: str) -> Store:
     return Store("data", f"{scheme}://{rest}")
 
 
-def _database(url: str, query: str, dialect: str, has_password: bool) -> Store:
-    if has_password or any(_SECRET.search(key) for key, _ in parse_qsl(query)):
+def _database(url: str, parts: SplitResult) -> Store:
+    name, _, driver = parts.scheme.partition("+")
+    dialect, ours = DATABASES[name]
+    if driver not in ("", ours):
+        raise Refused(f"the wrapper comes with the driver {ours}, not {shown(driver)}", f"write {name}://")
+    if dialect == "sqlite" and parts.path.strip("/") in ("", ":memory:"):
+        raise Refused(
+            "a SQLite database in memory is gone with the process", "write sqlite:////path/to/records.db"
+        )
+    if parts.password or any(_SECRET.search(key) for key, _ in parse_qsl(parts.query)):
         raise Refused(
             "this URL holds a password, and a spec is no place for one",
             "put the URL into an environment variable and name that: url_env: DATABASE_URL",

@@ -32,12 +32,22 @@ _NUMBER = re.compile(r"[-+]?(0|[1-9][0-9_]*)\Z")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
 _HEX = re.compile(r"0x[0-9a-fA-F]+\Z")
 _TRAPS = (
-    (re.compile(r"(yes|no|on|off|y|n)\Z", re.I), "older YAML reads it as true or false"),
-    (re.compile(r"[-+]?0o?[0-9][0-9_]*\Z"), "a leading zero makes an octal number in some YAML versions"),
-    (re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9]*)?\Z"), "older YAML reads it as a base-60 number"),
-    (re.compile(r"\d{4}-\d\d?-\d\d?([Tt ].*)?\Z"), "older YAML reads it as a date"),
-    (re.compile(r"[-+]?\.(inf|nan)\Z", re.I), "JSON has no such number"),
+    (
+        re.compile(r"(yes|no|on|off|y|n)\Z", re.I),
+        "older YAML reads it as true or false",
+        "write true or false",
+    ),
+    (re.compile(r"[-+]?0o?[0-9][0-9_]*\Z"), "some YAML reads it as an octal number", "drop the leading zero"),
+    (
+        re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9]*)?\Z"),
+        "older YAML reads it as base 60",
+        "count it out",
+    ),
+    (re.compile(r"\d{4}-\d\d?-\d\d?([Tt ].*)?\Z"), "older YAML reads it as a date", "write a number"),
+    (re.compile(r"[-+]?\.(inf|nan)\Z", re.I), "JSON has no such number", "write a number"),
 )
+"""What YAML 1.1 and 1.2, or YAML and JSON, read differently: the reason, and what to write instead."""
+
 _STANDARD = "tag:yaml.org,2002:"
 
 
@@ -205,11 +215,9 @@ class _Reader:
             return text
         if event.tag or not event.implicit[0]:
             return text
-        for pattern, reason in _TRAPS:
+        for pattern, reason, hint in _TRAPS:
             if pattern.match(text):
-                self.fail(
-                    event, f"{text} is ambiguous: {reason}", f'write "{text}" in quotes, or another value'
-                )
+                self.fail(event, f"{_show(text)} is ambiguous: {reason}", f"{hint}, or put it in quotes")
                 return text
         return self.plain(event, text)
 
@@ -237,7 +245,7 @@ def _place(event: Any) -> Place:
 
 
 def _show(key: str) -> str:
-    return key if re.fullmatch(r"[\w.$-]{1,60}", key) else ascii(key[:60])
+    return key if re.fullmatch(r"[\w.$:+-]{1,60}", key, re.ASCII) else ascii(key[:60])
 
 
 def _tabs(text: str) -> list[Problem]:

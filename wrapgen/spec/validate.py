@@ -71,39 +71,47 @@ def _report(tree: Tree, detail: ErrorDetails) -> None:
     elif kind == "missing":
         hint = _MISSING_HINTS.get(tuple(map(str, path)), f"add {path[-1]}:")
         tree.problem(path[:-1], f"the key {path[-1]} is missing{_under(path)}", hint, key=True)
-    else:
+    elif not any((problem.line, problem.column) == tree.place(path) for problem in tree.problems):
         message, hint = _reword(detail)
         tree.problem(path, message, hint)
 
 
 def _reword(detail: ErrorDetails) -> tuple[str, str]:
     """A fault of one value in our words: what is wrong, what to write."""
-    key, value, context = detail["loc"][-1], detail["input"], detail.get("ctx", {})
+    value, context = detail["input"], detail.get("ctx", {})
+    *above, last = detail["loc"]
+    key = f"{above[-1]}[{last}]" if isinstance(last, int) else last
     reword = _WORDS.get(detail["type"])
     if detail["type"] == "refused":
         return context["said"], context["hint"]
     if reword is None:
         return f"{key}: {detail['msg']}", ""
-    return reword(str(key), value, context)
+    return reword(key, value, context)
 
 
 def _not_listed(key: str, value: Any, context: dict[str, Any]) -> tuple[str, str]:
     expected = context["expected"].replace("'", "")
     words = expected.replace(" or ", ", ").split(", ")
     close = difflib.get_close_matches(value.lower(), words, 1, 0.6) if isinstance(value, str) else []
-    if key == "version":
-        return f"version must be the number 1, not {_kind(value)}", "write version: 1"
-    return f"{key} is {_kind(value)}", f"did you mean {close[0]}?" if close else f"write {expected}"
+    if expected == "1":
+        return "version must be the number 1", "write version: 1"
+    return f"{key} is {_kind(value)}", f"did you mean {close[0]}?" if close else f"write {key}: {expected}"
 
 
 def _not_whole(key: str, value: Any, _: dict[str, Any]) -> tuple[str, str]:
-    hint = f"write {key}: 1" if not _digits(value) else f"write {key}: {value}, without quotes"
+    hint = "write digits only, without a unit"
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        hint = f"write {key}: {value}, without quotes"
+    elif isinstance(value, float) and value == int(value):
+        hint = f"write {key}: {int(value)}"
     return f"{key} must be a whole number, not {_kind(value)}", hint
 
 
 def _not_text(key: str, value: Any, _: dict[str, Any]) -> tuple[str, str]:
     if isinstance(value, (int, float)):
         return f"{key} must be text, not {_kind(value)}", "put it in quotes if it is meant so"
+    if value is None:
+        return f"{key} is empty", "give it a value, or remove it"
     return f"{key} must be text, not {_kind(value)}", "write one value on the same line"
 
 
@@ -136,10 +144,6 @@ _WORDS: dict[str, Callable[[str, Any, dict[str, Any]], tuple[str, str]]] = {
     "greater_than_equal": _too_small,
     "less_than_equal": _too_large,
 }
-
-
-def _digits(value: Any) -> bool:
-    return isinstance(value, str) and value.isascii() and value.isdigit()
 
 
 def _kind(value: Any) -> str:
