@@ -22,7 +22,9 @@ Flags
 
 For the main module (see `program`)
     imports         its import lines, in order
-    constants       pairs (NAME, value); write the value with `| literal`
+    constants       triples (comment line or "", NAME, value); write the value with `| literal`
+    datastores      pairs (key, expression): what `load` opens
+    recorded_in     the expression for what a call's records are written to
 
 For the files around it
     requirements    lines of requirements.txt
@@ -69,7 +71,12 @@ def build_context(spec: Spec) -> dict[str, Any]:
         "key_env": Ready((store and store.key_env) or ""),
         "list_input": spec.target.input == "list",
         "imports": [Ready(line) for line in program.imports(spec)],
-        "constants": [(Ready(name), value) for name, value in program.constants(spec)],
+        "constants": [
+            (Ready(f"# {program.COMMENTS[name]}\n" if name in program.COMMENTS else ""), Ready(name), value)
+            for name, value in program.constants(spec)
+        ],
+        "datastores": [(Ready(key), Ready(opened)) for key, opened in program.datastores(spec)],
+        "recorded_in": Ready(program.recorded_in(spec)),
         "requirements": [Ready(line) for line in requirements.lines(spec)],
         "project": {"username": wrapper.owner, "algoname": wrapper.algorithm_name, "langauge": "python3"},
         "cases": cases.cases(spec),

@@ -56,11 +56,24 @@ def bare_lists(spec: Spec) -> bool:
     return spec.wrapper.mode != "log" and spec.target.input == "item"
 
 
+def one_by_one(spec: Spec) -> bool:
+    """Whether all work is done in the calling thread: an inline target not declared thread-safe."""
+    return inline(spec) and spec.parallel == 1
+
+
 CONDITIONS: dict[str, Condition] = {
+    "src/batches.py": sub_batches,
+    "src/copies.py": has_copies,
+    "src/dispatch.py": lambda spec: not one_by_one(spec),
+    "src/inline.py": inline,
     "src/records.py": records,
-    "src/datastore_data.py": lambda spec: "data" in store_kinds(spec),
+    "src/redaction.py": redacts,
+    "src/serial.py": one_by_one,
+    "src/work.py": lambda spec: not sub_batches(spec),
+    "src/datastore_data.py": lambda spec: bool({"data", "sqs"} & store_kinds(spec)),
     "src/datastore_sql.py": lambda spec: "sql" in store_kinds(spec),
     "src/datastore_sqs.py": lambda spec: "sqs" in store_kinds(spec),
+    "src/datastore_sqs_oversize.py": lambda spec: "sqs" in store_kinds(spec),
     "src/target.py": lambda spec: not inline(spec),
 }
 """By the template's path without `.jinja`: when it is needed."""

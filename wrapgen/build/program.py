@@ -5,28 +5,76 @@ from __future__ import annotations
 from typing import Any
 
 from wrapgen.build import plan
+from wrapgen.build.inline import main_module
 from wrapgen.spec import Spec
+from wrapgen.spec.names import parse_path
+from wrapgen.spec.store import Store
 from wrapgen.wire import PROTOCOL
 
 
 def imports(spec: Spec) -> list[str]:
     """The import lines of the main module, sorted as the linters want them."""
-    ours = ["from . import adk_quirks, protocol"]
+    modules = ["adk_quirks", *_datastore_modules(spec), "protocol"]
     names = {
         "answer": ["Answer", "describe"],
         "attempts": ["Attempts"],
         "deadline": ["Deadline"],
-        "dispatch": ["Dispatch"],
         "items": ["Items"],
+        "serial" if plan.one_by_one(spec) else "dispatch": ["Dispatch"],
         "sideband": ["Sideband"],
-        "target": ["Target"],
-        "work": ["Work"],
+        "inline" if plan.inline(spec) else "target": ["Target"],
+        "batches" if plan.sub_batches(spec) else "work": ["Work"],
     }
     if spec.datastore:
-        names["records"] = ["Recorder"]
-        names[f"datastore_{spec.datastore.store.kind}"] = ["Datastore"]
-    ours += [f"from .{module} import {', '.join(names[module])}" for module in sorted(names)]
-    return ["import Algorithmia", "from Algorithmia import ADK", "", *ours]
+        names["redaction" if plan.redacts(spec) else "records"] = ["Recorder"]
+    if plan.has_copies(spec):
+        names["copies"] = ["Copies"]
+    ours = [f"from .{module} import {', '.join(names[module])}" for module in sorted(names)]
+    return [
+        "import Algorithmia",
+        "from Algorithmia import ADK",
+        "",
+        f"from . import {', '.join(modules)}",
+        *ours,
+    ]
+
+
+_MODULES = {"data": "datastore_data", "sql": "datastore_sql", "sqs": "datastore_sqs_oversize"}
+"""The module that opens each kind of datastore."""
+
+
+def _datastore_modules(spec: Spec) -> list[str]:
+    return sorted(_MODULES[kind] for kind in plan.store_kinds(spec))
+
+
+def datastores(spec: Spec) -> list[tuple[str, str]]:
+    """What `load` opens: the key in the state, and the expression that opens it."""
+    if spec.datastore is None:
+        return []
+    found = [("datastore", f"{_MODULES[spec.datastore.store.kind]}.Datastore(client, DATASTORE)")]
+    if spec.datastore.copies:
+        opened = ", ".join(
+            f'COPIES[{number}]["url"]: {_MODULES[store.kind]}.Datastore(client, COPIES[{number}])'
+            for number, store in enumerate(spec.datastore.copy_stores)
+        )
+        found.append(("copies", f"{{{opened}}}"))
+    return found
+
+
+def recorded_in(spec: Spec) -> str:
+    """The expression for what a call's records are written to."""
+    if plan.has_copies(spec):
+        return 'Copies(state["datastore"], state["copies"], answer.summary)'
+    return 'state["datastore"]'
+
+
+COMMENTS = {
+    "BARE_LISTS": "Whether a list is a batch; if not, it is one item like anything else.",
+    "RAISING": "The forms of a call that fail when an item fails.",
+    "ITEM_ID": "What tells items apart where the caller names no run and no ids.",
+    "DESCRIPTION": 'What {"$batch": []} is answered with.',
+}
+"""What is not plain from a constant's name."""
 
 
 def constants(spec: Spec) -> list[tuple[str, Any]]:
@@ -36,25 +84,39 @@ def constants(spec: Spec) -> list[tuple[str, Any]]:
         ("TARGET", _target(spec)),
         ("BARE_LISTS", plan.bare_lists(spec)),
         ("RAISING", _raising(spec)),
-        ("ITEM_ID", spec.record.id),
+        ("ITEM_ID", _item_id(spec)),
         ("LIMITS", _limits(spec)),
     ]
     if spec.datastore:
-        store = spec.datastore.store
-        found.append(
-            ("DATASTORE", {"url": store.url, "url_env": store.url_env, "key_env": spec.datastore.key_env})
-        )
+        found.append(("DATASTORE", _opening(spec, spec.datastore.store)))
+        if spec.datastore.copies:
+            found.append(("COPIES", [_opening(spec, store) for store in spec.datastore.copy_stores]))
         found.append(("RECORDS", _records(spec)))
     return [*found, ("DESCRIPTION", description(spec))]
 
 
 def _target(spec: Spec) -> dict[str, Any]:
+    called = {"module": main_module(spec)} if plan.inline(spec) else {"algorithm": spec.target.algorithm}
     return {
-        "algorithm": spec.target.algorithm,
+        **called,
         "result": spec.target.result,
         "batch_size": spec.target.batch_size,
         "request_bytes": spec.limits.request_bytes,
     }
+
+
+def _item_id(spec: Spec) -> str | list[str | int | None]:
+    """`random`, `content`, or the steps of a path."""
+    return list(parse_path(spec.record.id)) if spec.record.id.startswith("$") else spec.record.id
+
+
+def _opening(spec: Spec, store: Store) -> dict[str, Any]:
+    """What a datastore's module needs to open it."""
+    assert spec.datastore is not None
+    opening = {"url": store.url, "url_env": store.url_env, "key_env": spec.datastore.key_env}
+    if store.kind == "sqs":  # a record that is too large for a message
+        opening["oversize"] = f"data://{spec.wrapper.name}_oversize"
+    return opening
 
 
 def _raising(spec: Spec) -> list[str]:
@@ -76,11 +138,14 @@ def _limits(spec: Spec) -> dict[str, int]:
 
 def _records(spec: Spec) -> dict[str, Any]:
     assert spec.datastore is not None
-    return {
+    facts: dict[str, Any] = {
         "target": spec.target_reference,
         "wrapper": f"{spec.wrapper.name}@{spec.digest[:19]}",
         "input": spec.datastore.input,
     }
+    if plan.redacts(spec):
+        facts["redact"] = [list(parse_path(path)) for path in spec.datastore.redact]
+    return facts
 
 
 def description(spec: Spec) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 import sys
 import traceback
 
+# Never import adk before Algorithmia: Algorithmia.ADK is a module then (upstream Algorithmia/__init__.py).
+import Algorithmia  # noqa: F401, I001
 import adk.io
 
 

@@ -164,7 +164,7 @@ class Dispatch:
             if self._sealed:
                 return
             del self._open[id(task)]
-            self._halves.extend(halves)
+            self._halves.extendleft(reversed(halves))
             self._finished.append(finished)
             self._change.notify_all()
 

@@ -64,6 +64,30 @@ class Outcome:
         return outcome
 
 
+class Task:
+    """The items that go to the target together, and the attempts they share.
+
+    ``calling`` while a call is under way; ``halved`` once cut from a larger task.
+    """
+
+    __slots__ = ("attempts", "calling", "first_send", "halved", "items", "started_at")
+
+    def __init__(self, items, first_send, attempts=0, halved=False):
+        # type: (list, bool, int, bool) -> None
+        self.items = items
+        self.first_send = first_send
+        self.attempts = attempts
+        self.halved = halved
+        self.calling = False
+        self.started_at = None  # type: float | None
+
+    @property
+    def splits(self):
+        # type: () -> bool
+        """Whether there is anything to bisect."""
+        return len(self.items) > 1
+
+
 class Items:
     """Iterates over the items of a request once; ``repeats`` then maps each repeat to its first position.
 
@@ -148,4 +172,4 @@ def content_id(value):
     # type: (object) -> str
     """The same short text for equal items, whatever the order of their keys."""
     text = json.dumps(to_wire(value), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode("ascii")).hexdigest()[:32]
+    return hashlib.sha256(text.encode("ascii")).hexdigest()

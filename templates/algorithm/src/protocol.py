@@ -76,7 +76,8 @@ class Request:
         self.ids = instructions.get("$ids")
         self.index = instructions.get("$index", 0)
         self.send = instructions.get("$try", 1)
-        self.timeout = instructions.get("$timeout")
+        timeout = instructions.get("$timeout")
+        self.timeout = None if timeout is None else min(timeout, MAX_TIMEOUT)
         self.output = instructions.get("$output")
 
     def index_of(self, position):

@@ -16,7 +16,15 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
 
 
 class Refused(Exception):
-    """A datastore does not take these records; at least one of them is at fault."""
+    """A datastore does not take these records; at least one of them is at fault.
+
+    Where the datastore knows which, they are ``records``, and it has stored all others.
+    """
+
+    def __init__(self, message, records=()):
+        # type: (str, list | tuple) -> None
+        super().__init__(message)
+        self.records = records
 
 
 class Unavailable(Exception):
@@ -65,8 +73,7 @@ class Recorder:
         """
         self._datastore = datastore
         self._items = items
-        self._facts = {"target": settings["target"], "wrapper": settings["wrapper"]}
-        self._keep_input = KEEP[settings["input"]]
+        self.settings = settings
         self._deadline = deadline
         self._answer = answer
         self._answer.summary["recorded"] = 0
@@ -107,14 +114,23 @@ class Recorder:
             self._write(records)
             self._settled.clear()
 
+    def payload(self, value):
+        # type: (object) -> object
+        """What is recorded of an item or a result."""
+        return value
+
     def _record(self, item, outcome):
         fields = {"run": self._items.run, "id": item.id, "index": item.index, "try": self._items.send}
-        fields.update(self._keep_input(item.value))
+        if self.settings["input"] == "keep":
+            fields["input"] = to_wire(self.payload(item.value))
+        elif self.settings["input"] == "hash":
+            fields["input"] = {"$sha256": content_id(item.value)}
         if outcome.failure is None:
-            fields["result"] = to_wire(outcome.value)
+            fields["result"] = to_wire(self.payload(outcome.value))
         else:
             fields["error"] = error_field(outcome.failure)
-        fields.update(self._facts)
+        fields["target"] = self.settings["target"]
+        fields["wrapper"] = self.settings["wrapper"]
         fields["started_at"] = timestamp(outcome.started_at)
         fields["duration_ms"] = int(outcome.seconds * 1000)
         fields["attempts"] = outcome.attempts
@@ -125,7 +141,11 @@ class Recorder:
             self._insist(records)
             self._answer.summary["recorded"] += len(records)
         except Refused as refused:
-            if len(records) == 1:
+            if refused.records:
+                self._answer.summary["recorded"] += len(records) - len(refused.records)
+                for record in refused.records:
+                    self._give_up(record, refused)
+            elif len(records) == 1:
                 self._give_up(records[0], refused)
             else:
                 half = len(records) // 2
@@ -172,24 +192,3 @@ def timestamp(seconds):
     """ISO 8601 in UTC with milliseconds."""
     moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + "{:03d}Z".format(moment.microsecond // 1000)
-
-
-def kept(value):
-    # type: (object) -> dict
-    """The input as it is."""
-    return {"input": to_wire(value)}
-
-
-def dropped(_):
-    # type: (object) -> dict
-    """No input at all."""
-    return {}
-
-
-def hashed(value):
-    # type: (object) -> dict
-    """A short text that is the same for equal inputs."""
-    return {"input": {"$sha256": content_id(value)}}
-
-
-KEEP = {"keep": kept, "drop": dropped, "hash": hashed}

@@ -1,33 +1,12 @@
-"""One unit of work: the item that one call of the target is made for, and what became of it."""
+"""Work on one item: one call of the target for it, and the part of the answer that is its result.
+
+The counterpart of ``batches`` for a target that takes one item at a time.
+"""
 
 import time
 
-from .items import Outcome
+from .items import Outcome, Task
 from .protocol import Failure
-
-
-class Task:
-    """The items that go to the target together, and the attempts they share.
-
-    ``calling`` while a call is under way; ``halved`` once cut from a larger task.
-    """
-
-    __slots__ = ("attempts", "calling", "first_send", "halved", "items", "started_at")
-
-    def __init__(self, items, first_send, attempts=0, halved=False):
-        # type: (list, bool, int, bool) -> None
-        self.items = items
-        self.first_send = first_send
-        self.attempts = attempts
-        self.halved = halved
-        self.calling = False
-        self.started_at = None  # type: float | None
-
-    @property
-    def splits(self):
-        # type: () -> bool
-        """Whether there is anything to bisect."""
-        return len(self.items) > 1
 
 
 class Work:

@@ -1,0 +1,33 @@
+"""Further datastores: written with best effort after the one that counts, and reported in the summary."""
+
+from .records import Refused, Unavailable
+
+
+class Copies:
+    """The datastore of one call, with copies. Whatever happens to a copy, the records are safe."""
+
+    def __init__(self, datastore, copies, summary):
+        # type: (object, dict, dict) -> None
+        """``copies`` maps where each further datastore is to the datastore; ``summary`` gets the report."""
+        self._datastore = datastore
+        self._copies = copies
+        self._reports = {url: {"url": url, "recorded": 0, "failed": 0, "error": None} for url in copies}
+        self._away = set()  # type: set
+        summary["copies"] = list(self._reports.values())
+
+    def write(self, records, piece):
+        # type: (list, int) -> None
+        """Store one piece. Raises ``Refused`` or ``Unavailable`` for the datastore itself only."""
+        self._datastore.write(records, piece)
+        for url, copy in self._copies.items():
+            report = self._reports[url]
+            try:
+                if url in self._away:
+                    raise Unavailable(report["error"])
+                copy.write(records, piece)
+                report["recorded"] += len(records)
+            except Exception as error:  # best effort: not even a driver's own fault may fail the call
+                report["failed"] += len(records)
+                report["error"] = str(error) or type(error).__name__
+                if not isinstance(error, Refused):
+                    self._away.add(url)  # waiting for it once is enough in one call

@@ -1,0 +1,75 @@
+"""One task after the other in the calling thread, for code that is not declared safe in several threads.
+
+The counterpart of ``dispatch``. What has begun can't be interrupted, so the soft stop only holds in between.
+"""
+
+import collections
+
+from .attempts import Stopped
+from .items import Outcome
+from .protocol import Failure
+
+
+class Dispatch:
+    """Does the tasks in order and yields what became of each item."""
+
+    def __init__(self, work, tasks, parallel, deadline, end):
+        # type: (object, object, int, object, object) -> None
+        """``work(task)`` gives finished items with their outcomes and further tasks; ``parallel`` is 1."""
+        del parallel
+        self.stopped = None  # type: Failure | None
+        self._work = work
+        self._tasks = iter(tasks)
+        self._halves = collections.deque()  # type: collections.deque
+        self._deadline = deadline
+        self._end = end
+        self._handing_out = True
+
+    def stop_handing_out(self):
+        # type: () -> None
+        """Start nothing more."""
+        self._handing_out = False
+
+    def outcomes(self, idle):
+        # type: (object) -> object
+        """Yields (item, outcome) as the items end, and calls ``idle()`` in between.
+
+        One task is always tried. After the soft stop the rest comes back untried, and so do all open items
+        after an error that stops everyone.
+        """
+        self._deadline.begin()
+        task = self._pull()
+        while task is not None:
+            try:
+                finished, halves = self._work(task)
+            except Stopped as stop:
+                self.stopped = stop.failure
+                self._halves.append(task)
+                break
+            self._halves.extendleft(reversed(halves))
+            yield from finished
+            idle()
+            if not self._handing_out or self._deadline.left() <= 0:
+                break
+            task = self._pull()
+        self._end()
+        yield from self._leftovers()
+
+    def _pull(self):
+        return self._halves.popleft() if self._halves else next(self._tasks, None)
+
+    def _leftovers(self):
+        task = self._pull()
+        while task is not None:
+            for item in task.items:
+                yield item, Outcome.of_failure(self._untried(), None)
+            task = self._pull()
+
+    def _untried(self):
+        if self.stopped is not None:
+            return Failure(self.stopped.error_type, self.stopped.message, True)
+        return Failure("DeadlineExceeded", "the time of this call ran out before the item was tried", True)
+
+    def raise_fault(self):
+        # type: () -> None
+        """Faults of reading the items are raised where they happen."""

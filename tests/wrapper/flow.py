@@ -1,0 +1,107 @@
+"""The flow of a wrapper's main module, without the platform's ADK: for tests of what the parts do together."""
+
+from __future__ import annotations
+
+import random
+from types import SimpleNamespace
+from typing import Any
+
+from runtime import answer, attempts, batches, deadline, dispatch, items, protocol, records, serial, work
+
+LIMITS = {
+    "timeout": 300,
+    "request_bytes": 10_000_000,
+    "response_bytes": 10_000_000,
+    "parallel": 8,
+    "batch_size": 1,
+    "attempts": 3,
+    "item_timeout": 60,
+}
+
+
+class Kept:
+    """A datastore in memory; `trouble(records)` may raise instead."""
+
+    def __init__(self, trouble: Any = None) -> None:
+        self.pieces: list[list[Any]] = []
+        self.trouble = trouble or (lambda records: None)
+
+    def write(self, written: list[Any], piece: int) -> None:
+        self.trouble(written)
+        self.pieces.append(list(written))
+
+    @property
+    def fields(self) -> list[dict[str, Any]]:
+        return [record.fields for piece in self.pieces for record in piece]
+
+
+class Wrapper:
+    """What a generated main module does, with its target passed in."""
+
+    def __init__(
+        self,
+        call: Any,
+        *,
+        bare_lists: bool = True,
+        result: str = "whole",
+        item_id: Any = "random",
+        raising: tuple[str, ...] = ("item",),
+        datastore: Any = None,
+        clock: Any = None,
+        chance: Any = lambda: 0.0,
+        one_by_one: bool = False,
+        recorder: Any = records.Recorder,
+        input: str = "keep",
+        redact: Any = (),
+        files: Any = None,
+        **limits: int,
+    ) -> None:
+        self.call = call
+        self.limits = {**LIMITS, **limits}
+        self.bare_lists, self.item_id, self.raising = bare_lists, item_id, raising
+        self.datastore, self.recorder = datastore, recorder
+        self.settings = {"target": "o/t/1.0.0", "wrapper": "o/W@sha256:0", "input": input, "redact": redact}
+        self.target = {
+            "result": result,
+            "batch_size": self.limits["batch_size"],
+            "request_bytes": self.limits["request_bytes"],
+        }
+        self.clock, self.chance = clock, chance
+        self.files = files or SimpleNamespace(read=None, write=None)
+        self.dispatch_class = serial.Dispatch if one_by_one else dispatch.Dispatch
+        self.work_class = batches.Work if self.limits["batch_size"] > 1 else work.Work
+
+    def __call__(self, value: Any) -> Any:
+        request = protocol.read(value, self.bare_lists)
+        if request is None:
+            return answer.describe({"datastore": None})
+        clock = {} if self.clock is None else {"clock": self.clock}
+        until = deadline.Deadline(request.timeout or self.limits["timeout"], **clock)
+        values = self.files.read(request.source) if request.source else request.values
+        all_items = items.Items(request, values, self.item_id)
+        tries = attempts.Attempts(self.call, self.limits, until, self.chance)
+        self.tries = tries
+        doing = self.work_class(tries.make, self.target, until)
+        handed = self.dispatch_class(
+            doing, doing.tasks(all_items, request.send), self.limits["parallel"], until, tries.end
+        )
+        reply = answer.Answer(request, all_items, self.limits["response_bytes"], until)
+        keep, idle = reply.put, reply.idle
+        if self.datastore is not None:
+            recorder = self.recorder(self.datastore, all_items, self.settings, until, reply)
+            keep, idle = recorder.put, recorder.flush_if_due
+        for item, outcome in handed.outcomes(idle):
+            keep(item, outcome)
+            if reply.failures and request.form in self.raising:
+                handed.stop_handing_out()
+        if self.datastore is not None:
+            recorder.flush()
+        handed.raise_fault()
+        if reply.failures and request.form in self.raising:
+            raise reply.first_failure()
+        return reply.write(self.files.write, tries, handed.stopped)
+
+
+def seeded(seed: int) -> Any:
+    """Chance that is the same each time."""
+    return random.Random(seed).random
