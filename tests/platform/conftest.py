@@ -70,9 +70,20 @@ class Server:
 
 def start_server(home: Path, *options: str) -> Server:
     """Starts `wrapgen serve` and waits until it says that it is ready."""
-    command = [sys.executable, "-m", "wrapgen", "serve", "--home", str(home), "--port", "0", "--json", *options]
+    command = [
+        sys.executable,
+        "-m",
+        "wrapgen",
+        "serve",
+        "--home",
+        str(home),
+        "--port",
+        "0",
+        "--json",
+        *options,
+    ]
     variables = {name: value for name, value in os.environ.items() if not name.startswith("ALGORITHMIA_")}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, env=variables)
+    process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, env=variables)
     assert process.stdout is not None
     line = process.stdout.readline()
     assert line, f"the server ended with code {process.wait()}"
@@ -109,12 +120,16 @@ def host(
     owner, environments = server.facts["account"], server.facts["environments"]
     chosen = environment or f"python{sys.version_info[0]}{sys.version_info[1]}"
     assert chosen in environments
-    body = {"name": name, "details": {"label": name}, "settings": {**SETTINGS, "algorithm_environment": chosen}}
+    body = {
+        "name": name,
+        "details": {"label": name},
+        "settings": {**SETTINGS, "algorithm_environment": chosen},
+    }
     made = server.request("POST", f"/v1/algorithms/{owner}", json=body)
     assert made.status_code == 201, made.text
     push(server, f"{owner}/{name}", folder)
-    settings = {"settings": {"algorithm_callability": callability}}
-    released = server.request("POST", f"/v1/algorithms/{owner}/{name}/versions", json=settings)
+    release = {"settings": {"algorithm_callability": callability}}
+    released = server.request("POST", f"/v1/algorithms/{owner}/{name}/versions", json=release)
     assert released.status_code == 200, released.text
     return f"{owner}/{name}"
 
@@ -139,3 +154,9 @@ def push(server: Server, algorithm: str, folder: Path) -> None:
 def zoo(server: Server) -> str:
     """`owner/name` of the algorithm that does what its input asks."""
     return host(server, "Zoo", HERE / "zoo")
+
+
+@pytest.fixture
+def publish() -> Callable[..., str]:
+    """Hosts a folder on a server of the test's own: `publish(server, name, folder)` gives `owner/name`."""
+    return host

@@ -42,7 +42,16 @@ def test_line_ends_between_json_values_do_not_matter(server, zoo):
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"nope", b'1,"content_type":"text"', b'{"a":1}}', b'"\xff"', b"NaN", b"[" * 5000 + b"]" * 5000],
+    [
+        b"",
+        b"{",
+        b"nope",
+        b'1,"content_type":"text"',
+        b'{"a":1}}',
+        b'"\xff"',
+        b"NaN",
+        b"[" * 5000 + b"]" * 5000,
+    ],
 )
 def test_a_body_that_is_not_json_is_refused(server, zoo, body):
     """What says it is JSON and isn't never reaches the algorithm: status 400."""
@@ -77,7 +86,7 @@ def test_content_types(server, zoo, kind, extra, body, status):
     "reference", ["{}", "{}/", "{}/latest", "{}/latestPrivate", "{}/0.1.0", "{}/0.1", "{}/0.*", "algo://{}"]
 )
 def test_references(server, zoo, reference):
-    """A version may be left out, partial or exact; a trailing slash, a scheme and letter case change nothing."""
+    """A version may be left out, partial or exact; slashes, scheme and letter case change nothing."""
     expected = 404 if reference.endswith("latestPrivate") else 200
     assert server.call(reference.format(zoo), "you").status_code == expected
     assert server.call(reference.format(zoo.upper()), "you").status_code == expected
@@ -85,12 +94,12 @@ def test_references(server, zoo, reference):
 
 def test_an_algorithm_is_called_by_its_id_too(server, zoo):
     """The id takes the place of owner and name, with or without a version."""
-    id = server.request("GET", f"/v1/algorithms/{zoo}").json()["id"]
-    for reference in (id, f"{id}/0.1.0"):
+    number = server.request("GET", f"/v1/algorithms/{zoo}").json()["id"]
+    for reference in (number, f"{number}/0.1.0"):
         assert server.call(reference, "you").json()["result"] == "hello you"
 
 
-@pytest.mark.parametrize("reference", ["local/Nothing", "nobody/Zoo", "local", "local/Zoo/9.9.9", "a/b/c/d", "//"])
+@pytest.mark.parametrize("reference", ["local/No", "no/Zoo", "local", "local/Zoo/9.9.9", "a/b/c/d", "//"])
 def test_unknown_algorithms(server, zoo, reference):
     """A reference to nothing is a clear error before anything runs."""
     answer = server.call(reference, "you")
@@ -155,7 +164,10 @@ def test_inputs_over_the_limit_are_refused(server, zoo):
     """10 MiB pass, one byte more is status 413 and says the limit."""
     limit = 10_485_760
     exact = server.request(
-        "POST", f"/v1/algo/{zoo}?output=raw", data=b"x" * limit, headers={"Content-Type": "application/octet-stream"}
+        "POST",
+        f"/v1/algo/{zoo}?output=raw",
+        data=b"x" * limit,
+        headers={"Content-Type": "application/octet-stream"},
     )
     assert (exact.status_code, len(exact.content)) == (200, limit)
     over = server.request(

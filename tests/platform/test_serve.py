@@ -86,10 +86,10 @@ def test_a_taken_port_is_a_clear_error(serve, tmp_path):
     serve(tmp_path / "two")
 
 
-def test_a_plain_module_runs_and_a_signal_lets_it_finish(serve, tmp_path, plain):
+def test_a_plain_module_runs_and_a_signal_lets_it_finish(serve, tmp_path, plain, publish):
     """SIGTERM during a call: the call is answered, calls from outside are refused, nothing is left behind."""
-    from_conftest = sys.modules[type(server := serve(tmp_path / "home")).__module__]
-    reference = from_conftest.host(server, "Plain", plain)
+    server = serve(tmp_path / "home")
+    reference = publish(server, "Plain", plain)
     worker = server.call(reference, "who").json()["result"][1]
     with ThreadPoolExecutor(1) as threads:
         call = threads.submit(server.call, reference, "sleep")
@@ -107,7 +107,11 @@ def test_a_plain_module_runs_and_a_signal_lets_it_finish(serve, tmp_path, plain)
 def open_calls(server):
     """How many calls the server has open, by its own account."""
     metrics = server.request("GET", "/metrics").text
-    return int(float(next(line.split()[1] for line in metrics.splitlines() if line.startswith("wrapgen_calls_open "))))
+    return int(
+        float(
+            next(line.split()[1] for line in metrics.splitlines() if line.startswith("wrapgen_calls_open "))
+        )
+    )
 
 
 def wait_for(condition, seconds=10.0):
@@ -118,11 +122,10 @@ def wait_for(condition, seconds=10.0):
         threading.Event().wait(0.01)
 
 
-def test_after_a_kill_everything_is_there_again(serve, tmp_path, plain):
+def test_after_a_kill_everything_is_there_again(serve, tmp_path, plain, publish):
     """SIGKILL leaves no worker behind; the same home starts again with its keys, algorithms and versions."""
     server = serve(tmp_path / "home")
-    from_conftest = sys.modules[type(server).__module__]
-    reference = from_conftest.host(server, "Plain", plain)
+    reference = publish(server, "Plain", plain)
     worker, child = server.call(reference, "child").json()["result"]
     assert server.stop(signal.SIGKILL) == -signal.SIGKILL
     wait_for(lambda: not any(Path(f"/proc/{each}").exists() for each in (worker, child)))

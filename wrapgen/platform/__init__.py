@@ -5,14 +5,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import shutil
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from wrapgen.platform.call import Call, Limits
+from wrapgen.platform.call import Call, Limits, Outcome
 from wrapgen.platform.calls import Calls
+from wrapgen.platform.journal import Journal
+from wrapgen.platform.lines import Problem
+from wrapgen.platform.metrics import Metrics
 from wrapgen.platform.model import Caller
 from wrapgen.platform.state import State, open_platform_state
 from wrapgen.platform.workers.pool import Pools, Size
@@ -29,11 +35,15 @@ class Platform:
         state: accounts, algorithms, builds, data and the rest of what is kept.
         pools: the workers.
         calls: calls of algorithms.
+        metrics: numbers about them.
+        journal: the server's log.
     """
 
     state: State
     pools: Pools
     calls: Calls
+    metrics: Metrics
+    journal: Journal
 
     def identify(self, key: str) -> tuple[Caller, Call | None]:
         """Who a key stands for, and the running call it belongs to if it is a worker's.
@@ -50,10 +60,16 @@ class Platform:
             address: where algorithms reach this platform.
         """
         self.pools.address = address
+        self.journal.note("start", address=address, home=str(self.state.home))
+        journal = asyncio.create_task(self.journal.tend())
         try:
             await self.pools.tend()
         finally:
             await self.pools.close()
+            self.journal.note("stop")
+            journal.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await journal
 
     def close(self) -> None:
         """Closes what `open_platform` opened; the workers have ended by then."""
@@ -88,4 +104,25 @@ def open_platform(
     shutil.rmtree(root, ignore_errors=True)  # of a server that was killed
     root.mkdir()
     pools = Pools(root, size or Size(), ceilings or Ceilings(response=limits.response))
-    return Platform(state, pools, Calls(state, pools, limits))
+    calls = Calls(state, pools, limits)
+    journal = Journal(state.home / "logs")
+    calls.listeners.append(partial(_note, journal))
+    return Platform(state, pools, calls, Metrics(calls), journal)
+
+
+def _note(journal: Journal, outcome: Outcome) -> None:
+    """Logs a call that has ended; never its input or result."""
+    call, answer = outcome.call, outcome.answer
+    runnable = call.runnable
+    journal.note(
+        "call",
+        request_id=call.id,
+        session=call.session,
+        account=call.caller.account,
+        algorithm=f"{runnable.owner}/{runnable.name}/{runnable.version}",
+        error_type=answer.kind if isinstance(answer, Problem) else None,
+        seconds=round(outcome.seconds, 6),
+        total=round(time.monotonic() - call.started, 6),
+        bytes=len(call.request.body),
+        worker=call.worker.process if call.worker else None,
+    )

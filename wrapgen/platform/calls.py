@@ -23,6 +23,9 @@ from wrapgen.platform.workers.worker import Response, Worker, WorkerEnded
 
 ALGORITHM_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 
+CHANCES = 3
+"""Workers that a call may be given to; the next one only if the one before ended without reading it."""
+
 INPUT_KEPT = 1000
 """Bytes of a failed call's input that the error log keeps."""
 
@@ -197,28 +200,39 @@ class Calls:
         return asked
 
     async def _serve(self, call: Call) -> tuple[Result | Problem, float, bytes]:
-        pool = self.pools.get(call.runnable)
+        """The answer, how long it took, and what was printed meanwhile."""
         began = time.monotonic()
         try:
-            worker = pool.take() or await self._wait(pool, call)
+            response = await self._respond(self.pools.get(call.runnable), call)
         except _TimedOut as out:
             return out.problem, time.monotonic() - began, b""
         except LoadFailed as failed:
             return _load_problem(failed), time.monotonic() - began, b""
-        call.worker = worker
-        self._serving[worker.key] = call
-        try:
-            response = await self._ask(worker, call)
-        except BaseException as error:
-            pool.discard(worker)
-            problem = _lost(error, call.timeout)
-            if problem is None:
-                raise
+        except WorkerEnded as ended:
+            problem = Problem("SystemExit", ended.exited.words, ended.exited.output)
             return problem, time.monotonic() - began, problem.trace.encode("utf-8", "replace")
-        finally:
-            del self._serving[worker.key]
-        pool.give_back(worker)
         return self._answer(response), response.seconds, response.output
+
+    async def _respond(self, pool: Pool, call: Call) -> Response:
+        for chance in range(CHANCES, 0, -1):
+            worker = pool.take() or await self._wait(pool, call)
+            call.worker = worker
+            self._serving[worker.key] = call
+            try:
+                response = await self._ask(worker, call)
+            except WorkerEnded as ended:
+                pool.discard(worker)
+                if not ended.unread or chance == 1:
+                    raise
+            except BaseException:
+                pool.discard(worker)
+                raise
+            else:
+                pool.give_back(worker)
+                return response
+            finally:
+                del self._serving[worker.key]
+        raise AssertionError("the last chance returns or raises")
 
     async def _wait(self, pool: Pool, call: Call) -> Worker:
         urgent = call.parent is not None and call.runnable.key in call.parent.keys
@@ -226,7 +240,7 @@ class Calls:
         try:
             return await asyncio.wait_for(pool.wait(urgent=urgent), left)
         except (TimeoutError, asyncio.TimeoutError) as error:
-            raise _TimedOut(call.timeout, "waiting for a worker") from error
+            raise _TimedOut(call.timeout, ", all of it waiting for a worker") from error
 
     async def _ask(self, worker: Worker, call: Call) -> Response:
         future = worker.request(call.parts)
@@ -234,6 +248,8 @@ class Calls:
         timer = asyncio.get_running_loop().call_later(left, _expire, future)
         try:
             return await future
+        except _Expired as error:
+            raise _TimedOut(call.timeout) from error
         finally:
             timer.cancel()
 
@@ -273,9 +289,9 @@ def too_large(limit: int) -> TooLarge:
 
 
 class _TimedOut(Exception):
-    def __init__(self, timeout: float, phase: str) -> None:
+    def __init__(self, timeout: float, phase: str = "") -> None:
         super().__init__(phase)
-        self.problem = Problem("TimeoutError", f"no answer within {timeout:g} s ({phase})")
+        self.problem = Problem("TimeoutError", f"no answer within {timeout:g} s{phase}")
 
 
 class _Expired(Exception):
@@ -285,15 +301,6 @@ class _Expired(Exception):
 def _expire(future: asyncio.Future[Response]) -> None:
     if not future.done():
         future.set_exception(_Expired())
-
-
-def _lost(error: BaseException, timeout: float) -> Problem | None:
-    """What a call's end without a response means; None if it is not the algorithm's doing."""
-    if isinstance(error, _Expired):
-        return Problem("TimeoutError", f"no answer within {timeout:g} s")
-    if isinstance(error, WorkerEnded):
-        return Problem("SystemExit", error.exited.words, error.exited.output)
-    return None
 
 
 def _load_problem(failed: LoadFailed) -> Problem:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import time
+import traceback
+import uuid
 from collections.abc import Callable, Iterable
 
 from starlette.applications import Starlette
@@ -10,12 +13,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wrapgen.errors import WrapgenError
 from wrapgen.platform import Platform
+from wrapgen.platform.http import auth
 from wrapgen.platform.http.calls import PREFIX, CallEndpoint
 from wrapgen.platform.http.errors import respond, respond_router, respond_unexpected
+from wrapgen.platform.journal import Journal
 
 MODULES = ("algorithms", "data", "git", "accounts", "environments")
 """Modules of this package with `routes(platform)`, in the order in which they are asked."""
@@ -30,7 +35,7 @@ class Application:
 
     def __init__(self, platform: Platform) -> None:
         self._call = CallEndpoint(platform)
-        self._rest = rest(platform)
+        self._rest = _Journaled(rest(platform), platform.journal)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI: calls go straight to their endpoint, all else to the router."""
@@ -48,7 +53,7 @@ def rest(platform: Platform) -> Starlette:
         Exception: respond_unexpected,
     }
     routes = [route for name in MODULES for route in _routes(name, platform)]
-    routes.append(Route("/health", health))
+    routes += [Route("/health", health), Route("/metrics", metrics)]
     app = Starlette(routes=routes, exception_handlers=handlers)  # type: ignore[arg-type]
     app.state.platform = platform
     app.router.redirect_slashes = False
@@ -59,6 +64,45 @@ def _routes(name: str, platform: Platform) -> Iterable[BaseRoute]:
     module = importlib.import_module(f"wrapgen.platform.http.{name}")
     found: Iterable[BaseRoute] = module.routes(platform)
     return found
+
+
+class _Journaled:
+    """Logs each request that isn't a call, and tells the client its id in X-Request-Id."""
+
+    def __init__(self, app: ASGIApp, journal: Journal) -> None:
+        self._app = app
+        self._journal = journal
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request_id, began, status = f"req-{uuid.uuid4()}", time.monotonic(), 0
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode("ascii"))]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception:
+            self._journal.note("fault", request_id=request_id, trace=traceback.format_exc())
+        finally:
+            self._journal.note(
+                "request",
+                request_id=request_id,
+                method=scope["method"],
+                path=scope["path"][:200],
+                status=status,
+                seconds=round(time.monotonic() - began, 6),
+            )
+
+
+def metrics(request: Request) -> Response:
+    """Prometheus's text format; for any valid key, since names of accounts and algorithms are in it."""
+    auth.caller(request)
+    platform: Platform = request.app.state.platform
+    return Response(platform.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 def health(request: Request) -> Response:

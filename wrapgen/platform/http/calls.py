@@ -50,6 +50,8 @@ class CallEndpoint:
 
     def __init__(self, platform: Platform) -> None:
         self._calls = platform.calls
+        self._metrics = platform.metrics
+        self._journal = platform.journal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One HTTP request whose path starts with PREFIX."""
@@ -82,6 +84,10 @@ class CallEndpoint:
         except _Gone:
             return
         except WrapgenError as error:
+            self._metrics.note_refused(error.code)
+            self._journal.note(
+                "refused", path=scope["path"][:200], code=error.code, message=error.message[:200]
+            )
             await _refuse(send, error, raw=raw)
             return
         await (_send_raw(send, outcome) if raw else _send(send, 200, JSON, envelope(outcome)))

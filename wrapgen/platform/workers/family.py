@@ -3,6 +3,9 @@
 A worker leads a session and process group of its own. Children that left the group are found by the key in
 their inherited environment, which is random per worker. Linux shows both under /proc; elsewhere the process
 group has to do.
+
+Run as a program it is the watchman of one server: it waits until its standard input ends, which the end of
+the server does too, however it comes, and then ends every process that carries the server's mark.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 from pathlib import Path
 
 _PROC = Path("/proc")
@@ -22,12 +26,13 @@ def end_family(leader: int, mark: str) -> None:
     Reads every process's environment: call it in a thread.
 
     Args:
-        leader: process id of the worker, which may have ended already.
+        leader: process id of the worker, which may have ended already; 0 when only the mark counts.
         mark: text that only this worker's environment holds.
     """
     for _ in range(5):  # a process that forks while we look is found in the next round
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(leader, signal.SIGKILL)
+        if leader:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(leader, signal.SIGKILL)
         found = marked(mark)
         if not found:
             return
@@ -59,3 +64,8 @@ def cpu_seconds(process: int) -> float | None:
     except OSError:
         return None
     return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+if __name__ == "__main__":
+    sys.stdin.buffer.read()
+    end_family(0, sys.argv[1])

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
+import subprocess
+import sys
 import time
 from collections import deque
 from collections.abc import Coroutine
@@ -15,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from wrapgen.platform.model import Runnable
-from wrapgen.platform.workers.family import cpu_seconds
+from wrapgen.platform.workers import family
 from wrapgen.platform.workers.worker import Ceilings, Place, Worker
 
 GROW_SECONDS = 0.1
@@ -58,6 +61,7 @@ class Pool:
         runnable: what they run.
         root: folder for the workers' own folders.
         address: of this server, for the algorithm's client.
+        mark: beginning of every worker's key.
         size: how large the pool may get.
         ceilings: what one worker may use.
         known: the server's table from worker key to worker, kept up to date here.
@@ -68,6 +72,7 @@ class Pool:
         runnable: Runnable,
         root: Path,
         address: str,
+        mark: str,
         size: Size,
         ceilings: Ceilings,
         known: dict[str, Worker],
@@ -77,6 +82,7 @@ class Pool:
         self.crashes = 0
         self._root = root
         self._address = address
+        self._mark = mark
         self._size = size
         self._ceilings = ceilings
         self._known = known
@@ -191,7 +197,7 @@ class Pool:
 
     def _saturated(self, now: float) -> bool:
         """Whether this pool's workers use up the processors already: more of them would only queue there."""
-        used = sum(cpu_seconds(worker.process) or 0.0 for worker in self.workers)
+        used = sum(family.cpu_seconds(worker.process) or 0.0 for worker in self.workers)
         before, then = self._looked
         self._looked = (used, now)
         if now - then > 1.0:  # too long ago to tell; the next look will
@@ -235,7 +241,9 @@ class Pool:
     async def _load(self) -> Worker:
         loop = asyncio.get_running_loop()
         try:
-            place = await loop.run_in_executor(None, Place.make, self.runnable, self._root, self._address)
+            place = await loop.run_in_executor(
+                None, Place.make, self.runnable, self._root, self._address, self._mark
+            )
             worker = await Worker.start(self.runnable, place, self._ceilings)
         except OSError as error:
             raise LoadFailed(None, f"the worker could not be started: {error}") from error
@@ -291,6 +299,8 @@ class Pools:
         self.address = ""
         self.known: dict[str, Worker] = {}
         self.by_key: dict[str, Pool] = {}
+        self.mark = f"wrk{secrets.token_hex(6)}"
+        self._watchman: subprocess.Popen[bytes] | None = None
         self.root = root
         self._size = size
         self._ceilings = ceilings
@@ -299,7 +309,9 @@ class Pools:
         """The pool of a version, made when it is the first call."""
         pool = self.by_key.get(runnable.key)
         if pool is None:
-            pool = Pool(runnable, self.root, self.address, self._size, self._ceilings, self.known)
+            if self._watchman is None:
+                self._watchman = self._set_watch()
+            pool = Pool(runnable, self.root, self.address, self.mark, self._size, self._ceilings, self.known)
             self.by_key[runnable.key] = pool
         return pool
 
@@ -314,5 +326,12 @@ class Pools:
                     del self.by_key[key]
 
     async def close(self) -> None:
-        """Ends every worker."""
+        """Ends every worker, and the process that watches over them."""
         await asyncio.gather(*(pool.close() for pool in self.by_key.values()))
+        if self._watchman is not None:
+            await asyncio.to_thread(self._watchman.communicate)
+
+    def _set_watch(self) -> subprocess.Popen[bytes]:
+        """Starts the process that ends all workers' families if this one is killed."""
+        command = [sys.executable, "-I", "-S", str(Path(family.__file__)), self.mark]
+        return subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True, cwd="/")

@@ -118,14 +118,17 @@ class Place:
     variables: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def make(cls, runnable: Runnable, root: Path, address: str) -> Place:
-        """Copies the source into a new folder below `root`; takes its time, so call it in a thread."""
+    def make(cls, runnable: Runnable, root: Path, address: str, mark: str) -> Place:
+        """Copies the source into a new folder below `root`; takes its time, so call it in a thread.
+
+        The worker's key begins with `mark`, by which all processes of one server are found.
+        """
         folder = Path(tempfile.mkdtemp(prefix="worker-", dir=root))
         (folder / "tmp").mkdir()
         shutil.copytree(
             runnable.directory, folder / "work", copy_function=_copy, symlinks=True, ignore=_no_history
         )
-        key = "wrk" + secrets.token_urlsafe(24)
+        key = mark + secrets.token_urlsafe(24)
         temporary = str(folder / "tmp")
         variables = {
             **runnable.variables,
@@ -176,6 +179,8 @@ class Worker(asyncio.Protocol):
         self._output_fd = -1
         self._burst = 0
         self._limited_at = 0.0
+        self._lost = asyncio.Event()
+        self._unread = False
 
     # -- life ------------------------------------------------------------------------------------------
 
@@ -231,11 +236,14 @@ class Worker(asyncio.Protocol):
         os.close(self._output_fd)
         self._output_fd = -1
         self.exited = Exited(code, self._take_output().decode("utf-8", "replace"))
-        if self._transport is not None:
-            self._transport.close()
         self.ready.set()
         if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_exception(WorkerEnded(self.exited))
+            with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
+                await asyncio.wait_for(self._lost.wait(), 0.2)
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_exception(WorkerEnded(self.exited, unread=self._unread))
+        if self._transport is not None:
+            self._transport.close()
         await self._loop.run_in_executor(None, self._clean_up)
         self.gone.set()
 
@@ -271,7 +279,7 @@ class Worker(asyncio.Protocol):
         future: asyncio.Future[Response] = self._loop.create_future()
         self._waiting = future
         if self.exited is not None or self._transport is None:
-            future.set_exception(WorkerEnded(self.exited or Exited(-9, "")))
+            future.set_exception(WorkerEnded(self.exited or Exited(-9, ""), unread=True))
             return future
         now = time.monotonic()
         self._limit_cpu(now)
@@ -295,6 +303,11 @@ class Worker(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is ours (called by the event loop)."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The process closed its end; a reset says that it never read what we sent (called by the loop)."""
+        self._unread = isinstance(exc, ConnectionError)
+        self._lost.set()
 
     def data_received(self, data: bytes) -> None:
         """Collects one response line (called by the event loop)."""
@@ -371,8 +384,14 @@ class Worker(asyncio.Protocol):
 
 
 class WorkerEnded(Exception):
-    """The process ended while a request was with it; `exited` says how."""
+    """The process ended while a request was with it.
 
-    def __init__(self, exited: Exited) -> None:
+    Args:
+        exited: how it ended.
+        unread: it can't have begun with the request, so another worker may have it.
+    """
+
+    def __init__(self, exited: Exited, *, unread: bool) -> None:
         super().__init__(exited.words)
         self.exited = exited
+        self.unread = unread

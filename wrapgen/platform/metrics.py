@@ -1,0 +1,100 @@
+"""Numbers about the calls and workers of this server since its start, for Prometheus to collect.
+
+Counting is a few dictionary updates per call; the Prometheus library is loaded when somebody first asks.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from wrapgen.platform.call import Outcome
+from wrapgen.platform.calls import Calls
+from wrapgen.platform.lines import Problem
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
+
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 300.0, 3000.0)
+"""Upper bounds, in seconds, of the classes of call durations."""
+
+
+class Metrics:
+    """The numbers of one server.
+
+    Args:
+        calls: what is counted.
+    """
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+        self._ended: Counter[tuple[str, str]] = Counter()
+        self._classes: dict[str, list[int]] = {}
+        self._seconds: Counter[str] = Counter()
+        self._refused: Counter[str] = Counter()
+        calls.listeners.append(self.note)
+
+    def note(self, outcome: Outcome) -> None:
+        """Counts a call that has ended."""
+        runnable = outcome.call.runnable
+        name = f"{runnable.owner}/{runnable.name}/{runnable.version}"
+        kind = outcome.answer.kind if isinstance(outcome.answer, Problem) else ""
+        self._ended[name, kind] += 1
+        self._seconds[name] += outcome.seconds  # type: ignore[assignment]
+        classes = self._classes.get(name)
+        if classes is None:
+            classes = self._classes[name] = [0] * (len(BUCKETS) + 1)
+        classes[bisect_left(BUCKETS, outcome.seconds)] += 1
+
+    def note_refused(self, code: str) -> None:
+        """Counts a call that was refused before anything ran, by the error's code."""
+        self._refused[code] += 1
+
+    def text(self) -> bytes:
+        """Everything in Prometheus's text format."""
+        from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, generate_latest
+
+        registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        registry.register(self)
+        return generate_latest(registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """The current numbers, as the Prometheus library asks for them."""
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+
+        ended = CounterMetricFamily("wrapgen_calls", "Calls that ended.", labels=["algorithm", "error_type"])
+        for (name, kind), count in self._ended.items():
+            ended.add_metric([name, kind], count)
+        yield ended
+        refused = CounterMetricFamily("wrapgen_calls_refused", "Calls that never ran.", labels=["code"])
+        for code, count in self._refused.items():
+            refused.add_metric([code], count)
+        yield refused
+        duration = HistogramMetricFamily(
+            "wrapgen_call_seconds", "Time that algorithms worked on calls.", labels=["algorithm"]
+        )
+        for name, classes in self._classes.items():
+            duration.add_metric([name], _cumulative(classes), self._seconds[name])
+        yield duration
+        yield GaugeMetricFamily("wrapgen_calls_open", "Calls that are open.", self._calls.open)
+        workers = GaugeMetricFamily("wrapgen_workers", "Workers by state.", labels=["algorithm", "state"])
+        waiting = GaugeMetricFamily("wrapgen_calls_waiting", "Calls without a worker.", labels=["algorithm"])
+        for pool in self._calls.pools.by_key.values():
+            name = f"{pool.runnable.owner}/{pool.runnable.name}/{pool.runnable.version}"
+            workers.add_metric([name, "idle"], pool.idle)
+            workers.add_metric([name, "busy"], len(pool.workers) - pool.idle)
+            waiting.add_metric([name], pool.waiting)
+        yield workers
+        yield waiting
+
+
+def _cumulative(classes: list[int]) -> list[tuple[str, float]]:
+    found, total = [], 0
+    for bound, count in zip([*map(str, BUCKETS), "+Inf"], classes, strict=True):
+        total += count
+        found.append((bound, float(total)))
+    return found
