@@ -49,7 +49,7 @@ def main() -> None:
             "run", wrapper, relative(tweets), "-o", relative(scores), "--fresh", *at_home(), progress=True
         )
         recorded = wrapgen("records", "data://acme/sentiment", "--run", scored["run"], "--count", *at_home())
-    report(rated, scores, scored, serial, recorded["count"])
+    report(wrapper, rated, scores, scored, serial, recorded["count"])
 
 
 @contextlib.contextmanager
@@ -89,7 +89,7 @@ def at_home() -> list[str]:
 
 def show(*words: str) -> None:
     """Prints the command that is about to run."""
-    console.print(f"[bold]$[/bold] wrapgen {shlex.join(words)}")
+    console.print(f"[bold]$[/bold] wrapgen {shlex.join(words)}", soft_wrap=True)
 
 
 def relative(path: Path) -> str:
@@ -109,7 +109,9 @@ def serial_loop(server: dict[str, Any], sample: list[Rated]) -> float:
     return len(sample) / (time.perf_counter() - started)
 
 
-def report(rated: list[Rated], scores: Path, scored: dict[str, Any], serial: float, recorded: int) -> None:
+def report(
+    wrapper: str, rated: list[Rated], scores: Path, scored: dict[str, Any], serial: float, recorded: int
+) -> None:
     """What was done, in numbers, and what to try next."""
     lines = [json.loads(line) for line in scores.read_text("utf-8").splitlines()]
     sentiments = [line["result"]["sentiment"] for line in lines]
@@ -128,12 +130,12 @@ def report(rated: list[Rated], scores: Path, scored: dict[str, Any], serial: flo
     console.print()
     console.print(table)
     console.print("\nNext, with the same platform running in another terminal:")
-    console.print(f"  wrapgen serve --home {relative(HOME)}", style="bold")
     for words in (
-        'call acme/SentimentBatch/1.0.0 --json-input \'{"document": "I like wrappers."}\'',
-        "records data://acme/sentiment --count",
+        ["serve", "--home", relative(HOME)],
+        ["call", wrapper, "-j", '{"document": "I like wrappers."}', *at_home()],
+        ["records", "data://acme/sentiment", "--run", scored["run"], *at_home()],
     ):
-        console.print(f"  wrapgen {words} --home {relative(HOME)}", style="bold")
+        console.print(f"  wrapgen {shlex.join(words)}", style="bold", soft_wrap=True)
 
 
 if __name__ == "__main__":
