@@ -2,7 +2,7 @@
 
 Text
     header          one line: the generator and the spec's digest; no version, no date
-    headline        what the wrapper does, in a sentence, then the header: the main module's docstring
+    headline        what the wrapper does, wrapped to lines, then the header: the main module's docstring
     owner, name     of the wrapper; `name` is the main module's too
     reference       owner/name
     target          owner/name/version, or `inline:./folder`
@@ -27,6 +27,7 @@ For the main module (see `program`)
     recorded_in     the expression for what a call's records are written to
 
 For the files around it
+    forms, facts    what README.md says: pairs (form, answer), and sentences
     requirements    lines of requirements.txt
     project         what algorithmia.conf holds
     cases           what TEST_CASES.json holds
@@ -40,9 +41,10 @@ pass a filter: `literal`, `json`, `prose` or `shell` (see `literals`).
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
-from wrapgen.build import cases, plan, program, requirements
+from wrapgen.build import cases, plan, program, readme, requirements
 from wrapgen.build.literals import Ready, prose
 from wrapgen.spec import Spec
 
@@ -77,6 +79,8 @@ def build_context(spec: Spec) -> dict[str, Any]:
         ],
         "datastores": [(Ready(key), Ready(opened)) for key, opened in program.datastores(spec)],
         "recorded_in": Ready(program.recorded_in(spec)),
+        "forms": readme.forms(spec),
+        "facts": readme.facts(spec),
         "requirements": [Ready(line) for line in requirements.lines(spec)],
         "project": {"username": wrapper.owner, "algoname": wrapper.algorithm_name, "langauge": "python3"},
         "cases": cases.cases(spec),
@@ -104,10 +108,11 @@ def header_of(spec: Spec) -> Ready:
 
 
 def headline(spec: Spec) -> str:
-    """What the wrapper does, in one sentence that fits a line."""
+    """What the wrapper does, in one sentence, broken where a line would be too long."""
     does = {
-        "batch": "takes single items or lists of them",
-        "log": "records every call",
-        "both": "takes single items or lists of them and records each",
+        "batch": "for one item or for a list of them",
+        "log": "and records every call",
+        "both": "for one item or for a list of them, and records each",
     }[spec.wrapper.mode]
-    return f"{spec.wrapper.name}: calls {prose(spec.target_reference)}, {does}."
+    sentence = f"{spec.wrapper.name} calls {prose(spec.target_reference)} {does}."
+    return textwrap.fill(sentence, 100, break_long_words=False, break_on_hyphens=False)

@@ -53,11 +53,11 @@ def datastores(spec: Spec) -> list[tuple[str, str]]:
         return []
     found = [("datastore", f"{_MODULES[spec.datastore.store.kind]}.Datastore(client, DATASTORE)")]
     if spec.datastore.copies:
-        opened = ", ".join(
-            f'COPIES[{number}]["url"]: {_MODULES[store.kind]}.Datastore(client, COPIES[{number}])'
+        opened = "".join(
+            f'            COPIES[{number}]["url"]: {_MODULES[store.kind]}.Datastore(client, COPIES[{number}]),\n'
             for number, store in enumerate(spec.datastore.copy_stores)
         )
-        found.append(("copies", f"{{{opened}}}"))
+        found.append(("copies", f"{{\n{opened}        }}"))
     return found
 
 
