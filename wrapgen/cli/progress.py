@@ -56,8 +56,7 @@ class Reporter:
         """Shows a moment of the run, if the last one shown is old enough."""
         now = self._clock()
         every = JSON_EVERY if self._as_json else _REDRAW if self._terminal else LINE_EVERY
-        total = progress.estimate
-        ended = not progress.open and total is not None and progress.counts.finished >= total
+        ended = not progress.open and progress.counts.finished >= progress.counts.items
         if now - self._last < every and not (ended and self._terminal):
             return
         self._last = now
@@ -68,7 +67,7 @@ class Reporter:
             self._bar.update(
                 self._task,
                 completed=progress.counts.finished,
-                total=progress.estimate,
+                total=progress.counts.items,
                 rate=f"{rate:,.0f}/s",
                 detail=_detail(progress),
             )
@@ -97,17 +96,16 @@ def _detail(progress: Progress) -> str:
 
 
 def _line(progress: Progress, rate: float) -> str:
-    done, total = progress.counts.finished, progress.estimate
-    of = f" of {total:,}" if total else ""
-    left = f", {(total - done) / rate:,.0f} s left" if total and rate > 0 and total > done else ""
-    return f"{done:,}{of} items, {rate:,.0f}/s{left}, {_detail(progress)}"
+    done, total = progress.counts.finished, progress.counts.items
+    left = f", {(total - done) / rate:,.0f} s left" if rate > 0 and total > done else ""
+    return f"{done:,} of {total:,} items, {rate:,.0f}/s{left}, {_detail(progress)}"
 
 
 def _facts(progress: Progress, rate: float) -> dict[str, Any]:
     return {
         "finished": progress.counts.finished,
         "failed": progress.counts.failed,
-        "estimate": progress.estimate,
+        "items": progress.counts.items,
         "rate": round(rate, 1),
         "open": progress.open,
         "concurrency": progress.concurrency,

@@ -18,7 +18,9 @@ from wrapgen.cli.options import client_for, platform_options
 from wrapgen.errors import UsageError
 
 if TYPE_CHECKING:
-    from wrapgen.run.session import Options, Session, Wrapper
+    from wrapgen.run.folder import Folder
+    from wrapgen.run.options import Options, Wrapper
+    from wrapgen.run.session import Session
     from wrapgen.run.summary import Summary
 
 
@@ -88,18 +90,18 @@ def command(reference: str, source: str, output: Path, as_json: bool, log_json: 
     12 incomplete. 11 and 12 can be resumed.
     """
     from wrapgen.run.connectors.files import find
-    from wrapgen.run.session import Session, World, folder_for
+    from wrapgen.run.folder import Folder, folder_for
+    from wrapgen.run.session import Session
 
     options = _options(given)
-    folder = given["state"] or folder_for(output)
+    folder = Folder(given["state"] or folder_for(output))
     rows = find(source, given["format_"])
-    _output_is_ours(output, folder, fresh=options.fresh)
+    _output_is_ours(output, folder.path, fresh=options.fresh)
     wrapper = connect(reference, folder, options, given)
-    world = World()
-    with Session(folder, rows, wrapper, options, world) as session:
+    with Session(folder.path, rows, wrapper, options, reading=_reading) as session:
         if not as_json:
             _announce(session, wrapper, source)
-        summary = _work(session, output, options.layout, log_json=log_json)
+        summary = _work(session, output, given["layout"], log_json=log_json)
     if as_json:
         print(json.dumps(summary.as_json()))
     else:
@@ -109,11 +111,10 @@ def command(reference: str, source: str, output: Path, as_json: bool, log_json: 
 
 def _options(given: dict[str, Any]) -> Options:
     from wrapgen.run.items import Selection
-    from wrapgen.run.session import Options
+    from wrapgen.run.options import Options
 
     return Options(
         selection=Selection(given["field"], given["template"], given["id_field"]),
-        layout=given["layout"],
         run=given["run_id"],
         timeout=given["timeout"],
         workers=given["workers"],
@@ -126,10 +127,10 @@ def _options(given: dict[str, Any]) -> Options:
     )
 
 
-def connect(reference: str, folder: Path, options: Options, given: dict[str, Any]) -> Wrapper:
+def connect(reference: str, folder: Folder, options: Options, given: dict[str, Any]) -> Wrapper:
     """The wrapper that a reference means: the version that the ledger keeps, else the newest there is."""
     from wrapgen.run.concurrency import ACCOUNT_CALLS
-    from wrapgen.run.session import Wrapper, kept_reference
+    from wrapgen.run.options import Wrapper
     from wrapgen.run.sideband import DataSideband
     from wrapgen.run.wrappers import describe, resolve
 
@@ -141,7 +142,7 @@ def connect(reference: str, folder: Path, options: Options, given: dict[str, Any
     def versions(name: str) -> list[str]:
         return [version.version for version in client.versions(name) if version.version]
 
-    kept = None if options.fresh else kept_reference(folder, reference)
+    kept = None if options.fresh else folder.kept_reference(reference)
     exact = kept or resolve(reference, versions)
 
     def call(body: bytes, timeout: float) -> bytes:
@@ -159,9 +160,15 @@ def _output_is_ours(output: Path, folder: Path, *, fresh: bool) -> None:
         raise UsageError(f"there is no folder {output.parent}")
 
 
+def _reading(rows: int) -> None:
+    """Long inputs take a moment before the first call; on a terminal one line says so."""
+    if sys.stderr.isatty():
+        print(f"\rreading the input: {rows:,} rows", end="", file=sys.stderr, flush=True)
+
+
 def _announce(session: Session, wrapper: Wrapper, source: str) -> None:
     verb = "resuming" if session.resumed else "starting"
-    done = session.standing.counts.finished
+    done = session.counts.finished
     kept = f", {done:,} items are done" if session.resumed else ""
     about = wrapper.description
     print(
@@ -173,11 +180,12 @@ def _announce(session: Session, wrapper: Wrapper, source: str) -> None:
 
 def _work(session: Session, output: Path, layout: str, *, log_json: bool) -> Summary:
     from wrapgen.cli.progress import Reporter
-    from wrapgen.run.session import run_to_files
+    from wrapgen.run.finish import run_to_files
+    from wrapgen.run.layouts import LAYOUTS
 
-    already = session.standing.counts.finished
+    already = session.counts.finished
     with _interruptible(session), Reporter(as_json=log_json, already=already) as watch:
-        return run_to_files(session, output, layout, watch, time.monotonic)
+        return run_to_files(session, output, LAYOUTS[layout], watch, time.monotonic)
 
 
 @contextmanager

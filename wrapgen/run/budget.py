@@ -36,13 +36,17 @@ class Budget:
         self._row = 0
         self._last: tuple[str, str] | None = None
 
-    def note(self, outcomes: Sequence[Outcome]) -> str | None:
+    def note(self, outcomes: Sequence[Outcome], *, clean: bool = False) -> str | None:
         """Counts one chunk's outcomes, in the order of its items.
+
+        Args:
+            outcomes: one per item.
+            clean: all of them are results, which saves looking.
 
         Returns:
             Why the run has to stop, or None.
         """
-        if all(outcome.fate is Fate.OK for outcome in outcomes):
+        if clean:
             self._finished += len(outcomes)
             self._row = 0
             return None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import NamedTuple
 
 from wrapgen.wire import CHUNK_AIM
@@ -158,14 +159,19 @@ class Intake:
 
     def take(self, count: int) -> Chunk | None:
         """The next chunk of at most `count` items, or None when there is none left."""
-        taken: list[Entry] = []
-        room = self._aim
-        entry = self._next
-        while entry is not None and len(taken) < count:
-            room -= len(entry.item) + _PER_ITEM + (2 * len(entry.id) if entry.id else 0)
-            if taken and room < 0:
+        if self._next is None:
+            return None
+        taken = [self._next]
+        room = self._aim - _weight(self._next)
+        self._next = None
+        for entry in islice(self._entries, count):
+            room -= _weight(entry)
+            if room < 0 or len(taken) == count:
+                self._next = entry
                 break
             taken.append(entry)
-            entry = next(self._entries, None)
-        self._next = entry
-        return gather(taken) if taken else None
+        return gather(taken)
+
+
+def _weight(entry: Entry) -> int:
+    return len(entry[1]) + _PER_ITEM + (2 * len(entry[2]) if entry[2] else 0)

@@ -31,13 +31,28 @@ class Selection:
     id: str | None = None
 
 
-def entries(source: Source, selection: Selection) -> Iterator[Entry]:
+def entries(source: Source, selection: Selection, *, again: bool = False) -> Iterator[Entry]:
     """Every row of a source as an item with its run index.
+
+    Args:
+        source: the input.
+        selection: what of a row is the item.
+        again: the input has been read before, so what need not be decoded is not checked once more.
 
     Raises:
         RunError: a row has no such field, or its id is neither text nor a whole number; names the place.
         UsageError: the template is not JSON, or stands beside a field.
     """
+    texts = source.texts() if again and selection == Selection() else None
+    if texts is None:
+        return _selected(source, selection)
+    return (
+        Entry(index, text if b"$error" not in text[:16] else _whole(Row(json.loads(text), text, index)), None)
+        for index, text in enumerate(texts)
+    )
+
+
+def _selected(source: Source, selection: Selection) -> Iterator[Entry]:
     make = _maker(selection)
     pick_id = selection.id
     for index, row in enumerate(source.rows()):

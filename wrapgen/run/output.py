@@ -9,14 +9,12 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from typing import IO
 
-from wrapgen.run.spool import Slot, Slots, Spool
+from wrapgen.run.spool import Slot, Slots, Spool, Stretch
 from wrapgen.run.states import Fate
 
-_STRETCH = 2048
 _BYTES = 4_000_000
 
 
@@ -31,27 +29,25 @@ def whole(path: Path) -> Iterator[IO[bytes]]:
     part.replace(path)
 
 
+def blocks(slots: Slots, spool: Spool) -> Iterator[tuple[Stretch, bytes]]:
+    """Every outcome in run order, as many at once as stand side by side in the spool; at most some MB."""
+    for stretch in slots.stretches():
+        size = stretch.size
+        if size <= _BYTES:
+            yield stretch, spool.read(stretch.offset, size)
+            continue
+        for at, (index, slot) in enumerate(stretch.slots()):
+            one = Stretch(index, slot.offset, stretch.places[at : at + 1], stretch.facts[at : at + 1])
+            yield one, spool.read(slot.offset, slot.length)
+
+
 def outcomes(slots: Slots, spool: Spool) -> Iterator[tuple[int, Slot, bytes]]:
-    """Every item's index, slot and spool line in run order, those without any outcome left out."""
-    pairs = ((index, slot) for index, slot in enumerate(slots) if slot.fate)
-    while stretch := list(islice(pairs, _STRETCH)):
-        start = 0
-        while start < len(stretch):
-            end, size = start + 1, stretch[start][1].length
-            # Lines that stand side by side in the spool are read at once.
-            while end < len(stretch) and size < _BYTES and _adjacent(stretch[end - 1][1], stretch[end][1]):
-                size += stretch[end][1].length
-                end += 1
-            block = spool.read(stretch[start][1].offset, size)
-            at = 0
-            for index, slot in stretch[start:end]:
-                yield index, slot, block[at : at + slot.length]
-                at += slot.length
-            start = end
-
-
-def _adjacent(one: Slot, other: Slot) -> bool:
-    return one.offset + one.length == other.offset
+    """Every outcome one by one in run order: index, slot and spool line."""
+    for stretch, block in blocks(slots, spool):
+        at = 0
+        for index, slot in stretch.slots():
+            yield index, slot, block[at : at + slot.length]
+            at += slot.length
 
 
 def write_errors(path: Path, run: str, slots: Slots, spool: Spool) -> int:
@@ -63,7 +59,7 @@ def write_errors(path: Path, run: str, slots: Slots, spool: Spool) -> int:
     count = 0
     with whole(path) as file:
         for index, slot, line in outcomes(slots, spool):
-            if slot.fate != Fate.FAILED.value:
+            if slot.fate != Fate.FAILED:
                 continue
             count += 1
             head = json.dumps({"run": run, "index": index, "try": slot.tries}, separators=(",", ":"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 from wrapgen import wire
@@ -98,6 +99,11 @@ class Reply:
     outcomes: list[Outcome]
     summary: dict[str, Any]
 
+    @cached_property
+    def clean(self) -> bool:
+        """Whether every item has a result."""
+        return all(fate is Fate.OK for fate, _, _ in self.outcomes)
+
 
 @dataclass(frozen=True)
 class Lost:
@@ -147,6 +153,21 @@ def process_chunk(chunk: Chunk, call: Call, terms: Terms) -> Reply | Lost:
         return _lost(error, timed_out=timed_out, alive=lambda: _alive(call))
 
 
+def got_nowhere(reply: Reply) -> Lost | None:
+    """An answer in which nothing was tried is no answer: without this, sending could go round for ever."""
+    summary = reply.summary
+    if summary.get("stopped") or summary.get("throttled"):
+        return None
+    calls = summary.get("calls")
+    if any(outcome.fate is not Fate.AGAIN for outcome in reply.outcomes) or (
+        isinstance(calls, int) and calls
+    ):
+        return None
+    error = json.loads(reply.outcomes[0].body)
+    fault = Fault.DOWN if error["type"] == "DatastoreError" else Fault.TIMEOUT
+    return Lost(fault, error["type"], error["message"])
+
+
 def request_body(chunk: Chunk, terms: Terms, batch: bytes | None = None) -> bytes:
     """The body of form 3 for a chunk; `batch` replaces the list of items, as a URL in JSON."""
     first = chunk.indexes[0]
@@ -184,13 +205,14 @@ def _results(answer: Answered, terms: Terms) -> list[tuple[Any, str]]:
 
 
 def _outcomes(results: list[tuple[Any, str]], chunk: Chunk, limit: int) -> list[Outcome]:
-    found = []
+    ok, found = Fate.OK, []
     for (value, text), before in zip(results, chunk.attempts, strict=True):
         if type(value) is dict and len(value) == 1 and "$error" in value:
             found.append(_failed(wire.ItemError.from_wire(value["$error"]), before, limit))
         else:
+            # An outcome is one line; JSON may be spread over several.
             line = text if "\n" not in text else wire.dumps(value).decode("ascii")
-            found.append(Outcome(Fate.OK, line, before))
+            found.append(Outcome(ok, line, before))
     return found
 
 

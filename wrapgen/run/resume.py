@@ -69,8 +69,8 @@ def rebuild(ledger: Path, spool: Path, slots: Slots | None) -> Standing | None:
         for indexes, tries in sends.values():
             slots.sent(indexes, tries)
         fates = slots.counts()
-        standing.counts.succeeded = fates.get(Fate.OK.value, 0)
-        standing.counts.failed = fates.get(Fate.FAILED.value, 0)
+        standing.counts.succeeded = fates.get(Fate.OK, 0)
+        standing.counts.failed = fates.get(Fate.FAILED, 0)
     return standing
 
 
@@ -82,6 +82,8 @@ def _replay(
     slots: Slots | None,
 ) -> None:
     kind = entry.get("e")
+    if kind == "changed":
+        standing.header = {**standing.header, **entry, "e": "run"}
     standing.end = entry if kind == "end" else None
     if kind == "send":
         standing.next_seq = entry["s"] + 1
@@ -102,12 +104,12 @@ def _fill(entry: dict[str, Any], indexes: Sequence[int], tries: int, spool: IO[b
     lines = spool.read(entry["b"]).splitlines(keepends=True)
     if len(lines) != len(indexes):
         raise RunError("the spool does not hold what the ledger points at", hint="start over with --fresh")
-    fates = [Fate.OK.value] * len(lines)
+    fates = [Fate.OK] * len(lines)
     attempts = [0] * len(lines)
     for at in entry["failed"]:
-        fates[at] = Fate.FAILED.value
+        fates[at] = Fate.FAILED
     for at, tried in entry["again"]:
-        fates[at] = Fate.AGAIN.value
+        fates[at] = Fate.AGAIN
         attempts[at] = tried
     slots.put(indexes, entry["at"], [len(line) for line in lines], tries, fates, attempts)
 
@@ -117,14 +119,10 @@ def indexes_of(entry: dict[str, Any]) -> Sequence[int]:
     return range(entry["first"], entry["first"] + entry["n"]) if "first" in entry else entry["i"]
 
 
-def unfinished(entries: Iterator[Entry], slots: Slots, counts: Counts, *, resumed: bool) -> Iterator[Entry]:
-    """The items without a final outcome, with the tries and attempts that they have had; counts all."""
-    final = (Fate.OK.value, Fate.FAILED.value)
+def unfinished(entries: Iterator[Entry], slots: Slots) -> Iterator[Entry]:
+    """The items without a final outcome, with the tries and attempts that they have had."""
+    final = (Fate.OK, Fate.FAILED)
     for entry in entries:
-        counts.items += 1
-        if not resumed:
-            yield entry
-            continue
         slot = slots.get(entry.index)
         if slot.fate in final:
             continue

@@ -21,7 +21,7 @@ from wrapgen.run.chunks import FIRST_SIZE, Chunk, Entry, Intake, Size, gather
 from wrapgen.run.concurrency import Concurrency
 from wrapgen.run.lanes import Lanes, Returned
 from wrapgen.run.ledger import Ledger
-from wrapgen.run.process import Lost, Outcome, Reply
+from wrapgen.run.process import Lost, Outcome, Reply, got_nowhere
 from wrapgen.run.retry import delay, throttle_delay
 from wrapgen.run.spool import Slots, Spool
 from wrapgen.run.states import Event, Fate, Fault, State, reaction, step
@@ -82,8 +82,7 @@ class Runner:
         size: how many items a chunk takes.
         concurrency: how many calls are kept open.
         budget: when too much has failed.
-        counts: what earlier sessions did; updated in place.
-        estimate: about how many items the run has, or None.
+        counts: all items, and what earlier sessions did; updated in place.
         next_seq: the first unused sequence number of a send.
     """
 
@@ -97,7 +96,6 @@ class Runner:
         concurrency: Concurrency,
         budget: Budget,
         counts: Counts,
-        estimate: int | None,
         next_seq: int,
     ) -> None:
         self._intake = Intake(entries, aim=limits.aim)
@@ -107,7 +105,6 @@ class Runner:
         self._concurrency = concurrency
         self._budget = budget
         self._counts = counts
-        self._estimate = estimate
         self._seq = next_seq
         self._open: dict[int, Chunk] = {}
         self._waiting: list[tuple[float, int, Chunk, bool]] = []
@@ -161,12 +158,11 @@ class Runner:
     def _fresh(self) -> Chunk | None:
         if self._held > HELD_BYTES:
             return None
-        size = self._size.now
-        if self._estimate is not None:
-            # Towards the end smaller chunks keep all lanes busy.
-            left = max(0, self._estimate - self._counts.items)
-            size = min(size, max(FIRST_SIZE, math.ceil(left / (2 * self._concurrency.most))))
-        return self._intake.take(size)
+        # Towards the end smaller chunks keep all lanes busy.
+        left = self._counts.items - self._counts.finished
+        return self._intake.take(
+            min(self._size.now, max(FIRST_SIZE, math.ceil(left / (2 * self._concurrency.most))))
+        )
 
     def _due(self, now: float) -> Chunk | None:
         """What has waited long enough: halves and lost chunks as they are, loose items together."""
@@ -211,24 +207,11 @@ class Runner:
         chunk = self._open.pop(returned.seq)
         reply = returned.reply
         if isinstance(reply, Reply):
-            reply = self._untried(reply) or reply
+            reply = got_nowhere(reply) or reply
         if isinstance(reply, Lost):
             self._lost(returned.seq, chunk, reply)
         else:
             self._answered(returned.seq, chunk, reply)
-
-    @staticmethod
-    def _untried(reply: Reply) -> Lost | None:
-        """An answer that got nowhere is no answer: without this a run could go round for ever."""
-        summary = reply.summary
-        if summary.get("stopped") or summary.get("throttled"):
-            return None
-        tried = any(o.fate is not Fate.AGAIN for o in reply.outcomes) or _number(summary, "calls")
-        if tried:
-            return None
-        error = json.loads(reply.outcomes[0].body)
-        fault = Fault.DOWN if error["type"] == "DatastoreError" else Fault.TIMEOUT
-        return Lost(fault, error["type"], error["message"])
 
     def _answered(self, seq: int, chunk: Chunk, reply: Reply) -> None:
         step(State.OPEN, Event.ANSWER)
@@ -236,7 +219,7 @@ class Runner:
         self._rounds = 0
         self._counts.target_calls += _number(reply.summary, "calls")
         self._feel(seq, chunk, reply)
-        self._settle(seq, chunk, reply.outcomes)
+        self._settle(seq, chunk, reply.outcomes, clean=reply.clean)
         stopped = reply.summary.get("stopped")
         if stopped:
             detail = (
@@ -253,21 +236,17 @@ class Runner:
         else:
             self._concurrency.good()
         pairs = zip(reply.outcomes, chunk.attempts, strict=True)
-        if any(outcome.fate is Fate.AGAIN and outcome.attempts == before for outcome, before in pairs):
+        if not reply.clean and any(o.fate is Fate.AGAIN and o.attempts == before for o, before in pairs):
             self._size.too_much(len(chunk))
         else:
             self._size.whole(len(chunk))
 
-    def _settle(self, seq: int, chunk: Chunk, outcomes: list[Outcome]) -> None:
+    def _settle(self, seq: int, chunk: Chunk, outcomes: list[Outcome], *, clean: bool) -> None:
         """Puts a chunk's outcomes where they belong: spool, ledger, slots, and items that go again."""
-        lines = [
-            _line(index, None if chunk.ids is None else chunk.ids[at], outcome, chunk.items[at])
-            for at, (index, outcome) in enumerate(zip(chunk.indexes, outcomes, strict=True))
-        ]
-        data = b"".join(lines)
+        data, lengths = _lines(chunk, outcomes)
         offset = self._do.spool.append(data)
-        failed = [at for at, outcome in enumerate(outcomes) if outcome.fate is Fate.FAILED]
-        again = [at for at, outcome in enumerate(outcomes) if outcome.fate is Fate.AGAIN]
+        failed = [] if clean else [at for at, outcome in enumerate(outcomes) if outcome.fate is Fate.FAILED]
+        again = [] if clean else [at for at, outcome in enumerate(outcomes) if outcome.fate is Fate.AGAIN]
         self._entries.append(
             {
                 "e": "done",
@@ -279,19 +258,13 @@ class Runner:
                 "again": [[at, outcomes[at].attempts] for at in again],
             }
         )
-        self._do.slots.put(
-            chunk.indexes,
-            offset,
-            [len(line) for line in lines],
-            chunk.tries + 1,
-            [outcome.fate.value for outcome in outcomes],
-            [outcome.attempts for outcome in outcomes],
-        )
+        fates, _, attempts = zip(*outcomes, strict=True)
+        self._do.slots.put(chunk.indexes, offset, lengths, chunk.tries + 1, fates, attempts)
         self._counts.failed += len(failed)
         self._counts.succeeded += len(outcomes) - len(failed) - len(again)
         if again:
             self._again(chunk, outcomes, again)
-        reason = self._budget.note(outcomes)
+        reason = self._budget.note(outcomes, clean=clean)
         if reason:
             self._end = self._end or (EndState.BUDGET, reason)
 
@@ -314,7 +287,7 @@ class Runner:
         now = self._do.clock()
         sent = replace(chunk, tries=chunk.tries + 1)
         if event is Event.GIVE_UP:
-            self._settle(seq, chunk, [lost.outcome(chunk.attempts[0])])
+            self._settle(seq, chunk, [lost.outcome(chunk.attempts[0])], clean=False)
             return
         self._entries.append(
             {
@@ -367,9 +340,7 @@ class Runner:
         self._counts.calls += len(sends)
 
     def _tell(self) -> None:
-        self._do.watch(
-            Progress(self._counts, self._estimate, len(self._open), self._concurrency.now, self._size.now)
-        )
+        self._do.watch(Progress(self._counts, len(self._open), self._concurrency.now, self._size.now))
 
 
 def _sent(seq: int, chunk: Chunk, wall: float) -> dict[str, Any]:
@@ -379,13 +350,26 @@ def _sent(seq: int, chunk: Chunk, wall: float) -> dict[str, Any]:
     return {**entry, "i": list(chunk.indexes)}
 
 
-def _line(index: int, id_: str | None, outcome: Outcome, item: bytes) -> bytes:
-    """An outcome as the spool keeps it: the output's line, for a failed item with the item itself."""
-    name = f'"{index}"' if id_ is None else json.dumps(id_)
-    if outcome.fate is Fate.OK:
-        return f'{{"index":{index},"id":{name},"result":{outcome.body}}}\n'.encode()
-    head = f'{{"index":{index},"id":{name},"error":{outcome.body},"input":'.encode()
-    return head + item + b"}\n"
+def _lines(chunk: Chunk, outcomes: list[Outcome]) -> tuple[bytes, list[int]]:
+    """A chunk's outcomes as the spool keeps them, and the length of each.
+
+    A line is the output's own; that of an item that did not succeed holds the item too.
+    """
+    names = [f'"{index}"' for index in chunk.indexes] if chunk.ids is None else map(json.dumps, chunk.ids)
+    ok = Fate.OK
+    lines = [
+        f'{{"index":{index},"id":{name},"result":{body}}}\n'
+        if fate is ok
+        else f'{{"index":{index},"id":{name},"error":{body},"input":{item.decode()}}}\n'
+        for index, name, item, (fate, body, _) in zip(
+            chunk.indexes, names, chunk.items, outcomes, strict=True
+        )
+    ]
+    data = "".join(lines).encode()
+    lengths = list(map(len, lines))
+    if sum(lengths) != len(data):
+        lengths = [len(line.encode()) for line in lines]
+    return data, lengths
 
 
 def _number(summary: dict[str, Any], name: str) -> int:

@@ -7,16 +7,21 @@ they are rebuilt from ledger and spool, and never synced. Both are read in const
 from __future__ import annotations
 
 import os
-import struct
+from array import array
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
+from operator import add
 from pathlib import Path
 from typing import NamedTuple
 
 from wrapgen.run.ledger import Disk
 
-_SLOT = struct.Struct("<QIHBB")
+_WIDTH = 16
 _BLOCK = 4096
+_OFFSET, _LENGTH, _BYTE = (1 << 48) - 1, (1 << 32) - 1, 255
+"""A slot is two words: offset (48 bits) and tries (16); length (32), fate (8) and attempts (8)."""
+
+_MOST_TRIES = (1 << 16) - 1
 
 
 class Slot(NamedTuple):
@@ -67,6 +72,30 @@ class Spool:
         os.close(self._descriptor)
 
 
+class Stretch(NamedTuple):
+    """Items whose lines stand side by side in the spool: first index, first offset, the slots' words."""
+
+    first: int
+    offset: int
+    places: Sequence[int]
+    facts: Sequence[int]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all lines together."""
+        return sum(word & _LENGTH for word in self.facts)
+
+    @property
+    def fates(self) -> set[int]:
+        """The fates that occur."""
+        return {word >> 32 & _BYTE for word in self.facts}
+
+    def slots(self) -> Iterator[tuple[int, Slot]]:
+        """Each item's index and slot."""
+        for index, (place, facts) in enumerate(zip(self.places, self.facts, strict=True), start=self.first):
+            yield index, _slot(place, facts)
+
+
 class Slots:
     """The map from run index to outcome, on disk: 16 bytes an item.
 
@@ -89,46 +118,67 @@ class Slots:
         attempts: Sequence[int],
     ) -> None:
         """Notes a chunk's outcomes, whose lines stand one after another in the spool from `offset`."""
-        offsets = accumulate(lengths, initial=offset)
-        packed = [
-            _SLOT.pack(at, length, min(tries, 65535), fate, min(tried, 255))
-            for at, length, fate, tried in zip(offsets, lengths, fates, attempts, strict=False)
-        ]
+        words = array("Q", bytes(_WIDTH * len(indexes)))
+        start = offset | min(tries, _MOST_TRIES) << 48
+        words[0::2] = array("Q", list(accumulate(lengths, initial=start))[:-1])
+        words[1::2] = array(
+            "Q",
+            [
+                length | fate << 32 | min(tried, _BYTE) << 40
+                for length, fate, tried in zip(lengths, fates, attempts, strict=True)
+            ],
+        )
+        data = words.tobytes()
         if indexes[-1] - indexes[0] + 1 == len(indexes):
-            os.pwrite(self._descriptor, b"".join(packed), indexes[0] * _SLOT.size)
+            os.pwrite(self._descriptor, data, indexes[0] * _WIDTH)
             return
-        for index, slot in zip(indexes, packed, strict=True):
-            os.pwrite(self._descriptor, slot, index * _SLOT.size)
+        for at, index in enumerate(indexes):
+            os.pwrite(self._descriptor, data[at * _WIDTH : (at + 1) * _WIDTH], index * _WIDTH)
 
     def sent(self, indexes: Sequence[int], tries: int) -> None:
         """Notes a send whose outcome is not known; what was known before stays."""
         for index in indexes:
-            slot = self.get(index)._replace(tries=min(tries, 65535))
-            os.pwrite(self._descriptor, _SLOT.pack(*slot), index * _SLOT.size)
+            slot = self.get(index)
+            self.put([index], slot.offset, [slot.length], tries, [slot.fate], [slot.attempts])
 
     def get(self, index: int) -> Slot:
         """One item's slot; EMPTY where nothing is known."""
-        data = os.pread(self._descriptor, _SLOT.size, index * _SLOT.size)
-        return Slot(*_SLOT.unpack(data)) if len(data) == _SLOT.size else EMPTY
+        data = os.pread(self._descriptor, _WIDTH, index * _WIDTH)
+        return _slot(*array("Q", data)) if len(data) == _WIDTH else EMPTY
 
-    def __iter__(self) -> Iterator[Slot]:
-        """Every slot in run order, up to the last that was ever written."""
-        at = 0
-        while data := os.pread(self._descriptor, _SLOT.size * _BLOCK, at):
-            yield from map(Slot._make, _SLOT.iter_unpack(data))
-            at += len(data)
+    def stretches(self) -> Iterator[Stretch]:
+        """Every item with an outcome in run order, as many together as stand side by side in the spool."""
+        first = 0
+        for words in self._blocks():
+            places, facts = words[0::2], words[1::2]
+            lengths = [word & _LENGTH for word in facts]
+            ends = list(map(add, places, lengths))
+            # Where a line does not start at the end of the one before it, a new stretch begins.
+            breaks = [at for at in range(1, len(ends)) if places[at] != ends[at - 1] or not facts[at - 1]]
+            for start, end in zip([0, *breaks], [*breaks, len(ends)], strict=True):
+                if facts[start] >> 32 & _BYTE:
+                    yield Stretch(first + start, places[start] & _OFFSET, places[start:end], facts[start:end])
+            first += len(facts)
 
     def counts(self) -> dict[int, int]:
         """How many items have each fate; 0 counts only those before the last that is known."""
         found: dict[int, int] = {}
-        at = 0
-        while data := os.pread(self._descriptor, _SLOT.size * _BLOCK, at):
-            fates = data[14 :: _SLOT.size]
+        for words in self._blocks():
+            fates = words.tobytes()[12::_WIDTH]
             for fate in set(fates):
                 found[fate] = found.get(fate, 0) + fates.count(fate)
-            at += len(data)
         return found
+
+    def _blocks(self) -> Iterator[array[int]]:
+        at = 0
+        while data := os.pread(self._descriptor, _WIDTH * _BLOCK, at):
+            yield array("Q", data)
+            at += len(data)
 
     def close(self) -> None:
         """Closes the file."""
         os.close(self._descriptor)
+
+
+def _slot(place: int, facts: int) -> Slot:
+    return Slot(place & _OFFSET, facts & _LENGTH, place >> 48, facts >> 32 & _BYTE, facts >> 40 & _BYTE)

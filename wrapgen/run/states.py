@@ -11,7 +11,7 @@ READY ──SEND──▶ OPEN ──ANSWER──▶ DONE
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import Enum, IntEnum
 
 
 class State(Enum):
@@ -50,8 +50,8 @@ class Fault(Enum):
     STOPPED = "stopped"
 
 
-class Fate(Enum):
-    """What became of an item in one send: a result, a final error, or an error after which it goes again."""
+class Fate(IntEnum):
+    """What became of an item in one send: a result, a final error, or one after which it goes again."""
 
     OK = 1
     FAILED = 2

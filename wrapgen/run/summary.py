@@ -25,7 +25,7 @@ class Counts:
     """What a session of a run did; items count in the run as a whole.
 
     Args:
-        items: rows read so far, or all of them at the end.
+        items: all of the run.
         succeeded, failed: items that are finished, earlier sessions included.
         calls: sends of chunks in this session.
         resent: items sent once more in this session.
@@ -51,10 +51,9 @@ class Counts:
 
 @dataclass(frozen=True)
 class Progress:
-    """One moment of a run: its counts, about how many items there are in all, calls open and allowed."""
+    """One moment of a run: its counts, calls open and allowed, and the present size of a chunk."""
 
     counts: Counts
-    estimate: int | None
     open: int
     concurrency: int
     chunk: int

@@ -1,4 +1,4 @@
-"""A wrapper in memory that speaks the item protocol, faults fixed by id and attempt; lanes without threads."""
+"""A wrapper in memory, its faults fixed by id and attempt, and lanes without threads on their own clock."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ import pytest
 
 from wrapgen.errors import ServerFault
 from wrapgen.run.connectors.memory import MemorySource
+from wrapgen.run.finish import run_to_files
 from wrapgen.run.lanes import Returned
+from wrapgen.run.layouts import LAYOUTS
 from wrapgen.run.ledger import RealDisk
-from wrapgen.run.session import Options, Session, World, Wrapper, run_to_files
+from wrapgen.run.options import Options, World, Wrapper
+from wrapgen.run.session import Session
 from wrapgen.run.summary import Summary
 from wrapgen.run.wrappers import describe
 
@@ -210,12 +213,12 @@ class Bench:
         source: Any = None,
         reference: str = "acme/SentimentBatch/1.0.0",
         sideband: Any = None,
+        layout: Any = LAYOUTS["keyed"],
         **options: Any,
     ) -> Summary:
         """One session to its end."""
         options.setdefault("run", "r1")
         called = Wrapper(reference, describe(wrapper.call, reference), wrapper.call, sideband)
-        options = {"layout": "keyed", **options}
         with Session(
             self.folder / "out.jsonl.run",
             source or MemorySource(values),
@@ -223,7 +226,7 @@ class Bench:
             Options(**options),
             self.world(disk),
         ) as session:
-            return run_to_files(session, self.output, options["layout"], lambda _: None, self.clock)
+            return run_to_files(session, self.output, layout, lambda _: None, self.clock)
 
     def lines(self) -> list[Any]:
         """The output, decoded."""

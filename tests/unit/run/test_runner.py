@@ -210,7 +210,7 @@ def test_a_second_runner_leaves(bench, memory_wrapper):
     """Two runners on one ledger are not possible; the second says who is there."""
     import os
 
-    from wrapgen.run.session import Folder
+    from wrapgen.run.folder import Folder
 
     with Folder(bench.folder / "out.jsonl.run").locked(), pytest.raises(RunError, match=str(os.getpid())):
         bench.run(memory_wrapper(), [1])

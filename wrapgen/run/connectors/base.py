@@ -31,8 +31,11 @@ class Source(Protocol):
             RunError: a row can't be read; names the place.
         """
 
+    def texts(self) -> Iterator[bytes] | None:
+        """Each row as JSON text, not decoded; None where rows don't come as JSON.
+
+        For an input that `rows` has been through before: nothing is checked again.
+        """
+
     def fingerprint(self) -> str:
         """Something that changes whenever the rows do."""
-
-    def estimate(self) -> int | None:
-        """About how many rows there are, or None where that is not known without reading them all."""

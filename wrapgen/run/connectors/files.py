@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import glob
 import gzip
 import hashlib
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import IO
 
@@ -35,7 +37,6 @@ class FileSource:
         self.name = name
         self.paths = list(paths)
         self.format = format
-        self._lines: int | None = None
 
     def rows(self) -> Iterator[Row]:
         """Every row of every file, streamed."""
@@ -51,32 +52,28 @@ class FileSource:
             except (OSError, EOFError, zlib.error) as error:
                 raise RunError(f"can't read {path}: {error}") from error
 
+    def texts(self) -> Iterator[bytes] | None:
+        """The lines of JSON Lines, not decoded."""
+        return self._lines() if self.format == "jsonl" else None
+
+    def _lines(self) -> Iterator[bytes]:
+        for path in self.paths:
+            with opened(path) as stream:
+                first = stream.readline().removeprefix(codecs.BOM_UTF8)
+                yield from filter(None, map(bytes.strip, chain([first], stream)))
+
     def fingerprint(self) -> str:
-        """A digest of the files' bytes and the format; counts lines on the way."""
+        """A digest of the files' bytes and the format."""
         digest = hashlib.sha256(self.format.encode())
-        counted = self.format in ("jsonl", "lines", "csv", "tsv")
-        lines = 0
         for path in self.paths:
             try:
                 with path.open("rb") as file:
-                    counted = counted and not _packed(file.peek(4))
-                    last = b""
                     while block := file.read(_BLOCK):
                         digest.update(block)
-                        lines += block.count(b"\n")
-                        last = block
-                    lines += bool(last) and not last.endswith(b"\n")
             except OSError as error:
                 raise RunError(f"can't read {path}: {error.strerror}") from error
             digest.update(b"\0")
-        if self.format in ("csv", "tsv"):
-            lines -= len(self.paths)
-        self._lines = lines if counted else None
         return f"sha256:{digest.hexdigest()}"
-
-    def estimate(self) -> int | None:
-        """The number of lines, once `fingerprint` has read the files; None for what has no lines."""
-        return self._lines
 
 
 def find(name: str, format: str | None = None) -> FileSource:  # noqa: A002
@@ -119,10 +116,6 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
                 yield io.BufferedReader(reader, _BLOCK)
         else:
             yield file
-
-
-def _packed(head: bytes) -> bool:
-    return head.startswith((_GZIP, _ZSTD))
 
 
 def _format_of(paths: Sequence[Path]) -> str:

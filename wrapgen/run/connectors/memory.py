@@ -28,6 +28,10 @@ class MemorySource:
         for number, value in enumerate(self._values, start=1):
             yield Row(value, _encoded(number, value), number)
 
+    def texts(self) -> Iterator[bytes] | None:
+        """Every value as JSON."""
+        return (_encoded(number, value) for number, value in enumerate(self._values, start=1))
+
     def fingerprint(self) -> str:
         """A digest of the values."""
         digest = hashlib.sha256()
@@ -35,10 +39,6 @@ class MemorySource:
             digest.update(row.raw or b"")
             digest.update(b"\n")
         return f"sha256:{digest.hexdigest()}"
-
-    def estimate(self) -> int | None:
-        """The number of values."""
-        return len(self._values)
 
 
 def _encoded(number: int, value: Any) -> bytes:

@@ -1,0 +1,51 @@
+"""From an open session to its files: the output if the run is complete, the failed items in any case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from wrapgen.run.folder import errors_for
+from wrapgen.run.layouts import Layout
+from wrapgen.run.output import write_errors
+from wrapgen.run.session import Session
+from wrapgen.run.summary import EndState, Progress, Summary
+
+
+def run_to_files(
+    session: Session,
+    output: Path,
+    layout: Layout,
+    watch: Callable[[Progress], None],
+    clock: Callable[[], float],
+) -> Summary:
+    """Works a session to its end and writes its files.
+
+    Args:
+        session: open.
+        output: the file of outcomes; written only if every item has a final outcome.
+        layout: writes it.
+        watch: told how the run stands.
+        clock: seconds that only go forward.
+    """
+    started = clock()
+    state, reason = session.work(watch)
+    complete = state in (EndState.OK, EndState.ERRORS)
+    if complete:
+        layout(output, session.slots, session.spool)
+    errors = errors_for(output)
+    if session.counts.failed:
+        write_errors(errors, session.run_id, session.slots, session.spool)
+    else:
+        errors.unlink(missing_ok=True)
+    return Summary(
+        run=session.run_id,
+        reference=session.reference,
+        state=state,
+        reason=reason,
+        counts=session.counts,
+        seconds=clock() - started,
+        output=str(output) if complete else None,
+        errors=str(errors) if session.counts.failed else None,
+        folder=str(session.folder.path),
+    )

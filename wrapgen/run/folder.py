@@ -1,0 +1,104 @@
+"""The folder of a run: where its files are, and the lock so that only one runner works in it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wrapgen.errors import RunError
+from wrapgen.run.ledger import read_ledger
+
+SUFFIX = ".run"
+"""What the folder of a run is called after its output, unless the user says otherwise."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A run's folder, which need not exist yet."""
+
+    path: Path
+
+    @property
+    def ledger(self) -> Path:
+        """The append-only truth."""
+        return self.path / "ledger.jsonl"
+
+    @property
+    def spool(self) -> Path:
+        """The outcomes."""
+        return self.path / "spool.jsonl"
+
+    @property
+    def slots(self) -> Path:
+        """The derived map from index to outcome."""
+        return self.path / "slots.bin"
+
+    @property
+    def input(self) -> Path:
+        """The copy of an input that can't be read twice, such as standard input."""
+        return self.path / "input"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds the folder, making it if it is missing; the lock vanishes with the process.
+
+        Raises:
+            RunError: another runner is at work in it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / "lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                file.seek(0)
+                holder = file.read().strip() or "unknown"
+                raise RunError(
+                    f"another runner is at work in {self.path} (process {holder})", hint="wait for it to end"
+                ) from None
+            file.truncate(0)
+            file.write(f"{os.getpid()}\n")
+            file.flush()
+            yield
+
+    def busy(self) -> bool:
+        """Whether a runner is at work in it."""
+        try:
+            with (self.path / "lock").open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+        return False
+
+    def clear(self) -> None:
+        """Removes what an earlier run left."""
+        for path in (self.ledger, self.spool, self.slots, self.input):
+            path.unlink(missing_ok=True)
+
+    def header(self) -> dict[str, Any] | None:
+        """The run's first entry, or None where there is none."""
+        return next(read_ledger(self.ledger), None) if self.ledger.exists() else None
+
+    def kept_reference(self, reference: str) -> str | None:
+        """The exact version that the ledger keeps, if `reference` names its algorithm less exactly."""
+        header = self.header()
+        if header is None:
+            return None
+        kept = str(header.get("reference"))
+        return kept if f"{kept}/".startswith(f"{reference.removeprefix('algo://').rstrip('/')}/") else None
+
+
+def folder_for(output: Path) -> Path:
+    """Where the ledger of an output lives, unless the user says otherwise."""
+    return output.with_name(output.name + SUFFIX)
+
+
+def errors_for(output: Path) -> Path:
+    """Where the failed items of an output go."""
+    return output.with_name(output.name + ".errors.jsonl")
