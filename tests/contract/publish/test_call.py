@@ -1,0 +1,136 @@
+"""`wrapgen call` and `wrapgen records` against a real platform, as a user types them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from wrapgen.client import Client
+
+
+@pytest.fixture
+def echo(make, publisher) -> str:
+    """An algorithm that tells what kind of input it got."""
+    return publisher(make("[type(input).__name__, str(input)]", name="Echo")).reference
+
+
+@pytest.mark.parametrize(
+    ("words", "given", "answer"),
+    [
+        (["I like it"], None, ["str", "I like it"]),
+        (["5"], None, ["str", "5"]),
+        (["-j", "5"], None, ["int", "5"]),
+        (["5", "--json-input"], None, ["int", "5"]),
+        (["-d", "5"], None, ["int", "5"]),
+        (["-d", "five"], None, ["str", "five"]),
+        (["-t", '{"a": 1}'], None, ["str", '{"a": 1}']),
+        ([], b"from stdin\n", ["str", "from stdin\n"]),
+        (["-"], b"from stdin", ["str", "from stdin"]),
+        (["-j"], b"[1]", ["list", "[1]"]),
+        (["-j", "null"], None, ["NoneType", "None"]),
+    ],
+)
+def test_an_input_is_sent_as_its_option_says(wrapgen, echo: str, words, given, answer) -> None:
+    """Text by default, JSON or detected on request, from the argument or from stdin."""
+    options = {} if given is None else {"input": given.decode(), "stdin": None}
+    done = wrapgen("call", echo, *words, **options)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == answer
+
+
+def test_bytes_go_in_and_out_by_files(wrapgen, make, publisher, tmp_path: Path) -> None:
+    """--file, --binary and --output carry bytes unchanged."""
+    reference = publisher(make("bytes(reversed(input))", name="Reversed")).reference
+    (tmp_path / "in").write_bytes(bytes(range(256)))
+    done = wrapgen("call", reference, "-b", "-f", str(tmp_path / "in"), "-o", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out").read_bytes() == bytes(reversed(range(256)))
+
+
+def test_metadata_and_printed_output_can_be_asked_for(wrapgen, make, publisher) -> None:
+    """--json shows the metadata; --stdout shows what the algorithm printed."""
+    reference = publisher(make("print('printed') or 1", name="Prints")).reference
+    done = wrapgen("call", reference, "x", "--stdout", "--json")
+    assert json.loads(done.stdout)["result"] == 1
+    assert json.loads(done.stdout)["metadata"]["content_type"] == "json"
+    assert "printed" in done.stderr
+
+
+def test_an_algorithms_failure_has_its_own_exit_code(wrapgen, make, publisher) -> None:
+    """The algorithm's type and message on stderr, exit code 6."""
+    reference = publisher(make("1 / 0", name="Fails")).reference
+    done = wrapgen("call", reference, "x")
+    assert done.returncode == 6
+    assert "division by zero" in done.stderr
+    assert json.loads(wrapgen("call", reference, "x", "--json").stdout)["error"]["code"] == "algorithm-failed"
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["nobody/Nothing/1.0.0", "x"], 5),
+        (["not a reference", "x"], 2),
+        (["acme/Echo", "-j", "{"], 2),
+        (["acme/Echo", "x", "-f", "y"], 2),
+        (["acme/Echo", "-f", "/nowhere"], 2),
+        (["acme/Echo", "x", "--timeout", "0"], 2),
+    ],
+)
+def test_a_mistake_is_one_line_and_a_code(wrapgen, words: list[str], code: int) -> None:
+    """Bad words never end in a traceback."""
+    done = wrapgen("call", *words)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def record(key: str, **rest: object) -> bytes:
+    line = {"run": "r", "id": key, "index": int(key), "try": 1, **(rest or {"result": key})}
+    return json.dumps(line).encode() + b"\n"
+
+
+@pytest.fixture(scope="session")
+def recorded(home: Path) -> str:
+    """A collection with two objects of a run."""
+    from wrapgen.client import connect
+
+    url = "data://local/recorded"
+    with connect(home=home) as client:
+        client.data.create(url)
+        name = f"{url}/r-{0:012d}-{'a' * 12}-t{{}}-p0.jsonl"
+        error = {"type": "T", "message": "m", "retryable": True}
+        client.data.put(name.format(1), record("0") + record("1", error=error))
+        client.data.put(name.format(2), record("1", result="late"))
+    return url
+
+
+def test_records_come_back_each_key_once(wrapgen, recorded: str, tmp_path: Path) -> None:
+    """JSON Lines by default, an array with --json, a file with -o, a number with --count."""
+    lines = [json.loads(line) for line in wrapgen("records", recorded).stdout.splitlines()]
+    assert [(each["id"], each["result"]) for each in lines] == [("0", "0"), ("1", "late")]
+    assert json.loads(wrapgen("records", recorded, "--json").stdout) == lines
+    assert wrapgen("records", recorded, "--count").stdout == "2\n"
+    facts = json.loads(wrapgen("records", recorded, "--run", "r", "--count", "--json").stdout)
+    assert (facts["count"], facts["results"], facts["lines"]) == (2, 2, 3)
+    done = wrapgen("records", recorded, "-o", str(tmp_path / "out.jsonl"))
+    assert done.returncode == 0
+    assert [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()] == lines
+    assert wrapgen("records", recorded, "--run", "other", "--json").stdout == "[]\n"
+
+
+def test_a_missing_collection_is_not_an_empty_one(wrapgen) -> None:
+    """A mistyped URL is told."""
+    done = wrapgen("records", "data://local/mistyped")
+    assert done.returncode == 5
+    assert "mistyped" in done.stderr
+
+
+@pytest.mark.soak
+def test_many_objects_are_listed_over_pages(home: Path, client: Client, wrapgen) -> None:
+    """More objects than one page of a listing are all read."""
+    url = "data://local/manyobjects"
+    client.data.create(url)
+    for n in range(1100):
+        client.data.put(f"{url}/r-{n:012d}-{'a' * 12}-t1-p0.jsonl", record(str(n)))
+    assert wrapgen("records", url, "--count").stdout == "1100\n"
