@@ -29,7 +29,10 @@ NEWEST_DEFAULT = (3, 9)
 """The default is the newest up to this one: the vendor's ADK is at its best there (contract, section 10)."""
 
 _PROBE = """
-import ensurepip, json, sys, venv
+import json, sys
+from importlib.machinery import PathFinder
+if not (PathFinder.find_spec("venv") and PathFinder.find_spec("ensurepip")):
+    sys.exit("can't make virtual environments")
 executable = getattr(sys, "_base_executable", None) or sys.executable
 print(json.dumps([sys.implementation.name, ".".join(map(str, sys.version_info[:3])), executable]))
 """
@@ -119,7 +122,7 @@ class Environments:
 
     def _look(self) -> tuple[Environment, ...]:
         found: dict[str, Environment] = {}
-        candidates = list(dict.fromkeys(self._candidates()))
+        candidates = {path.resolve(): path for path in self._candidates()}.values()
         with ThreadPoolExecutor(max_workers=4) as pool:
             for learned in pool.map(self._learn, candidates):
                 if learned is None:
@@ -174,7 +177,7 @@ class Environments:
 def _probe(path: Path) -> tuple[str, str] | None:
     try:
         done = subprocess.run(
-            [path, "-I", "-c", _PROBE], capture_output=True, timeout=20, check=False, stdin=subprocess.DEVNULL
+            [path, "-I", "-S", "-c", _PROBE], capture_output=True, timeout=20, check=False, stdin=subprocess.DEVNULL
         )
         if done.returncode != 0:
             return None

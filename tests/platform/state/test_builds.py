@@ -1,0 +1,187 @@
+"""Builds: what makes a commit runnable, what its log says, and what a restart does."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from wrapgen.platform.algorithm_table import Algorithm
+from wrapgen.platform.model import Caller
+from wrapgen.platform.state import State
+from wrapgen.platform.virtualenvs import Virtualenvs
+
+Commit = Callable[..., str]
+Plain = Callable[[str], dict[str, str]]
+
+
+@pytest.fixture
+def hello(state: State, local: Caller) -> Algorithm:
+    return state.algorithms.create(local, "local", {"name": "Hello"})
+
+
+def test_the_template_builds_and_runs_unchanged(state: State, local: Caller, hello: Algorithm) -> None:
+    """A new algorithm answers a greeting through the vendor's ADK, in an environment of its own."""
+    build = state.builds.wait(state.algorithms.build_head(hello), 120)
+    log = state.builds.log(build)
+    assert build.status == "succeeded", log
+    assert "algorithmia-adk" in log
+    said = subprocess.run(
+        [build.interpreter, "-c", "from src import Hello; print(Hello.apply('Jane'))"],
+        cwd=state.builds.source(build),
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"ALGORITHMIA_API_KEY": "x"},
+    )
+    assert said.stdout.splitlines()[-1] == "hello Jane"
+
+
+def test_equal_requirements_share_an_environment(
+    state: State, local: Caller, hello: Algorithm, commit: Commit, plain: Plain
+) -> None:
+    """Comments and blank lines don't matter; another requirement or interpreter does."""
+    other = state.environments.offered()[-1].id
+    interpreters = []
+    for text in ("six\n", "# why\nsix   \n\n", "six\ntoml\n"):
+        commit(hello, {**plain("Hello"), "requirements.txt": text})
+        build = state.algorithms.compile(local, hello)
+        assert build.status == "succeeded", state.builds.log(build)
+        interpreters.append(build.interpreter)
+    assert interpreters[0] == interpreters[1] != interpreters[2]
+    assert "already installed" not in state.builds.log(build)
+    hello = state.algorithms.update(local, hello, {"settings": {"algorithm_environment": other}})
+    assert state.algorithms.compile(local, hello).interpreter not in interpreters
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"algorithmia.conf": None}, "there is no algorithmia.conf"),
+        ({"algorithmia.conf": "{"}, 'must be a JSON object with an "algoname"'),
+        ({"algorithmia.conf": "[]"}, 'must be a JSON object with an "algoname"'),
+        ({"algorithmia.conf": '{"algoname": "Other"}'}, "there is no src/Other.py"),
+        ({"src/Hello.py": "def apply(input:\n    pass\n"}, "Hello.py is not valid Python"),
+        ({"requirements.txt": "no such requirement!!\n"}, "requirements.txt could not be installed"),
+    ],
+)
+def test_a_failed_build_says_why(
+    state: State,
+    local: Caller,
+    hello: Algorithm,
+    commit: Commit,
+    plain: Plain,
+    changes: dict[str, str | None],
+    words: str,
+) -> None:
+    """The log's end names the cause; what the tools said is in it."""
+    files = {name: text for name, text in {**plain("Hello"), **changes}.items() if text is not None}
+    commit(hello, files)
+    build = state.algorithms.compile(local, hello)
+    assert build.status == "failed"
+    assert build.finished_at is not None
+    assert words in state.builds.log(build).splitlines()[-1]
+
+
+def test_the_main_module_may_be_a_package(
+    state: State, local: Caller, hello: Algorithm, commit: Commit, plain: Plain
+) -> None:
+    """algorithmia.conf decides which module it is, whatever the algorithm is called here."""
+    files = {
+        "algorithmia.conf": '{"algoname": "inner"}',
+        "src/inner/__init__.py": "def apply(input): return 1\n",
+    }
+    commit(hello, files)
+    assert state.algorithms.compile(local, hello).status == "succeeded"
+
+
+def test_an_interpreter_that_is_gone_fails_the_build(state: State, local: Caller, hello: Algorithm) -> None:
+    """The log lists what is offered instead."""
+    build = state.builds.wait(state.builds.start(hello.id, hello.first_commit, "python99"), 60)
+    assert build.status == "failed"
+    assert "offered: python3" in state.builds.log(build)
+
+
+def test_many_wait_for_one_environment(
+    state: State, local: Caller, hello: Algorithm, commit: Commit, plain: Plain
+) -> None:
+    """Builds of equal requirements at the same time install once."""
+    commit(hello, plain("Hello"))
+    builds = [state.algorithms.build_head(hello) for _ in range(4)]
+    done = [state.builds.wait(build, 60) for build in builds]
+    assert {build.status for build in done} == {"succeeded"}
+    assert len({build.interpreter for build in done}) == 1
+    fresh = [build for build in done if "already installed" not in state.builds.log(build)]
+    assert len(fresh) == 1
+
+
+def test_a_build_in_progress_starts_again_after_a_restart(
+    open_home: Callable[..., State],
+    local: Caller,
+    hello: Algorithm,
+    state: State,
+    plain: Plain,
+    commit: Commit,
+) -> None:
+    """Closing ends a running pip; the next opening finishes the build under its old id."""
+    # A requirement on a folder whose setup.py waits until it is killed.
+    waiting = {"requirements.txt": "./slow\n", "slow/setup.py": "import time; time.sleep(600)\n"}
+    commit(hello, {**plain("Hello"), **waiting})
+    build = state.algorithms.build_head(hello)
+    started = threading.Event()
+
+    def watch() -> None:
+        while "$" not in state.builds.log(build):
+            if started.wait(0.01):
+                return
+        started.set()
+
+    threading.Thread(target=watch, daemon=True).start()
+    assert started.wait(30)
+    state.close()
+    again = open_home()
+    text = again.builds.log(again.builds.get(hello.id, build.id))
+    assert "starting again" in text
+    assert again.builds.get(hello.id, build.id).status == "in-progress"
+
+
+def test_a_push_that_got_no_build_gets_it_at_the_next_opening(
+    open_home: Callable[..., State], state: State, hello: Algorithm, commit: Commit, plain: Plain
+) -> None:
+    """A server killed between git's push and the build's row loses neither."""
+    pushed = commit(hello, plain("Hello"))
+    state.close()
+    again = open_home()
+    (found,) = again.builds.of_algorithm(hello.id)
+    assert found.git_hash == pushed
+    assert again.builds.wait(found, 60).status == "succeeded"
+
+
+def test_uv_is_left_out_where_pip_has_an_index_of_its_own(tmp_path: Path) -> None:
+    """Requirements are never looked up at an index the user did not choose."""
+
+    def tools(variables: dict[str, str]) -> set[str]:
+        used: set[str] = set()
+
+        def run(words: list[str], cwd: Path) -> bool:
+            used.add(Path(words[0]).name)
+            return False
+
+        source = tmp_path / "source"
+        source.mkdir(exist_ok=True)
+        (source / "requirements.txt").write_text("six\n")
+        made = Virtualenvs(tmp_path / "venvs", {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", **variables})
+        assert made.find_or_make(Path("/bin/sh"), source, "", run) == (None, False)
+        return used
+
+    assert "uv" in tools({})
+    assert "uv" not in tools({"PIP_INDEX_URL": "https://index.example.org/simple"})
+    assert "uv" in tools({"PIP_INDEX_URL": "x", "UV_DEFAULT_INDEX": "https://index.example.org/simple"})
+    (tmp_path / ".config" / "pip").mkdir(parents=True)
+    (tmp_path / ".config" / "pip" / "pip.conf").write_text(
+        "[global]\nindex_url = https://index.example.org\n"
+    )
+    assert "uv" not in tools({})

@@ -1,0 +1,218 @@
+"""The home folder: opened by one server at a time, migrated, copied, killed and opened again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from wrapgen.errors import UsageError
+from wrapgen.platform.credentials import announce, read_credentials
+from wrapgen.platform.database import Database, iso
+from wrapgen.platform.datapath import parse
+from wrapgen.platform.migrations import MIGRATIONS
+from wrapgen.platform.model import Caller, Failure
+from wrapgen.platform.state import State, open_platform_state
+
+
+def test_one_server_per_home(open_home: Callable[..., State], state: State) -> None:
+    """A second opening is refused in words, and works again after the first has closed."""
+    with pytest.raises(UsageError, match="already running"):
+        open_home()
+    state.close()
+    open_home()
+
+
+def test_keys_stay_across_openings(open_home: Callable[..., State], state: State) -> None:
+    """Opening again neither makes new keys nor forgets the old ones."""
+    before = read_credentials(state.home)
+    announce(state.home, address="http://127.0.0.1:1", pid=1)
+    state.close()
+    again = open_home()
+    after = read_credentials(again.home)
+    assert {**before, "address": "http://127.0.0.1:1", "pid": 1} == after
+    assert again.accounts.caller(before["api_key"]).account == "local"
+    assert len(again.accounts.keys("local")) == 2
+
+
+def test_a_copy_of_the_folder_is_a_backup(tmp_path: Path, state: State, local: Caller) -> None:
+    """What was acknowledged before the copy is in it, although the original was open."""
+    state.data.create_collection(local, parse(".my"), "col")
+    write = state.data.begin_write(local, parse(".my/col/file"))
+    write.append(b"content")
+    write.commit()
+    shutil.copytree(state.home, tmp_path / "copy")
+    copy = open_platform_state(tmp_path / "copy")
+    try:
+        caller = copy.accounts.caller(read_credentials(copy.home)["api_key"])
+        assert copy.data.find(caller, parse(".my/col/file")).path.read_bytes() == b"content"
+    finally:
+        copy.close()
+
+
+def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
+    """An older wrapgen does not touch what it can't know."""
+    file = tmp_path / "platform.sqlite"
+    Database(file).close()
+    connection = sqlite3.connect(file)
+    connection.execute(f"PRAGMA user_version={len(MIGRATIONS) + 1}")
+    connection.close()
+    with pytest.raises(UsageError, match="this wrapgen knows"):
+        Database(file)
+
+
+@pytest.mark.parametrize("start", range(len(MIGRATIONS)))
+def test_each_older_schema_is_brought_up_to_date(tmp_path: Path, start: int) -> None:
+    """From every released schema the same tables come out."""
+
+    def tables(file: Path) -> list[tuple[str, str]]:
+        connection = sqlite3.connect(file)
+        found = connection.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
+        connection.close()
+        return found
+
+    old, new = tmp_path / "old.sqlite", tmp_path / "new.sqlite"
+    connection = sqlite3.connect(old)
+    for script in MIGRATIONS[:start]:
+        connection.executescript(script)
+    connection.execute(f"PRAGMA user_version={start}")
+    connection.close()
+    Database(old).close()
+    Database(new).close()
+    assert tables(old) == tables(new)
+
+
+def test_a_transaction_is_all_or_nothing(state: State) -> None:
+    """A failure inside takes back what inner transactions did."""
+    with pytest.raises(ZeroDivisionError), state.database.transaction():
+        with state.database.transaction():
+            state.database.execute("INSERT INTO accounts VALUES ('a', 'user', 'a', '{}', 0)")
+        1 / 0  # noqa: B018
+    assert state.database.row("SELECT * FROM accounts WHERE id = 'a'") is None
+
+
+def test_acknowledged_writes_are_on_disk() -> None:
+    """WAL with synchronous=FULL: the commit returns after the disk has it."""
+    with tempfile.TemporaryDirectory() as folder:
+        database = Database(Path(folder) / "d")
+        mode, level = database.row("PRAGMA journal_mode"), database.row("PRAGMA synchronous")
+        assert mode is not None
+        assert level is not None
+        assert (mode[0], level[0]) == ("wal", 2)
+        database.close()
+
+
+KILLED = """
+import sys
+import tempfile
+import time
+from pathlib import Path
+from wrapgen.platform.credentials import read_credentials
+from wrapgen.platform.datapath import parse
+from wrapgen.platform.state import open_platform_state
+state = open_platform_state(Path(sys.argv[1]))
+caller = state.accounts.caller(read_credentials(state.home)["api_key"])
+number = int(sys.argv[2])
+while True:
+    name = f"c{number}"
+    state.data.create_collection(caller, parse(".my"), name)
+    write = state.data.begin_write(caller, parse(f".my/{name}/file"))
+    write.append(name.encode() * 5000)
+    write.commit()
+    algorithm = state.algorithms.create(caller, "local", {"name": name})
+    print(number, flush=True)
+    number += 1
+"""
+
+
+def test_a_kill_at_any_moment_loses_nothing_acknowledged(tmp_path: Path, first_home: Path) -> None:
+    """A writer is killed five times between its steps: each acknowledged one is there, no half one is."""
+    home, done = tmp_path / "home", 0
+    shutil.copytree(first_home, home)
+    for round_number in range(5):
+        process = subprocess.Popen(
+            [sys.executable, "-c", KILLED, str(home), str(1000 * round_number)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        acknowledged = [int(process.stdout.readline()) for _ in range(2 + round_number)]
+        os.kill(process.pid, signal.SIGKILL)
+        acknowledged += [int(line) for line in process.stdout.read().splitlines()]
+        process.wait()
+        process.stdout.close()
+        state = open_platform_state(home)
+        try:
+            check(state, acknowledged)
+            done += len(acknowledged)
+        finally:
+            state.close()
+    assert done >= 20
+
+
+def check(state: State, acknowledged: list[int]) -> None:
+    """Each acknowledged step is whole; nothing is left of others that would be in the way."""
+    caller = state.accounts.caller(read_credentials(state.home)["api_key"])
+    for number in acknowledged:
+        name = f"c{number}"
+        stored = state.data.find(caller, parse(f".my/{name}/file"))
+        assert stored.path.read_bytes() == name.encode() * 5000
+        algorithm = state.algorithms.get(caller, "local", name)
+        assert state.repositories.head(algorithm.id) == algorithm.first_commit
+    assert not list((state.home / "data" / "incoming").iterdir())
+    known = {f"{algorithm.id}.git" for algorithm in state.algorithms.all()}
+    assert {entry.name for entry in (state.home / "repositories").iterdir()} == known
+    folders = {entry.name for entry in (state.home / "data" / "collections").iterdir()}
+    assert len(folders) == len(state.data.list_directory(caller, parse(".my")).folders)
+
+
+def test_failures_are_listed_for_owner_and_caller(
+    open_home: Callable[..., State], state: State, local: Caller
+) -> None:
+    """Newest first, at most 200, for seven days, and across a restart."""
+    made = state.algorithms.create(local, "local", {"name": "Hello"})
+
+    def failure(number: int, seconds: float) -> Failure:
+        return Failure(
+            int(seconds * 1000),
+            f"req-{number}",
+            made.id,
+            "jane",
+            "local/Hello",
+            "0.1.0",
+            "1",
+            "bad",
+            "InputError",
+        )
+
+    state.failures.add(failure(-1, time.time() - 8 * 24 * 3600))
+    for number in range(250):
+        state.failures.add(failure(number, time.time()))
+    listed = state.failures.of_algorithm(made.id)
+    assert [entry["request_id"] for entry in listed] == [f"req-{number}" for number in range(249, 49, -1)]
+    assert {key: listed[0][key] for key in ("username", "algoname", "algoversion", "billable_to")} == {
+        "username": "local",
+        "algoname": "Hello",
+        "algoversion": "0.1.0",
+        "billable_to": "jane",
+    }
+    state.close()
+    again = open_home()
+    assert len(again.failures.of_account("jane")) == 200
+    assert again.failures.of_owner("local") == listed
+    assert again.failures.of_account("local") == []
+
+
+def test_times_have_a_fraction_and_a_z() -> None:
+    """The vendor's client parses times with one fixed pattern."""
+    assert iso(1_584_550_833.0) == "2020-03-18T17:00:33.000Z"
+    assert iso(1_584_550_833.25) == "2020-03-18T17:00:33.250Z"
