@@ -14,7 +14,7 @@ from wrapgen.wire import PROTOCOL
 
 def imports(spec: Spec) -> list[str]:
     """The import lines of the main module, sorted as the linters want them."""
-    modules = ["adk_quirks", *_datastore_modules(spec), "protocol"]
+    modules = ["adk_quirks", *_datastore_modules(spec), "hooked", "protocol"]
     names = {
         "answer": ["Answer", "describe"],
         "attempts": ["Attempts"],
@@ -53,9 +53,10 @@ def datastores(spec: Spec) -> list[tuple[str, str]]:
         return []
     found = [("datastore", f"{_MODULES[spec.datastore.store.kind]}.Datastore(client, DATASTORE)")]
     if spec.datastore.copies:
+        modules = [_MODULES[store.kind] for store in spec.datastore.copy_stores]
         opened = "".join(
-            f'            COPIES[{number}]["url"]: {_MODULES[store.kind]}.Datastore(client, COPIES[{number}]),\n'
-            for number, store in enumerate(spec.datastore.copy_stores)
+            f'            COPIES[{number}]["url"]: {module}.Datastore(client, COPIES[{number}]),\n'
+            for number, module in enumerate(modules)
         )
         found.append(("copies", f"{{\n{opened}        }}"))
     return found
