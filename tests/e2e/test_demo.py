@@ -35,7 +35,7 @@ def test_the_demo_scores_every_tweet_and_leaves_no_process_behind() -> None:
         text=True,
         timeout=300,
     )
-    said = done.stdout + done.stderr
+    said = "\n".join(line.rstrip() for line in (done.stdout + done.stderr).splitlines())
     assert done.returncode == 0, said
     assert re.search(r"^items +4,200$", said, re.MULTILINE), said
     assert re.search(r"^errors +0$", said, re.MULTILINE), said
