@@ -184,13 +184,23 @@ def from_wire(value):
     if key == "$literal":
         return inner
     if key == "$error":
-        raise InputError('an item can\'t be an $error object; wrap it: {"$literal": {"$error": ...}}')
+        raise given_up(inner)
     if key == "$binary":
         try:
             return base64.b64decode(inner, validate=True)
         except (TypeError, ValueError, binascii.Error):
             raise InputError("$binary must be a base64 string") from None
     return value
+
+
+def given_up(error):
+    # type: (object) -> InputError
+    """The failure of an item that its sender gave up, and sends as an ``$error`` to have the reason recorded."""
+    if not isinstance(error, dict) or not all(isinstance(error.get(key), str) for key in ("type", "message")):
+        return InputError('an $error needs a type and a message; as an item: {"$literal": {"$error": ...}}')
+    failure = InputError(error["message"])
+    failure.error_type = error["type"]
+    return failure
 
 
 def encode_body(value):
