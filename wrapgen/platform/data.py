@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from wrapgen.errors import BadRequest, Conflict, NotFound
 from wrapgen.platform import stored
@@ -74,6 +75,7 @@ class Data:
             shutil.rmtree(leftover, ignore_errors=True)
             leftover.mkdir(parents=True)
         self._remove_orphans()
+        self.sweep()
 
     # -- directories -----------------------------------------------------------------------------------
 
@@ -155,6 +157,28 @@ class Data:
         require(place.readable, place.url, "read")
         files, more = stored.page(place.folder, after, PAGE, self._oldest(place))
         return Listing(files=files, marker=_marker(files[-1].name) if more else None, readers=place.readers)
+
+    def hosted(self, caller: Caller) -> list[dict[str, Any]]:
+        """The caller's own collections: id, name, account and read ACL, by name.
+
+        Raises:
+            NotAuthorized: the key may not read data.
+        """
+        require(caller.permissions.data_read, f"data://{caller.account}", "read")
+        rows = self._database.rows(
+            "SELECT collections.* FROM collections JOIN accounts ON accounts.id = owner_id "
+            "WHERE accounts.name = ? ORDER BY collections.name",
+            caller.account,
+        )
+        return [
+            {
+                "id": row["id"],
+                "name": row["name"],
+                "account": caller.account,
+                "readers": json.loads(row["readers"]),
+            }
+            for row in rows
+        ]
 
     # -- files -----------------------------------------------------------------------------------------
 

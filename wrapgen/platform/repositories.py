@@ -6,6 +6,7 @@ which this module makes the CGI variables. Reading HTTP and starting builds happ
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -36,6 +37,9 @@ _SETTINGS = """[core]
 [gc]
 \tauto = 0
 """
+
+
+_VIEW_SETTINGS = "[core]\n\trepositoryformatversion = 0\n\tbare = true\n"
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,26 @@ class Repositories:
             self._git("read-tree", commit, repository=self.path(algorithm_id), extra=where)
             self._git("checkout-index", "--all", "--force", repository=self.path(algorithm_id), extra=where)
 
+    def view(self, algorithm_id: str, commit: str) -> str:
+        """A repository whose default branch ends at a commit, for reading one version; its name.
+
+        It borrows all objects from the algorithm's own repository, inside which it lies.
+        """
+        name = f"{algorithm_id}.git/versions/{commit}.git"
+        place = self._root / name
+        if not place.exists():
+            part = place.with_name(f".{commit}.{uuid.uuid4().hex}")
+            for folder in ("objects/info", "refs/heads"):
+                (part / folder).mkdir(parents=True)
+            (part / "objects" / "info" / "alternates").write_text("../../../objects\n", "ascii")
+            (part / "refs" / "heads" / BRANCH).write_text(f"{commit}\n", "ascii")
+            (part / "HEAD").write_text(f"ref: refs/heads/{BRANCH}\n", "ascii")
+            (part / "config").write_text(_VIEW_SETTINGS, "ascii")
+            with contextlib.suppress(OSError):  # another request made it first
+                part.rename(place)
+            shutil.rmtree(part, ignore_errors=True)
+        return name
+
     def delete(self, algorithm_id: str) -> None:
         """Removes a repository; it may be gone already."""
         shutil.rmtree(self.path(algorithm_id), ignore_errors=True)
@@ -133,11 +157,11 @@ class Repositories:
             if entry.is_dir() and entry.name not in wanted:
                 shutil.rmtree(entry, ignore_errors=True)
 
-    def backend(self, algorithm_id: str, service_path: str, request: Mapping[str, str]) -> dict[str, str]:
+    def backend(self, repository: str, service_path: str, request: Mapping[str, str]) -> dict[str, str]:
         """The environment in which `git http-backend` answers one request.
 
         Args:
-            algorithm_id: whose repository it is about.
+            repository: `<algorithm id>.git`, or the name of a view.
             service_path: what follows `NAME.git`, such as `/info/refs`.
             request: the CGI variables of the request (REQUEST_METHOD, QUERY_STRING, CONTENT_TYPE, ...).
         """
@@ -146,7 +170,7 @@ class Repositories:
             **request,
             "GIT_PROJECT_ROOT": str(self._root),
             "GIT_HTTP_EXPORT_ALL": "1",
-            "PATH_INFO": f"/{algorithm_id}.git{service_path}",
+            "PATH_INFO": f"/{repository}{service_path}",
         }
 
     def _git(

@@ -19,6 +19,7 @@ from wrapgen.platform.database import iso
 from wrapgen.platform.datapath import DataPath, parse
 from wrapgen.platform.http import auth
 from wrapgen.platform.http.exchange import body_of, empty, fields_of, reply
+from wrapgen.platform.places import EVERYONE, OWN_ALGORITHMS
 from wrapgen.platform.stored import StoredFile
 
 if TYPE_CHECKING:
@@ -36,7 +37,10 @@ def routes(platform: Platform) -> list[Route]:
     places = ["/v1/data", "/v1/data/{path:path}", "/v1/connector/{connector}/{path:path}"]
     methods = {"GET": api.get, "HEAD": api.head, "PUT": api.put, "POST": api.post}
     methods |= {"PATCH": api.patch, "DELETE": api.delete}
-    return [Route(place, handle, methods=[name]) for name, handle in methods.items() for place in places]
+    found = [Route("/v1/hostedData", api.hosted, methods=["GET"])]
+    return found + [
+        Route(place, handle, methods=[name]) for name, handle in methods.items() for place in places
+    ]
 
 
 class DataRoutes:
@@ -71,6 +75,27 @@ class DataRoutes:
             return Response(b"", headers=_file_headers(found))
         await run_in_threadpool(self._state.data.list_directory, caller, path)
         return Response(b"", headers={"X-Data-Type": "directory"})
+
+    async def hosted(self, request: Request) -> Response:
+        """GET /v1/hostedData: the caller's collections (platform contract, section 4)."""
+        found = await run_in_threadpool(self._state.data.hosted, auth.standard(request))
+        shown = [
+            {
+                "id": each["id"],
+                "object_id": each["id"],
+                "collection_name": each["name"],
+                "username": each["account"],
+                "acl": {
+                    "read_w": EVERYONE in each["readers"],
+                    "read_g": False,
+                    "read_u": True,
+                    "read_a": OWN_ALGORITHMS in each["readers"],
+                },
+                "location": f"data://{each['account']}/{each['name']}",
+            }
+            for each in found
+        ]
+        return reply(shown)
 
     async def put(self, request: Request) -> Response:
         """PUT a file: the bytes as they come, whatever the content type says."""

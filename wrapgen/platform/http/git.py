@@ -29,13 +29,15 @@ _PIECE = 64 * 1024
 
 
 def routes(platform: Platform) -> list[Route]:
-    """The three requests that git's smart protocol makes of a repository."""
+    """What git's smart protocol asks of a repository, and, for reading only, of one version."""
     api = GitRoutes(platform)
-    place = "/git/{owner}/{name}.git"
+    whole, version = "/git/{owner}/{name}.git", "/git/{owner}/{name}/{version}.git"
     return [
-        Route(f"{place}/info/refs", api.refs, methods=["GET"]),
-        Route(f"{place}/git-upload-pack", api.fetch, methods=["POST"]),
-        Route(f"{place}/git-receive-pack", api.push, methods=["POST"]),
+        Route(f"{whole}/info/refs", api.refs, methods=["GET"]),
+        Route(f"{whole}/git-upload-pack", api.fetch, methods=["POST"]),
+        Route(f"{whole}/git-receive-pack", api.push, methods=["POST"]),
+        Route(f"{version}/info/refs", api.refs, methods=["GET"]),
+        Route(f"{version}/git-upload-pack", api.fetch, methods=["POST"]),
     ]
 
 
@@ -51,7 +53,10 @@ class GitRoutes:
         service = request.query_params.get("service", "")
         if service not in _SERVICES:
             raise NotFound("only git's smart protocol is spoken here", status=404)
-        algorithm = await self._algorithm(request, write=service == "git-receive-pack")
+        write = service == "git-receive-pack"
+        if write and "version" in request.path_params:
+            raise NotAuthorized("a version never changes; push to NAME.git", status=403, api_code=2001)
+        algorithm = await self._algorithm(request, write=write)
         if isinstance(algorithm, Response):
             return algorithm
         return await self._backend(request, algorithm, "/info/refs")
@@ -102,8 +107,23 @@ class GitRoutes:
             return None
         return caller if caller.account.lower() == name.lower() and not caller.admin else None
 
+    def _view(self, algorithm: Algorithm, version: str) -> str:
+        """The repository of one version, named by its number or its hash.
+
+        Raises:
+            NotFound: there is no such version.
+        """
+        for each in self._state.algorithms.listed(algorithm.id):
+            if version in (each.build.git_hash, each.version.semantic if each.version else None):
+                return self._state.repositories.view(algorithm.id, each.build.git_hash)
+        raise NotFound(f"no such version: {version}", status=404, api_code=1001)
+
     async def _backend(self, request: Request, algorithm: Algorithm, service: str) -> StreamingResponse:
         """Runs http-backend with the request's body streamed in and its answer streamed out."""
+        version = request.path_params.get("version")
+        repository = f"{algorithm.id}.git"
+        if version is not None:
+            repository = await run_in_threadpool(self._view, algorithm, version)
         variables = {
             "REQUEST_METHOD": request.method,
             "QUERY_STRING": request.url.query,
@@ -119,7 +139,7 @@ class GitRoutes:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
-            env=self._state.repositories.backend(algorithm.id, service, variables),
+            env=self._state.repositories.backend(repository, service, variables),
         )
         feeding = asyncio.create_task(_feed(request, process))
         try:
