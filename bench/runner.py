@@ -20,7 +20,8 @@ from pathlib import Path
 
 from wrapgen.run.connectors.files import find
 from wrapgen.run.finish import run_to_files
-from wrapgen.run.layouts import keyed
+from wrapgen.run.items import Selected, Selection
+from wrapgen.run.layouts import Layout
 from wrapgen.run.options import Options, Wrapper
 from wrapgen.run.session import Session
 from wrapgen.run.wrappers import Description
@@ -66,19 +67,20 @@ def once(source: Path, folder: Path, *, workers: int = 4) -> dict[str, float]:
     """One run over a wrapper that costs nothing."""
     wrapper = Wrapper("bench/Wrapper/1.0.0", DESCRIPTION, Instant())
     output = folder / "out.jsonl"
+    items = Selected(find(str(source)), Selection())
     started, spent = time.perf_counter(), time.process_time()
-    with Session(folder / "run", find(str(source)), wrapper, Options(workers=workers)) as session:
+    with Session(folder / "run", items, wrapper, Options(workers=workers)) as session:
         opened = time.perf_counter()
-        summary = run_to_files(session, output, keyed, lambda _: None, time.monotonic)
+        summary = run_to_files(session, items, output, Layout(), lambda _: None, time.monotonic)
     seconds, cpu = time.perf_counter() - started, time.process_time() - spent
-    items = summary.counts.items
-    assert summary.counts.succeeded == items
+    count = summary.counts.items
+    assert summary.counts.succeeded == count
     return {
-        "items": items,
+        "items": count,
         "seconds": round(seconds, 2),
-        "us_per_item": round(seconds / items * 1e6, 2),
-        "cpu_us_per_item": round(cpu / items * 1e6, 2),
-        "before_first_call_us_per_item": round((opened - started) / items * 1e6, 2),
+        "us_per_item": round(seconds / count * 1e6, 2),
+        "cpu_us_per_item": round(cpu / count * 1e6, 2),
+        "before_first_call_us_per_item": round((opened - started) / count * 1e6, 2),
         "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
     }
 

@@ -18,7 +18,10 @@ from wrapgen.cli.options import client_for, platform_options
 from wrapgen.errors import UsageError
 
 if TYPE_CHECKING:
+    from wrapgen.client import Client
     from wrapgen.run.folder import Folder
+    from wrapgen.run.items import Items
+    from wrapgen.run.layouts import Layout
     from wrapgen.run.options import Options, Wrapper
     from wrapgen.run.session import Session
     from wrapgen.run.summary import Summary
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
     "--output",
     required=True,
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Where the outcomes go, one line per item in input order.",
+    help="Where the outcomes go in input order: JSON Lines, or by its suffix .csv, .tsv, .parquet.",
 )
 @click.option("--format", "format_", metavar="NAME", help="Of the input, where its name does not say it.")
 @click.option("--field", metavar="NAME", help="The item is this field of the row.")
@@ -40,11 +43,15 @@ if TYPE_CHECKING:
 @click.option("--id", "id_field", metavar="FIELD", help="The field that is the item's id. [run index]")
 @click.option(
     "--layout",
-    type=click.Choice(["keyed", "bare"]),
+    type=click.Choice(["keyed", "bare", "joined"]),
     default="keyed",
     show_default=True,
-    help="keyed: index, id and result or error; bare: the result alone.",
+    help="keyed: index, id and result or error; bare: the result alone; joined: with the input row.",
 )
+@click.option(
+    "--keep", multiple=True, metavar="FIELD", help="Joined: only this field of the row. Repeatable."
+)
+@click.option("--pick", multiple=True, metavar="FIELD", help="Only this field of the result. Repeatable.")
 @click.option("--run", "run_id", metavar="ID", help="The run's id. [made from the time]")
 @click.option("--state", type=click.Path(path_type=Path), help="The run's folder. [OUTPUT.run]")
 @click.option("--workers", type=click.IntRange(min=1), help="The most calls to keep open.")
@@ -83,25 +90,43 @@ if TYPE_CHECKING:
 def command(reference: str, source: str, output: Path, as_json: bool, log_json: bool, **given: Any) -> int:
     """Push every item of INPUT through the wrapper REFERENCE.
 
+    INPUT is a file, a pattern in quotes, a data URL or - for standard input: JSON Lines, a JSON array, CSV,
+    TSV, plain lines, Parquet, or the .errors.jsonl of an earlier run; gzip and zstd are unpacked.
+
     Whatever happens on the way, the same command goes on where it stopped. The ledger is in the folder
     OUTPUT.run; failed items are in OUTPUT.errors.jsonl.
 
     Exit codes: 0 all succeeded, 10 finished with failed items, 11 stopped by the budget of errors,
     12 incomplete. 11 and 12 can be resumed.
     """
-    from wrapgen.run.connectors.files import find
     from wrapgen.run.folder import Folder, folder_for
+    from wrapgen.run.inputs import open_input
+    from wrapgen.run.items import Selection
+    from wrapgen.run.layouts import Layout
     from wrapgen.run.session import Session
+    from wrapgen.run.writers import check
 
     options = _options(given)
+    layout = Layout(given["layout"], given["keep"], given["pick"])
+    check(output, layout)
     folder = Folder(given["state"] or folder_for(output))
-    rows = find(source, given["format_"])
     _output_is_ours(output, folder.path, fresh=options.fresh)
-    wrapper = connect(reference, folder, options, given)
-    with Session(folder.path, rows, wrapper, options, reading=_reading) as session:
-        if not as_json:
-            _announce(session, wrapper, source)
-        summary = _work(session, output, given["layout"], log_json=log_json)
+    with platform(given, options.workers) as client:
+        selection = Selection(given["field"], given["template"], given["id_field"])
+        items = open_input(
+            source,
+            given["format_"],
+            selection,
+            folder,
+            stdin=sys.stdin.buffer,
+            data=client.data,
+            replace=options.fresh or options.accept_changes,
+        )
+        wrapper = find_wrapper(client, reference, None if options.fresh else folder)
+        with Session(folder.path, items, wrapper, options, reading=_reading) as session:
+            if not as_json:
+                _announce(session, wrapper, source)
+            summary = _work(session, items, output, layout, log_json=log_json)
     if as_json:
         print(json.dumps(summary.as_json()))
     else:
@@ -110,11 +135,9 @@ def command(reference: str, source: str, output: Path, as_json: bool, log_json: 
 
 
 def _options(given: dict[str, Any]) -> Options:
-    from wrapgen.run.items import Selection
     from wrapgen.run.options import Options
 
     return Options(
-        selection=Selection(given["field"], given["template"], given["id_field"]),
         run=given["run_id"],
         timeout=given["timeout"],
         workers=given["workers"],
@@ -127,22 +150,24 @@ def _options(given: dict[str, Any]) -> Options:
     )
 
 
-def connect(reference: str, folder: Folder, options: Options, given: dict[str, Any]) -> Wrapper:
-    """The wrapper that a reference means: the version that the ledger keeps, else the newest there is."""
+def platform(given: dict[str, Any], workers: int | None) -> Client:
+    """The client that the platform options name, with as many connections as a run may need."""
     from wrapgen.run.concurrency import ACCOUNT_CALLS
+
+    names = ("address", "api_key", "key_env", "profile", "home")
+    return client_for(*(given[name] for name in names), pool=workers or ACCOUNT_CALLS)
+
+
+def find_wrapper(client: Client, reference: str, folder: Folder | None) -> Wrapper:
+    """The wrapper that a reference means: the version that the folder's ledger keeps, else the newest."""
     from wrapgen.run.options import Wrapper
     from wrapgen.run.sideband import DataSideband
     from wrapgen.run.wrappers import describe, resolve
 
-    names = ("address", "api_key", "key_env", "profile", "home")
-    client = client_for(
-        *(given[name] for name in names), pool=min(ACCOUNT_CALLS, options.workers or ACCOUNT_CALLS)
-    )
-
     def versions(name: str) -> list[str]:
         return [version.version for version in client.versions(name) if version.version]
 
-    kept = None if options.fresh else folder.kept_reference(reference)
+    kept = folder.kept_reference(reference) if folder is not None else None
     exact = kept or resolve(reference, versions)
 
     def call(body: bytes, timeout: float) -> bytes:
@@ -178,14 +203,13 @@ def _announce(session: Session, wrapper: Wrapper, source: str) -> None:
     )
 
 
-def _work(session: Session, output: Path, layout: str, *, log_json: bool) -> Summary:
+def _work(session: Session, items: Items, output: Path, layout: Layout, *, log_json: bool) -> Summary:
     from wrapgen.cli.progress import Reporter
     from wrapgen.run.finish import run_to_files
-    from wrapgen.run.layouts import LAYOUTS
 
     already = session.counts.finished
     with _interruptible(session), Reporter(as_json=log_json, already=already) as watch:
-        return run_to_files(session, output, LAYOUTS[layout], watch, time.monotonic)
+        return run_to_files(session, items, output, layout, watch, time.monotonic)
 
 
 @contextmanager

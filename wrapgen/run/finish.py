@@ -6,14 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from wrapgen.run.folder import errors_for
+from wrapgen.run.items import Items
 from wrapgen.run.layouts import Layout
 from wrapgen.run.output import write_errors
 from wrapgen.run.session import Session
 from wrapgen.run.summary import EndState, Progress, Summary
+from wrapgen.run.writers import write
 
 
 def run_to_files(
     session: Session,
+    items: Items,
     output: Path,
     layout: Layout,
     watch: Callable[[Progress], None],
@@ -23,8 +26,9 @@ def run_to_files(
 
     Args:
         session: open.
+        items: the same that the session was opened with.
         output: the file of outcomes; written only if every item has a final outcome.
-        layout: writes it.
+        layout: what it holds of each.
         watch: told how the run stands.
         clock: seconds that only go forward.
     """
@@ -32,7 +36,7 @@ def run_to_files(
     state, reason = session.work(watch)
     complete = state in (EndState.OK, EndState.ERRORS)
     if complete:
-        layout(output, session.slots, session.spool)
+        write(output, layout, items, session.slots, session.spool)
     errors = errors_for(output)
     if session.counts.failed:
         write_errors(errors, session.run_id, session.slots, session.spool)

@@ -77,8 +77,8 @@ class Folder:
         return False
 
     def clear(self) -> None:
-        """Removes what an earlier run left."""
-        for path in (self.ledger, self.spool, self.slots, self.input):
+        """Removes what an earlier run left; not the copy of an input, which may be this run's."""
+        for path in (self.ledger, self.spool, self.slots):
             path.unlink(missing_ok=True)
 
     def header(self) -> dict[str, Any] | None:

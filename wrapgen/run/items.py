@@ -1,12 +1,12 @@
-"""From a row to an item and its id: the whole row, one field, or a template. Pure."""
+"""From rows to items: the whole row, one field of it, a template, or what failed before. Writes nothing."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
 
 from wrapgen import wire
 from wrapgen.errors import RunError, UsageError
@@ -31,38 +31,138 @@ class Selection:
     id: str | None = None
 
 
-def entries(source: Source, selection: Selection, *, again: bool = False) -> Iterator[Entry]:
-    """Every row of a source as an item with its run index.
+class Items(Protocol):
+    """The items of a run, in run order, the same each time."""
+
+    name: str
+    """What a user calls the input."""
+
+    run: str | None
+    """The run that the items belong to already, or None for a run of their own."""
+
+    def entries(self, *, again: bool = False) -> Iterator[Entry]:
+        """Every item; `again` says that they have been read before, so that less is checked.
+
+        Raises:
+            RunError: a row can't be read or holds no such item; names the place.
+        """
+
+    def rows(self) -> Iterator[tuple[int, Any]]:
+        """The run index and the decoded row of every item, for joining it with its outcome."""
+
+    def fingerprint(self) -> str:
+        """Something that changes whenever the rows do."""
+
+    def selection(self) -> dict[str, Any]:
+        """What besides the rows makes the items these; kept in the ledger."""
+
+
+class Selected:
+    """The rows of a source, each made into an item.
 
     Args:
         source: the input.
         selection: what of a row is the item.
-        again: the input has been read before, so what need not be decoded is not checked once more.
-
-    Raises:
-        RunError: a row has no such field, or its id is neither text nor a whole number; names the place.
-        UsageError: the template is not JSON, or stands beside a field.
     """
-    texts = source.texts() if again and selection == Selection() else None
-    if texts is None:
-        return _selected(source, selection)
-    return (
-        Entry(index, text if b"$error" not in text[:16] else _whole(Row(json.loads(text), text, index)), None)
-        for index, text in enumerate(texts)
-    )
+
+    run: str | None = None
+
+    def __init__(self, source: Source, selection: Selection) -> None:
+        self.name = source.name
+        self._source = source
+        self._selection = selection
+
+    def entries(self, *, again: bool = False) -> Iterator[Entry]:
+        """Every row as an item, its number as its run index.
+
+        Raises:
+            RunError: a row has no such field, or its id is neither text nor a whole number.
+            UsageError: the template is not JSON, or stands beside a field.
+        """
+        texts = self._source.texts() if again and self._selection == Selection() else None
+        if texts is None:
+            yield from self._checked()
+            return
+        for index, text in enumerate(texts):
+            if b"$error" in text[:16]:
+                text = _whole(Row(json.loads(text), text, index))
+            yield Entry(index, text, None)
+
+    def _checked(self) -> Iterator[Entry]:
+        make = _maker(self._selection)
+        pick_id = self._selection.id
+        for index, row in enumerate(self._source.rows()):
+            try:
+                item = make(row)
+                id_ = None if pick_id is None else _id(field_of(row.value, pick_id))
+            except (LookupError, wire.WireError) as error:
+                reason = error.args[0] if error.args else "unreadable"
+                raise RunError(f"{self.name}, row at {row.place}: {reason}") from error
+            yield Entry(index, item, id_)
+
+    def rows(self) -> Iterator[tuple[int, Any]]:
+        """Every row, numbered from 0."""
+        return ((index, row.value) for index, row in enumerate(self._source.rows()))
+
+    def fingerprint(self) -> str:
+        """The source's."""
+        return self._source.fingerprint()
+
+    def selection(self) -> dict[str, Any]:
+        """Field, template and id."""
+        return asdict(self._selection)
 
 
-def _selected(source: Source, selection: Selection) -> Iterator[Entry]:
-    make = _maker(selection)
-    pick_id = selection.id
-    for index, row in enumerate(source.rows()):
-        try:
-            item = make(row)
-            id_ = None if pick_id is None else _id(field_of(row.value, pick_id))
-        except (LookupError, wire.WireError) as error:
-            reason = error.args[0] if error.args else "unreadable"
-            raise RunError(f"{source.name}, row at {row.place}: {reason}") from error
-        yield Entry(index, item, id_)
+class Reopened:
+    """The failed items of an earlier run, from its errors file: the same run, ids and indexes, later tries.
+
+    Args:
+        source: JSON Lines as `output.write_errors` writes them.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.name = source.name
+        self._source = source
+        first = next(source.rows(), None)
+        self.run: str | None = None if first is None else str(self._read(first)["run"])
+
+    def entries(self, *, again: bool = False) -> Iterator[Entry]:  # noqa: ARG002
+        """Every failed item, to be sent with a higher try than it had.
+
+        Raises:
+            RunError: a line is of another run or no line of an errors file.
+        """
+        for row in self._source.rows():
+            line = self._read(row)
+            if line["run"] != self.run:
+                raise RunError(
+                    f"{self.name}:{row.place}: of run {line['run']}, the lines before of {self.run}"
+                )
+            yield Entry(line["index"], wire.dumps(line["input"]), line["id"], 0, line["try"])
+
+    def _read(self, row: Row) -> dict[str, Any]:
+        line = row.value
+        kinds = {"run": str, "id": str, "index": int, "try": int}
+        if not isinstance(line, dict) or any(not isinstance(line.get(k), kind) for k, kind in kinds.items()):
+            raise RunError(
+                f"{self.name}:{row.place}: not a line of an errors file",
+                hint="for an input of your own say --format jsonl",
+            )
+        if "input" not in line:
+            raise RunError(f"{self.name}:{row.place}: the line holds no input")
+        return line
+
+    def rows(self) -> Iterator[tuple[int, Any]]:
+        """The failed inputs under their indexes."""
+        return ((line["index"], line["input"]) for line in map(self._read, self._source.rows()))
+
+    def fingerprint(self) -> str:
+        """The source's."""
+        return self._source.fingerprint()
+
+    def selection(self) -> dict[str, Any]:
+        """Nothing."""
+        return {}
 
 
 def field_of(value: Any, path: str) -> Any:

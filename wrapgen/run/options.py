@@ -11,7 +11,6 @@ from typing import Any
 from wrapgen.errors import UsageError
 from wrapgen.run.budget import SHARE
 from wrapgen.run.chunks import MAX_SIZE
-from wrapgen.run.items import Selection
 from wrapgen.run.lanes import Lanes, ThreadLanes
 from wrapgen.run.ledger import Disk, RealDisk
 from wrapgen.run.process import Call, Sideband, Terms
@@ -28,7 +27,6 @@ class Options:
     """What a user may say of a run beside its input and wrapper.
 
     Args:
-        selection: what of a row is the item.
         run: the run's id, 1 to 64 letters, digits, - and _; None makes one.
         timeout: seconds asked of the platform for each call; None: the wrapper's own limit and 30 s.
         workers: the most calls to keep open; None: what the account's limit allows.
@@ -43,7 +41,6 @@ class Options:
         UsageError: the run id has another form.
     """
 
-    selection: Selection = field(default_factory=Selection)
     run: str | None = None
     timeout: float | None = None
     workers: int | None = None

@@ -158,10 +158,7 @@ def got_nowhere(reply: Reply) -> Lost | None:
     summary = reply.summary
     if summary.get("stopped") or summary.get("throttled"):
         return None
-    calls = summary.get("calls")
-    if any(outcome.fate is not Fate.AGAIN for outcome in reply.outcomes) or (
-        isinstance(calls, int) and calls
-    ):
+    if summary.get("calls") or any(outcome.fate is not Fate.AGAIN for outcome in reply.outcomes):
         return None
     error = json.loads(reply.outcomes[0].body)
     fault = Fault.DOWN if error["type"] == "DatastoreError" else Fault.TIMEOUT

@@ -1,6 +1,6 @@
 """One session of a run in its folder: opens or resumes it, and works it to an end.
 
-Finds nothing by itself: source, wrapper and call are passed in. Writes no output: that is `finish`.
+Finds nothing by itself: items, wrapper and call are passed in. Writes no output: that is `finish`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,8 @@ from wrapgen.errors import RunError
 from wrapgen.run.budget import Budget
 from wrapgen.run.chunks import Entry, Size
 from wrapgen.run.concurrency import Concurrency, ceiling
-from wrapgen.run.connectors.base import Source
 from wrapgen.run.folder import Folder
-from wrapgen.run.items import entries
+from wrapgen.run.items import Items
 from wrapgen.run.ledger import Ledger
 from wrapgen.run.options import Options, World, Wrapper
 from wrapgen.run.process import process_chunk
@@ -38,7 +36,7 @@ class Session:
 
     Args:
         folder: where the ledger lives; made if it is missing.
-        source: the input.
+        items: what is to be sent.
         wrapper: what to call.
         options: see Options.
         world: see World.
@@ -58,14 +56,14 @@ class Session:
     def __init__(
         self,
         folder: Path,
-        source: Source,
+        items: Items,
         wrapper: Wrapper,
         options: Options,
         world: World | None = None,
         reading: Callable[[int], None] = lambda _: None,
     ) -> None:
         self.folder = Folder(folder)
-        self._source = source
+        self._items = items
         self._wrapper = wrapper
         self._options = options
         self._world = world or World()
@@ -116,13 +114,14 @@ class Session:
 
     def _facts(self, standing: Standing | None) -> dict[str, Any]:
         """What makes this run this run."""
+        kept = standing.header["run"] if standing else None
         return {
             "format": FORMAT,
-            "run": self._options.run or (standing.header["run"] if standing else self._new_id()),
+            "run": self._items.run or self._options.run or kept or self._new_id(),
             "reference": self._wrapper.reference,
             "wrapper": self._wrapper.description.as_json(),
-            "input": {"name": self._source.name, "fingerprint": self._source.fingerprint()},
-            "selection": asdict(self._options.selection),
+            "input": {"name": self._items.name, "fingerprint": self._items.fingerprint()},
+            "selection": self._items.selection(),
             "at": self._now(),
         }
 
@@ -135,8 +134,7 @@ class Session:
         return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def _survey(self) -> Survey:
-        rows = entries(self._source, self._options.selection)
-        return survey(rows, self.folder.path, aim=self._wrapper.aim, tell=self._reading)
+        return survey(self._items.entries(), self.folder.path, aim=self._wrapper.aim, tell=self._reading)
 
     def stop(self, reason: str) -> None:
         """Lets open calls finish and starts no more; safe in a signal handler."""
@@ -179,7 +177,7 @@ class Session:
         return state, reason
 
     def _entries(self) -> Iterator[Entry]:
-        rows = entries(self._source, self._options.selection, again=True)
+        rows = self._items.entries(again=True)
         return unfinished(rows, self.slots) if self.resumed else rows
 
 

@@ -1,7 +1,7 @@
 """A look at the whole input before the first call: how many items, how large, which ids repeat.
 
-What has to be compared over the whole input (ids, equal inputs) is compared on disk, as digests in buckets, so
-that memory is constant.
+What has to be compared over the whole input (ids, equal inputs) is compared on disk, as digests in buckets:
+memory is constant.
 """
 
 from __future__ import annotations

@@ -15,8 +15,10 @@ import pytest
 from wrapgen.errors import ServerFault
 from wrapgen.run.connectors.memory import MemorySource
 from wrapgen.run.finish import run_to_files
+from wrapgen.run.folder import folder_for
+from wrapgen.run.items import Reopened, Selected, Selection
 from wrapgen.run.lanes import Returned
-from wrapgen.run.layouts import LAYOUTS
+from wrapgen.run.layouts import Layout
 from wrapgen.run.ledger import RealDisk
 from wrapgen.run.options import Options, World, Wrapper
 from wrapgen.run.session import Session
@@ -213,20 +215,27 @@ class Bench:
         source: Any = None,
         reference: str = "acme/SentimentBatch/1.0.0",
         sideband: Any = None,
-        layout: Any = LAYOUTS["keyed"],
+        layout: Layout = Layout(),  # noqa: B008
+        selection: Selection = Selection(),  # noqa: B008
+        reopen: bool = False,
+        output: Path | None = None,
         **options: Any,
     ) -> Summary:
         """One session to its end."""
-        options.setdefault("run", "r1")
+        if not reopen:
+            options.setdefault("run", "r1")
         called = Wrapper(reference, describe(wrapper.call, reference), wrapper.call, sideband)
+        source = source or MemorySource(values)
+        items = Reopened(source) if reopen else Selected(source, selection)
+        output = output or self.output
         with Session(
-            self.folder / "out.jsonl.run",
-            source or MemorySource(values),
+            folder_for(output),
+            items,
             called,
             Options(**options),
             self.world(disk),
         ) as session:
-            return run_to_files(session, self.output, layout, lambda _: None, self.clock)
+            return run_to_files(session, items, output, layout, lambda _: None, self.clock)
 
     def lines(self) -> list[Any]:
         """The output, decoded."""

@@ -6,8 +6,9 @@ import codecs
 import glob
 import gzip
 import hashlib
+import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -96,7 +97,7 @@ def find(name: str, format: str | None = None) -> FileSource:  # noqa: A002
         paths = [found for found in paths if found.is_file()]
     if not paths:
         raise UsageError(f"there is no {name}", hint="name a file, or a pattern in quotes")
-    return FileSource(name, paths, format or _format_of(paths))
+    return FileSource(name, paths, format or format_of(map(str, paths)))
 
 
 @contextmanager
@@ -118,16 +119,19 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
             yield file
 
 
-def _format_of(paths: Sequence[Path]) -> str:
+def format_of(names: Iterable[str]) -> str:
+    """The format that file names say.
+
+    Raises:
+        UsageError: they say none, or several.
+    """
     found = set()
-    for path in paths:
-        suffixes = [
-            suffix.lower() for suffix in path.suffixes if suffix.lower() not in (".gz", ".zst", ".zstd")
-        ]
-        known = SUFFIXES.get(suffixes[-1]) if suffixes else None
+    for name in names:
+        bare = re.sub(r"\.(gz|zst|zstd)\Z", "", name.lower())
+        known = next((SUFFIXES[suffix] for suffix in SUFFIXES if bare.endswith(suffix)), None)
         if known is None:
             raise UsageError(
-                f"can't tell the format of {path} by its name", hint=f"say --format {', '.join(FORMATS)}"
+                f"can't tell the format of {name} by its name", hint=f"say --format {', '.join(FORMATS)}"
             )
         found.add(known)
     if len(found) > 1:

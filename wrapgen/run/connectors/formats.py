@@ -180,10 +180,12 @@ READERS: dict[str, Callable[[IO[bytes], str], Iterator[Row]]] = {
     "csv": lambda stream, name: delimited(stream, name, ","),
     "tsv": lambda stream, name: delimited(stream, name, "\t"),
     "lines": lines,
+    "errors": jsonl,
 }
 """Format to reader: takes a binary stream and a name for messages."""
 
 SUFFIXES = {
+    ".errors.jsonl": "errors",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".json": "json",

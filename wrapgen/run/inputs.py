@@ -1,0 +1,118 @@
+"""What a user names as input becomes the items of a run; what can be read only once is copied first."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from typing import IO, Protocol
+
+from wrapgen.client import is_data_url
+from wrapgen.errors import RunError, UsageError
+from wrapgen.run.connectors.files import FORMATS, FileSource, find, format_of
+from wrapgen.run.folder import Folder
+from wrapgen.run.items import Items, Reopened, Selected, Selection
+
+STDIN = "-"
+"""The name of standard input."""
+
+_BLOCK = 1 << 20
+
+
+class Streams(Protocol):
+    """The data service, as far as inputs need it."""
+
+    def stream(self, url: str) -> AbstractContextManager[Iterator[bytes]]:
+        """A file piece by piece."""
+
+
+def open_input(
+    name: str,
+    format: str | None,  # noqa: A002
+    selection: Selection,
+    folder: Folder,
+    *,
+    stdin: IO[bytes],
+    data: Streams,
+    replace: bool,
+) -> Items:
+    """The items that an input names.
+
+    Args:
+        name: a path, a glob, a data URL, or `-` for standard input.
+        format: one of FORMATS, or None to go by the name; standard input is JSON Lines then.
+        selection: what of a row is the item.
+        folder: the run's.
+        stdin: standard input.
+        data: the platform's data service.
+        replace: an earlier copy in the folder may be replaced by another content.
+
+    Raises:
+        UsageError: nothing is there, the format can't be told, or options contradict each other.
+        RunError: standard input or the URL gives something else than when the run began.
+        PlatformError: the URL can't be read.
+    """
+    if format is not None and format not in FORMATS:
+        raise UsageError(f"there is no format {format}", hint=f"one of {', '.join(FORMATS)}")
+    source = _source(name, format, folder, stdin, data, replace=replace)
+    if source.format != "errors":
+        return Selected(source, selection)
+    if selection != Selection():
+        raise UsageError(
+            f"{name} holds items that failed before: --field, --template and --id have no meaning for it",
+            hint="for an input of your own say --format jsonl",
+        )
+    return Reopened(source)
+
+
+def _source(
+    name: str,
+    format: str | None,  # noqa: A002
+    folder: Folder,
+    stdin: IO[bytes],
+    data: Streams,
+    *,
+    replace: bool,
+) -> FileSource:
+    if name == STDIN:
+        _keep(iter(lambda: stdin.read(_BLOCK), b""), folder, "standard input", replace=replace)
+        return FileSource("standard input", [folder.input], format or "jsonl")
+    if is_data_url(name):
+        known = format or format_of([name])
+        with data.stream(name) as pieces:
+            _keep(pieces, folder, name, replace=replace)
+        return FileSource(name, [folder.input], known)
+    return find(name, format)
+
+
+def _keep(pieces: Iterable[bytes], folder: Folder, name: str, *, replace: bool) -> None:
+    """Copies what can't be read twice; a resumed run may give it again, or nothing, but nothing else."""
+    if folder.busy():
+        raise RunError(f"another runner is at work in {folder.path}", hint="wait for it to end")
+    folder.path.mkdir(parents=True, exist_ok=True)
+    part = folder.input.with_name("input.part")
+    size = 0
+    digest = hashlib.sha256()
+    with part.open("wb") as file:
+        for piece in pieces:
+            size += len(piece)
+            digest.update(piece)
+            file.write(piece)
+    if replace or not folder.input.exists():
+        part.replace(folder.input)
+        return
+    with folder.input.open("rb") as file:
+        same = not size or _digest(file) == digest.digest()
+    part.unlink()
+    if not same:
+        raise RunError(
+            f"{name} gives something else than when this run began",
+            hint="--fresh starts over, --accept-changes goes on with what is not finished",
+        )
+
+
+def _digest(file: IO[bytes]) -> bytes:
+    digest = hashlib.sha256()
+    while block := file.read(_BLOCK):
+        digest.update(block)
+    return digest.digest()
