@@ -24,6 +24,7 @@ COMMANDS = {
     "call": "Call an algorithm with one input.",
     "run": "Push a whole input set through a wrapper.",
     "records": "Read recorded items back, each key once.",
+    "doctor": "Look a wrapper over before a run: each fault one line.",
 }
 """Every subcommand and its one-line help; `wrapgen/cli/<name>.py` holds it."""
 

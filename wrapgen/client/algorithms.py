@@ -238,6 +238,15 @@ class Algorithms:
             return ""
         return str(_object(content, "a log").get("logs") or "")
 
+    def secrets(self, algorithm: str) -> list[str]:
+        """The variables that an algorithm's secrets set; their values are never told."""
+        path = f"/v1/algorithms/{quote(str(self.get(algorithm).get('id')))}/secrets"
+        content = self._transport.json("GET", path)
+        if isinstance(content, dict):  # the OpenAPI file says `results`, upstream samples `secrets`
+            content = content.get("results", content.get("secrets"))
+        entries = content if isinstance(content, list) else []
+        return [str(entry.get("secret_key")) for entry in entries if isinstance(entry, dict)]
+
     def environments(self, language: str) -> list[Environment]:
         """The runtimes that the platform offers for a language such as `python3`."""
         path = f"/v1/algorithm-environments/edge/languages/{quote(language)}/environments"

@@ -1,0 +1,8 @@
+"""Looking everything over before a run: each fault one line that says what to do.
+
+Changes nothing but a file that is written to a collection and removed again; sends no item to any target.
+"""
+
+from wrapgen.doctor.finding import Finding, Level
+
+__all__ = ["Finding", "Level"]

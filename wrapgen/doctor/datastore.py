@@ -1,0 +1,76 @@
+"""Looking at a datastore: is it there, and may whoever writes to it write?
+
+A collection's right to be written is proven by writing a file and removing it again: nothing else tells.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+
+from wrapgen.client import Client, Connection, is_data_url
+from wrapgen.doctor.finding import Finding, fault, ok, unchecked
+from wrapgen.errors import BadRequest, NotAuthorized, NotFound, PlatformError
+
+
+def where_records_go(
+    client: Client, url: str, *, key_env: str | None, secrets: list[str] | None, environ: Mapping[str, str]
+) -> Iterator[Finding]:
+    """Everything about one datastore.
+
+    Args:
+        client: as whoever calls the wrapper.
+        url: of the datastore, or `$NAME` where a variable holds it.
+        key_env: the variable with the key that the wrapper writes with; None writes as its caller.
+        secrets: the variables that the wrapper's secrets set; None if they could not be read.
+        environ: this process's variables, which may hold the writer's key.
+    """
+    if url.startswith("$"):
+        yield _secret("datastore", url[1:], secrets)
+        return
+    if not is_data_url(url):
+        yield unchecked("datastore", f"{url}: only the wrapper itself reaches it", "call it once and see")
+        return
+    if key_env is None:
+        yield _writable(client, url, "this key")
+        if url.startswith("data://"):
+            owner = url.removeprefix("data://").partition("/")[0]
+            yield unchecked(
+                "callers",
+                f"only calls by {owner} are recorded: a wrapper acts as its caller",
+                "set datastore.key_env in the spec to record everybody's",
+            )
+        return
+    yield _secret("key_env", key_env, secrets)
+    if environ.get(key_env):
+        connection = client.connection
+        writer = Connection(connection.address, environ[key_env], f"${key_env}", ca_cert=connection.ca_cert)
+        with Client(writer, pool=1) as other:
+            yield _writable(other, url, f"the key in {key_env}")
+    else:
+        hint = f"set {key_env} here too to check that it may write"
+        yield unchecked("collection", f"{url}: written with a key that only the platform knows", hint)
+
+
+def _secret(what: str, name: str, secrets: list[str] | None) -> Finding:
+    if secrets is None:
+        return unchecked(what, f"whether the platform sets {name} for the wrapper could not be seen")
+    if name not in secrets:
+        hint = f"add it to the algorithm's secrets with the variable name {name}"
+        return fault(what, f"no secret of the wrapper sets {name}, so nothing can be recorded", hint)
+    return ok(what, f"a secret sets {name}")
+
+
+def _writable(client: Client, url: str, who: str) -> Finding:
+    place = f"{url.rstrip('/')}/doctor-{uuid.uuid4().hex}.txt"
+    try:
+        if not client.data.exists(url):
+            return fault("collection", f"{url} is not there", "make it with: wrapgen publish DIR")
+        client.data.put(place, b"written by wrapgen doctor, removed at once\n")
+        client.data.delete(place)
+    except (NotAuthorized, NotFound, BadRequest) as error:
+        hint = "use a key of the collection's owner, or set datastore.key_env in the spec"
+        return fault("collection", f"{who} may not write to {url}: {error}", hint)
+    except PlatformError as error:
+        return fault("collection", f"{url} can't be written to: {error}", error.hint)
+    return ok("collection", f"{who} may write to {url}")

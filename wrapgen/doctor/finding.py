@@ -1,0 +1,50 @@
+"""What an examination found: one line each, saying what to do where something is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Level(Enum):
+    """How a finding stands."""
+
+    OK = "ok"
+    FAULT = "fault"
+    UNCHECKED = "not checked"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Args:
+        level: whether it is right.
+        what: what was looked at, one word or two, such as `collection`.
+        message: how it is.
+        hint: what to do; empty where nothing is to be done.
+    """
+
+    level: Level
+    what: str
+    message: str
+    hint: str = ""
+
+    def as_json(self) -> dict[str, str]:
+        """As `--json` prints it."""
+        return {"level": self.level.value, "what": self.what, "message": self.message, "hint": self.hint}
+
+
+def ok(what: str, message: str) -> Finding:
+    """All is well with this."""
+    return Finding(Level.OK, what, message)
+
+
+def fault(what: str, message: str, hint: str) -> Finding:
+    """This will fail; the hint says what to do."""
+    return Finding(Level.FAULT, what, message, hint)
+
+
+def unchecked(what: str, message: str, hint: str = "") -> Finding:
+    """This could not be looked at, and is not called right for that."""
+    return Finding(Level.UNCHECKED, what, message, hint)
