@@ -249,7 +249,11 @@ def guarded(server: Any) -> dict[str, str]:
 
 def ask(server: Any, endpoint: Endpoint, algorithm: str, key: str) -> requests.Response:
     path = endpoint.path.replace("ALGORITHM", algorithm)
-    body = None if endpoint.method in ("GET", "HEAD") else json.dumps({"acl": {"read": ["user://*"]}})
+    body = (
+        None
+        if endpoint.method in ("GET", "HEAD")
+        else json.dumps({"name": "x", "acl": {"read": ["user://*"]}})
+    )
     return server.request(endpoint.method, path, key, data=body, headers={"Content-Type": "application/json"})
 
 
