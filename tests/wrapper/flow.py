@@ -1,4 +1,4 @@
-"""The flow of a wrapper's main module, without the platform's ADK: for tests of what the parts do together."""
+"""The flow of a wrapper's main module, without the ADK: for tests of what the parts do together."""
 
 from __future__ import annotations
 
@@ -49,9 +49,10 @@ class Wrapper:
         datastore: Any = None,
         clock: Any = None,
         chance: Any = lambda: 0.0,
+        wait: Any = None,
         one_by_one: bool = False,
         recorder: Any = records.Recorder,
-        input: str = "keep",
+        kept_input: str = "keep",
         redact: Any = (),
         files: Any = None,
         **limits: int,
@@ -60,13 +61,18 @@ class Wrapper:
         self.limits = {**LIMITS, **limits}
         self.bare_lists, self.item_id, self.raising = bare_lists, item_id, raising
         self.datastore, self.recorder = datastore, recorder
-        self.settings = {"target": "o/t/1.0.0", "wrapper": "o/W@sha256:0", "input": input, "redact": redact}
+        self.settings = {
+            "target": "o/t/1.0.0",
+            "wrapper": "o/W@sha256:0",
+            "input": kept_input,
+            "redact": redact,
+        }
         self.target = {
             "result": result,
             "batch_size": self.limits["batch_size"],
             "request_bytes": self.limits["request_bytes"],
         }
-        self.clock, self.chance = clock, chance
+        self.clock, self.chance, self.wait = clock, chance, wait
         self.files = files or SimpleNamespace(read=None, write=None)
         self.dispatch_class = serial.Dispatch if one_by_one else dispatch.Dispatch
         self.work_class = batches.Work if self.limits["batch_size"] > 1 else work.Work
@@ -79,7 +85,7 @@ class Wrapper:
         until = deadline.Deadline(request.timeout or self.limits["timeout"], **clock)
         values = self.files.read(request.source) if request.source else request.values
         all_items = items.Items(request, values, self.item_id)
-        tries = attempts.Attempts(self.call, self.limits, until, self.chance)
+        tries = attempts.Attempts(self.call, self.limits, until, self.chance, self.wait)
         self.tries = tries
         doing = self.work_class(tries.make, self.target, until)
         handed = self.dispatch_class(

@@ -14,14 +14,20 @@ from wrapgen import wire
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(st.text() | st.sampled_from(["$binary", "$error", "$literal", "$batch"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.text() | st.sampled_from(["$binary", "$error", "$literal", "$batch"]), inner, max_size=3
+        )
+    ),
     max_leaves=12,
 )
 ANYTHING = JSON | st.binary()
 
 
-@pytest.mark.parametrize("value", [None, False, 0, "", {}, "[1]", '{"$batch": []}', b"", b"\xff", {"$literal": 1}])
+@pytest.mark.parametrize(
+    "value", [None, False, 0, "", {}, "[1]", '{"$batch": []}', b"", b"\xff", {"$literal": 1}]
+)
 def test_what_is_no_list_and_has_no_batch_is_one_item(value: Any) -> None:
     """Form 1 takes any value as it came, whatever it looks like."""
     request = protocol.read(value, True)
@@ -102,7 +108,9 @@ def test_both_sides_of_a_call_speak_the_same(value: Any) -> None:
     assert protocol.encode_body(value)[1] == wire.encode_input(value)[1]
 
 
-@pytest.mark.parametrize("item", [{"$binary": 5}, {"$binary": "%%%"}, {"$binary": "YQ"}, {"$error": {"type": "x"}}])
+@pytest.mark.parametrize(
+    "item", [{"$binary": 5}, {"$binary": "%%%"}, {"$binary": "YQ"}, {"$error": {"type": "x"}}]
+)
 def test_a_malformed_protocol_object_is_an_input_error(item: Any) -> None:
     """Only that item is at fault, and it says what is wrong."""
     with pytest.raises(protocol.InputError):

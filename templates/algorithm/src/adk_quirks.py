@@ -3,8 +3,10 @@
 import sys
 import traceback
 
-# Never import adk before Algorithmia: Algorithmia.ADK is a module then (upstream Algorithmia/__init__.py).
-import Algorithmia  # noqa: F401, I001
+import Algorithmia  # noqa: F401
+
+# isort: split
+# Not before Algorithmia, or Algorithmia.ADK becomes a module (upstream Algorithmia/__init__.py).
 import adk.io
 
 

@@ -6,10 +6,10 @@ when the caller named a place, is passed in.
 
 import tempfile
 
-from .protocol import BATCH, ITEM, Failure, to_wire
+from .protocol import BATCH, ITEM, Failure, dumps
 
 COUNTS = ("items", "succeeded", "failed", "untried", "calls", "throttled", "duration_ms")
-ENVELOPE = 4096  # what the platform and the summary add around the results
+ENVELOPE = 512  # bytes that the ADK and the platform add around a reply
 
 
 class Results:
@@ -23,36 +23,32 @@ class Results:
         self._values = {}  # type: dict
         self._lines = {}  # type: dict
         self._file = new_file() if to_file else None
-        self.repeats = {}  # type: dict
 
     def put(self, position, outcome):
         # type: (int, object) -> None
         """Keep an outcome; a later one for the same position replaces it."""
         line = outcome.encoded.encode("ascii")
-        self._size += len(line) + 2
-        if self._file is None:
-            failure = outcome.failure
-            self._values[position] = to_wire(outcome.value) if failure is None else failure.to_wire()
-        self._lines[position] = line if self._file is None else self._keep(line)
-        if self._file is None and self._size > self._cap:
+        if self._file is not None:
+            self._lines[position] = self._keep(line)
+            return
+        self._size += len(line) + 2 - len(self._lines.get(position, b""))
+        self._lines[position] = line
+        self._values[position] = outcome
+        if self._size > self._cap:
             self._spill()
 
-    def values(self, count):
-        # type: (int) -> list | None
-        """The results of so many items in order, or None where they do not fit a response."""
-        if self._file is None and self.repeats:
-            self._size += sum(len(self._lines[first]) + 2 for first in self.repeats.values())
-            if self._size > self._cap:
-                self._spill()
-        if self._file is not None:
-            return None
-        return [self._values[self.repeats.get(position, position)] for position in range(count)]
+    def values(self, places, around):
+        # type: (list, int) -> list | None
+        """The results at these positions, or None where they and so many bytes more do not fit a response."""
+        if self._file is None and around + sum(len(self._lines[place]) + 2 for place in places) > self._cap:
+            self._spill()
+        return None if self._file is not None else [self._values[place].to_wire() for place in places]
 
-    def lines(self, count):
-        # type: (int) -> object
-        """The results of so many items in order, one JSON line each, once they are in the file."""
-        for position in range(count):
-            start, length = self._lines[self.repeats.get(position, position)]
+    def lines(self, places):
+        # type: (list) -> object
+        """The results at these positions, one JSON line each, once they are in the file."""
+        for place in places:
+            start, length = self._lines[place]
             self._file.seek(start)
             yield self._file.read(length) + b"\n"
 
@@ -116,24 +112,24 @@ class Answer:
         ``store(url, lines)`` puts results at a URL (None: a temporary place) and returns the full URL.
         Raises ``Failure`` of type TooLargeError when a bare result or a list does not fit.
         """
-        self._results.repeats = self._items.repeats
-        results = self._results.values(self._items.count)
+        repeats = self._items.repeats
+        places = [repeats.get(position, position) for position in range(self._items.count)]
+        summary = self._summary(places, attempts, stopped)
+        results = self._results.values(places, len(dumps(summary)))
         if results is None:
-            results = store(self._request.output, self._results.lines(self._items.count))
+            results = store(self._request.output, self._results.lines(places))
         if self._request.form == BATCH:
-            return {"$results": results, "$summary": self._summary(attempts, stopped)}
+            return {"$results": results, "$summary": summary}
         if isinstance(results, str):
             raise too_large(results)
         return self._bare if self._request.form == ITEM else results
 
-    def _summary(self, attempts, stopped):
-        count, repeats = self._items.count, self._items.repeats
-        firsts = (repeats.get(position, position) for position in range(count))
-        failures = [self.failures[first] for first in firsts if first in self.failures]
+    def _summary(self, places, attempts, stopped):
+        failures = [self.failures[place] for place in places if place in self.failures]
         untried = sum(1 for failure in failures if failure.untried)
         summary = {
-            "items": count,
-            "succeeded": count - len(failures),
+            "items": len(places),
+            "succeeded": len(places) - len(failures),
             "failed": len(failures) - untried,
             "untried": untried,
             "calls": attempts.calls,

@@ -26,9 +26,12 @@ class Stopped(Exception):
 class Attempts:
     """Calls the target for one input, again where that can help, until the deadline."""
 
-    def __init__(self, call, limits, deadline, chance=random.random):
-        # type: (object, dict, object, object) -> None
-        """``call(value, seconds)`` is the target's; ``chance`` gives numbers from 0 to 1 for the jitter."""
+    def __init__(self, call, limits, deadline, chance=random.random, wait=None):
+        # type: (object, dict, object, object, object) -> None
+        """``call(value, seconds)`` is the target's; ``chance`` gives numbers from 0 to 1 for the jitter.
+
+        ``wait(seconds)`` pauses, and is true if there is no use in going on.
+        """
         self.call = call
         self.calls = 0
         self.throttled = 0
@@ -38,6 +41,7 @@ class Attempts:
         self._chance = chance
         self._lock = threading.Lock()
         self._ended = threading.Event()
+        self._wait = wait or self._ended.wait
 
     def end(self):
         # type: () -> None
@@ -83,7 +87,7 @@ class Attempts:
         if failure.splits and (task.splits or task.halved):  # a list is bisected, and each half tried once
             return False
         pause = self._pause(failure, task.attempts, throttled)
-        return pause < self._deadline.left() and not self._ended.wait(pause)
+        return pause < self._deadline.left() and not self._wait(pause)
 
     def _pause(self, failure, attempts, throttled):
         if not failure.throttled:

@@ -33,7 +33,7 @@ class Dispatch:
         self._open = {}  # type: dict
         self._dropped = []  # type: list
         self._more = self._handing_out = True
-        self._sealed = False
+        self._begun = self._sealed = False
         self._fault = None  # type: BaseException | None
         self._change = threading.Condition()
 
@@ -148,6 +148,9 @@ class Dispatch:
                 self._change.wait()
 
     def _pull(self):
+        if self._begun and self._deadline.left() <= 0:  # but one is always tried
+            return None
+        self._begun = True
         if self._halves:
             return self._halves.popleft()
         try:

@@ -36,7 +36,7 @@ class Target:
         self._state = self._load()
 
     def _load(self):
-        """As upstream ``adk/ADK.py``, ``load``, which also tells the platform that all is ready: too early."""
+        """As upstream ``adk/ADK.py``, ``load``, which would also tell the platform that all is ready."""
         if self._adk.model_data.available():
             self._adk.model_data.initialize()
         if self._adk.load_func is None:

@@ -54,6 +54,11 @@ class Outcome:
         outcome.value = value
         return outcome
 
+    def to_wire(self):
+        # type: () -> object
+        """The result or the failure as it travels in a batch."""
+        return to_wire(self.value) if self.failure is None else self.failure.to_wire()
+
     @classmethod
     def of_failure(cls, failure, started_at, seconds=0.0):
         # type: (Failure, float, float) -> Outcome

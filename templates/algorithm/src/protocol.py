@@ -195,7 +195,7 @@ def from_wire(value):
 
 def given_up(error):
     # type: (object) -> InputError
-    """The failure of an item that its sender gave up, and sends as an ``$error`` to have the reason recorded."""
+    """The failure of an item that its sender gave up, and sends as ``$error`` to have the reason recorded."""
     if not isinstance(error, dict) or not all(isinstance(error.get(key), str) for key in ("type", "message")):
         return InputError('an $error needs a type and a message; as an item: {"$literal": {"$error": ...}}')
     failure = InputError(error["message"])

@@ -12,7 +12,8 @@ import uuid
 from .data_api import DataApi, DataFailed
 from .protocol import Failure, InputError
 
-PIECE = 65536
+LONG = 65536  # characters read at once
+LARGEST = 64 * 1024 * 1024  # characters that one item may have
 SPACE = " \t\r\n"
 LINES = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
 
@@ -71,26 +72,24 @@ def read_items(text, by_line=False):
     # type: (object, bool) -> object
     """Yields the values of JSON Lines or of one JSON array from an open text file.
 
-    A file that starts with ``[`` is an array unless its first line is complete and others follow;
+    A file that starts with ``[`` is an array unless its first line is a whole value and others follow;
     ``by_line`` says that it is JSON Lines for certain. Raises ``ValueError``.
     """
-    lines = (line for line in text if line.strip())
-    head = next(lines, "")
-    if head.lstrip()[:1] == "[" and not by_line:
-        second = next(lines, None) if _is_whole(head) else None
-        if second is None:
-            yield from _array(_Pieces(head, text))
-            return
+    head = _line(text)
+    if head.lstrip()[:1] != "[" or by_line:
+        yield from _lines(head, text)
+        return
+    second = _line(text) if _is_whole(head) else ""
+    if second:
         yield json.loads(head)
-        head = second
-    number = 1
-    while head:
-        try:
-            yield json.loads(head)
-        except ValueError as error:
-            raise ValueError("value {} is not JSON: {}".format(number, error)) from None
-        head = next(lines, "")
-        number += 1
+        yield from _lines(second, text)
+    else:
+        yield from _Array(head, text).elements()
+
+
+def _line(text):
+    """The next line that is not blank, or the start of one that is very long; empty at the end."""
+    return next((line for line in iter(lambda: text.readline(LONG), "") if line.strip()), "")
 
 
 def _is_whole(line):
@@ -101,62 +100,77 @@ def _is_whole(line):
     return True
 
 
-class _Pieces:
-    """Text that grows as more of the file is read."""
+def _lines(head, text):
+    number = 1
+    while head:
+        while not head.endswith("\n") and len(head) <= LARGEST:  # a long line came in pieces
+            more = text.readline(LONG)
+            if not more:
+                break
+            head += more
+        try:
+            yield json.loads(head)
+        except ValueError as error:
+            raise ValueError("value {} is not JSON: {}".format(number, error)) from None
+        head = _line(text)
+        number += 1
 
-    def __init__(self, start, file):
-        self.text = start
+
+class _Array:
+    """One JSON array, read so that no more text is held than its longest element needs."""
+
+    def __init__(self, head, file):
+        self._text = head
+        self._at = 0
         self._file = file
+        self._decode = json.JSONDecoder().raw_decode
+        self._after = set(SPACE + ",]")  # a value is whole when one of these follows: 12 could be 12.5
 
-    def grow(self, used):
-        """Drop what is used and read on; False at the end of the file."""
-        more = self._file.read(PIECE)
-        self.text = self.text[used:] + more
+    def elements(self):
+        """Yields them. Raises ``ValueError`` for anything but one whole array."""
+        self._expect("[")
+        if self._peek() != "]":
+            yield self._value()
+            while self._peek() == ",":
+                self._expect(",")
+                yield self._value()
+        self._expect("]")
+        if self._peek():
+            raise ValueError("something follows the JSON array")
+
+    def _grow(self):
+        """Read on; what was used is let go. False at the end of the file."""
+        self._text, self._at = self._text[self._at :], 0
+        if len(self._text) > LARGEST:
+            raise ValueError("an element is malformed, or larger than any call")
+        more = self._file.read(max(LONG, len(self._text)))
+        self._text += more
         return bool(more)
 
+    def _peek(self):
+        """The next character that is no space; empty at the end."""
+        while True:
+            while self._at < len(self._text) and self._text[self._at] in SPACE:
+                self._at += 1
+            if self._at < len(self._text):
+                return self._text[self._at]
+            if not self._grow():
+                return ""
 
-def _array(pieces):
-    """The elements of one JSON array, holding no more text than the longest of them needs."""
-    decoder = json.JSONDecoder()
-    at = _skip(pieces, 0) + 1
-    at = _skip(pieces, at)
-    first = True
-    while pieces.text[at : at + 1] != "]" or not first:
-        value, at = _element(decoder, pieces, at)
-        yield value
-        at = _skip(pieces, at)
-        mark = pieces.text[at : at + 1]
-        if mark == "]":
-            break
-        if mark != ",":
+    def _expect(self, mark):
+        if self._peek() != mark:
             raise ValueError("the JSON array is malformed or cut off")
-        at = _skip(pieces, at + 1)
-        first = False
-    at = _skip(pieces, at + 1)
-    if at < len(pieces.text):
-        raise ValueError("something follows the JSON array")
+        self._at += 1
 
-
-def _element(decoder, pieces, at):
-    """The value at a place, and where it ends; a number at the very end may go on in the next piece."""
-    while True:
-        try:
-            value, end = decoder.raw_decode(pieces.text, at)
-            if end < len(pieces.text):
-                return value, end
-        except ValueError:
-            value = end = None
-        if not pieces.grow(at):
-            if end is None:
+    def _value(self):
+        self._peek()
+        while True:
+            try:
+                value, end = self._decode(self._text, self._at)
+            except ValueError:
+                end = len(self._text)
+            if self._text[end : end + 1] in self._after:
+                self._at = end
+                return value
+            if not self._grow():
                 raise ValueError("the JSON array is malformed or cut off")
-            return value, end - at
-        at = 0
-
-
-def _skip(pieces, at):
-    while True:
-        while at < len(pieces.text) and pieces.text[at] in SPACE:
-            at += 1
-        if at < len(pieces.text) or not pieces.grow(at):
-            return min(at, len(pieces.text))
-        at = 0

@@ -1,0 +1,143 @@
+"""Items read from a URL and results written to one."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from runtime import protocol, sideband
+from standins import Platform, Reply
+from test_protocol import JSON
+
+
+def read(text: str, by_line: bool = False) -> list[Any]:
+    return list(sideband.read_items(io.StringIO(text), by_line))
+
+
+@pytest.mark.parametrize(
+    ("text", "items"),
+    [
+        ("", []),
+        ("\n \n", []),
+        ("1\n2\n", [1, 2]),
+        ('"a"\n\n{"b": null}', ["a", {"b": None}]),
+        ("[]", []),
+        (" [ ] \n", []),
+        ("[1, 2]", [1, 2]),
+        ("[1,\n 2\n]\n", [1, 2]),
+        ("[\n[1],\n[2]\n]", [[1], [2]]),
+        ("[1]\n[2]\n", [[1], [2]]),
+        ("[1]\n\n\n", [1]),
+        ("123", [123]),
+        ("[12]", [12]),
+    ],
+)
+def test_json_lines_and_arrays_are_told_apart(text: str, items: list[Any]) -> None:
+    """An array is one value over the whole file; two whole lines are JSON Lines, even of lists."""
+    assert read(text) == items
+
+
+def test_a_name_can_settle_what_a_single_line_means() -> None:
+    """In a file named .jsonl one line that is a list is one item."""
+    assert read("[1, 2]\n", by_line=True) == [[1, 2]]
+
+
+@pytest.mark.parametrize(
+    "text", ["[1, 2", "[1 2]", "[1,]", "[1] x", "{", '[1\n, "', "1\nx\n", "[,]", "[1,,2]"]
+)
+def test_what_is_neither_is_an_error(text: str) -> None:
+    """Malformed or cut files are told, not guessed."""
+    with pytest.raises(ValueError, match=r"JSON|Expecting"):
+        read(text)
+
+
+@settings(max_examples=200)
+@given(st.lists(JSON, max_size=8), st.sampled_from([None, 1]), st.integers(1, 40), st.booleans())
+def test_pieces_of_any_size_give_the_same_items(
+    values: list[Any], indent: int | None, size: int, array: bool
+) -> None:
+    """However the file falls into pieces, its items come out whole."""
+    text = json.dumps(values, indent=indent) if array else "".join(json.dumps(v) + "\n" for v in values)
+    before, sideband.LONG = sideband.LONG, size
+    try:
+        assert read(text, by_line=not array) == values
+    finally:
+        sideband.LONG = before
+
+
+def test_a_long_array_on_one_line_is_not_held_in_memory() -> None:
+    """Reading goes on in pieces; what was used is let go."""
+
+    class Endless(io.TextIOBase):
+        sent = 0
+
+        def read(self, size: int | None = -1) -> str:
+            assert size
+            self.sent += 1
+            return "1," * (size // 2)
+
+        def readline(self, size: int | None = -1) -> str:  # type: ignore[override]
+            return "[" + self.read(size)
+
+    items = sideband.read_items(Endless())
+    assert sum(next(items) for _ in range(300_000)) == 300_000
+
+
+URL = "data://acme/in/items.json"
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_a_batch_is_read_from_a_url_with_the_callers_key(platform: Platform, zipped: bool) -> None:
+    """JSON Lines or an array, gzipped or not, whatever the name says."""
+    body = b'["a", {"$binary": "AAE="}]'
+    platform.files["acme/in/items.json"] = gzip.compress(body) if zipped else body
+    items = sideband.Sideband(platform.client(), "acme/W").read(URL)
+    assert list(items) == ["a", {"$binary": "AAE="}]
+    assert platform.requests[0].headers["Authorization"] == platform.client().apiKey
+
+
+@pytest.mark.parametrize("body", [b"\xff\xfe", b"[1", gzip.compress(b"[1, 2]")[:-6], b"\x1f\x8bjunk"])
+def test_a_broken_file_is_an_input_error(platform: Platform, body: bytes) -> None:
+    """Not UTF-8, not JSON, or cut off."""
+    platform.files["acme/in/items.json"] = body
+    with pytest.raises(protocol.InputError, match="can't be read"):
+        list(sideband.Sideband(platform.client(), "acme/W").read(URL))
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "again"),
+    [(404, "InputError", False), (403, "InputError", False), (503, "ConnectionError", True)],
+)
+def test_a_file_that_can_not_be_had_fails_the_call(
+    platform: Platform, status: int, kind: str, again: bool
+) -> None:
+    """What the caller got wrong is final; a platform in trouble may be asked again."""
+    platform.data = lambda method, path: Reply(status, {"error": {"message": "no"}})
+    with pytest.raises(protocol.Failure) as caught:
+        list(sideband.Sideband(platform.client(), "acme/W").read(URL))
+    assert (caught.value.error_type, caught.value.retryable) == (kind, again)
+
+
+def test_results_go_to_the_url_or_to_a_temporary_place(platform: Platform) -> None:
+    """JSON Lines; gzipped where the name says so; the full URL comes back."""
+    platform.collections.add("acme/out")
+    files = sideband.Sideband(platform.client(), "acme/W")
+    assert files.write("data://acme/out/r.jsonl", [b"1\n", b"2\n"]) == "data://acme/out/r.jsonl"
+    assert files.write("data://acme/out/r.jsonl.gz", iter([b"1\n", b"2\n"])) == "data://acme/out/r.jsonl.gz"
+    url = files.write(None, [b"3\n"])
+    assert url.startswith("data://.algo/acme/W/temp/")
+    assert platform.files["acme/out/r.jsonl"] == b"1\n2\n"
+    assert gzip.decompress(platform.files["acme/out/r.jsonl.gz"]) == b"1\n2\n"
+    assert platform.files[url.replace("data://", "")] == b"3\n"
+
+
+def test_results_that_can_not_be_written_fail_the_call(platform: Platform) -> None:
+    """A missing collection is the caller's mistake."""
+    with pytest.raises(protocol.Failure, match="can't be written") as caught:
+        sideband.Sideband(platform.client(), "acme/W").write("data://acme/none/r.jsonl", [b"1\n"])
+    assert caught.value.error_type == "InputError"
