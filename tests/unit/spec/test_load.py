@@ -1,0 +1,178 @@
+"""Reading specs: defaults, places, encodings, limits; an inline target's folder."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from wrapgen.errors import SpecError
+from wrapgen.spec import check, load, parse
+
+SHORTEST = b"""version: 1
+target:
+  algorithm: nlp/SentimentAnalysis/1.0.5
+wrapper:
+  name: acme/SentimentBatch
+  mode: both
+datastore:
+  url: data://acme/sentiment
+"""
+
+
+def problems(text: bytes) -> list[str]:
+    """What is said of a spec, each with its place."""
+    with pytest.raises(SpecError) as caught:
+        parse(text)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_the_shortest_spec_has_every_default():
+    """Eight lines are a whole spec; what they don't say is the design's default."""
+    spec = parse(SHORTEST)
+    assert (spec.target.input, spec.target.result, spec.target.batch_size) == ("item", "whole", 1)
+    assert (spec.wrapper.owner, spec.wrapper.algorithm_name, spec.wrapper.environment) == (
+        "acme",
+        "SentimentBatch",
+        None,
+    )
+    assert (spec.datastore.input, spec.datastore.redact, spec.datastore.copies) == ("keep", (), ())
+    assert (spec.parallel, spec.dispatch.attempts, spec.dispatch.item_timeout) == (8, 3, 60)
+    assert (spec.limits.timeout, spec.limits.request_bytes, spec.limits.response_bytes) == (
+        300,
+        10_000_000,
+        10_000_000,
+    )
+    assert (spec.record.id, spec.dispatch.on_error) == ("random", "collect")
+    assert (spec.publish.callability, spec.publish.network_access, spec.publish.version) == (
+        "private",
+        "full",
+        "minor",
+    )
+    assert spec.source_text == SHORTEST
+
+
+def test_the_digest_is_of_the_meaning():
+    """Comments, order and spelled-out defaults change nothing; a changed value does."""
+    same = b"# hello\n" + SHORTEST + b"dispatch: {attempts: 3, parallel: 8}\n"
+    moved = b"datastore: {url: data://acme/sentiment}\n" + SHORTEST.split(b"datastore:")[0]
+    assert parse(same).digest == parse(SHORTEST).digest == parse(moved).digest
+    assert parse(SHORTEST + b"dispatch: {attempts: 4}\n").digest != parse(SHORTEST).digest
+    assert parse(SHORTEST).digest.startswith("sha256:") and len(parse(SHORTEST).digest) == 71
+
+
+@pytest.mark.parametrize(
+    "text", [b"\xef\xbb\xbf" + SHORTEST, SHORTEST.replace(b"\n", b"\r\n"), SHORTEST.rstrip()]
+)
+def test_a_mark_and_other_line_ends_change_nothing(text: bytes):
+    """A UTF-8 byte order mark, Windows line ends and a missing last one are read like the plain file."""
+    assert parse(text).digest == parse(SHORTEST).digest
+
+
+def test_places_are_right_with_a_mark_and_windows_line_ends():
+    """Line and column count as an editor does."""
+    text = b"\xef\xbb\xbf" + SHORTEST.replace(b"mode: both", b"mode: bth").replace(b"\n", b"\r\n")
+    assert problems(text) == ["6:9: mode is the text 'bth'; did you mean both?"]
+    assert problems("# é😀\n".encode() + SHORTEST.replace(b"version: 1", 'version: "é😀" # x'.encode()))[
+        0
+    ].startswith("2:10:")
+
+
+def test_a_huge_file_is_refused_by_its_size(tmp_path: Path):
+    """100 MB are not read to be refused."""
+    file = tmp_path / "huge.yaml"
+    with file.open("wb") as stream:
+        os.truncate(stream.fileno(), 100_000_000)
+    started = time.perf_counter()
+    with pytest.raises(SpecError, match=r"huge.yaml:1:1: the file has 100,000,000 bytes"):
+        load(file)
+    assert time.perf_counter() - started < 1
+
+
+@pytest.mark.parametrize(
+    "text", [b"[" * 900_000, b"- " * 400_000, b"{a: " * 200_000, b"x" * 999_000, b"&a " * 300_000]
+)
+def test_hostile_text_up_to_the_limit_ends_quickly(text: bytes):
+    """What is under the size limit but no spec is refused in well under the time of a coffee."""
+    started = time.perf_counter()
+    assert problems(text)
+    assert time.perf_counter() - started < 10
+
+
+def test_a_missing_file_and_a_folder_are_told(tmp_path: Path):
+    """A path that can't be read is one clear problem; a folder stands for its spec.yaml."""
+    with pytest.raises(SpecError, match="there is no such file"):
+        load(tmp_path / "none.yaml")
+    with pytest.raises(SpecError, match="there is no such file"):
+        load(tmp_path)
+    (tmp_path / "spec.yaml").write_bytes(SHORTEST)
+    assert load(tmp_path).wrapper.name == "acme/SentimentBatch"
+    with pytest.raises(SpecError, match="can't be read"):
+        load("nul\0byte.yaml")
+
+
+def test_aliases_within_reason_are_read():
+    """An anchor used twice is the same value twice."""
+    text = SHORTEST + b"publish: {examples: [&a {x: [1, 2]}, *a]}\n"
+    assert parse(text).publish.examples == ({"x": [1, 2]}, {"x": [1, 2]})
+
+
+def test_scalars_are_read_as_yaml_1_2():
+    """Numbers, text and null; quotes make anything text."""
+    text = (
+        SHORTEST
+        + b"publish: {examples: [0x1F, 1_000, -2.5, 1e3, \"010\", 'yes', ~, true, False, 1.0.5, 12:30pm]}\n"
+    )
+    expected = (31, 1000, -2.5, 1000.0, "010", "yes", None, True, False, "1.0.5", "12:30pm")
+    assert parse(text).publish.examples == expected
+
+
+def test_warnings_have_places():
+    """A version that can change and a datastore only the owner fills are told, but are no errors."""
+    text = SHORTEST.replace(b"/1.0.5", b"/latest").replace(
+        b"mode: both", b"mode: both\n  environment: python36"
+    )
+    found = [(problem.line, problem.column) for problem in _warnings(text)]
+    assert found == [(3, 14), (9, 8), (7, 16)]
+
+
+def _warnings(text: bytes):
+    from wrapgen.spec.load import _parse
+
+    return _parse(text, "spec.yaml")[1]
+
+
+@pytest.fixture
+def inline(tmp_path: Path) -> Path:
+    """A spec with an inline target's folder beside it."""
+    folder = tmp_path / "my_algorithm"
+    (folder / "src").mkdir(parents=True)
+    (folder / "src" / "Shout.py").write_text("def apply(input):\n    return input.upper()\n")
+    (folder / "__pycache__").mkdir()
+    (folder / "__pycache__" / "x.pyc").write_bytes(b"x")
+    spec = tmp_path / "spec.yaml"
+    spec.write_bytes(SHORTEST.replace(b"algorithm: nlp/SentimentAnalysis/1.0.5", b"source: ./my_algorithm"))
+    return spec
+
+
+def test_an_inline_target_brings_its_files(inline: Path):
+    """The folder's files are part of the spec and of its digest, caches are not; it is serial by default."""
+    spec, warnings = check(inline)
+    assert list(spec.source_files) == ["src/Shout.py"]
+    assert spec.parallel == 1
+    before = spec.digest
+    (inline.parent / "my_algorithm" / "src" / "Shout.py").write_text("def apply(input):\n    return input\n")
+    assert load(inline).digest != before
+    assert [problem.line for problem in warnings] == [8]
+
+
+def test_an_inline_target_without_code_is_told(inline: Path):
+    """A missing folder and one without Python are problems of the line that names it."""
+    (inline.parent / "my_algorithm" / "src" / "Shout.py").unlink()
+    with pytest.raises(SpecError, match=r"spec.yaml:3:1: target.source: ./my_algorithm holds no Python file"):
+        load(inline)
+    (inline.parent / "my_algorithm").rename(inline.parent / "other")
+    with pytest.raises(SpecError, match=r"there is no folder \./my_algorithm"):
+        load(inline)
