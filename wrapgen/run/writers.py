@@ -78,15 +78,15 @@ def _line(content: Any) -> bytes:
 
 def _delimited(delimiter: str) -> Callable[[Path, Iterator[dict[str, Any]]], None]:
     def write_table(path: Path, rows: Iterator[dict[str, Any]]) -> None:
-        with whole(path) as file, io.TextIOWrapper(file, encoding="utf-8", newline="") as text:
+        with whole(path) as file:
+            text = io.TextIOWrapper(file, encoding="utf-8", newline="")
             writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
             first = next(rows, None)
             if first is not None:
                 writer.writerow(first)
                 writer.writerow(map(_text, first.values()))
                 writer.writerows(map(_text, row.values()) for row in rows)
-            text.flush()
-            text.detach()
+            text.detach()  # flushes; closing is for `whole`
 
     return write_table
 

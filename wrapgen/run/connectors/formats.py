@@ -20,6 +20,7 @@ from wrapgen.run.connectors.base import Row
 
 _PIECE = 1 << 16
 _SPACE = " \t\r\n"
+_IN_NUMBERS = "0123456789.eE+-"
 
 
 def jsonl(stream: IO[bytes], name: str) -> Iterator[Row]:
@@ -144,8 +145,8 @@ class _Feed:
         while True:
             try:
                 value, end = scan(self.text, self.at)
-                # A number at the edge of a piece may go on in the next.
-                if end < len(self.text) or self._ended:
+                # A number at the edge of a piece may go on in the next, as 12. does in 12.5.
+                if self._ended or (end < len(self.text) and self.text[end] not in _IN_NUMBERS):
                     raw = self.text[self.at : end]
                     self.at = end
                     return value, (raw.encode("utf-8") if "\n" not in raw else wire.dumps(value))

@@ -1,0 +1,142 @@
+"""What a run writes: shapes, formats, failed items, and nothing half."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+
+from wrapgen.errors import RunError, UsageError
+from wrapgen.run.connectors.memory import MemorySource
+from wrapgen.run.items import Selection
+from wrapgen.run.layouts import Layout
+from wrapgen.run.summary import EndState
+from wrapgen.run.writers import check
+
+ROWS = [{"name": "ann", "text": "a,b"}, {"name": "bob", "text": 'q"q'}, {"name": "éve", "text": "x\ny"}]
+FAULTS = {"1": ["InputError"]}
+
+
+def target(item):
+    """A result with nested values."""
+    return {"score": 0.5, "of": item, "none": None}
+
+
+def table(path) -> list:
+    """A CSV file as lists of cells."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.reader(file))
+
+
+def test_results_alone(bench, memory_wrapper):
+    """The bare shape holds each result as it came, and an error object in a failed item's place."""
+    bench.run(memory_wrapper(lambda item: item["name"], faults=FAULTS), ROWS, layout=Layout("bare"))
+    first, second, third = bench.lines()
+    assert (first, third) == ("ann", "éve") and second["$error"]["type"] == "InputError"
+
+
+def test_joined_with_the_row_or_chosen_fields(bench, memory_wrapper):
+    """The joined shape holds the input's row, or only the fields asked for, of row and result."""
+    wrapper = memory_wrapper(target, faults=FAULTS)
+    bench.run(wrapper, ROWS, layout=Layout("joined"), selection=Selection(field="text"))
+    assert bench.lines()[0] == {
+        "index": 0,
+        "id": "0",
+        "input": ROWS[0],
+        "result": {"score": 0.5, "of": "a,b", "none": None},
+    }
+    assert bench.lines()[1]["input"] == ROWS[1] and "error" in bench.lines()[1]
+    bench.run(
+        wrapper, ROWS, layout=Layout("joined", ["name"], ["score", "nope"]), selection=Selection(field="text")
+    )
+    assert bench.lines()[2]["input"] == {"name": "éve"}
+    assert bench.lines()[2]["result"] == {"score": 0.5, "nope": None}
+
+
+def test_csv_has_fixed_columns_and_nested_values_as_json(bench, memory_wrapper):
+    """A table has the same columns in each row; errors have columns of their own."""
+    output = bench.folder / "out.csv"
+    bench.run(memory_wrapper(target, faults=FAULTS), ROWS, output=output, layout=Layout("joined"))
+    rows = table(output)
+    assert rows[0] == ["index", "id", "input.name", "input.text", "result", "error_type", "error_message"]
+    assert rows[1][:4] == ["0", "0", "ann", "a,b"]
+    assert json.loads(rows[1][4]) == target(ROWS[0])
+    assert rows[2][4:] == ["", "InputError", "as planned for 1"]
+    assert rows[3][3] == "x\ny"
+
+
+def test_parquet_holds_the_same(bench, memory_wrapper):
+    """A Parquet output has a number for the index and text or null for the rest."""
+    from pyarrow import parquet
+
+    output = bench.folder / "out.parquet"
+    bench.run(memory_wrapper(target, faults=FAULTS), ROWS, output=output, layout=Layout(pick=["score"]))
+    rows = parquet.read_table(output).to_pylist()
+    assert rows[0] == {
+        "index": 0,
+        "id": "0",
+        "result.score": "0.5",
+        "error_type": None,
+        "error_message": None,
+    }
+    assert rows[1]["result.score"] is None and rows[1]["error_type"] == "InputError"
+
+
+def test_a_row_with_more_fields_than_the_first_is_refused_in_a_table(bench, memory_wrapper):
+    """A table can't grow columns on the way; the message says what to do, and nothing half is written."""
+    output = bench.folder / "out.csv"
+    with pytest.raises(RunError, match="row 2 has a field 'b'"):
+        bench.run(memory_wrapper(), [{"a": 1}, {"a": 1, "b": 2}], output=output, layout=Layout("joined"))
+    assert not output.exists()
+
+
+def test_keep_without_joined_is_refused(tmp_path):
+    """Options that have no effect together are said before anything is paid for."""
+    with pytest.raises(UsageError):
+        check(tmp_path / "out.jsonl", Layout("keyed", ["a"]))
+
+
+def test_order_is_restored_however_items_came_back(bench, memory_wrapper):
+    """Items that succeed late stand in their place all the same."""
+    faults = {str(n): ["ServerError", "ServerError", None] for n in range(0, 3000, 7)}
+    summary = bench.run(memory_wrapper(faults=faults), list(range(3000)), budget=1.0)
+    assert summary.state is EndState.OK
+    assert [line["result"]["seen"] for line in bench.lines()] == list(range(3000))
+
+
+def test_failed_items_can_be_run_again(bench, memory_wrapper):
+    """Running the errors file reopens exactly those keys, in the same run, with higher tries."""
+    wrapper = memory_wrapper(faults={"3": ["InputError", None], "8": ["InputError", None]})
+    bench.run(wrapper, [{"n": n} for n in range(10)], selection=Selection())
+    lines = [json.loads(x) for x in (bench.folder / "out.jsonl.errors.jsonl").read_text().splitlines()]
+    before = len(wrapper.calls)
+    again = bench.folder / "again.jsonl"
+    summary = bench.run(wrapper, [], source=MemorySource(lines), reopen=True, output=again)
+    assert summary.state is EndState.OK and summary.run == "r1" and summary.counts.items == 2
+    (call,) = wrapper.calls[before:]
+    assert (call["$run"], call["$ids"], call["$index"], call["$try"]) == ("r1", ["3", "8"], [3, 8], 2)
+    assert [json.loads(x) for x in again.read_text().splitlines()] == [
+        {"index": 3, "id": "3", "result": {"seen": {"n": 3}}},
+        {"index": 8, "id": "8", "result": {"seen": {"n": 8}}},
+    ]
+    assert wrapper.records["3"] == [(1, "InputError"), (2, "result")]
+
+
+def test_ids_are_the_users(bench, memory_wrapper):
+    """With an id field, calls carry ids and outcomes stand under them."""
+    wrapper = memory_wrapper(faults={"k2": ["ServerError", "ServerError", None]})
+    bench.run(wrapper, [{"k": f"k{n}"} for n in range(5)], selection=Selection(id="k"))
+    assert [line["id"] for line in bench.lines()] == ["k0", "k1", "k2", "k3", "k4"]
+    assert wrapper.calls[0]["$ids"] == ["k0", "k1", "k2", "k3", "k4"] and wrapper.calls[0]["$index"] == 0
+    assert wrapper.calls[1]["$ids"] == ["k2"] and wrapper.calls[1]["$index"] == 2
+
+
+def test_a_repeated_id_is_refused_before_the_first_call(bench, memory_wrapper):
+    """Two rows with one id are found on disk, wherever they stand, and nothing is sent."""
+    wrapper = memory_wrapper()
+    rows = [{"k": n} for n in range(5000)]
+    rows[4321] = {"k": 17}
+    with pytest.raises(RunError, match="row 4,322 of the input has the id of row 18"):
+        bench.run(wrapper, rows, selection=Selection(id="k"))
+    assert not wrapper.calls
