@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 
 from wrapgen.client import Client, Connection, is_data_url
-from wrapgen.doctor.finding import Finding, fault, ok, unchecked
+from wrapgen.doctor.finding import Finding, Level, fault, ok, unchecked
 from wrapgen.errors import BadRequest, NotAuthorized, NotFound, PlatformError
 
 
@@ -35,9 +35,10 @@ def where_records_go(
         yield _writable(client, url, "this key")
         if url.startswith("data://"):
             owner = url.removeprefix("data://").partition("/")[0]
-            yield unchecked(
+            yield Finding(
+                Level.OK,
                 "callers",
-                f"only calls by {owner} are recorded: a wrapper acts as its caller",
+                f"a wrapper acts as its caller, so only calls with a key of {owner} are recorded",
                 "set datastore.key_env in the spec to record everybody's",
             )
         return

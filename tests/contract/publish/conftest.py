@@ -93,3 +93,21 @@ def wrapgen(home: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return run
+
+
+@pytest.fixture
+def write_spec() -> Callable[..., Path]:
+    """Puts a spec into a project's folder, which makes a wrapper of it."""
+
+    def write(
+        folder: Path, url: str, *, datastore: str = "", publish: str = "", target: str = "nlp/Any/1.0.0"
+    ) -> Path:
+        text = (
+            f"version: 1\ntarget:\n  algorithm: {target}\n"
+            f"wrapper:\n  name: {Project.read(folder).reference}\n  mode: both\n"
+            f"datastore:\n  url: {url}\n{datastore}"
+        )
+        (folder / "spec.yaml").write_text(text + (f"publish:\n{publish}" if publish else ""))
+        return folder / "spec.yaml"
+
+    return write

@@ -166,25 +166,10 @@ def test_an_environment_is_chosen_or_named(publisher, make, client) -> None:
     assert f"python{found.replace('.', '')}" == other
 
 
-SPEC = """
-version: 1
-target:
-  algorithm: nlp/Anything/1.0.0
-wrapper:
-  name: acme/{name}
-  mode: both
-datastore:
-  url: data://{owner}/{collection}
-publish:
-  version: major
-"""
-
-
-def test_a_wrappers_collection_is_made_private(publisher, make, client) -> None:
+def test_a_wrappers_collection_is_made_private(publisher, make, client, write_spec) -> None:
     """Records have a place from the first call on, which only its owner reads."""
     folder = make("1")
-    name = Project.read(folder).reference.name
-    (folder / "spec.yaml").write_text(SPEC.format(name=name, owner="records", collection="first"))
+    write_spec(folder, "data://records/first", publish="  version: major\n")
     assert publisher(folder).version == "1.0.0"
     assert client.data.acl("data://records/first") == []
     assert any("data://records/first, made now" in line for line in publisher.said)
@@ -192,13 +177,12 @@ def test_a_wrappers_collection_is_made_private(publisher, make, client) -> None:
     assert any("data://records/first, which is there" in line for line in publisher.said)
 
 
-def test_a_spec_changes_an_algorithms_rights(publisher, make, client) -> None:
+def test_a_spec_changes_an_algorithms_rights(publisher, make, client, write_spec) -> None:
     """What the spec says of network and pipeline holds for an algorithm that was there before."""
     folder = make("1")
     publisher(folder)
     reference = Project.read(folder).reference
-    text = SPEC.format(name=reference.name, owner="acme", collection="rights")
-    (folder / "spec.yaml").write_text(text + "  network_access: isolated\n")
+    write_spec(folder, "data://acme/rights", publish="  network_access: isolated\n")
     publisher(folder)
     assert client.algorithms.get(reference.path)["settings"]["network_access"] == "isolated"
 
