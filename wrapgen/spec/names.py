@@ -25,33 +25,43 @@ _STEP = re.compile(
 )
 
 WRAPPER_MODULES = frozenset(
-    {
-        "algorithmia",
+    (
         "adk",
+        "adk_quirks",
+        "algorithmia",
+        "answer",
         "attempts",
+        "batches",
         "boto3",
-        "calls",
+        "certifi",
         "copies",
+        "data_api",
         "datastore",
+        "datastore_data",
+        "datastore_sql",
+        "datastore_sqs",
+        "datastore_sqs_oversize",
         "deadline",
         "dispatch",
+        "hooked",
         "hooks",
         "inline",
         "items",
         "main",
-        "outcomes",
         "protocol",
         "records",
-        "redact",
+        "redaction",
+        "serial",
         "sideband",
-        "sizes",
+        "spec",
         "sqlalchemy",
         "src",
-        "subbatch",
         "target",
         "tests",
+        "transport",
         "urllib3",
-    }
+        "work",
+    )
 )
 """Modules that stand beside, or are imported by, a wrapper's main module; compared without case."""
 
