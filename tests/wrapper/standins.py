@@ -51,6 +51,15 @@ def error(error_type: str, message: str = "no good") -> Reply:
     )
 
 
+class Server(ThreadingHTTPServer):
+    """Says nothing of clients that hang up."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        pass
+
+
 class Platform:
     """The server. `target(value)` answers calls; `files` is the data API's content by path."""
 
@@ -61,8 +70,7 @@ class Platform:
         self.collections: set[str] = set()
         self.requests: list[SimpleNamespace] = []
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = Server(("127.0.0.1", 0), self._handler())
         self.address = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> Platform:
