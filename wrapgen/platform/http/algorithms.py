@@ -58,6 +58,9 @@ def routes(platform: Platform) -> list[Route]:
         Route("/v1/scms/{scm}", api.scm, methods=["GET"]),
         Route("/v1/scms/{scm}/oauth/status", api.oauth_status, methods=["GET"]),
         Route("/v1/scms/{scm}/oauth/revoke", api.oauth_revoke, methods=["POST"]),
+        Route("/v1/admin/scms", api.no_scms, methods=["POST"]),
+        Route("/v1/admin/scms/{scm}", api.no_scms, methods=["PATCH", "DELETE"]),
+        Route("/v1/admin/scms/{scm}/default", api.no_scms, methods=["POST"]),
         *found,
     ]
 
@@ -238,6 +241,11 @@ class AlgorithmRoutes:
         """POST /v1/scms/:id/oauth/revoke: there is nothing to revoke at the internal host."""
         self._internal(request)
         return empty()
+
+    async def no_scms(self, request: Request) -> Response:
+        """The admin endpoints of external hosts: this platform has none."""
+        auth.admin(request)
+        raise ServerFault("this platform hosts all sources itself", status=501, api_code=5005)
 
     def _internal(self, request: Request) -> None:
         auth.caller(request)

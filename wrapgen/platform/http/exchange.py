@@ -62,6 +62,8 @@ async def fields_of(request: Request) -> dict[str, Any]:
         return {}
     try:
         found = json.loads(body)
+        if b"\\ud" in body.lower():
+            json.dumps(found, ensure_ascii=False).encode("utf-8")  # half a surrogate pair can't be stored
     except (ValueError, RecursionError) as error:
         raise BadRequest(f"the body is not JSON: {error}", status=400, api_code=2013) from error
     if found is None:
