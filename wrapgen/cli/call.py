@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wrapgen.cli.options import client_for, platform_options
-from wrapgen.errors import AlgorithmFailed, UsageError
+from wrapgen.errors import AlgorithmFailed, NotFound, UsageError
 
 if TYPE_CHECKING:
     from wrapgen.wire import Answer
@@ -64,10 +64,23 @@ def command(
             if show_stdout and error.stacktrace and not as_json:
                 click.echo(error.stacktrace, err=True)
             raise
+        except NotFound as error:
+            error.hint = error.hint or _which_version(reference)
+            raise
     if show_stdout and answer.metadata.get("stdout"):
         click.echo(str(answer.metadata["stdout"]), err=True, nl=False)
     result = _whole(answer) if as_json else answer.result
     _write(result, output)
+
+
+def _which_version(reference: str) -> str:
+    """What to do about an algorithm that is not found: without a version, only public releases are."""
+    from wrapgen.client import Reference
+
+    parsed = Reference.parse(reference)
+    if parsed.version is None:
+        return f"without a version only public releases are found; try {parsed.path}/latestPrivate"
+    return f"list its versions with: wrapgen doctor {parsed.path}"
 
 
 def _input(value: str | None, file: Path | None, kind: str) -> tuple[bytes, str]:

@@ -85,6 +85,15 @@ def test_a_mistake_is_one_line_and_a_code(wrapgen, words: list[str], code: int) 
     assert "Traceback" not in done.stderr
 
 
+def test_a_private_release_is_pointed_to(wrapgen, echo: str) -> None:
+    """Without a version only public releases are found; the hint says how to call the newest private one."""
+    done = wrapgen("call", echo.rpartition("/")[0], "x")
+    assert done.returncode == 5
+    assert "latestPrivate" in done.stderr
+    hinted = wrapgen("call", echo.rpartition("/")[0] + "/latestPrivate", "x")
+    assert hinted.returncode == 0, hinted.stderr
+
+
 def record(key: str, **rest: object) -> bytes:
     line = {"run": "r", "id": key, "index": int(key), "try": 1, **(rest or {"result": key})}
     return json.dumps(line).encode() + b"\n"
