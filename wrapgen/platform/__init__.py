@@ -16,12 +16,12 @@ from pathlib import Path
 
 from wrapgen.platform.call import Call, Limits, Outcome
 from wrapgen.platform.calls import Calls
-from wrapgen.platform.journal import Journal
+from wrapgen.platform.journal import CallEntry, Journal
 from wrapgen.platform.lines import Problem
 from wrapgen.platform.metrics import Metrics
 from wrapgen.platform.model import Caller
 from wrapgen.platform.state import State, open_platform_state
-from wrapgen.platform.workers.pool import Pools, Size
+from wrapgen.platform.workers.pool import GROW_SECONDS, Pools, Size
 from wrapgen.platform.workers.worker import Ceilings
 
 __all__ = ["Ceilings", "Limits", "Platform", "Size", "open_platform"]
@@ -63,7 +63,11 @@ class Platform:
         self.journal.note("start", address=address, home=str(self.state.home))
         journal = asyncio.create_task(self.journal.tend())
         try:
-            await self.pools.tend()
+            while True:
+                await asyncio.sleep(GROW_SECONDS)
+                now = time.monotonic()
+                self.pools.tend(now)
+                self.calls.expire(now)
         finally:
             await self.pools.close()
             self.journal.note("stop")
@@ -114,15 +118,16 @@ def _note(journal: Journal, outcome: Outcome) -> None:
     """Logs a call that has ended; never its input or result."""
     call, answer = outcome.call, outcome.answer
     runnable = call.runnable
-    journal.note(
-        "call",
+    entry = CallEntry(
+        time=journal.now(),
         request_id=call.id,
-        session=call.session,
+        session=call.root.id,
         account=call.caller.account,
-        algorithm=f"{runnable.owner}/{runnable.name}/{runnable.version}",
+        algorithm=runnable.owner + "/" + runnable.name + "/" + runnable.version,
         error_type=answer.kind if isinstance(answer, Problem) else None,
-        seconds=round(outcome.seconds, 6),
-        total=round(time.monotonic() - call.started, 6),
+        seconds=outcome.seconds,
+        total=time.monotonic() - call.started,
         bytes=len(call.request.body),
         worker=call.worker.process if call.worker else None,
     )
+    journal.add(entry)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
+from typing import Any
+
+import msgspec
 
 from wrapgen.platform.lines import Problem, Result
 from wrapgen.platform.model import Caller, Runnable
@@ -32,8 +36,7 @@ class Limits:
     longest: float = 3000.0
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """One call as it is asked for.
 
     Args:
@@ -53,8 +56,7 @@ class Request:
     stdout: bool = False
 
 
-@dataclass(eq=False)
-class Call:
+class Call(msgspec.Struct, eq=False):
     """A call that is open.
 
     Args:
@@ -66,6 +68,11 @@ class Call:
         parts: the request line for the worker.
         timeout: seconds, waiting for a worker included.
         started: time.monotonic() when it came in.
+        ends: time.monotonic() after which it is over.
+        below: open calls below this one.
+        worker: which worker has it, once one does.
+        future: what it waits for now: a worker, or a response.
+        acted: its algorithm, or one below, used its own key.
     """
 
     id: str
@@ -76,11 +83,10 @@ class Call:
     parts: list[bytes]
     timeout: float
     started: float
+    ends: float
     below: int = 0
     worker: Worker | None = None
-    session: str = ""
-    depth: int = 1
-    keys: frozenset[str] = frozenset()
+    future: asyncio.Future[Any] | None = None
     acted: bool = False
 
     @property
@@ -88,16 +94,13 @@ class Call:
         """The call from outside that this one is below of, or itself."""
         return self.parent.root if self.parent else self
 
-    def __post_init__(self) -> None:
-        """Takes from the parent what calls below each other share."""
-        parent = self.parent
-        self.session = parent.session if parent else self.id
-        self.depth = parent.depth + 1 if parent else 1
-        self.keys = (parent.keys if parent else frozenset()) | {self.runnable.key}
+    @property
+    def above(self) -> list[Call]:
+        """The calls that this one is nested in, nearest first."""
+        return [self.parent, *self.parent.above] if self.parent else []
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """What became of a call.
 
     Args:

@@ -22,6 +22,31 @@ LARGEST = 64 << 20
 _encode = msgspec.json.Encoder().encode
 
 
+class CallEntry(msgspec.Struct, tag="call", tag_field="event", omit_defaults=True):
+    """The line of one call that ended.
+
+    Args:
+        time: epoch seconds.
+        request_id, session: of the call, and of the call from outside that it belongs to.
+        account, algorithm: who called what, with its version.
+        seconds, total: the algorithm's time, and that with all waiting.
+        bytes: of the input.
+        error_type: None for a result.
+        worker: process id.
+    """
+
+    time: float
+    request_id: str
+    session: str
+    account: str
+    algorithm: str
+    seconds: float
+    total: float
+    bytes: int
+    error_type: str | None = None
+    worker: int | None = None
+
+
 class Journal:
     """The log of one home.
 
@@ -36,6 +61,14 @@ class Journal:
         self._clock = clock
         self._lines: list[bytes] = []
 
+    def now(self) -> float:
+        """Epoch seconds, to the millisecond."""
+        return round(self._clock(), 3)
+
+    def add(self, entry: CallEntry) -> None:
+        """Adds the line of a call."""
+        self._lines.append(_encode(entry))
+
     def note(self, event: str, **facts: Any) -> None:
         """Adds one line.
 
@@ -43,7 +76,7 @@ class Journal:
             event: what happened, one word.
             facts: JSON values.
         """
-        self._lines.append(_encode({"time": round(self._clock(), 3), "event": event, **facts}))
+        self._lines.append(_encode({"time": self.now(), "event": event, **facts}))
 
     def flush(self) -> None:
         """Writes what was noted; a full disk costs lines, never a call."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -75,8 +74,7 @@ def _base64(body: bytes) -> bytes:
         raise BadRequest(f"the body is not base64: {error}", status=400) from error
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(msgspec.Struct, frozen=True):
     """What an algorithm answered: `text` is the result as JSON text, of the `kind` its metadata says."""
 
     kind: str
@@ -90,8 +88,7 @@ class Result:
         return base64.b64decode(value) if self.kind == "binary" else str(value).encode("utf-8", "replace")
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True):
     """An error of a call, in the platform's taxonomy.
 
     Args:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from wrapgen.platform.call import Outcome
@@ -21,6 +22,15 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 """Upper bounds, in seconds, of the classes of call durations."""
 
 
+@dataclass
+class _Numbers:
+    """What is counted of one version: calls by error type (none: ""), seconds, calls by class of duration."""
+
+    kinds: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+    classes: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
+
+
 class Metrics:
     """The numbers of one server.
 
@@ -30,23 +40,21 @@ class Metrics:
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
-        self._ended: Counter[tuple[str, str]] = Counter()
-        self._classes: dict[str, list[int]] = {}
-        self._seconds: Counter[str] = Counter()
+        self._ended: dict[str, _Numbers] = {}
         self._refused: Counter[str] = Counter()
         calls.listeners.append(self.note)
 
     def note(self, outcome: Outcome) -> None:
         """Counts a call that has ended."""
         runnable = outcome.call.runnable
-        name = f"{runnable.owner}/{runnable.name}/{runnable.version}"
+        name = runnable.owner + "/" + runnable.name + "/" + runnable.version
+        numbers = self._ended.get(name)
+        if numbers is None:
+            numbers = self._ended[name] = _Numbers()
         kind = outcome.answer.kind if isinstance(outcome.answer, Problem) else ""
-        self._ended[name, kind] += 1
-        self._seconds[name] += outcome.seconds  # type: ignore[assignment]
-        classes = self._classes.get(name)
-        if classes is None:
-            classes = self._classes[name] = [0] * (len(BUCKETS) + 1)
-        classes[bisect_left(BUCKETS, outcome.seconds)] += 1
+        numbers.kinds[kind] = numbers.kinds.get(kind, 0) + 1
+        numbers.seconds += outcome.seconds
+        numbers.classes[bisect_left(BUCKETS, outcome.seconds)] += 1
 
     def note_refused(self, code: str) -> None:
         """Counts a call that was refused before anything ran, by the error's code."""
@@ -67,8 +75,9 @@ class Metrics:
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
         ended = CounterMetricFamily("wrapgen_calls", "Calls that ended.", labels=["algorithm", "error_type"])
-        for (name, kind), count in self._ended.items():
-            ended.add_metric([name, kind], count)
+        for name, numbers in self._ended.items():
+            for kind, count in numbers.kinds.items():
+                ended.add_metric([name, kind], count)
         yield ended
         refused = CounterMetricFamily("wrapgen_calls_refused", "Calls that never ran.", labels=["code"])
         for code, count in self._refused.items():
@@ -77,8 +86,8 @@ class Metrics:
         duration = HistogramMetricFamily(
             "wrapgen_call_seconds", "Time that algorithms worked on calls.", labels=["algorithm"]
         )
-        for name, classes in self._classes.items():
-            duration.add_metric([name], _cumulative(classes), self._seconds[name])
+        for name, numbers in self._ended.items():
+            duration.add_metric([name], _cumulative(numbers.classes), numbers.seconds)
         yield duration
         yield GaugeMetricFamily("wrapgen_calls_open", "Calls that are open.", self._calls.open)
         workers = GaugeMetricFamily("wrapgen_workers", "Workers by state.", labels=["algorithm", "state"])

@@ -57,6 +57,8 @@ class Caller:
 
     def may_call(self, owner: str, name: str) -> bool:
         """Whether the key's restrictions allow calls of that algorithm; its visibility is another matter."""
+        if "algo://*" in self.permissions.algorithms:
+            return True
         reference = f"algo://{owner}/{name}/".lower()
         return any(fnmatchcase(reference, pattern.lower()) for pattern in self.permissions.algorithms)
 

@@ -123,15 +123,15 @@ class Pool:
                 return worker
         return None
 
-    async def wait(self, *, urgent: bool) -> Worker:
-        """Waits for a worker, starting one where that helps.
+    def wait(self, *, urgent: bool) -> asyncio.Future[Worker]:
+        """The next free worker, one that is started for it where that helps.
+
+        The future raises LoadFailed if the algorithm can't be loaded. A call that stops waiting cancels it,
+        or gives back what it got.
 
         Args:
             urgent: the call comes from below a call that holds one of these workers: waiting could be for
                 ever, so a worker may be started beyond the pool's size.
-
-        Raises:
-            LoadFailed: the algorithm can't be loaded.
         """
         future: asyncio.Future[Worker] = asyncio.get_running_loop().create_future()
         waiting = (time.monotonic(), future)
@@ -143,12 +143,7 @@ class Pool:
             self._queue.append(waiting)
         if urgent or self._total < min(self._size.at_once, self._size.most):
             self._grow()
-        try:
-            return await future
-        except asyncio.CancelledError:
-            if future.done() and not future.cancelled() and future.exception() is None:
-                self.give_back(future.result())
-            raise
+        return future
 
     def give_back(self, worker: Worker) -> None:
         """Ends a call's hold on a worker; the oldest waiting call gets it."""
@@ -315,15 +310,12 @@ class Pools:
             self.by_key[runnable.key] = pool
         return pool
 
-    async def tend(self) -> None:
-        """Looks after all pools until cancelled."""
-        while True:
-            await asyncio.sleep(GROW_SECONDS)
-            now = time.monotonic()
-            for key, pool in list(self.by_key.items()):
-                pool.tend(now)
-                if pool.unused:
-                    del self.by_key[key]
+    def tend(self, now: float) -> None:
+        """Looks after all pools, at time.monotonic() `now`; has to be called every GROW_SECONDS."""
+        for key, pool in list(self.by_key.items()):
+            pool.tend(now)
+            if pool.unused:
+                del self.by_key[key]
 
     async def close(self) -> None:
         """Ends every worker, and the process that watches over them."""

@@ -23,6 +23,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
+import msgspec
+
 from wrapgen.platform.model import Runnable
 from wrapgen.platform.workers.family import cpu_seconds, end_family
 
@@ -86,14 +88,13 @@ _SIGNALS = {
 }
 
 
-@dataclass(frozen=True)
-class Response:
+class Response(msgspec.Struct, frozen=True):
     """One response line, and what was printed since the last one.
 
     Args:
         line: the JSON text and its newline; None when it was over the ceiling.
         size: bytes of the line without the newline.
-        output: standard output and error, merged.
+        output: standard output and error, merged; all of it only where it was asked for.
         seconds: from request to response.
     """
 
@@ -165,13 +166,13 @@ class Worker(asyncio.Protocol):
         self.ready = asyncio.Event()
         self.exited: Exited | None = None
         self.gone = asyncio.Event()
-        self.served = 0
         self.load_response: bytes | None = None
         self._ceilings = ceilings
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._waiting: asyncio.Future[Response] | None = None
         self._sent = 0.0
+        self._output_wanted = False
         self._parts: list[bytes] = []
         self._size = 0
         self._output: deque[bytes] = deque()
@@ -269,8 +270,10 @@ class Worker(asyncio.Protocol):
 
     # -- one request -----------------------------------------------------------------------------------
 
-    def request(self, parts: list[bytes]) -> asyncio.Future[Response]:
+    def request(self, parts: list[bytes], *, output: bool) -> asyncio.Future[Response]:
         """Sends one request line, given in parts; the future gives its response.
+
+        With `output` the response has exactly what was printed meanwhile; else nothing is read just for that.
 
         The future raises WorkerEnded if the process ends first. Whoever stops waiting has to `kill` the
         worker: a late response would be taken for the next one's.
@@ -284,7 +287,11 @@ class Worker(asyncio.Protocol):
         now = time.monotonic()
         self._limit_cpu(now)
         self._sent = now
-        self._transport.writelines(parts)
+        self._output_wanted = output
+        if output:
+            self._read_output()
+            self._take_output()
+        self._transport.write(b"".join(parts))
         return future
 
     def _limit_cpu(self, now: float) -> None:
@@ -325,13 +332,13 @@ class Worker(asyncio.Protocol):
         line = b"".join(self._parts) if self._parts else None
         size, self._size = self._size - 1, 0
         self._parts = []
-        self._read_output()
         waiting, self._waiting = self._waiting, None
         if waiting is None:
             # Upstream Algorithmia/handler.py answers a failed load like this, then ends; else it is nobody's.
             self.load_response = line if not self.ready.is_set() else None
             return
-        self.served += 1
+        if self._output_wanted:
+            self._read_output()
         if not waiting.done():
             waiting.set_result(Response(line, size, self._take_output(), now - self._sent))
 
