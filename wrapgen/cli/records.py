@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,56 +18,80 @@ from wrapgen.errors import UsageError
 
 if TYPE_CHECKING:
     from wrapgen.records import Collected
+    from wrapgen.records.settle import Settled
 
 
 @click.command()
-@click.argument("url")
+@click.argument("url", metavar="URL|SPEC")
 @click.option("--run", metavar="RUN", help="Only the records of this run.")
 @click.option("--count", is_flag=True, help="Print how many keys there are, not the records.")
+@click.option(
+    "--settle", is_flag=True, help="Merge the objects of a finished run; without --run, of all runs."
+)
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the records here."
 )
 @click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON array, or with --count or -o an object."
+    "--json", "as_json", is_flag=True, help="Print one JSON array, or with the options above one object."
 )
 @platform_options
 def command(
-    url: str,
-    run: str | None,
-    count: bool,
-    output: Path | None,
-    as_json: bool,
-    address: str | None,
-    api_key: str | None,
-    key_env: str | None,
-    profile: str | None,
-    home: Path | None,
+    url: str, run: str | None, count: bool, settle: bool, output: Path | None, as_json: bool, **platform: Any
 ) -> None:
     """Read the records of the datastore URL back: each key once, as JSON Lines.
 
     Of several records of one key the best is taken: a result before a final error, before a retryable one;
-    then the higher try.
+    then the higher try. With a spec's file, the URL is the spec's.
     """
+    if count + settle + (output is not None) > 1:
+        raise UsageError("--count, --settle and --output don't go together")
+    if url.endswith((".yaml", ".yml")) and "://" not in url:
+        url = _datastore_of(url)
+    if settle:
+        _settle(url, run, as_json, platform)
+    else:
+        _read(url, run, count, output, as_json, platform)
+
+
+def _datastore_of(path: str) -> str:
+    """The URL that a spec's datastore has, or that its variable holds.
+
+    Raises:
+        SpecError: the spec is wrong.
+        UsageError: it records nothing, or the variable is not set.
+    """
+    from wrapgen.spec import load
+
+    datastore = load(path).datastore
+    if datastore is None:
+        raise UsageError(f"{path} has no datastore", hint="a wrapper in mode batch records nothing")
+    url = datastore.url or os.environ.get(datastore.url_env or "")
+    if not url:
+        raise UsageError(f"the variable {datastore.url_env} is not set", hint="put the database's URL there")
+    return url
+
+
+def _read(
+    url: str, run: str | None, count: bool, output: Path | None, as_json: bool, platform: dict[str, Any]
+) -> None:
     from rich.console import Console
 
-    from wrapgen.records import open_records
+    from wrapgen.records import is_database, open_records, shown
 
-    if count and output is not None:
-        raise UsageError("give --count or --output, not both")
-    console = Console(stderr=True, highlight=False)
+    name = shown(url)
     with (
-        client_for(address, api_key, key_env, profile, home) as client,
-        console.status(f"reading {url}") as status,
+        nullcontext() if is_database(url) else client_for(**platform) as client,
+        Console(stderr=True).status(f"reading {name}") as status,
         open_records(
-            client.data,
+            client.data if client is not None else None,
             url,
             run=run,
-            progress=lambda done, known: status.update(f"reading {url}: {done:,} of {known:,} objects"),
+            progress=lambda done, known: status.update(f"reading {name}: {done:,} of {known:,}"),
         ) as records,
     ):
         status.stop()
         if count or output is not None:
-            facts = _facts(url, run, records)
+            facts = _facts(name, run, records)
             if output is not None:
                 _save(records.ordered(), output)
                 facts["output"] = str(output)
@@ -73,6 +100,31 @@ def command(
             _print(_array(records.ordered()))
         else:
             _print(line + b"\n" for line in records.ordered())
+
+
+def _settle(url: str, run: str | None, as_json: bool, platform: dict[str, Any]) -> None:
+    from rich.console import Console
+
+    from wrapgen.client import is_data_url
+    from wrapgen.records.settle import runs, settle
+
+    if not is_data_url(url):
+        raise UsageError("only data URLs need settling", hint="a database keeps each key once anyway")
+    done = []
+    with client_for(**platform) as client, Console(stderr=True).status(f"settling {url}") as status:
+        for each in [run] if run is not None else runs(client.data, url):
+            status.update(f"settling {each}")
+            done.append(settle(client.data, url, each))
+            if not as_json:
+                click.echo(_settled(done[-1]))
+    if as_json:
+        click.echo(json.dumps({"url": url, "runs": [asdict(each) for each in done]}))
+
+
+def _settled(done: Settled) -> str:
+    open_ones = f"; {done.retryable:,} may still be resent" if done.retryable else ""
+    kept = f"{done.keys:,} records in {len(done.objects):,} objects"
+    return f"{done.run}: {kept}, {done.removed:,} removed{open_ones}"
 
 
 def _facts(url: str, run: str | None, records: Collected) -> dict[str, Any]:

@@ -6,6 +6,6 @@ the platform is reached (a `Store` is handed in).
 
 from wrapgen.records.collected import Collected, Tally
 from wrapgen.records.objects import Store
-from wrapgen.records.reading import is_queue, open_records
+from wrapgen.records.reading import is_database, is_queue, open_records, shown
 
-__all__ = ["Collected", "Store", "Tally", "is_queue", "open_records"]
+__all__ = ["Collected", "Store", "Tally", "is_database", "is_queue", "open_records", "shown"]

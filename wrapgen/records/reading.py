@@ -10,6 +10,9 @@ from wrapgen.errors import UsageError
 from wrapgen.records.collected import Collected
 from wrapgen.records.objects import Progress, Store, collect
 
+DATABASES = ("sqlite", "postgresql", "postgres", "mysql", "mariadb")
+"""Schemes of databases, each with an optional +DRIVER."""
+
 
 def is_queue(url: str) -> bool:
     """Whether a datastore's URL is an SQS queue's, which can't be read back."""
@@ -19,21 +22,36 @@ def is_queue(url: str) -> bool:
     return parts.scheme in ("http", "https") and len([p for p in parts.path.split("/") if p]) == 2
 
 
+def is_database(url: str) -> bool:
+    """Whether a datastore's URL is SQLAlchemy's for a database, which is reached without the platform."""
+    return urlsplit(url).scheme.partition("+")[0] in DATABASES
+
+
+def shown(url: str) -> str:
+    """A datastore's URL as it may be printed: without its password."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    return parts._replace(netloc=f"{parts.username or ''}:***@{parts.netloc.rpartition('@')[2]}").geturl()
+
+
 @contextmanager
 def open_records(
-    store: Store, url: str, *, run: str | None = None, progress: Progress | None = None
+    store: Store | None, url: str, *, run: str | None = None, progress: Progress | None = None
 ) -> Iterator[Collected]:
     """The records of a datastore, each key once, for as long as the context is open.
 
     Args:
-        store: the platform's data service, which reads data URLs.
+        store: the platform's data service, which reads data URLs; a database needs none.
         url: the datastore's, as the spec has it.
         run: only this run's.
         progress: told how far the reading is.
 
     Raises:
         UsageError: this kind of datastore can't be read back.
-        NotFound: there is no such collection.
+        MissingExtra: reading a database needs [sql].
+        NotFound: there is no such collection, or no such table.
+        Unreachable: the database can't be read now.
         RecordsUnreadable: something else than records is there.
     """
     if is_queue(url):
@@ -42,5 +60,11 @@ def open_records(
             hint="read the datastore that the queue's reader writes to",
         )
     with Collected() as collected:
-        collect(store, url, collected, run=run, progress=progress)
+        if is_database(url):
+            from wrapgen.records import sql  # its library is an extra
+
+            sql.collect(url, collected, run=run, progress=progress)
+        else:
+            assert store is not None, "whoever reads a data URL brings the data service"
+            collect(store, url, collected, run=run, progress=progress)
         yield collected

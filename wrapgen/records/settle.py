@@ -15,7 +15,7 @@ from typing import Any
 
 from wrapgen.errors import NotFound, RecordsUnreadable
 from wrapgen.records.collected import Collected
-from wrapgen.records.objects import Progress, Store, collect
+from wrapgen.records.objects import Progress, Store, collect, run_of
 
 MERGED_BYTES = 16_000_000
 """Bytes that a merged object aims at."""
@@ -79,6 +79,12 @@ def settle(store: Store, url: str, run: str, *, progress: Progress | None = None
     kept = {entry["name"] for entry in written}
     removed = sum(_remove(store, f"{base}/{name}") for name in known.names if name not in kept)
     return Settled(run, tally.keys, tally.retryable, tuple(sorted(kept)), removed)
+
+
+def runs(store: Store, url: str) -> list[str]:
+    """The runs that have objects under a URL, as their objects are named."""
+    owners = {run_of(entry.name) for entry in store.files(url.rstrip("/"))}
+    return sorted(owner for owner in owners if owner is not None)
 
 
 def manifest_name(run: str) -> str:

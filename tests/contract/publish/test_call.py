@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,40 @@ def test_records_come_back_each_key_once(wrapgen, recorded: str, tmp_path: Path)
     assert done.returncode == 0
     assert [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()] == lines
     assert wrapgen("records", recorded, "--run", "other", "--json").stdout == "[]\n"
+
+
+def test_a_spec_stands_for_its_datastore(wrapgen, recorded: str, tmp_path: Path) -> None:
+    """`wrapgen records spec.yaml` reads the spec's URL, or the one in its variable."""
+    text = "version: 1\ntarget: {algorithm: a/B/1.0.0}\nwrapper: {name: c/D, mode: log}\ndatastore: {%s}\n"
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(text % f"url: {recorded}")
+    assert wrapgen("records", str(spec), "--count").stdout == "2\n"
+    spec.write_text(text % "url_env: RECORDS_URL")
+    done = wrapgen("records", str(spec))
+    assert done.returncode == 2
+    assert "RECORDS_URL" in done.stderr
+    database = {**os.environ, "RECORDS_URL": f"sqlite:///{tmp_path}/none.db"}
+    assert "none.db" in wrapgen("records", str(spec), env=database).stderr
+
+
+def test_a_run_is_settled_by_the_command(wrapgen, client: Client) -> None:
+    """--settle merges a run's objects and says what it did; the records stay."""
+    url = "data://local/settled"
+    client.data.create(url)
+    for run in ("r", "s"):
+        for n in range(5):
+            line = record(str(n)).replace(b'"run": "r"', f'"run": "{run}"'.encode())
+            client.data.put(f"{url}/{run}-{n:012d}-{'a' * 12}-t1-p0.jsonl", line)
+    before = wrapgen("records", url).stdout
+    done = wrapgen("records", url, "--run", "r", "--settle")
+    assert done.stdout == "r: 5 records in 1 objects, 5 removed\n", done.stderr
+    assert wrapgen("records", url).stdout == before
+    facts = json.loads(wrapgen("records", url, "--settle", "--json").stdout)
+    assert [(each["run"], each["removed"]) for each in facts["runs"]] == [("r", 0), ("s", 5)]
+    assert wrapgen("records", url).stdout == before
+    assert wrapgen("records", url, "--run", "nobody", "--settle").returncode == 5
+    assert wrapgen("records", "sqlite:///x.db", "--settle").returncode == 2
+    assert wrapgen("records", url, "--settle", "--count").returncode == 2
 
 
 def test_a_missing_collection_is_not_an_empty_one(wrapgen) -> None:
