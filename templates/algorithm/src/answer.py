@@ -44,13 +44,16 @@ class Results:
             self._spill()
         return None if self._file is not None else [self._values[place].to_wire() for place in places]
 
-    def lines(self, places):
-        # type: (list) -> object
-        """The results at these positions, one JSON line each, once they are in the file."""
-        for place in places:
-            start, length = self._lines[place]
-            self._file.seek(start)
-            yield self._file.read(length) + b"\n"
+    def store(self, places, write):
+        # type: (list, object) -> str
+        """Write the results at these positions, one JSON line each, where ``write(lines)`` takes them."""
+        with self._file:
+            return write(self._read(place) for place in places)
+
+    def _read(self, place):
+        start, length = self._lines[place]
+        self._file.seek(start)
+        return self._file.read(length) + b"\n"
 
     def _spill(self):
         self._file = new_file()
@@ -117,7 +120,7 @@ class Answer:
         summary = self._summary(places, attempts, stopped)
         results = self._results.values(places, len(dumps(summary)))
         if results is None:
-            results = store(self._request.output, self._results.lines(places))
+            results = self._results.store(places, lambda lines: store(self._request.output, lines))
         if self._request.form == BATCH:
             return {"$results": results, "$summary": summary}
         if isinstance(results, str):

@@ -52,29 +52,35 @@ class Attempts:
         # type: (object, object) -> object
         """The target's result for one input.
 
-        ``task.attempts`` counts what failed so far; with ``task.splits``, a failure that one poison item may
-        have caused is not an attempt of all. Raises ``Failure`` with its attempts, or ``Stopped``.
+        ``task.attempts`` counts them; with ``task.splits``, a failure that one poison item may have caused is
+        not an attempt of all. Raises ``Failure``, or ``Stopped``.
         """
         throttled = 0
         while True:
             try:
-                task.calling = True
-                result = self.call(value, min(self._item_timeout, max(self._deadline.left(), 1.0)))
-                self._count(calls=1)
-                return result
+                result = self._call(value, task)
             except Failure as failure:
-                task.calling = False
                 throttled += failure.throttled
-                self._count(calls=failure.called, throttled=failure.throttled)
+                self._count(failure.called, failure.throttled)
                 if failure.stops:
                     raise Stopped(failure) from None
                 if failure.called and not failure.throttled and not (task.splits and failure.splits):
                     task.attempts += 1
-                failure.attempts = task.attempts
                 if not self._again(failure, task, throttled):
                     raise
+            else:
+                self._count(1, 0)
+                task.attempts += 1
+                return result
 
-    def _count(self, calls, throttled=0):
+    def _call(self, value, task):
+        task.calling = True
+        try:
+            return self.call(value, min(self._item_timeout, max(self._deadline.left(), 1.0)))
+        finally:
+            task.calling = False
+
+    def _count(self, calls, throttled):
         with self._lock:
             self.calls += calls
             self.throttled += throttled

@@ -67,13 +67,13 @@ class Work:
         except Failure as failure:
             if failure.splits and task.splits:
                 return [], halves_of(task)
+            failure.attempts = task.attempts
             seconds = self._deadline.clock() - started
             failed = Outcome.of_failure(failure, task.started_at, seconds)
             return [(item, failed) for item in task.items], []
         seconds = self._deadline.clock() - started
         self._deadline.saw(seconds)
-        attempts = task.attempts + 1
-        outcomes = (Outcome.of_result(result, task.started_at, seconds, attempts) for result in results)
+        outcomes = (Outcome.of_result(result, task.started_at, seconds, task.attempts) for result in results)
         return list(zip(task.items, outcomes)), []
 
     def _results(self, task):
@@ -81,9 +81,8 @@ class Work:
             raise task.items[0].fault
         results = self._make([item.value for item in task.items], task)
         if not isinstance(results, list) or len(results) != len(task.items):
-            failure = WrongLength(len(task.items), results)
-            failure.attempts = task.attempts + (not task.splits)
-            raise failure
+            task.attempts -= task.splits  # as with any failure that one poison item may have caused
+            raise WrongLength(len(task.items), results)
         return results
 
 

@@ -36,11 +36,12 @@ class Work:
                 raise item.fault
             result = self._select(self._make(item.value, task))
         except Failure as failure:
+            failure.attempts = task.attempts
             outcome = Outcome.of_failure(failure, task.started_at, self._deadline.clock() - started)
         else:
             seconds = self._deadline.clock() - started
             self._deadline.saw(seconds)
-            outcome = Outcome.of_result(result, task.started_at, seconds, task.attempts + 1)
+            outcome = Outcome.of_result(result, task.started_at, seconds, task.attempts)
         return [(item, outcome)], []
 
 
