@@ -32,6 +32,7 @@ For the files around it
     project         what algorithmia.conf holds
     cases           what TEST_CASES.json holds
     environment     the runtime that the spec names, or ""
+    release         which number a release raises: major, minor or revision
     examples        the items of `publish.examples`
     request_bytes, response_bytes, timeout, parallel, attempts, item_timeout, batch_size     whole numbers
 
@@ -85,6 +86,7 @@ def build_context(spec: Spec) -> dict[str, Any]:
         "project": {"username": wrapper.owner, "algoname": wrapper.algorithm_name, "langauge": "python3"},
         "cases": cases.cases(spec),
         "environment": prose(wrapper.environment or ""),
+        "release": Ready(spec.publish.version),
         "examples": list(spec.publish.examples),
         **_numbers(spec),
     }

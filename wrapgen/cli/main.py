@@ -17,12 +17,22 @@ from wrapgen import __version__
 from wrapgen.errors import InternalError, WrapgenError
 
 COMMANDS = {
+    "init": "Write a commented spec.",
     "check": "Say everything that is wrong with a spec.",
     "build": "Generate the wrapper that a spec describes.",
+    "schema": "Print the JSON Schema of a spec.",
+    "client": "Print a program that calls a wrapper.",
+    "diff": "Say where spec, files, release and target differ.",
     "serve": "Host algorithms and data on this machine.",
+    "platform": "Look after a platform: users, keys, algorithms, logs.",
     "publish": "Push an algorithm to a platform and release it.",
     "call": "Call an algorithm with one input.",
+    "plan": "Say what a run will take, before it starts.",
     "run": "Push a whole input set through a wrapper.",
+    "runs": "List the runs at and below a folder.",
+    "show": "Show how a run stands.",
+    "verify": "Reconcile a run with everything that it left.",
+    "worker": "Feed a wrapper from a queue for as long as it runs.",
     "records": "Read recorded items back, each key once.",
     "doctor": "Look a wrapper over before a run: each fault one line.",
 }

@@ -58,16 +58,26 @@ def _whole_number(value: Any) -> Any:
     return value if type(value) is int else f"{value}"
 
 
-AlgorithmReference = Annotated[
-    str, _checked(names.parse_reference), Field(examples=["nlp/SentimentAnalysis/1.0.5"])
+def _sketch(pattern: str, *examples: str) -> Any:
+    """What the schema tells an editor of a text: examples, and a pattern no stricter than the check."""
+    return Field(examples=list(examples), json_schema_extra={"pattern": f"^{pattern}$"})
+
+
+_NAME = "[A-Za-z][A-Za-z0-9_]{0,29}"
+_REFERENCE = _sketch(f"(algo://)?{_NAME}/{_NAME}(/[^/ ]+)?", "nlp/SentimentAnalysis/1.0.5")
+_URL = _sketch(r"[a-z][a-z0-9]*(\+[A-Za-z0-9._-]+)?://.+", "data://acme/sentiment")
+_ID = _sketch(r"(random|content|\$.+)", "random", "content", "$.id")
+
+AlgorithmReference = Annotated[str, _checked(names.parse_reference), _REFERENCE]
+WrapperName = Annotated[
+    str, _checked(names.check_wrapper_name), _sketch(f"{_NAME}/{_NAME}", "acme/SentimentBatch")
 ]
-WrapperName = Annotated[str, _checked(names.check_wrapper_name), Field(examples=["acme/SentimentBatch"])]
-Folder = Annotated[str, _checked(names.check_source), Field(examples=["./my_algorithm"])]
-Variable = Annotated[str, _checked(names.check_variable), Field(examples=["DATABASE_URL"])]
-EnvironmentName = Annotated[str, _checked(names.check_environment), Field(examples=["python38"])]
-StoreURL = Annotated[str, _checked(parse_store), Field(examples=["data://acme/sentiment"])]
-ItemPath = Annotated[str, _checked(names.parse_path), Field(examples=["$.user.email"])]
-RecordId = Annotated[str, _checked(_check_record_id), Field(examples=["random", "content", "$.id"])]
+Folder = Annotated[str, _checked(names.check_source), _sketch("[^/~].*", "./my_algorithm")]
+Variable = Annotated[str, _checked(names.check_variable), _sketch("[A-Za-z_][A-Za-z0-9_]*", "DATABASE_URL")]
+EnvironmentName = Annotated[str, _checked(names.check_environment), _sketch("python3.*", "python38")]
+StoreURL = Annotated[str, _checked(parse_store), _URL]
+ItemPath = Annotated[str, _checked(names.parse_path), _sketch(r"\$.*", "$.user.email")]
+RecordId = Annotated[str, _checked(_check_record_id), _ID]
 
 
 class Section(BaseModel):
@@ -78,6 +88,10 @@ class Section(BaseModel):
 
 class Target(Section):
     """The algorithm being wrapped."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["algorithm"]}, {"required": ["source"]}]}
+    )
 
     algorithm: AlgorithmReference | None = Field(
         None, description="The target on the platform: `owner/name/version`."
@@ -120,6 +134,8 @@ class WrapperPart(Section):
 
 class Datastore(Section):
     """Where records go. Not in mode `batch`."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["url"]}, {"required": ["url_env"]}]})
 
     url: StoreURL | None = Field(
         None,
@@ -209,8 +225,22 @@ class Publish(Section):
     )
 
 
+_MODE_BATCH: Any = {
+    "required": ["wrapper"],
+    "properties": {"wrapper": {"required": ["mode"], "properties": {"mode": {"const": "batch"}}}},
+}
+
+
 class Spec(Section):
     """A whole spec, made by `wrapgen.spec.load` and `parse`; `source_text` and `source_files` are theirs."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "if": _MODE_BATCH,
+            "then": {"properties": {"datastore": False, "record": False}},
+            "else": {"required": ["datastore"]},
+        }
+    )
 
     version: Annotated[Literal[1], BeforeValidator(_whole_number)] = Field(
         description="The version of this format."

@@ -1,0 +1,42 @@
+"""The commented spec that `wrapgen init` writes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wrapgen.build.literals import Ready, prose
+from wrapgen.build.render import render
+from wrapgen.build.templates import read_templates
+
+
+def starting_spec(
+    *,
+    target: str,
+    wrapper: str,
+    mode: str,
+    datastore: str | None,
+    examples: list[Any] | None = None,
+    learned: list[str] | None = None,
+) -> str:
+    """A spec with its defaults as comments. Checks nothing: `wrapgen.spec.parse` does.
+
+    Args:
+        target: `owner/name/version`, or a folder beside the spec that starts with `./`.
+        wrapper: `owner/Name`.
+        mode: `batch`, `log` or `both`.
+        datastore: a URL; None in mode `batch`.
+        examples: items to try before a release.
+        learned: what is known of the target, a line each, for a comment.
+    """
+    context = {
+        "target_key": Ready("source" if target.startswith(".") else "algorithm"),
+        "target_value": target,
+        "wrapper": wrapper,
+        "mode": prose(mode),
+        "store": datastore or "data://owner/collection",
+        "store_comment": Ready("" if datastore else "# "),
+        "examples": examples or [],
+        "learned": [prose(line) for line in learned or []],
+    }
+    template = read_templates("spec")["spec.yaml.jinja"]
+    return render("spec/spec.yaml.jinja", template, context).decode("utf-8")

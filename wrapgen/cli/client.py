@@ -1,0 +1,29 @@
+"""`wrapgen client`: a program that calls a wrapper without wrapgen."""
+
+from __future__ import annotations
+
+import click
+
+from wrapgen.errors import UsageError
+
+
+@click.command("client")
+@click.argument("spec", default="spec.yaml", type=click.Path())
+@click.option(
+    "--python", "language", flag_value="python", default=True, help="With the vendor's client. [default]"
+)
+@click.option("--curl", "language", flag_value="curl", help="With curl.")
+@click.option("--node", "language", flag_value="node", help="With the vendor's client for Node.")
+@click.option("--release", metavar="VERSION", help="The wrapper's version; default the newest.")
+def command(spec: str, language: str, release: str | None) -> None:
+    """Print a dozen lines that call the wrapper of SPEC with nothing but the vendor's client.
+
+    They send the spec's publish.examples, or two texts where it has none.
+    """
+    from wrapgen.build.snippets import snippet  # not at the top: --help must stay quick
+    from wrapgen.spec import load
+    from wrapgen.spec.names import FULL_VERSION
+
+    if release is not None and not FULL_VERSION.match(release):
+        raise UsageError(f"{release!r} is not a version", hint="write major.minor.revision, such as 0.1.0")
+    click.echo(snippet(load(spec), language, release), nl=False)

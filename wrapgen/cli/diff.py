@@ -1,0 +1,61 @@
+"""`wrapgen diff`: where spec, files, release and target have come apart."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wrapgen.cli.options import client_for, platform_options
+from wrapgen.errors import NoCredentials
+
+if TYPE_CHECKING:
+    from wrapgen.doctor import Finding
+    from wrapgen.spec import Spec
+
+DRIFTED = 4
+"""Exit code when a level differs, as that of `build --check`."""
+
+
+@click.command("diff")
+@click.argument("spec", default="spec.yaml", type=click.Path())
+@click.option("--output", type=click.Path(), help="The wrapper's own folder; default generated/NAME.")
+@click.option("--templates", type=click.Path(), help="The templates that the wrapper was built with.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@platform_options
+def command(spec: str, output: str | None, templates: str | None, as_json: bool, **platform: Any) -> int:
+    """Say where a wrapper has drifted, on three levels.
+
+    files: SPEC against the folder. release: SPEC and folder against the newest release on the platform.
+    target: the version that SPEC names against the newest. Exit code 4 if a level differs.
+    """
+    from wrapgen.build import Placement, generate, overlaid  # not at the top: --help must stay quick
+    from wrapgen.cli.build import default_folder
+    from wrapgen.doctor import Level, drift
+    from wrapgen.spec import load
+
+    loaded = load(spec)
+    folder = Path(output or default_folder(loaded, spec))
+    wrapper = generate(loaded, overlaid(templates) if templates else None)
+    found = [drift.files(Placement.of(wrapper, folder)), *_on_platform(loaded, folder, platform)]
+    if as_json:
+        click.echo(json.dumps({"levels": [finding.as_json() for finding in found]}))
+    else:
+        for finding in found:
+            hint = f"; {finding.hint}" if finding.hint else ""
+            click.echo(f"{finding.what}: {finding.level.value}: {finding.message}{hint}")
+    return DRIFTED if any(finding.level is Level.FAULT for finding in found) else 0
+
+
+def _on_platform(spec: Spec, folder: Path, platform: dict[str, Any]) -> list[Finding]:
+    """What only a platform can tell; not checked where none is known."""
+    from wrapgen.doctor import drift
+    from wrapgen.doctor.finding import unchecked
+
+    try:
+        with client_for(**platform, pool=1) as client:
+            return [*drift.release(client, spec, folder), drift.target(client, spec)]
+    except NoCredentials as error:
+        return [unchecked(level, error.message, error.hint) for level in (drift.RELEASE, drift.TARGET)]

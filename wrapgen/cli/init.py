@@ -1,0 +1,150 @@
+"""`wrapgen init`: write a commented spec, from flags or by asking."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wrapgen.cli.options import client_for, platform_options
+from wrapgen.errors import NoCredentials, PlatformError, SpecError, UsageError
+
+if TYPE_CHECKING:
+    from wrapgen.client import Client
+
+MODES = ("batch", "log", "both")
+
+
+@dataclass
+class Learned:
+    """What the platform says of a target: the reference with a version, examples, and lines for a comment."""
+
+    reference: str
+    examples: list[Any] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+
+
+@click.command("init")
+@click.argument("spec", default="spec.yaml", type=click.Path(path_type=Path))
+@click.option(
+    "--target", metavar="REF", help="What to wrap: owner/name[/version], or a folder like ./my_algorithm."
+)
+@click.option("--name", metavar="OWNER/NAME", help="The wrapper's name.")
+@click.option("--mode", type=click.Choice(MODES), help="batch: nothing recorded; log: every call; both.")
+@click.option("--datastore", metavar="URL", help="Where records go; not in mode batch.")
+@click.option(
+    "--look-up/--no-look-up", default=None, help="Ask the platform about the target. [if one is known]"
+)
+@click.option("--force", is_flag=True, help="Write over a spec that is there.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@platform_options
+def command(
+    spec: Path,
+    target: str | None,
+    name: str | None,
+    mode: str | None,
+    datastore: str | None,
+    look_up: bool | None,
+    force: bool,
+    as_json: bool,
+    **platform: Any,
+) -> None:
+    """Write a commented spec to SPEC. Asks for what no flag says, on a terminal."""
+    if spec.exists() and not force:
+        raise UsageError(f"{spec} is there already", hint="give another name, or --force to write over it")
+    target = target or _ask("--target", "What to wrap (owner/name/version, or a folder like ./my_algorithm)")
+    learned = _look_up(target, look_up, platform)
+    name = name or _ask("--name", "The wrapper's name (owner/Name)")
+    mode = mode or _ask("--mode", "Mode", type=click.Choice(MODES), default="both")
+    if datastore is None and mode != "batch":
+        owner = name.partition("/")[0]
+        datastore = _ask("--datastore", "Where records go", default=f"data://{owner}/records")
+    _write(spec, learned, name, mode, datastore)
+    if as_json:
+        click.echo(json.dumps({"path": str(spec), "target": learned.reference, "learned": learned.lines}))
+    else:
+        click.echo(f"{spec}: written; next: wrapgen check {spec}, wrapgen build {spec}")
+
+
+def _ask(flag: str, question: str, **options: Any) -> str:
+    """The user's answer.
+
+    Raises:
+        UsageError: nobody is there to answer.
+    """
+    if not sys.stdin.isatty():
+        raise UsageError(f"{flag} is missing, and there is no terminal to ask on", hint=f"give {flag}")
+    answer: str = click.prompt(question, err=True, **options)
+    return answer
+
+
+def _write(spec: Path, learned: Learned, name: str, mode: str, datastore: str | None) -> None:
+    from wrapgen.build.starting import starting_spec  # not at the top: --help must stay quick
+    from wrapgen.spec import parse
+
+    text = starting_spec(
+        target=learned.reference,
+        wrapper=name,
+        mode=mode,
+        datastore=datastore,
+        examples=learned.examples,
+        learned=learned.lines,
+    )
+    try:
+        parse(text.encode("utf-8"), str(spec))
+    except SpecError as error:
+        said = "\n".join(f"  {problem.message}; {problem.hint}" for problem in error.problems)
+        raise UsageError(f"that makes no spec:\n{said}") from error
+    try:
+        spec.parent.mkdir(parents=True, exist_ok=True)
+        spec.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{spec} can't be written: {error.strerror}") from error
+
+
+def _look_up(target: str, wanted: bool | None, platform: dict[str, Any]) -> Learned:
+    """What the platform knows of a target; just the reference where there is none and none was wanted."""
+    if wanted is False or target.startswith("."):
+        return Learned(target)
+    try:
+        with client_for(**platform, pool=1) as client:
+            return _learn(client, target)
+    except NoCredentials:
+        if wanted:
+            raise
+        return Learned(target)
+    except PlatformError as error:
+        if wanted:
+            raise
+        click.echo(f"the platform says nothing of {target}: {error.message}", err=True)
+        return Learned(target)
+
+
+def _learn(client: Client, target: str) -> Learned:
+    """The newest release where the reference names none, the summary, and the sample input as an example."""
+    from wrapgen.client import Reference
+
+    reference = Reference.parse(target)
+    content = client.algorithms.get(reference.path)
+    released = [version.version for version in client.versions(reference.path) if version.version]
+    lines = [f"looked up at {client.connection.address}"]
+    summary = (content.get("details") or {}).get("summary") or (content.get("details") or {}).get("tagline")
+    if summary:
+        lines.append(f"{reference.path}: {summary}"[:100])
+    if released:
+        lines.append(f"newest release: {released[0]}")
+    named = str(reference) if reference.version or not released else f"{reference.path}/{released[0]}"
+    sample = (content.get("version_info") or {}).get("sample_input")
+    return Learned(named, [_read(sample)] if sample else [], lines)
+
+
+def _read(sample: Any) -> Any:
+    """A sample input as an item: the platform keeps it as text, mostly of JSON."""
+    try:
+        return json.loads(sample) if isinstance(sample, str) else sample
+    except ValueError:
+        return sample
