@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wrapgen.cli.options import client_for, platform_options
+from wrapgen.cli.inputs import find_wrapper, input_options, items_of, platform, reading
+from wrapgen.cli.options import platform_options
 from wrapgen.errors import UsageError
 
 if TYPE_CHECKING:
-    from wrapgen.client import Client
-    from wrapgen.run.folder import Folder
     from wrapgen.run.items import Items
     from wrapgen.run.layouts import Layout
     from wrapgen.run.options import Options, Wrapper
@@ -37,10 +36,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Where the outcomes go in input order: JSON Lines, or by its suffix .csv, .tsv, .parquet.",
 )
-@click.option("--format", "format_", metavar="NAME", help="Of the input, where its name does not say it.")
-@click.option("--field", metavar="NAME", help="The item is this field of the row.")
-@click.option("--template", metavar="JSON", help="""The item is made so: '{"document": "{text}"}'.""")
-@click.option("--id", "id_field", metavar="FIELD", help="The field that is the item's id. [run index]")
+@input_options
 @click.option(
     "--layout",
     type=click.Choice(["keyed", "bare", "joined"]),
@@ -100,8 +96,6 @@ def command(reference: str, source: str, output: Path, as_json: bool, log_json: 
     12 incomplete. 11 and 12 can be resumed.
     """
     from wrapgen.run.folder import Folder, folder_for
-    from wrapgen.run.inputs import open_input
-    from wrapgen.run.items import Selection
     from wrapgen.run.layouts import Layout
     from wrapgen.run.session import Session
     from wrapgen.run.writers import check
@@ -112,20 +106,11 @@ def command(reference: str, source: str, output: Path, as_json: bool, log_json: 
     folder = Folder(given["state"] or folder_for(output))
     _output_is_ours(output, folder.path, fresh=options.fresh)
     with platform(given, options.workers) as client:
-        selection = Selection(given["field"], given["template"], given["id_field"])
-        items = open_input(
-            source,
-            given["format_"],
-            selection,
-            folder,
-            stdin=sys.stdin.buffer,
-            data=client.data,
-            replace=options.fresh or options.accept_changes,
-        )
+        items = items_of(source, given, folder, client, replace=options.fresh or options.accept_changes)
         wrapper = find_wrapper(client, reference, None if options.fresh else folder)
-        with Session(folder.path, items, wrapper, options, reading=_reading) as session:
+        with Session(folder.path, items, wrapper, options, reading=reading) as session:
             if not as_json:
-                _announce(session, wrapper, source)
+                _announce(session, wrapper, source, options)
             summary = _work(session, items, output, layout, log_json=log_json)
     if as_json:
         print(json.dumps(summary.as_json()))
@@ -150,32 +135,6 @@ def _options(given: dict[str, Any]) -> Options:
     )
 
 
-def platform(given: dict[str, Any], workers: int | None) -> Client:
-    """The client that the platform options name, with as many connections as a run may need."""
-    from wrapgen.run.concurrency import ACCOUNT_CALLS
-
-    names = ("address", "api_key", "key_env", "profile", "home")
-    return client_for(*(given[name] for name in names), pool=workers or ACCOUNT_CALLS)
-
-
-def find_wrapper(client: Client, reference: str, folder: Folder | None) -> Wrapper:
-    """The wrapper that a reference means: the version that the folder's ledger keeps, else the newest."""
-    from wrapgen.run.options import Wrapper
-    from wrapgen.run.sideband import DataSideband
-    from wrapgen.run.wrappers import describe, resolve
-
-    def versions(name: str) -> list[str]:
-        return [version.version for version in client.versions(name) if version.version]
-
-    kept = folder.kept_reference(reference) if folder is not None else None
-    exact = kept or resolve(reference, versions)
-
-    def call(body: bytes, timeout: float) -> bytes:
-        return client.call_body(exact, body, timeout=timeout)
-
-    return Wrapper(exact, describe(call, exact), call, DataSideband(client.data))
-
-
 def _output_is_ours(output: Path, folder: Path, *, fresh: bool) -> None:
     if output.exists() and not folder.exists() and not fresh:
         raise UsageError(
@@ -185,13 +144,7 @@ def _output_is_ours(output: Path, folder: Path, *, fresh: bool) -> None:
         raise UsageError(f"there is no folder {output.parent}")
 
 
-def _reading(rows: int) -> None:
-    """Long inputs take a moment before the first call; on a terminal one line says so."""
-    if sys.stderr.isatty():
-        print(f"\rreading the input: {rows:,} rows", end="", file=sys.stderr, flush=True)
-
-
-def _announce(session: Session, wrapper: Wrapper, source: str) -> None:
+def _announce(session: Session, wrapper: Wrapper, source: str, options: Options) -> None:
     verb = "resuming" if session.resumed else "starting"
     done = session.counts.finished
     kept = f", {done:,} items are done" if session.resumed else ""
@@ -201,6 +154,13 @@ def _announce(session: Session, wrapper: Wrapper, source: str) -> None:
         f"(target {about.target}, mode {about.mode}){kept}",
         file=sys.stderr,
     )
+    if sys.stderr.isatty() and not session.resumed:
+        from wrapgen.cli.plan import lines
+        from wrapgen.run.planning import plan
+
+        made = plan(session.survey, about, aim=wrapper.aim, chunk=options.chunk, workers=options.workers)
+        for line in lines(made):
+            print(f"  {line}", file=sys.stderr)
 
 
 def _work(session: Session, items: Items, output: Path, layout: Layout, *, log_json: bool) -> Summary:

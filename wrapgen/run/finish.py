@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 from wrapgen.run.folder import errors_for
@@ -37,6 +38,7 @@ def run_to_files(
     complete = state in (EndState.OK, EndState.ERRORS)
     if complete:
         write(output, layout, items, session.slots, session.spool)
+        session.wrote(output, asdict(layout))
     errors = errors_for(output)
     if session.counts.failed:
         write_errors(errors, session.run_id, session.slots, session.spool)

@@ -54,12 +54,36 @@ def open_input(
     """
     if format is not None and format not in FORMATS:
         raise UsageError(f"there is no format {format}", hint=f"one of {', '.join(FORMATS)}")
-    source = _source(name, format, folder, stdin, data, replace=replace)
+    return _items(_source(name, format, folder, stdin, data, replace=replace), selection)
+
+
+def input_again(facts: dict[str, str | None], selection: dict[str, str | None], folder: Folder) -> Items:
+    """The items of a run that began earlier, from where its ledger says that they are.
+
+    Args:
+        facts: the ledger's `input`.
+        selection: the ledger's `selection`.
+        folder: the run's.
+
+    Raises:
+        UsageError: they were not in a file, or the file is gone.
+    """
+    name, location, format_ = str(facts["name"]), facts["location"], str(facts["format"])
+    if folder.input.exists():
+        source = FileSource(name, [folder.input], format_)
+    elif location is None:
+        raise UsageError(f"the input was {name}, which can't be read again")
+    else:
+        source = find(location, format_)
+    return _items(source, Selection(**selection))
+
+
+def _items(source: FileSource, selection: Selection) -> Items:
     if source.format != "errors":
         return Selected(source, selection)
     if selection != Selection():
         raise UsageError(
-            f"{name} holds items that failed before: --field, --template and --id have no meaning for it",
+            f"{source.name} holds items that failed before: --field, --template and --id mean nothing for it",
             hint="for an input of your own say --format jsonl",
         )
     return Reopened(source)

@@ -50,6 +50,9 @@ class Items(Protocol):
     def rows(self) -> Iterator[tuple[int, Any]]:
         """The run index and the decoded row of every item, for joining it with its outcome."""
 
+    def origin(self) -> dict[str, str | None]:
+        """Where the rows can be found again: see `Source.origin`."""
+
     def fingerprint(self) -> str:
         """Something that changes whenever the rows do."""
 
@@ -104,6 +107,10 @@ class Selected:
         """Every row, numbered from 0."""
         return ((index, row.value) for index, row in enumerate(self._source.rows()))
 
+    def origin(self) -> dict[str, str | None]:
+        """The source's."""
+        return self._source.origin()
+
     def fingerprint(self) -> str:
         """The source's."""
         return self._source.fingerprint()
@@ -155,6 +162,10 @@ class Reopened:
     def rows(self) -> Iterator[tuple[int, Any]]:
         """The failed inputs under their indexes."""
         return ((line["index"], line["input"]) for line in map(self._read, self._source.rows()))
+
+    def origin(self) -> dict[str, str | None]:
+        """The source's."""
+        return self._source.origin()
 
     def fingerprint(self) -> str:
         """The source's."""

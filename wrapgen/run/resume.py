@@ -31,7 +31,12 @@ class Standing:
         next_seq: the first unused sequence number of a send.
         spool_end: bytes of the spool that count.
         open: sends whose answer never came.
-        end: the last end entry, if nothing came after it.
+        calls: sends in all sessions.
+        lost: those without outcomes, by what went wrong.
+        sessions: times that the run was started or resumed.
+        last: when something last happened, in seconds since 1970.
+        end: the end entry of the last session, None if it was killed or goes on.
+        output: the entry of the last output that was written.
         counts: items that are finished.
     """
 
@@ -39,7 +44,12 @@ class Standing:
     next_seq: int = 0
     spool_end: int = 0
     open: int = 0
+    calls: int = 0
+    lost: dict[str, int] = field(default_factory=dict)
+    sessions: int = 0
+    last: float | None = None
     end: dict[str, Any] | None = None
+    output: dict[str, Any] | None = None
     counts: Counts = field(default_factory=Counts)
 
 
@@ -48,7 +58,7 @@ def rebuild(ledger: Path, spool: Path, slots: Slots | None) -> Standing | None:
 
     Args:
         ledger, spool: the files.
-        slots: empty ones to fill; None only reads the ledger, and leaves the counts of items at zero.
+        slots: empty ones to fill; None only reads the ledger.
 
     Raises:
         RunError: the ledger or the spool is damaged, or of another format.
@@ -68,9 +78,6 @@ def rebuild(ledger: Path, spool: Path, slots: Slots | None) -> Standing | None:
     if slots is not None:
         for indexes, tries in sends.values():
             slots.sent(indexes, tries)
-        fates = slots.counts()
-        standing.counts.succeeded = fates.get(Fate.OK, 0)
-        standing.counts.failed = fates.get(Fate.FAILED, 0)
     return standing
 
 
@@ -82,19 +89,28 @@ def _replay(
     slots: Slots | None,
 ) -> None:
     kind = entry.get("e")
+    standing.last = entry.get("w", standing.last)
+    standing.sessions += kind == "open"
     if kind == "changed":
         standing.header = {**standing.header, **entry, "e": "run"}
-    standing.end = entry if kind == "end" else None
+    if kind in ("end", "open"):
+        standing.end = entry if kind == "end" else None
+    if kind == "output":
+        standing.output = entry
     if kind == "send":
         standing.next_seq = entry["s"] + 1
+        standing.calls += 1
         sends[entry["s"]] = (indexes_of(entry), entry["t"])
     elif kind == "lost":
         indexes, tries = sends.pop(entry["s"])
+        standing.lost[entry["type"]] = standing.lost.get(entry["type"], 0) + 1
         if slots is not None:
             slots.sent(indexes, tries)
     elif kind == "done":
         indexes, tries = sends.pop(entry["s"])
         standing.spool_end = entry["at"] + entry["b"]
+        standing.counts.failed += len(entry["failed"])
+        standing.counts.succeeded += len(indexes) - len(entry["failed"]) - len(entry["again"])
         if slots is not None:
             _fill(entry, indexes, tries, spool, slots)
 

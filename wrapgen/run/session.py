@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import datetime, timezone
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +121,11 @@ class Session:
             "run": self._items.run or self._options.run or kept or self._new_id(),
             "reference": self._wrapper.reference,
             "wrapper": self._wrapper.description.as_json(),
-            "input": {"name": self._items.name, "fingerprint": self._items.fingerprint()},
+            "input": {
+                "name": self._items.name,
+                "fingerprint": self._items.fingerprint(),
+                **self._items.origin(),
+            },
             "selection": self._items.selection(),
             "at": self._now(),
         }
@@ -141,11 +146,14 @@ class Session:
         if self._runner is not None:
             self._runner.stop(reason)
 
-    def work(self, watch: Callable[[Progress], None] = lambda _: None) -> tuple[EndState, str]:
+    def work(
+        self, watch: Callable[[Progress], None] = lambda _: None, *, most: int | None = None
+    ) -> tuple[EndState, str]:
         """Sends everything that has no final outcome yet.
 
         Args:
             watch: told how the run stands after every change.
+            most: send only so many items, as a probe; None sends all.
 
         Returns:
             The end state, and why it stopped early or an empty string.
@@ -154,7 +162,7 @@ class Session:
         terms = self._wrapper.terms(self.run_id, options, world.clock)
         lanes = world.lanes(lambda chunk: process_chunk(chunk, self._wrapper.call, terms))
         self._runner = Runner(
-            self._entries(),
+            islice(self._entries(), most),
             Effects(
                 ledger=self.ledger,
                 spool=self.spool,
@@ -173,8 +181,14 @@ class Session:
             next_seq=self._next_seq,
         )
         state, reason = self._runner.run()
+        if most is not None:
+            state, reason = EndState.INCOMPLETE, reason or "a probe"
         self.ledger.append([{"e": "end", "state": state.value, "why": reason, "at": self._now()}])
         return state, reason
+
+    def wrote(self, output: Path, layout: dict[str, Any]) -> None:
+        """Notes which output was written and how, so that it can be verified."""
+        self.ledger.append([{"e": "output", "path": str(output.resolve()), "layout": layout}])
 
     def _entries(self) -> Iterator[Entry]:
         rows = self._items.entries(again=True)

@@ -43,14 +43,17 @@ class Spool:
     Args:
         path: the file; made if it is missing.
         disk: the effects.
-        end: bytes that the ledger knows of; what follows was never counted and is cut off.
+        end: bytes that the ledger knows of; what follows was never counted and is cut off. None opens the
+            file for reading only.
     """
 
-    def __init__(self, path: Path, disk: Disk, end: int = 0) -> None:
+    def __init__(self, path: Path, disk: Disk, end: int | None = 0) -> None:
         self._disk = disk
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-        os.ftruncate(self._descriptor, end)
-        self.end = end
+        flags = os.O_RDONLY if end is None else os.O_RDWR | os.O_CREAT | os.O_APPEND
+        self._descriptor = os.open(path, flags, 0o644)
+        if end is not None:
+            os.ftruncate(self._descriptor, end)
+        self.end = end or 0
 
     def append(self, data: bytes) -> int:
         """Adds whole lines; returns the offset of the first. They count once `sync` has returned."""
@@ -159,15 +162,6 @@ class Slots:
                 if facts[start] >> 32 & _BYTE:
                     yield Stretch(first + start, places[start] & _OFFSET, places[start:end], facts[start:end])
             first += len(facts)
-
-    def counts(self) -> dict[int, int]:
-        """How many items have each fate; 0 counts only those before the last that is known."""
-        found: dict[int, int] = {}
-        for words in self._blocks():
-            fates = words.tobytes()[12::_WIDTH]
-            for fate in set(fates):
-                found[fate] = found.get(fate, 0) + fates.count(fate)
-        return found
 
     def _blocks(self) -> Iterator[array[int]]:
         at = 0

@@ -31,6 +31,7 @@ class Description:
         request_bytes: the most that a request may hold.
         parallel: calls that it makes at once.
         attempts: calls of the target for one item.
+        batch_size: items in one call of the target, at most.
         datastore: URL of its records, or None.
     """
 
@@ -42,6 +43,7 @@ class Description:
     parallel: int
     attempts: int
     datastore: str | None
+    batch_size: int = 1
 
     def as_json(self) -> dict[str, Any]:
         """As the ledger keeps it."""
@@ -115,5 +117,6 @@ def describe(call: Call, reference: str) -> Description:
         request_bytes=int(limits.get("request_bytes") or wire.BODY_CAP),
         parallel=int(limits.get("parallel") or 1),
         attempts=int(limits.get("attempts") or 3),
+        batch_size=int(limits.get("batch_size") or 1),
         datastore=str(datastore.get("url") or "") or None if isinstance(datastore, dict) else None,
     )

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from wrapgen.errors import RunError, UsageError
+from wrapgen.run.connectors.base import Row
 from wrapgen.run.connectors.memory import MemorySource
 from wrapgen.run.items import Reopened, Selected, Selection
 
@@ -49,9 +50,7 @@ def test_a_row_that_looks_like_an_error_is_user_data():
 
     class Source(MemorySource):
         def rows(self):
-            return (
-                row._replace(raw=line, value=json.loads(line)) for row, line in zip(super().rows(), lines)
-            )
+            return (Row(json.loads(line), line, number) for number, line in enumerate(lines))
 
         def texts(self):
             return iter(lines)

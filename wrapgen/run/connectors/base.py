@@ -37,5 +37,8 @@ class Source(Protocol):
         For an input that `rows` has been through before: nothing is checked again.
         """
 
+    def origin(self) -> dict[str, str | None]:
+        """Where the rows can be found again: `location` (absolute path or pattern, or None) and `format`."""
+
     def fingerprint(self) -> str:
         """Something that changes whenever the rows do."""

@@ -63,6 +63,10 @@ class FileSource:
                 first = stream.readline().removeprefix(codecs.BOM_UTF8)
                 yield from filter(None, map(bytes.strip, chain([first], stream)))
 
+    def origin(self) -> dict[str, str | None]:
+        """The path or pattern from the root of the file system, and the format."""
+        return {"location": str(Path(self.name).absolute()), "format": self.format}
+
     def fingerprint(self) -> str:
         """A digest of the files' bytes and the format."""
         digest = hashlib.sha256(self.format.encode())

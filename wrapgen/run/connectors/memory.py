@@ -32,6 +32,10 @@ class MemorySource:
         """Every value as JSON."""
         return (_encoded(number, value) for number, value in enumerate(self._values, start=1))
 
+    def origin(self) -> dict[str, str | None]:
+        """Nowhere: memory is gone with the process."""
+        return {"location": None, "format": "memory"}
+
     def fingerprint(self) -> str:
         """A digest of the values."""
         digest = hashlib.sha256()

@@ -1,0 +1,81 @@
+"""The options that say what of an input is an item, and what they mean; shared by run, plan and verify."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from wrapgen.cli.options import client_for
+
+if TYPE_CHECKING:
+    from wrapgen.client import Client
+    from wrapgen.run.folder import Folder
+    from wrapgen.run.items import Items
+    from wrapgen.run.options import Wrapper
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_INPUT_OPTIONS = (
+    click.option("--format", "format_", metavar="NAME", help="Of the input, where its name does not say it."),
+    click.option("--field", metavar="NAME", help="The item is this field of the row."),
+    click.option("--template", metavar="JSON", help="""The item is made so: '{"document": "{text}"}'."""),
+    click.option("--id", "id_field", metavar="FIELD", help="The field that is the item's id. [run index]"),
+)
+
+
+def input_options(function: F) -> F:
+    """Adds --format, --field, --template and --id: format_, field, template, id_field."""
+    for option in reversed(_INPUT_OPTIONS):
+        function = option(function)
+    return function
+
+
+def items_of(source: str, given: dict[str, Any], folder: Folder, client: Client, *, replace: bool) -> Items:
+    """The items that INPUT and the input options name."""
+    from wrapgen.run.inputs import open_input
+    from wrapgen.run.items import Selection
+
+    return open_input(
+        source,
+        given["format_"],
+        Selection(given["field"], given["template"], given["id_field"]),
+        folder,
+        stdin=sys.stdin.buffer,
+        data=client.data,
+        replace=replace,
+    )
+
+
+def platform(given: dict[str, Any], workers: int | None = None) -> Client:
+    """The client that the platform options name, with as many connections as a run may need."""
+    from wrapgen.run.concurrency import ACCOUNT_CALLS
+
+    names = ("address", "api_key", "key_env", "profile", "home")
+    return client_for(*(given[name] for name in names), pool=workers or ACCOUNT_CALLS)
+
+
+def find_wrapper(client: Client, reference: str, folder: Folder | None) -> Wrapper:
+    """The wrapper that a reference means: the version that the folder's ledger keeps, else the newest."""
+    from wrapgen.run.options import Wrapper
+    from wrapgen.run.sideband import DataSideband
+    from wrapgen.run.wrappers import describe, resolve
+
+    def versions(name: str) -> list[str]:
+        return [version.version for version in client.versions(name) if version.version]
+
+    kept = folder.kept_reference(reference) if folder is not None else None
+    exact = kept or resolve(reference, versions)
+
+    def call(body: bytes, timeout: float) -> bytes:
+        return client.call_body(exact, body, timeout=timeout)
+
+    return Wrapper(exact, describe(call, exact), call, DataSideband(client.data))
+
+
+def reading(rows: int) -> None:
+    """Long inputs take a moment before the first call; on a terminal one line says so."""
+    if sys.stderr.isatty():
+        print(f"\rreading the input: {rows:,} rows", end="", file=sys.stderr, flush=True)

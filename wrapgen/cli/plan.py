@@ -1,0 +1,126 @@
+"""`wrapgen plan`: what a run will take, before it starts."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wrapgen.cli.inputs import find_wrapper, input_options, items_of, platform, reading
+from wrapgen.cli.options import platform_options
+from wrapgen.errors import UsageError
+
+if TYPE_CHECKING:
+    from wrapgen.run.items import Items
+    from wrapgen.run.options import Wrapper
+    from wrapgen.run.planning import Plan, Probe
+
+
+@click.command()
+@click.argument("reference")
+@click.argument("source", metavar="INPUT")
+@input_options
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Probe for time: the first items are sent as the start of the run to this output.",
+)
+@click.option(
+    "--probe", type=click.IntRange(1, 1000), default=16, show_default=True, help="Items to probe with."
+)
+@click.option("--workers", type=click.IntRange(min=1), help="The most calls to keep open.")
+@click.option(
+    "--chunk",
+    type=click.IntRange(1, 100_000),
+    default=1000,
+    show_default=True,
+    help="The most items in a call.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@platform_options
+def command(reference: str, source: str, output: Path | None, as_json: bool, **given: Any) -> None:
+    """Say what a run of INPUT through the wrapper REFERENCE will take: chunks, calls, sizes, time, money.
+
+    Nothing is sent but the question what the wrapper is. With --output a few items are sent as well, and
+    their results count: `wrapgen run` with the same output goes on from there.
+    """
+    from wrapgen.run.folder import Folder, folder_for
+    from wrapgen.run.planning import plan
+    from wrapgen.run.survey import survey
+
+    with TemporaryDirectory(prefix="wrapgen-plan-") as name, platform(given, given["workers"]) as client:
+        folder = Folder(folder_for(output) if output else Path(name))
+        items = items_of(source, given, folder, client, replace=False)
+        wrapper = find_wrapper(client, reference, folder)
+        found = survey(items.entries(), Path(name), aim=wrapper.aim, compare_items=True, tell=reading)
+        probe = _probe(folder, items, wrapper, given["probe"]) if output else None
+        made = plan(
+            found,
+            wrapper.description,
+            aim=wrapper.aim,
+            chunk=given["chunk"],
+            workers=given["workers"],
+            probe=probe,
+        )
+    if as_json:
+        facts = {"reference": wrapper.reference, "wrapper": wrapper.description.as_json()}
+        click.echo(json.dumps({**facts, **made.as_json(), "probe": vars(probe) if probe else None}))
+    else:
+        click.echo(f"{source} through {wrapper.reference} (target {wrapper.description.target})")
+        for line in lines(made):
+            click.echo(f"  {line}")
+
+
+def _probe(folder: Any, items: Items, wrapper: Wrapper, count: int) -> Probe:
+    from wrapgen.run.options import Options
+    from wrapgen.run.planning import Probe
+    from wrapgen.run.session import Session
+
+    options = Options(workers=1, chunk=count)
+    with Session(folder.path, items, wrapper, options) as session:
+        before = session.counts.finished
+        started = time.monotonic()
+        session.work(most=count)
+        seconds = time.monotonic() - started
+        sent = session.counts.finished - before
+    if not sent:
+        raise UsageError("every item of this run is finished: there is nothing left to probe with")
+    return Probe(sent, seconds)
+
+
+def lines(made: Plan) -> list[str]:
+    """A plan for people, line by line."""
+    mean = made.bytes / made.items if made.items else 0
+    found = [
+        f"items        {made.items:,}, {made.bytes:,} bytes, {mean:,.0f} on average",
+        f"sizes        {_histogram(made.sizes)}",
+        f"calls        {made.chunks:,} of the wrapper, {made.target_calls:,} of the target",
+        f"at once      {made.open_calls} of the wrapper, {made.concurrent} with the nested ones; "
+        f"an account may have {made.account_limit}",
+    ]
+    if made.oversize:
+        found.append(f"oversize     {made.oversize:,} items are too large for a call and go by a data file")
+    if made.repeated:
+        found.append(f"equal        {made.repeated:,} items equal an earlier one, and each is paid for")
+    if made.seconds:
+        times = ", ".join(f"{_time(seconds)} with {calls}" for calls, seconds in made.seconds.items())
+        found.append(f"time         {times} calls open")
+        found.append(f"billed       {made.billed_seconds:,} s, each call rounded up to a whole second")
+    return found
+
+
+def _histogram(sizes: dict[int, int]) -> str:
+    return ", ".join(f"{count:,} up to {size:,} bytes" for size, count in sorted(sizes.items())) or "none"
+
+
+def _time(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return (
+        f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
+    )

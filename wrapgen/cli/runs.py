@@ -1,0 +1,55 @@
+"""`wrapgen runs`: the runs at and below a folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from wrapgen.errors import RunError
+
+
+@click.command()
+@click.argument(
+    "folder", type=click.Path(path_type=Path, exists=True, file_okay=False), default=".", required=False
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+def command(folder: Path, as_json: bool) -> None:
+    """List the runs at and below FOLDER, the present one unless it is given.
+
+    A run lives in a folder beside its output: scores.jsonl has scores.jsonl.run.
+    """
+    from wrapgen.run.known import find_runs, load
+
+    found = []
+    for path in find_runs(folder):
+        try:
+            found.append(load(path).as_json())
+        except RunError as error:  # noqa: PERF203 - one damaged run must not hide the others
+            found.append({"folder": str(path), "state": "damaged", "reason": error.message})
+    if as_json:
+        click.echo(json.dumps(found))
+    elif not found:
+        click.echo(f"no runs at or below {folder}")
+    else:
+        _table(found)
+
+
+def _table(found: list[dict[str, object]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for column in ("run", "state", "items", "failed", "open", "wrapper", "folder"):
+        table.add_column(column, justify="right" if column in ("items", "failed", "open") else "left")
+    for run in found:
+        numbers = (run.get(name) for name in ("items", "failed", "open"))
+        table.add_row(
+            str(run.get("run", "?")),
+            str(run["state"]),
+            *(f"{number:,}" if isinstance(number, int) else "?" for number in numbers),
+            str(run.get("reference", "?")),
+            str(run["folder"]),
+        )
+    Console(soft_wrap=True).print(table)

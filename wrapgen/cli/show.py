@@ -1,0 +1,53 @@
+"""`wrapgen show`: how one run stands."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command()
+@click.argument("run")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(run: str, as_json: bool) -> None:
+    """Show how RUN stands: the output it writes, its folder, or its id."""
+    from wrapgen.run.known import errors_by_type, load, locate
+
+    folder = locate(run, Path())
+    facts = load(folder).as_json()
+    facts["errors"] = errors_by_type(folder) if facts["failed"] else {}
+    if as_json:
+        click.echo(json.dumps(facts))
+        return
+    click.echo(f"run {facts['run']}: {facts['state']}" + (f": {facts['reason']}" if facts["reason"] else ""))
+    for name, value in _lines(facts):
+        click.echo(f"  {name:<10} {value}")
+
+
+def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    lost = ", ".join(f"{count:,} {kind}" for kind, count in facts["lost"].items())
+    last = facts["last"]
+    lines = [
+        ("wrapper", f"{facts['reference']} (target {facts['target']})"),
+        ("input", facts["input"]),
+        ("output", facts["output"] or "not written yet"),
+        (
+            "items",
+            f"{facts['items']:,}: {facts['succeeded']:,} succeeded, {facts['failed']:,} failed, "
+            f"{facts['open']:,} open",
+        ),
+        ("calls", f"{facts['calls']:,}, {facts['calls_open']:,} open" + (f"; lost: {lost}" if lost else "")),
+        ("sessions", f"{facts['sessions']}, the first at {facts['started_at']}"),
+        ("records", facts["datastore"] or "none"),
+        ("folder", facts["folder"]),
+    ]
+    if last:
+        lines.append(("last", datetime.fromtimestamp(last, timezone.utc).isoformat(timespec="seconds")))
+    for kind, group in facts["errors"].items():
+        lines.append((f"{group['count']:,} x", kind))
+        lines.extend(("", f"item {one['id']}: {one['message'][:120]}") for one in group["samples"])
+    return lines

@@ -1,0 +1,85 @@
+"""`wrapgen verify`: reconciles a run with everything that it left."""
+
+from __future__ import annotations
+
+import json
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wrapgen.cli.inputs import platform
+from wrapgen.cli.options import platform_options
+
+if TYPE_CHECKING:
+    from wrapgen.run.items import Items
+    from wrapgen.run.verifying import Check, Verification
+
+FAULTS = 13
+"""Exit code where something is missing, doubled, altered or from another version."""
+
+_MARKS = {"ok": "ok", "faulty": "FAULTY", "not checked": "not checked"}
+
+
+@click.command()
+@click.argument("run")
+@click.option("--input", "source", metavar="PATH", help="Where the input is now, if it moved.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@platform_options
+def command(run: str, source: str | None, as_json: bool, **given: Any) -> int:
+    """Reconcile RUN (its output, folder or id): input, outcomes, output, failed items and records.
+
+    Says what is missing, doubled, altered or from another version. What can't be checked is "not checked".
+    Exit codes: 0 nothing wrong was found, 13 something is.
+    """
+    from wrapgen.run.known import load, locate
+    from wrapgen.run.verifying import FAULTY, Verification
+
+    folder = locate(run, Path())
+    name = load(folder).standing.header["run"]
+    with Verification(folder) as verification:
+        checks = _checks(verification, source, given)
+    faulty = any(check.state == FAULTY for check in checks)
+    if as_json:
+        click.echo(json.dumps({"run": name, "faulty": faulty, "checks": [vars(check) for check in checks]}))
+    else:
+        click.echo(f"run {name}")
+        for check in checks:
+            click.echo(f"  {check.name:<8} {_MARKS[check.state]:<12} {check.detail}")
+            for sample in check.samples:
+                click.echo(f"           {sample}")
+            for kind, count in check.faults.items():
+                if count > 1:
+                    click.echo(f"           {kind}: {count:,} in all")
+    return FAULTS if faulty else 0
+
+
+def _checks(verification: Verification, source: str | None, given: dict[str, Any]) -> list[Check]:
+    def items() -> Items:
+        return _items(verification, source)
+
+    return [
+        verification.input(items),
+        verification.items(),
+        verification.output(items),
+        verification.errors(),
+        verification.records(lambda url, run: _records(url, run, given)),
+    ]
+
+
+def _items(verification: Verification, source: str | None) -> Items:
+    """The input where the ledger says that it is, or where the user says that it is now."""
+    from wrapgen.run.inputs import input_again
+
+    assert verification.standing is not None
+    header = verification.standing.header
+    moved = {"location": str(Path(source).absolute())} if source else {}
+    return input_again({**header["input"], **moved}, header["selection"], verification.folder)
+
+
+def _records(url: str, run: str, given: dict[str, Any]) -> AbstractContextManager[Any]:
+    from wrapgen.records import is_database, is_queue, open_records
+
+    store = None if is_database(url) or is_queue(url) else platform(given, 2).data
+    return open_records(store, url, run=run)

@@ -1,0 +1,248 @@
+"""A run reconciled: its input, its outcomes, its output, its failed items and its records. Reads only.
+
+A check ends as ok, as faulty with what is wrong, or as not checked with the reason; never as ok unlooked-at.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol
+
+from wrapgen.errors import WrapgenError
+from wrapgen.run.folder import Folder, errors_for
+from wrapgen.run.items import Items
+from wrapgen.run.layouts import Layout
+from wrapgen.run.ledger import RealDisk
+from wrapgen.run.output import outcomes, write_errors
+from wrapgen.run.resume import Standing, rebuild
+from wrapgen.run.spool import Slots, Spool
+from wrapgen.run.states import Fate
+from wrapgen.run.writers import write
+
+OK, FAULTY, UNKNOWN = "ok", "faulty", "not checked"
+
+SAMPLES = 5
+"""Faults of one kind that are told in full."""
+
+
+@dataclass
+class Check:
+    """One thing that was looked at.
+
+    Args:
+        name: input, items, output, errors or records.
+        state: ok, faulty or not checked.
+        detail: what was found, or why it was not checked.
+        faults: kind to how many.
+        samples: some of the faults, each one sentence.
+    """
+
+    name: str
+    state: str = OK
+    detail: str = ""
+    faults: dict[str, int] = field(default_factory=dict)
+    samples: list[str] = field(default_factory=list)
+
+    def fault(self, kind: str, what: str) -> None:
+        """Notes a fault."""
+        self.state = FAULTY
+        self.faults[kind] = self.faults.get(kind, 0) + 1
+        if self.faults[kind] <= SAMPLES:
+            self.samples.append(f"{kind}: {what}")
+
+    def unknown(self, reason: str) -> Check:
+        """Says that it could not be checked."""
+        self.state, self.detail = UNKNOWN, reason
+        return self
+
+
+class Records(Protocol):
+    """A run's records, each key once; `wrapgen.records` makes it."""
+
+    def get(self, run: str | None, key: str) -> dict[str, Any] | None:
+        """The best record of one key."""
+
+    def runs(self) -> dict[str | None, int]:
+        """How many keys each run has."""
+
+
+class Verification:
+    """A run's files, open for looking; a context manager.
+
+    Args:
+        folder: the run's.
+
+    Raises:
+        RunError: there is no ledger, or it is damaged.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Folder(folder)
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Verification:
+        with self._stack as stack:
+            name = stack.enter_context(TemporaryDirectory(prefix="wrapgen-verify-"))
+            self._scratch = Path(name)
+            self._slots = Slots(self._scratch / "slots", fresh=True)
+            stack.callback(self._slots.close)
+            self.standing: Standing | None = rebuild(self.folder.ledger, self.folder.spool, self._slots)
+            self._spool = Spool(self.folder.spool, RealDisk(), None)
+            stack.callback(self._spool.close)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @property
+    def _known(self) -> Standing:
+        assert self.standing is not None, "whoever verifies has found a ledger"
+        return self.standing
+
+    def input(self, items: Callable[[], Items]) -> Check:
+        """Whether the input is still what the run began with."""
+        check = Check("input")
+        try:
+            found = items()
+            if found.fingerprint() != self._known.header["input"]["fingerprint"]:
+                check.fault("altered", f"{found.name} has other content than when the run began")
+        except WrapgenError as error:
+            return check.unknown(error.message)
+        check.detail = found.name
+        return check
+
+    def items(self) -> Check:
+        """Whether every item has a final outcome, and the spool holds what the ledger points at."""
+        check = Check("items")
+        expected, counts = self._known.header["survey"]["items"], self._known.counts
+        for index, slot, line in outcomes(self._slots, self._spool):
+            if slot.fate != Fate.AGAIN and not _reads(line, index):
+                check.fault("damaged", f"the outcome of item {index:,} can't be read from the spool")
+        if counts.finished != expected:
+            missing = expected - counts.finished
+            check.fault("missing", f"{missing:,} of {expected:,} items have no final outcome")
+        check.detail = f"{counts.succeeded:,} succeeded, {counts.failed:,} failed, of {expected:,}"
+        return check
+
+    def output(self, items: Callable[[], Items]) -> Check:
+        """Whether the output is, byte for byte, what the outcomes make."""
+        check = Check("output")
+        wrote = self._known.output
+        if wrote is None:
+            return check.unknown("no output has been written yet")
+        path = Path(wrote["path"])
+        check.detail = str(path)
+        if not path.exists():
+            check.fault("missing", f"{path} is gone")
+            return check
+        again = self._scratch / path.name
+        try:
+            write(again, Layout(**wrote["layout"]), items(), self._slots, self._spool)
+        except WrapgenError as error:
+            return check.unknown(error.message)
+        _compare(check, path, again)
+        return check
+
+    def errors(self) -> Check:
+        """Whether the file of failed items holds exactly those."""
+        check = Check("errors")
+        wrote = self._known.output
+        if wrote is None:
+            return check.unknown("no output has been written yet")
+        path = errors_for(Path(wrote["path"]))
+        check.detail = str(path)
+        if not self._known.counts.failed:
+            check.detail = "no items failed"
+            if path.exists():
+                check.fault("doubled", f"{path} exists, but no item failed")
+            return check
+        if not path.exists():
+            check.fault("missing", f"{path} is gone")
+            return check
+        again = self._scratch / path.name
+        write_errors(again, self._known.header["run"], self._slots, self._spool)
+        _compare(check, path, again)
+        return check
+
+    def records(self, opened: Callable[[str, str], AbstractContextManager[Records]]) -> Check:
+        """Whether the datastore holds each key's outcome as the run has it.
+
+        Args:
+            opened: gives the records of a datastore's URL and a run.
+        """
+        check = Check("records")
+        url = self._known.header["wrapper"]["datastore"]
+        if not url:
+            return check.unknown("the wrapper records nothing")
+        try:
+            with opened(url, self._known.header["run"]) as records:
+                self._reconcile(check, records)
+        except WrapgenError as error:
+            return check.unknown(error.message)
+        return check
+
+    def _reconcile(self, check: Check, records: Records) -> None:
+        run = self._known.header["run"]
+        target = self._known.header["wrapper"]["target"]
+        spec = self._known.header["wrapper"]["spec"].removeprefix("sha256:")[:12]
+        seen = 0
+        for _, slot, line in outcomes(self._slots, self._spool):
+            outcome = json.loads(line)
+            record = records.get(run, outcome["id"])
+            seen += record is not None
+            _match(check, outcome, record, succeeded=slot.fate == Fate.OK)
+            if record is not None:
+                wrapper = str(record.get("wrapper") or "")
+                if record.get("target") != target or not wrapper.endswith(spec):
+                    what = f"recorded by {wrapper} of {record.get('target')}"
+                    check.fault("other version", f"item {outcome['id']} was {what}")
+        held = records.runs().get(run, 0)
+        if held > seen:
+            check.fault("doubled", f"{held - seen:,} records of run {run} belong to none of its items")
+        check.detail = f"{held:,} keys of run {run}"
+
+
+def _match(check: Check, outcome: dict[str, Any], record: dict[str, Any] | None, *, succeeded: bool) -> None:
+    name = f"item {outcome['id']}"
+    if record is None:
+        if succeeded:
+            check.fault("missing", f"{name} succeeded and has no record")
+    elif succeeded and "result" not in record:
+        check.fault("altered", f"{name} succeeded and is recorded as {record.get('error')}")
+    elif succeeded and record["result"] != outcome["result"]:
+        check.fault("altered", f"{name} is recorded with another result")
+    elif not succeeded and "result" in record:
+        # The answer of that call was lost on its way, its record was not.
+        check.fault("better", f"{name} failed here and is recorded with a result")
+
+
+def _reads(line: bytes, index: int) -> bool:
+    try:
+        return bool(json.loads(line)["index"] == index)
+    except (ValueError, LookupError, TypeError):
+        return False
+
+
+def _compare(check: Check, path: Path, again: Path) -> None:
+    """Notes the lines in which a file differs from what it should be."""
+    if path.suffix.lower() == ".parquet":
+        if path.read_bytes() != again.read_bytes():
+            check.fault("altered", f"{path.name} is not what the outcomes make")
+        return
+    for number, (found, expected) in enumerate(_lines(path, again), start=1):
+        if found == expected:
+            continue
+        kind = "missing" if found is None else "doubled" if expected is None else "altered"
+        check.fault(kind, f"line {number:,} of {path.name}")
+
+
+def _lines(path: Path, again: Path) -> Iterator[tuple[bytes | None, bytes | None]]:
+    with path.open("rb") as found, again.open("rb") as expected:
+        yield from zip_longest(found, expected)
