@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from wrapgen import wire
+from wrapgen.client.accounts import Accounts
 from wrapgen.client.algorithms import Algorithms, Reference, Version
 from wrapgen.client.connection import Connection, find
 from wrapgen.client.data import Data
@@ -35,6 +36,7 @@ class Client:
         algorithms: management calls.
         data: files and collections.
         organizations: owners that are no user; a local platform's only.
+        accounts: users, keys and failed calls.
     """
 
     def __init__(self, connection: Connection, *, pool: int = 8) -> None:
@@ -43,6 +45,7 @@ class Client:
         self.algorithms = Algorithms(self._transport)
         self.data = Data(self._transport)
         self.organizations = Organizations(self._transport)
+        self.accounts = Accounts(self._transport)
 
     def __enter__(self) -> Client:
         return self

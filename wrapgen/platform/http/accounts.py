@@ -116,9 +116,12 @@ class AccountRoutes:
         return reply(await run_in_threadpool(self._state.failures.of_account, user.name))
 
     async def user_algorithms(self, request: Request) -> Response:
-        """GET /v1/users/:user/algorithms"""
-        user = await self._user(request)
-        found = await run_in_threadpool(self._state.algorithms.all, user.name)
+        """GET /v1/users/:user/algorithms; organizations have some too"""
+        caller = auth.caller(request)
+        account = await run_in_threadpool(self._accounts.get, request.path_params["user"])
+        if not caller.admin and not caller.owns(account.name):
+            raise NotAuthorized(f"403: {account.name} is not you", status=403, api_code=2001)
+        found = await run_in_threadpool(self._state.algorithms.all, account.name)
         return reply([{"id": each.id, "algoname": each.name, "username": each.owner} for each in found])
 
     # -- organizations ---------------------------------------------------------------------------------

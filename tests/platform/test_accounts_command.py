@@ -1,0 +1,94 @@
+"""`wrapgen platform`, against a real platform, as a user types it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run(server: Any, tmp_path: Path) -> Run:
+    """Runs `wrapgen platform WORDS` on the home of the test's platform."""
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("ALGORITHMIA_")}
+
+    def go(*words: str, home: Path = server.home) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "wrapgen", "platform", *words, "--home", str(home)]
+        return subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True)
+
+    return go
+
+
+def test_a_users_life(run: Run, server: Any) -> None:
+    """Added with a key that works, listed, removed; a name that is taken is one clear message."""
+    name = f"cmd{uuid.uuid4().hex[:8]}"
+    added = run("users", "add", name, "--email", f"{name}@example.org")
+    assert added.returncode == 0, added.stderr
+    shown, key = added.stdout.split()
+    assert shown == name
+    assert server.request("GET", "/v1/data/", key).json()["folders"] == [{"name": name}]
+    assert name in run("users", "list").stdout
+    again = run("users", "add", name, "--email", "other@example.org")
+    assert (again.returncode, "is taken" in again.stderr, "Traceback" in again.stderr) == (5, True, False)
+    assert run("users", "remove", name).stdout == f"removed {name}\n"
+    assert server.request("GET", "/v1/data/", key).status_code == 401
+    assert run("users", "remove", name).returncode == 5
+
+
+def test_keys_are_made_with_their_restrictions(run: Run, server: Any) -> None:
+    """What the options say is what the key may; a removed one is worthless."""
+    name = f"cmd{uuid.uuid4().hex[:8]}"
+    run("users", "add", name, "--email", f"{name}@example.org")
+    made = run("keys", "add", name, "--algorithm", "algo://nlp/*", "--data", "read", "--no-manage", "--json")
+    facts = json.loads(made.stdout)
+    assert facts["permissions"]["algo_acl"] == ["algo://nlp/*"]
+    key = facts["api_key"]
+    assert server.request("POST", f"/v1/data/{name}", key, json={"name": "col"}).status_code == 403
+    assert server.request("GET", f"/v1/data/{name}", key).status_code == 200
+    listed = run("keys", "list", name)
+    assert len(listed.stdout.splitlines()) == 2
+    assert key not in listed.stdout
+    assert run("keys", "remove", name, facts["id"]).returncode == 0
+    assert server.request("GET", f"/v1/data/{name}", key).status_code == 401
+    admin_key = run("keys", "add", name, "--admin").stdout.strip()
+    assert server.request("GET", "/v1/users", admin_key).status_code == 200
+    wrong = run("keys", "add", name, "--algorithm", "nlp/*")
+    assert (wrong.returncode, "algo://" in wrong.stderr) == (5, True)
+
+
+def test_organizations_and_their_members(run: Run) -> None:
+    """Made once, joined, listed."""
+    name = f"org{uuid.uuid4().hex[:8]}"
+    assert run("organizations", "add", name).stdout == f"made {name}\n"
+    assert run("organizations", "add", name).stdout == f"found {name}\n"
+    assert run("organizations", "join", name, "local").returncode == 0
+    assert run("organizations", "members", name).stdout.split() == ["local", "owner"]
+    assert any(each["org_name"] == name for each in json.loads(run("organizations", "list", "--json").stdout))
+
+
+def test_algorithms_logs_and_errors(run: Run, server: Any, zoo: str) -> None:
+    """What an account hosts, the newest build's log, and what failed."""
+    assert zoo in run("algorithms").stdout
+    assert "build succeeded" in run("logs", zoo).stdout
+    newest = json.loads(run("logs", zoo, "--json").stdout)
+    assert json.loads(run("logs", zoo, "--build", newest["build"], "--json").stdout) == newest
+    server.request("POST", "/v1/algorithms/local", json={"name": "NeverBuilt"})
+    never = run("logs", "local/NeverBuilt")
+    assert (never.returncode, "never built" in never.stderr) == (5, True)
+    assert run("errors", "local/NeverBuilt").stdout == ""
+    assert run("algorithms", "nobody").returncode == 5
+
+
+def test_a_home_without_a_platform(run: Run, tmp_path: Path) -> None:
+    """The error says how to make one."""
+    missing = run("users", "list", home=tmp_path / "none")
+    assert (missing.returncode, "wrapgen serve" in missing.stderr) == (2, True)

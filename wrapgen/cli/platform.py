@@ -1,0 +1,246 @@
+"""`wrapgen platform`: users, organizations, keys, algorithms and logs of a running platform."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wrapgen.cli.options import client_for, platform_options
+from wrapgen.errors import NotFound
+
+if TYPE_CHECKING:
+    from wrapgen.client import Client
+
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group("platform")
+def command() -> None:
+    """Look after a platform: users, organizations, keys, algorithms, logs.
+
+    Works on a platform that is running. Users, organizations and keys take an admin key; the home of a local
+    platform has one.
+    """
+
+
+def _connected(function: Callable[..., None]) -> Callable[..., None]:
+    """Hands a command the client that the platform options name, and adds those options and --json."""
+
+    def run(
+        address: str | None,
+        api_key: str | None,
+        key_env: str | None,
+        profile: str | None,
+        home: Path | None,
+        **words: Any,
+    ) -> None:
+        with client_for(address, api_key, key_env, profile, home, pool=1) as client:
+            function(client, **words)
+
+    run.__doc__ = function.__doc__
+    run.__name__ = function.__name__
+    return as_json_option(platform_options(run))
+
+
+def _show(entries: Iterable[dict[str, Any]], columns: tuple[str, ...], as_json: bool) -> None:
+    """A table of some columns, or every field as JSON."""
+    found = list(entries)
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    rows = [[_cell(entry.get(name)) for name in columns] for entry in found]
+    widths = [max((len(row[place]) for row in rows), default=0) for place in range(len(columns))]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else " ".join(str(value).split())
+
+
+def _done(facts: dict[str, Any], line: str, as_json: bool) -> None:
+    click.echo(json.dumps(facts) if as_json else line)
+
+
+# -- users ---------------------------------------------------------------------------------------------
+
+
+@command.group()
+def users() -> None:
+    """Users: list, add, remove."""
+
+
+@users.command("list")
+@_connected
+def list_users(client: Client, as_json: bool) -> None:
+    """List the users."""
+    _show(client.accounts.users(), ("username", "email", "fullname"), as_json)
+
+
+@users.command("add")
+@click.argument("name")
+@click.option("--email", required=True, help="Unique on the platform.")
+@click.option("--fullname", default="", help="For people to read.")
+@_connected
+def add_user(client: Client, name: str, email: str, fullname: str, as_json: bool) -> None:
+    """Register the user NAME and make its first key, which is shown this once."""
+    made = client.accounts.add_user(name, email, fullname)
+    key = client.accounts.add_key(name, label="first", admin=False, permissions={})
+    _done({**made, "api_key": key["api_key"]}, f"{made['username']}  {key['api_key']}", as_json)
+
+
+@users.command("remove")
+@click.argument("name")
+@_connected
+def remove_user(client: Client, name: str, as_json: bool) -> None:
+    """Remove the user NAME with its keys; refused while it owns algorithms or data."""
+    client.accounts.remove_user(name)
+    _done({"removed": name}, f"removed {name}", as_json)
+
+
+# -- organizations -------------------------------------------------------------------------------------
+
+
+@command.group()
+def organizations() -> None:
+    """Organizations: list, add, members, join."""
+
+
+@organizations.command("list")
+@_connected
+def list_organizations(client: Client, as_json: bool) -> None:
+    """List the organizations."""
+    _show(client.accounts.organizations(), ("org_name", "org_label", "org_created_at"), as_json)
+
+
+@organizations.command("add")
+@click.argument("name")
+@_connected
+def add_organization(client: Client, name: str, as_json: bool) -> None:
+    """Make the organization NAME, unless it is there."""
+    made = client.organizations.create(name)
+    _done({"name": name, "made": made}, f"{'made' if made else 'found'} {name}", as_json)
+
+
+@organizations.command("members")
+@click.argument("name")
+@_connected
+def list_members(client: Client, name: str, as_json: bool) -> None:
+    """List who acts for the organization NAME."""
+    _show(client.accounts.members(name), ("username", "role"), as_json)
+
+
+@organizations.command("join")
+@click.argument("name")
+@click.argument("user")
+@_connected
+def join(client: Client, name: str, user: str, as_json: bool) -> None:
+    """Make USER a member of the organization NAME."""
+    client.organizations.add_member(name, user)
+    _done({"organization": name, "user": user}, f"{user} acts for {name}", as_json)
+
+
+# -- keys ----------------------------------------------------------------------------------------------
+
+
+@command.group()
+def keys() -> None:
+    """API keys of a user: list, add, remove."""
+
+
+@keys.command("list")
+@click.argument("user")
+@_connected
+def list_keys(client: Client, user: str, as_json: bool) -> None:
+    """List the keys of USER, without the keys themselves."""
+    _show(client.accounts.keys(user), ("id", "api_key_mask", "key_type", "key_label", "created_at"), as_json)
+
+
+@keys.command("add")
+@click.argument("user")
+@click.option("--label", default="", help="What it is for.")
+@click.option("--admin", is_flag=True, help="An admin key, for the admin endpoints and nothing else.")
+@click.option(
+    "--algorithm",
+    "algorithms",
+    multiple=True,
+    metavar="PATTERN",
+    help="May call only algo://OWNER/NAME/* or algo://OWNER/*; may be given again.",
+)
+@click.option("--data", type=click.Choice(["none", "read", "write"]), default="write", show_default=True)
+@click.option("--no-manage", is_flag=True, help="May not create, build or publish algorithms.")
+@_connected
+def add_key(
+    client: Client,
+    user: str,
+    label: str,
+    admin: bool,
+    algorithms: tuple[str, ...],
+    data: str,
+    no_manage: bool,
+    as_json: bool,
+) -> None:
+    """Make a key for USER, restricted as asked; it is shown this once."""
+    permissions = {
+        "algo_acl": list(algorithms) or ["algo://*"],
+        "allow_data": data != "none",
+        "allow_data_write": data == "write",
+        "allow_algo_management": not no_manage,
+    }
+    made = client.accounts.add_key(user, label=label, admin=admin, permissions=permissions)
+    _done(made, str(made["api_key"]), as_json)
+
+
+@keys.command("remove")
+@click.argument("user")
+@click.argument("key_id")
+@_connected
+def remove_key(client: Client, user: str, key_id: str, as_json: bool) -> None:
+    """Make the key KEY_ID of USER worthless."""
+    client.accounts.remove_key(user, key_id)
+    _done({"removed": key_id}, f"removed {key_id}", as_json)
+
+
+# -- algorithms ----------------------------------------------------------------------------------------
+
+
+@command.command()
+@click.argument("owner", required=False)
+@_connected
+def algorithms(client: Client, owner: str | None, as_json: bool) -> None:
+    """List the algorithms of OWNER, a user or an organization. [the key's account]"""
+    name = owner or client.account() or ""
+    found = client.accounts.algorithms(name)
+    _show(
+        [{**each, "reference": f"{each['username']}/{each['algoname']}"} for each in found],
+        ("reference", "id"),
+        as_json,
+    )
+
+
+@command.command()
+@click.argument("algorithm", metavar="OWNER/NAME")
+@click.option("--build", "build_id", metavar="ID", help="Of this build. [the newest]")
+@_connected
+def logs(client: Client, algorithm: str, build_id: str | None, as_json: bool) -> None:
+    """Print the log of a build."""
+    if build_id is None:
+        newest = next(client.algorithms.builds(algorithm), None)
+        if newest is None:
+            raise NotFound(f"{algorithm} was never built", hint="`wrapgen publish` builds it", status=404)
+        build_id = newest.id
+    text = client.algorithms.build_log(algorithm, build_id)
+    _done({"build": build_id, "log": text}, text.rstrip(), as_json)
+
+
+@command.command()
+@click.argument("algorithm", metavar="OWNER/NAME")
+@_connected
+def errors(client: Client, algorithm: str, as_json: bool) -> None:
+    """List the calls that failed in the last seven days, newest first."""
+    columns = ("created_at", "request_id", "algoversion", "billable_to", "error_type", "error")
+    _show(client.accounts.errors(algorithm), columns, as_json)
