@@ -31,6 +31,7 @@ class Server:
 
     process: subprocess.Popen[bytes]
     facts: dict[str, Any]
+    verify: str | bool = True
 
     @property
     def address(self) -> str:
@@ -54,6 +55,7 @@ class Server:
     def request(self, method: str, path: str, key: str | None = None, **options: Any) -> requests.Response:
         """One HTTP request; the key is the first account's unless another (or an empty one) is given."""
         headers = {"Authorization": self.key if key is None else key, **options.pop("headers", {})}
+        options.setdefault("verify", self.verify)
         return requests.request(method, self.address + path, headers=headers, timeout=60, **options)
 
     def call(self, reference: str, value: Any, key: str | None = None, **query: Any) -> requests.Response:
@@ -160,3 +162,9 @@ def zoo(server: Server) -> str:
 def publish() -> Callable[..., str]:
     """Hosts a folder on a server of the test's own: `publish(server, name, folder)` gives `owner/name`."""
     return host
+
+
+@pytest.fixture
+def zoo_folder() -> Path:
+    """The source of the algorithm that does what its input asks."""
+    return HERE / "zoo"

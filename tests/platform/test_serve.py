@@ -143,3 +143,37 @@ def test_it_answers_within_a_second_of_its_start(serve, tmp_path):
     server = serve(tmp_path / "home")
     assert server.request("GET", "/health").status_code == 200
     assert time.monotonic() - began < (1.0 if os.environ.get("WRAPGEN_TIMED") else 10.0)
+
+
+def test_beyond_this_machine_it_wants_tls_or_a_word(tmp_path):
+    """Listening on all addresses is refused unless there is a certificate or --insecure."""
+    command = [sys.executable, "-m", "wrapgen", "serve", "--home", str(tmp_path), "--host", "0.0.0.0"]
+    refused = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert refused.returncode == 2
+    assert "--insecure" in refused.stderr
+
+
+def test_over_tls_everything_works(serve, tmp_path):
+    """With a certificate the platform answers on https, and ends as cleanly."""
+    files = [str(tmp_path / name) for name in ("chain.pem", "key.pem")]
+    made = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=localhost",
+    ]
+    made += ["-addext", "subjectAltName=IP:127.0.0.1", "-out", files[0], "-keyout", files[1]]
+    if subprocess.run(made, capture_output=True).returncode != 0:
+        pytest.skip("openssl is not there to make a certificate")
+    server = serve(tmp_path / "home", "--certificate", files[0], "--private-key", files[1])
+    assert server.address.startswith("https://127.0.0.1:")
+    server.verify = files[0]
+    assert server.request("GET", "/health").json() == {"status": "ok"}
+    assert server.request("GET", "/v1/data/").status_code == 200
+    assert server.stop() == 0

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from wrapgen.errors import MissingExtra
+from wrapgen.errors import MissingExtra, UsageError
 
 if TYPE_CHECKING:
     from wrapgen.platform import Platform
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @click.command("serve")
@@ -35,37 +39,79 @@ if TYPE_CHECKING:
     help="Most worker processes of one version.",
 )
 @click.option(
+    "--worker-memory",
+    type=click.IntRange(64),
+    default=8192,
+    show_default=True,
+    help="Most memory of one worker process, in MiB.",
+)
+@click.option(
     "--grace",
     type=click.FloatRange(0),
     default=30.0,
     show_default=True,
     help="Seconds that open calls may still take after a first SIGTERM or Ctrl-C.",
 )
+@click.option("--certificate", type=FILE, help="PEM file with the certificate chain, for TLS.")
+@click.option("--private-key", type=FILE, help="PEM file with the certificate's key.")
+@click.option("--insecure", is_flag=True, help="Listen beyond this machine without TLS.")
 @click.option("--json", "as_json", is_flag=True, help="Say where it listens as one line of JSON.")
-def command(home: Path, host: str, port: int, workers: int, grace: float, as_json: bool) -> None:
+def command(
+    home: Path,
+    host: str,
+    port: int,
+    workers: int,
+    worker_memory: int,
+    grace: float,
+    certificate: Path | None,
+    private_key: Path | None,
+    insecure: bool,
+    as_json: bool,
+) -> None:
     """Host algorithms and data on this machine until stopped.
 
     The platform speaks the Algorithmia API. The first key is kept in HOME/credentials.json, where the other
     commands find it.
     """
     try:
-        from wrapgen.platform import Size, open_platform
-        from wrapgen.platform.http.serve import listen, serve
+        from wrapgen.platform import Ceilings, Size, open_platform
+        from wrapgen.platform.http.serve import Certificate, listen, serve
     except ModuleNotFoundError as error:
         if error.name is not None and error.name.split(".")[0] == "wrapgen":
             raise
         raise MissingExtra(extra="platform", needed_for="wrapgen serve") from error
-    platform = open_platform(home, size=Size(most=workers))
+    files = _certificate(host, certificate, private_key, insecure)
+    platform = open_platform(home, size=Size(most=workers), ceilings=Ceilings(memory=worker_memory << 20))
     try:
         with listen(host, port) as listener:
             serve(
-                platform, listener, grace=grace, on_ready=lambda address: _ready(platform, address, as_json)
+                platform,
+                listener,
+                grace=grace,
+                on_ready=partial(_ready, platform, as_json),
+                certificate=Certificate(*files) if files else None,
             )
     finally:
         platform.close()
 
 
-def _ready(platform: Platform, address: str, as_json: bool) -> None:
+def _certificate(
+    host: str, certificate: Path | None, private_key: Path | None, insecure: bool
+) -> tuple[Path, Path] | None:
+    """The two files of TLS, or None; beyond this machine one has to say that none are wanted."""
+    if (certificate is None) != (private_key is None):
+        raise UsageError("TLS needs both --certificate and --private-key")
+    if certificate is not None and private_key is not None:
+        return certificate, private_key
+    if host not in LOOPBACK and not insecure:
+        raise UsageError(
+            f"{host} can be reached from other machines, and keys would travel readable",
+            hint="give --certificate and --private-key, or say --insecure if something else encrypts",
+        )
+    return None
+
+
+def _ready(platform: Platform, as_json: bool, address: str) -> None:
     from wrapgen.platform.credentials import announce, read_credentials
 
     state = platform.state
@@ -87,4 +133,5 @@ def _ready(platform: Platform, address: str, as_json: bool) -> None:
     click.echo(f"key       {facts['api_key']}")
     click.echo(f"home      {facts['home']}")
     click.echo(f"pythons   {', '.join(facts['environments']) or 'none found'}")
+    click.echo("workers   own processes and folders; not isolated from hostile code")
     click.echo("Ctrl-C stops it.")

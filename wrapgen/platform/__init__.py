@@ -21,6 +21,7 @@ from wrapgen.platform.lines import Problem
 from wrapgen.platform.metrics import Metrics
 from wrapgen.platform.model import Caller
 from wrapgen.platform.state import State, open_platform_state
+from wrapgen.platform.unattended import Unattended
 from wrapgen.platform.workers.pool import GROW_SECONDS, Pools, Size
 from wrapgen.platform.workers.worker import Ceilings
 
@@ -35,6 +36,7 @@ class Platform:
         state: accounts, algorithms, builds, data and the rest of what is kept.
         pools: the workers.
         calls: calls of algorithms.
+        unattended: those that nobody waits for.
         metrics: numbers about them.
         journal: the server's log.
     """
@@ -42,6 +44,7 @@ class Platform:
     state: State
     pools: Pools
     calls: Calls
+    unattended: Unattended
     metrics: Metrics
     journal: Journal
 
@@ -62,6 +65,7 @@ class Platform:
         self.pools.address = address
         self.journal.note("start", address=address, home=str(self.state.home))
         journal = asyncio.create_task(self.journal.tend())
+        resumed = asyncio.create_task(self.unattended.resume())
         try:
             while True:
                 await asyncio.sleep(GROW_SECONDS)
@@ -69,6 +73,8 @@ class Platform:
                 self.pools.tend(now)
                 self.calls.expire(now)
         finally:
+            resumed.cancel()
+            await self.unattended.close()
             await self.pools.close()
             self.journal.note("stop")
             journal.cancel()
@@ -111,7 +117,8 @@ def open_platform(
     calls = Calls(state, pools, limits)
     journal = Journal(state.home / "logs")
     calls.listeners.append(partial(_note, journal))
-    return Platform(state, pools, calls, Metrics(calls), journal)
+    unattended = Unattended(state.home / "requests", calls, time.time)
+    return Platform(state, pools, calls, unattended, Metrics(calls), journal)
 
 
 def _note(journal: Journal, outcome: Outcome) -> None:

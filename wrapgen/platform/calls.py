@@ -51,7 +51,6 @@ class Calls:
     _open: dict[str, int] = field(default_factory=dict)
     _serving: dict[str, Call] = field(default_factory=dict)
     _empty: asyncio.Event = field(default_factory=asyncio.Event)
-    _unattended: set[asyncio.Task[Outcome]] = field(default_factory=set)
 
     @property
     def open(self) -> int:
@@ -103,13 +102,16 @@ class Calls:
 
     # -- one call --------------------------------------------------------------------------------------
 
-    def begin(self, request: Request, caller: Caller, parent: Call | None) -> Call:
+    def begin(
+        self, request: Request, caller: Caller, parent: Call | None, request_id: str | None = None
+    ) -> Call:
         """Takes a call in: finds what to run, checks the input, counts it. It has to be `run` then.
 
         Args:
             request: what is asked for.
             caller: who asks, from `identify`.
             parent: the call whose algorithm asks, from `identify`.
+            request_id: of a call that runs again; else a new one is made.
 
         Raises:
             NotFound, NotAuthorized, BadRequest: there is no such algorithm for this caller.
@@ -128,7 +130,15 @@ class Calls:
         parts = request_parts(request.content_type, request.encoding, request.body)
         now = time.monotonic()
         call = Call(
-            _request_id(), caller, runnable, parent, request, parts, timeout, started=now, ends=now + timeout
+            request_id or _new_id(),
+            caller,
+            runnable,
+            parent,
+            request,
+            parts,
+            timeout,
+            started=now,
+            ends=now + timeout,
         )
         self._admit(call)
         return call
@@ -151,11 +161,9 @@ class Calls:
             listener(outcome)
         return outcome
 
-    def run_unattended(self, call: Call) -> None:
-        """Runs a call that has begun, with nobody waiting for its outcome."""
-        task = asyncio.get_running_loop().create_task(self.run(call))
-        self._unattended.add(task)
-        task.add_done_callback(self._unattended.discard)
+    def abandon(self, call: Call) -> None:
+        """Gives up a call that has begun and is not going to run."""
+        self._release(call)
 
     def _release(self, call: Call) -> None:
         account = call.caller.account
@@ -291,7 +299,7 @@ class _Expired(Exception):
     """The time of a call is over."""
 
 
-def _request_id() -> str:
+def _new_id() -> str:
     """A random UUID with the platform's prefix; the standard library takes ten times as long."""
     digits = os.urandom(16).hex()
     return f"req-{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"

@@ -11,15 +11,15 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
-import msgspec
 from starlette.types import Receive, Scope, Send
 
 from wrapgen.errors import BadRequest, NotAuthorized, WrapgenError
 from wrapgen.platform.call import Outcome, Request
 from wrapgen.platform.calls import too_large
+from wrapgen.platform.envelope import envelope
 from wrapgen.platform.http.auth import key_of
 from wrapgen.platform.http.errors import call_body, facts, headers, words
-from wrapgen.platform.lines import Problem, Result
+from wrapgen.platform.lines import Problem
 
 if TYPE_CHECKING:
     from wrapgen.platform import Platform
@@ -38,7 +38,6 @@ connection under a client that still writes, and the client would never see why.
 
 JSON = b"application/json"
 _KINDS = {"json": JSON, "text": b"text/plain; charset=utf-8", "binary": b"application/octet-stream"}
-_encode = msgspec.json.Encoder().encode
 
 
 class CallEndpoint:
@@ -50,6 +49,7 @@ class CallEndpoint:
 
     def __init__(self, platform: Platform) -> None:
         self._calls = platform.calls
+        self._unattended = platform.unattended
         self._metrics = platform.metrics
         self._journal = platform.journal
 
@@ -76,7 +76,7 @@ class CallEndpoint:
             )
             call = self._calls.begin(request, caller, parent)
             if output == "void":
-                self._calls.run_unattended(call)
+                await self._unattended.submit(call)
                 body = b'{"async":"void","request_id":"%s"}' % call.id.encode("ascii")
                 await _send(send, 200, JSON, [body])
                 return
@@ -114,26 +114,6 @@ class _Headers:
 
 class _Gone(Exception):
     """The client went away before its request was complete."""
-
-
-def envelope(outcome: Outcome) -> list[bytes | memoryview]:
-    """The JSON reply of a call, in parts; the result is as the worker wrote it."""
-    printed = b""
-    if outcome.output is not None:
-        printed = b',"stdout":' + _encode(outcome.output.decode("utf-8", "replace"))
-    answer = outcome.answer
-    end = b'"duration":%.7f%s},"request_id":"%s"}' % (
-        outcome.seconds,
-        printed,
-        outcome.call.id.encode("ascii"),
-    )
-    if isinstance(answer, Result):
-        middle = b',"metadata":{"content_type":"%s",' % answer.kind.encode("ascii")
-        return [b'{"result":', answer.text, middle, end]
-    error = {"message": answer.message, "error_type": answer.kind}
-    if outcome.trusted and answer.trace:  # stacktrace on the wire; the Python client looks for stack_trace
-        error["stacktrace"] = error["stack_trace"] = answer.trace
-    return [b'{"error":', _encode(error), b',"metadata":{', end]
 
 
 async def _send_raw(send: Send, outcome: Outcome) -> None:

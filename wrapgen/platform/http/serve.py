@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import socket
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 
 import uvicorn
@@ -18,6 +22,18 @@ import uvloop
 from wrapgen.errors import UsageError
 from wrapgen.platform import Platform
 from wrapgen.platform.http.app import Application
+from wrapgen.platform.http.protocol import GuardedProtocol
+
+SWEEP_TICKS = 10
+"""Ticks of 0.1 s between two looks for clients that keep us waiting."""
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What TLS needs: PEM files with the certificate chain and its private key."""
+
+    chain: Path
+    key: Path
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -46,15 +62,20 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def address_of(listener: socket.socket) -> str:
+def address_of(listener: socket.socket, scheme: str = "http") -> str:
     """`http://host:port` as others on this machine reach it."""
     host, port = listener.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
-    return f"http://{host}:{port}"
+    return f"{scheme}://{host}:{port}"
 
 
 def serve(
-    platform: Platform, listener: socket.socket, *, grace: float, on_ready: Callable[[str], None]
+    platform: Platform,
+    listener: socket.socket,
+    *,
+    grace: float,
+    on_ready: Callable[[str], None],
+    certificate: Certificate | None = None,
 ) -> None:
     """Serves until SIGTERM or SIGINT, then drains, and leaves no worker behind.
 
@@ -62,19 +83,42 @@ def serve(
         platform: what is served; the caller closes it.
         listener: from `listen`.
         grace: seconds that open calls may still take when a signal has come.
-        on_ready: called with the address when requests are answered.
+        on_ready: called in a thread with the address when requests are answered.
+        certificate: for TLS; workers then get a plain listener of their own, on loopback.
     """
-    uvloop.run(_serve(platform, listener, grace, on_ready))
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    uvloop.run(_serve(platform, listener, grace, on_ready, certificate))
 
 
 async def _serve(
-    platform: Platform, listener: socket.socket, grace: float, on_ready: Callable[[str], None]
+    platform: Platform,
+    listener: socket.socket,
+    grace: float,
+    on_ready: Callable[[str], None],
+    certificate: Certificate | None,
 ) -> None:
-    address = address_of(listener)
-    workers = asyncio.create_task(platform.run(address))
-    settings = uvicorn.Config(
-        Application(platform),
-        http="httptools",
+    app = Application(platform)
+    inner = listen("127.0.0.1", 0) if certificate else None
+    address = address_of(listener, "https" if certificate else "http")
+    workers = asyncio.create_task(platform.run(address_of(inner) if inner else address))
+    server = _Server(_settings(app, certificate), platform, grace, lambda: on_ready(address))
+    try:
+        if inner is not None:
+            await server.serve_inner(_settings(app, None), inner)
+        await server.serve(sockets=[listener])
+    finally:
+        workers.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await workers
+
+
+def _settings(app: Application, certificate: Certificate | None) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=GuardedProtocol,
+        ws="none",
         loop="none",
         lifespan="off",
         log_config=None,
@@ -83,14 +127,9 @@ async def _serve(
         proxy_headers=False,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=5,
+        ssl_certfile=certificate.chain if certificate else None,
+        ssl_keyfile=str(certificate.key) if certificate else None,
     )
-    server = _Server(settings, platform, grace, lambda: on_ready(address))
-    try:
-        await server.serve(sockets=[listener])
-    finally:
-        workers.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await workers
 
 
 class _Server(uvicorn.Server):
@@ -105,12 +144,36 @@ class _Server(uvicorn.Server):
         self._on_ready = on_ready
         self._draining: asyncio.Task[None] | None = None
         self._told: asyncio.Task[None] | None = None
+        self._inner: asyncio.Server | None = None
+
+    async def serve_inner(self, settings: uvicorn.Config, listener: socket.socket) -> None:
+        """Answers on one more listener, with other settings, from now on."""
+
+        def connect() -> asyncio.Protocol:
+            return GuardedProtocol(config=settings, server_state=self.server_state, app_state={})
+
+        self._inner = await asyncio.get_running_loop().create_server(connect, sock=listener)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Starts listening, then says so: in a thread, because a new home may still look for interpreters."""
         await super().startup(sockets)
         if self.started:
             self._told = asyncio.create_task(asyncio.to_thread(self._on_ready))
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stops listening everywhere, then does what uvicorn does."""
+        if self._inner is not None:
+            self._inner.close()
+        await super().shutdown(sockets)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Looks for slow clients now and then (called by uvicorn every 0.1 s)."""
+        if counter % SWEEP_TICKS == 0:
+            now = time.monotonic()
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, GuardedProtocol) and connection.overdue(now):
+                    connection.transport.abort()
+        return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 (uvicorn's signature)
         """The first signal drains, the next one ends."""

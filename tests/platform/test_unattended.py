@@ -1,0 +1,62 @@
+"""`output=void`: acknowledged at once, followed by request id, and never lost."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+
+from Algorithmia.algorithm import OutputType
+
+
+def outcome(server, request_id, key=None):
+    """Waits until a call has ended; gives its reply."""
+    deadline = time.monotonic() + 20
+    while (answer := server.request("GET", f"/v1/requests/{request_id}", key)).status_code == 202:
+        assert answer.json() == {"request_id": request_id, "status": "running"}
+        assert time.monotonic() < deadline, "the call never ended"
+        threading.Event().wait(0.05)
+    return answer
+
+
+def test_void_output_answers_at_once_and_can_be_followed(server, zoo):
+    """The vendor's client gets the request id; asking for it gives the reply that a waiting caller gets."""
+    began = time.monotonic()
+    algorithm = server.client().algo(zoo).set_options(output=OutputType.void)
+    answer = algorithm.pipe({"op": "sleep", "seconds": 1})
+    assert time.monotonic() - began < 1
+    assert answer.async_protocol == "void"
+    reply = outcome(server, answer.request_id).json()
+    assert reply["request_id"] == answer.request_id
+    assert reply["metadata"]["duration"] >= 1
+
+
+def test_a_failed_void_call_keeps_its_error(server, zoo):
+    """The outcome of a failure is the error, as a waiting caller would see it."""
+    started = server.call(zoo, {"op": "refuse"}, output="void").json()
+    assert set(started) == {"async", "request_id"}
+    assert outcome(server, started["request_id"]).json()["error"]["error_type"] == "InputError"
+
+
+def test_wrong_void_calls_are_refused_at_once(server, zoo):
+    """What can't run is never acknowledged."""
+    assert server.call("local/Nothing", 1, output="void").status_code == 404
+    assert server.call(zoo, 1, output="void", timeout="0").status_code == 400
+
+
+def test_an_unknown_request_is_not_found(server):
+    """Ids that never were, or are no ids, are 404 with the API's number."""
+    for request_id in ("req-00000000-0000-4000-a000-000000000000", "req-1", "..%2F..%2Fcredentials"):
+        answer = server.request("GET", f"/v1/requests/{request_id}")
+        assert answer.status_code == 404
+    assert answer.json()["error"]["message"]
+
+
+def test_a_killed_server_runs_its_void_calls_again(serve, tmp_path, publish, zoo_folder):
+    """What was acknowledged before a SIGKILL has an outcome after the next start."""
+    server = serve(tmp_path / "home")
+    reference = publish(server, "Zoo", zoo_folder)
+    started = server.call(reference, {"op": "sleep", "seconds": 2}, output="void").json()
+    server.stop(signal.SIGKILL)
+    again = serve(tmp_path / "home")
+    assert outcome(again, started["request_id"]).json()["metadata"]["content_type"] == "json"

@@ -1,0 +1,76 @@
+"""One connection: uvicorn's protocol with limits on what a client may make us wait for, or hold in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any, cast
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEAD_BYTES = 64 * 1024
+"""Most bytes of a request line with its headers."""
+
+HEAD_SECONDS = 20.0
+"""How long a client may take for them, counted from the connection or from their first byte."""
+
+BODY_SECONDS = 60.0
+"""How long a client may send nothing in the middle of a body."""
+
+CONNECTION = "wrapgen.connection"
+"""Where a request's ASGI scope has its connection."""
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """Refuses oversize heads with 431; `overdue` tells whether a slow client has used up its time."""
+
+    _waiting_since: float | None = None
+    _moved = 0.0
+    _head_bytes = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client connected (called by the event loop)."""
+        super().connection_made(cast(asyncio.Transport, transport))
+        self._waiting_since = time.monotonic()
+
+    def data_received(self, data: bytes) -> None:
+        """Counts the bytes of a head that isn't complete yet (called by the event loop)."""
+        waiting = self._waiting_since is not None
+        if waiting and len(data) > HEAD_BYTES and b"\r\n\r\n" not in data[:HEAD_BYTES]:
+            self._refuse()
+            return
+        super().data_received(data)
+        self._moved = time.monotonic()
+        if self._waiting_since is None:
+            self._head_bytes = 0
+        else:
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_BYTES:
+                self._refuse()
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request (called by the parser)."""
+        super().on_message_begin()
+        self._waiting_since = time.monotonic()
+        cast(dict[str, Any], self.scope)[CONNECTION] = self.transport
+
+    def on_headers_complete(self) -> None:
+        """The head is complete (called by the parser)."""
+        self._waiting_since = None
+        super().on_headers_complete()
+
+    def overdue(self, now: float) -> bool:
+        """Whether a client took too long for a head, or stopped in a body, at time.monotonic() `now`."""
+        if self._waiting_since is not None:
+            return now - self._waiting_since > HEAD_SECONDS
+        cycle = self.cycle
+        stopped = cycle is not None and cycle.more_body and not cycle.response_complete
+        return stopped and not self.flow.read_paused and now - self._moved > BODY_SECONDS
+
+    def _refuse(self) -> None:
+        if self.transport.is_closing():
+            return
+        body = b'{"error":{"code":2015,"message":"the request\'s headers are too large"}}'
+        head = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/json\r\n"
+        self.transport.write(head + b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body) + body)
+        self.transport.close()

@@ -1,0 +1,178 @@
+"""Calls that nobody waits for (`output=void`), and what came of them.
+
+Each is taken down on disk before it is acknowledged and runs again after a kill, so it may run more than once
+but is never lost. The hosted platform has no call to ask for the outcome; here the request id does.
+
+    FOLDER/<request id>.request    one line of JSON, then the body; gone when the call has ended
+    FOLDER/<request id>.outcome    the reply that a waiting caller would have got
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import msgspec
+
+from wrapgen.errors import NotFound, ServerFault, Throttled, WrapgenError
+from wrapgen.platform.call import Call, Request
+from wrapgen.platform.calls import Calls
+from wrapgen.platform.envelope import envelope
+from wrapgen.platform.model import Caller
+
+KEPT_SECONDS = 24 * 3600
+"""How long an outcome can be asked for."""
+
+AGAIN_SECONDS = 1.0
+"""How long a call that runs again waits when too many are open."""
+
+_ID = re.compile(r"req-[0-9a-f-]{36}\Z")
+
+
+class Taken(msgspec.Struct):
+    """The first line of a request file: whose call it is, and the request without its body."""
+
+    caller: Caller
+    path: str
+    content_type: str
+    encoding: str
+    timeout: float | None
+    stdout: bool
+
+
+class Found(msgspec.Struct):
+    """What is known of an unattended call: the JSON reply once it has ended, else None."""
+
+    request_id: str
+    reply: bytes | None
+
+
+class Unattended:
+    """The unattended calls of one home.
+
+    Args:
+        folder: where they are taken down; made when missing.
+        calls: runs them.
+        clock: gives epoch seconds.
+    """
+
+    def __init__(self, folder: Path, calls: Calls, clock: Callable[[], float]) -> None:
+        folder.mkdir(exist_ok=True, mode=0o700)
+        self._folder = folder
+        self._calls = calls
+        self._clock = clock
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._pruned = 0.0
+
+    async def submit(self, call: Call) -> None:
+        """Takes down a call that has begun, and runs it in the background.
+
+        Raises:
+            ServerFault: it can't be taken down.
+        """
+        try:
+            await asyncio.to_thread(self._take_down, call)
+        except OSError as error:
+            self._calls.abandon(call)
+            raise ServerFault(f"the call can't be taken down: {error}", status=500) from error
+        self._spawn(call)
+        if self._clock() - self._pruned > 600:
+            self._pruned = self._clock()
+            await asyncio.to_thread(self.prune)
+
+    def find(self, request_id: str, caller: Caller) -> Found:
+        """What became of a call.
+
+        Raises:
+            NotFound: there is no such call of this account, or it is too long ago.
+        """
+        if _ID.match(request_id):
+            for suffix in (".outcome", ".request"):
+                with contextlib.suppress(FileNotFoundError):
+                    head, _, rest = self._path(request_id, suffix).read_bytes().partition(b"\n")
+                    taken = msgspec.json.decode(head, type=Taken)
+                    if taken.caller.account == caller.account:
+                        return Found(request_id, rest if suffix == ".outcome" else None)
+        raise NotFound(f"no request {request_id[:80]}", status=404, api_code=7000)
+
+    def prune(self) -> None:
+        """Removes outcomes that nobody may ask for any more."""
+        for path in self._folder.glob("*.outcome"):
+            if self._clock() - path.stat().st_mtime > KEPT_SECONDS:
+                path.unlink(missing_ok=True)
+
+    async def resume(self) -> None:
+        """Runs again what a former server took down and did not finish."""
+        for path in sorted(self._folder.glob("*.request")):
+            head, _, body = path.read_bytes().partition(b"\n")
+            taken = msgspec.json.decode(head, type=Taken)
+            await self._again(path.stem, taken, body)
+
+    async def close(self) -> None:
+        """Stops what still runs; it runs again when the home is served again."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _again(self, request_id: str, taken: Taken, body: bytes) -> None:
+        request = Request(
+            path=taken.path,
+            content_type=taken.content_type,
+            body=body,
+            encoding=taken.encoding,
+            timeout=taken.timeout,
+            stdout=taken.stdout,
+        )
+        try:
+            call = await self._begin(request_id, request, taken.caller)
+        except WrapgenError as error:
+            reply = msgspec.json.encode({"error": {"message": error.message}, "request_id": request_id})
+            self._settle(request_id, taken, [reply])
+        else:
+            self._spawn(call)
+
+    async def _begin(self, request_id: str, request: Request, caller: Caller) -> Call:
+        while True:
+            with contextlib.suppress(Throttled):
+                return self._calls.begin(request, caller, None, request_id)
+            await asyncio.sleep(AGAIN_SECONDS)
+
+    def _spawn(self, call: Call) -> None:
+        task = asyncio.get_running_loop().create_task(self._run(call))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, call: Call) -> None:
+        outcome = await self._calls.run(call)
+        await asyncio.to_thread(self._settle, call.id, _taken(call), envelope(outcome))
+
+    def _take_down(self, call: Call) -> None:
+        head = msgspec.json.encode(_taken(call)) + b"\n"
+        self._write(self._path(call.id, ".request"), [head, call.request.body])
+
+    def _settle(self, request_id: str, taken: Taken, reply: Iterable[bytes | memoryview]) -> None:
+        head = msgspec.json.encode(taken) + b"\n"
+        self._write(self._path(request_id, ".outcome"), [head, *reply])
+        self._path(request_id, ".request").unlink(missing_ok=True)
+
+    def _path(self, request_id: str, suffix: str) -> Path:
+        return self._folder / (request_id + suffix)
+
+    def _write(self, path: Path, parts: Iterable[bytes | memoryview]) -> None:
+        part = path.with_suffix(path.suffix + ".part")
+        with part.open("wb") as file:
+            file.writelines(parts)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+
+
+def _taken(call: Call) -> Taken:
+    request = call.request
+    return Taken(
+        call.caller, request.path, request.content_type, request.encoding, request.timeout, request.stdout
+    )
