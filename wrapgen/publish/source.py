@@ -129,6 +129,7 @@ class _Git:
         self._url = url
         self._account = account
         self._key = connection.key
+        self._was_empty = False
         askpass = folder / "askpass"
         askpass.write_text(_ASKPASS)
         askpass.chmod(0o700)
@@ -152,6 +153,7 @@ class _Git:
         """Fetches the newest commit; an empty repository gives an empty tree."""
         self.tree.mkdir()
         self._start("clone", "--quiet", "--depth", "1", "--no-tags", self._url, str(self.tree))
+        self._was_empty = self.head() is None
 
     def head(self) -> str | None:
         """The hash of the newest commit; None when there is none."""
@@ -167,7 +169,7 @@ class _Git:
 
     def push(self) -> None:
         """Sends the newest commit to the default branch."""
-        branch = self.run("symbolic-ref", "--short", "HEAD") or BRANCH
+        branch = BRANCH if self._was_empty else self.run("symbolic-ref", "--short", "HEAD")
         self.run("push", "--quiet", "origin", f"HEAD:refs/heads/{branch}")
 
     def run(self, *words: str) -> str:

@@ -13,10 +13,10 @@ from wrapgen.records.record import FINAL, RESULT, RETRYABLE, Standing
 
 _TABLE = """
 CREATE TABLE record (
-    run TEXT NOT NULL, id TEXT NOT NULL, position INTEGER NOT NULL,
+    run BLOB NOT NULL, id BLOB NOT NULL, position INTEGER NOT NULL,
     rank INTEGER NOT NULL, tries INTEGER NOT NULL, line BLOB NOT NULL,
     PRIMARY KEY (run, id)
-) WITHOUT ROWID
+)
 """
 
 # Equal standing is decided by the bytes, so that the outcome does not depend on the order of reading.
@@ -70,7 +70,7 @@ class Collected:
 
     def add(self, records: Iterable[tuple[Standing, bytes]]) -> None:
         """Brings in records with their lines, in any order; each key keeps its best."""
-        rows = [(_run(s.run), s.id, s.index, s.rank, s.tries, line) for s, line in records]
+        rows = [(_run(s.run), _bytes(s.id), s.position, s.rank, s.tries, line) for s, line in records]
         self._database.execute("BEGIN")
         self._database.executemany(_MERGE, rows)
         self._database.execute("COMMIT")
@@ -97,14 +97,19 @@ class Collected:
     def get(self, run: str | None, key: str) -> dict[str, Any] | None:
         """The best record of one key; None when there is none."""
         query = "SELECT line FROM record WHERE run = ? AND id = ?"
-        row = self._database.execute(query, (_run(run), key)).fetchone()
+        row = self._database.execute(query, (_run(run), _bytes(key))).fetchone()
         return None if row is None else json.loads(row[0])
 
 
-def _run(run: str | None) -> str:
+def _bytes(text: str) -> bytes:
+    # Ids may hold what SQLite's text can't: NULs and lone surrogates.
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _run(run: str | None) -> bytes:
     # A run's name is never empty, so the empty text stands for none; NULLs would not count as equal.
-    return run or ""
+    return _bytes(run or "")
 
 
-def _run_back(text: str) -> str | None:
-    return text or None
+def _run_back(name: bytes) -> str | None:
+    return name.decode("utf-8", "surrogatepass") or None

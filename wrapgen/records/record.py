@@ -7,8 +7,7 @@ target, wrapper, started_at, duration_ms, attempts.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from wrapgen.errors import RecordsUnreadable
 
@@ -16,13 +15,12 @@ RETRYABLE, FINAL, RESULT = 0, 1, 2
 """Ranks: a result beats a final error, which beats a retryable one. The clock never decides."""
 
 
-@dataclass(frozen=True)
-class Standing:
+class Standing(NamedTuple):
     """What decides between records of one key: the rank, then the try."""
 
     run: str | None
     id: str
-    index: int
+    position: int
     rank: int
     tries: int
 
@@ -52,7 +50,7 @@ def standing(fields: dict[str, Any], where: str) -> Standing:
     Raises:
         RecordsUnreadable: they are no record's.
     """
-    run, key, index, tries = (fields.get(name) for name in ("run", "id", "index", "try"))
+    run, key, index, tries = fields.get("run"), fields.get("id"), fields.get("index"), fields.get("try")
     if not (run is None or isinstance(run, str)) or not isinstance(key, str):
         raise RecordsUnreadable(where=where, reason="it has no run and id")
     if ("result" in fields) == ("error" in fields):
@@ -60,10 +58,15 @@ def standing(fields: dict[str, Any], where: str) -> Standing:
     return Standing(
         run=run,
         id=key,
-        index=index if isinstance(index, int) else 0,
+        position=_small(index),
         rank=rank(fields),
-        tries=tries if isinstance(tries, int) else 0,
+        tries=_small(tries),
     )
+
+
+def _small(value: Any) -> int:
+    """A number that decides an order; what is none counts as 0."""
+    return value if isinstance(value, int) and 0 <= value < 1 << 63 else 0
 
 
 def rank(fields: dict[str, Any]) -> int:

@@ -65,6 +65,15 @@ def test_records_without_a_run_are_keyed_by_their_id(store) -> None:
     assert [r["result"] for r in read(store)] == [1]
 
 
+@pytest.mark.parametrize("key", ["", "\x00", "\ud800", "é" * 1000, "a'b\"c\n"])
+def test_any_text_may_be_an_id(store, key: str) -> None:
+    """Ids are the caller's, whatever they hold."""
+    store.add(name(), {"run": "r", "id": key, "index": 2**70, "try": -1, "result": 1})
+    with open_records(store, URL) as records:
+        assert [each["id"] for each in records] == [key]
+        assert records.get("r", key) is not None
+
+
 def test_other_files_of_the_collection_are_left_alone(store) -> None:
     """Manifests, notes and half-named files hold no records."""
     store.add(name(), record("1"))
