@@ -129,12 +129,12 @@ class Items:
     def _item(self, position, value):
         """The item at a position, or None where it repeats an earlier one."""
         item = Item(position, self._request.index_of(position), value)
+        if self._request.ids is not None:
+            item.id = self._request.ids[position]
         try:
             if self._request.form != "item":
                 item.value = from_wire(value)
-            if self._request.ids is not None:
-                item.id = self._request.ids[position]
-            elif self._id_of is not None:
+            if self._request.ids is None and self._id_of is not None:
                 item.id = content_id(item.value)
                 item.id = self._id_of(item.value)
         except InputError as fault:
