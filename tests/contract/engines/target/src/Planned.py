@@ -1,0 +1,36 @@
+"""A target whose every answer is planned by its input.
+
+A text comes back in capitals. An object with ``n`` gives its square; before that it can be told to note the
+call in a file (``note``), to wait until somebody opens a named pipe for writing (``gate``), or to fail
+(``fail``, an error type).
+"""
+
+from pathlib import Path
+
+from Algorithmia import ADK
+
+
+class Planned(Exception):
+    """A failure of the type that the input asks for."""
+
+    def __init__(self, error_type):
+        super().__init__("as planned")
+        self.error_type = error_type
+
+
+def apply(input):
+    """What the input says."""
+    if isinstance(input, str):
+        return input.upper()
+    if "note" in input:
+        with Path(input["note"]).open("a") as file:
+            file.write("{}\n".format(input["n"]))
+    if "gate" in input:
+        Path(input["gate"]).read_text()
+    if "fail" in input:
+        raise Planned(input["fail"])
+    return {"n": input["n"], "square": input["n"] ** 2}
+
+
+algorithm = ADK(apply)
+algorithm.init()

@@ -1,0 +1,190 @@
+"""`wrapgen worker sqs`: work on a queue until told to stop."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wrapgen.cli.options import client_for, platform_options
+from wrapgen.errors import RunError, UsageError
+
+if TYPE_CHECKING:
+    from wrapgen.run.connectors.sqs import SqsWorker
+    from wrapgen.run.connectors.sqs_queue import Queue, QueueFacts
+    from wrapgen.run.wrappers import Description
+
+
+@click.group("worker")
+def command() -> None:
+    """Feed a wrapper from another system for as long as it runs."""
+
+
+@command.command("sqs")
+@click.option("--queue", "url", required=True, metavar="URL", help="The queue's URL.")
+@click.option("--wrapper", "reference", required=True, metavar="REFERENCE", help="owner/name/version.")
+@click.option("--id", "id_path", metavar="PATH", help="Where in the body the id is. [the MessageId]")
+@click.option(
+    "--batch", type=click.IntRange(1, 1000), default=100, show_default=True, help="Messages a call."
+)
+@click.option(
+    "--linger",
+    type=click.FloatRange(min=0, max=60),
+    default=1.0,
+    show_default=True,
+    help="Seconds to wait for a call to fill up.",
+)
+@click.option("--calls", type=click.IntRange(min=1), help="The most calls to keep open.")
+@click.option(
+    "--timeout", type=click.IntRange(2, 3000), help="Seconds each call gets. [the wrapper's limit + 30]"
+)
+@click.option(
+    "--wait", type=click.IntRange(0, 20), default=20, show_default=True, help="Seconds of a long poll."
+)
+@click.option(
+    "--visibility",
+    type=click.IntRange(3, 43_200),
+    default=60,
+    show_default=True,
+    help="Seconds for which a message is hidden at a time.",
+)
+@click.option(
+    "--failed",
+    type=click.Choice(["leave", "delete"]),
+    default="leave",
+    show_default=True,
+    help="What failed for good goes to the dead-letter queue, or is deleted once recorded.",
+)
+@click.option(
+    "--patience",
+    type=click.FloatRange(min=0),
+    default=600.0,
+    show_default=True,
+    help="Seconds to wait for a platform that is down.",
+)
+@click.option("--region", metavar="NAME", help="The queue's region, where its URL does not say it.")
+@click.option("--until-empty", is_flag=True, help="End when the queue is empty.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@platform_options
+def sqs(url: str, reference: str, as_json: bool, **given: Any) -> None:
+    """Push every message of an SQS queue through a wrapper that records.
+
+    A message is deleted once it is recorded, and never before. SIGTERM lets open calls end and gives the
+    rest back.
+    """
+    from wrapgen.run.connectors.sqs_messages import run_of
+    from wrapgen.run.connectors.sqs_queue import Queue
+
+    queue = Queue(url, given["region"], calls=(given["calls"] or 10) + 2)
+    facts = queue.facts()
+    _can_fail(facts, given["failed"])
+    worker, exact, about = _worker(queue, facts, reference, given)
+    _say(
+        f"working on {url} as run {run_of(facts.arn)}, through {exact}; records go to {about.datastore}",
+    )
+    with _interruptible(worker):
+        counts = asdict(worker.run())
+    if as_json:
+        print(json.dumps({"run": run_of(facts.arn), "reference": exact, **counts}))
+    else:
+        print(", ".join(f"{number:,} {name}" for name, number in counts.items()))
+    if worker.fault:
+        raise RunError(f"the worker stopped: {worker.fault}", hint="its messages are back in the queue")
+
+
+def _can_fail(facts: QueueFacts, failed: str) -> None:
+    if failed == "leave" and facts.dead_letter is None:
+        raise UsageError(
+            f"the queue {facts.arn} has no dead-letter queue: what fails for good would come back for ever",
+            hint="give it one, or add --failed delete: the record then is all that remains",
+        )
+
+
+def _worker(
+    queue: Queue, facts: QueueFacts, reference: str, given: dict[str, Any]
+) -> tuple[SqsWorker, str, Description]:
+    from random import Random
+
+    from wrapgen.run.concurrency import Concurrency, ceiling
+    from wrapgen.run.connectors.sqs import SqsWorker, WorkerEffects, WorkerOptions
+    from wrapgen.run.connectors.sqs_messages import run_of
+    from wrapgen.run.process import Terms, process_chunk
+    from wrapgen.run.sideband import DataSideband
+    from wrapgen.run.wrappers import describe, resolve
+    from wrapgen.wire import CHUNK_AIM, MAX_TIMEOUT
+
+    names = ("address", "api_key", "key_env", "profile", "home")
+    client = client_for(*(given[name] for name in names), pool=given["calls"] or 10)
+
+    def versions(name: str) -> list[str]:
+        return [version.version for version in client.versions(name) if version.version]
+
+    exact = resolve(reference, versions)
+
+    def call(body: bytes, timeout: float) -> bytes:
+        return client.call_body(exact, body, timeout=timeout)
+
+    about = describe(call, exact)
+    if about.datastore is None:
+        raise UsageError(
+            f"{exact} records nothing, and a queue does not take answers: every result would be lost",
+            hint="build the wrapper with mode log or both and a datastore",
+        )
+    terms = Terms(
+        run=run_of(facts.arn),
+        timeout=min(MAX_TIMEOUT, given["timeout"] or about.timeout + 30),
+        attempts=about.attempts,
+        request_bytes=about.request_bytes,
+        clock=time.monotonic,
+        sideband=DataSideband(client.data),
+    )
+    effects = WorkerEffects(
+        process=lambda chunk: process_chunk(chunk, call, terms),
+        read=client.data.read,
+        tell=_say,
+        clock=time.monotonic,
+        random=Random(),  # noqa: S311  # spreads waits; nobody gains by guessing them
+        attempts=about.attempts,
+        patience=given["patience"],
+    )
+    options = WorkerOptions(
+        batch=given["batch"],
+        linger=given["linger"],
+        wait=given["wait"],
+        visibility=given["visibility"],
+        id_path=given["id_path"],
+        delete_failed=given["failed"] == "delete",
+        until_empty=given["until_empty"],
+        aim=min(CHUNK_AIM, about.request_bytes * 8 // 10),
+    )
+    concurrency = Concurrency(ceiling(about.parallel, given["calls"]))
+    return SqsWorker(queue, effects, options, concurrency), exact, about
+
+
+@contextmanager
+def _interruptible(worker: SqsWorker) -> Iterator[None]:
+    """SIGINT and SIGTERM drain the worker; a second one ends it at once, which loses nothing either."""
+
+    def handle(*_: Any) -> None:
+        worker.stop()
+        for number in before:
+            signal.signal(number, signal.SIG_DFL)
+        _say("draining: open calls end, the rest goes back to the queue")
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,345 @@
+"""The SQS worker: messages in, calls of the wrapper, and only what was recorded is deleted.
+
+One thread receives, one keeps messages hidden, and each open call has one. What a reply means for an item is
+decided in `process` and `push`, what a message is in `sqs_messages`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from random import Random
+
+from wrapgen.errors import BadRequest, NotAuthorized, NotFound, PlatformError, Unreachable, UsageError
+from wrapgen.run.chunks import Chunk, Entry
+from wrapgen.run.concurrency import Concurrency
+from wrapgen.run.connectors.sqs_hold import Hold, Memory
+from wrapgen.run.connectors.sqs_messages import Message, Pile, chunks, entry, failed_item, pointer
+from wrapgen.run.connectors.sqs_queue import TOGETHER, Queue
+from wrapgen.run.push import Pace, Process, Pushed, Quiet, push
+from wrapgen.run.retry import delay
+from wrapgen.run.states import Fate
+from wrapgen.wire import CHUNK_AIM
+
+CAREFUL = 60.0
+"""Seconds after a failure in a FIFO queue for which messages are received one by one."""
+
+
+@dataclass(frozen=True)
+class WorkerOptions:
+    """What a user may say of a worker.
+
+    Args:
+        batch: messages in a call, at most.
+        linger: seconds to wait for more messages before a call is made with fewer.
+        wait: seconds of a long poll.
+        visibility: seconds for which messages are hidden at a time; extended while they are in work.
+        id_path: where in a body the id is; None: the MessageId is the id.
+        delete_failed: delete what failed for good once that is recorded, instead of leaving it to the
+            dead-letter queue.
+        until_empty: end when the queue is empty.
+        aim: bytes of a call.
+    """
+
+    batch: int = 100
+    linger: float = 1.0
+    wait: int = 20
+    visibility: int = 60
+    id_path: str | None = None
+    delete_failed: bool = False
+    until_empty: bool = False
+    aim: int = CHUNK_AIM
+
+
+@dataclass
+class WorkerCounts:
+    """What a worker did with messages, and the calls that it made, lost, and was refused for now."""
+
+    received: int = 0
+    deleted: int = 0
+    failed: int = 0
+    returned: int = 0
+    calls: int = 0
+    lost: int = 0
+    throttled: int = 0
+
+
+@dataclass(frozen=True)
+class WorkerEffects:
+    """What a worker does things with.
+
+    Args:
+        process: sends a chunk once.
+        read: the file at a URL that a message points to.
+        tell: told what a person should know.
+        clock: seconds that only go forward.
+        random: the source of chance.
+        attempts: calls of the target that an item may take.
+        patience: seconds to wait for a platform that is down.
+    """
+
+    process: Process
+    read: Callable[[str], bytes]
+    tell: Callable[[str], None]
+    clock: Callable[[], float]
+    random: Random
+    attempts: int
+    patience: float
+
+
+class SqsWorker:
+    """Works on a queue until it is stopped. Several may work on one queue, here or elsewhere.
+
+    Args:
+        queue: where messages come from.
+        effects: see WorkerEffects.
+        options: see WorkerOptions.
+        concurrency: how many calls may be open.
+    """
+
+    def __init__(
+        self, queue: Queue, effects: WorkerEffects, options: WorkerOptions, concurrency: Concurrency
+    ) -> None:
+        self.counts = WorkerCounts()
+        self.fault: str | None = None
+        self._queue = queue
+        self._do = effects
+        self._options = options
+        self._concurrency = concurrency
+        self._hold = Hold(queue, options.visibility, effects.tell)
+        self._memory = Memory()
+        self._pile = Pile()
+        self._since = 0.0
+        self._open = self._sent = 0
+        self._stopping = threading.Event()
+        self._change = threading.Condition()
+        self._receiving = True
+        self._careful_until = 0.0
+        self._pace = Pace(
+            attempts=effects.attempts,
+            clock=effects.clock,
+            wait=self._stopping.wait,
+            random=effects.random,
+            patience=effects.patience,
+            resend=False,
+        )
+        self._quiet = Quiet(self._pace)
+
+    def stop(self) -> None:
+        """Receives nothing more, lets open calls end, gives the rest back; safe in a signal handler."""
+        self._stopping.set()
+
+    def run(self) -> WorkerCounts:
+        """Works until `stop`, or until the queue is empty if that was asked for.
+
+        Raises:
+            PlatformError: the queue can't be used.
+        """
+        threads = [
+            threading.Thread(target=work, name=f"wrapgen-sqs-{name}", daemon=True)
+            for name, work in (("receive", self._receive), ("beat", self._hold.keep_beating))
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            with ThreadPoolExecutor(self._concurrency.most, "wrapgen-sqs-call") as lanes:
+                self._dispatch(lanes)
+        finally:
+            self._hold.end()
+        return self.counts
+
+    # Receiving
+
+    def _receive(self) -> None:
+        losses = 0
+        while not self._stopping.is_set():
+            room = self._wait_for_room()
+            if not room:
+                continue
+            try:
+                messages = self._queue.receive(
+                    room, wait=self._options.wait, visibility=self._options.visibility
+                )
+                losses = 0
+                if not messages and self._options.until_empty and self._is_done():
+                    self._stopping.set()
+            except Unreachable as error:
+                losses += 1
+                self._do.tell(error.message)
+                self._stopping.wait(delay(losses, self._do.random))
+                continue
+            except PlatformError as error:
+                self.fault = error.message
+                self._stopping.set()
+                break
+            self._received(messages)
+        with self._change:
+            self._receiving = False
+            self._change.notify_all()
+
+    def _wait_for_room(self) -> int:
+        """How many messages may be received now; 0 after a while without room."""
+        with self._change:
+            room = self._options.batch * (self._concurrency.now + 1) - len(self._hold)
+            if room <= 0:
+                self._change.wait(1.0)
+                return 0
+            # Whatever comes along with a failing message of its group goes back with it, and would follow it
+            # into the dead-letter queue, as its deliveries count as well.
+            careful = self._do.clock() < self._careful_until
+        return 1 if careful else min(TOGETHER, room)
+
+    def _is_done(self) -> bool:
+        return not len(self._hold) and not self._queue.remaining()
+
+    def _received(self, messages: list[Message]) -> None:
+        self._hold.take(messages)
+        # What failed here for good is on its way to the dead-letter queue: no need to ask the target again.
+        failed = [message for message in messages if self._memory.of(message).final]
+        groups = {message.group for message in failed if message.group is not None}
+        fresh = [m for m in messages if m not in failed and m.group not in groups]
+        with self._change:
+            self.counts.received += len(messages)
+            if not len(self._pile):
+                self._since = self._do.clock()
+            self._pile.add(fresh)
+            self._change.notify_all()
+        self._hold.give_back([(m, 0) for m in messages if m not in failed and m.group in groups])
+        self._give_back(failed)
+
+    # Calling
+
+    def _dispatch(self, lanes: ThreadPoolExecutor) -> None:
+        while True:
+            with self._change:
+                if self._stopping.is_set():
+                    rest = self._pile.empty()
+                    if not rest and not self._open and not self._receiving:
+                        return
+                    batch = None
+                else:
+                    rest, batch = [], self._next_batch()
+                if not rest and not batch:
+                    self._change.wait(self._pause())
+                    continue
+                if batch:
+                    self._open += 1
+                    self._sent += 1
+                    lanes.submit(self._call, self._sent, batch)
+            self._hold.give_back([(message, 0) for message in rest])
+
+    def _next_batch(self) -> list[Message]:
+        options = self._options
+        if not len(self._pile) or self._open >= self._concurrency.now:
+            return []
+        waited = self._do.clock() - self._since >= options.linger
+        if not (waited or len(self._pile) >= options.batch or self._pile.weight >= options.aim):
+            return []
+        return self._pile.take(options.batch, options.aim)
+
+    def _pause(self) -> float:
+        """Seconds to wait when there is nothing to do; short enough to notice a signal."""
+        left = self._since + self._options.linger - self._do.clock()
+        return min(0.5, left) if len(self._pile) and left > 0 else 0.5
+
+    def _call(self, sent: int, batch: list[Message]) -> None:
+        """One lane's work: a call, or as many as the batch takes, and what becomes of its messages."""
+        throttled = False
+        try:
+            for chunk in chunks(self._entries(batch), self._options.aim):
+                pushed = push(chunk, self._do.process, self._pace, self._quiet)
+                throttled = throttled or pushed.throttled > 0
+                self._settle([batch[index] for index in chunk.indexes], pushed, self._noted(chunk, pushed))
+        except Exception as error:  # a lane that dies silently would keep its messages hidden for ever
+            self.fault = f"a fault of wrapgen: {error!r}"
+            self._stopping.set()
+        with self._change:
+            if throttled:
+                self._concurrency.throttled(sent, self._sent)
+            else:
+                self._concurrency.good()
+            self._open -= 1
+            self._change.notify_all()
+
+    def _entries(self, batch: list[Message]) -> list[Entry]:
+        """The messages as items, pointers followed; those that can't be fetched at present go back."""
+        found = []
+        for index, message in enumerate(batch):
+            attempts = self._memory.of(message).attempts
+            url = pointer(message.body)
+            try:
+                body = message.body if url is None else self._do.read(url).decode("utf-8")
+                found.append(entry(index, message, body, self._options.id_path, attempts))
+            except (BadRequest, NotAuthorized, NotFound, UsageError, UnicodeDecodeError) as error:
+                item = failed_item("InputError", f"the message points to {url}, which can't be read: {error}")
+                found.append(Entry(index, item, message.id, attempts, message.receives - 1))
+            except PlatformError as error:
+                self._do.tell(f"message {message.id} goes back: {error.message}")
+                self._finish([], [message])
+        return found
+
+    def _noted(self, chunk: Chunk, pushed: Pushed) -> set[int]:
+        """Has the reasons recorded of what was given up without an answer of the wrapper; those recorded."""
+        given_up = sorted(pushed.given_up)
+        if not given_up or pushed.stopped:
+            return set()
+        reasons = [b'{"$error":' + pushed.outcomes[at].body.encode("ascii") + b"}" for at in given_up]
+        note = replace(chunk.part(given_up), items=reasons, tries=chunk.tries + 1)
+        noted = push(note, self._do.process, self._pace, self._quiet)
+        return {
+            at
+            for position, at in enumerate(given_up)
+            if noted.outcomes[position].fate is Fate.FAILED and position not in noted.given_up
+        }
+
+    # What becomes of messages
+
+    def _settle(self, messages: list[Message], pushed: Pushed, noted: set[int]) -> None:
+        done: list[Message] = []
+        back: list[Message] = []
+        failed = 0
+        for at, (message, outcome) in enumerate(zip(messages, pushed.outcomes, strict=True)):
+            final = outcome.fate is Fate.FAILED
+            failed += final
+            recorded = outcome.fate is Fate.OK or (final and (at not in pushed.given_up or at in noted))
+            if recorded and (outcome.fate is Fate.OK or self._options.delete_failed):
+                done.append(message)
+                continue
+            back.append(message)
+            self._memory.note(message, outcome.attempts, final=final)
+            if final:
+                self._do.tell(f"message {message.id} failed for good: {outcome.body}")
+        with self._change:
+            self.counts.failed += failed
+            self.counts.calls += pushed.calls
+            self.counts.lost += pushed.lost
+            self.counts.throttled += pushed.throttled
+        self._finish(done, back)
+        if pushed.stopped and not self._stopping.is_set():
+            self.fault = ": ".join(pushed.stopped)
+            self._stopping.set()
+
+    def _finish(self, done: list[Message], back: list[Message]) -> None:
+        """Deletes what is done and gives the rest back, in a FIFO queue with what follows it in its group."""
+        deleted = self._hold.delete(done)
+        rest: list[Message] = []
+        with self._change:
+            self.counts.deleted += deleted
+            for message in done:
+                self._pile.settled(message, succeeded=True)
+            for message in back:
+                rest += self._pile.settled(message, succeeded=False)
+            self.counts.returned += len(rest)
+        self._hold.give_back([(message, 0) for message in rest])
+        self._give_back(back)
+
+    def _give_back(self, messages: list[Message]) -> None:
+        now = self._stopping.is_set()
+        later = [(m, 0.0 if now else delay(m.receives, self._do.random)) for m in messages]
+        with self._change:
+            self.counts.returned += len(messages)
+            if any(message.group is not None for message in messages):
+                self._careful_until = self._do.clock() + CAREFUL
+        self._hold.give_back(later)

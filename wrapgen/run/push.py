@@ -1,0 +1,215 @@
+"""Pushes a chunk until each item of it is settled: for Spark and SQS, which bring their own memory of a run.
+
+The local runner has its ledger instead. What a fault does to a chunk stands in `states`, for all of them.
+Nothing here makes a call, sleeps or looks at a clock: all of that is passed in.
+"""
+
+from __future__ import annotations
+
+import heapq
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from itertools import count
+from random import Random
+from typing import Any
+
+from wrapgen.run.chunks import Chunk
+from wrapgen.run.process import Lost, Outcome, Reply, error_text, got_nowhere
+from wrapgen.run.retry import delay, throttle_delay
+from wrapgen.run.states import Event, Fate, Fault, reaction
+
+PATIENCE = 600.0
+"""Seconds to wait for a platform or datastore that is down."""
+
+Process = Callable[[Chunk], Reply | Lost]
+"""Sends a chunk once; never raises."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What holds pushing back, and the sources of time and chance.
+
+    Args:
+        attempts: calls of the target that an item may take, and sends that a chunk may lose at one size.
+        clock: seconds that only go forward.
+        wait: waits so many seconds; True when there is no more time, and pushing has to end.
+        random: the source of chance; shared between threads.
+        patience: seconds to wait for a platform that is down.
+        resend: an item that failed and may succeed later goes again here, else it comes back as AGAIN.
+    """
+
+    attempts: int
+    clock: Callable[[], float]
+    wait: Callable[[float], bool]
+    random: Random
+    patience: float = PATIENCE
+    resend: bool = True
+
+
+@dataclass
+class Pushed:
+    """What became of a chunk.
+
+    Args:
+        outcomes: one per item, in the chunk's order; AGAIN for those that are not settled.
+        given_up: positions of items that failed without an answer of the wrapper: no record says why.
+        stopped: why pushing ended before everything was settled: error type and message, or None.
+        calls, lost, throttled: sends, those of them without an answer, and 429s, inner ones included.
+    """
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    given_up: set[int] = field(default_factory=set)
+    stopped: tuple[str, str] | None = None
+    calls: int = 0
+    lost: int = 0
+    throttled: int = 0
+
+
+class Quiet:
+    """Holds every send for a while: what one was refused for, the others would be. Shared between threads."""
+
+    def __init__(self, pace: Pace) -> None:
+        self._pace = pace
+        self._lock = threading.Lock()
+        self._until = 0.0
+        self._rounds = 0
+        self._down_since: float | None = None
+
+    def left(self) -> float:
+        """Seconds for which nothing is to be sent."""
+        return max(0.0, self._until - self._pace.clock())
+
+    def good(self) -> None:
+        """Something worked."""
+        with self._lock:
+            self._rounds = 0
+            self._down_since = None
+
+    def hold(self, lost: Lost) -> bool:
+        """Nobody could have fared better: wait. False once the patience is used up."""
+        pace, now = self._pace, self._pace.clock()
+        with self._lock:
+            if now < self._until:
+                return True  # the others were told at the same time
+            self._rounds += 1
+            if lost.fault is Fault.THROTTLED:
+                wait = throttle_delay(self._rounds, pace.random, lost.retry_after)
+            else:
+                self._down_since = now if self._down_since is None else self._down_since
+                if now - self._down_since >= pace.patience:
+                    return False
+                wait = lost.retry_after or delay(self._rounds, pace.random)
+            self._until = now + wait
+            return True
+
+
+def push(chunk: Chunk, process: Process, pace: Pace, quiet: Quiet) -> Pushed:
+    """Sends a chunk, and what is left of it, until every item is settled or nothing more can be done.
+
+    Args:
+        chunk: at least one item; its indexes tell its items apart.
+        process: sends a chunk once.
+        pace: see Pace.
+        quiet: shared by everything that goes to the same platform.
+    """
+    return _Push(process, pace, quiet).push(chunk)
+
+
+class _Push:
+    def __init__(self, process: Process, pace: Pace, quiet: Quiet) -> None:
+        self._process = process
+        self._pace = pace
+        self._quiet = quiet
+        self._order = count()
+        self._waiting: list[tuple[float, int, Chunk]] = []
+        self._found: dict[int, Outcome] = {}
+        self._given_up: set[int] = set()
+        self._pushed = Pushed()
+
+    def push(self, chunk: Chunk) -> Pushed:
+        self._later(chunk, 0.0)
+        while self._waiting and self._pushed.stopped is None:
+            due, _, part = heapq.heappop(self._waiting)
+            wait = max(due - self._pace.clock(), self._quiet.left())
+            if wait > 0 and self._pace.wait(wait):
+                self._stop(part, "DeadlineExceeded", "interrupted before the item was sent again")
+                break
+            self._send(part)
+        for _, _, part in self._waiting:
+            self._open(part, *(self._pushed.stopped or ("DeadlineExceeded", "not sent again")))
+        self._pushed.outcomes = [self._found[index] for index in chunk.indexes]
+        self._pushed.given_up = {at for at, index in enumerate(chunk.indexes) if index in self._given_up}
+        return self._pushed
+
+    def _later(self, chunk: Chunk, due: float) -> None:
+        heapq.heappush(self._waiting, (due, next(self._order), chunk))
+
+    def _send(self, chunk: Chunk) -> None:
+        self._pushed.calls += 1
+        reply = self._process(chunk)
+        if isinstance(reply, Reply):
+            reply = got_nowhere(reply) or reply
+        sent = replace(chunk, tries=chunk.tries + 1)
+        if isinstance(reply, Lost):
+            self._pushed.lost += 1
+            self._lost(sent, reply)
+        else:
+            self._quiet.good()
+            self._answered(sent, reply)
+
+    def _answered(self, chunk: Chunk, reply: Reply) -> None:
+        throttled = reply.summary.get("throttled")
+        self._pushed.throttled += throttled if isinstance(throttled, int) else 0
+        untried: list[int] = []
+        tried: list[int] = []
+        for at, outcome in enumerate(reply.outcomes):
+            self._found[chunk.indexes[at]] = outcome
+            if outcome.fate is Fate.AGAIN:
+                (tried if outcome.attempts != chunk.attempts[at] else untried).append(at)
+        stopped = reply.summary.get("stopped")
+        if stopped:
+            self._pushed.stopped = _reason(stopped)
+            return
+        now = self._pace.clock()
+        if untried:
+            self._later(chunk.part(untried), now)
+        if tried and self._pace.resend:
+            attempts = [reply.outcomes[at].attempts for at in tried]
+            self._later(chunk.part(tried, attempts), now + delay(chunk.tries, self._pace.random))
+
+    def _lost(self, chunk: Chunk, lost: Lost) -> None:
+        pace, losses = self._pace, chunk.losses + 1
+        event = reaction(lost.fault, alone=len(chunk) == 1, spent=losses >= pace.attempts)
+        if event is Event.GIVE_UP:
+            self._found[chunk.indexes[0]] = lost.outcome(chunk.attempts[0])
+            self._given_up.add(chunk.indexes[0])
+        elif event is Event.HALVE:
+            for half in chunk.halves():
+                self._later(half, pace.clock())
+        elif event is Event.AGAIN:
+            self._later(replace(chunk, losses=losses), pace.clock() + delay(losses, pace.random))
+        elif event is Event.HOLD and self._hold(lost):
+            self._later(chunk, pace.clock() + self._quiet.left())
+        else:
+            self._stop(chunk, lost.type, lost.message)
+
+    def _hold(self, lost: Lost) -> bool:
+        self._pushed.throttled += lost.fault is Fault.THROTTLED
+        return self._quiet.hold(lost)
+
+    def _stop(self, chunk: Chunk, kind: str, message: str) -> None:
+        self._pushed.stopped = (kind, message)
+        self._open(chunk, kind, message)
+
+    def _open(self, chunk: Chunk, kind: str, message: str) -> None:
+        """Items that nothing became of yet."""
+        text = error_text(kind, message, retryable=True)
+        for index, attempts in zip(chunk.indexes, chunk.attempts, strict=True):
+            self._found.setdefault(index, Outcome(Fate.AGAIN, text, attempts))
+
+
+def _reason(stopped: Any) -> tuple[str, str]:
+    if isinstance(stopped, dict):
+        return str(stopped.get("type") or "AuthenticationError"), str(stopped.get("message") or "")
+    return "AuthenticationError", str(stopped)
