@@ -1,0 +1,53 @@
+"""One worker process: the vendor's ADK runs a wrapper under some interpreter, and answers requests."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from standins import KEY, Platform
+
+# The ADK talks to the platform through a pipe with one name for the whole machine. Without it the same code
+# reads requests from standard input just so, and prints the answers.
+START = """
+import importlib, os, sys
+exists = os.path.exists
+os.path.exists = lambda path: path != "/tmp/algoout" and exists(path)
+importlib.import_module("src." + sys.argv[1])
+"""
+
+
+def run_adk(
+    python: Path, folder: Path, platform: Platform, requests: list[Any], **variables: str
+) -> list[Any]:
+    """Sends requests to a wrapper, one after the other in one worker process; its answers.
+
+    A request is JSON, or bytes. The process must end by itself when there are no more, with exit code 0.
+    """
+    name = json.loads((folder / "algorithmia.conf").read_text())["algoname"]
+    lines = "".join(json.dumps(_request(value)) + "\n" for value in requests)
+    settings = {"ALGORITHMIA_API": platform.address, "ALGORITHMIA_API_KEY": KEY, "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run(
+        [str(python), "-c", START, name],
+        input=lines,
+        cwd=folder,
+        env={**os.environ, **settings, **variables},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    first, *answers = done.stdout.splitlines()
+    assert first == "loading complete"
+    return [json.loads(answer) for answer in answers]
+
+
+def _request(value: Any) -> dict[str, Any]:
+    if isinstance(value, bytes):
+        return {"content_type": "binary", "data": base64.b64encode(value).decode()}
+    return {"content_type": "text" if isinstance(value, str) else "json", "data": value}
