@@ -1,0 +1,290 @@
+"""The small parts of a run by themselves: states, chunks, answers, waiting, concurrency, ledger, plan."""
+
+from __future__ import annotations
+
+import json
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wrapgen import wire
+from wrapgen.errors import RunError, UsageError
+from wrapgen.run.answers import Answered, read_answer, read_results
+from wrapgen.run.chunks import CALM, Chunk, Entry, Intake, Size
+from wrapgen.run.concurrency import Concurrency, ceiling
+from wrapgen.run.ledger import Ledger, RealDisk, read_ledger
+from wrapgen.run.planning import Probe, plan
+from wrapgen.run.process import Terms, request_body
+from wrapgen.run.retry import delay, throttle_delay
+from wrapgen.run.states import NEXT, Event, Fault, State, reaction, step
+from wrapgen.run.survey import Survey, survey
+from wrapgen.run.wrappers import Description, resolve
+
+# States
+
+
+def test_every_reaction_is_a_transition_of_an_open_chunk():
+    """Whatever fault meets a chunk, the table has a state that follows."""
+    for fault in Fault:
+        for alone in (False, True):
+            for spent in (False, True):
+                event = reaction(fault, alone=alone, spent=spent)
+                assert (State.OPEN, event) in NEXT
+                assert not (alone and event is Event.HALVE), "one item can't be halved"
+
+
+def test_no_fault_goes_on_for_ever():
+    """A chunk that keeps timing out, being lost or refused is halved and given up in the end."""
+    for fault in (Fault.TIMEOUT, Fault.LOST, Fault.TOO_LARGE, Fault.REFUSED):
+        assert reaction(fault, alone=False, spent=True) is Event.HALVE
+        assert reaction(fault, alone=True, spent=True) is Event.GIVE_UP
+
+
+def test_every_state_is_reached_and_left_as_drawn():
+    """From READY all states can be reached; DONE and SPLIT are the ends."""
+    reached = {State.READY}
+    for _ in State:
+        reached |= {after for (before, _), after in NEXT.items() if before in reached}
+    assert reached == set(State)
+    assert {before for before, _ in NEXT} == {State.READY, State.OPEN, State.WAITING}
+    with pytest.raises(KeyError):
+        step(State.DONE, Event.SEND)
+
+
+# Chunks
+
+
+def entries(sizes):
+    """Items of so many bytes each."""
+    return iter([Entry(n, b"x" * size, None) for n, size in enumerate(sizes)])
+
+
+@given(st.lists(st.integers(1, 60), max_size=200), st.integers(1, 40), st.integers(40, 400))
+def test_chunks_hold_every_item_once_within_count_and_bytes(sizes, count, aim):
+    """Cutting loses nothing, keeps the order, and a chunk over the aim holds a single item."""
+    intake = Intake(entries(sizes), aim=aim)
+    seen = []
+    while (chunk := intake.take(count)) is not None:
+        assert 1 <= len(chunk) <= count
+        assert chunk.weight <= aim or len(chunk) == 1
+        seen += chunk.indexes
+    assert seen == list(range(len(sizes))) and intake.empty
+
+
+def test_halves_make_the_whole():
+    """The halves of a chunk hold its items, in order, with their attempts."""
+    chunk = Chunk([1, 3, 4, 9, 12], [b"a", b"b", b"c", b"d", b"e"], list("vwxyz"), [0, 1, 2, 0, 1], 4)
+    one, two = chunk.halves()
+    assert [*one.entries(), *two.entries()] == list(chunk.entries())
+    assert one.tries == two.tries == 4
+
+
+def test_the_size_grows_by_doubling_and_remembers_a_fall():
+    """After items came back untried, growing again takes a row of whole chunks."""
+    size = Size()
+    for expected in (32, 64, 128, 256, 512, 1000, 1000):
+        size.whole(size.now)
+        assert size.now == expected
+    size.too_much(1000)
+    assert size.now == 500
+    for _ in range(CALM - 1):
+        size.whole(500)
+    assert size.now == 500
+    size.whole(500)
+    assert size.now == 1000
+
+
+def test_a_small_chunk_says_nothing_about_the_size():
+    """Remnants that finish don't make chunks grow."""
+    size = Size()
+    size.whole(3)
+    assert size.now == 16
+
+
+# Bodies and answers
+
+
+def terms(timeout: float = 330) -> Terms:
+    """Terms of a run."""
+    return Terms("r1", timeout, 3, 10_000_000, lambda: 0.0)
+
+
+def test_a_body_has_the_protocols_keys_and_no_more():
+    """Contiguous items carry the first index, others a list; ids only where they are the user's."""
+    chunk = Chunk(range(5, 8), [b"1", b'"\xc3\xa9"', b"{}"], None, [0, 0, 0], 1)
+    assert json.loads(request_body(chunk, terms())) == {
+        "$batch": [1, "é", {}],
+        "$run": "r1",
+        "$index": 5,
+        "$try": 2,
+        "$timeout": 300,
+    }
+    apart = Chunk([5, 9], [b"1", b"2"], ["a", 'b"'], [0, 0])
+    body = json.loads(request_body(apart, terms()))
+    assert (body["$index"], body["$ids"]) == ([5, 9], ["a", 'b"']) and set(body) <= wire.PROTOCOL_KEYS
+
+
+@pytest.mark.parametrize(
+    ("timeout", "told"), [(330, 300), (3000, 2970), (4000, 2970), (60, 30), (40, 20), (2, 1)]
+)
+def test_the_wrapper_is_told_less_time_than_the_platform_gives(timeout, told):
+    """30 s less, half of a short time, and never more than 2970."""
+    assert terms(timeout).told == told
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.lists(JSON, max_size=8), st.sampled_from([None, 1, 3]))
+def test_results_keep_their_text(values, indent):
+    """Every result comes back as the value and the text that it was, however the answer is laid out."""
+    body = json.dumps(
+        {"metadata": {"a": 1}, "result": {"$results": values, "$summary": {"items": 1}}}, indent=indent
+    )
+    answer = read_answer(body.encode())
+    assert isinstance(answer, Answered) and answer.summary == {"items": 1}
+    assert [value for value, _ in answer.results] == values
+    assert [json.loads(text) for _, text in answer.results] == values
+
+
+@given(st.lists(JSON, min_size=1, max_size=4), st.data())
+def test_a_cut_answer_is_never_taken_for_a_whole_one(values, data):
+    """However much of an answer is missing at its end, it is refused."""
+    body = json.dumps({"result": {"$results": values, "$summary": {}}, "metadata": {}})
+    cut = data.draw(st.integers(0, len(body) - 1))
+    with pytest.raises(wire.WireError):
+        read_answer(body[:cut].encode())
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"<html>", b'{"result": 5, "metadata": {}}', b'{"result": {"$results": 5}}', b"{}x"]
+)
+def test_other_answers_are_refused(body):
+    """What no wrapper answers is a protocol error."""
+    with pytest.raises(wire.WireError):
+        read_answer(body)
+
+
+def test_an_error_of_the_whole_call_is_told():
+    """An error envelope is the error that it carries."""
+    answer = read_answer(b'{"error": {"message": "m", "error_type": "InputError"}, "metadata": {}}')
+    assert isinstance(answer, wire.ItemError) and (answer.type, answer.message) == ("InputError", "m")
+
+
+@pytest.mark.parametrize("text", ['[1, {"a": "x\\n"}]', '1\n{"a": "x\\n"}\n'])
+def test_results_by_sideband_are_an_array_or_lines(text):
+    """Both forms of a results file give the same results."""
+    assert [value for value, _ in read_results(text)] == [1, {"a": "x\n"}]
+
+
+# Waiting and concurrency
+
+
+def test_waits_stay_within_their_bounds():
+    """Full jitter between 0.5 and 30 s; after a 429 what the platform says, else 2 to 60 s."""
+    random = Random(1)
+    for losses in range(1, 40):
+        assert 0.5 <= delay(losses, random) <= 30
+        assert 2 <= throttle_delay(losses, random, None) <= 60
+        assert 7 <= throttle_delay(losses, random, 7) <= 7.7
+
+
+def test_the_ceiling_counts_nested_calls():
+    """floor(0.9 × 80 ÷ (1 + parallel)), capped by the user's own limit."""
+    assert [ceiling(parallel) for parallel in (1, 8, 24)] == [36, 8, 2]
+    assert ceiling(8, 3) == 3 and ceiling(8, 100) == 8 and ceiling(200) == 1
+
+
+def test_one_congestion_halves_once():
+    """Calls that were open together and all came back throttled halve the concurrency once."""
+    concurrency = Concurrency(8, first=8)
+    for seq in range(8):
+        concurrency.throttled(seq, 7)
+    assert (concurrency.now, concurrency.halvings) == (4, 1)
+    for _ in range(4):
+        concurrency.good()
+    assert concurrency.now == 5
+    concurrency.throttled(9, 9)
+    assert concurrency.now == 2
+
+
+# Ledger
+
+
+def test_a_torn_last_line_is_cut_off(tmp_path):
+    """What was half written when the runner died vanishes, and writing goes on after the last whole line."""
+    path = tmp_path / "ledger"
+    ledger = Ledger(path, RealDisk())
+    ledger.append([{"a": 1}, {"a": 2}])
+    ledger.close()
+    with path.open("ab") as file:
+        file.write(b'{"a": 3, "b"')
+    assert list(read_ledger(path)) == [{"a": 1}, {"a": 2}]
+    ledger = Ledger(path, RealDisk())
+    ledger.append([{"a": 4}])
+    ledger.close()
+    assert [entry["a"] for entry in read_ledger(path)] == [1, 2, 4]
+
+
+def test_damage_before_the_last_line_is_told(tmp_path):
+    """A damaged line in the middle is no torn end: going on would lose what follows."""
+    path = tmp_path / "ledger"
+    path.write_bytes(b'{"a":1}\n{"a"\n{"a":3}\n')
+    with pytest.raises(RunError, match=":2: the ledger is damaged"):
+        list(read_ledger(path))
+
+
+# References, survey and plan
+
+
+@pytest.mark.parametrize(
+    ("reference", "exact"),
+    [
+        ("acme/A", "acme/A/1.10.0"),
+        ("acme/A/latest", "acme/A/1.10.0"),
+        ("algo://acme/A/1.2", "acme/A/1.2.3"),
+        ("acme/A/1.2.*", "acme/A/1.2.3"),
+        ("acme/A/0.x", "acme/A/0.1.0"),
+        ("acme/A/1.2.3", "acme/A/1.2.3"),
+        ("acme/A/9.9.9", "acme/A/9.9.9"),
+        ("acme/A/" + "a" * 40, "acme/A/" + "a" * 40),
+    ],
+)
+def test_a_reference_means_one_exact_version(reference, exact):
+    """The newest that fits, by number and not by text; an exact one is taken at its word."""
+    assert resolve(reference, lambda _: ["0.1.0", "1.2.3", "1.10.0", "1.9.0"]) == exact
+
+
+def test_a_version_that_is_not_there_is_refused():
+    """No release, or none that fits, is a mistake of the user."""
+    with pytest.raises(UsageError):
+        resolve("acme/A/2", lambda _: ["1.0.0"])
+    with pytest.raises(UsageError):
+        resolve("acme/A", lambda _: [])
+
+
+def test_a_survey_counts_sizes_and_equal_items(tmp_path):
+    """Sizes, oversize and repeated items of an input."""
+    items = [b"12345678"] * 3 + [b"1" * 100, b"2" * 3000]
+    found = survey(
+        iter([Entry(n, item, None) for n, item in enumerate(items)]), tmp_path, aim=1000, compare_items=True
+    )
+    assert (found.items, found.bytes, found.largest, found.oversize, found.repeated) == (5, 3124, 3000, 1, 2)
+    assert found.sizes == {15: 3, 127: 1, 4095: 1}
+    assert Survey.from_json(json.loads(json.dumps(found.as_json()))) == found
+
+
+def test_a_plan_follows_the_probe():
+    """Chunks, calls, concurrency, time at each number of open calls, and billed seconds."""
+    about = Description("t", "both", "s", 300, 10_000_000, 8, 3, None)
+    found = plan(Survey(100_000, 10_000_000, 100), about, aim=8_000_000, chunk=1000, probe=Probe(16, 2.0))
+    assert (found.chunks, found.target_calls) == (6 + 99, 100_000)
+    assert (found.open_calls, found.concurrent, found.account_limit) == (8, 72, 80)
+    assert found.seconds == {1: 12500.0, 2: 6250.0, 4: 3125.0, 8: 1562.5}
+    assert found.billed_seconds == 105 * 120 + 100_000

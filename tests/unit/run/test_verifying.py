@@ -1,0 +1,150 @@
+"""A finished run reconciled with what it left: all damage is found, and nothing is called ok unseen."""
+
+from __future__ import annotations
+
+import json
+from contextlib import nullcontext
+
+import pytest
+
+from wrapgen.errors import NotAuthorized
+from wrapgen.run.connectors.memory import MemorySource
+from wrapgen.run.items import Selected, Selection
+from wrapgen.run.verifying import Verification
+
+VALUES = list(range(50))
+FAULTS = {"7": ["InputError"]}
+
+
+class Held:
+    """Records as `wrapgen.records` gives them."""
+
+    def __init__(self, lines) -> None:
+        self.by_id = {line["id"]: line for line in lines}
+
+    def get(self, run, key):
+        return self.by_id.get(key)
+
+    def runs(self):
+        return {"r1": len(self.by_id)}
+
+
+def record(index: int, **changes):
+    """The record of an item that succeeded."""
+    return {
+        "run": "r1",
+        "id": str(index),
+        "index": index,
+        "try": 1,
+        "result": {"seen": index},
+        "target": "nlp/SentimentAnalysis/1.0.5",
+        "wrapper": "acme/SentimentBatch@sha256:" + "ab" * 6,
+        **changes,
+    }
+
+
+@pytest.fixture
+def finished(bench, memory_wrapper):
+    """A finished run with one failed item."""
+    bench.run(memory_wrapper(faults=FAULTS), VALUES)
+    return bench
+
+
+def verify(bench, records=None, values=VALUES):
+    """All checks by name."""
+    items = lambda: Selected(MemorySource(values), Selection())  # noqa: E731
+    with Verification(bench.folder / "out.jsonl.run") as verification:
+        held = Held(records) if records is not None else Held([record(n) for n in VALUES if n != 7])
+        checks = [
+            verification.input(items),
+            verification.items(),
+            verification.output(items),
+            verification.errors(),
+            verification.records(lambda url, run: nullcontext(held)),
+        ]
+    return {check.name: check for check in checks}
+
+
+def test_an_undamaged_run_is_ok(finished):
+    """Where nothing is wrong every check says so."""
+    assert {name: check.state for name, check in verify(finished).items()} == dict.fromkeys(
+        ["input", "items", "output", "errors", "records"], "ok"
+    )
+
+
+def test_a_changed_input_is_altered(finished):
+    """Another input than the run began with is found."""
+    assert verify(finished, values=[1, 2])["input"].faults == {"altered": 1}
+
+
+@pytest.mark.parametrize(
+    ("change", "faults"),
+    [
+        (lambda lines: lines[:-1], {"missing": 1}),
+        (lambda lines: [*lines, lines[0]], {"doubled": 1}),
+        (lambda lines: [b'{"index":0}\n', *lines[1:]], {"altered": 1}),
+    ],
+)
+def test_a_changed_output_is_found(finished, change, faults):
+    """A line that is missing, doubled or altered is told."""
+    lines = finished.output.read_bytes().splitlines(keepends=True)
+    finished.output.write_bytes(b"".join(change(lines)))
+    assert verify(finished)["output"].faults == faults
+
+
+def test_a_lost_output_and_errors_file_are_missing(finished):
+    """Files that are gone are told."""
+    finished.output.unlink()
+    (finished.folder / "out.jsonl.errors.jsonl").unlink()
+    checks = verify(finished)
+    assert checks["output"].faults == checks["errors"].faults == {"missing": 1}
+
+
+def test_a_damaged_spool_is_found(finished):
+    """An outcome that can't be read from the spool is told."""
+    spool = finished.folder / "out.jsonl.run/spool.jsonl"
+    spool.write_bytes(spool.read_bytes().replace(b'{"index":3,', b'{"index":9,'))
+    assert verify(finished)["items"].faults == {"damaged": 1}
+
+
+@pytest.mark.parametrize(
+    ("records", "faults"),
+    [
+        ([record(n) for n in VALUES if n not in (7, 9)], {"missing": 1}),
+        ([record(n) for n in [*VALUES, 50] if n != 7], {"doubled": 1}),
+        ([record(n, **({"result": 0} if n == 9 else {})) for n in VALUES if n != 7], {"altered": 1}),
+        ([record(n, target="nlp/S/2.0.0") for n in VALUES if n != 7], {"other version": 49}),
+        ([record(n) for n in VALUES], {"better": 1}),
+    ],
+)
+def test_records_are_reconciled(finished, records, faults):
+    """Records that are missing, too many, altered, or from another version are told by item."""
+    assert verify(finished, records)["records"].faults == faults
+
+
+def test_what_cannot_be_read_is_not_checked(finished):
+    """Without access the records are neither right nor wrong, and the reason is told."""
+
+    def refused(url, run):
+        raise NotAuthorized("not yours")
+
+    with Verification(finished.folder / "out.jsonl.run") as verification:
+        check = verification.records(refused)
+    assert (check.state, check.detail) == ("not checked", "not yours")
+
+
+def test_an_unfinished_run_has_missing_items_and_no_output(bench, memory_wrapper):
+    """A run that stopped early is incomplete by what it lacks, and its output is not checked."""
+    wrapper = memory_wrapper(calls_fail={3: NotAuthorized("no")})
+    bench.run(wrapper, list(range(500)), workers=1)
+    with Verification(bench.folder / "out.jsonl.run") as verification:
+        assert verification.items().faults == {"missing": 1}
+        assert verification.output(lambda: None).state == "not checked"
+
+
+def test_the_errors_file_must_hold_the_failed_items(finished):
+    """A line of failed items that was changed is told."""
+    path = finished.folder / "out.jsonl.errors.jsonl"
+    line = json.loads(path.read_text())
+    path.write_text(json.dumps({**line, "input": 8}) + "\n")
+    assert verify(finished)["errors"].faults == {"altered": 1}
