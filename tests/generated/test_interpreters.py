@@ -45,9 +45,9 @@ def shout(value: Any) -> Reply:
         )
     if isinstance(value, bytes):
         return result(value[::-1])
-    return (
-        answers[value]() if value in answers else result(value.upper() if isinstance(value, str) else value)
-    )
+    if not isinstance(value, str):
+        return result(value)
+    return answers[value]() if value in answers else result(value.upper())
 
 
 def test_every_form_is_answered_and_a_failure_ends_no_process(
