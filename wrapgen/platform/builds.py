@@ -9,9 +9,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import uuid
 from collections.abc import Callable, Mapping
@@ -26,6 +28,7 @@ from wrapgen.platform.database import Database
 from wrapgen.platform.environments import Environments
 from wrapgen.platform.repositories import Repositories
 from wrapgen.platform.virtualenvs import Virtualenvs
+from wrapgen.platform.workers import family
 
 AT_ONCE = 2
 """Builds that run at the same time; the others wait in order."""
@@ -104,6 +107,8 @@ class Builds:
         self._finished = threading.Condition()
         self._closing = False
         self._running: set[subprocess.Popen[bytes]] = set()
+        self._mark = f"bld{secrets.token_hex(8)}"
+        self._watchman: subprocess.Popen[bytes] | None = None
         self._listeners: list[Callable[[str], None]] = []
 
     def on_finish(self, listener: Callable[[str], None]) -> None:
@@ -204,6 +209,9 @@ class Builds:
         for process in running:
             _kill(process)
         self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._watchman is not None:
+            self._watchman.communicate()  # ends what left its group
+            self._watchman = None
 
     # -- one build -------------------------------------------------------------------------------------
 
@@ -261,13 +269,15 @@ class Builds:
         with self._finished:
             if self._closing:
                 raise _Failed("the platform is stopping")
+            if self._watchman is None:
+                self._watchman = _watch(self._mark)
             process = subprocess.Popen(
                 words,
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=self._variables,
+                env={**self._variables, "WRAPGEN_BUILD": self._mark},
                 start_new_session=True,
             )
             self._running.add(process)
@@ -310,6 +320,13 @@ def main_module(source: Path) -> str:
 def _build(row: Row) -> Build:
     facts = dict(row)
     return Build(**{**facts, "interpreter": Path(facts["interpreter"])})
+
+
+def _watch(mark: str) -> subprocess.Popen[bytes]:
+    """A process that ends all that carries the mark when this server is no more, however that came."""
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", family.__file__, mark], stdin=subprocess.PIPE, start_new_session=True
+    )
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
