@@ -46,31 +46,31 @@ class Budget:
         Returns:
             Why the run has to stop, or None.
         """
+        alike = None
         if clean:
             self._finished += len(outcomes)
             self._row = 0
+        else:
+            for outcome in outcomes:
+                alike = self._count(outcome) or alike
+        if self._share >= 1:
             return None
-        reason = None
-        for outcome in outcomes:
-            if outcome.fate is Fate.AGAIN:
-                continue
-            self._finished += 1
-            if outcome.fate is Fate.OK:
-                self._row = 0
-            else:
-                reason = self._failure(outcome) or reason
-        return reason
+        if self._finished >= self._after and self._failed > self._share * self._finished:
+            return f"{self._failed:,} of {self._finished:,} items failed, more than {self._share:.0%}"
+        return alike
 
-    def _failure(self, outcome: Outcome) -> str | None:
+    def _count(self, outcome: Outcome) -> str | None:
+        if outcome.fate is Fate.AGAIN:
+            return None
+        self._finished += 1
+        if outcome.fate is Fate.OK:
+            self._row = 0
+            return None
         self._failed += 1
         error = json.loads(outcome.body)
         kind = (str(error["type"]), str(error["message"]))
         self._row = self._row + 1 if kind == self._last else 1
         self._last = kind
-        if self._share >= 1:
+        if self._row < self._alike:
             return None
-        if self._row >= self._alike:
-            return f"{self._row} items in a row failed alike: {kind[0]}: {kind[1]}"
-        if self._finished >= self._after and self._failed > self._share * self._finished:
-            return f"{self._failed:,} of {self._finished:,} items failed, more than {self._share:.0%}"
-        return None
+        return f"{self._row} items in a row failed alike: {kind[0]}: {kind[1]}"

@@ -137,7 +137,8 @@ class Runner:
                 break
             for returned in self._do.lanes.wait(self._pause()):
                 self._apply(returned)
-        if self._end:
+        # A run that was told to stop when nothing was left to do is a finished run.
+        if self._end and (self._waiting or not self._intake.empty):
             return self._end
         return (EndState.ERRORS if self._counts.failed else EndState.OK), ""
 
@@ -310,6 +311,7 @@ class Runner:
             self._quiet(seq, lost, now)
             self._hold(sent, self._quiet_until, loose=False)
         else:
+            self._hold(sent, now, loose=False)
             self._end = self._end or (EndState.INCOMPLETE, f"{lost.type}: {lost.message}")
 
     def _quiet(self, seq: int, lost: Lost, now: float) -> None:

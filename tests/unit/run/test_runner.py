@@ -214,3 +214,10 @@ def test_a_second_runner_leaves(bench, memory_wrapper):
 
     with Folder(bench.folder / "out.jsonl.run").locked(), pytest.raises(RunError, match=str(os.getpid())):
         bench.run(memory_wrapper(), [1])
+
+
+def test_a_run_that_is_finished_is_not_called_stopped(bench, memory_wrapper):
+    """Too many errors in the last chunk stop nothing: every item has its outcome, and the output is written."""
+    faults = {str(n): ["InputError"] for n in range(60)}
+    summary = bench.run(memory_wrapper(faults=faults), list(range(60)), workers=1)
+    assert summary.state is EndState.ERRORS and len(bench.lines()) == 60
