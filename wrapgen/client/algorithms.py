@@ -110,12 +110,14 @@ class Environment:
         id: what algorithm settings carry.
         name: such as `python38`.
         language: the platform's language that it belongs to, such as `python3`.
+        label: the name that people are shown, such as `Python 3.8 - TensorFlow`.
         gpu: whether its machines have one.
     """
 
     id: str
     name: str
     language: str
+    label: str = ""
     gpu: bool = False
 
     @property
@@ -132,11 +134,12 @@ class Environment:
         environment's display name (`Python 3.8`); both give the same name here.
         """
         own = str(_inner(content, "language").get("name") or language)
-        shown = re.search(r"(\d+)\.(\d+)", str(content.get("display_name") or ""))
+        label = str(content.get("display_name") or "")
+        shown = re.search(r"(\d+)\.(\d+)", label)
         per_version = re.search(r"\d{2,}\Z", own)
         name = own if per_version or not shown else own.rstrip("0123456789") + shown[1] + shown[2]
         gpu = str(content.get("machine_type") or "").upper() == "GPU"
-        return cls(id=str(content.get("id") or ""), name=name, language=own, gpu=gpu)
+        return cls(id=str(content.get("id") or ""), name=name, language=own, label=label, gpu=gpu)
 
 
 class Algorithms:

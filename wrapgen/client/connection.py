@@ -39,6 +39,7 @@ class Connection:
         account: name of the account, where the source says it.
         ca_cert: path of a file with further certificate authorities, or None.
         admin_key: key for accounts and organizations; only a local platform's home has one.
+        home: the local platform's home that it was found in, or None.
     """
 
     address: str
@@ -47,6 +48,7 @@ class Connection:
     account: str | None = None
     ca_cert: str | None = None
     admin_key: str | None = None
+    home: Path | None = None
 
     def __repr__(self) -> str:
         return f"Connection({self.address!r}, source={self.source!r}, account={self.account!r})"
@@ -72,6 +74,7 @@ class _Found:
     account: str | None = None
     ca_cert: str | None = None
     admin_key: str | None = None
+    home: Path | None = None
 
 
 def authorization(key: str) -> str:
@@ -125,6 +128,7 @@ def find(
         account=holder.account,
         ca_cert=holder.ca_cert or _bundle(environ),
         admin_key=holder.admin_key,
+        home=holder.home,
     )
 
 
@@ -244,6 +248,7 @@ def _home(home: Path, *, named: bool) -> _Found:
         key=_text(content, "api_key"),
         account=_text(content, "account") or None,
         admin_key=_text(content, "admin_key") or None,
+        home=home,
     )
 
 

@@ -169,7 +169,8 @@ class Transport:
                 hint="name the cluster's certificate authority in REQUESTS_CA_BUNDLE or in the profile",
             )
         if isinstance(error, (NewConnectionError, NameResolutionError)):
-            hint = f"is it running? it was found by {self.connection.source}"
+            home, source = self.connection.home, self.connection.source
+            hint = f"start it with: wrapgen serve --home {home}" if home else f"it was named by {source}"
             return Unreachable(f"{address} does not answer: no connection", hint=hint)
         if isinstance(error, ConnectTimeoutError):
             return Unreachable(f"{address} does not answer: no connection within {CONNECT_TIMEOUT:g} s")

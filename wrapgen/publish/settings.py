@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,26 +22,40 @@ def environment(algorithms: Algorithms, language: str, name: str | None) -> Envi
     Args:
         algorithms: the platform's management calls.
         language: of the project, such as `python3`.
-        name: the one that was asked for, such as `python38`; None takes the newest that is offered.
+        name: the one that was asked for, such as `python38`, by its name, label or id; None takes the newest
+            that is offered.
 
     Raises:
         UsageError: it is not offered; the message lists those that are.
     """
-    family = language.rstrip("0123456789")
-    languages = [each for each in algorithms.languages() if each.rstrip("0123456789") == family]
-    offered = [each for known in languages for each in algorithms.environments(known)]
+    family = _family(language)
+    offered = [
+        each
+        for known in algorithms.languages()
+        if _family(known) == family
+        for each in algorithms.environments(known)
+    ]
+    # The plainest first: without a GPU, without libraries that its label would name.
+    offered.sort(key=lambda each: (each.gpu, len(each.label)))
     if name is None:
-        fitting = [each for each in offered if not each.gpu]
-        hosted = [each for each in fitting if family != "python" or each.number <= NEWEST_HOSTED]
-        chosen = max(hosted or fitting or offered, key=lambda each: each.number, default=None)
+        hosted = [each for each in offered if family != "python" or each.number <= NEWEST_HOSTED]
+        chosen = max(hosted or offered, key=lambda each: (not each.gpu, each.number), default=None)
     else:
         wanted = name.lower()
-        chosen = next((each for each in offered if wanted in (each.name.lower(), each.id)), None)
+        chosen = next(
+            (each for each in offered if wanted in (each.name.lower(), each.label.lower(), each.id)), None
+        )
     if chosen is None:
         names = ", ".join(sorted({each.name for each in offered})) or "none"
         asked = f"the environment {name}" if name else f"an environment for {language}"
         raise UsageError(f"the platform does not offer {asked}", hint=f"it offers: {names}")
     return chosen
+
+
+def _family(language: str) -> str:
+    """The language without its version: `python` for `python3`, `python38` and `python3-1`."""
+    match = re.match(r"[a-z#+]+", language.lower())
+    return match[0] if match else language.lower()
 
 
 def created(project: Project, chosen: Environment) -> tuple[dict[str, Any], dict[str, Any]]:
