@@ -55,6 +55,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 @click.option("--certificate", type=FILE, help="PEM file with the certificate chain, for TLS.")
 @click.option("--private-key", type=FILE, help="PEM file with the certificate's key.")
 @click.option("--insecure", is_flag=True, help="Listen beyond this machine without TLS.")
+@click.option("--faults", type=FILE, help="JSON list of faults, for testing clients; off by default.")
 @click.option("--json", "as_json", is_flag=True, help="Say where it listens as one line of JSON.")
 def command(
     home: Path,
@@ -66,6 +67,7 @@ def command(
     certificate: Path | None,
     private_key: Path | None,
     insecure: bool,
+    faults: Path | None,
     as_json: bool,
 ) -> None:
     """Host algorithms and data on this machine until stopped.
@@ -83,6 +85,8 @@ def command(
     files = _certificate(host, certificate, private_key, insecure)
     platform = open_platform(home, size=Size(most=workers), ceilings=Ceilings(memory=worker_memory << 20))
     try:
+        if faults is not None:
+            platform.faults.set(faults.read_bytes())
         with listen(host, port) as listener:
             serve(
                 platform,

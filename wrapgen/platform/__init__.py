@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import shutil
 import time
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from wrapgen.platform.call import Call, Limits, Outcome
 from wrapgen.platform.calls import Calls
+from wrapgen.platform.faults import Faults
 from wrapgen.platform.journal import CallEntry, Journal
 from wrapgen.platform.lines import Problem
 from wrapgen.platform.metrics import Metrics
@@ -37,6 +39,7 @@ class Platform:
         pools: the workers.
         calls: calls of algorithms.
         unattended: those that nobody waits for.
+        faults: what goes wrong on request.
         metrics: numbers about them.
         journal: the server's log.
     """
@@ -45,6 +48,7 @@ class Platform:
     pools: Pools
     calls: Calls
     unattended: Unattended
+    faults: Faults
     metrics: Metrics
     journal: Journal
 
@@ -118,7 +122,8 @@ def open_platform(
     journal = Journal(state.home / "logs")
     calls.listeners.append(partial(_note, journal))
     unattended = Unattended(state.home / "requests", calls, time.time)
-    return Platform(state, pools, calls, unattended, Metrics(calls), journal)
+    faults = Faults(random.random)
+    return Platform(state, pools, calls, unattended, faults, Metrics(calls), journal)
 
 
 def _note(journal: Journal, outcome: Outcome) -> None:

@@ -66,6 +66,7 @@ class Call(msgspec.Struct, eq=False):
         parent: the call whose algorithm made this one, or None.
         request: as it was asked for.
         parts: the request line for the worker.
+        limits: that it keeps to.
         timeout: seconds, waiting for a worker included.
         started: time.monotonic() when it came in.
         ends: time.monotonic() after which it is over.
@@ -81,6 +82,7 @@ class Call(msgspec.Struct, eq=False):
     parent: Call | None
     request: Request
     parts: list[bytes]
+    limits: Limits
     timeout: float
     started: float
     ends: float

@@ -103,7 +103,13 @@ class Calls:
     # -- one call --------------------------------------------------------------------------------------
 
     def begin(
-        self, request: Request, caller: Caller, parent: Call | None, request_id: str | None = None
+        self,
+        request: Request,
+        caller: Caller,
+        parent: Call | None,
+        *,
+        request_id: str | None = None,
+        limits: Limits | None = None,
     ) -> Call:
         """Takes a call in: finds what to run, checks the input, counts it. It has to be `run` then.
 
@@ -112,6 +118,7 @@ class Calls:
             caller: who asks, from `identify`.
             parent: the call whose algorithm asks, from `identify`.
             request_id: of a call that runs again; else a new one is made.
+            limits: instead of the platform's.
 
         Raises:
             NotFound, NotAuthorized, BadRequest: there is no such algorithm for this caller.
@@ -124,22 +131,13 @@ class Calls:
         runnable = self._resolve(request.path, caller)
         if parent is None and self.draining:
             raise ServerFault("the server is about to stop", status=503, retry_after=5)
-        timeout = self._timeout(request.timeout)
-        if len(request.body) > self.limits.request:
-            raise too_large(self.limits.request)
+        limits = limits or self.limits
+        timeout = _timeout(request.timeout, limits)
+        if len(request.body) > limits.request:
+            raise too_large(limits.request)
         parts = request_parts(request.content_type, request.encoding, request.body)
-        now = time.monotonic()
-        call = Call(
-            request_id or _new_id(),
-            caller,
-            runnable,
-            parent,
-            request,
-            parts,
-            timeout,
-            started=now,
-            ends=now + timeout,
-        )
+        number, now = request_id or _new_id(), time.monotonic()
+        call = Call(number, caller, runnable, parent, request, parts, limits, timeout, now, now + timeout)
         self._admit(call)
         return call
 
@@ -189,7 +187,7 @@ class Calls:
         )
 
     def _admit(self, call: Call) -> None:
-        limits, above = self.limits, call.above
+        limits, above = call.limits, call.above
         if len(above) >= limits.depth:
             raise BadRequest(f"calls are nested more than {limits.depth} deep", status=400)
         if any(each.below >= limits.below for each in above):
@@ -202,15 +200,6 @@ class Calls:
         self._calls.add(call)
         for each in above:
             each.below += 1
-
-    def _timeout(self, asked: float | None) -> float:
-        if asked is None:
-            return self.limits.timeout
-        if not 0 < asked <= self.limits.longest:
-            raise BadRequest(
-                f"timeout={asked:g} is not possible", hint=f"1 to {self.limits.longest:g} seconds", status=400
-            )
-        return asked
 
     async def _serve(self, call: Call) -> tuple[Result | Problem, float, bytes]:
         """The answer, how long it took, and what was printed meanwhile."""
@@ -226,7 +215,7 @@ class Calls:
         except WorkerEnded as ended:
             problem = Problem("SystemExit", ended.exited.words, ended.exited.output)
             return problem, time.monotonic() - began, problem.trace.encode("utf-8", "replace")
-        return self._answer(response), response.seconds, response.output
+        return _answer(response, call.limits.response), response.seconds, response.output
 
     async def _respond(self, pool: Pool, call: Call) -> Response:
         for chance in range(CHANCES, 0, -1):
@@ -260,14 +249,6 @@ class Calls:
                 pool.give_back(future.result())
             raise
 
-    def _answer(self, response: Response) -> Result | Problem:
-        if response.line is None or response.size > self.limits.response:
-            return Problem(
-                "TooLargeError",
-                f"the result has {response.size} bytes; the limit is {self.limits.response}",
-            )
-        return read_response(response.line)
-
     def _log(self, call: Call, problem: Problem) -> None:
         runnable = call.runnable
         self.state.failures.add(
@@ -293,6 +274,22 @@ def too_large(limit: int) -> TooLarge:
         hint="send it in parts, or put it into a data file and send its URL",
         status=413,
     )
+
+
+def _timeout(asked: float | None, limits: Limits) -> float:
+    if asked is None:
+        return limits.timeout
+    if not 0 < asked <= limits.longest:
+        raise BadRequest(
+            f"timeout={asked:g} is not possible", hint=f"1 to {limits.longest:g} seconds", status=400
+        )
+    return asked
+
+
+def _answer(response: Response, limit: int) -> Result | Problem:
+    if response.line is None or response.size > limit:
+        return Problem("TooLargeError", f"the result has {response.size} bytes; the limit is {limit}")
+    return read_response(response.line)
 
 
 class _Expired(Exception):

@@ -138,7 +138,7 @@ class Unattended:
     async def _begin(self, request_id: str, request: Request, caller: Caller) -> Call:
         while True:
             with contextlib.suppress(Throttled):
-                return self._calls.begin(request, caller, None, request_id)
+                return self._calls.begin(request, caller, None, request_id=request_id)
             await asyncio.sleep(AGAIN_SECONDS)
 
     def _spawn(self, call: Call) -> None:

@@ -6,19 +6,24 @@ worker wrote it (platform contract, section 2).
 
 from __future__ import annotations
 
+import asyncio
 import math
-from collections.abc import Iterable
+import traceback
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
+import msgspec
 from starlette.types import Receive, Scope, Send
 
-from wrapgen.errors import BadRequest, NotAuthorized, WrapgenError
-from wrapgen.platform.call import Outcome, Request
+from wrapgen.errors import BadRequest, NotAuthorized, ServerFault, WrapgenError
+from wrapgen.platform.call import Limits, Outcome, Request
 from wrapgen.platform.calls import too_large
 from wrapgen.platform.envelope import envelope
+from wrapgen.platform.faults import Fault
 from wrapgen.platform.http.auth import key_of
 from wrapgen.platform.http.errors import call_body, facts, headers, words
+from wrapgen.platform.http.protocol import CONNECTION
 from wrapgen.platform.lines import Problem
 
 if TYPE_CHECKING:
@@ -50,47 +55,57 @@ class CallEndpoint:
     def __init__(self, platform: Platform) -> None:
         self._calls = platform.calls
         self._unattended = platform.unattended
+        self._faults = platform.faults
         self._metrics = platform.metrics
         self._journal = platform.journal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One HTTP request whose path starts with PREFIX."""
-        raw = False
+        options = dict(parse_qsl(scope["query_string"].decode("latin-1"))) if scope["query_string"] else {}
+        raw = options.get("output", "").lower() == "raw"
+        fault: Fault | None = None
         try:
-            if scope["method"] != "POST":
-                raise BadRequest("algorithms are called with POST", status=405)
-            found = _Headers(scope["headers"])
-            caller, parent = self._calls.identify(key_of(found.authorization))
-            options = (
-                dict(parse_qsl(scope["query_string"].decode("latin-1"))) if scope["query_string"] else {}
-            )
-            output = _output(options)
-            raw = output == "raw"
-            request = Request(
-                path=_path(scope["path"]),
-                content_type=found.content_type,
-                encoding=found.content_encoding,
-                body=await _read(receive, found.content_length, self._calls.limits.request),
-                timeout=_seconds(options),
-                stdout=options.get("stdout", "").lower() == "true",
-            )
-            call = self._calls.begin(request, caller, parent)
-            if output == "void":
-                await self._unattended.submit(call)
-                body = b'{"async":"void","request_id":"%s"}' % call.id.encode("ascii")
-                await _send(send, 200, JSON, [body])
-                return
-            outcome = await self._calls.run(call)
+            if self._faults.rules:
+                fault = self._faults.choose(_path(scope["path"]))
+            reply = await self._answer(scope, receive, options, fault)
         except _Gone:
             return
         except WrapgenError as error:
             self._metrics.note_refused(error.code)
-            self._journal.note(
-                "refused", path=scope["path"][:200], code=error.code, message=error.message[:200]
-            )
-            await _refuse(send, error, raw=raw)
-            return
-        await (_send_raw(send, outcome) if raw else _send(send, 200, JSON, envelope(outcome)))
+            where, why = scope["path"][:200], error.message[:200]
+            self._journal.note("refused", path=where, code=error.code, message=why)
+            reply = _refusal(error, raw=raw)
+        except Exception:
+            self._journal.note("fault", path=scope["path"][:200], trace=traceback.format_exc())
+            reply = _refusal(ServerFault("internal error", status=500), raw=raw)
+        if fault is not None and fault.reply != "whole":
+            await _spoil(scope, send, reply, fault)
+        else:
+            await _send(send, reply)
+
+    async def _answer(
+        self, scope: Scope, receive: Receive, options: dict[str, str], fault: Fault | None
+    ) -> _Reply:
+        if scope["method"] != "POST":
+            raise BadRequest("algorithms are called with POST", status=405)
+        found = _Headers(scope["headers"])
+        caller, parent = self._calls.identify(key_of(found.authorization))
+        output = _output(options)
+        request = Request(
+            path=_path(scope["path"]),
+            content_type=found.content_type,
+            encoding=found.content_encoding,
+            body=await _read(receive, found.content_length, self._calls.limits.request),
+            timeout=_seconds(options),
+            stdout=options.get("stdout", "").lower() == "true",
+        )
+        limits = await _suffer(fault, self._calls.limits) if fault else None
+        call = self._calls.begin(request, caller, parent, limits=limits)
+        if output == "void":
+            await self._unattended.submit(call)
+            return _Reply(200, JSON, [b'{"async":"void","request_id":"%s"}' % call.id.encode("ascii")])
+        outcome = await self._calls.run(call)
+        return _raw(outcome) if output == "raw" else _Reply(200, JSON, envelope(outcome))
 
 
 class _Headers:
@@ -116,39 +131,63 @@ class _Gone(Exception):
     """The client went away before its request was complete."""
 
 
-async def _send_raw(send: Send, outcome: Outcome) -> None:
+class _Reply(msgspec.Struct):
+    """A reply that is ready to be sent: status, content type, body in parts, further headers."""
+
+    status: int
+    kind: bytes
+    parts: Sequence[bytes | memoryview]
+    headers: list[tuple[bytes, bytes]] = []
+
+
+def _raw(outcome: Outcome) -> _Reply:
     answer = outcome.answer
     if isinstance(answer, Problem):
         status = 400 if answer.kind in REQUEST_PROBLEMS else 500
-        await _send(send, status, _KINDS["text"], [answer.message.encode("utf-8", "replace")])
-    else:
-        await _send(send, 200, _KINDS[answer.kind], [answer.raw()])
+        return _Reply(status, _KINDS["text"], [answer.message.encode("utf-8", "replace")])
+    return _Reply(200, _KINDS[answer.kind], [answer.raw()])
 
 
-async def _refuse(send: Send, error: WrapgenError, *, raw: bool) -> None:
+def _refusal(error: WrapgenError, *, raw: bool) -> _Reply:
     extra = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers(error).items()]
     # The body may not have been read to its end, so this connection can't be used again.
     if isinstance(error, BadRequest | NotAuthorized):
         extra.append((b"connection", b"close"))
     body, kind = (words(error).encode(), _KINDS["text"]) if raw else (call_body(error), JSON)
-    await _send(send, facts(error)[0], kind, [body], extra)
+    return _Reply(facts(error)[0], kind, [body], extra)
 
 
-async def _send(
-    send: Send,
-    status: int,
-    kind: bytes,
-    parts: list[bytes | memoryview] | list[bytes],
-    extra: Iterable[tuple[bytes, bytes]] = (),
-) -> None:
+async def _send(send: Send, reply: _Reply) -> None:
+    parts = reply.parts
     size = sum(map(len, parts))
-    fields = [(b"content-type", kind), (b"content-length", b"%d" % size), *extra]
-    await send({"type": "http.response.start", "status": status, "headers": fields})
+    fields = [(b"content-type", reply.kind), (b"content-length", b"%d" % size), *reply.headers]
+    await send({"type": "http.response.start", "status": reply.status, "headers": fields})
     if size < 65536:
         parts = [b"".join(parts)]
     last = len(parts) - 1
     for number, part in enumerate(parts):
         await send({"type": "http.response.body", "body": part, "more_body": number < last})
+
+
+async def _suffer(fault: Fault, limits: Limits) -> Limits:
+    """Waits, fails, and scales the limits as a fault asks."""
+    await asyncio.sleep(fault.latency)
+    error = fault.error()
+    if error is not None:
+        raise error
+    return fault.scale(limits)
+
+
+async def _spoil(scope: Scope, send: Send, reply: _Reply, fault: Fault) -> None:
+    """Loses a reply, or half of it, and the connection with it."""
+    if fault.reply == "truncated":
+        body = b"".join(reply.parts)
+        fields = [(b"content-type", reply.kind), (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": reply.status, "headers": fields})
+        await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
+        scope[CONNECTION].close()  # after what was written
+    else:
+        scope[CONNECTION].abort()
 
 
 async def _read(receive: Receive, length: int | None, limit: int) -> bytes:
