@@ -9,7 +9,7 @@ PATH ?= /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types layers soak clean
+.PHONY: help setup demo test lint types layers derived soak clean
 
 help:  ## list these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -33,6 +33,9 @@ types: $(READY)  ## mypy, strict
 
 layers: $(READY)  ## import-linter: arrows point down only
 	@$(BIN)/lint-imports --no-logo
+
+derived: $(READY)  ## write again what is made from something else: generated/, golden cases, pages of docs/
+	@$(BIN)/python tests/repo/derived.py
 
 soak: $(READY)  ## the long and heavy tests
 	@$(BIN)/python -m pytest -m soak

@@ -3,11 +3,11 @@
     WrapgenError                       exit  code
     ├── InternalError                   70   internal
     ├── UsageError                       2   usage
+    │   ├── MissingExtra                 2   missing-extra
+    │   └── BadTemplate                  2   template
     ├── SpecError                        3   spec
     ├── DriftError                       4   drift
     ├── EditedError                      4   edited
-    ├── MissingExtra                     2   missing-extra
-    ├── BadTemplate                      2   template
     ├── PlatformError                    5   platform
     │   ├── Unreachable                  5   unreachable           retryable
     │   ├── NoCredentials                5   no-credentials

@@ -1,0 +1,1 @@
+"""One whole input set through a wrapper: chunks, calls, retries, ledger, output, connectors."""

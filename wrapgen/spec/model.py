@@ -73,7 +73,9 @@ WrapperName = Annotated[
     str, _checked(names.check_wrapper_name), _sketch(f"{_NAME}/{_NAME}", "acme/SentimentBatch")
 ]
 Folder = Annotated[str, _checked(names.check_source), _sketch("[^/~].*", "./my_algorithm")]
-Variable = Annotated[str, _checked(names.check_variable), _sketch("[A-Za-z_][A-Za-z0-9_]*", "DATABASE_URL")]
+_VARIABLE = "[A-Za-z_][A-Za-z0-9_]*"
+Variable = Annotated[str, _checked(names.check_variable), _sketch(_VARIABLE, "DATABASE_URL")]
+KeyVariable = Annotated[str, _checked(names.check_variable), _sketch(_VARIABLE, "WRAPPER_DATA_KEY")]
 EnvironmentName = Annotated[str, _checked(names.check_environment), _sketch("python3.*", "python38")]
 StoreURL = Annotated[str, _checked(parse_store), _URL]
 ItemPath = Annotated[str, _checked(names.parse_path), _sketch(r"\$.*", "$.user.email")]
@@ -144,7 +146,7 @@ class Datastore(Section):
     url_env: Variable | None = Field(
         None, description="Instead of `url`: the environment variable that holds an SQLAlchemy URL."
     )
-    key_env: Variable | None = Field(
+    key_env: KeyVariable | None = Field(
         None,
         description="The environment variable with the API key to write with; none: the caller's own rights.",
     )

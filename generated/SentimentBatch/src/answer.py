@@ -1,0 +1,160 @@
+"""The answer of a batch: results in the order of the items, kept under the size cap, and the summary.
+
+What a body would weigh on the wire is counted as results come in; where they go when it is too much, or
+when the caller named a place, is passed in.
+"""
+
+import tempfile
+
+from .protocol import BATCH, ITEM, Failure, dumps
+
+COUNTS = ("items", "succeeded", "failed", "untried", "calls", "throttled", "duration_ms")
+ENVELOPE = 512  # bytes that the ADK and the platform add around a reply
+
+
+class Results:
+    """Results by position: as values while they fit a response, in a file on disk beyond that."""
+
+    def __init__(self, cap, to_file):
+        # type: (int, bool) -> None
+        """``cap`` in bytes on the wire; ``to_file`` keeps them on disk from the start."""
+        self._cap = cap - ENVELOPE
+        self._size = 0
+        self._values = {}  # type: dict
+        self._lines = {}  # type: dict
+        self._file = new_file() if to_file else None
+
+    def put(self, position, outcome):
+        # type: (int, object) -> None
+        """Keep an outcome; a later one for the same position replaces it."""
+        line = outcome.encoded.encode("ascii")
+        if self._file is not None:
+            self._lines[position] = self._keep(line)
+            return
+        self._size += len(line) + 2 - len(self._lines.get(position, b""))
+        self._lines[position] = line
+        self._values[position] = outcome
+        if self._size > self._cap:
+            self._spill()
+
+    def values(self, places, around):
+        # type: (list, int) -> list | None
+        """The results at these positions, or None where they and so many bytes more do not fit a response."""
+        if self._file is None and around + sum(len(self._lines[place]) + 2 for place in places) > self._cap:
+            self._spill()
+        return None if self._file is not None else [self._values[place].to_wire() for place in places]
+
+    def store(self, places, write):
+        # type: (list, object) -> str
+        """Write the results at these positions, one JSON line each, where ``write(lines)`` takes them."""
+        with self._file:
+            return write(self._read(place) for place in places)
+
+    def _read(self, place):
+        start, length = self._lines[place]
+        self._file.seek(start)
+        return self._file.read(length) + b"\n"
+
+    def _spill(self):
+        self._file = new_file()
+        self._values.clear()
+        for position, line in self._lines.items():
+            self._lines[position] = self._keep(line)
+
+    def _keep(self, line):
+        self._file.seek(0, 2)
+        start = self._file.tell()
+        self._file.write(line)
+        return start, len(line)
+
+
+def new_file():
+    # type: () -> object
+    """A file on disk that vanishes with the last reference to it."""
+    return tempfile.TemporaryFile()
+
+
+class Answer:
+    """Keeps the outcomes of one call and writes the reply that its form asks for."""
+
+    def __init__(self, request, items, cap, deadline):
+        # type: (object, object, int, object) -> None
+        """``cap`` is the most bytes that a response may have."""
+        self._request = request
+        self._items = items
+        self._deadline = deadline
+        self._results = Results(cap, request.output is not None)
+        self._bare = None  # type: object
+        self.failures = {}  # type: dict
+        self.summary = {}  # type: dict
+
+    def put(self, item, outcome):
+        # type: (object, object) -> None
+        """Keep what became of an item; a later outcome of the same item replaces it."""
+        self._results.put(item.position, outcome)
+        self._bare = outcome.value
+        if outcome.failure is None:
+            self.failures.pop(item.position, None)
+        else:
+            self.failures[item.position] = outcome.failure
+
+    def idle(self):
+        # type: () -> None
+        """Nothing is waiting to be written."""
+
+    def first_failure(self):
+        # type: () -> Failure
+        """The failure of the foremost item that was tried and failed, else of the foremost."""
+        tried = {position: failure for position, failure in self.failures.items() if not failure.untried}
+        return min((tried or self.failures).items())[1]
+
+    def write(self, store, attempts, stopped):
+        # type: (object, object, Failure | None) -> object
+        """The reply: the bare result for form 1, a list for form 2, results and summary for form 3.
+
+        ``store(url, lines)`` puts results at a URL (None: a temporary place) and returns the full URL.
+        Raises ``Failure`` of type TooLargeError when a bare result or a list does not fit.
+        """
+        repeats = self._items.repeats
+        places = [repeats.get(position, position) for position in range(self._items.count)]
+        summary = self._summary(places, attempts, stopped)
+        results = self._results.values(places, len(dumps(summary)))
+        if results is None:
+            results = self._results.store(places, lambda lines: store(self._request.output, lines))
+        if self._request.form == BATCH:
+            return {"$results": results, "$summary": summary}
+        if isinstance(results, str):
+            raise too_large(results)
+        return self._bare if self._request.form == ITEM else results
+
+    def _summary(self, places, attempts, stopped):
+        failures = [self.failures[place] for place in places if place in self.failures]
+        untried = sum(1 for failure in failures if failure.untried)
+        summary = {
+            "items": len(places),
+            "succeeded": len(places) - len(failures),
+            "failed": len(failures) - untried,
+            "untried": untried,
+            "calls": attempts.calls,
+            "throttled": attempts.throttled,
+            "stopped": stopped and {"type": stopped.error_type, "message": stopped.message},
+            "duration_ms": int((self._deadline.clock() - self._deadline.start) * 1000),
+        }
+        return dict(summary, **self.summary)
+
+
+def describe(facts):
+    # type: (dict) -> dict
+    """The answer to ``{"$batch": []}``: nothing was done, and this is who did it."""
+    summary = dict(dict.fromkeys(COUNTS, 0), stopped=None, wrapper=facts)
+    return {"$results": [], "$summary": dict(summary, recorded=0) if facts["datastore"] else summary}
+
+
+def too_large(url):
+    # type: (str) -> Failure
+    """The error for an answer that only fits a file."""
+    return Failure(
+        "TooLargeError",
+        'the results are too large for a response; they are at {}. Call with {{"$batch": [...]}} to get '
+        "such a URL as the answer, or fewer items".format(url),
+    )

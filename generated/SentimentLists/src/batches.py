@@ -1,0 +1,94 @@
+"""Sub-batches: one call of a target that takes lists serves many items; bisection finds a poison item.
+
+The counterpart of ``work`` for a target with a batch size.
+"""
+
+import time
+
+from .items import Outcome, Task
+from .protocol import Failure, InputError, dumps
+
+
+class WrongLength(Failure):
+    """The target answered a list with something else than one result for each of its items."""
+
+    called = splits = True
+
+    def __init__(self, items, result):
+        # type: (int, object) -> None
+        answered = "{} results".format(len(result)) if isinstance(result, list) else type(result).__name__
+        super().__init__("ParsingError", "the target answered {} items with {}".format(items, answered))
+
+
+class Work:
+    """What is done with a task: one call of the target for its items, or two halves as new tasks."""
+
+    def __init__(self, make, target, deadline, wall=time.time):
+        # type: (object, dict, object, object) -> None
+        """``make(value, task)`` gets the result; ``target`` limits a list by count and by bytes."""
+        self._make = make
+        self._size = target["batch_size"]
+        self._bytes = target["request_bytes"]
+        self._deadline = deadline
+        self._wall = wall
+
+    def tasks(self, items, send):
+        # type: (object, int) -> object
+        """Tasks of as many items as fit; an item that can't be sent stands alone. ``send`` is ``$try``."""
+        together, weight = [], 2
+        for item in items:
+            bytes_of_item = self._weigh(item)
+            if together and (len(together) == self._size or weight + bytes_of_item > self._bytes):
+                yield Task(together, send <= 1)
+                together, weight = [], 2
+            if item.fault is None:
+                together.append(item)
+                weight += bytes_of_item
+            else:
+                yield Task([item], send <= 1)
+        if together:
+            yield Task(together, send <= 1)
+
+    def _weigh(self, item):
+        """Bytes of an item in a list with its comma; what can't be in a list gets its fault here."""
+        if item.fault is None:
+            try:
+                return len(dumps(item.value)) + 2
+            except ValueError:
+                item.fault = InputError("the target takes lists, and a list in JSON can't hold this item")
+        return 0
+
+    def __call__(self, task):
+        # type: (Task) -> tuple[list, list]
+        """The items with their outcomes and no further tasks, or no outcomes and two halves."""
+        task.started_at, started = self._wall(), self._deadline.clock()
+        try:
+            results = self._results(task)
+        except Failure as failure:
+            if failure.splits and task.splits:
+                return [], halves_of(task)
+            failure.attempts = task.attempts
+            seconds = self._deadline.clock() - started
+            failed = Outcome.of_failure(failure, task.started_at, seconds)
+            return [(item, failed) for item in task.items], []
+        seconds = self._deadline.clock() - started
+        self._deadline.saw(seconds)
+        outcomes = (Outcome.of_result(result, task.started_at, seconds, task.attempts) for result in results)
+        return list(zip(task.items, outcomes)), []
+
+    def _results(self, task):
+        if task.items[0].fault is not None:
+            raise task.items[0].fault
+        results = self._make([item.value for item in task.items], task)
+        if not isinstance(results, list) or len(results) != len(task.items):
+            task.attempts -= task.splits  # as with any failure that one poison item may have caused
+            raise WrongLength(len(task.items), results)
+        return results
+
+
+def halves_of(task):
+    # type: (Task) -> list
+    """Both halves of a task, each to be tried once."""
+    half = len(task.items) // 2
+    parts = (task.items[:half], task.items[half:])
+    return [Task(part, task.first_send, task.attempts, halved=True) for part in parts]

@@ -1,0 +1,108 @@
+"""Calls of the target through the platform, each failure with its true type.
+
+Here live the request, and what an answer's status and error type mean. Whether to try again is decided in
+``attempts``, which items go together in ``batches``.
+"""
+
+import json
+
+from .protocol import Failure, decode_answer, encode_body, failure_of
+from .transport import ConnectionFailed, Transport
+
+RETRYABLE = {"ConnectionError", "LoadingError", "ServerError", "TimeoutError", "TooManyRequests"}
+STOPPING = {"AuthenticationError", "PaymentRequiredError"}
+STATUS_TYPES = {
+    400: "InputError",
+    401: "AuthenticationError",
+    402: "PaymentRequiredError",
+    403: "AuthenticationError",
+    404: "EntityNotFoundError",
+    408: "TimeoutError",
+    413: "TooLargeError",
+    415: "UnsupportedError",
+    422: "InputError",
+    429: "TooManyRequests",
+    504: "TimeoutError",
+}
+
+
+class CallFailed(Failure):
+    """One call of the target went wrong."""
+
+    called = True
+
+    def __init__(self, error_type, message, retry_after=None, splits=None):
+        # type: (str, str, float | None, bool | None) -> None
+        super().__init__(error_type, message, error_type in RETRYABLE or error_type in STOPPING)
+        self.stops = error_type in STOPPING
+        self.throttled = error_type == "TooManyRequests"
+        self.splits = (error_type == "TimeoutError" or not self.retryable) if splits is None else splits
+        self.retry_after = retry_after
+
+
+class TooLarge(Failure):
+    """The input is over the limit on the wire; it was not sent."""
+
+    splits = True
+
+    def __init__(self, message):
+        # type: (str) -> None
+        super().__init__("TooLargeError", message)
+
+
+class Target:
+    """The target algorithm: ``call`` sends one input and returns its result."""
+
+    def __init__(self, client, target):
+        # type: (object, dict) -> None
+        """``client`` is the vendor's; ``target`` names the algorithm and the largest body for it."""
+        self._transport = Transport(client)
+        self._path = "/v1/algo/" + target["algorithm"]
+        self._request_bytes = target["request_bytes"]
+
+    def call(self, value, seconds):
+        # type: (object, float) -> object
+        """The target's result for one input, granted so many seconds.
+
+        Raises ``CallFailed``; ``InputError`` and ``TooLarge`` before anything is sent.
+        """
+        body, content_type = encode_body(value)
+        if len(body) > self._request_bytes:
+            words = "the input has {} bytes on the wire; at most {} may be sent"
+            raise TooLarge(words.format(len(body), self._request_bytes))
+        seconds = max(1, int(seconds))
+        path = "{}?timeout={}".format(self._path, seconds)
+        try:
+            answer = self._transport.send("POST", path, body, {"Content-Type": content_type}, seconds)
+        except ConnectionFailed as error:
+            raise CallFailed("TimeoutError" if error.timed_out else "ConnectionError", str(error)) from None
+        if answer.status != 200:
+            raise failed_status(answer)
+        try:
+            return decode_answer(answer.body)
+        except Failure as failure:
+            raise CallFailed(failure.error_type, failure.message) from None
+
+
+def failed_status(answer):
+    # type: (object) -> CallFailed
+    """What an answer other than 200 means: its status, refined by the error type in its body."""
+    default = STATUS_TYPES.get(answer.status, "ServerError")
+    try:
+        failure = failure_of(json.loads(answer.body.decode("utf-8"))["error"])
+    except (TypeError, ValueError, KeyError, RecursionError):
+        failure = Failure("AlgorithmError", answer.body[:200].decode("utf-8", "replace").strip())
+    decided = default in STOPPING or answer.status in (404, 429) or failure.error_type == "AlgorithmError"
+    return CallFailed(
+        default if decided else failure.error_type,
+        "status {}{}".format(answer.status, ": " + failure.message if failure.message else ""),
+        retry_after=_seconds(answer.headers.get("Retry-After")),
+        splits=False if answer.status == 404 else None,
+    )
+
+
+def _seconds(header):
+    try:
+        return max(0.0, float(header))
+    except (TypeError, ValueError):  # absent, or a date, which needs a clock that agrees with the platform's
+        return None

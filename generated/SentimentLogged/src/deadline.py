@@ -1,0 +1,55 @@
+"""How long a call may still work: the soft stop, and the time clipped for a call of the target.
+
+The clock is passed in; nothing here waits.
+"""
+
+import threading
+import time
+
+LARGEST_MARGIN = 300.0
+
+
+class Deadline:
+    """Counts from the start of one call of the wrapper.
+
+    The margin kept for recording and answering is a tenth of the time or twice the slowest item so far,
+    whichever is larger, at most 300 s and never more than half of what was left when work began.
+    """
+
+    def __init__(self, seconds, clock=time.monotonic):
+        # type: (float, object) -> None
+        self.clock = clock
+        self.start = clock()
+        self._end = self.start + seconds
+        self._begun = self.start
+        self._slowest = 0.0
+        self._lock = threading.Lock()
+
+    def begin(self):
+        # type: () -> None
+        """Work on the items starts now; reading them may have taken time already."""
+        self._begun = self.clock()
+
+    def saw(self, seconds):
+        # type: (float) -> None
+        """An item took so long."""
+        with self._lock:
+            self._slowest = max(self._slowest, seconds)
+
+    def soft_stop(self):
+        # type: () -> float
+        """The time, by the clock, at which open items are sealed."""
+        total = self._end - self.start
+        margin = min(max(total / 10, 2 * self._slowest), LARGEST_MARGIN)
+        half_way = self._begun + max(self._end - self._begun, 1.0) / 2  # so one item is always tried
+        return max(self._end - margin, half_way)
+
+    def left(self):
+        # type: () -> float
+        """Seconds until the soft stop; not below zero."""
+        return max(0.0, self.soft_stop() - self.clock())
+
+    def left_for_records(self):
+        # type: () -> float
+        """Seconds in which the records and the answer must be out: to the end, less a tenth of the margin."""
+        return max(0.0, self._end - self.clock() - (self._end - self.soft_stop()) / 10)

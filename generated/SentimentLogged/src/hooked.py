@@ -1,0 +1,47 @@
+"""The user's hooks, applied: to items on their way to the target, to results and errors on their way back."""
+
+from . import hooks
+from .items import Outcome
+from .protocol import Failure
+
+
+def before(items):
+    # type: (object) -> object
+    """Yields the items as the user's ``before`` makes them; one that it fails has its fault already."""
+    hook = getattr(hooks, "before", None)
+    for item in items:
+        if hook is not None and item.fault is None:
+            try:
+                item.value = hook(item.value)
+            except Exception as error:
+                item.fault = _failure(error)
+        yield item
+
+
+def after(item, outcome):
+    # type: (object, Outcome) -> Outcome
+    """The outcome as the user's ``after`` or ``error`` makes it.
+
+    What was not tried is nobody's outcome, so no hook sees it.
+    """
+    failure = outcome.failure
+    hook = getattr(hooks, "after" if failure is None else "error", None)
+    if hook is None or (failure is not None and failure.untried):
+        return outcome
+    try:
+        if failure is None:
+            value = hook(item.value, outcome.value)
+            return Outcome.of_result(value, outcome.started_at, outcome.seconds, outcome.attempts)
+        failure = Failure(*hook(item.value, failure.error_type, failure.message, failure.retryable))
+    except Exception as error:
+        failure = _failure(error)
+    failure.attempts = outcome.attempts
+    return Outcome.of_failure(failure, outcome.started_at, outcome.seconds)
+
+
+def _failure(error):
+    """What the user's own code raised, as a failure that sending again can't mend."""
+    if isinstance(error, Failure):
+        return error
+    kind = getattr(error, "error_type", None) or "AlgorithmError"
+    return Failure(str(kind), "in hooks.py: {}".format(error))

@@ -1,0 +1,181 @@
+"""Everything committed that is made from something else: what it should be now, and what writes it.
+
+Golden cases, committed wrappers, and the generated pages and tables of docs/. `python tests/repo/derived.py`
+writes them all; `test_drift.py` compares.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import sys
+from pathlib import Path
+
+import click
+
+from wrapgen import errors
+from wrapgen.build import Placement, context, generate
+from wrapgen.cli.main import COMMANDS, cli
+from wrapgen.spec import load
+from wrapgen.spec.model import Spec
+from wrapgen.spec.validate import SECTIONS
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = sorted((ROOT / "examples").glob("*/spec.yaml"))
+AGAIN = "<!-- made by `make derived`; edit {source} instead -->"
+
+
+def placements() -> list[Placement]:
+    """What it takes to make each committed wrapper what its example generates."""
+    found = []
+    for path in EXAMPLES:
+        spec = load(path)
+        found.append(Placement.of(generate(spec), ROOT / "generated" / spec.wrapper.algorithm_name))
+    return found
+
+
+def pages() -> dict[Path, str]:
+    """The text of every derived page, and of every page with a derived table, by path."""
+    docs = ROOT / "docs"
+    spec_page, templates_page = docs / "spec.md", docs / "templates.md"
+    return {
+        docs / "cli.md": cli_page(),
+        docs / "errors.md": errors_page(),
+        spec_page: with_table(spec_page.read_text("utf-8"), "keys", keys_table()),
+        templates_page: with_table(templates_page.read_text("utf-8"), "values", values_table()),
+    }
+
+
+def cli_page() -> str:
+    """docs/cli.md: the help of every command, as it is printed."""
+    parts = ["# Commands", AGAIN.format(source="the command's help"), _help(cli, "wrapgen")]
+    for name in COMMANDS:
+        command = cli.get_command(click.Context(cli), name)
+        assert command is not None, name
+        parts += [f"## wrapgen {name}", _help(command, f"wrapgen {name}")]
+        if isinstance(command, click.Group):
+            for below in command.list_commands(click.Context(command)):
+                inner = command.get_command(click.Context(command), below)
+                assert inner is not None
+                parts += [f"### wrapgen {name} {below}", _help(inner, f"wrapgen {name} {below}")]
+    return "\n\n".join(parts) + "\n"
+
+
+def _help(command: click.Command, name: str) -> str:
+    context = click.Context(command, info_name=name, max_content_width=100, terminal_width=100)
+    return f"```\n{command.get_help(context).rstrip()}\n```"
+
+
+def errors_page() -> str:
+    """docs/errors.md: each error with its exit code and whether trying again can help; the tree as drawn."""
+    rows = ["| code | exit | retryable | what happened |", "| --- | --- | --- | --- |"]
+    for error in all_errors():
+        said = (
+            inspect.cleandoc(error.__doc__ or "").partition("\n\n")[0].replace("\n", " ").replace("|", "\\|")
+        )
+        rows.append(f"| `{error.code}` | {error.exit_code} | {'yes' if error.retryable else 'no'} | {said} |")
+    return (
+        "\n\n".join(
+            [
+                "# Errors and exit codes",
+                AGAIN.format(source="`wrapgen/errors.py`"),
+                "A command that fails prints one message and a hint on standard error; with `--json`, it\n"
+                'prints `{"error": {"code", "message", "hint", "retryable"}}` on standard output. Exit code\n'
+                "0 is success; 10 and above are the end states of a run.",
+                "\n".join(rows),
+                "The tree, as in the source:",
+                f"```\n{drawn_tree()}\n```",
+            ]
+        )
+        + "\n"
+    )
+
+
+def all_errors() -> list[type[errors.WrapgenError]]:
+    """Every class of the error tree, in the order of the file."""
+    found = [error for error in vars(errors).values() if inspect.isclass(error)]
+    return [error for error in found if issubclass(error, errors.WrapgenError)]
+
+
+def drawn_tree() -> str:
+    """The tree as the module's docstring draws it."""
+    lines = (errors.__doc__ or "").splitlines()
+    return "\n".join(line.removeprefix("    ") for line in lines if line.startswith("    "))
+
+
+def keys_table() -> str:
+    """Every key of a spec with its values, its default and its meaning."""
+    rows = ["| key | values or example | default | meaning |", "| --- | --- | --- | --- |"]
+    rows.append("| `version` | `1` | required | The version of this format. |")
+    schema = Spec.model_json_schema()["$defs"]
+    for section, model in SECTIONS.items():
+        for name, field in model.model_fields.items():
+            facts = schema[model.__name__]["properties"][name]
+            default = "required" if field.is_required() else _default(field.get_default())
+            meaning = (field.description or "").replace("|", "\\|")
+            rows.append(f"| `{section}.{name}` | {_values(facts)} | {default} | {meaning} |")
+    return "\n".join(rows)
+
+
+def _default(value: object) -> str:
+    if value is None:
+        return ""
+    return "`[]`" if value == () else f"`{value}`"
+
+
+def _values(facts: dict[str, object]) -> str:
+    """What a key may be, in a few words, from its schema."""
+    for branch in facts.get("anyOf", []):  # type: ignore[attr-defined]
+        if branch.get("type") != "null":
+            return _values(branch)
+    if "enum" in facts:
+        return ", ".join(f"`{value}`" for value in facts["enum"])  # type: ignore[attr-defined]
+    if facts.get("type") == "integer":
+        return f"{facts['minimum']:,} to {facts['maximum']:,}"
+    if facts.get("type") == "array":
+        return f"list of {_values(facts['items'])}"  # type: ignore[arg-type]
+    examples = facts.get("examples")
+    return ", ".join(f"`{example}`" for example in examples) if examples else "any value"  # type: ignore[attr-defined]
+
+
+def values_table() -> str:
+    """Every value that a template gets, from the docstring of the context."""
+    rows = ["| name | what it is |", "| --- | --- |"]
+    for line in (context.__doc__ or "").splitlines():
+        names, _, meaning = line.strip().partition("   ")
+        if line.startswith("    ") and meaning:
+            listed = ", ".join(f"`{name}`" for name in names.split(", "))
+            escaped = meaning.strip().replace("|", "\\|")
+            rows.append(f"| {listed} | {escaped} |")
+    return "\n".join(rows)
+
+
+def with_table(page: str, name: str, table: str) -> str:
+    """A page with the table between its two markers replaced."""
+    before, _, rest = page.partition(f"<!-- {name} -->\n")
+    _, _, after = rest.partition(f"<!-- /{name} -->")
+    return f"{before}<!-- {name} -->\n{table}\n<!-- /{name} -->{after}"
+
+
+def _golden() -> None:
+    path = ROOT / "tests" / "golden" / "golden.py"
+    spec = importlib.util.spec_from_file_location("golden", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.write()
+
+
+def write() -> None:
+    """Writes everything that is derived."""
+    _golden()
+    for placement in placements():
+        placement.write(force=True)
+        print(f"{placement.folder.relative_to(ROOT)}: {len(placement.changes)} files changed")
+    for path, text in pages().items():
+        path.write_text(text, encoding="utf-8")
+        print(path.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    sys.exit(write())

@@ -1,0 +1,93 @@
+"""The public surface: what packages export, which way imports point, and how quickly the command starts."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import wrapgen
+from wrapgen.cli.main import COMMANDS
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = [name for _, name, is_package in pkgutil.walk_packages(wrapgen.__path__, "wrapgen.") if is_package]
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_what_is_exported_is_there_and_documented(name):
+    """Every name in a package's `__all__` exists, in order, and says what it is."""
+    module = importlib.import_module(name)
+    exported = getattr(module, "__all__", [])
+    assert len(exported) == len(set(exported))
+    for word in exported:
+        assert hasattr(module, word), f"{name}.{word}"
+    assert module.__doc__
+
+
+def test_imports_point_down():
+    """import-linter's contracts hold."""
+    done = subprocess.run(
+        [sys.executable, "-c", "from importlinter.cli import lint_imports_command as c; c()", "--no-cache"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_one_file_with_help(name):
+    """`wrapgen/cli/<name>.py` holds a click command whose help says what it does."""
+    module = importlib.import_module(f"wrapgen.cli.{name}")
+    assert module.command.help, name
+
+
+@pytest.mark.parametrize(
+    ("words", "unwanted"),
+    [
+        (
+            ["--help"],
+            {"pydantic", "jinja2", "yaml", "rich", "urllib3", "starlette", "Algorithmia", "sqlalchemy"},
+        ),
+        (["build", "--help"], {"pydantic", "jinja2", "yaml", "urllib3", "starlette", "Algorithmia"}),
+        (
+            ["check", "examples/sentiment/spec.yaml"],
+            {"jinja2", "rich", "urllib3", "starlette", "Algorithmia"},
+        ),
+        (
+            ["build", "examples/sentiment/spec.yaml", "--check"],
+            {"rich", "urllib3", "starlette", "Algorithmia", "sqlalchemy", "asyncio"},
+        ),
+    ],
+    ids=["help", "build help", "check", "build"],
+)
+def test_a_command_loads_only_what_it_needs(words, unwanted):
+    """Starting stays quick because nothing heavy is imported that the command does not use."""
+    program = (
+        "import sys; from wrapgen.cli.main import main; code = main(sys.argv[1:]);"
+        "print(' '.join(sorted({name.partition('.')[0] for name in sys.modules})), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, *words], cwd=ROOT, capture_output=True, text=True)
+    assert not unwanted & set(done.stderr.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize(("words", "seconds"), [(["--help"], 1.2), (["build", "--check"], 2.5)])
+def test_starting_is_quick(words, seconds, tmp_path):
+    """A cold start stays far below what a user notices; the bound is ten times the aim: machines are busy."""
+    spec = ROOT / "examples" / "sentiment" / "spec.yaml"
+    words = [words[0], str(spec), *words[1:], "--output", str(tmp_path)] if words[0] == "build" else words
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    best = min(_time([sys.executable, "-m", "wrapgen", *words], environment) for _ in range(3))
+    assert best < seconds
+
+
+def _time(words, environment):
+    started = time.perf_counter()
+    subprocess.run(words, cwd=ROOT, env=environment, capture_output=True)
+    return time.perf_counter() - started

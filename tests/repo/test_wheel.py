@@ -1,0 +1,63 @@
+"""The wheel: it holds the templates, installs in a clean environment elsewhere, and generates there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from wrapgen.build import generate
+from wrapgen.spec import load
+from wrapgen.wrapper import Wrapper
+
+ROOT = Path(__file__).resolve().parents[2]
+SPEC = ROOT / "examples" / "sentiment" / "spec.yaml"
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    """The wheel of this checkout, built as a release would be."""
+    folder = tmp_path_factory.mktemp("dist")
+    _run("uv", "build", "--quiet", "--wheel", "--out-dir", folder, ROOT)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+def test_the_wheel_holds_every_template(wheel):
+    """Every file under templates/ is inside the package, hidden ones too; no test or cache is."""
+    names = set(zipfile.ZipFile(wheel).namelist())
+    templates = ROOT / "templates"
+    wanted = {
+        f"wrapgen/_templates/{path.relative_to(templates).as_posix()}"
+        for path in templates.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert wanted <= names
+    assert not [name for name in names if "__pycache__" in name or name.startswith("tests/")]
+    assert "wrapgen/py.typed" in names
+
+
+def test_an_installed_wheel_generates_elsewhere(wheel, tmp_path):
+    """In an environment of its own, far from the checkout, the command generates the same bytes."""
+    environment = tmp_path / "venv"
+    _run("uv", "venv", "--quiet", "--python", sys.executable, environment)
+    python = environment / "bin" / "python"
+    _run("uv", "pip", "install", "--quiet", "--python", python, wheel)
+    (tmp_path / "spec.yaml").write_bytes(SPEC.read_bytes())
+    _run(environment / "bin" / "wrapgen", "build", "spec.yaml", cwd=tmp_path)
+    built = Wrapper.read(tmp_path / "generated" / "SentimentBatch")
+    assert built == generate(load(SPEC))
+    found = _run(python, "-c", "import wrapgen; print(wrapgen.__file__)", cwd=tmp_path)
+    assert str(environment) in found
+    assert "SentimentBatch" in _run(environment / "bin" / "wrapgen", "client", "--curl", cwd=tmp_path)
+
+
+def _run(*words, cwd=None):
+    script = Path(sys.executable).parent / str(words[0])
+    command = [str(script) if script.exists() else str(words[0]), *map(str, words[1:])]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
