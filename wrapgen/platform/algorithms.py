@@ -324,6 +324,9 @@ class Algorithms:
 
 
 def _require_owner(caller: Caller, owner: str) -> None:
+    if caller.algorithm is not None:
+        # It acts for whoever called it, who need not trust it with more than a call.
+        raise NotAuthorized("a running algorithm can't manage algorithms", status=403, api_code=2001)
     if not caller.permissions.manage:
         raise NotAuthorized("this API key may not manage algorithms", status=403, api_code=2001)
     if not caller.owns(owner):

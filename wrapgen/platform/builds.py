@@ -95,6 +95,7 @@ class Builds:
         variables: Mapping[str, str],
     ) -> None:
         self._database = database
+        self._home = home
         self._root = home / "builds"
         self._root.mkdir(exist_ok=True)
         self._environments = environments
@@ -107,6 +108,7 @@ class Builds:
         self._finished = threading.Condition()
         self._closing = False
         self._running: set[subprocess.Popen[bytes]] = set()
+        self._unfinished: set[str] = set()
         self._mark = f"bld{secrets.token_hex(8)}"
         self._watchman: subprocess.Popen[bytes] | None = None
         self._listeners: list[Callable[[str], None]] = []
@@ -128,16 +130,25 @@ class Builds:
             self._clock(),
         )
         build = self.get(algorithm_id, build_id)
-        self._pool.submit(self._run, build)
+        self._submit(self._run, build)
         return build
 
     def restart_unfinished(self) -> None:
-        """Starts again what was in progress when the last server ended."""
+        """Starts again what was in progress when the last server ended, and makes anew what got lost.
+
+        A copied home may come without its virtual environments, or find other Pythons.
+        """
         for row in self._database.rows("SELECT * FROM builds WHERE status = 'in-progress' ORDER BY number"):
-            build = _build(row)
+            build = self._build(row)
             with self._log_file(build) as log:
                 log.write(b"the platform was stopped during this build; starting again\n")
-            self._pool.submit(self._run, build)
+            self._submit(self._run, build)
+        for row in self._database.rows(
+            "SELECT * FROM builds WHERE status = 'succeeded' ORDER BY number DESC"
+        ):
+            build = self._build(row)
+            if not (build.interpreter.exists() and self.source(build).is_dir()):
+                self._submit(self._mend, build)
 
     def get(self, algorithm_id: str, build_id: str) -> Build:
         """One build of an algorithm.
@@ -150,14 +161,14 @@ class Builds:
         )
         if row is None:
             raise NotFound(f"no such build: {build_id}", status=404)
-        return _build(row)
+        return self._build(row)
 
     def of_algorithm(self, algorithm_id: str) -> list[Build]:
         """All builds of an algorithm, newest first."""
         rows = self._database.rows(
             "SELECT * FROM builds WHERE algorithm_id = ? ORDER BY number DESC", algorithm_id
         )
-        return [_build(row) for row in rows]
+        return [self._build(row) for row in rows]
 
     def newest(self, algorithm_id: str, git_hash: str | None = None) -> Build | None:
         """The most recent successful build of an algorithm (of one commit, if given)."""
@@ -167,7 +178,7 @@ class Builds:
             algorithm_id,
             git_hash,
         )
-        return _build(row) if row else None
+        return self._build(row) if row else None
 
     def any_of(self, algorithm_id: str, git_hash: str) -> bool:
         """Whether there is a build of a commit, however it ended."""
@@ -188,11 +199,8 @@ class Builds:
     def wait(self, build: Build, timeout: float | None = None) -> Build:
         """Blocks until a build has ended; the build as it is then (or when the time is over)."""
 
-        def ended() -> bool:
-            return self._closing or self.get(build.algorithm_id, build.id).status != "in-progress"
-
         with self._finished:
-            self._finished.wait_for(ended, timeout)
+            self._finished.wait_for(lambda: self._closing or build.id not in self._unfinished, timeout)
         return self.get(build.algorithm_id, build.id)
 
     def forget(self, build_ids: list[str]) -> None:
@@ -215,31 +223,64 @@ class Builds:
 
     # -- one build -------------------------------------------------------------------------------------
 
-    def _run(self, build: Build) -> None:
-        interpreter, status = Path(), "failed"
-        with self._log_file(build) as log:
+    def _submit(self, work: Callable[[Build, IO[bytes]], None], build: Build) -> None:
+        """Puts work for a build in line; whoever waits is told when it ended, however it did."""
+
+        def run() -> None:
             try:
-                interpreter = self._steps(build, log)
-                status = "succeeded"
-                log.write(b"build succeeded\n")
-            except (_Failed, WrapgenError) as error:
-                log.write(f"build failed: {error}\n".encode())
-            except Exception as error:  # a fault of ours must end the build, not hang whoever waits
-                log.write(f"build failed inside the platform: {error!r}\n".encode())
+                with self._log_file(build) as log:
+                    work(build, log)
+            finally:
+                with self._finished:
+                    self._unfinished.discard(build.id)
+                    self._finished.notify_all()
+
         with self._finished:
-            if self._closing:
-                return
-            self._database.execute(
-                "UPDATE builds SET status = ?, interpreter = ?, finished_at = ? WHERE id = ?",
-                status,
-                str(interpreter),
-                self._clock(),
-                build.id,
-            )
+            self._unfinished.add(build.id)
+        self._pool.submit(run)
+
+    def _run(self, build: Build, log: IO[bytes]) -> None:
+        interpreter = self._try(build, log)
+        if self._closing:
+            return
+        self._database.execute(
+            "UPDATE builds SET status = ?, interpreter = ?, finished_at = ? WHERE id = ?",
+            "succeeded" if interpreter else "failed",
+            str(interpreter.relative_to(self._home)) if interpreter else "",
+            self._clock(),
+            build.id,
+        )
+        self._tell(build)
+
+    def _mend(self, build: Build, log: IO[bytes]) -> None:
+        """Makes source and environment of a successful build anew; whatever comes of it, it stays that."""
+        log.write(b"files of this build are missing; making them again\n")
+        interpreter = self._try(build, log)
+        if interpreter is not None:
+            place = str(interpreter.relative_to(self._home))
+            self._database.execute("UPDATE builds SET interpreter = ? WHERE id = ?", place, build.id)
+            self._tell(build)
+
+    def _tell(self, build: Build) -> None:
         for listener in self._listeners:
             listener(build.algorithm_id)
-        with self._finished:
-            self._finished.notify_all()
+
+    def _try(self, build: Build, log: IO[bytes]) -> Path | None:
+        """The Python that runs the build; None when it failed, with the reason in the log."""
+        try:
+            interpreter = self._steps(build, log)
+        except (_Failed, WrapgenError) as error:
+            log.write(f"build failed: {error}\n".encode())
+        except Exception as error:  # a fault of ours must end the build, not hang whoever waits
+            log.write(f"build failed inside the platform: {error!r}\n".encode())
+        else:
+            log.write(b"build succeeded\n")
+            return interpreter
+        return None
+
+    def _build(self, row: Row) -> Build:
+        facts = dict(row)
+        return Build(**{**facts, "interpreter": self._home / facts["interpreter"]})
 
     def _steps(self, build: Build, log: IO[bytes]) -> Path:
         environment = self._environments.named(build.environment)
@@ -315,11 +356,6 @@ def main_module(source: Path) -> str:
         if (source / path).is_file():
             return path
     raise _Failed(f'algorithmia.conf says "algoname": "{name}", but there is no src/{name}.py')
-
-
-def _build(row: Row) -> Build:
-    facts = dict(row)
-    return Build(**{**facts, "interpreter": Path(facts["interpreter"])})
 
 
 def _watch(mark: str) -> subprocess.Popen[bytes]:

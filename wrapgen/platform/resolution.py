@@ -85,7 +85,8 @@ class Resolution:
 
 
 def _require_callable(caller: Caller, found: Runnable, reference: str | None) -> None:
-    if not caller.may_call(found.owner, found.name):
+    # A key's list is about what is called with the key; what that calls in turn is its author's choice.
+    if caller.algorithm is None and not caller.may_call(found.owner, found.name):
         raise NotAuthorized(
             f"this API key may not call algo://{found.owner}/{found.name}", status=403, api_code=2001
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import threading
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import pytest
 
 from wrapgen.platform.algorithm_table import Algorithm
 from wrapgen.platform.model import Caller
-from wrapgen.platform.state import State
+from wrapgen.platform.state import State, open_platform_state
 from wrapgen.platform.virtualenvs import Virtualenvs
 
 Commit = Callable[..., str]
@@ -185,3 +186,25 @@ def test_uv_is_left_out_where_pip_has_an_index_of_its_own(tmp_path: Path) -> Non
         "[global]\nindex_url = https://index.example.org\n"
     )
     assert "uv" not in tools({})
+
+
+def test_a_home_that_moved_without_its_environments(
+    state: State, local: Caller, hello: Algorithm, commit: Commit, plain: Plain, tmp_path: Path
+) -> None:
+    """At another place, with venvs/ left out, a released version gets a working interpreter again."""
+    commit(hello, plain("Hello"))
+    assert state.algorithms.compile(local, hello).status == "succeeded"
+    state.algorithms.publish(local, hello, {})
+    before = state.algorithms.resolve("local", "Hello", "0.1.0", local)
+    state.close()
+    shutil.copytree(state.home, tmp_path / "moved", ignore=shutil.ignore_patterns("venvs"))
+    shutil.rmtree(state.home)
+    moved = open_platform_state(tmp_path / "moved")
+    try:
+        moved.builds.wait(moved.builds.get(hello.id, before.build_id), 60)
+        after = moved.algorithms.resolve("local", "Hello", "0.1.0", local)
+        assert after.key == before.key
+        assert after.interpreter.is_relative_to(moved.home)
+        subprocess.run([after.interpreter, "-c", "import src.Hello"], cwd=after.directory, check=True)
+    finally:
+        moved.close()

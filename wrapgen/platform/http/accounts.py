@@ -266,6 +266,8 @@ class AccountRoutes:
     async def _key_holder(self, request: Request) -> Account:
         """Whose keys the path means. A restricted key makes none: they could do more than it may."""
         caller: Caller = auth.caller(request)
+        if caller.algorithm is not None:
+            raise NotAuthorized("a running algorithm can't handle keys", status=403, api_code=2001)
         if not caller.admin and caller.permissions != Permissions():
             raise NotAuthorized("a restricted API key can't handle keys", status=403, api_code=2001)
         if request.url.path.startswith("/v1/admin/"):
