@@ -75,10 +75,16 @@ def rebuild(ledger: Path, spool: Path, slots: Slots | None) -> Standing | None:
         for entry in entries:
             _replay(entry, standing, sends, file, slots)
     standing.open = len(sends)
+    _killed(sends, slots)
+    return standing
+
+
+def _killed(sends: dict[int, tuple[Sequence[int], int]], slots: Slots | None) -> None:
+    """Sends that were open when their session died: their tries are used up, whatever became of them."""
     if slots is not None:
         for indexes, tries in sends.values():
             slots.sent(indexes, tries)
-    return standing
+    sends.clear()
 
 
 def _replay(
@@ -93,6 +99,8 @@ def _replay(
     standing.sessions += kind == "open"
     if kind == "changed":
         standing.header = {**standing.header, **entry, "e": "run"}
+    if kind == "open":
+        _killed(sends, slots)
     if kind in ("end", "open"):
         standing.end = entry if kind == "end" else None
     if kind == "output":

@@ -70,45 +70,67 @@ def memory_wrapper() -> Any:
     return _shared.MemoryWrapper
 
 
+class Handler(BaseHTTPRequestHandler):
+    """Speaks HTTP for the platform of its server."""
+
+    server: Server
+    protocol_version = "HTTP/1.1"
+
+    def body(self) -> bytes:
+        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+    def do_GET(self) -> None:
+        self.reply(*self.server.platform.get(self.path))
+
+    def do_POST(self) -> None:
+        body = self.body()
+        if self.path.startswith("/v1/data/"):
+            self.reply(200, b'{"result":"made"}')
+            return
+        answer = self.server.platform.post(self.path, body)
+        if answer is None:
+            self.close_connection = True  # the reply is dropped
+            return
+        self.reply(*answer)
+
+    def do_PUT(self) -> None:
+        self.server.platform.files[self.path] = self.body()
+        self.reply(200, b'{"result":"put"}')
+
+    def do_DELETE(self) -> None:
+        self.server.platform.files.pop(self.path, None)
+        self.reply(200, b'{"result":{"deleted":1}}')
+
+    def reply(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        for name, value in {**(headers or {}), "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+class Server(ThreadingHTTPServer):
+    """Threads that don't outlive the test, and no complaints about runners that were killed."""
+
+    daemon_threads = True
+
+    def __init__(self, platform: Platform) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.platform = platform
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+
 @pytest.fixture
 def platform(memory_wrapper: Any) -> Iterator[Platform]:
     """The server, on a free port."""
     platform = Platform(memory_wrapper())
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            self.reply(*platform.get(self.path))
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            if self.path.startswith("/v1/data/"):
-                return self.reply(200, b'{"result":"made"}')
-            return self.reply(*platform.post(self.path, body))
-
-        def do_PUT(self) -> None:
-            platform.files[self.path] = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            self.reply(200, b'{"result":"put"}')
-
-        def do_DELETE(self) -> None:
-            platform.files.pop(self.path, None)
-            self.reply(200, b'{"result":{"deleted":1}}')
-
-        def reply(self, status: int, body: bytes) -> None:
-            try:
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-            except OSError:
-                self.close_connection = True  # the runner was killed
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = Server(platform)
     platform.address = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
@@ -130,10 +152,15 @@ class Command:
             "HOME": str(folder),
         }
 
-    def start(self, *words: str, **options: Any) -> subprocess.Popen[str]:
+    def drive(self, source: str, output: str) -> subprocess.Popen[str]:
+        """Starts a runner whose clock is fast: see driver.py."""
+        driver = str(Path(__file__).with_name("driver.py"))
+        return self.start(self.environment["ALGORITHMIA_API"], source, output, program=[driver])
+
+    def start(self, *words: str, program: Any = ("-m", "wrapgen"), **options: Any) -> subprocess.Popen[str]:
         """Starts `wrapgen WORDS`."""
         return subprocess.Popen(
-            [sys.executable, "-m", "wrapgen", *words],
+            [sys.executable, *program, *words],
             cwd=self.folder,
             env=self.environment,
             stdout=subprocess.PIPE,
