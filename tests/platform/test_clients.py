@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -90,17 +91,36 @@ def test_many_open_connections_do_not_stop_others(server, zoo):
             connection.close()
 
 
-def test_a_client_that_hangs_up_does_not_stop_its_call(server, zoo):
-    """The call runs on, and the worker serves the next one."""
+def hang_up(server, zoo, body):
+    """Sends a whole call and closes the connection without reading the reply."""
     host, port = server.address.removeprefix("http://").split(":")
-    body = b'{"op":"sleep","seconds":0.2}'
     head = f"POST /v1/algo/{zoo} HTTP/1.1\r\nHost: x\r\nAuthorization: {server.key}\r\n"
     head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(head.encode() + body)
 
-    def hang_up(_):
-        with socket.create_connection((host, int(port))) as connection:
-            connection.sendall(head.encode() + body)
 
-    with ThreadPoolExecutor(8) as threads:
-        list(threads.map(hang_up, range(8)))
+def test_a_client_that_hangs_up_does_not_stop_its_call(server, zoo, tmp_path):
+    """A call that has begun runs to its end; one that still waits for a worker is not begun for nobody."""
+    first = json.dumps({"op": "write", "path": str(tmp_path / "first")}).encode()
+    hang_up(server, zoo, first)
+    deadline = time.monotonic() + 10
+    while not (tmp_path / "first").exists():
+        assert time.monotonic() < deadline
+    with ThreadPoolExecutor(20) as threads:
+        slow = [threads.submit(server.call, zoo, {"op": "sleep", "seconds": 0.5}) for _ in range(16)]
+        while open_calls(server) < 16 and not all(call.done() for call in slow):
+            pass
+        for number in range(4):
+            late = {"op": "write", "path": str(tmp_path / f"late{number}")}
+            hang_up(server, zoo, json.dumps(late).encode())
+    while open_calls(server):
+        assert time.monotonic() < deadline + 10
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["first"]
     assert server.call(zoo, "you").json()["result"] == "hello you"
+
+
+def open_calls(server):
+    """How many calls the server has open, by its own account."""
+    lines = server.request("GET", "/metrics").text.splitlines()
+    return float(next(line.split()[1] for line in lines if line.startswith("wrapgen_calls_open ")))

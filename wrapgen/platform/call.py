@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +47,7 @@ class Request(msgspec.Struct, frozen=True):
         body: as received.
         timeout: seconds; None takes the default.
         stdout: whether printed output is wanted.
+        gone: tells whether the caller has left, so that a call still waiting for a worker need not begin.
     """
 
     path: str
@@ -54,6 +56,7 @@ class Request(msgspec.Struct, frozen=True):
     encoding: str = ""
     timeout: float | None = None
     stdout: bool = False
+    gone: Callable[[], bool] | None = None
 
 
 class Call(msgspec.Struct, eq=False):

@@ -210,6 +210,9 @@ class Calls:
             where = "" if call.worker else ", all of it waiting for a worker"
             problem = Problem("TimeoutError", f"no answer within {call.timeout:g} s{where}")
             return problem, time.monotonic() - began, b""
+        except _Left:
+            problem = Problem("SystemError", "the caller left before a worker was free")
+            return problem, time.monotonic() - began, b""
         except LoadFailed as failed:
             return _load_problem(failed), time.monotonic() - began, b""
         except WorkerEnded as ended:
@@ -220,6 +223,9 @@ class Calls:
     async def _respond(self, pool: Pool, call: Call) -> Response:
         for chance in range(CHANCES, 0, -1):
             worker = pool.take() or await self._wait(pool, call)
+            if call.request.gone is not None and call.request.gone():
+                pool.give_back(worker)
+                raise _Left
             call.worker = worker
             self._serving[worker.key] = call
             call.future = worker.request(call.parts, output=call.request.stdout)
@@ -290,6 +296,10 @@ def _answer(response: Response, limit: int) -> Result | Problem:
     if response.line is None or response.size > limit:
         return Problem("TooLargeError", f"the result has {response.size} bytes; the limit is {limit}")
     return read_response(response.line)
+
+
+class _Left(Exception):
+    """The caller of a call that has not begun is gone."""
 
 
 class _Expired(Exception):

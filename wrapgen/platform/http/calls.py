@@ -98,6 +98,7 @@ class CallEndpoint:
             body=await _read(receive, found.content_length, self._calls.limits.request),
             timeout=_seconds(options),
             stdout=options.get("stdout", "").lower() == "true",
+            gone=None if output == "void" else scope[CONNECTION].is_closing,
         )
         limits = await _suffer(fault, self._calls.limits) if fault else None
         call = self._calls.begin(request, caller, parent, limits=limits)

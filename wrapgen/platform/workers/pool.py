@@ -19,7 +19,8 @@ from typing import Any
 
 from wrapgen.platform.model import Runnable
 from wrapgen.platform.workers import family
-from wrapgen.platform.workers.worker import Ceilings, Place, Worker
+from wrapgen.platform.workers.place import Place
+from wrapgen.platform.workers.worker import Ceilings, Worker
 
 GROW_SECONDS = 0.1
 """How long the oldest waiting call has waited before a pool grows beyond the number of processors."""

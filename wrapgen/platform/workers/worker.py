@@ -11,15 +11,13 @@ import contextlib
 import json
 import os
 import resource
-import secrets
 import shutil
 import signal
 import socket
 import sys
-import tempfile
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -27,6 +25,7 @@ import msgspec
 
 from wrapgen.platform.model import Runnable
 from wrapgen.platform.workers.family import cpu_seconds, end_family
+from wrapgen.platform.workers.place import Place
 
 START = Path(__file__).with_name("start.py")
 READY = b"PIPE_INIT_COMPLETE"
@@ -38,9 +37,6 @@ OUTPUT_BURST = 1 << 20
 
 OUTPUT_PAUSE = 0.1
 """Seconds a flooding algorithm waits."""
-
-COPIED = 1 << 20
-"""Source files up to this many bytes are copied into a worker's folder; larger ones are linked."""
 
 STOP_SECONDS = 3.0
 """How long a worker may take to end after its input is closed (platform contract, section 10)."""
@@ -102,57 +98,6 @@ class Response(msgspec.Struct, frozen=True):
     size: int
     output: bytes
     seconds: float
-
-
-@dataclass
-class Place:
-    """What a worker process gets from the server: its own folder and key.
-
-    Args:
-        folder: holds `work` (the source) and `tmp`.
-        key: the API key by which the server knows this worker.
-        variables: the whole environment of the process.
-    """
-
-    folder: Path
-    key: str
-    variables: dict[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def make(cls, runnable: Runnable, root: Path, address: str, mark: str) -> Place:
-        """Copies the source into a new folder below `root`; takes its time, so call it in a thread.
-
-        The worker's key begins with `mark`, by which all processes of one server are found.
-        """
-        folder = Path(tempfile.mkdtemp(prefix="worker-", dir=root))
-        (folder / "tmp").mkdir()
-        shutil.copytree(
-            runnable.directory, folder / "work", copy_function=_copy, symlinks=True, ignore=_no_history
-        )
-        key = mark + secrets.token_urlsafe(24)
-        temporary = str(folder / "tmp")
-        variables = {
-            **runnable.variables,
-            "PATH": f"{runnable.interpreter.parent}:/usr/local/bin:/usr/bin:/bin",
-            "HOME": temporary,
-            "TMPDIR": temporary,
-            "LANG": "C.UTF-8",
-            "VIRTUAL_ENV": str(runnable.interpreter.parent.parent),
-            "ALGORITHMIA_API": address,
-            "ALGORITHMIA_API_KEY": key,
-        }
-        return cls(folder, key, variables)
-
-
-def _copy(source: str, target: str) -> None:
-    if Path(source).stat().st_size > COPIED:
-        Path(target).symlink_to(Path(source).resolve())
-    else:
-        shutil.copy2(source, target)
-
-
-def _no_history(folder: str, names: list[str]) -> set[str]:  # noqa: ARG001 (what copytree calls)
-    return {".git"} & set(names)
 
 
 class Worker(asyncio.Protocol):
