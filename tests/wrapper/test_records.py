@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import Any
 
@@ -284,7 +285,7 @@ def record(number: int, run: str | None = "r", send: int = 1, **outcome: Any) ->
     return records.Record(fields, number)
 
 
-STORE = {"url": "data://acme/scores", "key_env": None}
+STORE = {"url": "data://acme/scores", "key_env": None, "gzip": False}
 
 
 def test_objects_are_named_for_run_index_ids_try_and_piece(platform: Platform) -> None:
@@ -297,6 +298,24 @@ def test_objects_are_named_for_run_index_ids_try_and_piece(platform: Platform) -
     assert [json.loads(line)["id"] for line in platform.files[name].splitlines()] == ["12", "7"]
     made = next(request for request in platform.requests if request.method == "POST")
     assert (made.path, json.loads(made.body)) == ("/v1/data/acme", {"name": "scores", "acl": {"read": []}})
+
+
+def test_objects_are_compressed_on_request(platform: Platform) -> None:
+    """The name says so."""
+    datastore_data.Datastore(platform.client(), {**STORE, "gzip": True}).write([record(1)], 1)
+    ((name, body),) = platform.files.items()
+    assert name.endswith("-p1.jsonl.gz")
+    assert json.loads(gzip.decompress(body)) == record(1).fields
+
+
+def test_rights_that_lack_are_not_waited_for(platform: Platform) -> None:
+    """Waiting mends no key: the call fails at once, as a retryable DatastoreError."""
+    platform.data = lambda method, path: Reply(403, {"error": {"message": "not yours"}})
+    store = datastore_data.Datastore(platform.client(), STORE)
+    with pytest.raises(protocol.Failure, match="not yours") as caught:
+        Wrapper(echo, datastore=store)(["x"])
+    assert caught.value.error_type == "DatastoreError"
+    assert len(platform.requests) == 1
 
 
 def test_a_write_repeated_replaces_itself_and_no_other_write(platform: Platform) -> None:
@@ -314,7 +333,9 @@ def test_a_write_repeated_replaces_itself_and_no_other_write(platform: Platform)
 def test_the_writers_key_comes_from_its_variable(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     """With `key_env` the records are written with that key, whoever calls."""
     monkeypatch.setenv("WRITER", "simWriter")
-    store = datastore_data.Datastore(platform.client(), {"url": "s3://bucket/folder", "key_env": "WRITER"})
+    store = datastore_data.Datastore(
+        platform.client(), {"url": "s3://bucket/folder", "key_env": "WRITER", "gzip": False}
+    )
     store.write([record(1)], 1)
     assert {request.headers["Authorization"] for request in platform.requests} == {"simWriter"}
     assert next(iter(platform.files)).startswith("s3/bucket/folder/r-")

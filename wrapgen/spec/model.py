@@ -85,7 +85,7 @@ RecordId = Annotated[str, _checked(_check_record_id), _ID]
 class Section(BaseModel):
     """What all parts of a spec share: no unknown keys, no conversions, no changes afterwards."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True)
 
 
 class Target(Section):
@@ -150,6 +150,7 @@ class Datastore(Section):
         None,
         description="The environment variable with the API key to write with; none: the caller's own rights.",
     )
+    gzip: bool = Field(False, description="Whether objects in data URLs are compressed.")
     input: Literal["keep", "hash", "drop"] = Field(
         "keep", description="What a record holds of the item itself."
     )
@@ -233,6 +234,10 @@ _MODE_BATCH: Any = {
 }
 
 
+# Empty sections, validated when a spec is: building each section's own validator costs more than a spec does.
+_DEFAULTS: Any = Field(default={}, validate_default=True)
+
+
 class Spec(Section):
     """A whole spec, made by `wrapgen.spec.load` and `parse`; `source_text` and `source_files` are theirs."""
 
@@ -250,10 +255,10 @@ class Spec(Section):
     target: Target
     wrapper: WrapperPart
     datastore: Datastore | None = None
-    dispatch: Dispatch = Dispatch()  # type: ignore[call-arg]
-    limits: Limits = Limits()  # type: ignore[call-arg]
-    record: RecordPart = RecordPart()  # type: ignore[call-arg]
-    publish: Publish = Publish()  # type: ignore[call-arg]
+    dispatch: Dispatch = _DEFAULTS
+    limits: Limits = _DEFAULTS
+    record: RecordPart = _DEFAULTS
+    publish: Publish = _DEFAULTS
 
     _source_text: bytes = PrivateAttr(default=b"")
     _source_files: Mapping[str, bytes] = PrivateAttr(default_factory=dict)
@@ -283,8 +288,12 @@ class Spec(Section):
     @cached_property
     def digest(self) -> str:
         """`sha256:` and 64 hex digits over what the spec means: comments, order and defaults don't count."""
-        meaning = self.model_dump(mode="json")
-        meaning["dispatch"]["parallel"] = self.parallel
+        meaning = self.model_dump(
+            mode="json", exclude_defaults=True
+        )  # so that a new key changes no old digest
+        if self.parallel == (1 if self.target.source else DEFAULT_PARALLEL):
+            meaning.get("dispatch", {}).pop("parallel", None)
+        meaning = {key: value for key, value in meaning.items() if value != {}}
         if self._source_files:
             meaning["source"] = {
                 path: hashlib.sha256(content).hexdigest()

@@ -153,12 +153,17 @@ def _key_needs_data(document: dict[str, Any]) -> Iterator[Fault]:
     first = _section(document, "datastore")
     stores = dict(_stores(document))
     known = ("datastore", "url") in stores or "url_env" in first
-    if _text(first, "key_env") and known and not any(store.kind == "data" for store in stores.values()):
+    kinds = {store.kind for store in stores.values()}
+    if (
+        _text(first, "key_env") and known and not kinds & {"data", "sqs"}
+    ):  # a queue's large records go to data
         yield (
             ("datastore", "key_env"),
             "key_env is the key for a data URL, and there is none",
             "remove key_env",
         )
+    if first.get("gzip") is True and known and "data" not in kinds:
+        yield ("datastore", "gzip"), "gzip is for objects in a data URL, and there is none", "remove gzip"
 
 
 def _isolated(document: dict[str, Any]) -> Iterator[Fault]:

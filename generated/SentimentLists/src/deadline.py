@@ -39,10 +39,11 @@ class Deadline:
     def soft_stop(self):
         # type: () -> float
         """The time, by the clock, at which open items are sealed."""
-        total = self._end - self.start
-        margin = min(max(total / 10, 2 * self._slowest), LARGEST_MARGIN)
         half_way = self._begun + max(self._end - self._begun, 1.0) / 2  # so one item is always tried
-        return max(self._end - margin, half_way)
+        return max(self._end - self._margin(), half_way)
+
+    def _margin(self):
+        return min(max((self._end - self.start) / 10, 2 * self._slowest), LARGEST_MARGIN)
 
     def left(self):
         # type: () -> float
@@ -51,5 +52,6 @@ class Deadline:
 
     def left_for_records(self):
         # type: () -> float
-        """Seconds in which the records and the answer must be out: to the end, less a tenth of the margin."""
-        return max(0.0, self._end - self.clock() - (self._end - self.soft_stop()) / 10)
+        """Seconds to spend on a datastore that is away: the margin or what is left of it, less a tenth."""
+        left = min(self._margin(), self._end - self.clock())
+        return max(0.0, left - self._margin() / 10)

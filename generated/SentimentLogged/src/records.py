@@ -28,7 +28,12 @@ class Refused(Exception):
 
 
 class Unavailable(Exception):
-    """A datastore can't be written to now, whatever the records."""
+    """A datastore can't be written to now, whatever the records; ``lasting`` if waiting won't help."""
+
+    def __init__(self, message, lasting=False):
+        # type: (str, bool) -> None
+        super().__init__(message)
+        self.lasting = lasting
 
 
 class Record:
@@ -153,14 +158,16 @@ class Recorder:
                 self._write(records[half:])
 
     def _insist(self, records):
-        """Write one piece, again while the datastore is away and there is time."""
+        """Write one piece, again while the datastore is away, for as long as the margin allows."""
         self._piece += 1
         piece, pause = self._piece, FIRST_PAUSE
+        until = None
         while True:
             try:
                 return self._datastore.write(records, piece)
             except Unavailable as error:
-                if self._deadline.left_for_records() <= pause:
+                until = until or self._deadline.clock() + self._deadline.left_for_records()
+                if error.lasting or self._deadline.clock() + pause > until:
                     words = "records can't be written: {}".format(error)
                     raise Failure("DatastoreError", words, True) from None
                 threading.Event().wait(pause)

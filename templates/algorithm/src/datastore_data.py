@@ -5,6 +5,7 @@ same write repeated replaces itself, and no write replaces one that says somethi
 owner may write to it.
 """
 
+import gzip
 import hashlib
 import os
 
@@ -18,12 +19,13 @@ class Datastore:
 
     def __init__(self, client, settings):
         # type: (object, dict) -> None
-        """``settings``: the ``url`` of a collection or a connector's folder, and where the writer's key is.
+        """``settings``: the ``url`` of a collection or a connector's folder, whether to ``gzip``, and a key.
 
         Without ``key_env`` the caller's rights decide, and only the owner's own calls are recorded.
         """
         key_env = settings["key_env"]
         self._url = settings["url"].rstrip("/")
+        self._zips = settings["gzip"]
         self._data_api = DataApi(client, os.environ.get(key_env) if key_env else None)
 
     def write(self, records, piece):
@@ -31,6 +33,8 @@ class Datastore:
         """Store one piece. Raises ``Refused`` or ``Unavailable``."""
         url = "{}/{}".format(self._url, object_name(records, piece))
         body = "".join(record.line + "\n" for record in records).encode("ascii")
+        if self._zips:
+            url, body = url + ".gz", gzip.compress(body)
         try:
             try:
                 self._data_api.put(url, body)
@@ -40,8 +44,10 @@ class Datastore:
                 self._data_api.make_collection(self._url)
                 self._data_api.put(url, body)
         except DataFailed as failed:
-            if failed.is_down or failed.status in (401, 402, 403, 404):
+            if failed.is_down:
                 raise Unavailable(str(failed)) from None
+            if failed.status in (401, 402, 403, 404):  # whatever the records, and waiting mends it for nobody
+                raise Unavailable(str(failed), lasting=True) from None
             raise Refused(str(failed)) from None
 
 
@@ -49,7 +55,7 @@ def object_name(records, piece):
     # type: (list, int) -> str
     """Sorts by run and index; the reader takes the union of a run's objects."""
     fields = records[0].fields
-    content = dumps([[record.fields["id"], record.rank] for record in records])
+    content = dumps([fields["run"], [[record.fields["id"], record.rank] for record in records]])
     return "{}-{:012d}-{}-t{}-p{}.jsonl".format(
         "none" if fields["run"] is None else fields["run"],
         min(record.fields["index"] for record in records),
