@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from wrapgen.client import Client
     from wrapgen.run.folder import Folder
     from wrapgen.run.items import Items
-    from wrapgen.run.options import Wrapper
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -55,24 +54,6 @@ def platform(given: dict[str, Any], workers: int | None = None) -> Client:
 
     names = ("address", "api_key", "key_env", "profile", "home")
     return client_for(*(given[name] for name in names), pool=workers or ACCOUNT_CALLS)
-
-
-def find_wrapper(client: Client, reference: str, folder: Folder | None) -> Wrapper:
-    """The wrapper that a reference means: the version that the folder's ledger keeps, else the newest."""
-    from wrapgen.run.options import Wrapper
-    from wrapgen.run.sideband import DataSideband
-    from wrapgen.run.wrappers import describe, resolve
-
-    def versions(name: str) -> list[str]:
-        return [version.version for version in client.versions(name) if version.version]
-
-    kept = folder.kept_reference(reference) if folder is not None else None
-    exact = kept or resolve(reference, versions)
-
-    def call(body: bytes, timeout: float) -> bytes:
-        return client.call_body(exact, body, timeout=timeout)
-
-    return Wrapper(exact, describe(call, exact), call, DataSideband(client.data))
 
 
 def reading(rows: int) -> None:

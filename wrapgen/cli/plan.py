@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wrapgen.cli.inputs import find_wrapper, input_options, items_of, platform, reading
+from wrapgen.cli.inputs import input_options, items_of, platform, reading
 from wrapgen.cli.options import platform_options
 from wrapgen.errors import UsageError
 
@@ -49,6 +49,7 @@ def command(reference: str, source: str, output: Path | None, as_json: bool, **g
     Nothing is sent but the question what the wrapper is. With --output a few items are sent as well, and
     their results count: `wrapgen run` with the same output goes on from there.
     """
+    from wrapgen.run.calling import find_wrapper
     from wrapgen.run.folder import Folder, folder_for
     from wrapgen.run.planning import plan
     from wrapgen.run.survey import survey

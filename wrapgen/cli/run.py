@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wrapgen.cli.inputs import find_wrapper, input_options, items_of, platform, reading
+from wrapgen.cli.inputs import input_options, items_of, platform, reading
 from wrapgen.cli.options import platform_options
 from wrapgen.errors import UsageError
 
@@ -95,6 +95,7 @@ def command(reference: str, source: str, output: Path, as_json: bool, log_json: 
     Exit codes: 0 all succeeded, 10 finished with failed items, 11 stopped by the budget of errors,
     12 incomplete. 11 and 12 can be resumed.
     """
+    from wrapgen.run.calling import find_wrapper
     from wrapgen.run.folder import Folder, folder_for
     from wrapgen.run.layouts import Layout
     from wrapgen.run.session import Session

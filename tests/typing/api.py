@@ -1,0 +1,26 @@
+"""The types that the library promises; checked by mypy, never run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from typing_extensions import assert_type
+
+from wrapgen import run
+from wrapgen.run.library import ItemOutcome, Outcomes
+from wrapgen.run.options import Options
+from wrapgen.wire import ItemError
+
+
+def sync() -> None:
+    """Iterating gives outcomes."""
+    assert_type(run("acme/A", ["text", {"a": 1}, b"bytes"]), Outcomes)
+    for outcome in run("acme/A", Path("in.jsonl"), options=Options(workers=2)):
+        assert_type(outcome, ItemOutcome)
+        assert_type(outcome.error, ItemError | None)
+
+
+async def awaited() -> None:
+    """So does awaiting."""
+    async for outcome in run("acme/A", [1, 2]):
+        assert_type(outcome, ItemOutcome)

@@ -1,0 +1,35 @@
+"""The way from a reference to a wrapper that can be called, over the client of its platform."""
+
+from __future__ import annotations
+
+from wrapgen.client import Client
+from wrapgen.run.folder import Folder
+from wrapgen.run.options import Wrapper
+from wrapgen.run.sideband import DataSideband
+from wrapgen.run.wrappers import describe, resolve
+
+
+def find_wrapper(client: Client, reference: str, folder: Folder | None = None) -> Wrapper:
+    """The wrapper that a reference means, described by itself.
+
+    Args:
+        client: of its platform.
+        reference: `owner/name`, with a version or without.
+        folder: of a run whose ledger may keep an exact version; else the newest is taken.
+
+    Raises:
+        UsageError: there is no such version, or the reference is malformed.
+        RunError: it is no wrapper, or speaks another protocol.
+        PlatformError: it can't be reached.
+    """
+
+    def versions(name: str) -> list[str]:
+        return [version.version for version in client.versions(name) if version.version]
+
+    kept = folder.kept_reference(reference) if folder is not None else None
+    exact = kept or resolve(reference, versions)
+
+    def call(body: bytes, timeout: float) -> bytes:
+        return client.call_body(exact, body, timeout=timeout)
+
+    return Wrapper(exact, describe(call, exact), call, DataSideband(client.data))

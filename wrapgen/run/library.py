@@ -1,0 +1,219 @@
+"""A run as a library: `from wrapgen import run`, and outcomes come back one by one, sync or async.
+
+The same session as the command's, in a thread of its own; only the way in and out differs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import Any
+
+from wrapgen import wire
+from wrapgen.client import Client, connect
+from wrapgen.errors import RunError
+from wrapgen.run.answers import scan
+from wrapgen.run.calling import find_wrapper
+from wrapgen.run.connectors.files import FileSource, find
+from wrapgen.run.folder import Folder
+from wrapgen.run.items import Selected, Selection
+from wrapgen.run.options import Options
+from wrapgen.run.output import whole
+from wrapgen.run.session import Session
+from wrapgen.run.states import Fate
+from wrapgen.run.summary import Counts, EndState
+
+_POLL = 1.0
+"""Seconds after which a waiting iterator looks again, should a wake-up be lost."""
+
+
+@dataclass(frozen=True)
+class ItemOutcome:
+    """What became of one item.
+
+    Args:
+        index: its place in the input, from 0.
+        id: its id; the index as text where none was named.
+        result: what the target answered; None for a failed item.
+        error: why it failed for good; None for one that succeeded.
+    """
+
+    index: int
+    id: str
+    result: Any = None
+    error: wire.ItemError | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is a result."""
+        return self.error is None
+
+
+class Outcomes(Iterator[ItemOutcome], AsyncIterator[ItemOutcome]):
+    """The outcomes of a run in input order, each as soon as it and all before it are known.
+
+    For `for` and `async for`, once. Leaving early, by `close` or as a context manager, lets open calls finish
+    and starts no more; with a state folder the same call goes on later.
+
+    Attributes:
+        run_id: the run's id.
+        counts: how the run stands.
+    """
+
+    def __init__(self, session: Session, stack: ExitStack) -> None:
+        self._session = session
+        self._stack = stack
+        self._changed = threading.Condition()
+        self._end: tuple[EndState, str] | None = None
+        self._fault: BaseException | None = None
+        self._order = self._finished_in_order()
+        self.run_id = session.run_id
+        self.counts: Counts = session.counts
+        self._thread = threading.Thread(target=self._work, name="wrapgen-run", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Outcomes:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Outcomes:
+        return self
+
+    def __next__(self) -> ItemOutcome:
+        """The next outcome.
+
+        Raises:
+            RunError: the run stopped before every item had one; says why.
+        """
+        try:
+            return next(self._order)
+        except BaseException:
+            self.close()
+            raise
+
+    def __aiter__(self) -> Outcomes:
+        return self
+
+    async def __anext__(self) -> ItemOutcome:
+        """The next outcome, without holding up the event loop; raises as `__next__`."""
+        found = await asyncio.to_thread(next, self, None)
+        if found is None:
+            raise StopAsyncIteration
+        return found
+
+    @property
+    def state(self) -> EndState | None:
+        """How the run ended; None while it goes on."""
+        return self._end[0] if self._end else None
+
+    def close(self) -> None:
+        """Stops the run when the open calls are back; does nothing to one that has ended."""
+        self._session.stop("closed")
+        self._thread.join()
+        self._stack.close()
+
+    def _work(self) -> None:
+        try:
+            self._end = self._session.work(lambda _: self._wake())
+        except BaseException as error:  # handed to whoever iterates
+            self._fault = error
+        self._wake()
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def _finished_in_order(self) -> Iterator[ItemOutcome]:
+        for index in range(self._session.survey.items):
+            yield _decoded(self._wait_for(index))
+
+    def _wait_for(self, index: int) -> bytes:
+        session = self._session
+        while True:
+            ended = not self._thread.is_alive()
+            slot = session.slots.get(index)
+            if slot.fate in (Fate.OK, Fate.FAILED):
+                return session.spool.read(slot.offset, slot.length)
+            if ended:
+                break
+            with self._changed:
+                self._changed.wait(_POLL)
+        if self._fault is not None:
+            raise self._fault
+        state, reason = self._end or (EndState.INCOMPLETE, "")
+        raise RunError(f"the run stopped early ({state.value}): {reason}", hint="with state=... it can go on")
+
+
+def run(
+    reference: str,
+    items: Iterable[Any] | Path,
+    *,
+    client: Client | None = None,
+    state: Path | None = None,
+    selection: Selection | None = None,
+    options: Options | None = None,
+) -> Outcomes:
+    """Pushes items through a wrapper; nothing is lost, nothing is recorded twice.
+
+    Args:
+        reference: the wrapper, `owner/name`, with a version or without.
+        items: anything JSON, texts or bytes, from any iterable; or the path of a file of them.
+        client: the platform; None finds it as the command does.
+        state: a folder that makes the run resumable; None: one that is gone with the outcomes.
+        selection: what of each row is the item; None: all of it.
+        options: see Options.
+
+    Returns:
+        The outcomes, to be iterated once, with `for` or `async for`.
+
+    Raises:
+        RunError: an item can't be read, another runner is at work, or something changed since the run began.
+        UsageError: there is no such wrapper or version.
+        PlatformError: the platform can't be reached.
+    """
+    options = options or Options()
+    with ExitStack() as stack:
+        if client is None:
+            client = stack.enter_context(connect(pool=options.workers or 8))
+        path = state or Path(stack.enter_context(TemporaryDirectory(prefix="wrapgen-run-")))
+        folder = Folder(path)
+        wrapper = find_wrapper(client, reference, None if options.fresh else folder)
+        source = _source(items, folder)
+        session = Session(path, Selected(source, selection or Selection()), wrapper, options)
+        stack.enter_context(session)
+        return Outcomes(session, stack.pop_all())
+
+
+def _source(items: Iterable[Any] | Path, folder: Folder) -> FileSource:
+    """A file of the items: what an iterable gives is written down, so that it may be read again."""
+    if isinstance(items, Path):
+        return find(str(items))
+    folder.path.mkdir(parents=True, exist_ok=True)
+    with whole(folder.input) as file:
+        file.writelines(_line(number, value) for number, value in enumerate(items))
+    return FileSource("the given items", [folder.input], "jsonl")
+
+
+def _line(number: int, value: Any) -> bytes:
+    try:
+        return wire.dumps(wire.to_wire(value)) + b"\n"
+    except wire.WireError as error:
+        raise RunError(f"item {number} is {error}") from error
+
+
+def _decoded(line: bytes) -> ItemOutcome:
+    content, _ = scan(line.decode(), 0)
+    index, name = content["index"], content["id"]
+    if "error" in content:
+        return ItemOutcome(index, name, error=wire.ItemError.from_wire(content["error"]))
+    return ItemOutcome(index, name, result=wire.from_wire(content["result"]))
