@@ -42,6 +42,7 @@ OPTIONS["mariadb+pymysql"] = OPTIONS["mysql+pymysql"]
 # What a server says of a record that it will never take; all else is the server's own trouble.
 REFUSING_STATES = ("22", "23", "44", "54", "P0")  # PostgreSQL: value, constraint, view check, limit, RAISE
 REFUSING_NUMBERS = (1153, 1406, 1644, 3819, 4025)  # MySQL, MariaDB: packet, length, SIGNAL, two for CHECK
+DENYING_NUMBERS = (1044, 1045, 1049, 1142)  # MySQL, MariaDB: no access to the server, the database, the table
 PACKET_SPARE = 65536  # what a statement has around its payloads
 
 
@@ -78,7 +79,7 @@ class Datastore:
             if refuses(error):
                 raise Refused(_words(error)) from None
             self._ready = False
-            raise Unavailable(_words(error)) from None
+            raise Unavailable(_words(error), lasting=denies(error)) from None
 
     def close(self):
         # type: () -> None
@@ -210,6 +211,13 @@ def refuses(error):
         return state.startswith(REFUSING_STATES)
     number = original.args[0] if original.args else None
     return number in REFUSING_NUMBERS or isinstance(error, (exc.DataError, exc.IntegrityError))
+
+
+def denies(error):
+    # type: (Exception) -> bool
+    """Whether waiting won't help: no right to the table, or it is not what it should be."""
+    arguments = getattr(error.orig, "args", ()) if isinstance(error, exc.DBAPIError) else ()
+    return isinstance(error, exc.ProgrammingError) or arguments[:1] in [(n,) for n in DENYING_NUMBERS]
 
 
 def _size(row):

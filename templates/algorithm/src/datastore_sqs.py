@@ -12,7 +12,7 @@ import urllib.parse
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from .protocol import dumps
 from .records import Refused, Unavailable
@@ -25,6 +25,16 @@ ANYWHERE = (
 SECONDS = Config(connect_timeout=10, read_timeout=20, retries={"mode": "standard", "max_attempts": 2})
 # What the service says of a message that it will never take; all else is the queue's own trouble.
 REFUSING = ("InvalidMessageContents", "InvalidParameterValue", "BatchRequestTooLong", "MessageTooLong")
+# What waiting won't mend: no such queue, no right to it.
+DENYING = (
+    "AccessDenied",
+    "AccessDeniedException",
+    "InvalidAddress",
+    "InvalidClientTokenId",
+    "NonExistentQueue",
+    "QueueDoesNotExist",
+    "SignatureDoesNotMatch",
+)
 
 
 class Datastore:
@@ -97,10 +107,10 @@ class Datastore:
         except ClientError as error:
             code = error.response["Error"]["Code"]
             if not code.endswith(REFUSING):
-                raise Unavailable(str(error)) from None
+                raise Unavailable(str(error), lasting=code.endswith(DENYING)) from None
             return None if len(batch) > 1 else {"0": (code, str(error))}
         except BotoCoreError as error:  # no answer, or no credentials
-            raise Unavailable(str(error)) from None
+            raise Unavailable(str(error), lasting=isinstance(error, NoCredentialsError)) from None
         return {
             failure["Id"]: (failure["Code"], "{Code}: {Message}".format(**dict({"Message": ""}, **failure)))
             for failure in answer.get("Failed", [])

@@ -50,8 +50,11 @@ def mariadb() -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def sqs() -> Iterator[Server]:
-    """An SQS server of this session."""
-    yield from _served(Sqs)
+    """An SQS server of this session, with keys in the environment where boto3 looks for them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        yield from _served(Sqs)
 
 
 @pytest.fixture(scope="session")

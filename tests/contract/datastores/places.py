@@ -230,7 +230,7 @@ class DataUrl(Place):
 
     def read(self) -> dict[tuple[str | None, str], dict[str, Any]]:
         with (
-            Client(Connection(self._address, self._key)) as client,
+            Client(Connection(self._address, self._key, "the test")) as client,
             open_records(client.data, self.url) as records,
         ):
             return by_key(records)

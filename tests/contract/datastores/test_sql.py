@@ -1,0 +1,156 @@
+"""What is particular to databases: crashes, rights, URLs, and `wrapgen records` on a table."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+from click.testing import CliRunner
+from places import PostgreSQL, Sqlite, failure, record
+from runtime import datastore_sql
+from runtime.records import Refused, Unavailable
+from servers import Server
+
+from wrapgen.cli.records import command
+from wrapgen.errors import NotFound, RecordsUnreadable, Unreachable, UsageError
+from wrapgen.records import open_records, shown
+
+
+def open_sql(url: str) -> Any:
+    """The wrapper's datastore for a URL."""
+    return datastore_sql.Datastore(None, {"url": url, "url_env": None, "key_env": None})
+
+
+@pytest.fixture
+def table(postgres: Server, tmp_path: Path) -> Any:
+    """A table of its own in PostgreSQL."""
+    made = PostgreSQL(postgres, tmp_path)
+    yield made
+    made.close()
+
+
+def test_what_was_acknowledged_survives_a_crash_of_the_server(table: PostgreSQL, postgres: Server) -> None:
+    """The server crashes while a writer goes on; every acknowledged piece is there, each key once."""
+    datastore, acknowledged, first, crashed = table.open(), [], threading.Event(), threading.Event()
+
+    def write() -> None:
+        number = 0
+        while not (crashed.is_set() and acknowledged[-1] == number - 1 and number > 60):
+            piece = [record(f"{number}-{n}", index=n, input="x" * 500) for n in range(50)]
+            try:
+                datastore.write(piece, number)
+            except Unavailable:
+                crashed.wait(60)  # the server is about to be back
+                continue
+            acknowledged.append(number)
+            number += 1
+            first.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert first.wait(60)
+    postgres.kill()
+    postgres.start()
+    crashed.set()
+    writer.join(60)
+    assert not writer.is_alive()
+    found = {name for _, name in table.read()}
+    assert found == {f"{number}-{n}" for number in acknowledged for n in range(50)}
+
+
+def test_a_role_that_may_only_write_needs_just_the_table(table: PostgreSQL, postgres: Server) -> None:
+    """With the table made by somebody else, no right to create is needed; without any, waiting is no use."""
+    table.open().write([record("1")], 1)
+    name = table.url.rpartition("=")[2]
+    owner = psycopg2.connect(host="127.0.0.1", port=postgres.port, user="wrapgen", dbname="postgres")
+    with owner, owner.cursor() as cursor:
+        cursor.execute(
+            f"CREATE ROLE writer_{name} LOGIN; GRANT SELECT, INSERT, UPDATE ON {name} TO writer_{name}"
+        )
+        cursor.execute(f"CREATE ROLE nobody_{name} LOGIN")
+    owner.close()
+    open_sql(table.url.replace("wrapgen:", f"writer_{name}:")).write([record("2")], 1)
+    with pytest.raises(Unavailable) as caught:
+        open_sql(table.url.replace("wrapgen:", f"nobody_{name}:")).write([record("3")], 1)
+    assert caught.value.lasting
+    assert "permission denied" in str(caught.value)
+    assert {name for _, name in table.read()} == {"1", "2"}
+
+
+def test_an_id_that_the_database_can_not_hold_is_refused(table: PostgreSQL) -> None:
+    """PostgreSQL has no NUL in text, and UTF-8 no lone surrogate: such an id is a refused record."""
+    for name in ("a\x00b", "a\ud800b"):
+        with pytest.raises(Refused):
+            table.open().write([record(name)], 1)
+    with pytest.raises(Refused):
+        table.open().write([record("far", index=2**70)], 1)
+
+
+@pytest.mark.parametrize(
+    ("url", "driver"),
+    [
+        ("postgres://u@h/d", "postgresql+psycopg2"),
+        ("postgresql://u@h/d", "postgresql+psycopg2"),
+        ("mysql://u@h/d", "mysql+pymysql"),
+        ("mariadb://u@h/d?table=t", "mariadb+pymysql"),
+        ("sqlite:////folder/f.db", "sqlite+pysqlite"),
+    ],
+)
+def test_the_driver_is_the_one_that_the_requirements_name(url: str, driver: str) -> None:
+    """Whatever SQLAlchemy of that release would choose."""
+    assert datastore_sql.read_url(url)[0].drivername == driver
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["oracle://u:secret@h/d", "sqlite://", "sqlite:///:memory:", "secret", "postgresql://u:secret@h:x/d"],
+)
+def test_a_url_that_can_not_be_used_is_refused_without_being_shown(url: str) -> None:
+    """When the wrapper is loaded, not at the first record; a password is never repeated."""
+    with pytest.raises(ValueError, match=r".+") as caught:
+        open_sql(url)
+    assert "secret" not in str(caught.value)
+
+
+def test_the_url_may_come_from_a_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`url_env` names it; when it is missing the message says so."""
+    settings = {"url": None, "url_env": "SOME_DATABASE", "key_env": None}
+    monkeypatch.delenv("SOME_DATABASE", raising=False)
+    with pytest.raises(ValueError, match="SOME_DATABASE is not set"):
+        datastore_sql.Datastore(None, settings)
+    monkeypatch.setenv("SOME_DATABASE", f"sqlite:///{tmp_path / 'f.db'}")
+    datastore_sql.Datastore(None, settings).write([record("1")], 1)
+
+
+def test_the_command_reads_a_table_without_a_platform(tmp_path: Path) -> None:
+    """`wrapgen records sqlite:///...` prints each key once; --run selects."""
+    place = Sqlite(None, tmp_path)
+    written = [record("a", run="r1"), record("b", run="r2", error=failure(retryable=False))]
+    place.open().write(written, 1)
+    answer = CliRunner().invoke(command, [place.url], catch_exceptions=False)
+    assert answer.output.splitlines() == [each.line.replace(": ", ":").replace(", ", ",") for each in written]
+    answer = CliRunner().invoke(command, [place.url, "--run", "r2", "--count"], catch_exceptions=False)
+    assert answer.output == "1\n"
+
+
+def test_a_table_that_can_not_be_read_says_why(table: PostgreSQL, postgres: Server, tmp_path: Path) -> None:
+    """No file, no table, another table, no server, no such kind: one sentence each, and no file is made."""
+
+    def why(url: str, kind: type[Exception]) -> str:
+        with pytest.raises(kind) as caught, open_records(None, url):
+            pass
+        assert "secret" not in str(caught.value)
+        return str(caught.value)
+
+    assert "no such file" in why(f"sqlite:///{tmp_path / 'none.db'}", NotFound)
+    assert not (tmp_path / "none.db").exists()
+    assert "has no table records_x" in why(table.url.partition("?")[0] + "?table=records_x", NotFound)
+    with psycopg2.connect(host="127.0.0.1", port=postgres.port, user="wrapgen", dbname="postgres") as other:
+        other.cursor().execute("CREATE TABLE IF NOT EXISTS other (name text)")
+    assert "table other of" in why(table.url.partition("?")[0] + "?table=other", RecordsUnreadable)
+    assert "can't be read" in why("postgresql://u:secret@127.0.0.1:1/d", Unreachable)
+    assert "sqlite+other databases" in why("sqlite+other:///f", UsageError)
+    assert shown("mysql://u:secret@h:1/d") == "mysql://u:***@h:1/d"
