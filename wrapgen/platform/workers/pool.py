@@ -175,7 +175,7 @@ class Pool:
         while self._queue and self._queue[0][1].done():
             self._queue.popleft()
         late = bool(self._queue) and now - self._queue[0][0] >= GROW_SECONDS
-        room = self._total < self._size.most and self._starting < self._size.at_once
+        room = self._total < self._size.most and self._starting < min(self._size.at_once, self.waiting)
         if late and room and not self._saturated(now):
             self._grow()
         while self._idle and now - self._idle[0][0] >= self._size.idle_seconds:

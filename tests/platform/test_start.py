@@ -1,0 +1,252 @@
+"""The start file and the pool, without a server: each interpreter of this machine, each kind of algorithm."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from wrapgen.platform.lines import Problem, Result, read_response, request_parts
+from wrapgen.platform.model import Runnable
+from wrapgen.platform.workers.pool import LoadFailed, Pools, Size
+from wrapgen.platform.workers.worker import Ceilings, WorkerEnded
+
+MIB = 1 << 20
+
+
+def interpreters():
+    """Every Python from 3.6 on that really runs here, by version."""
+    found = {}
+    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    candidates = [shutil.which(f"python3.{minor}") for minor in range(6, 15)]
+    candidates += [str(path) for path in root.glob("versions/*/bin/python3")]
+    for candidate in filter(None, candidates):
+        tell = "import sys; print('%d.%d' % sys.version_info[:2])"
+        done = subprocess.run([candidate, "-c", tell], capture_output=True, text=True)
+        major, _, minor = done.stdout.strip().partition(".")
+        if done.returncode == 0 and (int(major), int(minor)) >= (3, 6):
+            found.setdefault(done.stdout.strip(), candidate)
+    return found or {f"{sys.version_info[0]}.{sys.version_info[1]}": sys.executable}
+
+
+INTERPRETERS = interpreters()
+
+
+@pytest.fixture
+def algorithm(tmp_path):
+    """Makes an algorithm of a text; gives what runs it. With `adk` it has the marker file."""
+
+    def make(text, interpreter=sys.executable, adk=False, **variables):
+        folder = tmp_path / "source"
+        (folder / "src").mkdir(parents=True)
+        (folder / "algorithmia.conf").write_text(json.dumps({"username": "me", "algoname": "Test"}))
+        (folder / "src" / "__init__.py").write_text("")
+        (folder / "src" / "Test.py").write_text(text)
+        if adk:
+            (folder / ".adk").write_text("")
+        return Runnable("a:b", "a", "b", "me", "Test", "1.0.0", "", folder, Path(interpreter), variables)
+
+    return make
+
+
+@asynccontextmanager
+async def pool_of(runnable, tmp_path, size=None, ceilings=None):
+    """A pool that is looked after; everything has ended when the block has."""
+    (tmp_path / "workers").mkdir()
+    pools = Pools(tmp_path / "workers", size or Size(), ceilings or Ceilings())
+
+    async def tend():
+        while True:
+            await asyncio.sleep(0.05)
+            pools.tend(time.monotonic())
+
+    tending = asyncio.create_task(tend())
+    try:
+        yield pools.get(runnable)
+    finally:
+        tending.cancel()
+        await pools.close()
+        assert not list((tmp_path / "workers").iterdir())
+
+
+async def ask(pool, value, output=False):
+    """One request to one worker of the pool."""
+    worker = pool.take() or await pool.wait(urgent=False)
+    body = json.dumps(value).encode()
+    try:
+        response = await worker.request(request_parts("application/json", "", body), output=output)
+    except WorkerEnded as ended:
+        pool.discard(worker)
+        return ended.exited
+    pool.give_back(worker)
+    return read_response(response.line)
+
+
+def answers(runnable, tmp_path, *values, **settings):
+    """What the algorithm answers to each value, asked one after the other."""
+
+    async def run():
+        async with pool_of(runnable, tmp_path, **settings) as pool:
+            return [await ask(pool, value) for value in values]
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize("version", INTERPRETERS)
+def test_a_plain_module_runs_on_every_interpreter(algorithm, tmp_path, version):
+    """`apply` and `load` alone are an algorithm, from Python 3.6 on; its errors have tracebacks."""
+    text = """\
+def load():
+    return {"factor": 2}
+
+
+def apply(input, state):
+    return input * state["factor"]
+"""
+    runnable = algorithm(text, INTERPRETERS[version])
+    number, words, broken = answers(runnable, tmp_path, 21, "ab", {})
+    assert (bytes(number.text), number.kind) == (b"42", "json")
+    assert (bytes(words.text), words.kind) == (b'"abab"', "text")
+    assert broken.kind == "AlgorithmError"
+    assert "TypeError" in broken.trace
+
+
+def test_the_older_handler_runs(algorithm, tmp_path):
+    """`Algorithmia.handler(apply, load).serve()` answers, though Python has taken away what it calls."""
+    text = """\
+import Algorithmia
+
+
+def apply(input):
+    return {"got": input}
+
+
+Algorithmia.handler(apply).serve()
+"""
+    (result,) = answers(algorithm(text, adk=True), tmp_path, [1])
+    assert bytes(result.text) == b'{"got":[1]}'
+
+
+def test_an_exception_in_the_adks_load_is_a_loading_error(algorithm, tmp_path):
+    """Every request is answered with LoadingError, on Pythons where the ADK itself would crash too."""
+    text = """\
+from Algorithmia import ADK
+
+
+def load():
+    raise RuntimeError("no model here")
+
+
+def apply(input):
+    return input
+
+
+ADK(apply, load).init()
+"""
+    problem, again = answers(algorithm(text, adk=True), tmp_path, 1, 2)
+    assert (problem.kind, problem.message) == ("LoadingError", "no model here")
+    assert again.kind == "LoadingError"
+
+
+@pytest.mark.parametrize("text", ["import nothing_like_this", "def apply(:", "raise SystemExit(4)"])
+def test_a_module_that_cannot_be_imported_says_why(algorithm, tmp_path, text):
+    """The failed start carries the exit code and what was printed."""
+
+    async def run():
+        async with pool_of(algorithm(text), tmp_path) as pool:
+            with pytest.raises(LoadFailed) as caught:
+                await pool.wait(urgent=False)
+            return caught.value.worker.exited
+
+    exited = asyncio.run(run())
+    assert exited.code in (1, 4)
+    assert exited.code == 4 or "Error" in exited.output
+
+
+def test_loading_has_a_time_limit(algorithm, tmp_path):
+    """A load that never ends is given up, with a reason."""
+
+    async def run():
+        size = Size(load_seconds=0.5)
+        async with pool_of(algorithm("import time; time.sleep(60)"), tmp_path, size) as pool:
+            with pytest.raises(LoadFailed, match="loading took more than"):
+                await pool.wait(urgent=False)
+
+    asyncio.run(run())
+
+
+def test_the_memory_ceiling_holds(algorithm, tmp_path):
+    """Too much memory is an OutOfMemoryError of that call; less works."""
+    text = "def apply(input):\n    return len(bytearray(input))\n"
+    ceilings = Ceilings(memory=256 * MIB)
+    fine, over, after = answers(algorithm(text), tmp_path, 10 * MIB, 2048 * MIB, 10 * MIB, ceilings=ceilings)
+    assert isinstance(fine, Result)
+    assert isinstance(over, Problem)
+    assert over.kind == "OutOfMemoryError"
+    assert isinstance(after, Result)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the ceiling moves with prlimit")
+def test_the_processor_ceiling_ends_a_worker(algorithm, tmp_path):
+    """A call that computes for longer than the ceiling ends its worker, and the reason is told."""
+    text = "def apply(input):\n    while input:\n        pass\n    return 1\n"
+    spinning, after = answers(algorithm(text), tmp_path, 1, 0, ceilings=Ceilings(cpu=1))
+    assert "processor time" in spinning.words
+    assert bytes(after.text) == b"1"
+
+
+def test_idle_workers_are_retired(algorithm, tmp_path):
+    """After the idle time no process is left, and the next request starts one again."""
+
+    async def run():
+        size = Size(idle_seconds=0.2)
+        async with pool_of(algorithm("def apply(input):\n    return input\n"), tmp_path, size) as pool:
+            assert bytes((await ask(pool, 1)).text) == b"1"
+            worker = pool.take()
+            pool.give_back(worker)
+            await asyncio.wait_for(worker.gone.wait(), 10)
+            assert worker.exited.code == 0
+            assert not pool.workers
+            assert bytes((await ask(pool, 2)).text) == b"2"
+
+    asyncio.run(run())
+
+
+def test_a_busy_pool_stays_small_and_a_waiting_one_grows(algorithm, tmp_path):
+    """Calls that only wait get more workers, up to the most; there are never more than that."""
+
+    async def run():
+        size = Size(most=5, at_once=1)
+        text = "import time\n\n\ndef apply(input):\n    time.sleep(input)\n    return 1\n"
+        async with pool_of(algorithm(text), tmp_path, size) as pool:
+            await asyncio.gather(*(ask(pool, 0.4) for _ in range(20)))
+            return len(pool.workers)
+
+    assert 2 <= asyncio.run(run()) <= 5
+
+
+def test_requests_that_python_cannot_read_are_errors(algorithm, tmp_path):
+    """JSON that is beyond Python's own limits is answered, on the ADK too, and the worker goes on."""
+    text = "from Algorithmia import ADK\n\nADK(lambda input: input).init()\n"
+
+    async def run():
+        async with pool_of(algorithm(text, adk=True), tmp_path) as pool:
+            worker = await pool.wait(urgent=False)
+            digits = await worker.request(
+                [b'{"content_type":"json","data":', b"9" * 5000, b"}\n"], output=False
+            )
+            fine = await worker.request([b'{"content_type":"json","data":1}\n'], output=False)
+            pool.give_back(worker)
+            return read_response(digits.line), read_response(fine.line)
+
+    digits, fine = asyncio.run(run())
+    assert isinstance(digits, Result) or digits.kind == "ParsingError"
+    assert bytes(fine.text) == b"1"
