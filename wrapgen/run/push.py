@@ -116,6 +116,11 @@ def push(chunk: Chunk, process: Process, pace: Pace, quiet: Quiet) -> Pushed:
     return _Push(process, pace, quiet).push(chunk)
 
 
+def given_up_item(kind: str, message: str) -> bytes:
+    """An item that the wrapper records as failed for this reason, without calling its target."""
+    return b'{"$error":' + error_text(kind, message, retryable=False).encode("ascii") + b"}"
+
+
 class _Push:
     def __init__(self, process: Process, pace: Pace, quiet: Quiet) -> None:
         self._process = process

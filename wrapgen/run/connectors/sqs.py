@@ -9,18 +9,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random
 
-from wrapgen.errors import BadRequest, NotAuthorized, NotFound, PlatformError, Unreachable, UsageError
-from wrapgen.run.chunks import Chunk, Entry
+from wrapgen.errors import PlatformError, Unreachable
 from wrapgen.run.concurrency import Concurrency
+from wrapgen.run.connectors.sqs_batch import Batches, Settled
 from wrapgen.run.connectors.sqs_hold import Hold, Memory
-from wrapgen.run.connectors.sqs_messages import Message, Pile, chunks, entry, failed_item, pointer
+from wrapgen.run.connectors.sqs_messages import Message, Pile
 from wrapgen.run.connectors.sqs_queue import TOGETHER, Queue
-from wrapgen.run.push import Pace, Process, Pushed, Quiet, push
+from wrapgen.run.push import Pace, Process, Pushed, Quiet
 from wrapgen.run.retry import delay
-from wrapgen.run.states import Fate
 from wrapgen.wire import CHUNK_AIM
 
 CAREFUL = 60.0
@@ -117,7 +116,7 @@ class SqsWorker:
         self._change = threading.Condition()
         self._receiving = True
         self._careful_until = 0.0
-        self._pace = Pace(
+        pace = Pace(
             attempts=effects.attempts,
             clock=effects.clock,
             wait=self._stopping.wait,
@@ -125,7 +124,15 @@ class SqsWorker:
             patience=effects.patience,
             resend=False,
         )
-        self._quiet = Quiet(self._pace)
+        self._batches = Batches(
+            process=effects.process,
+            read=effects.read,
+            pace=pace,
+            quiet=Quiet(pace),
+            id_path=options.id_path,
+            aim=options.aim,
+            attempts_of=lambda message: self._memory.of(message).attempts,
+        )
 
     def stop(self) -> None:
         """Receives nothing more, lets open calls end, gives the rest back; safe in a signal handler."""
@@ -248,10 +255,9 @@ class SqsWorker:
         """One lane's work: a call, or as many as the batch takes, and what becomes of its messages."""
         throttled = False
         try:
-            for chunk in chunks(self._entries(batch), self._options.aim):
-                pushed = push(chunk, self._do.process, self._pace, self._quiet)
+            for pushed, settled in self._batches.settle(batch):
                 throttled = throttled or pushed.throttled > 0
-                self._settle([batch[index] for index in chunk.indexes], pushed, self._noted(chunk, pushed))
+                self._settle(pushed, settled)
         except Exception as error:  # a lane that dies silently would keep its messages hidden for ever
             self.fault = f"a fault of wrapgen: {error!r}"
             self._stopping.set()
@@ -263,56 +269,21 @@ class SqsWorker:
             self._open -= 1
             self._change.notify_all()
 
-    def _entries(self, batch: list[Message]) -> list[Entry]:
-        """The messages as items, pointers followed; those that can't be fetched at present go back."""
-        found = []
-        for index, message in enumerate(batch):
-            attempts = self._memory.of(message).attempts
-            url = pointer(message.body)
-            try:
-                body = message.body if url is None else self._do.read(url).decode("utf-8")
-                found.append(entry(index, message, body, self._options.id_path, attempts))
-            except (BadRequest, NotAuthorized, NotFound, UsageError, UnicodeDecodeError) as error:
-                item = failed_item("InputError", f"the message points to {url}, which can't be read: {error}")
-                found.append(Entry(index, item, message.id, attempts, message.receives - 1))
-            except PlatformError as error:
-                self._do.tell(f"message {message.id} goes back: {error.message}")
-                self._finish([], [message])
-        return found
-
-    def _noted(self, chunk: Chunk, pushed: Pushed) -> set[int]:
-        """Has the reasons recorded of what was given up without an answer of the wrapper; those recorded."""
-        given_up = sorted(pushed.given_up)
-        if not given_up or pushed.stopped:
-            return set()
-        reasons = [b'{"$error":' + pushed.outcomes[at].body.encode("ascii") + b"}" for at in given_up]
-        note = replace(chunk.part(given_up), items=reasons, tries=chunk.tries + 1)
-        noted = push(note, self._do.process, self._pace, self._quiet)
-        return {
-            at
-            for position, at in enumerate(given_up)
-            if noted.outcomes[position].fate is Fate.FAILED and position not in noted.given_up
-        }
-
     # What becomes of messages
 
-    def _settle(self, messages: list[Message], pushed: Pushed, noted: set[int]) -> None:
+    def _settle(self, pushed: Pushed, settled: list[Settled]) -> None:
         done: list[Message] = []
         back: list[Message] = []
-        failed = 0
-        for at, (message, outcome) in enumerate(zip(messages, pushed.outcomes, strict=True)):
-            final = outcome.fate is Fate.FAILED
-            failed += final
-            recorded = outcome.fate is Fate.OK or (final and (at not in pushed.given_up or at in noted))
-            if recorded and (outcome.fate is Fate.OK or self._options.delete_failed):
-                done.append(message)
+        for one in settled:
+            if one.succeeded or (one.final and one.recorded and self._options.delete_failed):
+                done.append(one.message)
                 continue
-            back.append(message)
-            self._memory.note(message, outcome.attempts, final=final)
-            if final:
-                self._do.tell(f"message {message.id} failed for good: {outcome.body}")
+            back.append(one.message)
+            self._memory.note(one.message, one.outcome.attempts, final=one.final)
+            if one.final:
+                self._do.tell(f"message {one.message.id} failed for good: {one.outcome.body}")
         with self._change:
-            self.counts.failed += failed
+            self.counts.failed += sum(one.final for one in settled)
             self.counts.calls += pushed.calls
             self.counts.lost += pushed.lost
             self.counts.throttled += pushed.throttled

@@ -15,7 +15,7 @@ from typing import Any
 
 from wrapgen import wire
 from wrapgen.run.chunks import Chunk, Entry, gather
-from wrapgen.run.process import error_text
+from wrapgen.run.push import given_up_item
 
 POINTERS = (
     "software.amazon.payloadoffloading.PayloadS3Pointer",
@@ -161,13 +161,8 @@ def entry(index: int, message: Message, body: str, id_path: str | None, attempts
         try:
             id_ = id_at(value, id_path)
         except Unreadable as reason:
-            item = failed_item("InputError", str(reason))
+            item = given_up_item("InputError", str(reason))
     return Entry(index, item, id_, attempts, message.receives - 1)
-
-
-def failed_item(kind: str, message: str) -> bytes:
-    """An item that the wrapper records as failed for this reason, without calling its target."""
-    return b'{"$error":' + error_text(kind, message, retryable=False).encode("ascii") + b"}"
 
 
 def chunks(entries: Iterable[Entry], aim: int) -> list[Chunk]:

@@ -1,0 +1,76 @@
+"""The part of wrapgen that travels: to Spark's executors, and into what `build --spark` and `--lambda` emit.
+
+These modules need Python's own library only. They are read as text here, so that a Spark job, a Lambda
+function and the local runner decide about items with the very same code. Nothing here imports them.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from pathlib import Path
+
+CORE = (
+    "wire.py",
+    "run/answers.py",
+    "run/chunks.py",
+    "run/plain_calls.py",
+    "run/process.py",
+    "run/push.py",
+    "run/retry.py",
+    "run/states.py",
+)
+"""What every traveller needs, relative to the package."""
+
+SPARK_TASK = (*CORE, "run/connectors/spark_task.py")
+"""What goes to the executors."""
+
+SPARK = (*SPARK_TASK, "run/concurrency.py", "run/connectors/spark.py", "run/wrappers.py")
+"""What a Spark job of its own needs."""
+
+LAMBDA = (
+    *CORE,
+    "run/connectors/sqs_batch.py",
+    "run/connectors/sqs_event.py",
+    "run/connectors/sqs_messages.py",
+    "run/wrappers.py",
+)
+"""What a Lambda function needs."""
+
+_IMPORT = re.compile(r"^from wrapgen((?:\.\w+)*) import ", re.MULTILINE)
+
+
+def flat(modules: tuple[str, ...]) -> dict[str, bytes]:
+    """Modules as a package of their own: side by side, importing each other, without a trace of wrapgen.
+
+    Args:
+        modules: `SPARK` or `LAMBDA`.
+
+    Returns:
+        from file name to source. `errors.py` and `__init__.py` are the package's own, see `templates/calls`.
+    """
+    return {Path(name).name: _relative(_source(name)).encode("utf-8") for name in modules}
+
+
+def archive(modules: tuple[str, ...]) -> bytes:
+    """Modules as a zip that holds them under their own names, for executors without wrapgen."""
+    packages = ("__init__.py", "run/__init__.py", "run/connectors/__init__.py")
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
+        for name in sorted({*packages, "errors.py", *modules}):
+            # A fixed date, so that the same modules are the same bytes.
+            file.writestr(zipfile.ZipInfo(f"wrapgen/{name}"), _source(name))
+    return out.getvalue()
+
+
+def _source(name: str) -> str:
+    return (Path(__file__).parent / name).read_text("utf-8")
+
+
+def _relative(source: str) -> str:
+    def rewrite(match: re.Match[str]) -> str:
+        last = match[1].rpartition(".")[2]
+        return f"from .{last if last not in ('', 'run', 'connectors') else ''} import "
+
+    return _IMPORT.sub(rewrite, source)

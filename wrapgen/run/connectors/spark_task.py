@@ -1,0 +1,235 @@
+"""What one Spark task does: rows in, calls of the wrapper, rows with results out. Runs on executors.
+
+It needs Python's own library and pyarrow, which Spark needs itself. What a reply means for an item is decided
+in `process` and `push`; which tasks there are is decided by the driver.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import date, datetime
+from datetime import time as day_time
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+from wrapgen import wire
+from wrapgen.run.chunks import Chunk, Entry, Intake
+from wrapgen.run.plain_calls import PlainCalls
+from wrapgen.run.process import Outcome, Terms, error_text, process_chunk
+from wrapgen.run.push import Pace, Quiet, given_up_item, push
+from wrapgen.run.states import Fate
+
+CONTENT = "content"
+"""The id that is a digest of the item: equal items share a record."""
+
+NO_ID = error_text("InputError", "the row has no id, so its record could not be told apart", retryable=False)
+
+
+class Stopped(Exception):
+    """The platform refuses everyone, or stayed away: no row is to blame. Spark tries the task again."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What holds for every task of a run; made on the driver.
+
+    Args:
+        calls: how to reach the platform.
+        reference: the wrapper's exact version.
+        run: the run's id.
+        input: the column that is the item, or columns that make an object.
+        id: the column with the id, or `content`.
+        output, error: names of the columns that are added.
+        result_type: Arrow type of the result column.
+        as_json: the result column holds JSON text.
+        concurrency: calls open at once over all partitions.
+        partitions: how many there are.
+        chunk: items in a call, at most.
+        aim: bytes of a call.
+        timeout: seconds asked of the platform for each call.
+        attempts: calls of the target that an item may take.
+        request_bytes: the most that a request may hold.
+        patience: seconds to wait for a platform that is down.
+    """
+
+    calls: PlainCalls
+    reference: str
+    run: str
+    input: str | tuple[str, ...]
+    id: str
+    output: str
+    error: str
+    result_type: Any
+    as_json: bool
+    concurrency: int
+    partitions: int
+    chunk: int
+    aim: int
+    timeout: float
+    attempts: int
+    request_bytes: int
+    patience: float
+
+    def share(self, partition: int) -> int:
+        """Calls that one partition may keep open, so that all together keep to the whole."""
+        whole, rest = divmod(self.concurrency, self.partitions)
+        return max(1, whole + (partition < rest))
+
+    def score(self, rows: Sequence[tuple[Any, Any]], tries: int, lanes: int = 1) -> list[Outcome]:
+        """What becomes of pairs of item and id, in their order.
+
+        Args:
+            rows: values of Spark's types.
+            tries: earlier sends; a task's first attempt has 0.
+            lanes: calls to keep open.
+
+        Raises:
+            Stopped: see there.
+        """
+        found = {at: Outcome(Fate.FAILED, NO_ID, 0) for at, row in enumerate(rows) if self._lacks_id(row)}
+        entries = (
+            _entry(at, value, id_, self.id == CONTENT, tries)
+            for at, (value, id_) in enumerate(rows)
+            if at not in found
+        )
+        intake = Intake(entries, aim=self.aim)
+        chunks = []
+        while (chunk := intake.take(self.chunk)) is not None:
+            chunks.append(chunk)
+        terms = Terms(
+            run=self.run,
+            timeout=self.timeout,
+            attempts=self.attempts,
+            request_bytes=self.request_bytes,
+            clock=time.monotonic,
+            sideband=self.calls,
+        )
+        pace = Pace(self.attempts, time.monotonic, threading.Event().wait, Random(), self.patience)  # noqa: S311
+        quiet = Quiet(pace)
+
+        def call(body: bytes, timeout: float) -> bytes:
+            return self.calls.call(self.reference, body, timeout)
+
+        def work(chunk: Chunk) -> list[Outcome]:
+            pushed = push(chunk, lambda one: process_chunk(one, call, terms), pace, quiet)
+            if pushed.stopped:
+                raise Stopped(": ".join(pushed.stopped))
+            return pushed.outcomes
+
+        with ThreadPoolExecutor(lanes) as pool:
+            for chunk, outcomes in zip(chunks, pool.map(work, chunks), strict=True):
+                found.update(zip(chunk.indexes, outcomes, strict=True))
+        return [found[at] for at in range(len(rows))]
+
+    def _lacks_id(self, row: tuple[Any, Any]) -> bool:
+        return self.id != CONTENT and row[1] in (None, "")
+
+    def items(self, batch: Any) -> list[tuple[Any, Any]]:
+        """Item and id of every row of an Arrow batch."""
+        if isinstance(self.input, str):
+            values = batch.column(self.input).to_pylist()
+        else:
+            columns = [batch.column(name).to_pylist() for name in self.input]
+            values = [dict(zip(self.input, row, strict=True)) for row in zip(*columns, strict=True)]
+        ids = [None] * len(values) if self.id == CONTENT else batch.column(self.id).to_pylist()
+        return list(zip(values, ids, strict=True))
+
+
+class Task:
+    """The function that Spark maps over the Arrow batches of a partition."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+
+    def __call__(self, batches: Iterator[Any]) -> Iterator[Any]:
+        """Every row with two columns more: its result, and its error or null."""
+        from pyspark import TaskContext  # only there when a task runs
+
+        context = TaskContext.get()
+        attempt, partition = (context.attemptNumber(), context.partitionId()) if context else (0, 0)
+        for batch in batches:
+            if batch.num_rows:
+                rows = self._plan.items(batch)
+                yield self._extended(batch, self._plan.score(rows, attempt, self._plan.share(partition)))
+
+    def _extended(self, batch: Any, outcomes: list[Outcome]) -> Any:
+        import pyarrow as pa
+
+        results, errors = columns(outcomes, self._plan.result_type, as_json=self._plan.as_json)
+        names = [*batch.schema.names, self._plan.output, self._plan.error]
+        return pa.RecordBatch.from_arrays([*batch.columns, results, errors], names=names)
+
+
+def error_type() -> Any:
+    """Arrow type of the error column."""
+    import pyarrow as pa
+
+    return pa.struct([("type", pa.string()), ("message", pa.string()), ("retryable", pa.bool_())])
+
+
+def columns(outcomes: list[Outcome], result_type: Any, *, as_json: bool) -> tuple[Any, Any]:
+    """Outcomes as two Arrow columns; a result that does not fit its type is an error of its row."""
+    import pyarrow as pa
+
+    results: list[Any] = []
+    errors: list[Any] = []
+    for outcome in outcomes:
+        result, error = None, None
+        if outcome.fate is Fate.OK:
+            value = wire.from_wire(json.loads(outcome.body))
+            result = wire.dumps(value).decode("ascii") if as_json else fitted(value, result_type)
+            if result is None and value is not None:
+                words = f"the result does not fit the declared type {result_type}: {outcome.body[:200]}"
+                error = {"type": "ParsingError", "message": words, "retryable": False}
+        else:
+            error = json.loads(outcome.body)
+        results.append(result)
+        errors.append(error)
+    return pa.array(results, result_type), pa.array(errors, error_type())
+
+
+def fitted(value: Any, result_type: Any) -> Any:
+    """A result as its column takes it: as JSON text where that wants text; None where it can't be."""
+    import pyarrow as pa
+
+    if pa.types.is_string(result_type) and not isinstance(value, (str, type(None))):
+        return wire.dumps(value).decode("ascii")
+    try:
+        return pa.array([value], result_type)[0].as_py()
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+        return None
+
+
+def _entry(index: int, value: Any, id_: Any, by_content: bool, tries: int) -> Entry:
+    try:
+        sent = wire.to_wire(_plain(value))
+        item = wire.dumps(sent)
+    except (wire.WireError, TypeError) as error:
+        sent = None
+        item = given_up_item("InputError", f"the row is not JSON: {error}")
+    if by_content:
+        text = json.dumps(sent, sort_keys=True, separators=(",", ":"))
+        return Entry(index, item, hashlib.sha256(text.encode("ascii")).hexdigest(), 0, tries)
+    return Entry(index, item, str(id_), 0, tries)
+
+
+def _plain(value: Any) -> Any:
+    """A value of Spark's types as JSON has it."""
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        if value and all(isinstance(one, tuple) and len(one) == 2 for one in value):
+            return {str(key): _plain(one) for key, one in value}  # how Arrow hands out a map
+        return [_plain(one) for one in value]
+    if isinstance(value, (datetime, date, day_time)):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return value
