@@ -20,8 +20,10 @@ VERSIONS = ("3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
 REQUIREMENTS = (
     "algorithmia>=2.0.5,<3",
     "algorithmia-adk>=1.2.4,<2",
-    "SQLAlchemy>=1.4,<3",
+    "SQLAlchemy>=2.0,<3",
     "boto3>=1.26",
+    "psycopg2-binary>=2.9",
+    "PyMySQL>=1.0",
 )
 
 

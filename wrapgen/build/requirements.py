@@ -19,7 +19,7 @@ def lines(spec: Spec) -> list[str]:
     needed = list(CLIENT)
     kinds = plan.store_kinds(spec)
     if "sql" in kinds:
-        needed.append("SQLAlchemy>=1.4,<3")
+        needed.append("SQLAlchemy>=2.0,<3")
         needed += _drivers(spec)
     if "sqs" in kinds:
         needed.append("boto3>=1.26")
