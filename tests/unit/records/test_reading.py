@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import itertools
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -228,3 +230,38 @@ def test_the_temporary_file_goes_with_the_reading(store, tmp_path: Path, monkeyp
     store.add(name(), record("1"))
     assert len(read(store)) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+MEASURE = """
+import json, resource, sys
+from wrapgen.records import open_records
+
+class File:
+    size = 1
+    def __init__(self, number):
+        self.name = f"r-{number * 1000:012d}-{'a' * 12}-t1-p0.jsonl"
+
+class Store:
+    def files(self, url):
+        return map(File, range(int(sys.argv[1]) // 1000))
+    def read(self, url):
+        first = int(url.rpartition("/")[2].split("-")[1])
+        fields = {"run": "r", "try": 1, "input": "x" * 300, "result": "y" * 300}
+        lines = (json.dumps({**fields, "id": str(n), "index": n}) for n in range(first, first + 1000))
+        return "\\n".join(lines).encode()
+
+with open_records(Store(), "data://a/b") as records:
+    assert sum(1 for _ in records.ordered()) == int(sys.argv[1])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.soak
+def test_memory_does_not_grow_with_the_run() -> None:
+    """Ten times the records take hardly more memory: the rest is on disk."""
+
+    def peak(count: int) -> int:
+        words = [sys.executable, "-c", MEASURE, str(count)]
+        return int(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
+
+    assert peak(2_000_000) < 1.3 * peak(200_000)

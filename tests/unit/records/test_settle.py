@@ -119,3 +119,38 @@ def test_records_without_a_run_settle_under_their_objects_name(store: Memory) ->
         store.add(name("none", digest=f"{n:012d}"), record(str(n % 3), run=None))
     assert settle(store, URL, "none").keys == 3
     assert len(records_of(store)) == 3
+
+
+def test_two_settlings_at_once_lose_nothing(full: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second settling, and a record that it alone has seen, at every step of the first."""
+    monkeypatch.setattr("wrapgen.records.settle.MERGED_BYTES", 1500)
+    late = record("500", index=500)
+    steps = 0
+    while True:
+        store, changes = Interrupted(dict(full.content)), steps
+
+        def meanwhile(store: Interrupted = store) -> None:
+            store.add(name(first=500), late)
+            settle(store, URL, "r")
+
+        store.at, store.meanwhile = changes, meanwhile
+        settle(store, URL, "r")
+        if store.at >= 0:
+            break
+        assert [each for each in records_of(store) if each["run"] == "r"][-1] == late
+        assert len(records_of(store)) == 102
+        steps += 1
+    assert steps > 10
+
+
+class Interrupted(Memory):
+    """A data service where somebody else comes in before one of the changes."""
+
+    at = -1
+
+    def _step(self) -> None:
+        if self.at == 0:
+            self.at = -1
+            self.meanwhile()
+        elif self.at > 0:
+            self.at -= 1
