@@ -206,7 +206,7 @@ def endpoints() -> list[Endpoint]:
 
     from starlette.routing import Route
 
-    from wrapgen.platform.http import accounts, algorithms, data, environments, insights
+    from wrapgen.platform.http import accounts, algorithms, connectors, data, environments, insights
 
     platform: Any = SimpleNamespace(state=MagicMock())
     values = {
@@ -220,7 +220,7 @@ def endpoints() -> list[Endpoint]:
         "language": "python3",
     }
     found = []
-    for module in (accounts, algorithms, data, environments, insights):
+    for module in (accounts, algorithms, connectors, data, environments, insights):
         for route in module.routes(platform):
             assert isinstance(route, Route)
             path = route.path

@@ -84,7 +84,7 @@ def test_the_accounts_collections_are_folders(server: Any, collection: str) -> N
     other = server.request("GET", "/v1/connector/s3/bucket/file")
     assert (other.status_code, "no connector s3" in other.text) == (404, True)
     other = server.request("GET", "/v1/data/s3://bucket/file")
-    assert (other.status_code, "no connector s3" in other.text) == (400, True)
+    assert (other.status_code, "no connector s3" in other.text) == (404, True)
 
 
 @pytest.mark.parametrize(

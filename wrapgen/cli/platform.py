@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wrapgen.cli.options import client_for, platform_options
-from wrapgen.errors import NotFound
+from wrapgen.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
     from wrapgen.client import Client
@@ -203,6 +204,75 @@ def remove_key(client: Client, user: str, key_id: str, as_json: bool) -> None:
     """Make the key KEY_ID of USER worthless."""
     client.accounts.remove_key(user, key_id)
     _done({"removed": key_id}, f"removed {key_id}", as_json)
+
+
+# -- connectors ----------------------------------------------------------------------------------------
+
+
+@command.group()
+def connectors() -> None:
+    """Other storage that an account reaches through the data API: list, add, remove."""
+
+
+@connectors.command("list")
+@click.argument("account")
+@_connected
+def list_connectors(client: Client, account: str, as_json: bool) -> None:
+    """List the connectors of ACCOUNT, without secrets."""
+    columns = ("name", "bucket", "endpoint_url", "access_key_id", "write")
+    _show(client.accounts.connectors(account), columns, as_json)
+
+
+@connectors.command("add")
+@click.argument("account")
+@click.argument("name", metavar="s3|s3+LABEL")
+@click.option("--bucket", help="Only this bucket can be reached. [any]")
+@click.option("--endpoint-url", help="Of a server that is not Amazon's.")
+@click.option("--region", help="[us-east-1]")
+@click.option(
+    "--key-id-env", default="AWS_ACCESS_KEY_ID", show_default=True, help="Variable with the key's id."
+)
+@click.option(
+    "--secret-env", default="AWS_SECRET_ACCESS_KEY", show_default=True, help="Variable with its secret."
+)
+@click.option("--read-only", is_flag=True, help="Nothing can be written.")
+@_connected
+def add_connector(
+    client: Client,
+    account: str,
+    name: str,
+    bucket: str | None,
+    endpoint_url: str | None,
+    region: str | None,
+    key_id_env: str,
+    secret_env: str,
+    read_only: bool,
+    as_json: bool,
+) -> None:
+    """Let ACCOUNT, and algorithms that it calls, reach s3:// with the credentials in two variables."""
+    missing = [variable for variable in (key_id_env, secret_env) if not os.environ.get(variable)]
+    if missing:
+        raise UsageError(f"not set: {', '.join(missing)}", hint="put the storage's credentials there")
+    settings = {
+        "bucket": bucket or "",
+        "endpoint_url": endpoint_url or "",
+        "region": region or "",
+        "access_key_id": os.environ[key_id_env],
+        "secret_access_key": os.environ[secret_env],
+        "write": not read_only,
+    }
+    made = client.accounts.add_connector(account, name, settings)
+    _done(made, f"{account} reaches {name}://{bucket or '...'}", as_json)
+
+
+@connectors.command("remove")
+@click.argument("account")
+@click.argument("name")
+@_connected
+def remove_connector(client: Client, account: str, name: str, as_json: bool) -> None:
+    """Take the connector NAME from ACCOUNT."""
+    client.accounts.remove_connector(account, name)
+    _done({"removed": name}, f"removed {name}", as_json)
 
 
 # -- algorithms ----------------------------------------------------------------------------------------

@@ -88,6 +88,26 @@ class Accounts:
         path = f"/v1/algorithms/{quote(owner)}/{quote(name.partition('/')[0])}/errors"
         return _entries(self._transport.json("GET", path), path)
 
+    def connectors(self, account: str) -> list[dict[str, Any]]:
+        """An account's connectors to other storage, without secrets; a platform of ours only."""
+        path = f"/v1/admin/users/{quote(account)}/connectors"
+        found = self._transport.json("GET", path, key=self._key())
+        return _entries(found.get("results") if isinstance(found, dict) else None, path)
+
+    def add_connector(self, account: str, name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Gives an account a connector (`s3` or `s3+LABEL`), or replaces it."""
+        path = f"/v1/admin/users/{quote(account)}/connectors/{quote(name)}"
+        return self._object("PUT", path, settings)
+
+    def remove_connector(self, account: str, name: str) -> None:
+        """Takes a connector away.
+
+        Raises:
+            NotFound: the account has none of that name.
+        """
+        path = f"/v1/admin/users/{quote(account)}/connectors/{quote(name)}"
+        self._transport.request("DELETE", path, key=self._key())
+
     def _key(self) -> str | None:
         return self._transport.connection.admin_key
 

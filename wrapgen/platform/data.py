@@ -52,7 +52,7 @@ class Listing:
 
 
 class Data:
-    """The hosted data of one home.
+    """The hosted data of one home; `incoming` is a folder for what is still on its way.
 
     Args:
         database: holds the collections' rows.
@@ -69,9 +69,9 @@ class Data:
         self._accounts = accounts
         self._clock = clock
         self._places = Places(database, root, accounts)
-        self._incoming = root / "incoming"
+        self.incoming = root / "incoming"
         # Whatever is still coming in belongs to a server that is no more; so do its sessions.
-        for leftover in (self._incoming, root / "sessions"):
+        for leftover in (self.incoming, root / "sessions"):
             shutil.rmtree(leftover, ignore_errors=True)
             leftover.mkdir(parents=True)
         self._remove_orphans()
@@ -137,7 +137,7 @@ class Data:
                 f"{path} is not empty: {count} files", hint="delete it with force=true", status=409
             )
         self._database.execute("DELETE FROM collections WHERE id = ?", row["id"])
-        stored.remove_folder(folder, self._incoming)
+        stored.remove_folder(folder, self.incoming)
         return max(1, count)
 
     def list_directory(self, caller: Caller, path: DataPath, *, marker: str | None = None) -> Listing:
@@ -206,7 +206,7 @@ class Data:
         place = self._writable(caller, path)
         if place.implicit:
             stored.make_folder(place.folder)
-        return Write(self._incoming, place.folder, path.file, f"{place.url}/{path.file}")
+        return Write(self.incoming, place.folder, path.file, f"{place.url}/{path.file}")
 
     def delete_file(self, caller: Caller, path: DataPath) -> None:
         """Removes a file.
@@ -223,7 +223,7 @@ class Data:
 
     def end_session(self, session: str) -> None:
         """Removes what a top-level call and the calls below it kept in `.session`."""
-        stored.remove_folder(self._places.session(session), self._incoming)
+        stored.remove_folder(self._places.session(session), self.incoming)
 
     def sweep(self) -> int:
         """Removes expired temporary files; how many."""

@@ -42,10 +42,7 @@ def parse(text: str) -> DataPath:
     Raises:
         BadRequest: it has folders inside a collection, or a name that can't be.
     """
-    scheme, marker, rest = text.partition("://")
-    if marker and scheme != "data":
-        raise BadRequest(f"this platform has no connector {scheme}://", status=400, api_code=2015)
-    words = (rest if marker else text).strip("/").split("/")
+    words = text.removeprefix("data://").strip("/").split("/")
     if words == [""]:
         return DataPath()
     for word in words:

@@ -112,5 +112,15 @@ CREATE TABLE interpreters (
 )
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST,)
+_CONNECTORS = """
+CREATE TABLE connectors (
+    account_id TEXT NOT NULL REFERENCES accounts ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    settings TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    PRIMARY KEY (account_id, name)
+)
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _CONNECTORS)
 """Script n brings a database from version n to n + 1 (SQLite's `user_version`)."""

@@ -24,6 +24,7 @@ from wrapgen.errors import UsageError
 from wrapgen.platform.accounts import Accounts
 from wrapgen.platform.algorithms import Algorithms
 from wrapgen.platform.builds import Builds
+from wrapgen.platform.connectors.configured import Connectors
 from wrapgen.platform.credentials import read_credentials, write_credentials
 from wrapgen.platform.data import Data
 from wrapgen.platform.database import Database
@@ -43,7 +44,7 @@ class State:
     Args:
         home: the folder.
         database, accounts, environments, repositories, builds: services, in the order they need each other.
-        secrets, algorithms, data, failures: those that stand on them.
+        secrets, algorithms, data, connectors, failures: those that stand on them.
         lock: keeps a second server off the same home.
     """
 
@@ -56,6 +57,7 @@ class State:
     secrets: Secrets
     algorithms: Algorithms
     data: Data
+    connectors: Connectors
     failures: Failures
     lock: IO[str]
 
@@ -112,6 +114,7 @@ def _open(home: Path, lock: IO[str], clock: Callable[[], float], variables: Mapp
         secrets=secrets,
         algorithms=algorithms,
         data=data,
+        connectors=Connectors(database, accounts, clock),
         failures=failures,
         lock=lock,
     )

@@ -22,7 +22,17 @@ from wrapgen.platform.http.calls import PREFIX, CallEndpoint
 from wrapgen.platform.http.errors import respond, respond_router, respond_unexpected
 from wrapgen.platform.journal import Journal
 
-MODULES = ("algorithms", "data", "git", "accounts", "environments", "insights", "requests", "faults")
+MODULES = (
+    "algorithms",
+    "data",
+    "git",
+    "accounts",
+    "environments",
+    "connectors",
+    "insights",
+    "requests",
+    "faults",
+)
 """Modules of this package with `routes(platform)`, in the order in which they are asked."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from email.utils import formatdate
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
@@ -13,11 +13,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from wrapgen.errors import BadRequest, NotFound
+from wrapgen.errors import BadRequest
+from wrapgen.platform.connectors.base import ConnectorPath
 from wrapgen.platform.data import Listing
 from wrapgen.platform.database import iso
 from wrapgen.platform.datapath import DataPath, parse
 from wrapgen.platform.http import auth
+from wrapgen.platform.http.connectors import ConnectorRoutes
 from wrapgen.platform.http.exchange import body_of, empty, fields_of, reply
 from wrapgen.platform.places import EVERYONE, OWN_ALGORITHMS
 from wrapgen.platform.stored import StoredFile
@@ -28,19 +30,34 @@ if TYPE_CHECKING:
 PIECE = 1024 * 1024
 """Bytes that are read or written at a time: memory stays flat whatever a file's size."""
 
+Handle = Callable[[Request], Awaitable[Response]]
+"""An endpoint."""
+
 _SLASH = re.compile(rb"%2[fF]")
 
 
 def routes(platform: Platform) -> list[Route]:
     """The routes under /v1/data and its other spelling, /v1/connector/data."""
-    api = DataRoutes(platform)
+    api, others = DataRoutes(platform), ConnectorRoutes(platform)
     places = ["/v1/data", "/v1/data/{path:path}", "/v1/connector/{connector}/{path:path}"]
-    methods = {"GET": api.get, "HEAD": api.head, "PUT": api.put, "POST": api.post}
-    methods |= {"PATCH": api.patch, "DELETE": api.delete}
     found = [Route("/v1/hostedData", api.hosted, methods=["GET"])]
-    return found + [
-        Route(place, handle, methods=[name]) for name, handle in methods.items() for place in places
-    ]
+    for name in ("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"):
+        handle = _either(getattr(api, name.lower()), getattr(others, name.lower()))
+        found += [Route(place, handle, methods=[name]) for place in places]
+    return found
+
+
+def _either(hosted: Handle, other: Callable[[Request, ConnectorPath], Awaitable[Response]]) -> Handle:
+    """An endpoint for hosted data, or for another storage where the address names one."""
+
+    async def handle(request: Request) -> Response:
+        path = path_of(request)
+        if isinstance(path, ConnectorPath):
+            return await other(request, path)
+        request.state.path = path
+        return await hosted(request)
+
+    return handle
 
 
 class DataRoutes:
@@ -51,7 +68,7 @@ class DataRoutes:
 
     async def get(self, request: Request) -> Response:
         """GET a file's bytes, or a directory's listing."""
-        caller, path = auth.standard(request), path_of(request)
+        caller, path = auth.standard(request), request.state.path
         if path.file:
             found = await run_in_threadpool(self._state.data.find, caller, path)
             stream, size, first = await run_in_threadpool(_begin, found)
@@ -69,7 +86,7 @@ class DataRoutes:
 
     async def head(self, request: Request) -> Response:
         """HEAD: headers only; for directories too, which the Node client asks for (nodejs, src/Data.ts)."""
-        caller, path = auth.standard(request), path_of(request)
+        caller, path = auth.standard(request), request.state.path
         if path.file:
             found = await run_in_threadpool(self._state.data.find, caller, path)
             return Response(b"", headers=_file_headers(found))
@@ -99,7 +116,7 @@ class DataRoutes:
 
     async def put(self, request: Request) -> Response:
         """PUT a file: the bytes as they come, whatever the content type says."""
-        caller, path = auth.standard(request), path_of(request)
+        caller, path = auth.standard(request), request.state.path
         write = await run_in_threadpool(self._state.data.begin_write, caller, path)
         try:
             waiting = bytearray()
@@ -117,7 +134,7 @@ class DataRoutes:
 
     async def post(self, request: Request) -> Response:
         """POST a new collection's name to its parent: as JSON, or bare (nodejs, src/Data.ts, create)."""
-        caller, path = auth.standard(request), path_of(request)
+        caller, path = auth.standard(request), request.state.path
         readers = None
         if request.headers.get("content-type", "").startswith("text/plain"):
             name = (await body_of(request)).decode("utf-8", "replace").strip()
@@ -129,7 +146,7 @@ class DataRoutes:
 
     async def patch(self, request: Request) -> Response:
         """PATCH a collection's ACL."""
-        caller, path = auth.standard(request), path_of(request)
+        caller, path = auth.standard(request), request.state.path
         readers = _readers(await fields_of(request))
         if readers is None:
             raise BadRequest('the body must be {"acl": {"read": [...]}}', status=400, api_code=2015)
@@ -138,7 +155,7 @@ class DataRoutes:
 
     async def delete(self, request: Request) -> Response:
         """DELETE a file or a collection."""
-        caller, path = auth.standard(request), path_of(request)
+        caller, path = auth.standard(request), request.state.path
         if path.file:
             await run_in_threadpool(self._state.data.delete_file, caller, path)
             return reply({"result": {"deleted": 1}})
@@ -149,27 +166,34 @@ class DataRoutes:
         return reply({"result": {"deleted": deleted}})
 
 
-def path_of(request: Request) -> DataPath:
-    """The data path that a request's address names.
+def path_of(request: Request) -> DataPath | ConnectorPath:
+    """The path that a request's address names.
 
     The Java client encodes the whole path as a form field would be: slashes as %2F, spaces as + (java,
     data/DataObject.java). Others leave slashes alone, and then a + is a +.
 
     Raises:
+        NotAuthorized: the request has no good key, which is looked at first.
         BadRequest: it is not UTF-8, or not a data path.
     """
+    auth.standard(request)
     connector = request.path_params.get("connector")
-    if connector not in (None, "data"):
-        raise NotFound(f"this platform has no connector {connector}", status=404)
     raw: bytes = request.scope["raw_path"].partition(b"?")[0]
-    prefix = b"/v1/data" if connector is None else b"/v1/connector/data"
+    prefix = b"/v1/data" if connector is None else b"/v1/connector"
     rest = raw[raw.index(prefix) + len(prefix) :].strip(b"/")
     if _SLASH.search(rest):
         rest = rest.replace(b"+", b" ")
     try:
-        return parse(unquote_to_bytes(rest).decode("utf-8"))
+        text = unquote_to_bytes(rest).decode("utf-8")
     except UnicodeDecodeError as error:
         raise BadRequest("a data path must be UTF-8", status=400, api_code=2015) from error
+    if connector is not None:
+        scheme, _, path = text.partition("/")
+    elif "://" in text:
+        scheme, _, path = text.partition("://")
+    else:
+        scheme, path = "data", text
+    return parse(path) if scheme == "data" else ConnectorPath(scheme, path.strip("/"))
 
 
 def _readers(fields: dict[str, Any]) -> tuple[str, ...] | None:

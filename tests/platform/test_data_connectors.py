@@ -1,0 +1,193 @@
+"""Other storage under the data API: a real S3-speaking server, reached by s3:// paths."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote_plus
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from wrapgen.platform.connectors import s3
+
+CREDENTIALS = {"access_key_id": "an-id", "secret_access_key": "a-secret"}
+
+
+@pytest.fixture(scope="module")
+def storage() -> Iterator[str]:
+    """The address of an S3-speaking server."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def bucket(storage: str) -> str:
+    """A bucket, made from outside."""
+    name = f"bucket-{uuid.uuid4().hex[:8]}"
+    client = boto3.client(
+        "s3", endpoint_url=storage, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
+    )
+    client.create_bucket(Bucket=name)
+    return name
+
+
+@pytest.fixture
+def user(server: Any, storage: str, bucket: str) -> tuple[str, str]:
+    """A user with a connector for that bucket, and the user's key."""
+    name = f"u{uuid.uuid4().hex[:8]}"
+    server.request("POST", "/v1/users", server.admin_key, json={"username": name, "email": f"{name}@x.org"})
+    key = server.request("POST", f"/v1/admin/users/{name}/keys", server.admin_key, json={}).json()["api_key"]
+    settings = {"endpoint_url": storage, "bucket": bucket, **CREDENTIALS}
+    made = server.request("PUT", f"/v1/admin/users/{name}/connectors/s3", server.admin_key, json=settings)
+    assert made.status_code == 200, made.text
+    assert "a-secret" not in made.text
+    return name, key
+
+
+def test_a_files_life(server: Any, user: tuple[str, str], bucket: str) -> None:
+    """Put, head, get, listed, deleted, in each spelling of the path."""
+    key, name = user[1], f"f{uuid.uuid4().hex[:6]}.bin"
+    plain = f"/v1/data/s3://{bucket}/folder/{name}"
+    put = server.request("PUT", plain, key, data=b"\x00content")
+    assert (put.status_code, put.json()) == (200, {"result": f"s3://{bucket}/folder/{name}"})
+    encoded = "/v1/data/" + quote_plus(f"s3://{bucket}/folder/{name}")
+    for path in (plain, encoded, f"/v1/connector/s3/{bucket}/folder/{name}"):
+        got = server.request("GET", path, key)
+        assert (got.content, got.headers["X-Data-Type"]) == (b"\x00content", "file")
+        head = server.request("HEAD", path, key)
+        assert (head.status_code, head.headers["Content-Length"]) == (200, "8")
+    listing = server.request("GET", f"/v1/data/s3://{bucket}/folder/", key)
+    assert listing.headers["X-Data-Type"] == "directory"
+    (entry,) = [each for each in listing.json()["files"] if each["filename"] == name]
+    assert entry["size"] == 8
+    assert {"name": "folder"} in server.request("GET", f"/v1/data/s3://{bucket}", key).json()["folders"]
+    assert server.request("DELETE", plain, key).json() == {"result": {"deleted": 1}}
+    for method in ("GET", "HEAD", "DELETE"):
+        assert server.request(method, plain, key).status_code == 404
+
+
+def test_the_vendors_client_reads_and_writes(server: Any, user: tuple[str, str], bucket: str) -> None:
+    """`client.file("s3://...")` works as for hosted data."""
+    client = server.client(user[1])
+    file = client.file(f"s3://{bucket}/client/a b.txt")
+    assert file.exists() is False
+    file.put("text")
+    assert file.getString() == "text"
+    assert [each.getName() for each in client.dir(f"s3://{bucket}/client").files()] == ["a b.txt"]
+    assert client.dir(f"s3://{bucket}/client").delete(force=True) is True
+    assert file.exists() is False
+
+
+def test_directories(server: Any, user: tuple[str, str], bucket: str) -> None:
+    """A refusal to delete a full one without force, no ACL, nothing to make."""
+    key, place = user[1], f"/v1/data/s3://{bucket}/some"
+    for name in ("a", "b", "sub/c"):
+        assert server.request("PUT", f"{place}/{name}", key, data=b"x").status_code == 200
+    assert server.request("POST", place, key, json={"name": "new"}).json()["result"].endswith("/some/new")
+    assert server.request("PATCH", place, key, json={"acl": {"read": []}}).status_code == 400
+    assert server.request("DELETE", place, key).status_code == 409
+    assert server.request("DELETE", f"{place}?force=true", key).json() == {"result": {"deleted": 3}}
+    assert server.request("HEAD", place, key).status_code == 404
+
+
+def test_listings_are_paged(storage: str, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every file comes once, in order; the last page has no marker."""
+    monkeypatch.setattr(s3, "PAGE", 5)
+    connector = s3.S3({"endpoint_url": storage, **CREDENTIALS})
+    for number in range(12):
+        connector.write(f"{bucket}/paged/{number:02}", io.BytesIO(b"x"))
+    names: list[str] = []
+    sizes: list[int] = []
+    marker: str | None = None
+    while not sizes or marker is not None:
+        page = connector.page(f"{bucket}/paged", marker)
+        names += [item.name for item in page.files]
+        sizes.append(len(page.files))
+        marker = page.marker
+    assert (names, sizes) == ([f"{number:02}" for number in range(12)], [5, 5, 2])
+
+
+def test_large_files_go_through(server: Any, user: tuple[str, str], bucket: str) -> None:
+    """30 MB in parts, unchanged, with nothing left in the home."""
+    content = os.urandom(30_000_000)
+    place = f"/v1/data/s3://{bucket}/large"
+    assert server.request("PUT", place, user[1], data=iter([content])).status_code == 200
+    assert server.request("GET", place, user[1]).content == content
+    assert not list((server.home / "data" / "incoming").iterdir())
+
+
+def test_who_gets_in(server: Any, user: tuple[str, str], bucket: str, storage: str) -> None:
+    """No connector, another bucket, a read-only connector or key, a climbing path: each is refused."""
+    name, key = user
+    place = f"/v1/data/s3://{bucket}/guarded"
+    none = server.request("GET", place)
+    assert (none.status_code, "has no connector s3" in none.json()["error"]["message"]) == (404, True)
+    assert server.request("GET", place, "").status_code == 401
+    assert server.request("GET", place, server.admin_key).status_code == 403
+    assert server.request("GET", "/v1/data/s3://other-bucket/x", key).status_code == 403
+    assert server.request("GET", f"/v1/connector/s3+other/{bucket}/x", key).status_code == 404
+    assert server.request("GET", "/v1/connector/dropbox/x", key).status_code == 404
+    assert server.request("PUT", f"/v1/data/s3://{bucket}/a%2F..%2Fb", key, data=b"x").status_code == 400
+    reading = {"permissions": {"allow_data_write": False}}
+    narrow = server.request("POST", f"/v1/users/{name}/keys", key, json=reading).json()["api_key"]
+    assert server.request("PUT", place, narrow, data=b"x").status_code == 403
+    settings = {"endpoint_url": storage, "write": False, **CREDENTIALS}
+    admin = f"/v1/admin/users/{name}/connectors"
+    assert server.request("PUT", f"{admin}/s3+ro", key, json=settings).status_code == 403
+    assert server.request("PUT", f"{admin}/s3+ro", server.admin_key, json=settings).status_code == 200
+    labelled = place.replace("s3://", "s3+ro://")
+    assert server.request("PUT", labelled, key, data=b"x").status_code == 403
+    assert server.request("GET", labelled, key).status_code == 404
+    for wrong in ("ftp", "s3+", "s3+a/b"):
+        assert server.request("PUT", f"{admin}/{wrong}", server.admin_key, json=settings).status_code in (
+            400,
+            404,
+        )
+
+
+def test_storage_that_can_not_be_reached(server: Any, user: tuple[str, str], bucket: str) -> None:
+    """The error names the storage, with status 502; a bucket that is not there is 404."""
+    name, key = user
+    settings = {"endpoint_url": "http://127.0.0.1:9", **CREDENTIALS}
+    server.request("PUT", f"/v1/admin/users/{name}/connectors/s3+gone", server.admin_key, json=settings)
+    answer = server.request("GET", "/v1/data/s3+gone://bucket/file", key)
+    assert (answer.status_code, "could not be reached" in answer.json()["error"]["message"]) == (502, True)
+
+
+def test_the_command(server: Any, user: tuple[str, str], storage: str) -> None:
+    """Added with credentials from variables, listed without the secret, removed."""
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("ALGORITHMIA_")}
+    variables |= {"MY_ID": "an-id", "MY_SECRET": "hunter2"}
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [
+            sys.executable,
+            "-m",
+            "wrapgen",
+            "platform",
+            "connectors",
+            *words,
+            "--home",
+            str(server.home),
+        ]
+        return subprocess.run(command, env=variables, capture_output=True, text=True)
+
+    names = ("--key-id-env", "MY_ID", "--secret-env", "MY_SECRET")
+    added = run("add", user[0], "s3+cli", "--endpoint-url", storage, *names)
+    assert added.returncode == 0, added.stderr
+    listed = run("list", user[0])
+    assert "s3+cli" in listed.stdout
+    assert "hunter2" not in listed.stdout + added.stdout
+    assert run("remove", user[0], "s3+cli").returncode == 0
+    missing = run("add", user[0], "s3", "--key-id-env", "NOT_THERE")
+    assert (missing.returncode, "NOT_THERE" in missing.stderr) == (2, True)
