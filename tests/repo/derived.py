@@ -120,7 +120,7 @@ def keys_table() -> str:
 def _default(value: object) -> str:
     if value is None:
         return ""
-    return "`[]`" if value == () else f"`{value}`"
+    return "`[]`" if value == () else f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
 def _values(facts: dict[str, object]) -> str:
@@ -132,6 +132,8 @@ def _values(facts: dict[str, object]) -> str:
         return ", ".join(f"`{value}`" for value in facts["enum"])  # type: ignore[attr-defined]
     if facts.get("type") == "integer":
         return f"{facts['minimum']:,} to {facts['maximum']:,}"
+    if facts.get("type") == "boolean":
+        return "`true`, `false`"
     if facts.get("type") == "array":
         return f"list of {_values(facts['items'])}"  # type: ignore[arg-type]
     examples = facts.get("examples")

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import re
 
-HOSTED = ("python36", "python37", "python38", "python39")
-"""What hosted platforms are known to offer; a platform may offer others, and publishing asks it."""
-
 OLDEST = (3, 7)
 NEWEST = (3, 13)
 """First and last Python that generated code is run on by the tests."""

@@ -126,6 +126,10 @@ def _not_list(key: str, value: Any, _: dict[str, Any]) -> tuple[str, str]:
     return f"{key} must be a list, not {_kind(value)}", f"write {key}: [...]"
 
 
+def _not_truth(key: str, value: Any, _: dict[str, Any]) -> tuple[str, str]:
+    return f"{key} must be true or false, not {_kind(value)}", f"write {key}: true or {key}: false"
+
+
 def _too_small(key: str, value: Any, context: dict[str, Any]) -> tuple[str, str]:
     return f"{key} is {value}, and the least is {context['ge']}", ""
 
@@ -139,6 +143,7 @@ _WORDS: dict[str, Callable[[str, Any, dict[str, Any]], tuple[str, str]]] = {
     "int_type": _not_whole,
     "int_from_float": _not_whole,
     "string_type": _not_text,
+    "bool_type": _not_truth,
     "model_type": _not_section,
     "tuple_type": _not_list,
     "greater_than_equal": _too_small,
