@@ -3,8 +3,9 @@
 `generate` is pure; `Placement` is the one place that writes a wrapper over another.
 """
 
+from wrapgen.build.engines import generate_engine
 from wrapgen.build.generating import generate
 from wrapgen.build.placement import Placement
 from wrapgen.build.templates import overlaid
 
-__all__ = ["Placement", "generate", "overlaid"]
+__all__ = ["Placement", "generate", "generate_engine", "overlaid"]

@@ -22,9 +22,19 @@ if TYPE_CHECKING:
 @click.option("--diff", is_flag=True, help="Write nothing; print how the files differ.")
 @click.option("--force", is_flag=True, help="Write over files that were edited by hand.")
 @click.option("--templates", type=click.Path(), help="A folder of templates laid over ours, file by file.")
+@click.option("--spark", "engine", flag_value="spark", help="Instead: a Spark job that calls the wrapper.")
+@click.option("--lambda", "engine", flag_value="lambda", help="Instead: an AWS Lambda function on a queue.")
+@click.option("--sqs", "engine", flag_value="sqs", help="Instead: the queue for `wrapgen worker sqs`.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(
-    spec: str, output: str | None, check: bool, diff: bool, force: bool, templates: str | None, as_json: bool
+    spec: str,
+    output: str | None,
+    check: bool,
+    diff: bool,
+    force: bool,
+    templates: str | None,
+    engine: str | None,
+    as_json: bool,
 ) -> None:
     """Generate the wrapper that SPEC describes.
 
@@ -34,13 +44,19 @@ def command(
     from wrapgen.build import (
         Placement,
         generate,
+        generate_engine,
         overlaid,
     )  # not at the top: --help must stay quick
     from wrapgen.spec import load
 
     loaded = load(spec)
-    wrapper = generate(loaded, overlaid(templates) if templates else None)
-    placement = Placement.of(wrapper, output or default_folder(loaded, spec))
+    if engine is None:
+        wrapper = generate(loaded, overlaid(templates) if templates else None)
+        folder = default_folder(loaded, spec)
+    else:
+        wrapper = generate_engine(loaded, engine)
+        folder = Path("generated") / f"{loaded.wrapper.algorithm_name}-{engine}"
+    placement = Placement.of(wrapper, output or folder)
     if diff:
         click.echo(placement.unified(), nl=False)
     elif check:

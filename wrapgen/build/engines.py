@@ -1,0 +1,78 @@
+"""What is generated for the engines outside of the platform: a Spark job, a Lambda function, a queue. Pure.
+
+The decisions about items are in modules of wrapgen that are copied as they are, see `wrapgen.carried`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from wrapgen import carried
+from wrapgen.build.context import build_context
+from wrapgen.build.generating import manifest
+from wrapgen.build.literals import Ready
+from wrapgen.build.plan import MANIFEST
+from wrapgen.build.render import render
+from wrapgen.build.templates import read_templates
+from wrapgen.spec import Spec
+from wrapgen.spec.queue import LOST_DELIVERIES, lambda_timeout, queue_numbers
+from wrapgen.wrapper import Wrapper
+
+ENGINES = ("spark", "lambda", "sqs")
+"""What there is to generate; `sqs` is the queue alone, for the worker."""
+
+PACKAGE = "wrapper_calls"
+"""Name of the package that is copied beside what is generated."""
+
+
+def generate_engine(spec: Spec, engine: str) -> Wrapper:
+    """The folder of one engine: same spec, same bytes.
+
+    Args:
+        spec: a valid spec.
+        engine: one of `ENGINES`.
+    """
+    context = {**build_context(spec), **_queue(spec, "lambda" if engine == "lambda" else "worker")}
+    parts: dict[str, Callable[[], dict[str, bytes]]] = {
+        "spark": lambda: {**_rendered("spark", context), **_package(carried.SPARK)},
+        "lambda": lambda: {
+            **_rendered("lambda", context),
+            **_rendered("sqs", context),
+            **_package(carried.LAMBDA),
+        },
+        "sqs": lambda: _rendered("sqs", context),
+    }
+    files = parts[engine]()
+    files["spec.yaml"] = spec.source_text
+    files[MANIFEST] = manifest(files, spec.digest)
+    return Wrapper(files)
+
+
+def _rendered(part: str, context: dict[str, Any]) -> dict[str, bytes]:
+    return {
+        path.removesuffix(".jinja"): render(path, content, context) if path.endswith(".jinja") else content
+        for path, content in read_templates(part).items()
+    }
+
+
+def _package(modules: tuple[str, ...]) -> dict[str, bytes]:
+    own = dict(read_templates("calls"))
+    if "run/connectors/spark.py" not in modules:
+        del own["carried.py"]  # only Spark sends the package on
+    return {f"{PACKAGE}/{name}": content for name, content in {**own, **carried.flat(modules)}.items()}
+
+
+def _queue(spec: Spec, consumer: str) -> dict[str, Any]:
+    numbers = queue_numbers(spec, consumer)
+    return {
+        "consumer": Ready(consumer),
+        "worker_visibility": queue_numbers(spec, "worker").visibility,
+        "lambda_visibility": queue_numbers(spec, "lambda").visibility,
+        "event_flows_visibility": queue_numbers(spec, "event-flows").visibility,
+        "max_receives": numbers.max_receives,
+        "retention": numbers.retention,
+        "dead_retention": numbers.dead_retention,
+        "lost_deliveries": LOST_DELIVERIES,
+        "lambda_timeout": lambda_timeout(spec),
+    }
