@@ -58,15 +58,16 @@ class Target:
 
 
 def _move_in():
-    """Make this process the author's: its folder is the current one, and the package ``src`` is its own.
+    """Make this process the author's: its folder is the current one, and in ``src`` its names win.
 
-    The wrapper's own modules are all imported by now and know each other; only their names make way.
+    The wrapper's own modules are all imported by now and know each other; those whose names the author uses
+    too only give up their names.
     """
-    folder = str(Path(__file__).resolve().parent.parent / "inline")
-    for name in [name for name in sys.modules if name.partition(".")[0] == __package__]:
-        del sys.modules[name]
-    sys.path.insert(0, folder)
-    os.chdir(folder)
+    folder = Path(__file__).resolve().parent.parent / "inline"
+    for path in [*folder.glob("src"), *folder.glob("src/*")]:
+        sys.modules.pop(".".join(path.relative_to(folder).with_suffix("").parts), None)
+    sys.path.insert(0, str(folder))
+    os.chdir(str(folder))
     importlib.invalidate_caches()
 
 
