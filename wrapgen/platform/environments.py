@@ -177,7 +177,11 @@ class Environments:
 def _probe(path: Path) -> tuple[str, str] | None:
     try:
         done = subprocess.run(
-            [path, "-I", "-S", "-c", _PROBE], capture_output=True, timeout=20, check=False, stdin=subprocess.DEVNULL
+            [path, "-I", "-S", "-c", _PROBE],
+            capture_output=True,
+            timeout=20,
+            check=False,
+            stdin=subprocess.DEVNULL,
         )
         if done.returncode != 0:
             return None
