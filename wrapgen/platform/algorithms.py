@@ -194,8 +194,7 @@ class Algorithms:
         Raises:
             NotAuthorized: it is not the caller's.
         """
-        self.owned(caller, algorithm)
-        return self._builds.wait(self.build_head(algorithm))
+        return self._builds.wait(self.build_head(self.owned(caller, algorithm)))
 
     def publish(self, caller: Caller, algorithm: Algorithm, fields: dict[str, Any]) -> Released:
         """Releases the most recent successful build under the next number.

@@ -17,7 +17,8 @@ import sys
 import threading
 import uuid
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Row
@@ -32,6 +33,9 @@ from wrapgen.platform.workers import family
 
 AT_ONCE = 2
 """Builds that run at the same time; the others wait in order."""
+
+STEP_SECONDS = 1800
+"""How long one command of a build may take."""
 
 _CHECK = """
 import compileall, py_compile, sys
@@ -105,10 +109,10 @@ class Builds:
         self._variables = {name: value for name, value in variables.items() if name not in unwanted}
         self._virtualenvs = Virtualenvs(home / "venvs", variables)
         self._pool = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="build")
-        self._finished = threading.Condition()
+        self._lock = threading.Lock()
         self._closing = False
         self._running: set[subprocess.Popen[bytes]] = set()
-        self._unfinished: set[str] = set()
+        self._ends: dict[str, Future[None]] = {}
         self._mark = f"bld{secrets.token_hex(8)}"
         self._watchman: subprocess.Popen[bytes] | None = None
         self._listeners: list[Callable[[str], None]] = []
@@ -199,9 +203,18 @@ class Builds:
     def wait(self, build: Build, timeout: float | None = None) -> Build:
         """Blocks until a build has ended; the build as it is then (or when the time is over)."""
 
-        with self._finished:
-            self._finished.wait_for(lambda: self._closing or build.id not in self._unfinished, timeout)
+        with contextlib.suppress(FutureTimeout):
+            self.end_of(build).result(timeout)
         return self.get(build.algorithm_id, build.id)
+
+    def end_of(self, build: Build) -> Future[None]:
+        """What is done when the build has ended, or the platform is closing; wait for it, never cancel it."""
+        with self._lock:
+            found = self._ends.get(build.id)
+        if found is None:
+            found = Future()
+            found.set_result(None)
+        return found
 
     def forget(self, build_ids: list[str]) -> None:
         """Removes the folders of builds whose rows are gone."""
@@ -210,13 +223,15 @@ class Builds:
 
     def close(self) -> None:
         """Stops running builds; their rows stay in progress, so that the next opening starts them again."""
-        with self._finished:
+        with self._lock:
             self._closing = True
-            running = list(self._running)
-            self._finished.notify_all()
+            running, waiting = list(self._running), list(self._ends.values())
         for process in running:
             _kill(process)
         self._pool.shutdown(wait=True, cancel_futures=True)
+        for end in waiting:
+            if not end.done():
+                end.set_result(None)
         if self._watchman is not None:
             self._watchman.communicate()  # ends what left its group
             self._watchman = None
@@ -231,12 +246,13 @@ class Builds:
                 with self._log_file(build) as log:
                     work(build, log)
             finally:
-                with self._finished:
-                    self._unfinished.discard(build.id)
-                    self._finished.notify_all()
+                with self._lock:
+                    self._ends.pop(build.id, None)
+                end.set_result(None)
 
-        with self._finished:
-            self._unfinished.add(build.id)
+        end: Future[None] = Future()
+        with self._lock:
+            self._ends[build.id] = end
         self._pool.submit(run)
 
     def _run(self, build: Build, log: IO[bytes]) -> None:
@@ -307,7 +323,7 @@ class Builds:
         if not quiet:
             log.write(f"$ {' '.join([Path(words[0]).name, *words[1:]])}\n".encode())
         log.flush()
-        with self._finished:
+        with self._lock:
             if self._closing:
                 raise _Failed("the platform is stopping")
             if self._watchman is None:
@@ -323,9 +339,13 @@ class Builds:
             )
             self._running.add(process)
         try:
-            return process.wait() == 0
+            return process.wait(STEP_SECONDS) == 0
+        except subprocess.TimeoutExpired as error:
+            _kill(process)
+            process.wait()
+            raise _Failed(f"the command took longer than {STEP_SECONDS} s") from error
         finally:
-            with self._finished:
+            with self._lock:
                 self._running.discard(process)
 
     def _folder(self, build: Build) -> Path:

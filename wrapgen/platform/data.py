@@ -30,6 +30,9 @@ PAGE = 1000
 TEMP_SECONDS = 24 * 3600
 """How long a file in `.algo/.../temp` lives."""
 
+SWEEP_SECONDS = 3600
+"""How often, at most, expired files are looked for while the server runs."""
+
 DEFAULT_READERS = (OWN_ALGORITHMS,)
 """Who besides the owner reads a new collection: the owner's algorithms, whoever calls them."""
 
@@ -75,6 +78,7 @@ class Data:
             shutil.rmtree(leftover, ignore_errors=True)
             leftover.mkdir(parents=True)
         self._remove_orphans()
+        self._swept = 0.0
         self.sweep()
 
     # -- directories -----------------------------------------------------------------------------------
@@ -206,6 +210,8 @@ class Data:
         place = self._writable(caller, path)
         if place.implicit:
             stored.make_folder(place.folder)
+        if place.expires and self._clock() - self._swept > SWEEP_SECONDS:
+            self.sweep()
         return Write(self.incoming, place.folder, path.file, f"{place.url}/{path.file}")
 
     def delete_file(self, caller: Caller, path: DataPath) -> None:
@@ -227,7 +233,8 @@ class Data:
 
     def sweep(self) -> int:
         """Removes expired temporary files; how many."""
-        removed, limit = 0, self._clock() - TEMP_SECONDS
+        self._swept = self._clock()
+        removed, limit = 0, self._swept - TEMP_SECONDS
         for file in self._root.glob("algorithms/*/*/temp/*"):
             if file.stat().st_mtime < limit:
                 file.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -39,6 +40,7 @@ _SETTINGS = """[core]
 """
 
 
+_HASH = re.compile(r"[0-9a-f]{40}\Z")
 _VIEW_SETTINGS = "[core]\n\trepositoryformatversion = 0\n\tbare = true\n"
 
 
@@ -95,6 +97,10 @@ class Repositories:
         Raises:
             NotFound: the repository is missing or has no such branch.
         """
+        with contextlib.suppress(FileNotFoundError):  # packed, by somebody who worked on it by hand
+            text = (self.path(algorithm_id) / "refs" / "heads" / BRANCH).read_text("ascii").strip()
+            if _HASH.match(text):
+                return text
         return self.commit(algorithm_id, f"refs/heads/{BRANCH}")
 
     def commit(self, algorithm_id: str, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
@@ -105,8 +106,11 @@ class AlgorithmRoutes:
     async def compile(self, request: Request) -> Response:
         """POST .../compile: answers when the build has ended."""
         caller = auth.standard(request)
-        algorithm = await self._algorithm(request, caller)
-        build = await run_in_threadpool(self._state.algorithms.compile, caller, algorithm)
+        algorithm = self._state.algorithms.owned(caller, await self._algorithm(request, caller))
+        build = await run_in_threadpool(self._state.algorithms.build_head, algorithm)
+        # No thread waits: many slow builds must not keep other requests from being answered.
+        await asyncio.shield(asyncio.wrap_future(self._state.builds.end_of(build)))
+        build = await run_in_threadpool(self._state.builds.get, algorithm.id, build.id)
         if build.status == "in-progress":
             raise ServerFault("the platform is stopping; compile again later", status=503)
         return reply(self._show(algorithm, Released(build, None), base_of(request)))
