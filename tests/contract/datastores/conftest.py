@@ -63,6 +63,16 @@ def platform() -> Iterator[Server]:
     yield from _served(Platform)
 
 
+@pytest.fixture(scope="session")
+def connected(platform: Server, sqs: Server) -> Server:
+    """The platform with an s3:// connector to a bucket, which the same server as the queues holds."""
+    assert isinstance(platform, Platform)
+    platform.bucket = "archive"
+    places.client_of(sqs.port, "s3").create_bucket(Bucket=platform.bucket)
+    platform.connect(f"http://127.0.0.1:{sqs.port}")
+    return platform
+
+
 @pytest.fixture(params=list(places.KINDS))
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[places.Place]:
     """An empty datastore of each kind."""

@@ -242,10 +242,21 @@ class GzippedDataUrl(DataUrl):
     gzip = True
 
 
-def client_of(port: int) -> Any:
-    """boto3's client for a local SQS server."""
+class S3Url(DataUrl):
+    """A folder of a bucket of a real S3-speaking server, through the platform's connector."""
+
+    server = "connected"
+    refusal = "an object store takes whatever can be written as JSON"
+
+    def __init__(self, server: Any, folder: Path) -> None:
+        super().__init__(server, folder)
+        self.url = f"s3://{server.bucket}/records_{next(_numbers)}"
+
+
+def client_of(port: int, service: str = "sqs") -> Any:
+    """boto3's client for a local server that speaks for Amazon."""
     return boto3.client(
-        "sqs",
+        service,
         endpoint_url=f"http://127.0.0.1:{port}",
         region_name="us-east-1",
         aws_access_key_id="test",
@@ -266,4 +277,5 @@ KINDS: dict[str, type[Place]] = {
     "sqs-fifo": FifoQueue,
     "data": DataUrl,
     "data-gzip": GzippedDataUrl,
+    "s3": S3Url,
 }

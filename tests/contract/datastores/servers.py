@@ -21,6 +21,8 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import requests
+
 START_SECONDS = 60.0
 
 
@@ -190,7 +192,7 @@ class MariaDB(Server):
 
 
 class Sqs(Server):
-    """moto's server, which speaks SQS over HTTP; its queues live in memory."""
+    """moto's server, which speaks SQS and S3 over HTTP; all it holds is in memory."""
 
     def __init__(self) -> None:
         super().__init__("Running on")
@@ -204,6 +206,7 @@ class Platform(Server):
 
     def __init__(self) -> None:
         super().__init__('"api_key"')
+        self.bucket = ""
         self._folder = Path(tempfile.mkdtemp(prefix="wrapgen-home-"))
 
     @property
@@ -214,6 +217,20 @@ class Platform(Server):
     def start(self) -> None:
         super().start()
         self.port = int(self.facts["address"].rpartition(":")[2])
+
+    def connect(self, address: str) -> None:
+        """Gives the account an s3:// connector to the server at that address."""
+        admin_key = json.loads((self._folder / "credentials.json").read_text())["admin_key"]
+        settings = {
+            "endpoint_url": address,
+            "bucket": self.bucket,
+            "access_key_id": "x",
+            "secret_access_key": "x",
+        }
+        where = f"{self.facts['address']}/v1/admin/users/{self.facts['account']}/connectors/s3"
+        requests.put(
+            where, json=settings, headers={"Authorization": admin_key}, timeout=60
+        ).raise_for_status()
 
     def command(self) -> list[str]:
         return [
