@@ -89,7 +89,7 @@ class Project:
         """Every file to push, relative to the folder, in a fixed order; never version control or caches.
 
         Raises:
-            UsageError: a link leads out of the folder.
+            UsageError: a link leads out of the folder or to a folder, or a folder can't be read.
         """
         yield from sorted(_walk(self.folder, Path()))
 
@@ -130,13 +130,18 @@ def _reference(folder: Path, conf: dict[str, Any], name: str | None) -> Referenc
 
 
 def _walk(root: Path, below: Path) -> Iterator[Path]:
-    for entry in (root / below).iterdir():
+    try:
+        entries = list((root / below).iterdir())
+    except OSError as error:
+        raise UsageError(f"can't read {root / below}: {error.strerror}") from error
+    for entry in entries:
         relative = below / entry.name
         if entry.name in NEVER_PUSHED or entry.name.endswith(NEVER_PUSHED_SUFFIXES):
             continue
-        if entry.is_symlink() and not entry.resolve().is_relative_to(root.resolve()):
-            raise UsageError(f"{relative} is a link out of {root}", hint="put the file itself there")
-        if entry.is_dir() and not entry.is_symlink():
+        if entry.is_symlink() and (entry.is_dir() or not entry.resolve().is_relative_to(root.resolve())):
+            where = "to a folder" if entry.is_dir() else f"out of {root}"
+            raise UsageError(f"{relative} is a link {where}", hint="put the files themselves there")
+        if entry.is_dir():
             yield from _walk(root, relative)
         elif entry.is_file():
             yield relative

@@ -115,7 +115,10 @@ def _mirror(project: Project, tree: Path) -> None:
     for relative in project.files():
         target = tree / relative
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(project.folder / relative, target)
+        try:
+            shutil.copy2(project.folder / relative, target)
+        except OSError as error:
+            raise UsageError(f"can't read {project.folder / relative}: {error.strerror}") from error
         count += 1
     if not count:
         raise UsageError(f"{project.folder} has no files to publish")

@@ -11,6 +11,8 @@ import socket
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -176,3 +178,42 @@ def test_a_bare_connection_can_publish(make, client: Client, publisher) -> None:
     publisher(make(owner="bare"))
     publisher.client = Client(Connection(client.connection.address, client.connection.key, "a test"))
     assert publisher(make(owner="bare", name="Second")).released
+
+
+@pytest.mark.parametrize("line", ["pushed ", "building ", "released .*0.0"])
+def test_a_platform_that_is_killed_meanwhile_is_no_loss(line: str, make, tmp_path: Path) -> None:
+    """The platform dies during a publish: one clear line; when it is back, the same command finishes."""
+    home, folder = tmp_path / "home", make("1")
+    words = ["publish", str(folder), "--release", "1.0.1", "--home", str(home)]
+    with serving(home) as server:
+        command = [sys.executable, "-m", "wrapgen", *words]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT) as process:
+            assert process.stderr is not None
+            said = ""
+            for each in process.stderr:
+                said += each
+                if re.match(line, each):
+                    server.send_signal(signal.SIGKILL)
+        assert process.returncode == 5, said
+        assert "Traceback" not in said
+        assert f"wrapgen serve --home {home}" in said or "cut off" in said
+    with serving(home) as server:
+        again = subprocess.run(
+            [*command, "--json"], capture_output=True, text=True, env=ENVIRONMENT, timeout=120
+        )
+        assert again.returncode == 0, again.stderr
+        assert json.loads(again.stdout)["version"] == "1.0.1"
+        server.terminate()
+
+
+@contextmanager
+def serving(home: Path) -> Iterator[subprocess.Popen[str]]:
+    """A platform of its own, ready to answer."""
+    command = [sys.executable, "-m", "wrapgen", "serve", "--home", str(home), "--port", "0", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline(), "the platform did not start"
+        try:
+            yield server
+        finally:
+            server.terminate()

@@ -56,9 +56,13 @@ def test_a_link_out_of_the_folder_is_refused(folder: Path, tmp_path_factory: pyt
     """Files from elsewhere are not published by accident."""
     secret = tmp_path_factory.mktemp("elsewhere") / "secret"
     secret.write_text("s")
-    (folder / "data").symlink_to(secret)
-    with pytest.raises(UsageError, match="link"):
-        list(Project.read(folder).files())
+    for aim in (secret, folder / "src", secret.parent):
+        (folder / "data").symlink_to(aim)
+        with pytest.raises(UsageError, match="link"):
+            list(Project.read(folder).files())
+        (folder / "data").unlink()
+    (folder / "data").symlink_to("algorithmia.conf")
+    assert Path("data") in list(Project.read(folder).files())
 
 
 def test_a_folder_without_conf_is_no_project(tmp_path: Path) -> None:
