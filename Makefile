@@ -2,7 +2,6 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-READY := $(VENV)/.ready
 
 # An empty environment will do.
 PATH ?= /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -14,30 +13,30 @@ export PATH
 help:  ## list these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
-$(READY): pyproject.toml .ci/setup
-	@.ci/setup $(VENV)
+$(VENV)/.%: pyproject.toml .ci/setup
+	@.ci/setup $(VENV) $*
 
-setup: $(READY)  ## create .venv and install wrapgen with everything the tests need
+setup: $(VENV)/.dev  ## create .venv and install wrapgen with everything the tests need
 
-demo: $(READY)  ## score 4,200 real tweets through a generated wrapper on the local platform
+demo: $(VENV)/.platform  ## score 4,200 real tweets through a generated wrapper on the local platform
 	@$(BIN)/python examples/sentiment/demo.py
 
-test: $(READY)  ## pass all tests
+test: $(VENV)/.dev  ## pass all tests
 	@$(BIN)/python -m pytest
 
-lint: $(READY)  ## ruff: style and faults
+lint: $(VENV)/.dev  ## ruff: style and faults
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
-types: $(READY)  ## mypy, strict
+types: $(VENV)/.dev  ## mypy, strict
 	@$(BIN)/mypy
 
-layers: $(READY)  ## import-linter: arrows point down only
+layers: $(VENV)/.dev  ## import-linter: arrows point down only
 	@$(BIN)/lint-imports --no-logo
 
-derived: $(READY)  ## write again what is made from something else: generated/, golden cases, pages of docs/
+derived: $(VENV)/.dev  ## write again what is made from something else: generated/, golden cases, pages of docs/
 	@$(BIN)/python tests/repo/derived.py
 
-soak: $(READY)  ## the long and heavy tests
+soak: $(VENV)/.dev  ## the long and heavy tests
 	@$(BIN)/python -m pytest -m soak
 
 clean:  ## remove what set-up, demo and tests made here
