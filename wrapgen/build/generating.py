@@ -10,6 +10,7 @@ from wrapgen.build.literals import json_text
 from wrapgen.build.plan import HOOKS, MANIFEST, plan
 from wrapgen.build.render import render
 from wrapgen.build.templates import read_templates
+from wrapgen.errors import UsageError
 from wrapgen.spec import Spec
 from wrapgen.spec.load import INLINE_FOLDER
 from wrapgen.wrapper import Wrapper
@@ -24,6 +25,7 @@ def generate(spec: Spec, templates: Mapping[str, bytes] | None = None) -> Wrappe
 
     Raises:
         BadTemplate: a template can't be rendered; never with ours.
+        UsageError: a file of an inline target or of a user's templates has a name that no wrapper can hold.
     """
     templates = read_templates() if templates is None else templates
     context = build_context(spec)
@@ -33,7 +35,10 @@ def generate(spec: Spec, templates: Mapping[str, bytes] | None = None) -> Wrappe
         files[path] = render(template, content, context) if template.endswith(".jinja") else content
     files["spec.yaml"] = spec.source_text
     files[MANIFEST] = manifest(files, spec.digest)
-    return Wrapper(files)
+    try:
+        return Wrapper(files)
+    except ValueError as error:  # a name of an inline target's file, or of a user's template
+        raise UsageError(f"no wrapper can hold these files: {error}", hint="rename the file") from None
 
 
 def manifest(files: Mapping[str, bytes], digest: str) -> bytes:

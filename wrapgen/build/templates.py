@@ -44,13 +44,18 @@ def overlaid(folder: str | Path) -> Mapping[str, bytes]:
         folder: the user's tree, in the shape of `templates/algorithm`.
 
     Raises:
-        UsageError: there is no such folder, or it is empty.
+        UsageError: there is no such folder, it is empty, or two names in it differ in case only.
     """
     if not Path(folder).is_dir():
         raise UsageError(
             f"there is no folder {folder}", hint="--templates takes a folder shaped like a wrapper"
         )
-    theirs = Wrapper.read(folder)
+    try:
+        theirs = Wrapper.read(folder)
+    except ValueError as error:
+        raise UsageError(
+            f"the templates in {folder} can't be used: {error}", hint="rename the file"
+        ) from None
     if not theirs:
         raise UsageError(f"the folder {folder} holds no templates")
     replaced = {path.removesuffix(".omit").removesuffix(".jinja") for path in theirs}

@@ -23,6 +23,9 @@ Place: TypeAlias = tuple[int, int]
 MAX_BYTES = 1_000_000
 """Largest spec, in bytes; a real one is under 2,000."""
 
+LONGEST = 240
+"""Most characters of a message or a hint."""
+
 MAX_DEPTH = 50
 MAX_NODES = 20_000
 """Deepest nesting and most values, aliases counted as often as they are used: what stops a YAML bomb."""
@@ -33,7 +36,7 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9]*)?)([eE][-+]?[0-9]+)?\
 _HEX = re.compile(r"0x[0-9a-fA-F]+\Z")
 _TRAPS = (
     (
-        re.compile(r"(yes|no|on|off|y|n)\Z", re.I),
+        re.compile(r"(yes|no|on|off)\Z", re.I),
         "older YAML reads it as true or false",
         "write true or false",
     ),
@@ -82,7 +85,7 @@ class Tree:
 
     def problem(self, path: Path, message: str, hint: str = "", *, key: bool = False) -> None:
         """Adds a problem at the value (or the key) of a path."""
-        self.problems.append(Problem(*self.place(path, key=key), message, hint))
+        self.problems.append(Problem(*self.place(path, key=key), _short(message), _short(hint)))
 
 
 @dataclass
@@ -124,7 +127,7 @@ class _Reader:
 
     def fail(self, event: Any, message: str, hint: str = "") -> None:
         line, column = _place(event)
-        self.tree.problems.append(Problem(line, column, message, hint))
+        self.tree.problems.append(Problem(line, column, _short(message), _short(hint)))
 
     def stop(self, event: Any, message: str, hint: str = "") -> _Stop:
         self.fail(event, message, hint)
@@ -161,7 +164,7 @@ class _Reader:
         if isinstance(event, yaml.ScalarEvent):
             value = self.scalar(event)
         elif event.tag not in (None, "!", _STANDARD + "map", _STANDARD + "seq"):
-            raise self.stop(event, f"the tag {event.tag} has no meaning in a spec", "remove it")
+            raise self.stop(event, f"the tag {_show(event.tag)} has no meaning in a spec", "remove it")
         elif isinstance(event, yaml.MappingStartEvent):
             value = self.mapping(path, depth)
         else:
@@ -173,7 +176,9 @@ class _Reader:
     def alias(self, event: Any) -> Any:
         anchored = self.anchors.get(event.anchor)
         if anchored is None:
-            raise self.stop(event, f"*{event.anchor} stands for nothing before it", "write the value out")
+            raise self.stop(
+                event, f"*{_show(event.anchor)} stands for nothing before it", "write the value out"
+            )
         self.count(event, anchored.size)
         return anchored.value
 
@@ -211,7 +216,7 @@ class _Reader:
     def scalar(self, event: Any) -> Any:
         text: str = event.value
         if event.tag not in (None, "!", _STANDARD + "str"):
-            self.fail(event, f"the tag {event.tag} has no meaning in a spec", "write the plain value")
+            self.fail(event, f"the tag {_show(event.tag)} has no meaning in a spec", "write the plain value")
             return text
         if event.tag or not event.implicit[0]:
             return text
@@ -242,6 +247,11 @@ class _Reader:
 
 def _place(event: Any) -> Place:
     return event.start_mark.line + 1, event.start_mark.column + 1
+
+
+def _short(text: str) -> str:
+    """A message that quotes a long text keeps its start and its end."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 100]} ... {text[-90:]}"
 
 
 def _show(key: str) -> str:

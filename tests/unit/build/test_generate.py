@@ -301,3 +301,13 @@ def test_a_missing_or_empty_overlay_is_told(tmp_path):
     for folder in (tmp_path / "none", tmp_path):
         with pytest.raises(UsageError):
             overlaid(folder)
+
+
+def test_names_that_no_wrapper_can_hold_are_told(overlay):
+    """Two files of an overlay that differ in case only are one clear message."""
+    (overlay / "Notes.md").write_text("")
+    (overlay / "NOTES.md").write_text("")
+    if len(list(overlay.glob("*.md"))) < 2:
+        pytest.skip("this file system has no case")
+    with pytest.raises(UsageError, match="differ in case only"):
+        generate(spec_of(), overlaid(overlay))

@@ -92,7 +92,7 @@ def test_a_mutated_spec_is_valid_or_refused():
                 number,
                 text,
             )
-            assert str(error).isprintable() or "\n" in str(error)
+            assert all(str(p).isprintable() and len(str(p)) < 500 for p in error.problems), (number, text)
         else:
             valid += 1
             assert spec.digest
