@@ -4,8 +4,10 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import Algorithmia
+import requests
 from Algorithmia import ADK
 
 client = Algorithmia.client()
@@ -64,6 +66,19 @@ def nested(request):
     return client.algo(request["algorithm"]).pipe(dict(below, algorithm=request["algorithm"])).result
 
 
+def many(request):
+    """Open many calls at once; the status of each."""
+    url = "%s/v1/algo/%s" % (os.environ["ALGORITHMIA_API"], request["algorithm"])
+    headers = {"Authorization": "Simple " + os.environ["ALGORITHMIA_API_KEY"]}
+    body = {"op": "sleep", "seconds": request["seconds"]}
+
+    def one(_):
+        return requests.post(url, json=body, headers=headers).status_code
+
+    with ThreadPoolExecutor(request["count"]) as threads:
+        return list(threads.map(one, range(request["count"])))
+
+
 OPERATIONS = {
     "echo": lambda request: request.get("value"),
     "exit": exit_now,
@@ -72,6 +87,7 @@ OPERATIONS = {
     "fork": lambda request: "child" if os.fork() == 0 else "parent",
     "half": half,
     "hang": hang,
+    "many": many,
     "memory": memory,
     "nan": lambda request: float("nan"),
     "nested": nested,
