@@ -4,8 +4,9 @@ Here live what a record says, its key and rank, and writing pieces so that one r
 and a datastore that is away for a moment costs nothing. How a datastore stores them is its own module's.
 """
 
-import datetime
+import functools
 import threading
+import time
 
 from .items import Outcome, content_id
 from .protocol import Failure, dumps, to_wire
@@ -197,5 +198,9 @@ def error_field(failure):
 def timestamp(seconds):
     # type: (float) -> str
     """ISO 8601 in UTC with milliseconds."""
-    moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + "{:03d}Z".format(moment.microsecond // 1000)
+    return "{}.{:03d}Z".format(_second(int(seconds)), int(seconds % 1 * 1000))
+
+
+@functools.lru_cache(maxsize=8)
+def _second(seconds):
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))

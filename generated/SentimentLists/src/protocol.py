@@ -153,6 +153,9 @@ _RULES = {
 }
 
 
+_encode = json.JSONEncoder(allow_nan=False).encode  # made once, where json.dumps would for every value
+
+
 def dumps(value):
     # type: (object) -> str
     """JSON in ASCII, with the separators of the vendor's client and ADK, so that its length is the wire's.
@@ -160,7 +163,7 @@ def dumps(value):
     Raises ``ValueError`` for what JSON can't say: NaN, infinity, bytes inside, a loop.
     """
     try:
-        return json.dumps(value, allow_nan=False)
+        return _encode(value)
     except (TypeError, RecursionError) as error:
         raise ValueError(str(error)) from None
 
