@@ -8,9 +8,6 @@ ACCOUNT_CALLS = 80
 SHARE = 0.9
 """The part of them that a run takes."""
 
-FIRST = 2
-"""Calls that a run opens at first."""
-
 
 def ceiling(parallel: int, workers: int | None = None) -> int:
     """The most calls that a run keeps open.
@@ -28,16 +25,16 @@ class Concurrency:
 
     Args:
         most: the ceiling.
-        first: where it starts.
+        first: where it starts; half of the most unless it is given.
 
     Attributes:
         now: calls that may be open at present.
         halvings: times it was halved.
     """
 
-    def __init__(self, most: int, *, first: int = FIRST) -> None:
+    def __init__(self, most: int, *, first: int | None = None) -> None:
         self.most = most
-        self.now = min(first, most)
+        self.now = max(1, most // 2) if first is None else min(first, most)
         self.halvings = 0
         self._good = 0
         self._settled = 0

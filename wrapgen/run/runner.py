@@ -65,11 +65,13 @@ class Limits:
         attempts: calls of the target that an item may take, and sends that a chunk may lose at one size.
         patience: seconds to wait for a platform that is down.
         aim: bytes of a chunk's items.
+        together: items that the wrapper has in work at once.
     """
 
     attempts: int
     patience: float
     aim: int
+    together: int = 1
 
 
 class Runner:
@@ -110,6 +112,7 @@ class Runner:
         self._waiting: list[tuple[float, int, Chunk, bool]] = []
         self._held = 0
         self._order = count()
+        self._unsettled: list[tuple[int, Chunk, Reply]] = []
         self._entries: list[dict[str, Any]] = []
         self._quiet_until = 0.0
         self._down_since: float | None = None
@@ -132,6 +135,8 @@ class Runner:
             self._commit(sends)
             for seq, chunk in sends:
                 self._do.lanes.submit(seq, chunk)
+            # Only now, so that no lane is idle meanwhile.
+            self._settle_answered()
             self._tell()
             if not self._open and (self._end or not (self._waiting or not self._intake.empty)):
                 break
@@ -159,11 +164,11 @@ class Runner:
     def _fresh(self) -> Chunk | None:
         if self._held > HELD_BYTES:
             return None
-        # Towards the end smaller chunks keep all lanes busy.
-        left = self._counts.items - self._counts.finished
-        return self._intake.take(
-            min(self._size.now, max(FIRST_SIZE, math.ceil(left / (2 * self._concurrency.most))))
-        )
+        # Towards the end smaller chunks keep all lanes busy; what the wrapper does at once goes together.
+        left = self._counts.items - self._counts.finished - sum(map(len, self._open.values()))
+        share = max(FIRST_SIZE, math.ceil(left / (2 * self._concurrency.most)))
+        together = self._limits.together
+        return self._intake.take(min(self._size.now, math.ceil(share / together) * together))
 
     def _due(self, now: float) -> Chunk | None:
         """What has waited long enough: halves and lost chunks as they are, loose items together."""
@@ -220,13 +225,22 @@ class Runner:
         self._rounds = 0
         self._counts.target_calls += _number(reply.summary, "calls")
         self._feel(seq, chunk, reply)
-        self._settle(seq, chunk, reply.outcomes, clean=reply.clean)
+        self._judge(reply.outcomes, clean=reply.clean)
+        if not reply.clean:
+            self._again(chunk, reply.outcomes)
+        self._unsettled.append((seq, chunk, reply))
         stopped = reply.summary.get("stopped")
         if stopped:
             detail = (
                 f"{stopped.get('type')}: {stopped.get('message')}" if isinstance(stopped, dict) else stopped
             )
             self._end = self._end or (EndState.INCOMPLETE, f"the target refuses everyone: {detail}")
+
+    def _settle_answered(self) -> None:
+        for seq, chunk, reply in self._unsettled:
+            self._settle(seq, chunk, reply.outcomes, clean=reply.clean)
+        self._unsettled.clear()
+        self._commit([])
 
     def _feel(self, seq: int, chunk: Chunk, reply: Reply) -> None:
         """Adapts chunk size and concurrency to an answer."""
@@ -243,7 +257,7 @@ class Runner:
             self._size.whole(len(chunk))
 
     def _settle(self, seq: int, chunk: Chunk, outcomes: list[Outcome], *, clean: bool) -> None:
-        """Puts a chunk's outcomes where they belong: spool, ledger, slots, and items that go again."""
+        """Puts a chunk's outcomes where they belong: spool, ledger and slots."""
         data, lengths = _lines(chunk, outcomes)
         offset = self._do.spool.append(data)
         failed = [] if clean else [at for at, outcome in enumerate(outcomes) if outcome.fate is Fate.FAILED]
@@ -263,14 +277,16 @@ class Runner:
         self._do.slots.put(chunk.indexes, offset, lengths, chunk.tries + 1, fates, attempts)
         self._counts.failed += len(failed)
         self._counts.succeeded += len(outcomes) - len(failed) - len(again)
-        if again:
-            self._again(chunk, outcomes, again)
+
+    def _judge(self, outcomes: list[Outcome], *, clean: bool) -> None:
         reason = self._budget.note(outcomes, clean=clean)
         if reason:
             self._end = self._end or (EndState.BUDGET, reason)
 
-    def _again(self, chunk: Chunk, outcomes: list[Outcome], again: list[int]) -> None:
+    def _again(self, chunk: Chunk, outcomes: list[Outcome]) -> None:
+        """Puts back what goes again: at once what was not tried, later what was."""
         now = self._do.clock()
+        again = [at for at, outcome in enumerate(outcomes) if outcome.fate is Fate.AGAIN]
         sent = replace(chunk, tries=chunk.tries + 1)
         untried = [at for at in again if outcomes[at].attempts == chunk.attempts[at]]
         tried = [at for at in again if outcomes[at].attempts != chunk.attempts[at]]
@@ -288,7 +304,9 @@ class Runner:
         now = self._do.clock()
         sent = replace(chunk, tries=chunk.tries + 1)
         if event is Event.GIVE_UP:
-            self._settle(seq, chunk, [lost.outcome(chunk.attempts[0])], clean=False)
+            outcomes = [lost.outcome(chunk.attempts[0])]
+            self._judge(outcomes, clean=False)
+            self._settle(seq, chunk, outcomes, clean=False)
             return
         self._entries.append(
             {

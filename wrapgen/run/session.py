@@ -158,8 +158,9 @@ class Session:
         Returns:
             The end state, and why it stopped early or an empty string.
         """
-        world, options = self._world, self._options
+        world, options, description = self._world, self._options, self._wrapper.description
         terms = self._wrapper.terms(self.run_id, options, world.clock)
+        together = max(1, description.parallel * description.batch_size)
         lanes = world.lanes(lambda chunk: process_chunk(chunk, self._wrapper.call, terms))
         self._runner = Runner(
             islice(self._entries(), most),
@@ -173,9 +174,9 @@ class Session:
                 random=world.random,
                 watch=watch,
             ),
-            Limits(terms.attempts, options.patience, self._wrapper.aim),
+            Limits(terms.attempts, options.patience, self._wrapper.aim, together),
             size=Size(largest=options.chunk),
-            concurrency=Concurrency(ceiling(self._wrapper.description.parallel, options.workers)),
+            concurrency=Concurrency(ceiling(description.parallel, options.workers)),
             budget=Budget(share=options.budget),
             counts=self.counts,
             next_seq=self._next_seq,

@@ -32,6 +32,7 @@ class Description:
         parallel: calls that it makes at once.
         attempts: calls of the target for one item.
         batch_size: items in one call of the target, at most.
+        item_timeout: seconds that one call of the target may take.
         datastore: URL of its records, or None.
     """
 
@@ -44,6 +45,7 @@ class Description:
     attempts: int
     datastore: str | None
     batch_size: int = 1
+    item_timeout: float = 60.0
 
     def as_json(self) -> dict[str, Any]:
         """As the ledger keeps it."""
@@ -118,5 +120,6 @@ def describe(call: Call, reference: str) -> Description:
         parallel=int(limits.get("parallel") or 1),
         attempts=int(limits.get("attempts") or 3),
         batch_size=int(limits.get("batch_size") or 1),
+        item_timeout=float(limits.get("item_timeout") or 60),
         datastore=str(datastore.get("url") or "") or None if isinstance(datastore, dict) else None,
     )
