@@ -5,6 +5,7 @@ A collection's right to be written is proven by writing a file and removing it a
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterator, Mapping
 
@@ -22,7 +23,8 @@ def where_records_go(
         client: as whoever calls the wrapper.
         url: of the datastore, or `$NAME` where a variable holds it.
         key_env: the variable with the key that the wrapper writes with; None writes as its caller.
-        secrets: the variables that the wrapper's secrets set; None if they could not be read.
+        secrets: the variables that the wrapper's secrets or its file of credentials set; None if they could
+            not be read.
         environ: this process's variables, which may hold the writer's key.
     """
     if url.startswith("$"):
@@ -53,13 +55,32 @@ def where_records_go(
         yield unchecked("collection", f"{url}: written with a key that only the platform knows", hint)
 
 
+def credentials(client: Client, url: str) -> tuple[Finding, list[str] | None]:
+    """Whether the private file of credentials can be read by this key and by nobody else; its variables."""
+    what = "credentials"
+    try:
+        content = json.loads(client.data.read(url))
+        readers = client.data.acl(url.rpartition("/")[0]) or []
+    except NotFound:
+        return fault(what, f"{url} is not there", "put a JSON object of variables and their values there"), []
+    except NotAuthorized as error:
+        return unchecked(what, f"this key may not read {url}: {error}"), None
+    except (PlatformError, ValueError) as error:
+        return fault(what, f"{url} can't be read: {error}", "put a JSON object there"), []
+    if not isinstance(content, dict):
+        return fault(what, f"{url} holds no JSON object", "put variables and their values there"), []
+    if "user://*" in readers:
+        return fault(what, f"everybody may read {url}", "make its collection private"), list(content)
+    return ok(what, f"{url} sets {', '.join(sorted(content)) or 'nothing'}"), list(content)
+
+
 def _secret(what: str, name: str, secrets: list[str] | None) -> Finding:
     if secrets is None:
-        return unchecked(what, f"whether the platform sets {name} for the wrapper could not be seen")
+        return unchecked(what, f"whether the wrapper gets {name} could not be seen")
     if name not in secrets:
         hint = f"add it to the algorithm's secrets with the variable name {name}"
-        return fault(what, f"no secret of the wrapper sets {name}, so nothing can be recorded", hint)
-    return ok(what, f"a secret sets {name}")
+        return fault(what, f"nothing sets {name} for the wrapper, so nothing can be recorded", hint)
+    return ok(what, f"the wrapper gets {name}")
 
 
 def _writable(client: Client, url: str, who: str) -> Finding:

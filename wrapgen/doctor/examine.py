@@ -10,6 +10,7 @@ from wrapgen.doctor.finding import Finding, Level, fault, ok, unchecked
 from wrapgen.errors import PlatformError, UsageError
 from wrapgen.publish.settings import environment
 from wrapgen.spec import Spec
+from wrapgen.spec.model import Datastore
 
 
 def reference(client: Client, text: str, environ: Mapping[str, str]) -> Iterator[Finding]:
@@ -53,6 +54,7 @@ def reference(client: Client, text: str, environ: Mapping[str, str]) -> Iterator
         yield unchecked("collection", f"{url}: the wrapper may write with a key of its own", hint)
     elif url is not None:
         yield from datastore.where_records_go(client, url, key_env=None, secrets=secrets, environ=environ)
+    yield algorithm.times(told.timeout, told.item_timeout)
     yield algorithm.concurrency(told.parallel)
 
 
@@ -82,14 +84,9 @@ def spec(client: Client, wanted: Spec, environ: Mapping[str, str]) -> Iterator[F
         outside = wanted.datastore is not None and wanted.datastore.store.kind != "data"
         yield from algorithm.rights(name, settings, leaves_platform=outside)
     if wanted.datastore is not None:
-        yield from datastore.where_records_go(
-            client,
-            wanted.datastore.store.where,
-            key_env=wanted.datastore.key_env,
-            secrets=_secrets(client, name) if settings is not None else None,
-            environ=environ,
-        )
-    yield from algorithm.times(wanted.limits.timeout, wanted.dispatch.item_timeout)
+        secrets = _secrets(client, name) if settings is not None else None
+        yield from _records(client, wanted.datastore, secrets, environ)
+    yield algorithm.times(wanted.limits.timeout, wanted.dispatch.item_timeout)
     yield algorithm.concurrency(0 if wanted.target.source else wanted.parallel)
 
 
@@ -112,6 +109,19 @@ def _published(client: Client, wanted: Spec) -> Iterator[Finding]:
     if told is not None and told.spec != wanted.digest:
         hint = "build and publish it again"
         yield fault("spec", f"{exact} was made from another spec than this one", hint)
+
+
+def _records(
+    client: Client, wanted: Datastore, secrets: list[str] | None, environ: Mapping[str, str]
+) -> Iterator[Finding]:
+    known = secrets
+    if wanted.credentials is not None:
+        told, names = datastore.credentials(client, wanted.credentials)
+        yield told
+        known = None if names is None else [*names, *(secrets or [])]
+    yield from datastore.where_records_go(
+        client, wanted.store.where, key_env=wanted.key_env, secrets=known, environ=environ
+    )
 
 
 def _secrets(client: Client, name: str) -> list[str] | None:

@@ -75,6 +75,7 @@ def test_nothing_is_left_in_the_collection(make, publisher, found, target, clien
         ({"datastore": {"url": "data://nobody/nowhere"}}, "collection"),
         ({"protocol": 99}, "wrapper"),
         ({"limits": {"parallel": 80}}, "concurrency"),
+        ({"limits": {"timeout": 60, "item_timeout": 61}}, "limits"),
     ],
 )
 def test_each_fault_of_a_wrapper_is_found(make, publisher, found, target, facts, fault: str) -> None:
@@ -146,6 +147,24 @@ def test_the_writers_key_is_looked_at(make, publisher, found, write_spec, client
     assert found(spec, {"DOCTOR_KEY": "sim" + "z" * 25}) == {"collection": "fault"}
 
 
+def test_a_file_of_credentials_is_looked_at(make, found, write_spec, client: Client, target) -> None:
+    """The private file must be there, hold the variables, and be readable by its owner only."""
+    url = "data://acme/doctorprivate/credentials.json"
+    datastore = f"  key_env: FILE_KEY\n  credentials: {url}\n"
+    spec = write_spec(make("1"), "data://acme/doctor", datastore=datastore, target=target)
+    rest = {"algorithm": "fault", "collection": "not checked"}
+    assert found(spec) == {**rest, "credentials": "fault", "key_env": "fault"}
+    client.data.create("data://acme/doctorprivate")
+    client.data.put(url, b'{"FILE_KEY": "sim"}')
+    assert found(spec) == rest
+    client.data.put(url, b"[]")
+    assert found(spec) == {**rest, "credentials": "fault", "key_env": "fault"}
+    client.data.create("data://acme/doctorpublic", read=["user://*"])
+    client.data.put("data://acme/doctorpublic/credentials.json", b'{"FILE_KEY": "sim"}')
+    spec.write_text(spec.read_text().replace("doctorprivate", "doctorpublic"))
+    assert found(spec) == {**rest, "credentials": "fault"}
+
+
 def test_the_command_says_it_line_by_line(wrapgen, make, publisher, target) -> None:
     """Exit code 1 with faults, 0 without; --json for scripts."""
     good = publisher(make(answer(), name="DoctorGood")).reference
@@ -159,7 +178,7 @@ def test_the_command_says_it_line_by_line(wrapgen, make, publisher, target) -> N
 
 def test_limits_that_can_not_hold_are_told() -> None:
     """An item that may outlast its call, and calls that exceed the account's."""
-    assert [f.level for f in times(300, 60)] == [Level.OK]
-    assert [f.level for f in times(60, 60)] == [Level.FAULT]
+    assert times(60, 60).level is Level.OK
+    assert times(60, 61).level is Level.FAULT
     assert concurrency(8).level is Level.OK
     assert concurrency(90).level is Level.FAULT
