@@ -24,6 +24,7 @@ For the main module (see `program`)
     imports         its import lines, in order
     constants       triples (comment line or "", NAME, value); write the value with `| literal`
     datastores      pairs (key, expression): what `load` opens
+    client          the expression for the vendor's client
     recorded_in     the expression for what a call's records are written to
 
 For the files around it
@@ -79,6 +80,7 @@ def build_context(spec: Spec) -> dict[str, Any]:
             for name, value in program.constants(spec)
         ],
         "datastores": [(Ready(key), Ready(opened)) for key, opened in program.datastores(spec)],
+        "client": Ready(program.client(spec)),
         "recorded_in": Ready(program.recorded_in(spec)),
         "forms": readme.forms(spec),
         "facts": readme.facts(spec),

@@ -36,6 +36,11 @@ def has_copies(spec: Spec) -> bool:
     return spec.datastore is not None and bool(spec.datastore.copies)
 
 
+def has_credentials(spec: Spec) -> bool:
+    """Whether credentials come from a file on the platform."""
+    return spec.datastore is not None and spec.datastore.credentials is not None
+
+
 def redacts(spec: Spec) -> bool:
     """Whether parts of what is recorded are blanked."""
     return spec.datastore is not None and bool(spec.datastore.redact)
@@ -64,6 +69,7 @@ def one_by_one(spec: Spec) -> bool:
 CONDITIONS: dict[str, Condition] = {
     "src/batches.py": sub_batches,
     "src/copies.py": has_copies,
+    "src/credentials.py": has_credentials,
     "src/dispatch.py": lambda spec: not one_by_one(spec),
     "src/inline.py": inline,
     "src/records.py": records,

@@ -14,7 +14,8 @@ from wrapgen.wire import PROTOCOL
 
 def imports(spec: Spec) -> list[str]:
     """The import lines of the main module, sorted as the linters want them."""
-    modules = ["adk_quirks", *_datastore_modules(spec), "hooked", "protocol"]
+    credentials = ["credentials"] if plan.has_credentials(spec) else []
+    modules = ["adk_quirks", *credentials, *_datastore_modules(spec), "hooked", "protocol"]
     names = {
         "answer": ["Answer", "describe"],
         "attempts": ["Attempts"],
@@ -62,6 +63,12 @@ def datastores(spec: Spec) -> list[tuple[str, str]]:
     return found
 
 
+def client(spec: Spec) -> str:
+    """The expression for the vendor's client, once the environment has what datastores are opened with."""
+    made = "Algorithmia.client()"
+    return f"credentials.use({made}, CREDENTIALS)" if plan.has_credentials(spec) else made
+
+
 def recorded_in(spec: Spec) -> str:
     """The expression for what a call's records are written to."""
     if plan.has_copies(spec):
@@ -92,6 +99,8 @@ def constants(spec: Spec) -> list[tuple[str, Any]]:
         found.append(("DATASTORE", _opening(spec, spec.datastore.store)))
         if spec.datastore.copies:
             found.append(("COPIES", [_opening(spec, store) for store in spec.datastore.copy_stores]))
+        if spec.datastore.credentials:
+            found.append(("CREDENTIALS", spec.datastore.credentials))
         found.append(("RECORDS", _records(spec)))
     return [*found, ("DESCRIPTION", description(spec))]
 

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from wrapgen.spec import names
-from wrapgen.spec.store import Store, parse_store, parse_store_variable
+from wrapgen.spec.store import Store, check_credentials, parse_store, parse_store_variable
 
 PLATFORM_REQUEST = 10_485_760
 PLATFORM_RESPONSE = 15_000_000
@@ -78,6 +78,9 @@ Variable = Annotated[str, _checked(names.check_variable), _sketch(_VARIABLE, "DA
 KeyVariable = Annotated[str, _checked(names.check_variable), _sketch(_VARIABLE, "WRAPPER_DATA_KEY")]
 EnvironmentName = Annotated[str, _checked(names.check_environment), _sketch("python3.*", "python38")]
 StoreURL = Annotated[str, _checked(parse_store), _URL]
+CredentialsFile = Annotated[
+    str, _checked(check_credentials), Field(examples=["data://acme/private/credentials.json"])
+]
 ItemPath = Annotated[str, _checked(names.parse_path), _sketch(r"\$.*", "$.user.email")]
 RecordId = Annotated[str, _checked(_check_record_id), _ID]
 
@@ -149,6 +152,10 @@ class Datastore(Section):
     key_env: KeyVariable | None = Field(
         None,
         description="The environment variable with the API key to write with; none: the caller's own rights.",
+    )
+    credentials: CredentialsFile | None = Field(
+        None,
+        description="A private JSON file of such variables and their values, where there is no secret store.",
     )
     gzip: bool = Field(False, description="Whether objects in data URLs are compressed.")
     input: Literal["keep", "hash", "drop"] = Field(

@@ -35,6 +35,7 @@ WRAPPER_MODULES = frozenset(
         "boto3",
         "certifi",
         "copies",
+        "credentials",
         "data_api",
         "datastore",
         "datastore_data",

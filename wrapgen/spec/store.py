@@ -80,6 +80,20 @@ def parse_store(url: str) -> Store:
     )
 
 
+def check_credentials(url: str) -> None:
+    """A file in a hosted collection.
+
+    Raises:
+        Refused: it is not one, or it is another for every caller.
+    """
+    collection, _, file = url.rpartition("/")
+    if not collection.startswith("data://") or not _PART.match(file):
+        raise Refused(
+            f"{shown(url)} is not a file in a collection", "write data://owner/collection/file.json"
+        )
+    _hosted(collection)
+
+
 def _split(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
