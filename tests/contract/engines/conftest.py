@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
 import re
@@ -272,3 +273,57 @@ def work(platform: Platform) -> Iterator[Callable[..., Worker]]:
             for stream in (worker.process.stdout, worker.process.stderr):
                 if stream is not None:
                     stream.close()
+
+
+@dataclass
+class Spark:
+    """A session on a real cluster whose executors have no wrapgen."""
+
+    session: Any
+    cluster: Any
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spark]:
+    """A standalone cluster with two workers, and a session that speculates early."""
+    pytest.importorskip("pyspark", reason="Spark is not installed: pip install -e '.[spark]'")
+    from wrapgen.run.connectors.spark import find_java
+    from wrapgen.spark import session
+
+    loader = importlib.util.spec_from_file_location("spark_cluster", HERE / "spark_cluster.py")
+    assert loader is not None and loader.loader is not None
+    parts = importlib.util.module_from_spec(loader)
+    loader.loader.exec_module(parts)
+    folder = tmp_path_factory.mktemp("spark")
+    python = parts.bare_python(folder / "python")
+    java = find_java()
+    environment = {**clean_environment(), "PYSPARK_PYTHON": python, **({"JAVA_HOME": java} if java else {})}
+    cluster = parts.Cluster(folder, environment)
+    before = dict(os.environ)
+    os.environ.update(PYSPARK_PYTHON=python, JAVA_TOOL_OPTIONS=parts.QUICK, SPARK_LOCAL_IP="127.0.0.1")
+    os.environ.pop("SPARK_HOME", None)
+    try:
+        cluster.start()
+        found = session(
+            "the tests",
+            **{
+                "spark.master": cluster.master,
+                "spark.ui.enabled": "false",
+                "spark.driver.host": "127.0.0.1",
+                "spark.executor.memory": "512m",
+                "spark.sql.shuffle.partitions": "2",
+                "spark.speculation": "true",
+                "spark.speculation.interval": "200ms",
+                "spark.speculation.multiplier": "1.1",
+                "spark.speculation.quantile": "0.5",
+                "spark.speculation.minTaskRuntime": "1s",
+                "spark.sql.warehouse.dir": str(folder / "warehouse"),
+            },
+        )
+        found.sparkContext.setLogLevel("ERROR")
+        yield Spark(found, cluster)
+        found.stop()
+    finally:
+        cluster.stop()
+        os.environ.clear()
+        os.environ.update(before)

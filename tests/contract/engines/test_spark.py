@@ -1,0 +1,248 @@
+"""Spark on a real cluster: a master and two workers as processes, executors without wrapgen."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from wrapgen.errors import UsageError
+from wrapgen.run.connectors.spark_task import Plan
+from wrapgen.spark import apply, foreach_batch
+
+SECONDS = 120.0
+
+
+def wait_until(what) -> None:
+    """Returns when `what()` holds."""
+    end = time.monotonic() + SECONDS
+    pause = threading.Event()
+    while not what():
+        assert time.monotonic() < end, "waited too long"
+        pause.wait(0.05)
+
+
+@pytest.fixture
+def keys(platform):
+    """Where the platform is, as `apply` takes it."""
+    return {"address": platform.facts["address"], "key": platform.facts["api_key"]}
+
+
+@pytest.fixture
+def run(request) -> str:
+    """A run of the test's own."""
+    return f"{request.node.name[:40]}-{time.time_ns():x}"
+
+
+def test_rows_get_results_or_errors_and_each_is_recorded_once(platform, spark, keys, run):
+    """A failed row has its error in a column, a row without an id too; the schema comes from a probe."""
+    rows = [(f"r{n}", n, "InputError" if n == 7 else None) for n in range(40)] + [(None, 41, None)]
+    frame = spark.session.createDataFrame(rows, "id string, n int, fail string").drop("fail")
+    bad = spark.session.createDataFrame([("bad", "InputError", 5)], "id string, fail string, n int")
+    scored = apply(
+        frame.repartition(3),
+        platform.reference,
+        input=["n"],
+        id="id",
+        run=run,
+        concurrency=4,
+        chunk=5,
+        **keys,
+    )
+    found = {row.id: row for row in scored.collect()}
+    assert len(found) == 41 and found["r3"].result.square == 9 and found["r3"].error is None
+    assert found[None].error.type == "InputError" and "no id" in found[None].error.message
+    failed = apply(
+        bad, platform.reference, input=["fail", "n"], id="id", run=run, schema="json", **keys
+    ).first()
+    assert failed.result is None and (failed.error.type, failed.error.message) == ("InputError", "as planned")
+    records = platform.records(run)
+    assert set(records) == {"bad", *(f"r{n}" for n in range(40))}
+    assert {record["try"] for record in records.values()} == {1}
+
+
+def test_a_declared_schema_is_kept_to(platform, spark, keys, run):
+    """A result that does not fit is that row's error; text takes anything as JSON."""
+    frame = spark.session.createDataFrame([("a", "some words")], "id string, text string")
+    common = {"input": "text", "id": "content", "run": run, **keys}
+    numbers = apply(frame, platform.reference, schema="double", **common).first()
+    assert numbers.result is None and numbers.error.type == "ParsingError"
+    assert apply(frame, platform.reference, schema="string", **common).first().result == "SOME WORDS"
+    assert len(platform.records(run)) == 1
+
+
+def test_a_killed_executor_doubles_no_record(platform, spark, keys, run):
+    """The task runs again elsewhere as a higher try; each row has one record and one result."""
+    gate, note = platform.folder / f"{run}.gate", platform.folder / f"{run}.note"
+    os.mkfifo(gate)
+    rows = [(f"r{n}", n, str(note)) for n in range(10)]
+    frame = spark.session.createDataFrame(rows, "id string, n int, note string")
+    held = spark.session.createDataFrame(
+        [("held", 99, str(note), str(gate))], "id string, n int, note string, gate string"
+    )
+    both = frame.coalesce(1)
+    first = apply(both, platform.reference, input=["n", "note"], id="id", run=run, schema="json", **keys)
+    second = apply(
+        held, platform.reference, input=["n", "note", "gate"], id="id", run=run, schema="json", **keys
+    )
+    found: list = []
+    thread = threading.Thread(target=lambda: found.extend(second.collect()))
+    thread.start()
+    wait_until(lambda: note.exists() and "99" in note.read_text())
+    for pid in spark.cluster.executors():
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: note.read_text().split().count("99") >= 2)
+    wait_until(lambda: open_for_readers(gate) or not thread.is_alive())
+    thread.join(SECONDS)
+    assert [row.error for row in found] == [None]
+    assert len(first.collect()) == 10
+    records = platform.records(run)
+    assert len(records) == 11 and records["held"]["result"]["square"] == 99**2
+
+
+def open_for_readers(gate: Path) -> bool:
+    """Lets whoever waits at the gate pass."""
+    with contextlib.suppress(OSError):  # nobody waits there
+        os.close(os.open(gate, os.O_WRONLY | os.O_NONBLOCK))
+    return False
+
+
+def test_speculative_execution_doubles_no_record(platform, spark, keys, run):
+    """Two copies of one task both call the wrapper, and the row is recorded once."""
+    gate, note = platform.folder / f"{run}.gate", platform.folder / f"{run}.note"
+    os.mkfifo(gate)
+    rows = [("slow", 1, str(note), str(gate)), ("quick", 2, str(note), "/dev/null")]
+    frame = spark.session.createDataFrame(
+        spark.session.sparkContext.parallelize(rows, 2), "id string, n int, note string, gate string"
+    )
+    scored = apply(
+        frame,
+        platform.reference,
+        input=["n", "note", "gate"],
+        id="id",
+        run=run,
+        schema="json",
+        partitions=2,
+        **keys,
+    )
+    found: list = []
+    thread = threading.Thread(target=lambda: found.extend(scored.collect()))
+    thread.start()
+    wait_until(lambda: note.exists() and note.read_text().split().count("1") >= 2)
+    wait_until(lambda: open_for_readers(gate) or not thread.is_alive())
+    thread.join(SECONDS)
+    assert {row.id: row.error for row in found} == {"slow": None, "quick": None}
+    assert set(platform.records(run)) == {"slow", "quick"}
+
+
+def test_a_stream_repeats_a_batch_under_the_same_run(platform, spark, keys, tmp_path):
+    """A batch that is done again after a restart from the checkpoint adds no record."""
+    source = tmp_path / "in"
+    source.mkdir()
+    (source / "one.json").write_text("".join(json.dumps({"id": f"s{n}", "n": n}) + "\n" for n in range(20)))
+    batches: list = []
+
+    def write(batch, number):
+        batches.append((number, sorted(row.result.square for row in batch.collect())))
+
+    def once() -> str:
+        query = (
+            spark.session.readStream.schema("id string, n int")
+            .json(str(source))
+            .writeStream.foreachBatch(
+                foreach_batch(platform.reference, write, input=["n"], id="id", schema="square int", **keys)
+            )
+            .option("checkpointLocation", str(tmp_path / "checkpoint"))
+            .trigger(availableNow=True)
+            .start()
+        )
+        query.awaitTermination()
+        return str(query.id)
+
+    query_id = once()
+    assert len(platform.records(f"{query_id}-0")) == 20
+    for file in (tmp_path / "checkpoint" / "commits").iterdir():
+        file.unlink()  # as if the driver had ended before it could note the batch as done
+    assert once() == query_id
+    assert len(platform.records(f"{query_id}-0")) == 20
+    assert [number for number, _ in batches] == [0, 0] and batches[0] == batches[1]
+
+
+def test_the_job_runs_with_the_generated_folder_alone(platform, spark, tmp_path):
+    """spark-submit on an interpreter without wrapgen, driver and executors alike."""
+    import pyspark
+
+    done = subprocess.run(
+        [sys.executable, "-m", "wrapgen", "build", str(platform.folder / "spec.yaml"), "--spark"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = tmp_path / "rows.json"
+    rows.write_text("".join(json.dumps({"id": f"j{n}", "n": n}) + "\n" for n in range(25)))
+    python = os.environ["PYSPARK_PYTHON"]
+    bare = subprocess.run([python, "-c", "import wrapgen"], cwd=tmp_path, capture_output=True, check=False)
+    assert bare.returncode == 1
+    job = tmp_path / "generated" / "Recorded-spark" / "spark_job.py"
+    words = [
+        "--input",
+        str(rows),
+        "--output",
+        str(tmp_path / "out"),
+        "--column",
+        "n,id",
+        "--id",
+        "id",
+        "--run",
+        "the-job",
+    ]
+    home = str(Path(pyspark.__file__).parent)
+    master = ["--master", "local[2]", "--conf", "spark.ui.enabled=false"]
+    submitted = subprocess.run(
+        [f"{home}/bin/spark-submit", *master, str(job), *words, "--wrapper", platform.reference],
+        cwd=tmp_path,
+        env={**os.environ, **platform.environment, "SPARK_HOME": home, "PYSPARK_DRIVER_PYTHON": python},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS * 2,
+        check=False,
+    )
+    assert submitted.returncode == 0, submitted.stderr
+    written = [json.loads(line) for file in (tmp_path / "out").glob("*.json") for line in file.open()]
+    assert sorted(row["result"]["square"] for row in written) == [n * n for n in range(25)]
+    assert len(platform.records("the-job")) == 25
+
+
+def test_a_missing_column_is_one_clear_message(platform, spark, keys):
+    """What is asked for is checked when `apply` is called, not in a task."""
+    frame = spark.session.createDataFrame([("a", "b")], "id string, text string")
+    with pytest.raises(UsageError, match="no column 'words'"):
+        apply(frame, platform.reference, input="words", id="id", **keys)
+    with pytest.raises(UsageError, match="a column 'text' already"):
+        apply(frame, platform.reference, input="text", id="id", output="text", **keys)
+
+
+def test_the_declared_concurrency_is_divided_over_the_partitions():
+    """All partitions together keep to the whole."""
+    plan = Plan(
+        *[None] * 9,
+        concurrency=8,
+        partitions=3,
+        chunk=1,
+        aim=1,
+        timeout=1,
+        attempts=1,
+        request_bytes=1,
+        patience=1,
+    )
+    assert [plan.share(partition) for partition in range(3)] == [3, 3, 2]
