@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import ssl
 import threading
 import urllib.parse
 from collections.abc import Callable
@@ -82,6 +83,10 @@ class Platform:
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+    def use_tls(self, context: ssl.SSLContext) -> None:
+        """From now on connections are encrypted."""
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
 
     @property
     def calls(self) -> list[SimpleNamespace]:

@@ -328,6 +328,25 @@ def test_what_no_item_is_to_blame_for_never_splits(kind: str) -> None:
     assert set(lengths) == {50}
 
 
+def test_halves_are_worked_on_in_parallel() -> None:
+    """Bisection uses all the threads there are, and one bare item no more than it needs."""
+    together = threading.Barrier(4)
+    used = set()
+
+    def call(value: list[int], seconds: float) -> Any:
+        used.add(threading.get_ident())
+        if len(value) > 4:
+            raise fails("InputError")
+        together.wait(10)
+        return value
+
+    wrapper = Wrapper(call, batch_size=16, parallel=4)
+    assert wrapper(list(range(16))) == list(range(16))
+    used.clear()
+    Wrapper(lambda value, seconds: used.add(threading.get_ident()), parallel=24)("x")
+    assert len(used) == 1
+
+
 def test_sub_batches_are_lists_even_of_one() -> None:
     """With a batch size the target always gets a list, also for a bare item."""
     seen = []

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 import ssl
+import subprocess
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -235,6 +238,39 @@ def test_certificates_are_the_clients(platform: Platform) -> None:
     assert transport._tls(False).verify_mode == ssl.CERT_NONE
     with pytest.raises(OSError, match="such file"):
         transport._tls("/no/such/file.pem")
+
+
+def test_a_platform_with_a_certificate_of_its_own(platform: Platform, tmp_path: Path) -> None:
+    """Over TLS, the certificate must be one that the vendor's client was told to trust."""
+    if not shutil.which("openssl"):
+        pytest.skip("no openssl to make a certificate with")
+    made, key = tmp_path / "platform.pem", tmp_path / "platform.key"
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-keyout",
+        key,
+        "-out",
+        made,
+    ]
+    subprocess.run([*map(str, command), *subject], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made, key)
+    platform.use_tls(context)
+    client = platform.client()
+    client.apiAddress = platform.address.replace("http://127.0.0.1", "https://localhost")
+    with pytest.raises(target.CallFailed, match=r"(?i)certificate"):
+        target.Target(client, TARGET).call("x", 60)
+    client.requestSession.verify = str(made)
+    called = target.Target(client, TARGET)
+    assert [called.call("x", 60), called.call("y", 60)] == ["x", "y"]
 
 
 @pytest.mark.parametrize(

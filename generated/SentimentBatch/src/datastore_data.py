@@ -26,6 +26,7 @@ class Datastore:
         key_env = settings["key_env"]
         self._url = settings["url"].rstrip("/")
         self._zips = settings["gzip"]
+        self._writer = "written with {}".format(key_env or "the caller's rights, as the spec has no key_env")
         self._data_api = DataApi(client, os.environ.get(key_env) if key_env else None)
 
     def write(self, records, piece):
@@ -47,7 +48,7 @@ class Datastore:
             if failed.is_down:
                 raise Unavailable(str(failed)) from None
             if failed.status in (401, 402, 403, 404):  # whatever the records, and waiting mends it for nobody
-                raise Unavailable(str(failed), lasting=True) from None
+                raise Unavailable("{}; {}".format(failed, self._writer), lasting=True) from None
             raise Refused(str(failed)) from None
 
 

@@ -26,6 +26,7 @@ class Dispatch:
         self._work = work
         self._tasks = iter(tasks)
         self._parallel = parallel
+        self._threads = 0
         self._deadline = deadline
         self._end = end
         self._halves = collections.deque()  # type: collections.deque
@@ -53,9 +54,7 @@ class Dispatch:
         still on its way is dropped. After authentication and payment errors open items come back untried.
         """
         self._deadline.begin()
-        threads = [threading.Thread(target=self._run, daemon=True) for _ in range(self._parallel)]
-        for thread in threads:
-            thread.start()
+        self._start_thread()
         try:
             while self._collect(tick):
                 yield from self._take()
@@ -117,12 +116,21 @@ class Dispatch:
             failure = Failure("DeadlineExceeded", "the time of this call ran out " + when, True, attempts)
         return Outcome.of_failure(failure, started_at)
 
+    def _start_thread(self):
+        """One more thread, unless there are enough or nothing is left for it to do."""
+        with self._change:
+            if self._threads == self._parallel or not (self._more or self._halves):
+                return
+            self._threads += 1
+        threading.Thread(target=self._run, daemon=True).start()
+
     def _run(self):
         """What each thread does."""
         while True:
             task = self._next()
             if task is None:
                 return
+            self._start_thread()
             try:
                 finished, halves = self._work(task)
             except Stopped as stop:
