@@ -299,16 +299,24 @@ def _organization(group: Account, base: str) -> dict[str, Any]:
     }
 
 
-def _organization_fields(fields: dict[str, Any]) -> dict[str, Any]:
+def _organization_fields(fields: dict[str, Any]) -> dict[str, str]:
     chosen = _chosen(fields, _ORGANIZATION_FIELDS)
-    named = chosen.get("type_id")
-    if named in ORGANIZATION_TYPES:
-        chosen["type_id"] = ORGANIZATION_TYPES[named]
+    if "type_id" in chosen:
+        chosen["type_id"] = ORGANIZATION_TYPES.get(chosen["type_id"], chosen["type_id"])
     return chosen
 
 
-def _chosen(fields: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    return {name: fields[name] for name in names if fields.get(name) is not None}
+def _chosen(fields: dict[str, Any], names: tuple[str, ...]) -> dict[str, str]:
+    """The fields of those names that say something.
+
+    Raises:
+        BadRequest: one is not text.
+    """
+    chosen = {name: fields[name] for name in names if fields.get(name) is not None}
+    for name, value in chosen.items():
+        if not isinstance(value, str):
+            raise BadRequest(f"{name} must be a string", status=400, api_code=2015)
+    return chosen
 
 
 def _same_name(name: Any, account: Account) -> None:

@@ -63,7 +63,9 @@ def words(error: WrapgenError) -> str:
 
 def headers(error: WrapgenError) -> dict[str, str]:
     """`X-Error-Message` (a HEAD reply has no body to say it) and `Retry-After` where the error knows it."""
-    line = " ".join(words(error).split())[:500].encode("latin-1", "replace").decode("latin-1")
+    # Words of the request may stand in it: a control character in a header would end the connection.
+    plain = "".join(char if char.isprintable() else " " for char in words(error)[:500])
+    line = " ".join(plain.split()).encode("latin-1", "replace").decode("latin-1")
     found = {"X-Error-Message": line}
     retry_after = getattr(error, "retry_after", None)
     if retry_after is not None:
