@@ -149,7 +149,8 @@ class _Git:
         if is_loopback(url):
             settings["http.proxy"] = ""
         if connection.ca_cert:
-            settings["http.sslCAInfo"] = str(_bundle(folder, connection.ca_cert))
+            # The variable, because it would win over the setting.
+            self._variables["GIT_SSL_CAINFO"] = str(_bundle(folder, connection.ca_cert))
         self._settings = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
 
     def clone(self) -> None:

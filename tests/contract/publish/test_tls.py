@@ -1,0 +1,78 @@
+"""A cluster with a certificate authority of its own: calls and git trust it where it is named, else not."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from wrapgen.client import Client, Connection
+from wrapgen.errors import PlatformError
+
+BARE = {name: value for name, value in os.environ.items() if not name.startswith("ALGORITHMIA")}
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for 127.0.0.1 that nobody knows, with its key beside it."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not there to make a certificate")
+    folder = tmp_path_factory.mktemp("tls")
+    words = (
+        "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1"
+    )
+    files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
+    subprocess.run(["openssl", *words.split(), *files], check=True, capture_output=True)
+    return folder / "cert.pem"
+
+
+@pytest.fixture(scope="module")
+def cluster(certificate: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The home of a platform behind TLS."""
+    home = tmp_path_factory.mktemp("cluster") / "home"
+    command = [sys.executable, "-m", "wrapgen", "serve", "--home", str(home), "--port", "0", "--json"]
+    tls = ["--certificate", str(certificate), "--private-key", str(certificate.with_name("key.pem"))]
+    with subprocess.Popen([*command, *tls], stdout=subprocess.PIPE, text=True, env=BARE) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline(), "the platform did not start"
+        yield home
+        server.terminate()
+
+
+def test_an_unknown_authority_is_refused_and_a_named_one_trusted(cluster: Path, certificate: Path) -> None:
+    """Without the authority the error says where to name it."""
+    known = json.loads((cluster / "credentials.json").read_text())
+    assert known["address"].startswith("https://")
+    stranger = Client(Connection(known["address"], known["api_key"], "a test"))
+    with pytest.raises(PlatformError, match="trusted") as caught:
+        stranger.account()
+    assert "REQUESTS_CA_BUNDLE" in caught.value.hint
+    friend = Client(Connection(known["address"], known["api_key"], "a test", ca_cert=str(certificate)))
+    assert friend.account() == "local"
+
+
+def test_publishing_over_tls_trusts_the_named_authority(cluster: Path, certificate: Path, make) -> None:
+    """git trusts it too."""
+    command = [sys.executable, "-m", "wrapgen", "publish", str(make()), "--home", str(cluster)]
+    env = {**BARE, "REQUESTS_CA_BUNDLE": str(certificate)}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_file_of_authorities_that_is_none_is_told(cluster: Path, make, tmp_path: Path) -> None:
+    """A mistyped or damaged file is one clear error."""
+    for name, text in (("missing.pem", None), ("damaged.pem", "no certificate")):
+        if text:
+            (tmp_path / name).write_text(text)
+        command = [sys.executable, "-m", "wrapgen", "call", "a/B/1.0.0", "x", "--home", str(cluster)]
+        env = {**BARE, "REQUESTS_CA_BUNDLE": str(tmp_path / name)}
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 2
+        assert name in done.stderr
+        assert "Traceback" not in done.stderr
