@@ -55,6 +55,13 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 @click.option("--certificate", type=FILE, help="PEM file with the certificate chain, for TLS.")
 @click.option("--private-key", type=FILE, help="PEM file with the certificate's key.")
 @click.option("--insecure", is_flag=True, help="Listen beyond this machine without TLS.")
+@click.option(
+    "--isolation",
+    type=click.Choice(["auto", "bubblewrap", "none"]),
+    default="none",
+    show_default=True,
+    help="A wall around workers against hostile code; auto builds one where bubblewrap works.",
+)
 @click.option("--faults", type=FILE, help="JSON list of faults, for testing clients; off by default.")
 @click.option("--json", "as_json", is_flag=True, help="Say where it listens as one line of JSON.")
 def command(
@@ -67,6 +74,7 @@ def command(
     certificate: Path | None,
     private_key: Path | None,
     insecure: bool,
+    isolation: str,
     faults: Path | None,
     as_json: bool,
 ) -> None:
@@ -83,7 +91,8 @@ def command(
             raise
         raise MissingExtra(extra="platform", needed_for="wrapgen serve") from error
     files = _certificate(host, certificate, private_key, insecure)
-    platform = open_platform(home, size=Size(most=workers), ceilings=Ceilings(memory=worker_memory << 20))
+    ceilings = Ceilings(memory=worker_memory << 20)
+    platform = open_platform(home, size=Size(most=workers), ceilings=ceilings, isolation=isolation)
     try:
         if faults is not None:
             platform.faults.set(faults.read_bytes())
@@ -137,5 +146,6 @@ def _ready(platform: Platform, as_json: bool, address: str) -> None:
     click.echo(f"key       {facts['api_key']}")
     click.echo(f"home      {facts['home']}")
     click.echo(f"pythons   {', '.join(facts['environments']) or 'none found'}")
-    click.echo("workers   own processes and folders; not isolated from hostile code")
+    wall = "behind bubblewrap" if platform.pools.wall else "not walled in: host only code you trust"
+    click.echo(f"workers   {wall}")
     click.echo("Ctrl-C stops it.")

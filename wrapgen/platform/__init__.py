@@ -25,6 +25,7 @@ from wrapgen.platform.model import Caller
 from wrapgen.platform.state import State, open_platform_state
 from wrapgen.platform.unattended import Unattended
 from wrapgen.platform.workers.pool import GROW_SECONDS, Pools, Size
+from wrapgen.platform.workers.wall import Wall
 from wrapgen.platform.workers.worker import Ceilings
 
 __all__ = ["Ceilings", "Limits", "Platform", "Size", "open_platform"]
@@ -98,6 +99,7 @@ def open_platform(
     limits: Limits | None = None,
     size: Size | None = None,
     ceilings: Ceilings | None = None,
+    isolation: str = "none",
     variables: Mapping[str, str] | None = None,
 ) -> Platform:
     """Opens a home folder, made when missing.
@@ -107,17 +109,19 @@ def open_platform(
         limits: what calls may take.
         size: how large the pool of a version may get.
         ceilings: what one worker may use.
+        isolation: `auto`, `bubblewrap` or `none` (see `Wall.find`).
         variables: environment variables; None takes the process's.
 
     Raises:
-        UsageError: another server has this home open, or a newer wrapgen wrote it.
+        UsageError: another server has this home open, or the wall can't be built.
     """
     limits = limits or Limits()
     state = open_platform_state(home, variables=variables)
     root = state.home / "workers"
     shutil.rmtree(root, ignore_errors=True)  # of a server that was killed
     root.mkdir()
-    pools = Pools(root, size or Size(), ceilings or Ceilings(response=limits.response))
+    wall = Wall.find(state.home, isolation)
+    pools = Pools(root, size or Size(), ceilings or Ceilings(response=limits.response), wall)
     calls = Calls(state, pools, limits)
     journal = Journal(state.home / "logs")
     calls.listeners.append(partial(_note, journal))

@@ -57,6 +57,19 @@ def _holds(path: Path, wanted: bytes) -> bool:
         return False
 
 
+def descend(process: int, levels: int) -> int:
+    """The only child of the only child, so many levels down; as far as there are any."""
+    for _ in range(levels):
+        try:
+            children = (_PROC / str(process) / "task" / str(process) / "children").read_text().split()
+        except OSError:
+            break
+        if not children:
+            break
+        process = int(children[0])
+    return process
+
+
 def cpu_seconds(process: int) -> float | None:
     """Processor time that a process used so far, its threads included; None where that can't be read."""
     try:

@@ -20,6 +20,7 @@ from typing import Any
 from wrapgen.platform.model import Runnable
 from wrapgen.platform.workers import family
 from wrapgen.platform.workers.place import Place
+from wrapgen.platform.workers.wall import Wall
 from wrapgen.platform.workers.worker import Ceilings, Worker
 
 GROW_SECONDS = 0.1
@@ -65,6 +66,7 @@ class Pool:
         mark: beginning of every worker's key.
         size: how large the pool may get.
         ceilings: what one worker may use.
+        wall: around each worker, or None.
         known: the server's table from worker key to worker, kept up to date here.
     """
 
@@ -76,6 +78,7 @@ class Pool:
         mark: str,
         size: Size,
         ceilings: Ceilings,
+        wall: Wall | None,
         known: dict[str, Worker],
     ) -> None:
         self.runnable = runnable
@@ -86,6 +89,7 @@ class Pool:
         self._mark = mark
         self._size = size
         self._ceilings = ceilings
+        self._wall = wall
         self._known = known
         self._idle: list[tuple[float, Worker]] = []  # the last one back is the first to go out: others retire
         self._queue: deque[tuple[float, asyncio.Future[Worker]]] = deque()
@@ -193,7 +197,7 @@ class Pool:
 
     def _saturated(self, now: float) -> bool:
         """Whether this pool's workers use up the processors already: more of them would only queue there."""
-        used = sum(family.cpu_seconds(worker.process) or 0.0 for worker in self.workers)
+        used = sum(family.cpu_seconds(worker.innermost) or 0.0 for worker in self.workers)
         before, then = self._looked
         self._looked = (used, now)
         if now - then > 1.0:  # too long ago to tell; the next look will
@@ -240,7 +244,7 @@ class Pool:
             place = await loop.run_in_executor(
                 None, Place.make, self.runnable, self._root, self._address, self._mark
             )
-            worker = await Worker.start(self.runnable, place, self._ceilings)
+            worker = await Worker.start(self.runnable, place, self._ceilings, self._wall)
         except OSError as error:
             raise LoadFailed(None, f"the worker could not be started: {error}") from error
         self._alive.add(worker)
@@ -289,9 +293,11 @@ class Pools:
         root: folder for the workers' own folders; emptied at start.
         size: how large a pool may get.
         ceilings: what one worker may use.
+        wall: around each worker, or None.
     """
 
-    def __init__(self, root: Path, size: Size, ceilings: Ceilings) -> None:
+    def __init__(self, root: Path, size: Size, ceilings: Ceilings, wall: Wall | None = None) -> None:
+        self.wall = wall
         self.address = ""
         self.known: dict[str, Worker] = {}
         self.by_key: dict[str, Pool] = {}
@@ -307,7 +313,16 @@ class Pools:
         if pool is None:
             if self._watchman is None:
                 self._watchman = self._set_watch()
-            pool = Pool(runnable, self.root, self.address, self.mark, self._size, self._ceilings, self.known)
+            pool = Pool(
+                runnable,
+                self.root,
+                self.address,
+                self.mark,
+                self._size,
+                self._ceilings,
+                self.wall,
+                self.known,
+            )
             self.by_key[runnable.key] = pool
         return pool
 

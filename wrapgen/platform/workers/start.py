@@ -215,7 +215,7 @@ def tie_to_server(server: int) -> None:
     libc = ctypes.CDLL(None)
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
-    if os.getppid() != server:  # it ended before we could ask for the signal
+    if server and os.getppid() != server:  # it ended before we could ask for the signal
         os._exit(1)
 
 

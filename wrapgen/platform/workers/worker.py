@@ -24,8 +24,9 @@ from typing import cast
 import msgspec
 
 from wrapgen.platform.model import Runnable
-from wrapgen.platform.workers.family import cpu_seconds, end_family
+from wrapgen.platform.workers.family import cpu_seconds, descend, end_family
 from wrapgen.platform.workers.place import Place
+from wrapgen.platform.workers.wall import Wall
 
 START = Path(__file__).with_name("start.py")
 READY = b"PIPE_INIT_COMPLETE"
@@ -37,6 +38,9 @@ OUTPUT_BURST = 1 << 20
 
 OUTPUT_PAUSE = 0.1
 """Seconds a flooding algorithm waits."""
+
+WALL_LEVELS = 2
+"""Processes that bubblewrap puts above the algorithm's own."""
 
 STOP_SECONDS = 3.0
 """How long a worker may take to end after its input is closed (platform contract, section 10)."""
@@ -127,12 +131,15 @@ class Worker(asyncio.Protocol):
         self._limited_at = 0.0
         self._lost = asyncio.Event()
         self._unread = False
+        self._levels = 0
 
     # -- life ------------------------------------------------------------------------------------------
 
     @classmethod
-    async def start(cls, runnable: Runnable, place: Place, ceilings: Ceilings) -> Worker:
-        """Starts the process; it is not loaded yet when this returns.
+    async def start(
+        cls, runnable: Runnable, place: Place, ceilings: Ceilings, wall: Wall | None = None
+    ) -> Worker:
+        """Starts the process, behind the wall if there is one; it is not loaded yet when this returns.
 
         Raises:
             OSError: the interpreter can't be run.
@@ -142,11 +149,13 @@ class Worker(asyncio.Protocol):
         read_fd, write_fd = os.pipe()
         os.set_blocking(read_fd, False)
         ours.setblocking(False)
+        worker._levels = WALL_LEVELS if wall else 0
+        settings = {"server": 0 if wall else os.getpid(), "ceilings": worker._limits()}
+        command = [str(runnable.interpreter), str(START), json.dumps(settings)]
         try:
             process = await asyncio.create_subprocess_exec(
-                str(runnable.interpreter),
-                str(START),
-                json.dumps({"server": os.getpid(), "ceilings": worker._limits()}),
+                *(wall.before(runnable, place.folder) if wall else []),
+                *command,
                 stdin=theirs.fileno(),
                 stdout=write_fd,
                 stderr=write_fd,
@@ -169,6 +178,11 @@ class Worker(asyncio.Protocol):
         return worker
 
     _watch: asyncio.Task[None]
+
+    @property
+    def innermost(self) -> int:
+        """The process that runs the algorithm, which behind a wall is not the one that was started."""
+        return descend(self.process, self._levels)
 
     def _limits(self) -> dict[str, int]:
         memory = "RLIMIT_DATA" if sys.platform.startswith("linux") else "RLIMIT_AS"
@@ -244,11 +258,12 @@ class Worker(asyncio.Protocol):
         if self._ceilings.cpu is None or now - self._limited_at < 1 or not hasattr(resource, "prlimit"):
             return
         self._limited_at = now
-        used = cpu_seconds(self.process)
+        process = self.innermost
+        used = cpu_seconds(process)
         if used is not None:
             ceiling = int(used) + self._ceilings.cpu
             with contextlib.suppress(OSError, ValueError):
-                resource.prlimit(self.process, resource.RLIMIT_CPU, (ceiling, resource.RLIM_INFINITY))
+                resource.prlimit(process, resource.RLIMIT_CPU, (ceiling, resource.RLIM_INFINITY))
 
     # -- what the process says -------------------------------------------------------------------------
 
