@@ -334,7 +334,8 @@ class Runner:
 
     def _quiet(self, seq: int, lost: Lost, now: float) -> None:
         """Holds every send for a while: what one was refused for, the others would be."""
-        self._rounds += 1
+        # Those that were open together met the same thing: one round, whatever their number.
+        self._rounds += now >= self._quiet_until
         if lost.fault is Fault.THROTTLED:
             self._counts.throttled += 1
             self._concurrency.throttled(seq, self._seq - 1)
