@@ -9,7 +9,7 @@ from typing import Any
 import psycopg2
 import pytest
 from click.testing import CliRunner
-from places import PostgreSQL, Sqlite, failure, record
+from places import Maria, PostgreSQL, Sqlite, failure, record
 from runtime import datastore_sql
 from runtime.records import Refused, Unavailable
 from servers import Server
@@ -154,3 +154,14 @@ def test_a_table_that_can_not_be_read_says_why(table: PostgreSQL, postgres: Serv
     assert "can't be read" in why("postgresql://u:secret@127.0.0.1:1/d", Unreachable)
     assert "sqlite+other databases" in why("sqlite+other:///f", UsageError)
     assert shown("mysql://u:secret@h:1/d") == "mysql://u:***@h:1/d"
+
+
+def test_a_url_may_say_mariadb_instead_of_mysql(mariadb: Server, tmp_path: Path) -> None:
+    """Both names of the dialect open the same table, for writing and for reading."""
+    place = Maria(mariadb, tmp_path)
+    other = place.url.replace("mysql://", "mariadb://")
+    open_sql(other).write([record("1", send=1, result="old")], 1)
+    open_sql(place.url).write([record("1", send=2, result="new")], 1)
+    with open_records(None, other) as records:
+        assert [fields["result"] for fields in records] == ["new"]
+    place.close()
