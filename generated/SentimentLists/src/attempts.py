@@ -6,6 +6,7 @@ makes one attempt, and whoever resends adds up the ``attempts`` that came back. 
 
 import random
 import threading
+from typing import Any  # noqa: F401 - for the type comments
 
 from .protocol import Failure
 
@@ -27,7 +28,7 @@ class Attempts:
     """Calls the target for one input, again where that can help, until the deadline."""
 
     def __init__(self, call, limits, deadline, chance=random.random, wait=None):
-        # type: (object, dict, object, object, object) -> None
+        # type: (Any, dict, Any, Any, Any) -> None
         """``call(value, seconds)`` is the target's; ``chance`` gives numbers from 0 to 1 for the jitter.
 
         ``wait(seconds)`` pauses, and is true if there is no use in going on.
@@ -49,7 +50,7 @@ class Attempts:
         self._ended.set()
 
     def make(self, value, task):
-        # type: (object, object) -> object
+        # type: (Any, Any) -> Any
         """The target's result for one input.
 
         ``task.attempts`` counts them; with ``task.splits``, a failure that one poison item may have caused is

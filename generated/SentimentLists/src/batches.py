@@ -4,6 +4,7 @@ The counterpart of ``work`` for a target with a batch size.
 """
 
 import time
+from typing import Any  # noqa: F401 - for the type comments
 
 from .items import Outcome, Task
 from .protocol import Failure, InputError, dumps
@@ -15,7 +16,7 @@ class WrongLength(Failure):
     called = splits = True
 
     def __init__(self, items, result):
-        # type: (int, object) -> None
+        # type: (int, Any) -> None
         answered = "{} results".format(len(result)) if isinstance(result, list) else type(result).__name__
         super().__init__("ParsingError", "the target answered {} items with {}".format(items, answered))
 
@@ -24,7 +25,7 @@ class Work:
     """What is done with a task: one call of the target for its items, or two halves as new tasks."""
 
     def __init__(self, make, target, deadline, wall=time.time):
-        # type: (object, dict, object, object) -> None
+        # type: (Any, dict, Any, Any) -> None
         """``make(value, task)`` gets the result; ``target`` limits a list by count and by bytes."""
         self._make = make
         self._size = target["batch_size"]
@@ -33,9 +34,9 @@ class Work:
         self._wall = wall
 
     def tasks(self, items, send):
-        # type: (object, int) -> object
+        # type: (Any, int) -> Any
         """Tasks of as many items as fit; an item that can't be sent stands alone. ``send`` is ``$try``."""
-        together, weight = [], 2
+        together, weight = [], 2  # type: list, int
         for item in items:
             bytes_of_item = self._weigh(item)
             if together and (len(together) == self._size or weight + bytes_of_item > self._bytes):

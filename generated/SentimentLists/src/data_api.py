@@ -5,6 +5,7 @@ Which rights a request has depends on its key. Nothing here knows what the files
 
 import json
 import urllib.parse
+from typing import Any  # noqa: F401 - for the type comments
 
 from .transport import ConnectionFailed, Transport
 
@@ -31,17 +32,17 @@ class DataApi:
     """Reads and writes files by URL: ``data://owner/collection/file`` or a connector's, ``s3://bucket/file``."""
 
     def __init__(self, client, key=None):
-        # type: (object, str | None) -> None
+        # type: (Any, str | None) -> None
         """``client`` is the vendor's; ``key`` writes with other rights than the caller's."""
         self._transport = Transport(client, key)
 
     def get(self, url, into):
-        # type: (str, object) -> None
+        # type: (str, Any) -> None
         """Write the file's bytes to an open file, piece by piece. Raises ``DataFailed``."""
         self._send("GET", url, url, into=into)
 
     def put(self, url, body, length=None):
-        # type: (str, object, int | None) -> None
+        # type: (str, Any, int | None) -> None
         """Store bytes, or an open file of that length, under a URL. Raises ``DataFailed``."""
         headers = {"Content-Type": "application/octet-stream"}
         if length is not None:

@@ -6,6 +6,7 @@ Nothing here calls the target or records anything.
 import hashlib
 import json
 import uuid
+from typing import Any  # noqa: F401 - for the type comments
 
 from .protocol import Failure, InputError, check_length, dumps, from_wire, to_wire
 
@@ -20,12 +21,12 @@ class Item:
     __slots__ = ("fault", "id", "index", "position", "recordable", "value")
 
     def __init__(self, position, index, value):
-        # type: (int, int, object) -> None
+        # type: (int, int, Any) -> None
         self.position = position
         self.index = index
         self.value = value
         self.id = str(index)
-        self.fault = None
+        self.fault = None  # type: Failure | None
         self.recordable = True
 
 
@@ -35,15 +36,17 @@ class Outcome:
     __slots__ = ("attempts", "encoded", "failure", "seconds", "started_at", "value")
 
     def __init__(self, started_at, seconds, attempts):
-        # type: (float, float, int) -> None
+        # type: (float | None, float, int) -> None
         self.started_at = started_at
         self.seconds = seconds
         self.attempts = attempts
-        self.value = self.encoded = self.failure = None
+        self.value = None  # type: Any
+        self.encoded = None  # type: str | bytes | None
+        self.failure = None  # type: Failure | None
 
     @classmethod
     def of_result(cls, value, started_at, seconds, attempts):
-        # type: (object, float, float, int) -> Outcome
+        # type: (Any, float | None, float, int) -> Outcome
         """A result; one that JSON can't say becomes a ParsingError."""
         outcome = cls(started_at, seconds, attempts)
         try:
@@ -55,13 +58,13 @@ class Outcome:
         return outcome
 
     def to_wire(self):
-        # type: () -> object
+        # type: () -> Any
         """The result or the failure as it travels in a batch."""
         return to_wire(self.value) if self.failure is None else self.failure.to_wire()
 
     @classmethod
     def of_failure(cls, failure, started_at, seconds=0.0):
-        # type: (Failure, float, float) -> Outcome
+        # type: (Failure, float | None, float) -> Outcome
         """A failure, whose own ``attempts`` say how often the target was called."""
         outcome = cls(started_at, seconds, failure.attempts)
         outcome.failure = failure
@@ -101,7 +104,7 @@ class Items:
     """
 
     def __init__(self, request, values, item_id="random"):
-        # type: (object, object, str | list) -> None
+        # type: (Any, Any, str | list) -> None
         self._request = request
         self._values = values
         named = request.run is not None or request.ids is not None
@@ -153,7 +156,7 @@ class Items:
 
 
 def finder(item_id):
-    # type: (str | list) -> object
+    # type: (str | list) -> Any
     """The function that finds the id of an item: its content, or what is at a path of keys and places."""
     if item_id == "content":
         return content_id
@@ -174,7 +177,7 @@ def finder(item_id):
 
 
 def content_id(value):
-    # type: (object) -> str
+    # type: (Any) -> str
     """The same short text for equal items, whatever the order of their keys."""
     text = json.dumps(to_wire(value), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("ascii")).hexdigest()

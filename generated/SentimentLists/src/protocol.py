@@ -7,6 +7,7 @@ import base64
 import binascii
 import json
 import re
+from typing import Any  # noqa: F401 - for the type comments
 
 PROTOCOL = 1
 MAX_TIMEOUT = 2970.0
@@ -28,7 +29,7 @@ class Failure(Exception):
     stops = False  # no other call can fare better
     throttled = False  # the platform did not let the call start
     splits = False  # a list that fails so may hold one poison item
-    retry_after = None  # seconds the platform asks to wait
+    retry_after = None  # type: float | None  # seconds the platform asks to wait
 
     def __init__(self, error_type, message, retryable=False, attempts=0):
         # type: (str, str, bool, int) -> None
@@ -87,7 +88,7 @@ class Request:
 
 
 def read(value, bare_lists):
-    # type: (object, bool) -> Request | None
+    # type: (Any, bool) -> Request | None
     """Tell the three forms apart; None asks for the wrapper's description.
 
     ``bare_lists`` says whether a list is a batch; otherwise it is one item like anything else.
@@ -120,7 +121,7 @@ def _read_instructions(value):
 
 
 def check_length(key, given, items):
-    # type: (str, object, int) -> None
+    # type: (str, Any, int) -> None
     """Refuse a list of ids or indexes that does not match the items one to one."""
     if isinstance(given, list) and len(given) != items:
         raise InputError("{} has {} entries for {} items".format(key, len(given), items))
@@ -157,7 +158,7 @@ _encode = json.JSONEncoder(allow_nan=False).encode  # made once, where json.dump
 
 
 def dumps(value):
-    # type: (object) -> str
+    # type: (Any) -> str
     """JSON in ASCII, with the separators of the vendor's client and ADK, so that its length is the wire's.
 
     Raises ``ValueError`` for what JSON can't say: NaN, infinity, bytes inside, a loop.
@@ -169,7 +170,7 @@ def dumps(value):
 
 
 def to_wire(value):
-    # type: (object) -> object
+    # type: (Any) -> Any
     """A value as it travels in a batch: bytes as ``$binary``, what looks like a protocol object wrapped."""
     if isinstance(value, (bytes, bytearray)):
         return {"$binary": base64.b64encode(value).decode("ascii")}
@@ -179,7 +180,7 @@ def to_wire(value):
 
 
 def from_wire(value):
-    # type: (object) -> object
+    # type: (Any) -> Any
     """The item behind its travelling form. Raises ``InputError`` for a malformed protocol object."""
     if not (isinstance(value, dict) and len(value) == 1):
         return value
@@ -197,7 +198,7 @@ def from_wire(value):
 
 
 def given_up(error):
-    # type: (object) -> InputError
+    # type: (Any) -> InputError
     """The failure of an item that its sender gave up, and sends as ``$error`` to have the reason recorded."""
     if not isinstance(error, dict) or not all(isinstance(error.get(key), str) for key in ("type", "message")):
         return InputError('an $error needs a type and a message; as an item: {"$literal": {"$error": ...}}')
@@ -207,7 +208,7 @@ def given_up(error):
 
 
 def encode_body(value):
-    # type: (object) -> tuple[bytes, str]
+    # type: (Any) -> tuple[bytes, str]
     """Body and content type of a direct call: text as text, bytes as bytes, everything else as JSON."""
     try:
         if isinstance(value, str):
@@ -220,7 +221,7 @@ def encode_body(value):
 
 
 def decode_answer(body):
-    # type: (bytes) -> object
+    # type: (bytes) -> Any
     """The result in a 200 answer of the platform. Raises ``Failure`` with the platform's own type."""
     try:
         answer = json.loads(body.decode("utf-8"))
@@ -235,7 +236,7 @@ def decode_answer(body):
 
 
 def failure_of(error):
-    # type: (object) -> Failure
+    # type: (Any) -> Failure
     """An algorithm's error as the platform reports it; a bare text is an ``AlgorithmError``."""
     if not isinstance(error, dict):
         return Failure("AlgorithmError", str(error))

@@ -5,6 +5,7 @@ Here live the request, and what an answer's status and error type mean. Whether 
 """
 
 import json
+from typing import Any  # noqa: F401 - for the type comments
 
 from .protocol import Failure, decode_answer, encode_body, failure_of
 from .transport import ConnectionFailed, Transport
@@ -54,14 +55,14 @@ class Target:
     """The target algorithm: ``call`` sends one input and returns its result."""
 
     def __init__(self, client, target):
-        # type: (object, dict) -> None
+        # type: (Any, dict) -> None
         """``client`` is the vendor's; ``target`` names the algorithm and the largest body for it."""
         self._transport = Transport(client)
         self._path = "/v1/algo/" + target["algorithm"]
         self._request_bytes = target["request_bytes"]
 
     def call(self, value, seconds):
-        # type: (object, float) -> object
+        # type: (Any, float) -> Any
         """The target's result for one input, granted so many seconds.
 
         Raises ``CallFailed``; ``InputError`` and ``TooLarge`` before anything is sent.
@@ -85,7 +86,7 @@ class Target:
 
 
 def failed_status(answer):
-    # type: (object) -> CallFailed
+    # type: (Any) -> CallFailed
     """What an answer other than 200 means: its status, refined by the error type in its body."""
     default = STATUS_TYPES.get(answer.status, "ServerError")
     try:

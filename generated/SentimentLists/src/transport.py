@@ -13,6 +13,7 @@ import socket
 import ssl
 import urllib.parse
 import urllib.request
+from typing import Any  # noqa: F401 - for the type comments
 
 import certifi
 
@@ -44,7 +45,7 @@ class Transport:
     """Sends requests from any number of threads; each uses a connection of its own while it sends."""
 
     def __init__(self, client, key=None):
-        # type: (object, str | None) -> None
+        # type: (Any, str | None) -> None
         """``client`` is the vendor's; ``key`` replaces its key (for a datastore with a writer of its own)."""
         address = urllib.parse.urlsplit(client.apiAddress)
         self._secure = address.scheme == "https"
@@ -60,7 +61,7 @@ class Transport:
         self._idle = collections.deque()  # type: collections.deque
 
     def send(self, method, path, body=b"", headers=None, timeout=60.0, into=None):
-        # type: (str, str, object, dict | None, float, object) -> Answer
+        # type: (str, str, Any, dict | None, float, Any) -> Answer
         """One exchange; ``path`` starts with /v1.
 
         ``body`` is bytes or an open file; with ``into``, a successful answer's bytes go to that open file
@@ -97,6 +98,7 @@ class Transport:
 
     def _connect(self):
         host, port = (self._host, self._port) if self._proxy is None else self._proxy[:2]
+        connection = None  # type: Any
         if self._secure:
             connection = http.client.HTTPSConnection(host, port, timeout=CONNECT_TIMEOUT, context=self._tls)
         else:

@@ -1,12 +1,14 @@
 """The user's hooks, applied: to items on their way to the target, to results and errors on their way back."""
 
+from typing import Any  # noqa: F401 - for the type comments
+
 from . import hooks
 from .items import Outcome
 from .protocol import Failure
 
 
 def before(items):
-    # type: (object) -> object
+    # type: (Any) -> Any
     """Yields the items as the user's ``before`` makes them; one that it fails has its fault already."""
     hook = getattr(hooks, "before", None)
     for item in items:
@@ -19,7 +21,7 @@ def before(items):
 
 
 def after(item, outcome):
-    # type: (object, Outcome) -> Outcome
+    # type: (Any, Outcome) -> Outcome
     """The outcome as the user's ``after`` or ``error`` makes it.
 
     What was not tried is nobody's outcome, so no hook sees it.

@@ -7,6 +7,7 @@ and a datastore that is away for a moment costs nothing. How a datastore stores 
 import functools
 import threading
 import time
+from typing import Any  # noqa: F401 - for the type comments
 
 from .items import Outcome, content_id
 from .protocol import Failure, dumps, to_wire
@@ -72,7 +73,7 @@ class Recorder:
     """Buffers the records of one call and writes them in pieces."""
 
     def __init__(self, datastore, items, settings, deadline, answer):
-        # type: (object, object, dict, object, object) -> None
+        # type: (Any, Any, dict, Any, Any) -> None
         """``settings`` says target and wrapper, and what is kept of an input.
 
         Outcomes go on to the ``answer``, which also hears of items whose record was refused.
@@ -90,7 +91,7 @@ class Recorder:
         self._since = deadline.clock()
 
     def put(self, item, outcome):
-        # type: (object, Outcome) -> None
+        # type: (Any, Outcome) -> None
         """Keep and record what became of an item; not being tried is nobody's outcome."""
         self._answer.put(item, outcome)
         if not item.recordable or (outcome.failure is not None and outcome.failure.untried):
@@ -121,7 +122,7 @@ class Recorder:
             self._settled.clear()
 
     def payload(self, value):
-        # type: (object) -> object
+        # type: (Any) -> Any
         """What is recorded of an item or a result."""
         return value
 

@@ -1,5 +1,7 @@
 """What a record must not say: values at given paths, blanked in items and results."""
 
+from typing import Any  # noqa: F401 - for the type comments
+
 from . import records
 
 REDACTED = "[redacted]"
@@ -9,13 +11,13 @@ class Recorder(records.Recorder):
     """Records like any other, but blanks what is at the paths that the settings name."""
 
     def payload(self, value):
-        # type: (object) -> object
+        # type: (Any) -> Any
         """A copy of an item or a result without what must not be recorded."""
         return redact(value, self.settings["redact"])
 
 
 def redact(value, paths):
-    # type: (object, list) -> object
+    # type: (Any, list) -> Any
     """A copy of the value in which whatever is at one of the paths is blanked.
 
     A path is a list of keys and places; None stands for every element. What is not there is passed over.

@@ -5,6 +5,7 @@ when the caller named a place, is passed in.
 """
 
 import tempfile
+from typing import Any  # noqa: F401 - for the type comments
 
 from .protocol import BATCH, ITEM, Failure, dumps
 
@@ -22,10 +23,10 @@ class Results:
         self._size = 0
         self._values = {}  # type: dict
         self._lines = {}  # type: dict
-        self._file = new_file() if to_file else None
+        self._file = new_file() if to_file else None  # type: Any
 
     def put(self, position, outcome):
-        # type: (int, object) -> None
+        # type: (int, Any) -> None
         """Keep an outcome; a later one for the same position replaces it."""
         line = outcome.encoded.encode("ascii")
         if self._file is not None:
@@ -45,7 +46,7 @@ class Results:
         return None if self._file is not None else [self._values[place].to_wire() for place in places]
 
     def store(self, places, write):
-        # type: (list, object) -> str
+        # type: (list, Any) -> str
         """Write the results at these positions, one JSON line each, where ``write(lines)`` takes them."""
         with self._file:
             return write(self._read(place) for place in places)
@@ -69,7 +70,7 @@ class Results:
 
 
 def new_file():
-    # type: () -> object
+    # type: () -> Any
     """A file on disk that vanishes with the last reference to it."""
     return tempfile.TemporaryFile()
 
@@ -78,18 +79,18 @@ class Answer:
     """Keeps the outcomes of one call and writes the reply that its form asks for."""
 
     def __init__(self, request, items, cap, deadline):
-        # type: (object, object, int, object) -> None
+        # type: (Any, Any, int, Any) -> None
         """``cap`` is the most bytes that a response may have."""
         self._request = request
         self._items = items
         self._deadline = deadline
         self._results = Results(cap, request.output is not None)
-        self._bare = None  # type: object
+        self._bare = None  # type: Any
         self.failures = {}  # type: dict
         self.summary = {}  # type: dict
 
     def put(self, item, outcome):
-        # type: (object, object) -> None
+        # type: (Any, Any) -> None
         """Keep what became of an item; a later outcome of the same item replaces it."""
         self._results.put(item.position, outcome)
         self._bare = outcome.value
@@ -109,7 +110,7 @@ class Answer:
         return min((tried or self.failures).items())[1]
 
     def write(self, store, attempts, stopped):
-        # type: (object, object, Failure | None) -> object
+        # type: (Any, Any, Failure | None) -> Any
         """The reply: the bare result for form 1, a list for form 2, results and summary for form 3.
 
         ``store(url, lines)`` puts results at a URL (None: a temporary place) and returns the full URL.
@@ -118,7 +119,7 @@ class Answer:
         repeats = self._items.repeats
         places = [repeats.get(position, position) for position in range(self._items.count)]
         summary = self._summary(places, attempts, stopped)
-        results = self._results.values(places, len(dumps(summary)))
+        results = self._results.values(places, len(dumps(summary)))  # type: list | str | None
         if results is None:
             results = self._results.store(places, lambda lines: store(self._request.output, lines))
         if self._request.form == BATCH:

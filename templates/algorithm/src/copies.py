@@ -1,5 +1,7 @@
 """Further datastores: written with best effort after the one that counts, and reported in the summary."""
 
+from typing import Any  # noqa: F401 - for the type comments
+
 from .records import Refused, Unavailable
 
 
@@ -7,7 +9,7 @@ class Copies:
     """The datastore of one call, with copies. Whatever happens to a copy, the records are safe."""
 
     def __init__(self, datastore, copies, summary):
-        # type: (object, dict, dict) -> None
+        # type: (Any, dict, dict) -> None
         """``copies`` maps where each further datastore is to the datastore; ``summary`` gets the report."""
         self._datastore = datastore
         self._copies = copies

@@ -7,12 +7,13 @@ Whoever makes the first call must be allowed to read it.
 import io
 import json
 import os
+from typing import Any  # noqa: F401 - for the type comments
 
 from .data_api import DataApi, DataFailed
 
 
 def use(client, url):
-    # type: (object, str) -> object
+    # type: (Any, str) -> Any
     """The client, once the file's variables are in the environment; what is set there already stays.
 
     Raises ``ValueError``, which never shows a value.

@@ -8,6 +8,7 @@ owner may write to it.
 import gzip
 import hashlib
 import os
+from typing import Any  # noqa: F401 - for the type comments
 
 from .data_api import DataApi, DataFailed
 from .protocol import dumps
@@ -18,7 +19,7 @@ class Datastore:
     """Writes pieces of records as objects under a URL."""
 
     def __init__(self, client, settings):
-        # type: (object, dict) -> None
+        # type: (Any, dict) -> None
         """``settings``: the ``url`` of a collection or a connector's folder, whether to ``gzip``, and a key.
 
         Without ``key_env`` the caller's rights decide, and only the owner's own calls are recorded.

@@ -7,6 +7,7 @@ record stays. Payloads are ASCII JSON text: no character set, NUL or lone surrog
 import hashlib
 import json
 import os
+from typing import Any  # noqa: F401 - for the type comments
 
 import sqlalchemy as sa
 from sqlalchemy import exc
@@ -28,7 +29,7 @@ DRIVERS = {
     "mysql": "mysql+pymysql",
     "mariadb": "mariadb+pymysql",
 }
-OPTIONS = {
+OPTIONS = {  # type: dict
     "sqlite+pysqlite": {"timeout": WRITE_SECONDS},
     "postgresql+psycopg2": {"connect_timeout": CONNECT_SECONDS, "tcp_user_timeout": WRITE_SECONDS * 1000},
     "mysql+pymysql": {
@@ -50,7 +51,7 @@ class Datastore:
     """Writes records into one table, made when it is missing."""
 
     def __init__(self, _client, settings):
-        # type: (object, dict) -> None
+        # type: (Any, dict) -> None
         """``settings``: the ``url`` as SQLAlchemy writes it, or the variable that holds it with its password.
 
         ``?table=NAME`` where ``records`` won't do. Connects at the first write only. Raises ``ValueError``.
@@ -92,7 +93,7 @@ class Datastore:
             return
         with self._engine.connect() as connection:
             if self._engine.dialect.name in ("mysql", "mariadb"):
-                limit = connection.execute(sa.text("SELECT @@max_allowed_packet")).scalar()
+                limit = connection.execute(sa.text("SELECT @@max_allowed_packet")).scalar_one()
                 self._largest = int(limit) - PACKET_SPARE
             missing = not sa.inspect(connection).has_table(self._table.name)
         if missing:
@@ -137,7 +138,7 @@ def new_table(name):
 
 
 def upsert(table, dialect):
-    # type: (sa.Table, str) -> object
+    # type: (sa.Table, str) -> Any
     """Insert, or replace what is there if the new record takes precedence: by rank, then by try."""
     if dialect in ("mysql", "mariadb"):
         insert = mysql.insert(table)
@@ -161,7 +162,7 @@ def _is_better(new, old):
 
 
 def row_of(record):
-    # type: (object) -> dict
+    # type: (Any) -> dict
     """A record's columns: no run is the empty text, a payload that is not there is NULL."""
     fields = record.fields
     row = {column: fields[column] for column in COLUMNS}
@@ -187,17 +188,17 @@ def read_url(url):
     # type: (str) -> tuple
     """SQLAlchemy's URL with its driver, and the table's name. Raises ``ValueError`` without either."""
     try:
-        url = sa.engine.make_url(url)
+        made = sa.engine.make_url(url)
     except (exc.ArgumentError, ValueError):
         raise ValueError("the database's URL is not one; it looks like {}".format(SHAPE)) from None
-    url = url.set(drivername=DRIVERS.get(url.drivername, url.drivername))
-    if url.drivername not in OPTIONS:
+    made = made.set(drivername=DRIVERS.get(made.drivername, made.drivername))
+    if made.drivername not in OPTIONS:
         words = "{} databases can't be used; only {}"
-        raise ValueError(words.format(url.drivername, ", ".join(sorted(OPTIONS))))
-    if url.drivername == DRIVERS["sqlite"] and url.database in (None, "", ":memory:"):
+        raise ValueError(words.format(made.drivername, ", ".join(sorted(OPTIONS))))
+    if made.drivername == DRIVERS["sqlite"] and made.database in (None, "", ":memory:"):
         raise ValueError("records in memory would vanish; name a file: sqlite:////folder/records.db")
-    table = url.query.get("table", TABLE)
-    return url.difference_update_query(["table"]), table
+    table = made.query.get("table", TABLE)
+    return made.difference_update_query(["table"]), table
 
 
 def refuses(error):

@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 import urllib.parse
+from typing import Any  # noqa: F401 - for the type comments
 
 import boto3
 from botocore.config import Config
@@ -41,7 +42,7 @@ class Datastore:
     """Sends records to a queue, one piece after the other. AWS credentials are where boto3 looks for them."""
 
     def __init__(self, _client, settings):
-        # type: (object, dict) -> None
+        # type: (Any, dict) -> None
         """``settings``: the ``url`` of the queue. Connects at the first write only."""
         self._url = settings["url"]
         self._queue = boto3.client(
@@ -65,7 +66,7 @@ class Datastore:
             raise Refused(next(iter(self._refused.values())), list(self._refused))
 
     def oversize(self, record):
-        # type: (object) -> str
+        # type: (Any) -> str
         """The message for a record that is too large for one. Raises ``Refused``."""
         words = "the record has {} bytes, and a message of a queue at most {}"
         raise Refused(words.format(len(record.line), LARGEST))
@@ -126,7 +127,7 @@ class Datastore:
 
 
 def batches(messages):
-    # type: (object) -> object
+    # type: (Any) -> Any
     """Yields lists of (record, body) that one request may carry."""
     batch, size = [], 0  # type: list, int
     for message in messages:

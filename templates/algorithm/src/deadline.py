@@ -5,6 +5,7 @@ The clock is passed in; nothing here waits.
 
 import threading
 import time
+from typing import Any  # noqa: F401 - for the type comments
 
 LARGEST_MARGIN = 300.0
 
@@ -17,7 +18,7 @@ class Deadline:
     """
 
     def __init__(self, seconds, clock=time.monotonic):
-        # type: (float, object) -> None
+        # type: (float, Any) -> None
         self.clock = clock
         self.start = clock()
         self._end = self.start + seconds

@@ -5,6 +5,7 @@ Here live handing out, collecting and sealing; what is done with an item is pass
 
 import collections
 import threading
+from typing import Any  # noqa: F401 - for the type comments
 
 from .attempts import Stopped
 from .items import Outcome
@@ -17,7 +18,7 @@ class Dispatch:
     """Hands tasks to threads and yields what became of each item, in the order in which they end."""
 
     def __init__(self, work, tasks, parallel, deadline, end):
-        # type: (object, object, int, object, object) -> None
+        # type: (Any, Any, int, Any, Any) -> None
         """``work(task)`` gives finished items with their outcomes and further tasks, or raises ``Stopped``.
 
         ``end()`` is called when no more is to be tried.
@@ -47,7 +48,7 @@ class Dispatch:
         self._end()
 
     def outcomes(self, idle, tick=5.0):
-        # type: (object, float) -> object
+        # type: (Any, float) -> Any
         """Yields (item, outcome) as the items end; calls ``idle()`` at least every ``tick`` seconds.
 
         At the soft stop whatever is open is sealed: it comes back as DeadlineExceeded, and an answer that is

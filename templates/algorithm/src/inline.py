@@ -10,6 +10,7 @@ import importlib
 import os
 import sys
 from pathlib import Path
+from typing import Any  # noqa: F401 - for the type comments
 
 import Algorithmia
 
@@ -26,7 +27,7 @@ class Target:
     """The author's ``apply``, given what its ``load`` returned."""
 
     def __init__(self, client, target):
-        # type: (object, dict) -> None
+        # type: (Any, dict) -> None
         """``target`` names the module. Whatever its import or its ``load`` raises goes on."""
         _move_in()
         with _starting_captured() as started:
@@ -44,7 +45,7 @@ class Target:
         return self._adk.load_func(*[self._adk.model_data][: self._adk.load_arity])
 
     def call(self, value, seconds):
-        # type: (object, float) -> object
+        # type: (Any, float) -> Any
         """The result for one input. Nothing can stop it once begun: ``seconds`` is for targets elsewhere."""
         del seconds
         try:

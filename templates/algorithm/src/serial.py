@@ -4,6 +4,7 @@ The counterpart of ``dispatch``. What has begun can't be interrupted, so the sof
 """
 
 import collections
+from typing import Any  # noqa: F401 - for the type comments
 
 from .attempts import Stopped
 from .items import Outcome
@@ -14,7 +15,7 @@ class Dispatch:
     """Does the tasks in order and yields what became of each item."""
 
     def __init__(self, work, tasks, parallel, deadline, end):
-        # type: (object, object, int, object, object) -> None
+        # type: (Any, Any, int, Any, Any) -> None
         """``work(task)`` gives finished items with their outcomes and further tasks; ``parallel`` is 1."""
         del parallel
         self.stopped = None  # type: Failure | None
@@ -31,7 +32,7 @@ class Dispatch:
         self._handing_out = False
 
     def outcomes(self, idle):
-        # type: (object) -> object
+        # type: (Any) -> Any
         """Yields (item, outcome) as the items end, and calls ``idle()`` in between.
 
         One task is always tried. After the soft stop the rest comes back untried, and so do all open items

@@ -8,6 +8,7 @@ import io
 import json
 import tempfile
 import uuid
+from typing import Any  # noqa: F401 - for the type comments
 
 from .data_api import DataApi, DataFailed
 from .protocol import Failure, InputError
@@ -22,12 +23,12 @@ class Sideband:
     """Files of items and results; ``algorithm`` (owner/name) says whose temporary place may be used."""
 
     def __init__(self, client, algorithm):
-        # type: (object, str) -> None
+        # type: (Any, str) -> None
         self._data_api = DataApi(client)
         self._algorithm = algorithm
 
     def read(self, url):
-        # type: (str) -> object
+        # type: (str) -> Any
         """Yields the items of a file. Raises ``InputError``, or a retryable ``Failure``."""
         with tempfile.TemporaryFile() as file:
             try:
@@ -44,7 +45,7 @@ class Sideband:
                 raise InputError("$batch at {} can't be read: {}".format(url, error)) from None
 
     def write(self, url, lines):
-        # type: (str | None, object) -> str
+        # type: (str | None, Any) -> str
         """Store results as JSON Lines; returns the full URL. Raises ``Failure``."""
         if url is None:
             url = "data://.algo/{}/temp/{}.jsonl".format(self._algorithm, uuid.uuid4().hex)
@@ -69,7 +70,7 @@ def _failure(what, failed):
 
 
 def read_items(text, by_line=False):
-    # type: (object, bool) -> object
+    # type: (Any, bool) -> Any
     """Yields the values of JSON Lines or of one JSON array from an open text file.
 
     A file that starts with ``[`` is an array unless its first line is a whole value and others follow;

@@ -4,6 +4,7 @@ The counterpart of ``batches`` for a target that takes one item at a time.
 """
 
 import time
+from typing import Any  # noqa: F401 - for the type comments
 
 from .items import Outcome, Task
 from .protocol import Failure
@@ -13,7 +14,7 @@ class Work:
     """What is done with a task: one call of the target for one item."""
 
     def __init__(self, make, target, deadline, wall=time.time):
-        # type: (object, dict, object, object) -> None
+        # type: (Any, dict, Any, Any) -> None
         """``make(value, task)`` gets the result; ``target`` says which part of it is the item's own."""
         self._make = make
         self._select = SELECT[target["result"]]
@@ -22,7 +23,7 @@ class Work:
 
     @staticmethod
     def tasks(items, send):
-        # type: (object, int) -> object
+        # type: (Any, int) -> Any
         """One task for each item; ``send`` is the call's ``$try``."""
         return (Task([item], send <= 1) for item in items)
 
@@ -46,13 +47,13 @@ class Work:
 
 
 def whole(result):
-    # type: (object) -> object
+    # type: (Any) -> Any
     """The result as it came."""
     return result
 
 
 def first(result):
-    # type: (object) -> object
+    # type: (Any) -> Any
     """The element of the list of one with which some targets answer a bare item."""
     if not isinstance(result, list) or len(result) != 1:
         raise Failure("ParsingError", "the target should answer one item with a list of one")
