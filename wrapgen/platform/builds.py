@@ -28,7 +28,7 @@ from wrapgen.errors import NotFound, WrapgenError
 from wrapgen.platform.database import Database
 from wrapgen.platform.environments import Environments
 from wrapgen.platform.repositories import Repositories
-from wrapgen.platform.virtualenvs import Virtualenvs
+from wrapgen.platform.virtualenvs import Virtualenvs, build_variables
 from wrapgen.platform.workers import family
 
 AT_ONCE = 2
@@ -105,8 +105,7 @@ class Builds:
         self._environments = environments
         self._repositories = repositories
         self._clock = clock
-        unwanted = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME")  # of the server's own Python
-        self._variables = {name: value for name, value in variables.items() if name not in unwanted}
+        self._variables = build_variables(variables)
         self._virtualenvs = Virtualenvs(home / "venvs", variables)
         self._pool = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="build")
         self._lock = threading.Lock()

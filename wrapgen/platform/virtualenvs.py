@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import sys
 import threading
@@ -22,6 +23,19 @@ Run = Callable[[list[str], Path], bool]
 """Runs a command in a folder, its output going to the build's log; whether it succeeded."""
 
 _UV_INDEX = ("UV_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX", "UV_CONFIG_FILE", "UV_OFFLINE", "UV_NO_INDEX")
+
+
+_PASSED = re.compile(
+    r"(PIP|UV|XDG|LC|SSL|CURL|GIT)_.*|PATH|HOME|USER|LOGNAME|LANG|TMPDIR|NETRC|REQUESTS_CA_BUNDLE"
+    r"|(https?|all|no)_proxy|CC|CXX|(C|CPP|CXX|LD)FLAGS|LD_LIBRARY_PATH|PKG_CONFIG_PATH",
+    re.IGNORECASE,
+)
+"""What installers and compilers need to know. Requirements run code of strangers: they get nothing else."""
+
+
+def build_variables(variables: Mapping[str, str]) -> dict[str, str]:
+    """The environment variables that a build may see, out of the server's own."""
+    return {name: value for name, value in variables.items() if _PASSED.fullmatch(name)}
 
 
 class Virtualenvs:

@@ -13,7 +13,7 @@ import pytest
 from wrapgen.platform.algorithm_table import Algorithm
 from wrapgen.platform.model import Caller
 from wrapgen.platform.state import State, open_platform_state
-from wrapgen.platform.virtualenvs import Virtualenvs
+from wrapgen.platform.virtualenvs import Virtualenvs, build_variables
 
 Commit = Callable[..., str]
 Plain = Callable[[str], dict[str, str]]
@@ -208,3 +208,26 @@ def test_a_home_that_moved_without_its_environments(
         subprocess.run([after.interpreter, "-c", "import src.Hello"], cwd=after.directory, check=True)
     finally:
         moved.close()
+
+
+def test_a_build_sees_what_installers_need_and_nothing_else() -> None:
+    """The server's own secrets are not in the environment in which requirements are installed."""
+    needed = {
+        "PATH": "/bin",
+        "HOME": "/home/x",
+        "PIP_INDEX_URL": "https://index.example.org",
+        "UV_CACHE_DIR": "/cache",
+        "https_proxy": "http://proxy",
+        "NO_PROXY": "*",
+        "SSL_CERT_FILE": "/ca.pem",
+        "CFLAGS": "-O2",
+    }
+    others = {
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "ALGORITHMIA_API_KEY": "x",
+        "DATABASE_URL": "x",
+        "PYTHONPATH": "x",
+        "VIRTUAL_ENV": "x",
+        "MY_PIP_": "x",
+    }
+    assert build_variables({**needed, **others}) == needed
