@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+import io
 import json
-import os
+import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
+from wrapgen.cli.main import main
 from wrapgen.client import Client
+
+
+@pytest.fixture
+def wrapgen(home: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    """Runs a command inside this process: nothing here depends on a process of its own."""
+
+    def run(*words: str, given: str = "", env: dict[str, str] | None = None) -> CompletedProcess[str]:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given.encode())))
+        for name, value in (env or {}).items():
+            monkeypatch.setenv(name, value)
+        capfd.readouterr()
+        code = main([*words, "--home", str(home)])
+        return CompletedProcess(words, code, *capfd.readouterr())
+
+    return run
 
 
 @pytest.fixture
@@ -35,8 +53,7 @@ def echo(make, publisher) -> str:
 )
 def test_an_input_is_sent_as_its_option_says(wrapgen, echo: str, words, given, answer) -> None:
     """Text by default, JSON or detected on request, from the argument or from stdin."""
-    options = {} if given is None else {"input": given.decode(), "stdin": None}
-    done = wrapgen("call", echo, *words, **options)
+    done = wrapgen("call", echo, *words, given=(given or b"").decode())
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == answer
 
@@ -139,7 +156,7 @@ def test_a_spec_stands_for_its_datastore(wrapgen, recorded: str, tmp_path: Path)
     done = wrapgen("records", str(spec))
     assert done.returncode == 2
     assert "RECORDS_URL" in done.stderr
-    database = {**os.environ, "RECORDS_URL": f"sqlite:///{tmp_path}/none.db"}
+    database = {"RECORDS_URL": f"sqlite:///{tmp_path}/none.db"}
     assert "none.db" in wrapgen("records", str(spec), env=database).stderr
 
 
