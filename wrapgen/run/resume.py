@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from wrapgen.errors import RunError
-from wrapgen.run.chunks import Entry
+from wrapgen.run.chunks import Chunk, Entry
 from wrapgen.run.ledger import read_ledger
 from wrapgen.run.spool import Slots
 from wrapgen.run.states import Fate
@@ -136,6 +136,14 @@ def _fill(entry: dict[str, Any], indexes: Sequence[int], tries: int, spool: IO[b
         fates[at] = Fate.AGAIN
         attempts[at] = tried
     slots.put(indexes, entry["at"], [len(line) for line in lines], tries, fates, attempts)
+
+
+def send_entry(seq: int, chunk: Chunk, wall: float) -> dict[str, Any]:
+    """What the ledger says of a send before it leaves; `indexes_of` reads it back."""
+    entry: dict[str, Any] = {"e": "send", "s": seq, "w": wall, "t": chunk.tries + 1}
+    if chunk.contiguous:
+        return {**entry, "first": chunk.indexes[0], "n": len(chunk)}
+    return {**entry, "i": list(chunk.indexes)}
 
 
 def indexes_of(entry: dict[str, Any]) -> Sequence[int]:

@@ -8,7 +8,6 @@ are on the disk before the ledger points at them, and a send is in the ledger be
 from __future__ import annotations
 
 import heapq
-import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -22,8 +21,9 @@ from wrapgen.run.concurrency import Concurrency
 from wrapgen.run.lanes import Lanes, Returned
 from wrapgen.run.ledger import Ledger
 from wrapgen.run.process import Lost, Outcome, Reply, got_nowhere
+from wrapgen.run.resume import send_entry
 from wrapgen.run.retry import delay, throttle_delay
-from wrapgen.run.spool import Slots, Spool
+from wrapgen.run.spool import Slots, Spool, outcome_lines
 from wrapgen.run.states import Event, Fate, Fault, State, reaction, step
 from wrapgen.run.summary import Counts, EndState, Progress
 
@@ -258,7 +258,7 @@ class Runner:
 
     def _settle(self, seq: int, chunk: Chunk, outcomes: list[Outcome], *, clean: bool) -> None:
         """Puts a chunk's outcomes where they belong: spool, ledger and slots."""
-        data, lengths = _lines(chunk, outcomes)
+        data, lengths = outcome_lines(chunk, outcomes)
         offset = self._do.spool.append(data)
         failed = [] if clean else [at for at, outcome in enumerate(outcomes) if outcome.fate is Fate.FAILED]
         again = [] if clean else [at for at, outcome in enumerate(outcomes) if outcome.fate is Fate.AGAIN]
@@ -355,42 +355,13 @@ class Runner:
         if any(entry["e"] == "done" for entry in self._entries):
             self._do.spool.sync()
         wall = round(self._do.wall(), 3)
-        self._entries.extend(_sent(seq, chunk, wall) for seq, chunk in sends)
+        self._entries.extend(send_entry(seq, chunk, wall) for seq, chunk in sends)
         self._do.ledger.append(self._entries)
         self._entries = []
         self._counts.calls += len(sends)
 
     def _tell(self) -> None:
         self._do.watch(Progress(self._counts, len(self._open), self._concurrency.now, self._size.now))
-
-
-def _sent(seq: int, chunk: Chunk, wall: float) -> dict[str, Any]:
-    entry: dict[str, Any] = {"e": "send", "s": seq, "w": wall, "t": chunk.tries + 1}
-    if chunk.contiguous:
-        return {**entry, "first": chunk.indexes[0], "n": len(chunk)}
-    return {**entry, "i": list(chunk.indexes)}
-
-
-def _lines(chunk: Chunk, outcomes: list[Outcome]) -> tuple[bytes, list[int]]:
-    """A chunk's outcomes as the spool keeps them, and the length of each.
-
-    A line is the output's own; that of an item that did not succeed holds the item too.
-    """
-    names = [f'"{index}"' for index in chunk.indexes] if chunk.ids is None else map(json.dumps, chunk.ids)
-    ok = Fate.OK
-    lines = [
-        f'{{"index":{index},"id":{name},"result":{body}}}\n'
-        if fate is ok
-        else f'{{"index":{index},"id":{name},"error":{body},"input":{item.decode()}}}\n'
-        for index, name, item, (fate, body, _) in zip(
-            chunk.indexes, names, chunk.items, outcomes, strict=True
-        )
-    ]
-    data = "".join(lines).encode()
-    lengths = list(map(len, lines))
-    if sum(lengths) != len(data):
-        lengths = [len(line.encode()) for line in lines]
-    return data, lengths
 
 
 def _number(summary: dict[str, Any], name: str) -> int:

@@ -6,6 +6,7 @@ they are rebuilt from ledger and spool, and never synced. Both are read in const
 
 from __future__ import annotations
 
+import json
 import os
 from array import array
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,10 @@ from operator import add
 from pathlib import Path
 from typing import NamedTuple
 
+from wrapgen.run.chunks import Chunk
 from wrapgen.run.ledger import Disk
+from wrapgen.run.process import Outcome
+from wrapgen.run.states import Fate
 
 _WIDTH = 16
 _BLOCK = 4096
@@ -176,3 +180,25 @@ class Slots:
 
 def _slot(place: int, facts: int) -> Slot:
     return Slot(place & _OFFSET, facts & _LENGTH, place >> 48, facts >> 32 & _BYTE, facts >> 40 & _BYTE)
+
+
+def outcome_lines(chunk: Chunk, outcomes: list[Outcome]) -> tuple[bytes, list[int]]:
+    """A chunk's outcomes as the spool keeps them, and the length of each.
+
+    A line is the output's own; that of an item that did not succeed holds the item too.
+    """
+    names = [f'"{index}"' for index in chunk.indexes] if chunk.ids is None else map(json.dumps, chunk.ids)
+    ok = Fate.OK
+    lines = [
+        f'{{"index":{index},"id":{name},"result":{body}}}\n'
+        if fate is ok
+        else f'{{"index":{index},"id":{name},"error":{body},"input":{item.decode()}}}\n'
+        for index, name, item, (fate, body, _) in zip(
+            chunk.indexes, names, chunk.items, outcomes, strict=True
+        )
+    ]
+    data = "".join(lines).encode()
+    lengths = list(map(len, lines))
+    if sum(lengths) != len(data):
+        lengths = [len(line.encode()) for line in lines]
+    return data, lengths
