@@ -96,7 +96,9 @@ class BadTemplate(UsageError):
 
     def __init__(self, *, path: str, line: int | None, said: str) -> None:
         place = f"{path}:{line}" if line else path
-        super().__init__(f"the template {place} can't be rendered: {said}", hint="docs/templates.md lists what is there")
+        super().__init__(
+            f"the template {place} can't be rendered: {said}", hint="docs/templates.md lists what is there"
+        )
 
 
 @dataclass(frozen=True, order=True)
