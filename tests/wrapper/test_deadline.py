@@ -98,6 +98,30 @@ def test_items_for_which_there_is_no_time_come_back_untried(one_by_one: bool) ->
     assert reply["$results"][0] == 1
 
 
+@pytest.mark.parametrize("one_by_one", [False, True])
+def test_time_that_reading_took_leaves_some_for_the_first_item(one_by_one: bool) -> None:
+    """However long a `$batch` file takes to come, work begins only then, and one item gets its chance."""
+    clock, granted = Clock(), []
+
+    class Files:
+        write = None
+
+        @staticmethod
+        def read(url: str) -> Any:
+            clock.now += 190
+            yield from "ab"
+
+    def call(value: str, seconds: float) -> str:
+        granted.append(seconds)
+        clock.now += 6
+        return value
+
+    wrapper = Wrapper(call, clock=clock, files=Files(), one_by_one=one_by_one, parallel=1)
+    reply = wrapper({"$batch": "data://a/b/c", "$timeout": 200})
+    assert granted == [5]
+    assert reply["$results"][1]["$error"]["attempts"] == 0
+
+
 def test_a_late_answer_is_dropped_and_never_reaches_the_next_call() -> None:
     """At the soft stop open items are sealed with the attempt they had; what ends later changes nothing."""
     release, entered, ended = threading.Event(), threading.Semaphore(0), threading.Semaphore(0)

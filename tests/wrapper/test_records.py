@@ -194,7 +194,8 @@ def test_a_datastore_that_stays_away_fails_the_call(monkeypatch: pytest.MonkeyPa
         assert (caught.value.error_type, caught.value.retryable) == ("DatastoreError", True)
 
 
-def test_what_was_done_before_a_broken_file_is_recorded() -> None:
+@pytest.mark.parametrize("one_by_one", [False, True])
+def test_what_was_done_before_a_broken_file_is_recorded(one_by_one: bool) -> None:
     """A `$batch` file that breaks off half-way is an InputError; the items before it keep their records."""
 
     class Files:
@@ -207,7 +208,9 @@ def test_what_was_done_before_a_broken_file_is_recorded() -> None:
 
     kept = Kept()
     with pytest.raises(protocol.InputError, match="broken"):
-        Wrapper(echo, datastore=kept, files=Files())({"$batch": "data://a/b/c", "$run": "r"})
+        Wrapper(echo, datastore=kept, files=Files(), one_by_one=one_by_one)(
+            {"$batch": "data://a/b/c", "$run": "r"}
+        )
     assert len(kept.fields) == 50
 
 

@@ -54,7 +54,6 @@ class Dispatch:
         At the soft stop whatever is open is sealed: it comes back as DeadlineExceeded, and an answer that is
         still on its way is dropped. After authentication and payment errors open items come back untried.
         """
-        self._deadline.begin()
         self._start_thread()
         try:
             while self._collect(tick):
@@ -159,11 +158,14 @@ class Dispatch:
     def _pull(self):
         if self._begun and self._deadline.left() <= 0:  # but one is always tried
             return None
-        self._begun = True
         if self._halves:
             return self._halves.popleft()
         try:
-            return next(self._tasks) if self._more else None
+            task = next(self._tasks) if self._more else None
+            if not self._begun:
+                self._deadline.begin()
+            self._begun = True
+            return task
         except StopIteration:
             self._more = False
         except BaseException as fault:  # reading the items failed: tell the caller

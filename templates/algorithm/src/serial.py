@@ -25,6 +25,7 @@ class Dispatch:
         self._deadline = deadline
         self._end = end
         self._handing_out = True
+        self._fault = None  # type: Exception | None
 
     def stop_handing_out(self):
         # type: () -> None
@@ -38,8 +39,8 @@ class Dispatch:
         One task is always tried. After the soft stop the rest comes back untried, and so do all open items
         after an error that stops everyone.
         """
-        self._deadline.begin()
         task = self._pull()
+        self._deadline.begin()
         while task is not None:
             try:
                 finished, halves = self._work(task)
@@ -57,7 +58,13 @@ class Dispatch:
         yield from self._leftovers()
 
     def _pull(self):
-        return self._halves.popleft() if self._halves else next(self._tasks, None)
+        if self._halves or self._fault is not None:
+            return self._halves.popleft() if self._halves else None
+        try:
+            return next(self._tasks, None)
+        except Exception as fault:  # reading the items failed: tell the caller once the rest is recorded
+            self._fault = fault
+            return None
 
     def _leftovers(self):
         task = self._pull()
@@ -73,4 +80,6 @@ class Dispatch:
 
     def raise_fault(self):
         # type: () -> None
-        """Faults of reading the items are raised where they happen."""
+        """Raise what went wrong with reading the items, if anything did."""
+        if self._fault is not None:
+            raise self._fault
