@@ -1,0 +1,41 @@
+"""The wrappers under generated/ as they are committed: their own tests, and a call, on every interpreter."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from adk_worker import run_adk
+from standins import Platform, result
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMITTED = sorted(path for path in (ROOT / "generated").iterdir() if path.is_dir())
+
+
+@pytest.fixture(params=COMMITTED, ids=lambda path: path.name)
+def wrapper(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A copy of a committed wrapper, so that no cache of an old Python is left beside it."""
+    return Path(shutil.copytree(request.param, tmp_path / "wrapper"))
+
+
+def test_its_own_tests_pass(python: Path, wrapper: Path) -> None:
+    """The tests that come with the wrapper pass without a network."""
+    done = subprocess.run(
+        [str(python), "-m", "unittest"], cwd=wrapper, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "\nOK" in done.stderr and "Ran 0 tests" not in done.stderr
+
+
+def test_it_answers_a_batch(python: Path, wrapper: Path, platform: Platform) -> None:
+    """Loaded by the vendor's ADK, it describes itself and sends a batch to its target."""
+    platform.target = lambda value: result(
+        [{"of": item} for item in value] if isinstance(value, list) else [value]
+    )
+    calls = [{"$batch": []}, {"$batch": ["a", "b"]}]
+    described, answered = run_adk(python, wrapper, platform, calls, WRAPPER_DATA_KEY="the key of the owner")
+    assert described["result"]["$summary"]["wrapper"]["protocol"] == 1
+    assert len(answered["result"]["$results"]) == 2
+    assert answered["result"]["$summary"]["succeeded"] == 2
