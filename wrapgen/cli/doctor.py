@@ -4,25 +4,39 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from wrapgen.cli.options import client_for, platform_options
+from wrapgen.errors import UsageError
 
 if TYPE_CHECKING:
     from wrapgen.doctor import Finding
+    from wrapgen.spec import Spec
 
 STYLES = {"ok": "green", "fault": "bold red", "not checked": "yellow"}
 
 
 @click.command()
 @click.argument("subject", metavar="REF|SPEC")
+@click.option("--queue", metavar="URL", help="With a SPEC: compare this SQS queue's attributes too.")
+@click.option(
+    "--consumer",
+    type=click.Choice(["worker", "lambda", "event-flows"]),
+    default="worker",
+    show_default=True,
+    help="Who takes the queue's messages.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @platform_options
 def command(
     subject: str,
+    queue: str | None,
+    consumer: str,
     as_json: bool,
     address: str | None,
     api_key: str | None,
@@ -41,8 +55,13 @@ def command(
         if Path(subject).exists() or subject.endswith((".yaml", ".yml")):
             from wrapgen.spec import load
 
-            examination = examine.spec(client, load(subject), os.environ)
+            loaded = load(subject)
+            examination = examine.spec(client, loaded, os.environ)
+            if queue:
+                examination = chain(examination, _queue(loaded, queue, consumer))
         else:
+            if queue:
+                raise UsageError("--queue needs the SPEC, from which its numbers are computed")
             examination = examine.reference(client, subject, os.environ)
         findings = []
         for finding in examination:
@@ -55,6 +74,27 @@ def command(
     else:
         click.echo(f"{faults} fault{'' if faults == 1 else 's'}" if faults else "no faults")
     return 1 if faults else 0
+
+
+def _queue(spec: Spec, url: str, consumer: str) -> Iterator[Finding]:
+    """How a live queue differs from what `wrapgen build --sqs` emits for the spec."""
+    from wrapgen.doctor.finding import fault, ok
+    from wrapgen.run.connectors.sqs_queue import Queue
+    from wrapgen.spec.queue import differences, queue_numbers
+
+    facts = Queue(url).facts()
+    wanted = queue_numbers(spec, consumer)
+    found = differences(
+        wanted,
+        visibility=facts.visibility,
+        max_receives=facts.max_receives,
+        retention=facts.retention,
+        consumer=consumer,
+    )
+    for difference in found:
+        yield fault("queue", f"{url}: {difference}", "deploy the queue.yaml of wrapgen build --sqs")
+    if not found:
+        yield ok("queue", f"{url} is set up for {consumer}")
 
 
 def _show(finding: Finding) -> None:

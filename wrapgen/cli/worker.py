@@ -17,7 +17,7 @@ from wrapgen.cli.options import client_for, platform_options
 from wrapgen.errors import RunError, UsageError
 
 if TYPE_CHECKING:
-    from wrapgen.run.connectors.sqs import SqsWorker
+    from wrapgen.run.connectors.sqs import SqsWorker, WorkerOptions
     from wrapgen.run.connectors.sqs_queue import Queue, QueueFacts
     from wrapgen.run.wrappers import Description
 
@@ -113,12 +113,12 @@ def _worker(
     from random import Random
 
     from wrapgen.run.concurrency import Concurrency, ceiling
-    from wrapgen.run.connectors.sqs import SqsWorker, WorkerEffects, WorkerOptions
+    from wrapgen.run.connectors.sqs import SqsWorker, WorkerEffects
     from wrapgen.run.connectors.sqs_messages import run_of
     from wrapgen.run.process import Terms, process_chunk
     from wrapgen.run.sideband import DataSideband
     from wrapgen.run.wrappers import describe, resolve
-    from wrapgen.wire import CHUNK_AIM, MAX_TIMEOUT
+    from wrapgen.wire import MAX_TIMEOUT
 
     names = ("address", "api_key", "key_env", "profile", "home")
     client = client_for(*(given[name] for name in names), pool=given["calls"] or 10)
@@ -154,18 +154,20 @@ def _worker(
         attempts=about.attempts,
         patience=given["patience"],
     )
-    options = WorkerOptions(
-        batch=given["batch"],
-        linger=given["linger"],
-        wait=given["wait"],
-        visibility=given["visibility"],
-        id_path=given["id_path"],
-        delete_failed=given["failed"] == "delete",
-        until_empty=given["until_empty"],
-        aim=min(CHUNK_AIM, about.request_bytes * 8 // 10),
-    )
     concurrency = Concurrency(ceiling(about.parallel, given["calls"]))
-    return SqsWorker(queue, effects, options, concurrency), exact, about
+    return SqsWorker(queue, effects, _options(given, about.request_bytes), concurrency), exact, about
+
+
+def _options(given: dict[str, Any], request_bytes: int) -> WorkerOptions:
+    from wrapgen.run.connectors.sqs import WorkerOptions
+    from wrapgen.wire import CHUNK_AIM
+
+    same = ("batch", "linger", "wait", "visibility", "id_path", "until_empty")
+    return WorkerOptions(
+        **{name: given[name] for name in same},
+        delete_failed=given["failed"] == "delete",
+        aim=min(CHUNK_AIM, request_bytes * 8 // 10),
+    )
 
 
 @contextmanager

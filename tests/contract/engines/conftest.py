@@ -91,6 +91,11 @@ class Platform:
         """A client of the first account."""
         return connect(address=self.facts["address"], key=self.facts["api_key"])
 
+    def recorded(self) -> list[dict[str, Any]]:
+        """The records of every run."""
+        with open_records(self.client().data, "data://acme/recorded") as records:
+            return list(records)
+
     def records(self, run: str) -> dict[str, dict[str, Any]]:
         """A run's records by id, read as a user reads them; each id once."""
         with open_records(self.client().data, "data://acme/recorded", run=run) as records:

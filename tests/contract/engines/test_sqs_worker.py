@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -191,3 +193,27 @@ def test_a_queue_without_a_dead_letter_queue_is_refused(platform, make_queue, wo
     queue = make_queue()
     code, _, said = work(queue.dead_url).end()
     assert code == 2 and "--failed delete" in said
+
+
+def test_doctor_compares_a_live_queue_with_the_spec(platform, make_queue):
+    """A queue that would lose messages for its consumer is a fault, with what to do."""
+    queue = make_queue(max_receives=2, visibility=30)
+
+    def doctor(*words: str) -> dict:
+        done = subprocess.run(
+            [sys.executable, "-m", "wrapgen", "doctor", "spec.yaml", "--queue", queue.url, *words, "--json"],
+            cwd=platform.folder,
+            env=platform.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        found = json.loads(done.stdout)
+        return {
+            each["message"].partition(": ")[2]: each for each in found["findings"] if each["what"] == "queue"
+        }
+
+    found = doctor("--consumer", "lambda")
+    assert any("messages are hidden for 30 s; lambda needs 720" in message for message in found)
+    assert any("dead after 2 deliveries; the attempts take 5" in message for message in found)
+    assert list(doctor()) == ["a message is dead after 2 deliveries; the attempts take 5"]

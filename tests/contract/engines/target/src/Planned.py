@@ -1,8 +1,8 @@
 """A target whose every answer is planned by its input.
 
-A text comes back in capitals. An object with ``n`` gives its square; before that it can be told to note the
-call in a file (``note``), to wait until somebody opens a named pipe for writing (``gate``), or to fail
-(``fail``, an error type).
+A text comes back in capitals, unless it is ``fail`` and an error type. An object with ``n`` gives its square;
+before that it can note the call in a file (``note``), wait until somebody opens a named pipe for
+writing (``gate``), or fail (``fail``, an error type).
 """
 
 from pathlib import Path
@@ -21,6 +21,8 @@ class Planned(Exception):
 def apply(input):
     """What the input says."""
     if isinstance(input, str):
+        if input.startswith("fail "):
+            raise Planned(input[5:])
         return input.upper()
     if "note" in input:
         with Path(input["note"]).open("a") as file:
