@@ -59,4 +59,5 @@ def platform(given: dict[str, Any], workers: int | None = None) -> Client:
 def reading(rows: int) -> None:
     """Long inputs take a moment before the first call; on a terminal one line says so."""
     if sys.stderr.isatty():
-        print(f"\rreading the input: {rows:,} rows", end="", file=sys.stderr, flush=True)
+        # The cursor goes back, so that whatever is printed next takes this line's place.
+        print(f"\x1b[Kreading the input: {rows:,} rows\r", end="", file=sys.stderr, flush=True)

@@ -100,7 +100,7 @@ def lines(made: Plan) -> list[str]:
     found = [
         f"items        {made.items:,}, {made.bytes:,} bytes, {mean:,.0f} on average",
         f"sizes        {_histogram(made.sizes)}",
-        f"calls        {made.chunks:,} of the wrapper, {made.target_calls:,} of the target",
+        f"calls        at least {made.chunks:,} of the wrapper, {made.target_calls:,} of the target",
         f"at once      {made.open_calls} of the wrapper, {made.concurrent} with the nested ones; "
         f"an account may have {made.account_limit}",
     ]

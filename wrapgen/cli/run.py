@@ -150,8 +150,9 @@ def _announce(session: Session, wrapper: Wrapper, source: str, options: Options)
     done = session.counts.finished
     kept = f", {done:,} items are done" if session.resumed else ""
     about = wrapper.description
+    clear = "\x1b[K" if sys.stderr.isatty() else ""
     print(
-        f"{verb} run {session.run_id}: {source} through {wrapper.reference} "
+        f"{clear}{verb} run {session.run_id}: {source} through {wrapper.reference} "
         f"(target {about.target}, mode {about.mode}){kept}",
         file=sys.stderr,
     )

@@ -104,6 +104,28 @@ def test_interrupting_ends_cleanly_and_resumes(wrapgen, platform, tweets):
     assert wrapgen("run", REF, "tweets.jsonl", "-o", "scores.jsonl").returncode == 0
 
 
+def test_a_second_interrupt_stops_now(wrapgen, platform, tweets):
+    """Whoever interrupts twice does not wait for open calls; the ledger holds, and the run goes on later."""
+    reached, go_on = threading.Event(), threading.Event()
+
+    def gate(number):
+        if number >= 4:
+            reached.set()
+            go_on.wait(30)
+
+    platform.gate = gate
+    process = wrapgen.start("run", REF, "tweets.jsonl", "-o", "scores.jsonl")
+    assert reached.wait(30)
+    process.send_signal(signal.SIGINT)
+    assert any("again to stop now" in line for line in process.stderr)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+    go_on.set()
+    platform.gate = lambda _: None
+    assert wrapgen("run", REF, "tweets.jsonl", "-o", "scores.jsonl").returncode == 0
+
+
 def test_a_newer_version_does_not_change_a_run_under_way(wrapgen, platform, tweets):
     """The ledger keeps the exact version; another one asked for outright is refused."""
     platform.wrapper.faults = {str(n): ["InputError"] for n in range(100, 300)}
