@@ -32,6 +32,7 @@ MODULES = (
     "insights",
     "requests",
     "faults",
+    "openapi",
 )
 """Modules of this package with `routes(platform)`, in the order in which they are asked."""
 

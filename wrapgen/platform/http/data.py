@@ -41,7 +41,8 @@ def routes(platform: Platform) -> list[Route]:
     api, others = DataRoutes(platform), ConnectorRoutes(platform)
     places = ["/v1/data", "/v1/data/{path:path}", "/v1/connector/{connector}/{path:path}"]
     found = [Route("/v1/hostedData", api.hosted, methods=["GET"])]
-    for name in ("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"):
+    # HEAD first: a route for GET would take it too, and read the file for nothing.
+    for name in ("HEAD", "GET", "PUT", "POST", "PATCH", "DELETE"):
         handle = _either(getattr(api, name.lower()), getattr(others, name.lower()))
         found += [Route(place, handle, methods=[name]) for place in places]
     return found
@@ -57,6 +58,7 @@ def _either(hosted: Handle, other: Callable[[Request, ConnectorPath], Awaitable[
         request.state.path = path
         return await hosted(request)
 
+    handle.hosted = hosted  # type: ignore[attr-defined]  # what the OpenAPI document describes
     return handle
 
 

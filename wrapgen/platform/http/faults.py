@@ -12,9 +12,10 @@ from wrapgen.platform.http import auth
 
 
 def routes(platform: Platform) -> list[Route]:
-    """GET shows the rules, PUT replaces them, DELETE removes them all."""
+    """The one route."""
 
     async def faults(request: Request) -> Response:
+        """/v1/admin/faults: GET shows the rules, PUT replaces them, DELETE removes them all."""
         auth.admin(request)
         if request.method == "PUT":
             platform.faults.set(await request.body())

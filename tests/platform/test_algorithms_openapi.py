@@ -1,0 +1,69 @@
+"""The OpenAPI document that the platform publishes."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def document(server: Any) -> dict[str, Any]:
+    answer = server.request("GET", "/v1/openapi.json", "")
+    assert answer.status_code == 200
+    return dict(answer.json())
+
+
+def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    return [
+        (path, method, each) for path, place in document["paths"].items() for method, each in place.items()
+    ]
+
+
+def test_it_names_what_a_client_needs(document: dict[str, Any]) -> None:
+    """Calls, data, management and accounts are in it, with the version of the format."""
+    assert document["openapi"].startswith("3.")
+    for path, method in (
+        ("/v1/algo/{owner}/{name}/{version}", "post"),
+        ("/v1/algorithms/{owner}", "post"),
+        ("/v1/algorithms/{owner}/{name}/versions", "get"),
+        ("/v1/algorithms/{id}/secrets", "post"),
+        ("/v1/data/{path}", "head"),
+        ("/v1/users/{user}", "put"),
+    ):
+        assert method in document["paths"][path], path
+
+
+def test_each_operation_is_whole(document: dict[str, Any]) -> None:
+    """Unique ids, a sentence each, and every placeholder of the path declared."""
+    found = operations(document)
+    assert len(found) > 80
+    assert len({each["operationId"] for _, _, each in found}) == len(found)
+    for path, method, each in found:
+        assert each["summary"], (method, path)
+        declared = {parameter["name"] for parameter in each["parameters"] if parameter["in"] == "path"}
+        assert declared == set(re.findall(r"{(\w+)}", path)), path
+        assert {"2XX", "4XX"} <= each["responses"].keys()
+
+
+def test_what_it_says_of_keys_is_true(document: dict[str, Any], server: Any) -> None:
+    """Without a key each operation is refused with 401, unless the document says that it needs none."""
+    for path, method, each in operations(document):
+        filled = re.sub(r"{id}", "00000000-0000-0000-0000-000000000000", path)
+        filled = re.sub(r"{(\w+)}", "x", filled)
+        answer = server.request(method.upper(), filled, "")
+        assert (answer.status_code == 401) == (each.get("security") != []), (method, path, answer.text)
+
+
+def test_bodies_belong_to_operations(document: dict[str, Any]) -> None:
+    """No description of a body is left over from an endpoint that was renamed."""
+    from wrapgen.platform.http.openapi import BODIES
+
+    described = [
+        each["requestBody"]["content"]["application/json"]["schema"]["properties"]
+        for _, _, each in operations(document)
+        if "schema" in each.get("requestBody", {}).get("content", {}).get("application/json", {})
+    ]
+    for fields in BODIES.values():
+        assert fields in described

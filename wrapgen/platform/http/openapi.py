@@ -1,0 +1,173 @@
+"""The OpenAPI document of everything that is served, made from the routes themselves so that it can't drift.
+
+Only what a route can't say of itself stands here: the fields of request bodies, and calls of algorithms,
+which take a path of their own.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from wrapgen import __version__
+from wrapgen.platform.http.exchange import reply
+
+if TYPE_CHECKING:
+    from wrapgen.platform import Platform
+
+OPEN = ("/v1/openapi.json", "/v1/insights")
+"""What needs no key, beside environments' templates."""
+
+_PARAMETER = re.compile(r"{(\w+)(?::(\w+))?}")
+_TEXT, _OBJECT, _FLAG = {"type": "string"}, {"type": "object"}, {"type": "boolean"}
+_ACL = {"type": "object", "properties": {"read": {"type": "array", "items": _TEXT, "maxItems": 1}}}
+
+BODIES: dict[str, dict[str, Any]] = {
+    "AlgorithmRoutes.create": {
+        "name": _TEXT,
+        "details": _OBJECT,
+        "settings": _OBJECT,
+        "version_info": _OBJECT,
+    },
+    "AlgorithmRoutes.update": {"details": _OBJECT, "settings": _OBJECT, "version_info": _OBJECT},
+    "AlgorithmRoutes.publish": {"details": _OBJECT, "settings": _OBJECT, "version_info": _OBJECT},
+    "AlgorithmRoutes.add_secret": {"short_name": _TEXT, "secret_key": _TEXT, "secret_value": _TEXT},
+    "AlgorithmRoutes.update_secret": {"short_name": _TEXT, "secret_value": _TEXT, "description": _TEXT},
+    "AccountRoutes.create_user": {"username": _TEXT, "email": _TEXT, "fullname": _TEXT},
+    "AccountRoutes.update_user": {"email": _TEXT, "fullname": _TEXT},
+    "AccountRoutes.create_organization": {"org_name": _TEXT, "org_label": _TEXT, "type_id": _TEXT},
+    "AccountRoutes.update_organization": {"org_label": _TEXT, "org_email": _TEXT, "type_id": _TEXT},
+    "AccountRoutes.create_key": {"key_label": _TEXT, "key_type": _TEXT, "permissions": _OBJECT},
+    "ConnectorRoutes.configure": {"bucket": _TEXT, "endpoint_url": _TEXT, "write": _FLAG},
+    "DataRoutes.post": {"name": _TEXT, "acl": _ACL},
+    "DataRoutes.patch": {"acl": _ACL},
+}
+"""Fields of JSON bodies, by the method that answers; all are optional unless the answer says otherwise."""
+
+_ERROR = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "oneOf": [
+                {"type": "string"},
+                {
+                    "type": "object",
+                    "required": ["code", "message"],
+                    "properties": {"code": {"type": "integer"}, "message": _TEXT},
+                },
+            ]
+        }
+    },
+}
+
+
+def routes(platform: Platform) -> list[Route]:
+    """The one route; needs no key."""
+    made: list[dict[str, Any]] = []
+
+    async def describe(request: Request) -> Response:  # noqa: ARG001 - Starlette's signature
+        """GET /v1/openapi.json: this document."""
+        if not made:
+            made.append(document(_served(platform)))
+        return reply(made[0])
+
+    return [Route("/v1/openapi.json", describe, methods=["GET"])]
+
+
+def document(served: Iterable[Route]) -> dict[str, Any]:
+    """The document of some routes and of calls."""
+    paths: dict[str, dict[str, Any]] = {}
+    for route in served:
+        place = paths.setdefault(_PARAMETER.sub(r"{\1}", route.path), {})
+        for method in sorted(route.methods or ()):
+            if method != "HEAD" or "GET" not in (route.methods or ()):
+                place[method.lower()] = _operation(route, method)
+    for path in ("/v1/algo/{owner}/{name}", "/v1/algo/{owner}/{name}/{version}"):
+        paths[path] = {"post": _call(path)}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "The Algorithmia API, as wrapgen's local platform serves it",
+            "version": __version__,
+        },
+        "security": [{"key": []}],
+        "components": {
+            "securitySchemes": {"key": {"type": "apiKey", "in": "header", "name": "Authorization"}},
+            "schemas": {"Error": _ERROR},
+        },
+        "paths": paths,
+    }
+
+
+def _served(platform: Platform) -> list[Route]:
+    from wrapgen.platform.http.app import MODULES
+
+    modules = (importlib.import_module(f"wrapgen.platform.http.{name}") for name in MODULES)
+    return [route for module in modules for route in module.routes(platform) if _is_api(route)]
+
+
+def _is_api(route: object) -> bool:
+    return isinstance(route, Route) and not route.path.startswith("/git/")
+
+
+def _operation(route: Route, method: str) -> dict[str, Any]:
+    endpoint: Callable[..., Any] = getattr(route.endpoint, "hosted", route.endpoint)
+    described: dict[str, Any] = {
+        "operationId": f"{method.lower()} {route.path}",
+        "summary": (inspect.getdoc(endpoint) or "").partition("\n")[0],
+        "parameters": _parameters(route.path),
+        "responses": _responses(),
+    }
+    fields = BODIES.get(getattr(endpoint, "__qualname__", ""))
+    if fields is not None:
+        schema = {"type": "object", "properties": fields}
+        described["requestBody"] = {"content": {"application/json": {"schema": schema}}}
+    elif method == "PUT":
+        described["requestBody"] = {"content": {"application/octet-stream": {}}}
+    if route.path in OPEN or route.path.endswith("/template"):
+        described["security"] = []
+    return described
+
+
+def _parameters(path: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string", "format": "uuid"} if kind == "uuid" else _TEXT,
+        }
+        for name, kind in _PARAMETER.findall(path)
+    ]
+
+
+def _responses() -> dict[str, Any]:
+    error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    return {
+        "2XX": {"description": "done"},
+        "4XX": {"description": "refused, with the reason", "content": error},
+        "5XX": {"description": "failed", "content": error},
+    }
+
+
+def _call(path: str) -> dict[str, Any]:
+    kinds: dict[str, Any] = {"application/json": {}, "text/plain": {}, "application/octet-stream": {}}
+    query = {"timeout": {"type": "integer"}, "stdout": _FLAG, "output": {"enum": ["raw", "void"]}}
+    return {
+        "operationId": f"post {path}",
+        "summary": "Call an algorithm with one input.",
+        "parameters": [
+            *_parameters(path),
+            *({"name": name, "in": "query", "schema": schema} for name, schema in query.items()),
+        ],
+        "requestBody": {"content": kinds},
+        "responses": _responses(),
+    }
