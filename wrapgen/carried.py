@@ -60,7 +60,8 @@ def archive(modules: tuple[str, ...]) -> bytes:
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
         for name in sorted({*packages, "errors.py", *modules}):
             # A fixed date, so that the same modules are the same bytes.
-            file.writestr(zipfile.ZipInfo(f"wrapgen/{name}"), _source(name))
+            content = "" if name in packages else _source(name)
+            file.writestr(zipfile.ZipInfo(f"wrapgen/{name}"), content)
     return out.getvalue()
 
 

@@ -17,7 +17,8 @@ from wrapgen.cli.options import client_for, platform_options
 from wrapgen.errors import RunError, UsageError
 
 if TYPE_CHECKING:
-    from wrapgen.run.connectors.sqs import SqsWorker, WorkerOptions
+    from wrapgen.client import Client
+    from wrapgen.run.connectors.sqs import SqsWorker, WorkerEffects, WorkerOptions
     from wrapgen.run.connectors.sqs_queue import Queue, QueueFacts
     from wrapgen.run.wrappers import Description
 
@@ -110,15 +111,9 @@ def _can_fail(facts: QueueFacts, failed: str) -> None:
 def _worker(
     queue: Queue, facts: QueueFacts, reference: str, given: dict[str, Any]
 ) -> tuple[SqsWorker, str, Description]:
-    from random import Random
-
     from wrapgen.run.concurrency import Concurrency, ceiling
-    from wrapgen.run.connectors.sqs import SqsWorker, WorkerEffects
-    from wrapgen.run.connectors.sqs_messages import run_of
-    from wrapgen.run.process import Terms, process_chunk
-    from wrapgen.run.sideband import DataSideband
+    from wrapgen.run.connectors.sqs import SqsWorker
     from wrapgen.run.wrappers import describe, resolve
-    from wrapgen.wire import MAX_TIMEOUT
 
     names = ("address", "api_key", "key_env", "profile", "home")
     client = client_for(*(given[name] for name in names), pool=given["calls"] or 10)
@@ -127,16 +122,28 @@ def _worker(
         return [version.version for version in client.versions(name) if version.version]
 
     exact = resolve(reference, versions)
-
-    def call(body: bytes, timeout: float) -> bytes:
-        return client.call_body(exact, body, timeout=timeout)
-
-    about = describe(call, exact)
+    about = describe(lambda body, timeout: client.call_body(exact, body, timeout=timeout), exact)
     if about.datastore is None:
         raise UsageError(
             f"{exact} records nothing, and a queue does not take answers: every result would be lost",
             hint="build the wrapper with mode log or both and a datastore",
         )
+    effects = _effects(client, exact, about, facts, given)
+    concurrency = Concurrency(ceiling(about.parallel, given["calls"]))
+    return SqsWorker(queue, effects, _options(given, about.request_bytes), concurrency), exact, about
+
+
+def _effects(
+    client: Client, exact: str, about: Description, facts: QueueFacts, given: dict[str, Any]
+) -> WorkerEffects:
+    from random import Random
+
+    from wrapgen.run.connectors.sqs import WorkerEffects
+    from wrapgen.run.connectors.sqs_messages import run_of
+    from wrapgen.run.process import Terms, process_chunk
+    from wrapgen.run.sideband import DataSideband
+    from wrapgen.wire import MAX_TIMEOUT
+
     terms = Terms(
         run=run_of(facts.arn),
         timeout=min(MAX_TIMEOUT, given["timeout"] or about.timeout + 30),
@@ -145,7 +152,11 @@ def _worker(
         clock=time.monotonic,
         sideband=DataSideband(client.data),
     )
-    effects = WorkerEffects(
+
+    def call(body: bytes, timeout: float) -> bytes:
+        return client.call_body(exact, body, timeout=timeout)
+
+    return WorkerEffects(
         process=lambda chunk: process_chunk(chunk, call, terms),
         read=client.data.read,
         tell=_say,
@@ -154,8 +165,6 @@ def _worker(
         attempts=about.attempts,
         patience=given["patience"],
     )
-    concurrency = Concurrency(ceiling(about.parallel, given["calls"]))
-    return SqsWorker(queue, effects, _options(given, about.request_bytes), concurrency), exact, about
 
 
 def _options(given: dict[str, Any], request_bytes: int) -> WorkerOptions:
