@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import os
 import pkgutil
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -77,17 +76,16 @@ def test_a_command_loads_only_what_it_needs(words, unwanted):
     assert not unwanted & set(done.stderr.splitlines()[-1].split())
 
 
-@pytest.mark.parametrize(("words", "seconds"), [(["--help"], 1.2), (["build", "--check"], 2.5)])
-def test_starting_is_quick(words, seconds, tmp_path):
-    """A cold start stays far below what a user notices; the bound is ten times the aim: machines are busy."""
+@pytest.mark.parametrize(("words", "seconds"), [(["--help"], 0.6), (["build", "--check"], 1.6)])
+def test_starting_is_cheap(words, seconds, tmp_path):
+    """A start takes little CPU: several times the aim, because it is counted on whatever machine this is."""
     spec = ROOT / "examples" / "sentiment" / "spec.yaml"
     words = [words[0], str(spec), *words[1:], "--output", str(tmp_path)] if words[0] == "build" else words
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    best = min(_time([sys.executable, "-m", "wrapgen", *words], environment) for _ in range(3))
-    assert best < seconds
+    assert min(_cpu_seconds([sys.executable, "-m", "wrapgen", *words]) for _ in range(3)) < seconds
 
 
-def _time(words, environment):
-    started = time.perf_counter()
-    subprocess.run(words, cwd=ROOT, env=environment, capture_output=True)
-    return time.perf_counter() - started
+def _cpu_seconds(words):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(words, cwd=ROOT, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
