@@ -14,6 +14,7 @@ from wrapgen.platform.http.app import rest
 
 OPEN = {
     "GET /health",
+    "GET /v1/openapi.json",
     # The vendor's clients send these two without credentials (platform contract, section 8).
     "POST /v1/insights",
     "GET /v1/algorithm-environments/edge/environment-specifications/{id}/template",
