@@ -39,14 +39,14 @@ def test_a_table_through_a_template_into_a_table(wrapgen, platform, table):
 
 def test_standard_input_is_kept_and_resumed(wrapgen, platform):
     """What comes through a pipe is copied: the same again, or nothing, goes on; other data is refused."""
-    platform.wrapper.faults = {str(n): ["InputError"] for n in range(40)}
-    text = "".join(f"{n}\n" for n in range(300))
+    platform.wrapper.faults = {str(n): ["InputError"] for n in range(300)}
+    text = "".join(f"{n}\n" for n in range(3000))
     assert wrapgen("run", REF, "-", "-o", "out.jsonl", text=text).returncode == 11
     refused = wrapgen("run", REF, "-", "-o", "out.jsonl", text="1\n2\n")
     assert refused.returncode == 8 and "gives something else" in refused.stderr
     platform.wrapper.faults = {}
     assert wrapgen("run", REF, "-", "-o", "out.jsonl", "--budget", "100", text="").returncode == 10
-    assert len(lines(wrapgen.folder / "out.jsonl")) == 300
+    assert len(lines(wrapgen.folder / "out.jsonl")) == 3000
 
 
 def test_a_data_url_is_an_input(wrapgen, platform):

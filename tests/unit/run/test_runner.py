@@ -217,7 +217,7 @@ def test_a_second_runner_leaves(bench, memory_wrapper):
 
 
 def test_a_run_that_is_finished_is_not_called_stopped(bench, memory_wrapper):
-    """Too many errors in the last chunk stop nothing: every item has its outcome, and the output is written."""
+    """Too many errors in the last chunk stop nothing: all items have outcomes, and the output is written."""
     faults = {str(n): ["InputError"] for n in range(60)}
     summary = bench.run(memory_wrapper(faults=faults), list(range(60)), workers=1)
     assert summary.state is EndState.ERRORS and len(bench.lines()) == 60
