@@ -12,8 +12,8 @@ from wrapgen.spec import parse
 ROUNDS = 10_000
 SEED = 20_211
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
-SEEDS = [path.read_bytes() for path in sorted(GOLDEN.glob("*/spec.yaml"))]
-SEEDS += [text for path in sorted((GOLDEN / "bad").glob("*.yaml")) if len(text := path.read_bytes()) < 2_000]
+GOOD = [path.read_bytes() for path in sorted(GOLDEN.glob("*/spec.yaml"))]
+BAD = [text for path in sorted((GOLDEN / "bad").glob("*.yaml")) if len(text := path.read_bytes()) < 2_000]
 SNIPPETS = [
     *rb"- : ? | > & * ! % @ ` # [ ] { } , \' \" \\ ~ << --- ... {{ }} {% %}".split(b" "),
     *(b"\t", b"\n", b"\r\n", b"\0", b"\x1b", b"\xff", b"\xc3\x28", b": : :", b"!!binary x", b"<<: *a"),
@@ -26,9 +26,9 @@ SNIPPETS = [
 
 
 def mutated(chance: random.Random) -> bytes:
-    """A spec after one to eight mutations: bytes, lines and snippets removed, doubled, moved and put in."""
-    text = chance.choice(SEEDS)
-    for _ in range(chance.randint(1, 8)):
+    """A spec, good or bad, after one to six mutations of its bytes, lines and words."""
+    text = chance.choice(chance.choice([GOOD, BAD]))
+    for _ in range(chance.randint(1, 6)):
         text = chance.choice(MUTATIONS)(text, chance)
     return text
 
@@ -67,7 +67,7 @@ def _repeat(text: bytes, chance: random.Random) -> bytes:
 
 
 def _splice(text: bytes, chance: random.Random) -> bytes:
-    other = chance.choice(SEEDS)
+    other = chance.choice(chance.choice([GOOD, BAD]))
     return text[: chance.randrange(len(text) + 1)] + other[chance.randrange(len(other) + 1) :]
 
 
