@@ -47,6 +47,11 @@ _TRAPS = (
         "count it out",
     ),
     (re.compile(r"\d{4}-\d\d?-\d\d?([Tt ].*)?\Z"), "older YAML reads it as a date", "write a number"),
+    (
+        re.compile(r"[-+]?([0-9]+[eE][-+]?|[0-9.]+[eE])[0-9]+\Z"),
+        "older YAML reads it as text",
+        "write all digits",
+    ),
     (re.compile(r"[-+]?\.(inf|nan)\Z", re.I), "JSON has no such number", "write a number"),
 )
 """What YAML 1.1 and 1.2, or YAML and JSON, read differently: the reason, and what to write instead."""

@@ -123,9 +123,9 @@ def test_scalars_are_read_as_yaml_1_2():
     """Numbers, text and null; quotes make anything text."""
     text = (
         SHORTEST
-        + b"publish: {examples: [0x1F, 1_000, -2.5, 1e3, \"010\", 'yes', ~, true, False, 1.0.5, 12:30pm]}\n"
+        + b"publish: {examples: [0x1F, 1_000, -2.5, 1.0e+3, \"010\", 'yes', ~, true, False, 1.0.5, 9:30pm]}\n"
     )
-    expected = (31, 1000, -2.5, 1000.0, "010", "yes", None, True, False, "1.0.5", "12:30pm")
+    expected = (31, 1000, -2.5, 1000.0, "010", "yes", None, True, False, "1.0.5", "9:30pm")
     assert parse(text).publish.examples == expected
 
 
