@@ -242,6 +242,8 @@ def new_session(name: str, **settings: str) -> Any:
     home = find_java()
     if home is not None:
         os.environ["JAVA_HOME"] = home
+    if settings.get("spark.master", "").startswith("local["):
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # else the first python3 there is
     builder = SparkSession.builder.appName(name)
     for key, value in settings.items():
         builder = builder.config(key, value)
