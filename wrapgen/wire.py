@@ -41,6 +41,7 @@ RETRYABLE_TYPES = frozenset(
         "DeadlineExceeded",
         "LoadingError",
         "ServerError",
+        "SystemExit",
         "TimeoutError",
         "TooManyRequests",
     }

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 import threading
 from collections import Counter
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +12,7 @@ from flow import Kept, Wrapper
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from runtime import protocol, target
-from test_protocol import ANYTHING, JSON
+from test_protocol import ANYTHING
 
 DUMPS = json.dumps
 
@@ -283,136 +281,3 @@ def test_attempts_never_exceed_the_limit_over_all_sends(
     if batch_size == 1:
         assert all(made[item] <= limit for item in range(len(fates)))
         assert all(made[item] == reported[item] for item in range(len(fates)) if item not in done)
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.integers(2, 300), st.data())
-def test_bisection_finds_the_poison_and_nothing_else(count: int, data: st.DataObject) -> None:
-    """k poison items among n cost O(k log n) calls, and only those k fail."""
-    poison = data.draw(st.sets(st.integers(0, count - 1), max_size=5))
-    kind = data.draw(
-        st.sampled_from(["InputError", "AlgorithmError", "TimeoutError", "TooLargeError", "length"])
-    )
-
-    def call(value: list[int], seconds: float) -> list[int]:
-        assert isinstance(value, list)
-        if poison & set(value):
-            if kind == "length":
-                return value[1:]
-            raise fails(kind)
-        return [item * 2 for item in value]
-
-    reply = Wrapper(call, batch_size=count)({"$batch": list(range(count)), "$run": "r"})
-    for item, result in enumerate(reply["$results"]):
-        if item in poison:
-            assert error_of(result)["attempts"] == 1
-        else:
-            assert result == item * 2
-    assert reply["$summary"]["failed"] == len(poison)
-    assert reply["$summary"]["calls"] <= 1 + 2 * len(poison) * math.ceil(math.log2(max(count, 2)))
-
-
-@pytest.mark.parametrize(
-    "kind",
-    ["TooManyRequests", "ConnectionError", "AuthenticationError", "PaymentRequiredError", "ServerError"],
-)
-def test_what_no_item_is_to_blame_for_never_splits(kind: str) -> None:
-    """Throttling, connection, server, authentication and payment failures go to the whole list."""
-    lengths = []
-
-    def call(value: list[int], seconds: float) -> Any:
-        lengths.append(len(value))
-        raise fails(kind, retry_after=0.0)
-
-    Wrapper(call, batch_size=50)({"$batch": list(range(50))})
-    assert set(lengths) == {50}
-
-
-def test_halves_are_worked_on_in_parallel() -> None:
-    """Bisection uses all the threads there are, and one bare item no more than it needs."""
-    together = threading.Barrier(4)
-    used = set()
-
-    def call(value: list[int], seconds: float) -> Any:
-        used.add(threading.get_ident())
-        if len(value) > 4:
-            raise fails("InputError")
-        together.wait(10)
-        return value
-
-    wrapper = Wrapper(call, batch_size=16, parallel=4)
-    assert wrapper(list(range(16))) == list(range(16))
-    used.clear()
-    Wrapper(lambda value, seconds: used.add(threading.get_ident()), parallel=24)("x")
-    assert len(used) == 1
-
-
-def test_sub_batches_are_lists_even_of_one() -> None:
-    """With a batch size the target always gets a list, also for a bare item."""
-    seen = []
-
-    def call(value: Any, seconds: float) -> Any:
-        seen.append(value)
-        return value
-
-    wrapper = Wrapper(call, batch_size=3)
-    assert wrapper("x") == "x"
-    assert wrapper([1, 2, 3, 4]) == [1, 2, 3, 4]
-    assert sorted(map(len, seen)) == [1, 1, 3]
-
-
-def test_bytes_can_not_stand_in_a_list() -> None:
-    """With sub-batches an item of bytes is that item's InputError; the others go on."""
-    results = Wrapper(lambda value, seconds: value, batch_size=3)([1, {"$binary": "AAE="}, 2])
-    assert (results[0], results[2]) == (1, 2)
-    assert error_of(results[1])["type"] == "InputError"
-
-
-@settings(max_examples=300, deadline=None)
-@given(
-    st.lists(JSON | st.binary(max_size=900) | st.text(max_size=900), max_size=12),
-    st.sampled_from([1, 4]),
-    st.integers(1000, 3000),
-)
-def test_no_request_and_no_response_is_over_its_cap(values: list[Any], batch_size: int, cap: int) -> None:
-    """Whatever mix of Unicode, escapes and bytes: bodies to the target and replies stay under the caps."""
-    sent: list[int] = []
-    stored: list[list[bytes]] = []
-
-    class Transport:
-        def send(self, method: str, path: str, body: bytes, headers: Any, timeout: float) -> Any:
-            sent.append(len(body))
-            value = body if "octet" in headers["Content-Type"] else body.decode()
-            value = json.loads(value) if "json" in headers["Content-Type"] else value
-            answer = {"result": protocol.to_wire(value), "metadata": {"content_type": "json"}}
-            if isinstance(value, bytes):
-                answer = {"result": answer["result"]["$binary"], "metadata": {"content_type": "binary"}}
-            return type("Answer", (), {"status": 200, "headers": {}, "body": DUMPS(answer).encode()})
-
-    class Files:
-        def write(self, url: Any, lines: Any) -> str:
-            stored.append(list(lines))
-            return "data://.algo/o/W/temp/x"
-
-    client = SimpleNamespace(
-        apiAddress="http://h",
-        apiKey="k",
-        requestSession=SimpleNamespace(trust_env=False, proxies={}, verify=True),
-    )
-    called = target.Target(client, {"algorithm": "o/t/1.0.0", "request_bytes": cap})
-    called._transport = Transport()
-    wrapper = Wrapper(
-        called.call, files=Files(), batch_size=batch_size, request_bytes=cap, response_bytes=cap
-    )
-    reply = wrapper({"$batch": [protocol.to_wire(value) for value in values], "$run": "r"})
-    envelope = {"result": reply, "metadata": {"content_type": "json"}}
-    assert len(DUMPS(envelope)) <= cap
-    assert all(size <= cap for size in sent)
-    results = reply["$results"]
-    results = [json.loads(line) for line in stored[-1]] if isinstance(results, str) else results
-    assert len(results) == len(values)
-    for value, result in zip(values, results, strict=True):
-        if isinstance(result, dict) and list(result) == ["$error"]:
-            assert error_of(result)["type"] in ("TooLargeError", "InputError")
-        else:
-            assert protocol.from_wire(result) in (value, protocol.to_wire(value))

@@ -16,7 +16,7 @@ ALWAYS = {
     "input error": (lambda: error("InputError"), "InputError", False, 1),
     "raised": (lambda: error("AlgorithmError"), "AlgorithmError", False, 1),
     "out of memory": (lambda: error("OutOfMemoryError"), "OutOfMemoryError", False, 1),
-    "worker gone": (lambda: error("SystemExit"), "SystemExit", False, 1),
+    "worker gone": (lambda: error("SystemExit"), "SystemExit", True, 3),
     "loading": (lambda: error("LoadingError"), "LoadingError", True, 3),
     "timeout": (lambda: error("TimeoutError"), "TimeoutError", True, 3),
     "nan": (lambda: NAN, "ParsingError", False, 1),

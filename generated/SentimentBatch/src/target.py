@@ -10,7 +10,15 @@ from typing import Any  # noqa: F401 - for the type comments
 from .protocol import Failure, decode_answer, encode_body, failure_of
 from .transport import ConnectionFailed, Transport
 
-RETRYABLE = {"ConnectionError", "LoadingError", "ServerError", "TimeoutError", "TooManyRequests"}
+RETRYABLE = {
+    "ConnectionError",
+    "LoadingError",
+    "ServerError",
+    "SystemExit",  # the target's process ended, which may be the item's doing or its host's
+    "TimeoutError",
+    "TooManyRequests",
+}
+SPLITTING = {"SystemExit", "TimeoutError"}
 STOPPING = {"AuthenticationError", "PaymentRequiredError"}
 STATUS_TYPES = {
     400: "InputError",
@@ -37,7 +45,7 @@ class CallFailed(Failure):
         super().__init__(error_type, message, error_type in RETRYABLE or error_type in STOPPING)
         self.stops = error_type in STOPPING
         self.throttled = error_type == "TooManyRequests"
-        self.splits = (error_type == "TimeoutError" or not self.retryable) if splits is None else splits
+        self.splits = (error_type in SPLITTING or not self.retryable) if splits is None else splits
         self.retry_after = retry_after
 
 

@@ -92,11 +92,6 @@ def hosted(tmp_path: Path) -> Iterator[Hosted]:
     hosted.server.communicate(timeout=30)
 
 
-def lines(path: Path) -> list[Any]:
-    """A file of JSON Lines, decoded."""
-    return [json.loads(line) for line in path.read_bytes().splitlines()]
-
-
 def finished(folder: Path) -> int:
     """Chunks that the ledger of a run holds outcomes of."""
     ledger = folder / "ledger.jsonl"
@@ -129,17 +124,8 @@ def test_a_run_outlives_its_platform_and_workers(hosted):
         elif workers := hosted.workers():
             os.kill(chance.choice(workers), signal.SIGKILL)
     out, err = process.communicate(timeout=200)
-    assert process.returncode in (0, 10), f"{out}\n{err}"
-    calm_lines, killed_lines = lines(hosted.folder / "calm.jsonl"), lines(hosted.folder / "killed.jsonl")
-    assert len(killed_lines) == ITEMS
-    # An item whose own target worker was killed fails with SystemExit, which is final; no other may differ.
-    lost = [line for line in killed_lines if "error" in line]
-    assert {line["error"]["type"] for line in lost} <= {"SystemExit"} and len(lost) <= 3
-    assert all(found in (calm, *lost) for found, calm in zip(killed_lines, calm_lines, strict=True))
-    if lost:
-        mended = hosted("run", REF, "killed.jsonl.errors.jsonl", "-o", "mended.jsonl")
-        assert mended["succeeded"] == len(lost)
-        return  # the records now hold the mended results, so there is nothing to reconcile with
+    assert process.returncode == 0, f"{out}\n{err}"
+    assert (hosted.folder / "killed.jsonl").read_bytes() == (hosted.folder / "calm.jsonl").read_bytes()
     checked = hosted("verify", "killed.jsonl")
     assert {check["name"]: check["state"] for check in checked["checks"]} == dict.fromkeys(
         ["input", "items", "output", "errors", "records"], "ok"

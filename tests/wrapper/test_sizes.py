@@ -1,0 +1,69 @@
+"""No body over its cap, whatever the items are."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+from flow import Wrapper
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from runtime import protocol, target
+from test_protocol import JSON
+
+DUMPS = json.dumps
+
+
+def error_of(result: Any) -> dict[str, Any]:
+    return result["$error"]  # type: ignore[no-any-return]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(JSON | st.binary(max_size=900) | st.text(max_size=900), max_size=12),
+    st.sampled_from([1, 4]),
+    st.integers(1000, 3000),
+)
+def test_no_request_and_no_response_is_over_its_cap(values: list[Any], batch_size: int, cap: int) -> None:
+    """Whatever mix of Unicode, escapes and bytes: bodies to the target and replies stay under the caps."""
+    sent: list[int] = []
+    stored: list[list[bytes]] = []
+
+    class Transport:
+        def send(self, method: str, path: str, body: bytes, headers: Any, timeout: float) -> Any:
+            sent.append(len(body))
+            value = body if "octet" in headers["Content-Type"] else body.decode()
+            value = json.loads(value) if "json" in headers["Content-Type"] else value
+            answer = {"result": protocol.to_wire(value), "metadata": {"content_type": "json"}}
+            if isinstance(value, bytes):
+                answer = {"result": answer["result"]["$binary"], "metadata": {"content_type": "binary"}}
+            return type("Answer", (), {"status": 200, "headers": {}, "body": DUMPS(answer).encode()})
+
+    class Files:
+        def write(self, url: Any, lines: Any) -> str:
+            stored.append(list(lines))
+            return "data://.algo/o/W/temp/x"
+
+    client = SimpleNamespace(
+        apiAddress="http://h",
+        apiKey="k",
+        requestSession=SimpleNamespace(trust_env=False, proxies={}, verify=True),
+    )
+    called = target.Target(client, {"algorithm": "o/t/1.0.0", "request_bytes": cap})
+    called._transport = Transport()
+    wrapper = Wrapper(
+        called.call, files=Files(), batch_size=batch_size, request_bytes=cap, response_bytes=cap
+    )
+    reply = wrapper({"$batch": [protocol.to_wire(value) for value in values], "$run": "r"})
+    envelope = {"result": reply, "metadata": {"content_type": "json"}}
+    assert len(DUMPS(envelope)) <= cap
+    assert all(size <= cap for size in sent)
+    results = reply["$results"]
+    results = [json.loads(line) for line in stored[-1]] if isinstance(results, str) else results
+    assert len(results) == len(values)
+    for value, result in zip(values, results, strict=True):
+        if isinstance(result, dict) and list(result) == ["$error"]:
+            assert error_of(result)["type"] in ("TooLargeError", "InputError")
+        else:
+            assert protocol.from_wire(result) in (value, protocol.to_wire(value))
