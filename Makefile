@@ -22,7 +22,7 @@ demo: $(VENV)/.platform  ## score 4,200 real tweets through a generated wrapper 
 	@$(BIN)/python examples/sentiment/demo.py
 
 test: $(VENV)/.dev  ## pass all tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.dev  ## ruff: style and faults
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -145,6 +145,15 @@ def test_it_answers_within_a_second_of_its_start(serve, tmp_path):
     assert time.monotonic() - began < (1.0 if os.environ.get("WRAPGEN_TIMED") else 10.0)
 
 
+def test_the_server_itself_is_small(serve, publish, plain, tmp_path):
+    """After a build and a call it takes less than 120 MB."""
+    server = serve(tmp_path / "home")
+    assert server.call(publish(server, "Plain", plain), "you").status_code == 200
+    metrics = server.request("GET", "/metrics").text
+    line = next(each for each in metrics.splitlines() if each.startswith("process_resident_memory_bytes "))
+    assert float(line.split()[1]) < 120_000_000
+
+
 def test_beyond_this_machine_it_wants_tls_or_a_word(tmp_path):
     """Listening on all addresses is refused unless there is a certificate or --insecure."""
     command = [sys.executable, "-m", "wrapgen", "serve", "--home", str(tmp_path), "--host", "0.0.0.0"]

@@ -58,14 +58,15 @@ class Wall:
             )
         return None
 
-    def before(self, runnable: Runnable, folder: Path) -> list[str]:
+    def before(self, runnable: Runnable, folder: Path, start: Path) -> list[str]:
         """The words before a worker's command.
 
         Args:
             runnable: what the worker runs; its source and environment are shown read-only.
             folder: the worker's own; it starts in `work` below it.
+            start: the start file, shown too, since wrapgen itself may lie in a hidden place.
         """
-        shown = [str(runnable.directory), str(runnable.interpreter.parent.parent)]
+        shown = [str(runnable.directory), str(runnable.interpreter.parent.parent), str(start)]
         visible = [word for path in shown for word in ("--ro-bind", path, path)]
         own = ["--bind", str(folder), str(folder), "--chdir", str(folder / "work")]
         return [*self._basis(), *visible, *own, "--"]

@@ -154,7 +154,7 @@ class Worker(asyncio.Protocol):
         command = [str(runnable.interpreter), str(START), json.dumps(settings)]
         try:
             process = await asyncio.create_subprocess_exec(
-                *(wall.before(runnable, place.folder) if wall else []),
+                *(wall.before(runnable, place.folder, START) if wall else []),
                 *command,
                 stdin=theirs.fileno(),
                 stdout=write_fd,
