@@ -38,7 +38,7 @@ def test_outcomes_come_while_the_run_goes_on(platform, client):
     """The first outcomes can be had while later calls are still open."""
     go_on = threading.Event()
     platform.gate = lambda number: go_on.wait(30) if number > 2 else None
-    outcomes = run(REF, range(200), client=client)
+    outcomes = run(REF, range(200), client=client, options=Options(chunk=16, workers=1))
     assert [next(outcomes).index for _ in range(16)] == list(range(16))
     assert outcomes.state is None
     go_on.set()
