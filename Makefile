@@ -2,6 +2,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+TESTERS := $(shell echo $$(($$(nproc 2>/dev/null || echo 2) + 1)))
 
 # An empty environment will do.
 PATH ?= /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -22,7 +23,7 @@ demo: $(VENV)/.platform  ## score 4,200 real tweets through a generated wrapper 
 	@$(BIN)/python examples/sentiment/demo.py
 
 test: $(VENV)/.dev  ## pass all tests
-	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest --numprocesses $(TESTERS) --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.dev  ## ruff: style and faults
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -21,7 +21,7 @@ SPEC = ROOT / "examples" / "sentiment" / "spec.yaml"
 def wheel(tmp_path_factory) -> Path:
     """The wheel of this checkout, built as a release would be."""
     folder = tmp_path_factory.mktemp("dist")
-    _run("uv", "build", "--quiet", "--wheel", "--out-dir", folder, ROOT)
+    _run("python", "-m", "build", "--wheel", "--outdir", folder, ROOT)
     (built,) = folder.glob("*.whl")
     return built
 
@@ -43,9 +43,9 @@ def test_the_wheel_holds_every_template(wheel):
 def test_an_installed_wheel_generates_elsewhere(wheel, tmp_path):
     """In an environment of its own, far from the checkout, the command generates the same bytes."""
     environment = tmp_path / "venv"
-    _run("uv", "venv", "--quiet", "--python", sys.executable, environment)
+    _run("python", "-m", "venv", environment)
     python = environment / "bin" / "python"
-    _run("uv", "pip", "install", "--quiet", "--python", python, wheel)
+    _run(python, "-m", "pip", "install", "--quiet", wheel)
     (tmp_path / "spec.yaml").write_bytes(SPEC.read_bytes())
     _run(environment / "bin" / "wrapgen", "build", "spec.yaml", cwd=tmp_path)
     built = Wrapper.read(tmp_path / "generated" / "SentimentBatch")
