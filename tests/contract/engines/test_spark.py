@@ -116,6 +116,7 @@ def open_for_readers(gate: Path) -> bool:
     return False
 
 
+@pytest.mark.soak
 def test_speculative_execution_doubles_no_record(platform, spark, keys, run):
     """Two copies of one task both call the wrapper, and the row is recorded once."""
     gate, note = platform.folder / f"{run}.gate", platform.folder / f"{run}.note"
