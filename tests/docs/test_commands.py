@@ -83,7 +83,7 @@ def test_the_commands_of_a_page_work_as_printed(
         for server in servers:
             server.terminate()
         for server in servers:
-            server.communicate(timeout=30)
+            server.communicate(timeout=120)
 
 
 def run(script: str, session: Path, environment: dict[str, str]) -> None:

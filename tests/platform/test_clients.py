@@ -104,7 +104,7 @@ def test_a_client_that_hangs_up_does_not_stop_its_call(server, zoo, tmp_path):
     """A call that has begun runs to its end; one that still waits for a worker is not begun for nobody."""
     first = json.dumps({"op": "write", "path": str(tmp_path / "first")}).encode()
     hang_up(server, zoo, first)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 120
     while not (tmp_path / "first").exists():
         assert time.monotonic() < deadline
     with ThreadPoolExecutor(20) as threads:

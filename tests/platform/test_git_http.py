@@ -146,7 +146,7 @@ def test_who_gets_in(repository: Repository, service: str) -> None:
         headers = {}
         if credentials is not None:
             headers["Authorization"] = "Basic " + base64.b64encode(credentials.encode()).decode()
-        answer = requests.get(url, headers=headers, timeout=20)
+        answer = requests.get(url, headers=headers, timeout=120)
         assert ("WWW-Authenticate" in answer.headers) == (answer.status_code == 401)
         return answer.status_code
 
@@ -162,9 +162,9 @@ def test_who_gets_in(repository: Repository, service: str) -> None:
     ):
         assert status(wrong) == 401
     assert status(f"{user}:{key}") == 403
-    absent = requests.get(url.replace(repository.name, "None"), auth=("local", server.key), timeout=20)
+    absent = requests.get(url.replace(repository.name, "None"), auth=("local", server.key), timeout=120)
     assert absent.status_code == 404
-    dumb = requests.get(url.partition("?")[0], auth=("local", server.key), timeout=20)
+    dumb = requests.get(url.partition("?")[0], auth=("local", server.key), timeout=120)
     assert dumb.status_code == 404
 
 
@@ -189,7 +189,7 @@ def test_a_broken_push_leaves_the_repository_whole(repository: Repository) -> No
     url = f"{repository.server.address}/git/local/{repository.name}.git/git-receive-pack"
     headers = {"Content-Type": "application/x-git-receive-pack-request"}
     for body in (b"", b"0000", b"garbage", b"00" * 5000):
-        answer = requests.post(url, body, headers=headers, auth=("local", repository.server.key), timeout=20)
+        answer = requests.post(url, body, headers=headers, auth=("local", repository.server.key), timeout=120)
         assert answer.status_code < 600
     head = repository.commit("a.txt", b"a")
     assert repository.git("push").returncode == 0

@@ -69,7 +69,7 @@ def test_a_second_server_on_the_same_home_is_refused(serve, tmp_path):
     """It says so and ends with the exit code of a wrong use; the first one goes on."""
     server = serve(tmp_path / "home")
     command = [sys.executable, "-m", "wrapgen", "serve", "--home", str(tmp_path / "home"), "--port", "0"]
-    second = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    second = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert second.returncode == 2
     assert "already" in second.stderr
     assert server.request("GET", "/health").status_code == 200
@@ -80,7 +80,7 @@ def test_a_taken_port_is_a_clear_error(serve, tmp_path):
     server = serve(tmp_path / "one")
     port = server.address.rpartition(":")[2]
     command = [sys.executable, "-m", "wrapgen", "serve", "--home", str(tmp_path / "two"), "--port", port]
-    second = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    second = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert second.returncode == 2
     assert port in second.stderr
     serve(tmp_path / "two")
@@ -157,7 +157,7 @@ def test_the_server_itself_is_small(serve, publish, plain, tmp_path):
 def test_beyond_this_machine_it_wants_tls_or_a_word(tmp_path):
     """Listening on all addresses is refused unless there is a certificate or --insecure."""
     command = [sys.executable, "-m", "wrapgen", "serve", "--home", str(tmp_path), "--host", "0.0.0.0"]
-    refused = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    refused = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert refused.returncode == 2
     assert "--insecure" in refused.stderr
 

@@ -210,7 +210,7 @@ def test_a_connection_closed_meanwhile_is_replaced_and_nothing_runs_twice(platfo
     called = target.Target(client, TARGET)
     for number in range(1, 20):
         assert called.call("x", 60) == 1
-        assert listener.hung_up.acquire(timeout=5)
+        assert listener.hung_up.acquire(timeout=60)
         assert (listener.connections, listener.requests) == (number, number)
     listener.socket.close()
 

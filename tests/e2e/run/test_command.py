@@ -95,7 +95,7 @@ def test_interrupting_ends_cleanly_and_resumes(wrapgen, platform, tweets):
     process.send_signal(signal.SIGINT)
     assert any("stopping when the open calls are back" in line for line in process.stderr)
     go_on.set()
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=120)
     assert process.returncode == 12
     summary = json.loads(out)
     assert summary["state"] == "incomplete" and summary["reason"] == "interrupted"
@@ -119,7 +119,7 @@ def test_a_second_interrupt_stops_now(wrapgen, platform, tweets):
     process.send_signal(signal.SIGINT)
     assert any("again to stop now" in line for line in process.stderr)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     assert process.returncode == 130
     go_on.set()
     platform.gate = lambda _: None

@@ -89,7 +89,7 @@ def hosted(tmp_path: Path) -> Iterator[Hosted]:
     hosted("publish", "generated/SentimentBatch")
     yield hosted
     hosted.server.send_signal(signal.SIGTERM)
-    hosted.server.communicate(timeout=30)
+    hosted.server.communicate(timeout=120)
 
 
 def finished(folder: Path) -> int:
@@ -100,7 +100,7 @@ def finished(folder: Path) -> int:
 
 def wait_for_chunks(folder: Path, more: int, process: subprocess.Popen[str]) -> None:
     """Returns when so many more chunks are done, or the run has ended."""
-    wanted, nobody, deadline = finished(folder) + more, threading.Event(), time.monotonic() + 60
+    wanted, nobody, deadline = finished(folder) + more, threading.Event(), time.monotonic() + 180
     while finished(folder) < wanted and process.poll() is None and time.monotonic() < deadline:
         nobody.wait(0.01)
 

@@ -216,7 +216,7 @@ def test_a_value_that_is_not_json_is_refused(client: Client) -> None:
 
 def test_many_threads_share_one_client(client: Client, web) -> None:
     """Answers reach the thread that asked, more threads than pooled connections included."""
-    gate: Callable[[], int] = threading.Barrier(16, timeout=20).wait
+    gate: Callable[[], int] = threading.Barrier(16, timeout=60).wait
 
     def answer(request):
         gate()
