@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import Algorithmia
 import requests
@@ -67,16 +67,27 @@ def nested(request):
 
 
 def many(request):
-    """Open many calls at once; the status of each."""
+    """Open calls that wait at a gate; open the gate when so many have ended; the status of each."""
     url = "%s/v1/algo/%s" % (os.environ["ALGORITHMIA_API"], request["algorithm"])
     headers = {"Authorization": "Simple " + os.environ["ALGORITHMIA_API_KEY"]}
-    body = {"op": "sleep", "seconds": request["seconds"]}
+    body = {"op": "wait", "path": request["gate"]}
 
     def one(_):
         return requests.post(url, json=body, headers=headers).status_code
 
     with ThreadPoolExecutor(request["count"]) as threads:
-        return list(threads.map(one, range(request["count"])))
+        calls = [threads.submit(one, number) for number in range(request["count"])]
+        for _, _ in zip(range(request["refused"]), as_completed(calls)):
+            pass
+        open(request["gate"], "w").close()
+        return [call.result() for call in calls]
+
+
+def wait(request):
+    """Wait until a file is there."""
+    while not os.path.exists(request["path"]):
+        time.sleep(0.01)
+    return os.getpid()
 
 
 OPERATIONS = {
@@ -98,6 +109,7 @@ OPERATIONS = {
     "set": lambda request: {1, 2},
     "sleep": lambda request: time.sleep(request["seconds"]) or os.getpid(),
     "text": lambda request: "x" * request["size"],
+    "wait": wait,
     "variables": lambda request: dict(os.environ),
     "whoami": lambda request: client.username(),
     "where": lambda request: [os.getcwd(), os.environ["TMPDIR"]],
