@@ -129,7 +129,7 @@ def test_a_late_answer_is_dropped_and_never_reaches_the_next_call() -> None:
     def call(value: Any, seconds: float) -> Any:
         if value == "slow":
             entered.release()
-            release.wait(10)
+            release.wait(300)
             ended.release()
         return value
 
@@ -137,7 +137,7 @@ def test_a_late_answer_is_dropped_and_never_reaches_the_next_call() -> None:
     wrapper = Wrapper(call, datastore=kept, parallel=4)
     began = time.monotonic()
     reply = wrapper({"$batch": ["a", "slow", "b", "slow"], "$timeout": 0.6, "$run": "r"})
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
     assert entered.acquire(timeout=60)
     assert (reply["$results"][0], reply["$results"][2]) == ("a", "b")
     sealed = reply["$results"][1]["$error"]
@@ -161,8 +161,8 @@ def test_pauses_end_with_the_call() -> None:
         raise target.CallFailed("TooManyRequests", "slow down", retry_after=3600.0)
 
     began = time.monotonic()
-    reply = Wrapper(call)({"$batch": ["x"], "$timeout": 60})
-    assert time.monotonic() - began < 5
+    reply = Wrapper(call)({"$batch": ["x"], "$timeout": 600})
+    assert time.monotonic() - began < 60
     assert reply["$results"][0]["$error"]["type"] == "TooManyRequests"
     assert reply["$summary"]["throttled"] == 1
 
