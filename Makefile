@@ -9,7 +9,7 @@ PATH ?= /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types layers derived soak clean
+.PHONY: help setup demo test lint types layers derived docs soak clean
 
 help:  ## list these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -37,8 +37,12 @@ layers: $(VENV)/.dev  ## import-linter: arrows point down only
 derived: $(VENV)/.dev  ## write again what is made from something else: generated/, golden cases, pages of docs/
 	@$(BIN)/python tests/repo/derived.py
 
+docs: $(VENV)/.dev  ## build the documentation site: build/site/index.html
+	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -d build/doctrees docs build/site
+	@echo "open build/site/index.html"
+
 soak: $(VENV)/.dev  ## the long and heavy tests
 	@$(BIN)/python -m pytest -m soak
 
 clean:  ## remove what set-up, demo and tests made here
-	rm -rf $(VENV) .cache .demo .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build .cache .demo .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,53 @@
+"""The documentation site: Sphinx reads the pages that also read well as plain Markdown.
+
+`make docs` writes `build/site/`; everything in it is local, so that it works from a disk without a network.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sphinx.application import Sphinx
+
+project = "wrapgen"
+author = "the wrapgen authors"
+html_title = "wrapgen"
+extensions = ["myst_parser"]
+exclude_patterns = ["images/*.md"]
+myst_heading_anchors = 4
+html_theme = "furo"
+html_copy_source = False
+html_show_sphinx = False
+html_show_copyright = False
+pygments_style = "a11y-high-contrast-light"
+pygments_dark_style = "a11y-high-contrast-dark"
+
+CONTENTS = {
+    "Start": ["quickstart"],
+    "Wrap": ["spec", "item-protocol", "datastores", "templates"],
+    "Run": ["publishing", "running", "records", "spark", "sqs"],
+    "Host": ["platform"],
+    "Look up": ["cli", "errors", "architecture"],
+}
+"""The order of the pages in the margin; Sphinx warns of a page that is missing here."""
+
+
+def add_contents(_: Sphinx, page: str, source: list[str]) -> None:
+    """Gives the first page its table of contents, which as text in it would only disturb."""
+    if page == "index":
+        for caption, pages in CONTENTS.items():
+            source[0] += "\n".join(
+                ["\n\n```{toctree}", ":hidden:", f":caption: {caption}", "", *pages, "```", ""]
+            )
+
+
+def level_captions(_: Sphinx, _page: str, _template: str, context: dict[str, Any], _tree: object) -> None:
+    """Says of which level the margin's captions are; Sphinx marks them as headings and leaves that out."""
+    margin = context.get("furo_navigation_tree", "")
+    context["furo_navigation_tree"] = margin.replace('role="heading"', 'role="heading" aria-level="2"')
+
+
+def setup(app: Sphinx) -> None:
+    """Called by Sphinx."""
+    app.connect("source-read", add_contents)
+    app.connect("html-page-context", level_captions, priority=900)  # after the theme's
