@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
@@ -94,10 +94,11 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer: an outcome for every item of the chunk, in its order, and the wrapper's summary."""
+    """An answer: an outcome for every item of the chunk, in its order, the wrapper's summary, seconds taken."""
 
     outcomes: list[Outcome]
     summary: dict[str, Any]
+    seconds: float = field(default=0.0, compare=False)
 
     @cached_property
     def clean(self) -> bool:
@@ -107,12 +108,13 @@ class Reply:
 
 @dataclass(frozen=True)
 class Lost:
-    """A send without outcomes: why, in the platform's words, and the wait that it asks for in seconds."""
+    """A send without outcomes: why, in the platform's words, the wait that it asks for, and seconds taken."""
 
     fault: Fault
     type: str
     message: str
     retry_after: float | None = None
+    seconds: float = field(default=0.0, compare=False)
 
     def outcome(self, attempts: int) -> Outcome:
         """What becomes of an item that is given up for this."""
@@ -131,6 +133,11 @@ def process_chunk(chunk: Chunk, call: Call, terms: Terms) -> Reply | Lost:
         What became of each item, or why nothing is known of any. Platform errors never escape.
     """
     started = terms.clock()
+    reply = _process(chunk, call, terms, started)
+    return replace(reply, seconds=terms.clock() - started)
+
+
+def _process(chunk: Chunk, call: Call, terms: Terms, started: float) -> Reply | Lost:
     try:
         body, uploaded = _request(chunk, terms)
         try:
@@ -162,7 +169,7 @@ def got_nowhere(reply: Reply) -> Lost | None:
         return None
     error = json.loads(reply.outcomes[0].body)
     fault = Fault.DOWN if error["type"] == "DatastoreError" else Fault.TIMEOUT
-    return Lost(fault, error["type"], error["message"])
+    return Lost(fault, error["type"], error["message"], seconds=reply.seconds)
 
 
 def request_body(chunk: Chunk, terms: Terms, batch: bytes | None = None) -> bytes:

@@ -238,7 +238,7 @@ class Runner:
 
     def _settle_answered(self) -> None:
         for seq, chunk, reply in self._unsettled:
-            self._settle(seq, chunk, reply.outcomes, clean=reply.clean)
+            self._settle(seq, chunk, reply)
         self._unsettled.clear()
         self._commit([])
 
@@ -256,8 +256,9 @@ class Runner:
         else:
             self._size.whole(len(chunk))
 
-    def _settle(self, seq: int, chunk: Chunk, outcomes: list[Outcome], *, clean: bool) -> None:
+    def _settle(self, seq: int, chunk: Chunk, reply: Reply) -> None:
         """Puts a chunk's outcomes where they belong: spool, ledger and slots."""
+        outcomes, clean = reply.outcomes, reply.clean
         data, lengths = outcome_lines(chunk, outcomes)
         offset = self._do.spool.append(data)
         failed = [] if clean else [at for at, outcome in enumerate(outcomes) if outcome.fate is Fate.FAILED]
@@ -271,12 +272,21 @@ class Runner:
                 "b": len(data),
                 "failed": failed,
                 "again": [[at, outcomes[at].attempts] for at in again],
+                **self._felt(reply),
+                "calls": _number(reply.summary, "calls"),
+                **({"attempts": [outcomes[at].attempts for at in failed]} if failed else {}),
             }
         )
         fates, _, attempts = zip(*outcomes, strict=True)
         self._do.slots.put(chunk.indexes, offset, lengths, chunk.tries + 1, fates, attempts)
         self._counts.failed += len(failed)
         self._counts.succeeded += len(outcomes) - len(failed) - len(again)
+
+    def _felt(self, reply: Reply | Lost) -> dict[str, Any]:
+        """What a report shows of calls over time: seconds taken, calls allowed by then, 429s inside."""
+        felt: dict[str, Any] = {"took": round(reply.seconds, 4), "limit": self._concurrency.now}
+        throttled = _number(reply.summary, "throttled") if isinstance(reply, Reply) else 0
+        return {**felt, "throttled": throttled} if throttled else felt
 
     def _judge(self, outcomes: list[Outcome], *, clean: bool) -> None:
         reason = self._budget.note(outcomes, clean=clean)
@@ -306,7 +316,7 @@ class Runner:
         if event is Event.GIVE_UP:
             outcomes = [lost.outcome(chunk.attempts[0])]
             self._judge(outcomes, clean=False)
-            self._settle(seq, chunk, outcomes, clean=False)
+            self._settle(seq, chunk, Reply(outcomes, {}, lost.seconds))
             return
         self._entries.append(
             {
@@ -316,6 +326,7 @@ class Runner:
                 "fault": lost.fault.value,
                 "type": lost.type,
                 "message": lost.message[:500],
+                **self._felt(lost),
             }
         )
         if event is Event.HALVE:

@@ -6,7 +6,7 @@ Finds nothing by itself: items, wrapper and call are passed in. Writes no output
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from datetime import datetime, timezone
 from itertools import islice
@@ -42,6 +42,7 @@ class Session:
         options: see Options.
         world: see World.
         reading: told how many rows have been read, now and then.
+        origin: what else the ledger keeps of this session, such as its command; see `report_origin`.
 
     Raises:
         RunError: another runner is at work, the ledger is damaged, the input can't be read, or something
@@ -62,6 +63,7 @@ class Session:
         options: Options,
         world: World | None = None,
         reading: Callable[[int], None] = lambda _: None,
+        origin: Mapping[str, Any] | None = None,
     ) -> None:
         self.folder = Folder(folder)
         self._items = items
@@ -69,6 +71,7 @@ class Session:
         self._options = options
         self._world = world or World()
         self._reading = reading
+        self._origin = origin or {}
         self._stack = ExitStack()
         self._runner: Runner | None = None
 
@@ -111,7 +114,7 @@ class Session:
         self.spool = Spool(self.folder.spool, self._world.disk, standing.spool_end if standing else 0)
         stack.callback(self.spool.close)
         first = [{"e": "run" if standing is None else "changed", **facts}] if changes or not standing else []
-        self.ledger.append([*first, {"e": "open", "at": self._now(), "pid": os.getpid()}])
+        self.ledger.append([*first, {"e": "open", "at": self._now(), "pid": os.getpid(), **self._origin}])
 
     def _facts(self, standing: Standing | None) -> dict[str, Any]:
         """What makes this run this run."""
