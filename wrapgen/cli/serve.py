@@ -132,6 +132,7 @@ def _ready(platform: Platform, as_json: bool, address: str) -> None:
     known = read_credentials(state.home)
     facts = {
         "address": address,
+        "web": f"{address}/web/",
         "account": known["account"],
         "api_key": known["api_key"],
         "home": str(state.home),
@@ -142,6 +143,7 @@ def _ready(platform: Platform, as_json: bool, address: str) -> None:
         click.echo(json.dumps(facts))
         return
     click.echo(f"platform  {address}")
+    click.echo(f"web page  {facts['web']}")
     click.echo(f"account   {facts['account']}")
     click.echo(f"key       {facts['api_key']}")
     click.echo(f"home      {facts['home']}")

@@ -103,14 +103,22 @@ class Accounts:
             NotAuthorized: there is no such key, or it was revoked (status 401).
         """
         digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
-        known = self._callers.get(digest)
-        if known is not None:
-            return known
+        return self._callers.get(digest) or self._caller("hash", digest)
+
+    def caller_of(self, key_id: str) -> Caller:
+        """Who the key of an id stands for; for those who showed the key before.
+
+        Raises:
+            NotAuthorized: it was revoked (status 401).
+        """
+        return self._callers.get(key_id) or self._caller("keys.id", key_id)
+
+    def _caller(self, column: str, value: str) -> Caller:
         with self._lock:
             row = self._database.row(
-                "SELECT keys.*, accounts.name, accounts.id AS owner FROM keys "
-                "JOIN accounts ON accounts.id = account_id WHERE hash = ?",
-                digest,
+                "SELECT keys.*, accounts.name, accounts.id AS owner FROM keys "  # noqa: S608  # a name of ours
+                f"JOIN accounts ON accounts.id = account_id WHERE {column} = ?",
+                value,
             )
             if row is None:
                 raise NotAuthorized("invalid API key", status=401, api_code=2002)
@@ -121,7 +129,7 @@ class Accounts:
                 permissions=_permissions(row["permissions"]),
                 organizations=self._organizations_of(row["owner"]),
             )
-            self._callers[digest] = found
+            self._callers[value] = found
             return found
 
     def create_key(

@@ -122,5 +122,14 @@ CREATE TABLE connectors (
 )
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _CONNECTORS)
+_SESSIONS = """
+CREATE TABLE sessions (
+    hash TEXT PRIMARY KEY,
+    key_id TEXT NOT NULL REFERENCES keys ON DELETE CASCADE,
+    expires_at REAL NOT NULL
+);
+CREATE INDEX sessions_of_key ON sessions (key_id)
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _CONNECTORS, _SESSIONS)
 """Script n brings a database from version n to n + 1 (SQLite's `user_version`)."""

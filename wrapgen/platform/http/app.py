@@ -1,4 +1,4 @@
-"""The platform as an ASGI application: calls first, then the routes of the other modules."""
+"""The platform as an ASGI application: calls first, then the web page and the routes of the other modules."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -21,6 +21,8 @@ from wrapgen.platform.http import auth
 from wrapgen.platform.http.calls import PREFIX, CallEndpoint
 from wrapgen.platform.http.errors import respond, respond_router, respond_unexpected
 from wrapgen.platform.journal import Journal
+from wrapgen.platform.web.app import Web
+from wrapgen.platform.web.page import ROOT, wants_html
 
 MODULES = (
     "algorithms",
@@ -47,12 +49,16 @@ class Application:
     def __init__(self, platform: Platform) -> None:
         self._call = CallEndpoint(platform)
         self._rest = _Journaled(rest(platform), platform.journal)
+        self._web = _Journaled(Web(platform), platform.journal)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI: calls go straight to their endpoint, all else to the router."""
         target: ASGIApp = self._rest
-        if scope["type"] == "http" and scope["path"].startswith(PREFIX):
+        path = scope["path"]
+        if path.startswith(PREFIX):
             target = self._call
+        elif path == ROOT or path.startswith(ROOT + "/"):
+            target = self._web
         await target(scope, receive, send)
 
 
@@ -64,7 +70,7 @@ def rest(platform: Platform) -> Starlette:
         Exception: respond_unexpected,
     }
     routes = [route for name in MODULES for route in _routes(name, platform)]
-    routes += [Route("/health", health), Route("/metrics", metrics)]
+    routes += [Route("/health", health), Route("/metrics", metrics), Route("/", door)]
     app = Starlette(routes=routes, exception_handlers=handlers)  # type: ignore[arg-type]
     app.state.platform = platform
     app.router.redirect_slashes = False
@@ -114,6 +120,13 @@ def metrics(request: Request) -> Response:
     auth.caller(request)
     platform: Platform = request.app.state.platform
     return Response(platform.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def door(request: Request) -> Response:
+    """The address itself: a browser is shown to the web page."""
+    if not wants_html(request):
+        raise HTTPException(404)
+    return RedirectResponse(f"{ROOT}/", 303)
 
 
 def health(request: Request) -> Response:

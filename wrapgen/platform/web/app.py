@@ -1,0 +1,193 @@
+"""The web page as an ASGI application: sessions and form tokens before a page, headers and errors after.
+
+What the pages show is in the modules that MODULES lists.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from wrapgen.errors import NotAuthorized, ServerFault, WrapgenError
+from wrapgen.pages import environment
+from wrapgen.platform import Platform
+from wrapgen.platform.http.errors import facts, management_body, respond_router
+from wrapgen.platform.web import shown
+from wrapgen.platform.web.cookie import Cookie
+from wrapgen.platform.web.page import (
+    ROOT,
+    Entry,
+    Page,
+    Visit,
+    read_form,
+    require_same_site,
+    require_token,
+    wants_html,
+)
+from wrapgen.platform.web.sessions import Sessions, new_token
+from wrapgen.platform.web.static import Static
+
+MODULES = ("sign_in", "overview")
+"""Modules of this package with `PAGES`, in the order of their links."""
+
+HERE = Path(__file__).parent
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+
+HEADERS = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    # Not `no-referrer`: browsers then say `Origin: null` with forms, as they do with another site's.
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+"""On every answer under /web; a page is also never kept by caches."""
+
+
+def pages() -> list[Page]:
+    """Every page, in the order in which paths are tried."""
+    return [page for name in MODULES for page in _module(name).PAGES]
+
+
+def navigation() -> list[Entry]:
+    """The links of the bar."""
+    return [entry for name in MODULES for entry in getattr(_module(name), "NAVIGATION", ())]
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(f"wrapgen.platform.web.{name}")
+
+
+class Web:
+    """Everything under /web.
+
+    Args:
+        platform: what is served.
+        clock: gives epoch seconds.
+    """
+
+    def __init__(self, platform: Platform, clock: Callable[[], float] = time.time) -> None:
+        self._platform = platform
+        self._sessions = Sessions(platform.state.database, platform.state.accounts, clock)
+        static = Static(HERE / "static")
+        self._templates = environment(HERE / "templates")
+        self._templates.filters.update(shown.FILTERS)
+        self._templates.globals.update(navigation=navigation(), asset=static.address)
+        routes = [
+            Route(
+                page.path, partial(self._answer, page), methods=[page.method], name=page.handler.__qualname__
+            )
+            for page in pages()
+        ]
+        routes += [
+            Route(f"{ROOT}/static/{{name}}", static.answer, methods=["GET"]),
+            Route(ROOT, _door, methods=["GET"]),
+        ]
+        handlers: dict[Any, Any] = {
+            WrapgenError: self._refuse,
+            HTTPException: self._refuse_route,
+            Exception: self._fail,
+        }
+        app = Starlette(routes=routes, exception_handlers=handlers)
+        app.router.redirect_slashes = False
+        app.state.sessions = self._sessions
+        self._app: ASGIApp = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI: one request under ROOT."""
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *_missing(message["headers"])]
+            await send(message)
+
+        await self._app(scope, receive, guarded)
+
+    async def _answer(self, page: Page, request: Request) -> Response:
+        visit = request.state.visit = await run_in_threadpool(self._visit, request)
+        if page.method != "GET":
+            require_same_site(request)
+            form = FormData() if page.form_bytes is None else await read_form(request, page.form_bytes)
+            try:
+                require_token(request, form, visit.token)
+                visit = request.state.visit = Visit(**{**vars(visit), "form": form})
+                return await self._open(page, visit)
+            finally:
+                await form.close()
+        return await self._open(page, visit)
+
+    async def _open(self, page: Page, visit: Visit) -> Response:
+        if visit.account is None and not page.open:
+            return self._sign_in_first(visit)
+        if inspect.iscoroutinefunction(page.handler):
+            answer: Awaitable[Response] = page.handler(visit)
+            return await answer
+        response: Response = await run_in_threadpool(page.handler, visit)  # type: ignore[arg-type]
+        return response
+
+    def _visit(self, request: Request) -> Visit:
+        token = Cookie.of(request).token
+        visit = Visit(request, self._platform, self._templates, token or new_token())
+        try:
+            return Visit(**{**vars(visit), "account": self._sessions.caller(visit.token)})
+        except NotAuthorized:
+            return visit
+
+    def _sign_in_first(self, visit: Visit) -> Response:
+        if visit.request.method == "GET" and wants_html(visit.request):
+            back = visit.request.url.path
+            return visit.go(f"{ROOT}/sign-in?{shown.query(next=back)}")
+        raise NotAuthorized("sign in first", hint=f"at {ROOT}/sign-in", status=401, api_code=2001)
+
+    async def _refuse(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, WrapgenError)
+        status = facts(error)[0]
+        visit: Visit | None = getattr(request.state, "visit", None)
+        if visit is None or not wants_html(request):
+            return Response(shown.compact(management_body(error)), status, media_type="application/json")
+        return visit.html("error.html", {"status": status, "error": error}, status)
+
+    async def _refuse_route(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        if not wants_html(request):
+            return await respond_router(request, error)
+        request.state.visit = await run_in_threadpool(self._visit, request)
+        said = "there is no such page" if error.status_code == 404 else str(error.detail)
+        return await self._refuse(request, _Routed(said, status=error.status_code))
+
+    async def _fail(self, request: Request, error: Exception) -> Response:  # noqa: ARG002 (Starlette's signature)
+        return await self._refuse(request, ServerFault("something went wrong on this side", status=500))
+
+
+def _door(request: Request) -> Response:  # noqa: ARG001 (Starlette's signature)
+    return RedirectResponse(f"{ROOT}/", 308)
+
+
+class _Routed(ServerFault):
+    """What the router refuses, with its status."""
+
+
+def _missing(pairs: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """HEADERS that an answer doesn't bring itself."""
+    there = {name.lower() for name, _ in pairs}
+    wanted = {"cache-control": "no-store", **HEADERS}
+    found = [(name.encode(), value.encode()) for name, value in wanted.items()]
+    return [(name, value) for name, value in found if name not in there]

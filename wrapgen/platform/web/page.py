@@ -1,0 +1,190 @@
+"""What a page is, and one visit of it: who is there, what their form says, and the answer in HTML.
+
+Signing in, the token of forms and where a form came from are checked before a page's own function runs, so
+that no page can forget them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from starlette.datastructures import FormData, UploadFile
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from wrapgen.errors import BadRequest, NotAuthorized
+from wrapgen.pages import Environment
+from wrapgen.platform.http.exchange import reply
+from wrapgen.platform.model import Caller
+from wrapgen.platform.web.sessions import form_token, same
+
+if TYPE_CHECKING:
+    from wrapgen.platform import Platform
+
+ROOT = "/web"
+"""Below which everything is; the cookie goes nowhere else."""
+
+TOKEN_FIELD = "token"  # noqa: S105  # a field's name
+"""The form field, and with an `X-` before it the header, that carries a session's form token."""
+
+FORM_BYTES = 12 * 1024 * 1024
+"""Most bytes of a form: an input of the greatest size, and what a browser adds around it."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """One address of the web page.
+
+    Args:
+        path: with `{words}` in it, under ROOT.
+        handler: answers a visit; a plain function runs in a thread.
+        method: `GET` or `POST`; a POST only gets here with its session's token, from this same site.
+        open: whether nobody has to be signed in.
+        form_bytes: most bytes of a POST's body; None leaves the body to the handler, and the token is in
+            the `X-Token` header then.
+    """
+
+    path: str
+    handler: Callable[[Visit], Response] | Callable[[Visit], Awaitable[Response]]
+    method: str = "GET"
+    open: bool = False
+    form_bytes: int | None = FORM_BYTES
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A link in the bar on every page; current on `path` and on all that starts with one of `covers`."""
+
+    label: str
+    path: str
+    covers: tuple[str, ...] = ()
+
+    def is_current(self, path: str) -> bool:
+        """Whether a page of that path belongs to this entry."""
+        return path == self.path or path.startswith(self.covers)
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One request for a page.
+
+    Args:
+        request: as it came.
+        platform: what is served.
+        templates: what renders.
+        token: of the cookie; a new one if there was none.
+        account: who is signed in, or None.
+        form: what a POST brought.
+    """
+
+    request: Request
+    platform: Platform
+    templates: Environment
+    token: str
+    account: Caller | None = None
+    form: FormData = field(default_factory=FormData)
+
+    @property
+    def caller(self) -> Caller:
+        """Who is signed in.
+
+        Raises:
+            NotAuthorized: nobody (401).
+        """
+        if self.account is None:
+            raise NotAuthorized("nobody is signed in", status=401, api_code=2001)
+        return self.account
+
+    def word(self, name: str) -> str:
+        """A `{word}` of the page's path."""
+        return str(self.request.path_params[name])
+
+    def query(self, name: str, default: str = "") -> str:
+        """A value of the query."""
+        return self.request.query_params.get(name, default)
+
+    def text(self, name: str, default: str = "") -> str:
+        """A field of the form that is text; line ends as programs write them, not as forms do."""
+        value = self.form.get(name, default)
+        return value.replace("\r\n", "\n") if isinstance(value, str) else default
+
+    def file(self, name: str) -> UploadFile | None:
+        """A file of the form; None if none was chosen."""
+        value = self.form.get(name)
+        return value if isinstance(value, UploadFile) and value.filename else None
+
+    def html(self, template: str, context: Mapping[str, Any] | None = None, status: int = 200) -> Response:
+        """The page that a template makes of a context, with the words that every page has."""
+        shown = {
+            "path": self.request.url.path,
+            "account": self.account,
+            "form_token": form_token(self.token),
+            **(context or {}),
+        }
+        body = self.templates.get_template(template).render(shown)
+        return Response(body, status, media_type="text/html")
+
+    def json(self, value: Any, status: int = 200) -> Response:
+        """A value for a script of ours."""
+        return reply(value, status)
+
+    def go(self, path: str) -> Response:
+        """On to another page, with GET."""
+        return RedirectResponse(path, 303)
+
+
+def wants_html(request: Request) -> bool:
+    """Whether a person's browser asks, and not a script."""
+    return "text/html" in request.headers.get("accept", "")
+
+
+def require_same_site(request: Request) -> None:
+    """Refuses what another site made a browser send.
+
+    Raises:
+        NotAuthorized: the browser says that the request comes from elsewhere (403).
+    """
+    site = request.headers.get("sec-fetch-site", "same-origin")
+    origin = request.headers.get("origin")
+    # Only the host is compared: behind somebody's TLS the scheme differs.
+    elsewhere = origin is not None and urlsplit(origin).netloc != request.headers.get("host", "")
+    if site not in ("same-origin", "none") or elsewhere:
+        raise NotAuthorized("the request comes from another site", status=403, api_code=2001)
+
+
+def require_token(request: Request, form: FormData, token: str) -> None:
+    """Refuses a POST without the token that its session's forms carry.
+
+    Raises:
+        NotAuthorized: it is missing or another's (403).
+    """
+    given = form.get(TOKEN_FIELD) or request.headers.get(f"x-{TOKEN_FIELD}", "")
+    if not isinstance(given, str) or not same(given, form_token(token)):
+        raise NotAuthorized(
+            "this form is no longer valid", hint="go back, load the page again and repeat", status=403
+        )
+
+
+async def read_form(request: Request, most: int) -> FormData:
+    """The fields and files of a POST.
+
+    Raises:
+        BadRequest: it is no form, or too large (413).
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0]
+    if kind not in ("application/x-www-form-urlencoded", "multipart/form-data"):
+        raise BadRequest("this address takes a form", status=415)
+    left = most
+
+    async def receive() -> Any:
+        nonlocal left
+        message = await request.receive()
+        left -= len(message.get("body", b""))
+        if left < 0:
+            raise BadRequest(f"the form is over {most} bytes", status=413)
+        return message
+
+    return await Request(request.scope, receive).form(max_files=10, max_fields=100, max_part_size=most)

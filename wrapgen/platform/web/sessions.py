@@ -1,0 +1,86 @@
+"""Who is signed in: random tokens of a cookie, kept as digests, each standing for an API key for a while.
+
+The key itself is not kept. A key that is revoked takes its sessions with it, in the database.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Callable
+
+from wrapgen.errors import NotAuthorized
+from wrapgen.platform.accounts import Accounts
+from wrapgen.platform.database import Database
+from wrapgen.platform.model import Caller
+
+LIFETIME = 12 * 3600.0
+"""Seconds from sign-in until one has to sign in again."""
+
+
+def new_token() -> str:
+    """A cookie's value that nobody can guess; it means nothing until a session is kept under it."""
+    return secrets.token_urlsafe(32)
+
+
+def form_token(token: str) -> str:
+    """What every form of a session carries: made from the cookie's token, which can't be had back from it."""
+    return hmac.new(token.encode("utf-8", "replace"), b"form", hashlib.sha256).hexdigest()
+
+
+def same(first: str, second: str) -> bool:
+    """Whether two tokens are equal, in a time that doesn't tell where they differ."""
+    return hmac.compare_digest(first.encode("utf-8", "replace"), second.encode("utf-8", "replace"))
+
+
+class Sessions:
+    """The sessions of one platform.
+
+    Args:
+        database: where they are kept.
+        accounts: who keys stand for.
+        clock: gives epoch seconds.
+    """
+
+    def __init__(self, database: Database, accounts: Accounts, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._accounts = accounts
+        self._clock = clock
+
+    def begin(self, key: str) -> str:
+        """Signs in with an API key; the token of the new session. Forgets sessions that have expired.
+
+        Raises:
+            NotAuthorized: there is no such key (401), or it is an admin key (403).
+        """
+        caller = self._accounts.caller(key)
+        if caller.admin:
+            hint = "sign in with a standard key"
+            raise NotAuthorized("an admin key serves the admin endpoints only", hint=hint, status=403)
+        token, now = new_token(), self._clock()
+        with self._database.transaction():
+            self._database.execute("DELETE FROM sessions WHERE expires_at <= ?", now)
+            self._database.execute(
+                "INSERT INTO sessions VALUES (?, ?, ?)", _digest(token), caller.key_id, now + LIFETIME
+            )
+        return token
+
+    def caller(self, token: str) -> Caller:
+        """Who a token stands for.
+
+        Raises:
+            NotAuthorized: nobody, any more (401).
+        """
+        row = self._database.row("SELECT * FROM sessions WHERE hash = ?", _digest(token))
+        if row is None or row["expires_at"] <= self._clock():
+            raise NotAuthorized("nobody is signed in", status=401, api_code=2001)
+        return self._accounts.caller_of(row["key_id"])
+
+    def end(self, token: str) -> None:
+        """Signs out; there may be no such session."""
+        self._database.execute("DELETE FROM sessions WHERE hash = ?", _digest(token))
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()

@@ -1,0 +1,79 @@
+"""How values are written on pages: times, sizes, durations, links. Pure; markup is for the templates."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Any
+from urllib.parse import quote, urlencode
+
+UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+def moment(seconds: float) -> str:
+    """Epoch seconds as a person reads them, in UTC."""
+    return datetime.fromtimestamp(seconds, tz=timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def machine_moment(seconds: float) -> str:
+    """Epoch seconds for the `datetime` attribute of a time element."""
+    return datetime.fromtimestamp(seconds, tz=timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def duration(seconds: float) -> str:
+    """A number of seconds with a unit that leaves it a handy number."""
+    if seconds < 1:
+        return f"{seconds * 1000:.1f} ms" if seconds < 0.1 else f"{seconds * 1000:.0f} ms"
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def size(count: int) -> str:
+    """A number of bytes with a unit."""
+    number = float(count)
+    for unit in UNITS[:-1]:
+        if number < 1024:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1024
+    return f"{number:.1f} {UNITS[-1]}"
+
+
+def number(value: float) -> str:
+    """A count with separators."""
+    return f"{value:,}"
+
+
+def word(value: object) -> str:
+    """A value as one word of a path."""
+    return quote(str(value), safe="")
+
+
+def query(**values: object) -> str:
+    """A query of a link."""
+    return urlencode({name: str(value) for name, value in values.items()})
+
+
+def compact(value: Any) -> str:
+    """A value as JSON on one line."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def pretty(value: Any) -> str:
+    """A value as JSON for reading."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "moment": moment,
+    "machine_moment": machine_moment,
+    "duration": duration,
+    "size": size,
+    "number": number,
+    "word": word,
+    "pretty": pretty,
+}
+"""What templates may write values with."""
