@@ -94,7 +94,7 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer: an outcome for every item of the chunk, in its order, the wrapper's summary, seconds taken."""
+    """An answer: an outcome for every item of the chunk, in its order, the wrapper's summary, seconds."""
 
     outcomes: list[Outcome]
     summary: dict[str, Any]
