@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -89,35 +90,42 @@ def test_many_open_connections_do_not_stop_others(server, zoo):
             connection.close()
 
 
-def hang_up(server, zoo, body):
-    """Sends a whole call and closes the connection without reading the reply."""
+def send(server, zoo, value):
+    """Sends a whole call; the connection, from which nobody reads the reply."""
     host, port = server.address.removeprefix("http://").split(":")
+    body = json.dumps(value).encode()
     head = f"POST /v1/algo/{zoo} HTTP/1.1\r\nHost: x\r\nAuthorization: {server.key}\r\n"
     head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    with socket.create_connection((host, int(port))) as connection:
-        connection.sendall(head.encode() + body)
+    connection = socket.create_connection((host, int(port)))
+    connection.sendall(head.encode() + body)
+    return connection
+
+
+def eventually(condition):
+    """Waits for a fact that has to come."""
+    deadline, never = time.monotonic() + 120, threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline
+        never.wait(0.01)
 
 
 def test_a_client_that_hangs_up_does_not_stop_its_call(server, zoo, tmp_path):
     """A call that has begun runs to its end; one that still waits for a worker is not begun for nobody."""
-    first = json.dumps({"op": "write", "path": str(tmp_path / "first")}).encode()
-    gate = tmp_path / "gate"
-    hang_up(server, zoo, first)
-    deadline = time.monotonic() + 120
-    while not (tmp_path / "first").exists():
-        assert time.monotonic() < deadline
-    with ThreadPoolExecutor(20) as threads:
-        slow = [threads.submit(server.call, zoo, {"op": "wait", "path": str(gate)}) for _ in range(16)]
-        while open_calls(server) < 16:
-            assert time.monotonic() < deadline
+    gate, first = tmp_path / "gate", tmp_path / "first"
+    wait = {"op": "wait", "path": str(gate)}
+    connection = send(server, zoo, {**wait, "mark": str(first)})
+    eventually(first.with_suffix(".begun").exists)
+    connection.close()
+    with ThreadPoolExecutor(15) as threads:
+        slow = [threads.submit(server.call, zoo, wait) for _ in range(15)]
+        eventually(lambda: open_calls(server) == 16)
         for number in range(4):
-            late = {"op": "write", "path": str(tmp_path / f"late{number}")}
-            hang_up(server, zoo, json.dumps(late).encode())
-        while open_calls(server) < 20:
-            assert time.monotonic() < deadline
+            send(server, zoo, {"op": "write", "path": str(tmp_path / f"late{number}")}).close()
+        eventually(lambda: open_calls(server) == 20)
         gate.touch()
         assert all(call.result().status_code == 200 for call in slow)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["first", "gate"]
+    eventually(lambda: open_calls(server) == 0)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["first.begun", "first.ended", "gate"]
     assert server.call(zoo, "you").json()["result"] == "hello you"
 
 

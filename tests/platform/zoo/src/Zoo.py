@@ -84,9 +84,13 @@ def many(request):
 
 
 def wait(request):
-    """Wait until a file is there."""
+    """Wait until a file is there; marks with files of its own that it began, and that it ended."""
+    if "mark" in request:
+        open(request["mark"] + ".begun", "w").close()
     while not os.path.exists(request["path"]):
         time.sleep(0.01)
+    if "mark" in request:
+        open(request["mark"] + ".ended", "w").close()
     return os.getpid()
 
 
