@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -82,6 +85,59 @@ def test_behind_the_wall_deadlines_and_crashes_are_as_before_it(walled, publish,
     assert walled.call(reference, nested).json()["result"] == "hello you"
     assert walled.stop() == 0
     assert not marked(f"ALGORITHMIA_API={walled.address}")
+
+
+BACKEND = """\
+import json, os
+
+
+def attempt(action):
+    try:
+        return action()
+    except OSError as error:
+        return error.strerror
+
+
+home = os.path.abspath("../../../..")
+found = {
+    "home": sorted(os.listdir(home)),
+    "others": sorted(os.listdir(home + "/venvs")),
+    "write": attempt(lambda: open(os.path.expanduser("~/written-by-a-build"), "w").write("x")),
+    "server": attempt(lambda: os.kill(SERVER, 0)),
+}
+print("found " + json.dumps(found), flush=True)
+raise SystemExit(json.dumps(found))
+"""
+
+
+def test_builds_run_behind_the_wall_too(walled, tmp_path):
+    """What a requirement runs while it is built sees no key, no other environment and no server."""
+    server = walled
+    made = server.request("POST", "/v1/algorithms/local", json={"name": "Setup"})
+    assert made.status_code == 201
+    work = tmp_path / "work"
+    remote = server.address.replace("//", f"//local:{server.key}@") + "/git/local/Setup.git"
+    git = ["git", "-c", "user.name=Test", "-c", "user.email=test@example.org", "-C", str(work)]
+    subprocess.run(["git", "clone", "-q", remote, str(work)], check=True)
+    (work / "nosy").mkdir()
+    (work / "nosy" / "backend.py").write_text(BACKEND.replace("SERVER", str(server.process.pid)))
+    backend = 'requires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    (work / "nosy" / "pyproject.toml").write_text(f"[build-system]\n{backend}")
+    (work / "requirements.txt").write_text("./nosy\n")
+    subprocess.run([*git, "add", "-A"], check=True)
+    subprocess.run([*git, "commit", "-qm", "Look around"], check=True)
+    subprocess.run([*git, "push", "-q", "origin", "HEAD:master"], check=True)
+    (build,) = server.request("GET", "/v1/algorithms/local/Setup/builds").json()["results"]
+    place, deadline = f"/v1/algorithms/local/Setup/builds/{build['build_id']}/logs", time.monotonic() + 120
+    while (log := server.request("GET", place)).status_code == 404:
+        assert time.monotonic() < deadline
+    said = re.search("found ({.*})", log.json()["logs"])
+    assert said, log.text
+    found = json.loads(said[1])
+    assert found["home"] == ["builds", "venvs"]
+    assert len(found["others"]) == 1
+    assert "Read-only" in found["write"] or "No such file" in found["write"]
+    assert "No such process" in found["server"]
 
 
 def test_a_wall_that_cannot_be_is_an_error_for_those_who_insist(tmp_path, monkeypatch):

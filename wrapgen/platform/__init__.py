@@ -25,7 +25,6 @@ from wrapgen.platform.model import Caller
 from wrapgen.platform.state import State, open_platform_state
 from wrapgen.platform.unattended import Unattended
 from wrapgen.platform.workers.pool import GROW_SECONDS, Pools, Size
-from wrapgen.platform.workers.wall import Wall
 from wrapgen.platform.workers.worker import Ceilings
 
 __all__ = ["Ceilings", "Limits", "Platform", "Size", "open_platform"]
@@ -116,12 +115,11 @@ def open_platform(
         UsageError: another server has this home open, or the wall can't be built.
     """
     limits = limits or Limits()
-    state = open_platform_state(home, variables=variables)
+    state = open_platform_state(home, variables=variables, isolation=isolation)
     root = state.home / "workers"
     shutil.rmtree(root, ignore_errors=True)  # of a server that was killed
     root.mkdir()
-    wall = Wall.find(state.home, isolation)
-    pools = Pools(root, size or Size(), ceilings or Ceilings(response=limits.response), wall)
+    pools = Pools(root, size or Size(), ceilings or Ceilings(response=limits.response), state.wall)
     calls = Calls(state, pools, limits)
     journal = Journal(state.home / "logs")
     calls.listeners.append(partial(_note, journal))

@@ -8,12 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import secrets
 import shutil
-import signal
-import subprocess
-import sys
 import threading
 import uuid
 from collections.abc import Callable, Mapping
@@ -25,17 +20,15 @@ from sqlite3 import Row
 from typing import IO, Any
 
 from wrapgen.errors import NotFound, WrapgenError
+from wrapgen.platform.commands import Commands, Stopped
 from wrapgen.platform.database import Database
 from wrapgen.platform.environments import Environments
 from wrapgen.platform.repositories import Repositories
 from wrapgen.platform.virtualenvs import Virtualenvs, build_variables
-from wrapgen.platform.workers import family
+from wrapgen.platform.workers.wall import Wall
 
 AT_ONCE = 2
 """Builds that run at the same time; the others wait in order."""
-
-STEP_SECONDS = 1800
-"""How long one command of a build may take."""
 
 _CHECK = """
 import compileall, py_compile, sys
@@ -87,6 +80,7 @@ class Builds:
         repositories: where sources come from.
         clock: gives epoch seconds.
         variables: environment variables that uv and pip get.
+        wall: around the commands of builds, or None.
     """
 
     def __init__(
@@ -97,6 +91,7 @@ class Builds:
         repositories: Repositories,
         clock: Callable[[], float],
         variables: Mapping[str, str],
+        wall: Wall | None = None,
     ) -> None:
         self._database = database
         self._home = home
@@ -105,15 +100,12 @@ class Builds:
         self._environments = environments
         self._repositories = repositories
         self._clock = clock
-        self._variables = build_variables(variables)
+        self._commands = Commands(build_variables(variables), wall)
         self._virtualenvs = Virtualenvs(home / "venvs", variables)
         self._pool = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="build")
         self._lock = threading.Lock()
         self._closing = False
-        self._running: set[subprocess.Popen[bytes]] = set()
         self._ends: dict[str, Future[None]] = {}
-        self._mark = f"bld{secrets.token_hex(8)}"
-        self._watchman: subprocess.Popen[bytes] | None = None
         self._listeners: list[Callable[[str], None]] = []
 
     def on_finish(self, listener: Callable[[str], None]) -> None:
@@ -224,16 +216,13 @@ class Builds:
         """Stops running builds; their rows stay in progress, so that the next opening starts them again."""
         with self._lock:
             self._closing = True
-            running, waiting = list(self._running), list(self._ends.values())
-        for process in running:
-            _kill(process)
+            waiting = list(self._ends.values())
+        self._commands.close()
         self._pool.shutdown(wait=True, cancel_futures=True)
         for end in waiting:
             if not end.done():
                 end.set_result(None)
-        if self._watchman is not None:
-            self._watchman.communicate()  # ends what left its group
-            self._watchman = None
+        self._commands.end()
 
     # -- one build -------------------------------------------------------------------------------------
 
@@ -284,7 +273,7 @@ class Builds:
         """The Python that runs the build; None when it failed, with the reason in the log."""
         try:
             interpreter = self._steps(build, log)
-        except (_Failed, WrapgenError) as error:
+        except (_Failed, Stopped, WrapgenError) as error:
             log.write(f"build failed: {error}\n".encode())
         except Exception as error:  # a fault of ours must end the build, not hang whoever waits
             log.write(f"build failed inside the platform: {error!r}\n".encode())
@@ -306,53 +295,24 @@ class Builds:
         self._repositories.export(build.algorithm_id, build.git_hash, source)
         main = main_module(source)
 
-        def run(words: list[str], cwd: Path) -> bool:
-            return self._command(words, cwd, log)
+        def run(words: list[str], cwd: Path, room: Path) -> str | None:
+            return self._commands.run(words, cwd, room, log)
 
         python, cached = self._virtualenvs.find_or_make(environment.interpreter, source, build.git_hash, run)
         if python is None:
             raise _Failed("requirements.txt could not be installed; the lines above say why")
         if cached:
             log.write(b"requirements: already installed by an earlier build\n")
-        if not self._command([str(python), "-c", _CHECK, main], source, log, quiet=True):
+        if self._commands.run([str(python), "-c", _CHECK, main], source, None, log, quiet=True) is not None:
             raise _Failed(f"{main} is not valid Python {environment.version}; the lines above say where")
         return python
-
-    def _command(self, words: list[str], cwd: Path, log: IO[bytes], *, quiet: bool = False) -> bool:
-        if not quiet:
-            log.write(f"$ {' '.join([Path(words[0]).name, *words[1:]])}\n".encode())
-        log.flush()
-        with self._lock:
-            if self._closing:
-                raise _Failed("the platform is stopping")
-            if self._watchman is None:
-                self._watchman = _watch(self._mark)
-            process = subprocess.Popen(
-                words,
-                cwd=cwd,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env={**self._variables, "WRAPGEN_BUILD": self._mark},
-                start_new_session=True,
-            )
-            self._running.add(process)
-        try:
-            return process.wait(STEP_SECONDS) == 0
-        except subprocess.TimeoutExpired as error:
-            _kill(process)
-            process.wait()
-            raise _Failed(f"the command took longer than {STEP_SECONDS} s") from error
-        finally:
-            with self._lock:
-                self._running.discard(process)
 
     def _folder(self, build: Build) -> Path:
         return self._root / build.id
 
     def _log_file(self, build: Build) -> IO[bytes]:
         self._folder(build).mkdir(exist_ok=True)
-        return (self._folder(build) / "log.txt").open("ab", buffering=0)
+        return (self._folder(build) / "log.txt").open("a+b", buffering=0)
 
 
 def main_module(source: Path) -> str:
@@ -375,15 +335,3 @@ def main_module(source: Path) -> str:
         if (source / path).is_file():
             return path
     raise _Failed(f'algorithmia.conf says "algoname": "{name}", but there is no src/{name}.py')
-
-
-def _watch(mark: str) -> subprocess.Popen[bytes]:
-    """A process that ends all that carries the mark when this server is no more, however that came."""
-    return subprocess.Popen(
-        [sys.executable, "-I", "-S", family.__file__, mark], stdin=subprocess.PIPE, start_new_session=True
-    )
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(ProcessLookupError):  # it ended by itself
-        os.killpg(process.pid, signal.SIGKILL)

@@ -32,6 +32,7 @@ from wrapgen.platform.environments import Environments
 from wrapgen.platform.failures import Failures
 from wrapgen.platform.repositories import Repositories
 from wrapgen.platform.secrets import Secrets
+from wrapgen.platform.workers.wall import Wall
 
 FIRST_ACCOUNT = "local"
 """The user that a new home starts with."""
@@ -59,6 +60,7 @@ class State:
     data: Data
     connectors: Connectors
     failures: Failures
+    wall: Wall | None
     lock: IO[str]
 
     def close(self) -> None:
@@ -70,7 +72,11 @@ class State:
 
 
 def open_platform_state(
-    home: Path, *, clock: Callable[[], float] = time.time, variables: Mapping[str, str] | None = None
+    home: Path,
+    *,
+    clock: Callable[[], float] = time.time,
+    variables: Mapping[str, str] | None = None,
+    isolation: str = "none",
 ) -> State:
     """Opens a home, made when missing: with the user `local`, a standard key and an admin key.
 
@@ -78,26 +84,30 @@ def open_platform_state(
         home: the folder that holds everything.
         clock: gives epoch seconds.
         variables: environment variables; None takes the process's.
+        isolation: `auto`, `bubblewrap` or `none` (see `Wall.find`).
 
     Raises:
-        UsageError: another server has this home open, or a newer wrapgen wrote it.
+        UsageError: the wall can't be built, another server has this home open, or a newer wrapgen wrote it.
     """
     home = home.absolute()
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = _lock(home)
     try:
-        return _open(home, lock, clock, os.environ if variables is None else variables)
+        wall = Wall.find(home, isolation)
+        return _open(home, lock, clock, os.environ if variables is None else variables, wall)
     except BaseException:
         lock.close()
         raise
 
 
-def _open(home: Path, lock: IO[str], clock: Callable[[], float], variables: Mapping[str, str]) -> State:
+def _open(
+    home: Path, lock: IO[str], clock: Callable[[], float], variables: Mapping[str, str], wall: Wall | None
+) -> State:
     database = Database(home / "platform.sqlite")
     accounts = Accounts(database, clock)
     environments = Environments(database, variables)
     repositories = Repositories(home / "repositories", variables)
-    builds = Builds(database, home, environments, repositories, clock, variables)
+    builds = Builds(database, home, environments, repositories, clock, variables, wall)
     secrets = Secrets(database, clock)
     algorithms = Algorithms(database, accounts, environments, repositories, builds, secrets, clock)
     data = Data(database, home / "data", accounts, clock)
@@ -116,6 +126,7 @@ def _open(home: Path, lock: IO[str], clock: Callable[[], float], variables: Mapp
         data=data,
         connectors=Connectors(database, accounts, clock),
         failures=failures,
+        wall=wall,
         lock=lock,
     )
 

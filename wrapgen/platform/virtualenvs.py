@@ -1,7 +1,8 @@
 """Virtual environments for builds, made once per set of requirements and interpreter.
 
 uv makes them where it works, because it is several times quicker; whatever uv can't do pip is asked to do,
-and pip's verdict decides. Which index is used is the user's own setting of these tools.
+and pip's verdict decides. Pip isn't asked what can't be installed by anybody: that would take seconds more.
+Which index is used is the user's own setting of these tools.
 
 Each attempt has a folder of its own and a marker file names the one that was completed: a server killed in
 the middle can't leave a half-made environment that looks whole, even if its pip lives on for a while.
@@ -19,11 +20,25 @@ import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-Run = Callable[[list[str], Path], bool]
-"""Runs a command in a folder, its output going to the build's log; whether it succeeded."""
+Run = Callable[[list[str], Path, Path], str | None]
+"""Runs a command in a folder, and lets it write to another one too, its output going to the build's log.
+
+None, or what it said when it failed."""
 
 _UV_INDEX = ("UV_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX", "UV_CONFIG_FILE", "UV_OFFLINE", "UV_NO_INDEX")
 
+_PIP_INDEX = frozenset({"index-url", "no-index"})
+"""Settings of pip that name another place to look at; uv doesn't read them."""
+
+_PIP_MORE = frozenset({"extra-index-url", "find-links"})
+"""Those that name places beside the usual one."""
+
+_HOPELESS = re.compile(
+    "^error: Couldn't parse requirement|^(error| *cause): The build backend returned", re.MULTILINE
+)
+_UNSOLVABLE = re.compile("^error: No solution found when resolving", re.MULTILINE)
+_PERHAPS = re.compile("^hint: ", re.MULTILINE)
+"""How uv says what nobody can install; and that other settings might help, such as those that pip has."""
 
 _PASSED = re.compile(
     r"(PIP|UV|XDG|LC|SSL|CURL|GIT)_.*|PATH|HOME|USER|LOGNAME|LANG|TMPDIR|NETRC|REQUESTS_CA_BUNDLE"
@@ -89,39 +104,20 @@ class Virtualenvs:
 
     def _make(self, target: Path, interpreter: Path, requirements: Path | None, run: Run) -> bool:
         cwd = requirements.parent if requirements else target.parent
-        python = str(target / "bin" / "python")
         uv = self._uv()
-        if uv and self._with_uv(uv, target, interpreter, requirements, run, cwd):
-            return True
+        if uv:
+            said = _with_uv(uv, target, interpreter, requirements, run, cwd)
+            if said is None or self._is_final(said):
+                return said is None
         shutil.rmtree(target, ignore_errors=True)
-        if not run([str(interpreter), "-m", "venv", str(target)], cwd):
-            return False
-        pip = [
-            python,
-            "-m",
-            "pip",
-            "install",
-            "--disable-pip-version-check",
-            "--no-input",
-            "--progress-bar=off",
-        ]
-        return requirements is None or run([*pip, "-r", str(requirements)], cwd)
+        return _with_pip(target, interpreter, requirements, run, cwd) is None
 
-    def _with_uv(
-        self, uv: str, target: Path, interpreter: Path, requirements: Path | None, run: Run, cwd: Path
-    ) -> bool:
-        if not run([uv, "venv", "--quiet", "--python", str(interpreter), str(target)], cwd):
-            return False
-        install = [
-            uv,
-            "pip",
-            "install",
-            "--no-progress",
-            "--compile-bytecode",
-            "--python",
-            f"{target}/bin/python",
-        ]
-        return requirements is None or run([*install, "-r", str(requirements)], cwd)
+    def _is_final(self, said: str) -> bool:
+        """Whether pip would fail on what uv failed on."""
+        if _HOPELESS.search(said):
+            return True
+        unsolvable = _UNSOLVABLE.search(said) and not _PERHAPS.search(said)
+        return bool(unsolvable) and not self._pip_knows(_PIP_INDEX | _PIP_MORE)
 
     def _uv(self) -> str | None:
         """uv, unless pip was told to use another index and uv was not: then uv would ask the wrong one."""
@@ -135,10 +131,11 @@ class Virtualenvs:
         )
         if any((folder / "uv" / "uv.toml").is_file() for folder in (user, Path("/etc"))):
             return found
-        return None if self._pip_has_own_index() else found
+        return None if self._pip_knows(_PIP_INDEX) else found
 
-    def _pip_has_own_index(self) -> bool:
-        if any(self._variables.get(name) for name in ("PIP_INDEX_URL", "PIP_NO_INDEX")):
+    def _pip_knows(self, settings: frozenset[str]) -> bool:
+        """Whether pip was told one of these, by a variable or in one of its files."""
+        if any(self._variables.get("PIP_" + name.upper().replace("-", "_")) for name in settings):
             return True
         home = Path(self._variables.get("HOME", "/"))
         config = Path(self._variables.get("XDG_CONFIG_HOME") or home / ".config")
@@ -150,9 +147,28 @@ class Virtualenvs:
             except OSError:
                 continue
             names = {line.partition("=")[0].strip().replace("_", "-") for line in lines}
-            if names & {"index-url", "no-index", "global.index-url"}:
+            if settings & {name.removeprefix("global.") for name in names}:
                 return True
         return False
+
+
+def _with_uv(
+    uv: str, target: Path, interpreter: Path, requirements: Path | None, run: Run, cwd: Path
+) -> str | None:
+    said = run([uv, "venv", "--quiet", "--python", str(interpreter), str(target)], cwd, target.parent)
+    if said is not None or requirements is None:
+        return said
+    options = ["--no-progress", "--compile-bytecode", "--python", f"{target}/bin/python"]
+    return run([uv, "pip", "install", *options, "-r", str(requirements)], cwd, target.parent)
+
+
+def _with_pip(target: Path, interpreter: Path, requirements: Path | None, run: Run, cwd: Path) -> str | None:
+    said = run([str(interpreter), "-m", "venv", str(target)], cwd, target.parent)
+    if said is not None or requirements is None:
+        return said
+    options = ["--disable-pip-version-check", "--no-input", "--progress-bar=off"]
+    python = f"{target}/bin/python"
+    return run([python, "-m", "pip", "install", *options, "-r", str(requirements)], cwd, target.parent)
 
 
 def _digest(interpreter: Path, requirements: str, salt: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -167,9 +168,9 @@ def test_uv_is_left_out_where_pip_has_an_index_of_its_own(tmp_path: Path) -> Non
     def tools(variables: dict[str, str]) -> set[str]:
         used: set[str] = set()
 
-        def run(words: list[str], cwd: Path) -> bool:
+        def run(words: list[str], cwd: Path, room: Path) -> str:
             used.add(Path(words[0]).name)
-            return False
+            return ""
 
         source = tmp_path / "source"
         source.mkdir(exist_ok=True)
@@ -186,6 +187,41 @@ def test_uv_is_left_out_where_pip_has_an_index_of_its_own(tmp_path: Path) -> Non
         "[global]\nindex_url = https://index.example.org\n"
     )
     assert "uv" not in tools({})
+
+
+def test_pip_is_not_asked_what_nobody_can_install(tmp_path: Path) -> None:
+    """Where uv finds no solution pip is tried only if it knows places, or settings, that uv doesn't."""
+
+    def asked(said: str, variables: dict[str, str]) -> list[str]:
+        programs: list[str] = []
+
+        def run(words: list[str], cwd: Path, room: Path) -> str | None:
+            programs.append(Path(words[0]).name)
+            return said if words[1] == "pip" else None
+
+        source = tmp_path / "source"
+        source.mkdir(exist_ok=True)
+        (source / "requirements.txt").write_text("nothing\n")
+        made = Virtualenvs(tmp_path / "venvs", {"HOME": str(tmp_path), **variables})
+        made.find_or_make(Path(sys.executable), source, "", run)
+        return programs
+
+    no_such = "error: No solution found when resolving dependencies\n  cause: Because nothing was not found"
+    for said, variables, pip in (
+        (no_such, {}, False),
+        ("error: Couldn't parse requirement in `requirements.txt` at position 0", {}, False),
+        (no_such + "\n\nhint: Pre-releases are available for nothing", {}, True),
+        (no_such, {"PIP_EXTRA_INDEX_URL": "https://index.example.org/simple"}, True),
+        (no_such, {"PIP_FIND_LINKS": "/wheels"}, True),
+        ("error: Couldn't parse requirement", {"PIP_FIND_LINKS": "/wheels"}, False),
+        ("error: Failed to build `x`\n  cause: The build backend returned an error", {}, False),
+        ("error: Unexpected '-'", {}, True),
+        ("error: Request failed after 3 retries", {}, True),
+    ):
+        assert (len(asked(said, variables)) > 2) == pip, (said, variables)
+    (tmp_path / ".pip").mkdir()
+    (tmp_path / ".pip" / "pip.conf").write_text("[global]\nextra-index-url = https://index.example.org\n")
+    assert len(asked(no_such, {})) > 2
 
 
 def test_a_home_that_moved_without_its_environments(

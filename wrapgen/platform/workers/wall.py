@@ -1,7 +1,7 @@
-"""A wall around workers, where bubblewrap is there to build one: what hostile code can't see or change.
+"""A wall around workers and builds, where bubblewrap is there to build one: what hostile code can't reach.
 
-Behind it a worker has the machine's files read-only, without the platform's home and without the usual places
-of a user's secrets; it writes into its own folder only, and sees no process but its own. The network stays.
+Behind it a process has the machine's files read-only, without the platform's home and the usual places of a
+user's secrets; it writes into its own folder only, and sees no process but its own. The network stays.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from wrapgen.platform.model import Runnable
 
 PRIVATE = (".algorithmia", ".aws", ".azure", ".config", ".docker", ".gnupg", ".kube", ".netrc", ".ssh")
 """Names in the user's home folder that are hidden, if they are there."""
+
+SETTINGS = (".config/pip", ".config/uv")
+"""What builds see of them all the same: which index to install from."""
 
 _ALONE = ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--die-with-parent", "--cap-drop", "ALL"]
 
@@ -63,21 +67,42 @@ class Wall:
 
         Args:
             runnable: what the worker runs; its source and environment are shown read-only.
-            folder: the worker's own; it starts in `work` below it.
+            folder: the worker's own; it starts in `work` below it, and `tmp` is its /tmp and shared memory.
             start: the start file, shown too, since wrapgen itself may lie in a hidden place.
         """
-        shown = [str(runnable.directory), str(runnable.interpreter.parent.parent), str(start)]
-        visible = [word for path in shown for word in ("--ro-bind", path, path)]
+        temporary = ("--bind", str(folder / "tmp"))
+        shown = _shown([runnable.directory, runnable.interpreter.parent.parent, start])
         own = ["--bind", str(folder), str(folder), "--chdir", str(folder / "work")]
-        return [*self._basis(), *visible, *own, "--"]
+        return [*self._basis(), *temporary, "/tmp", *temporary, "/dev/shm", *shown, *own, "--"]  # noqa: S108
+
+    def before_build(self, program: Path, own: list[Path]) -> list[str]:
+        """The words before a command of a build.
+
+        Args:
+            program: what is run; shown with what lies beside it, since that may be a hidden place.
+            own: folders that it may write to; it starts in the first one.
+        """
+        beside = program.parent.parent
+        hidden = any(beside != place and beside.is_relative_to(place) for place in self._hidden())
+        own_words = [word for path in own for word in ("--bind", str(path), str(path))]
+        settings = _shown(path for path in map(_home, SETTINGS) if path.is_dir())
+        shown = [*settings, *(_shown([beside]) if hidden else [])]
+        return [*self._basis(), *shown, *own_words, "--chdir", str(own[0]), "--"]
+
+    def _hidden(self) -> list[Path]:
+        places = [Path("/tmp"), self.home, *map(_home, PRIVATE)]  # noqa: S108 (hidden, not used)
+        return [path for path in places if path.is_dir()]
 
     def _basis(self) -> list[str]:
-        hidden = [Path("/tmp"), self.home]  # noqa: S108 (hidden, not used)
-        for name in PRIVATE:
-            path = Path.home() / name
-            if path.is_dir():
-                hidden.append(path)
-        covers = [word for path in hidden for word in ("--tmpfs", str(path))]
-        if (Path.home() / ".netrc").is_file():
-            covers += ["--ro-bind", "/dev/null", str(Path.home() / ".netrc")]
+        covers = [word for path in self._hidden() for word in ("--tmpfs", str(path))]
+        if _home(".netrc").is_file():
+            covers += ["--ro-bind", "/dev/null", str(_home(".netrc"))]
         return [self.tool, "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", *covers, *_ALONE]
+
+
+def _home(name: str) -> Path:
+    return Path.home() / name
+
+
+def _shown(paths: Iterable[Path]) -> list[str]:
+    return [word for path in paths for word in ("--ro-bind", str(path), str(path))]
