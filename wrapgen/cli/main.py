@@ -31,6 +31,7 @@ COMMANDS = {
     "run": "Push a whole input set through a wrapper.",
     "runs": "List the runs at and below a folder.",
     "show": "Show how a run stands.",
+    "report": "Write the report of a run again.",
     "verify": "Reconcile a run with everything that it left.",
     "worker": "Feed a wrapper from a queue for as long as it runs.",
     "records": "Read recorded items back, each key once.",
@@ -74,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
     """
     words = sys.argv[1:] if arguments is None else arguments
     try:
-        result = cli.main(args=words, prog_name="wrapgen", standalone_mode=False)
+        result = cli.main(args=words, prog_name="wrapgen", standalone_mode=False, obj=tuple(words))
         return result if isinstance(result, int) else 0
     except click.exceptions.Abort:
         print("stopped", file=sys.stderr)

@@ -109,7 +109,8 @@ def command(reference: str, source: str, output: Path, as_json: bool, log_json: 
     with platform(given, options.workers) as client:
         items = items_of(source, given, folder, client, replace=options.fresh or options.accept_changes)
         wrapper = find_wrapper(client, reference, None if options.fresh else folder)
-        with Session(folder.path, items, wrapper, options, reading=reading) as session:
+        told = _origin(client.connection.address, output, options, layout)
+        with Session(folder.path, items, wrapper, options, reading=reading, origin=told) as session:
             if not as_json:
                 _announce(session, wrapper, source, options)
             summary = _work(session, items, output, layout, log_json=log_json)
@@ -133,6 +134,19 @@ def _options(given: dict[str, Any]) -> Options:
         patience=given["patience"],
         fresh=given["fresh"],
         accept_changes=given["accept_changes"],
+    )
+
+
+def _origin(address: str, output: Path, options: Options, layout: Layout) -> dict[str, Any]:
+    from wrapgen import __version__
+    from wrapgen.run.report_origin import origin
+
+    return origin(
+        click.get_current_context().find_root().obj or (),
+        version=__version__,
+        address=address,
+        output=str(output.resolve()),
+        options={**vars(options), "layout": layout.shape},
     )
 
 
@@ -168,10 +182,11 @@ def _announce(session: Session, wrapper: Wrapper, source: str, options: Options)
 def _work(session: Session, items: Items, output: Path, layout: Layout, *, log_json: bool) -> Summary:
     from wrapgen.cli.progress import Reporter
     from wrapgen.run.finish import run_to_files
+    from wrapgen.run.report import report_for
 
-    already = session.counts.finished
+    already, report = session.counts.finished, report_for(session.folder.path, output)
     with _interruptible(session), Reporter(as_json=log_json, already=already) as watch:
-        return run_to_files(session, items, output, layout, watch, time.monotonic)
+        return run_to_files(session, items, output, layout, watch, time.monotonic, report)
 
 
 @contextmanager
@@ -217,6 +232,10 @@ def _tell(summary: Summary) -> None:
         print(f"  output     {summary.output}")
     if summary.errors:
         print(f"  failed     {summary.errors}")
+    report = (
+        summary.report["path"] if summary.report else f"not written; wrapgen report {summary.run} tries again"
+    )
+    print(f"  report     {report}")
     print(f"  run        {summary.run}, ledger in {summary.folder}")
     if summary.exit_code in (11, 12):
         print("  resume     give the same command again")

@@ -16,12 +16,13 @@ import click
 def command(run: str, as_json: bool) -> None:
     """Show how RUN stands: the output it writes, its folder, or its id."""
     from wrapgen.run.known import errors_by_type, load, locate
+    from wrapgen.run.report_facts import facts_of
 
     folder = locate(run, Path())
     facts = load(folder).as_json()
     facts["errors"] = errors_by_type(folder) if facts["failed"] else {}
     if as_json:
-        click.echo(json.dumps(facts))
+        click.echo(json.dumps({**facts, "report": facts_of(folder)}))
         return
     click.echo(f"run {facts['run']}: {facts['state']}" + (f": {facts['reason']}" if facts["reason"] else ""))
     for name, value in _lines(facts):

@@ -1,10 +1,11 @@
-"""From an open session to its files: the output if the run is complete, the failed items in any case."""
+"""From an open session to its files: the output if the run is complete, and what else it leaves."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from wrapgen.run.folder import errors_for
 from wrapgen.run.items import Items
@@ -22,6 +23,7 @@ def run_to_files(
     layout: Layout,
     watch: Callable[[Progress], None],
     clock: Callable[[], float],
+    report: Path | None = None,
 ) -> Summary:
     """Works a session to its end and writes its files.
 
@@ -32,6 +34,7 @@ def run_to_files(
         layout: what it holds of each.
         watch: told how the run stands.
         clock: seconds that only go forward.
+        report: where the run's report goes; None: nowhere.
     """
     started = clock()
     state, reason = session.work(watch)
@@ -44,14 +47,25 @@ def run_to_files(
         write_errors(errors, session.run_id, session.slots, session.spool)
     else:
         errors.unlink(missing_ok=True)
+    seconds = clock() - started
     return Summary(
         run=session.run_id,
         reference=session.reference,
         state=state,
         reason=reason,
         counts=session.counts,
-        seconds=clock() - started,
+        seconds=seconds,
         output=str(output) if complete else None,
         errors=str(errors) if session.counts.failed else None,
         folder=str(session.folder.path),
+        report=_reported(session, report) if report else None,
     )
+
+
+def _reported(session: Session, path: Path) -> dict[str, Any] | None:
+    from wrapgen.run.report import write_report
+
+    try:
+        return {"path": str(path), **write_report(session.folder.path, path, ended=True)}
+    except OSError:
+        return None  # a full disk makes no other run of this one; the report can be written later

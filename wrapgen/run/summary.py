@@ -73,6 +73,7 @@ class Summary:
         output: the output file, or None while there is none.
         errors: the file of failed items, or None.
         folder: where the ledger lives.
+        report: path and facts of its report, or None where none was asked for or could be written.
     """
 
     run: str
@@ -84,6 +85,7 @@ class Summary:
     output: str | None
     errors: str | None
     folder: str
+    report: dict[str, Any] | None = None
 
     @property
     def exit_code(self) -> int:

@@ -1,0 +1,42 @@
+"""`wrapgen report`: writes the report of a run again, also of one that goes on or was killed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("run")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The HTML file. [beside the run's output]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print its path and everything that it says as JSON.")
+def command(run: str, output: Path | None, as_json: bool) -> None:
+    """Write the report of RUN: the output it writes, its folder, or its id.
+
+    Every session of `wrapgen run` writes it at its end; this does at any time, from the ledger: for a run
+    that goes on, or one that was killed.
+    """
+    from wrapgen.errors import UsageError
+    from wrapgen.run.known import locate
+    from wrapgen.run.report import report_for, write_report
+    from wrapgen.run.report_facts import output_of
+
+    folder = locate(run, Path())
+    path = output or report_for(folder, output_of(folder))
+    try:
+        facts = write_report(folder, path)
+    except OSError as error:
+        raise UsageError(
+            f"the report can't be written to {path}: {error.strerror}", hint="name another file with -o"
+        ) from error
+    if as_json:
+        click.echo(json.dumps({"path": str(path), **facts}))
+    else:
+        click.echo(path)

@@ -1,0 +1,72 @@
+"""The report of a run: one HTML file beside its output, with everything in it and no script.
+
+Derived from the ledger whenever it is asked for, so it is the same for the same ledger. What it says is
+decided in `report_facts`, how its charts look in `report_charts`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from wrapgen.run.folder import SUFFIX
+from wrapgen.run.output import whole
+from wrapgen.run.report_facts import facts_of
+
+_PAGE = Path(__file__).with_name("report_page")
+
+
+def report_for(folder: Path, output: Path | None) -> Path:
+    """Where the report of a run belongs: beside its output, or in its folder where it has none.
+
+    Args:
+        folder: the run's.
+        output: the output file, whether it is written or not; None: named by the folder, if at all.
+    """
+    if output is None and folder.name.endswith(SUFFIX):
+        output = folder.with_name(folder.name.removesuffix(SUFFIX))
+    return folder / "report.html" if output is None else output.with_name(output.name + ".report.html")
+
+
+def write_report(folder: Path, path: Path, *, ended: bool = False) -> dict[str, Any]:
+    """Writes the report of the run in a folder, whole or not at all.
+
+    Args:
+        folder: the run's.
+        path: the file; replaced if it is there.
+        ended: see `facts_of`.
+
+    Returns:
+        What it says, as `--json` prints it.
+
+    Raises:
+        RunError: there is no run, or its ledger is damaged.
+        OSError: the file can't be written.
+    """
+    facts = facts_of(folder, ended=ended)
+    page = page_of(facts)
+    with whole(path) as file:
+        file.write(page.encode("utf-8", "replace"))
+    return facts
+
+
+def page_of(facts: dict[str, Any]) -> str:
+    """The HTML of a report. Pure but for reading the templates."""
+    from markupsafe import Markup
+
+    from wrapgen import charts
+    from wrapgen.pages import environment
+    from wrapgen.run.report_charts import FILTERS, charts_of
+
+    style = charts.stylesheet() + (_PAGE / "report.css").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
+    pages = environment(_PAGE)
+    pages.filters.update(FILTERS)
+    return pages.get_template("report.html").render(
+        facts=facts,
+        charts=charts_of(facts),
+        style=Markup(style),  # noqa: S704 - our own file
+        style_digest=digest,
+    )

@@ -1,0 +1,202 @@
+"""Counts what the entries of a ledger tell, one by one, for a report. Pure, and bounded in memory.
+
+What grows with the run is counted in bins, and of lists only the worst or the last are kept.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from wrapgen.run.report_measures import Durations, Timeline
+from wrapgen.run.report_origin import cleaned
+from wrapgen.run.resume import indexes_of
+
+MOST_ROWS = 10
+"""Rows of the slowest calls and items."""
+
+MOST_SESSIONS = 20
+"""Sessions that are told one by one: the last ones."""
+
+MOST_TYPES = 30
+"""Types of errors that are told one by one: the most frequent ones."""
+
+
+class Tally:
+    """Takes the entries of a ledger in their order.
+
+    Time is that of work: what lies between two sessions is left out.
+    """
+
+    def __init__(self) -> None:
+        self.sessions: list[dict[str, Any]] = []
+        self.count = 0
+        self.origin: dict[str, Any] = {}
+        self.seconds = 0.0
+        self.ended_at: str | None = None
+        self._timeline = Timeline()
+        self._calls, self._items = Durations(), Durations()
+        self._open: dict[int, tuple[Sequence[int], int, float]] = {}
+        self._now = 0.0  # seconds since 1970 of the entry before
+        self._counts: Counter[str] = Counter()
+        self._lost: dict[str, dict[str, Any]] = {}
+        self._tries: Counter[int] = Counter()
+        self._attempts: Counter[int] = Counter()
+        self._had: dict[int, int] = {}  # attempts of items that go again
+        self._sizes = Counter[int]()
+        self._slow_calls: list[tuple[float, int, dict[str, Any]]] = []
+        self._slow_items: list[tuple[float, int, dict[str, Any]]] = []
+        self._takers = {"send": self._sent, "done": self._done, "lost": self._lost_call}
+
+    def note(self, entry: dict[str, Any]) -> None:
+        """Takes the next entry."""
+        kind = str(entry["e"])
+        if kind in self._takers:
+            self._tick(entry["w"])
+            self._takers[kind](entry)
+        elif kind == "open":
+            self._opened(entry)
+        elif kind == "end":
+            self._tick(_seconds(entry["at"]))
+            self.ended_at = entry["at"]
+            self.sessions[-1].update(state=entry["state"], reason=cleaned(entry["why"]), ended_at=entry["at"])
+
+    def as_json(self) -> dict[str, Any]:
+        """What was counted, under the names that the report uses."""
+        counts = self._counts
+        sizes = self._sizes
+        return {
+            "calls": {
+                "sent": counts["sent"],
+                "answered": counts["answered"],
+                "lost": counts["lost"],
+                "open": len(self._open),
+                "items_resent": counts["resent"],
+                "throttled": counts["throttled"],
+                "of_target": counts["of_target"],
+            },
+            "latency": {"call": self._calls.as_json(), "item": self._items.as_json()},
+            "attempts": [{"attempts": n, "items": count} for n, count in sorted(self._attempts.items())],
+            "attempts_inside": max(0, counts["of_target"] - counts["known_attempts"]),
+            "sends": [{"sends": n, "items": count} for n, count in sorted(self._tries.items())],
+            "chunks": {
+                "smallest": min(sizes, default=None),
+                "largest": max(sizes, default=None),
+                "mean": round(sum(n * c for n, c in sizes.items()) / sizes.total(), 1) if sizes else None,
+            },
+            "timeline": self._timeline.as_json(),
+            "slowest_calls": _worst(self._slow_calls),
+            "slowest_items": _worst(self._slow_items),
+            "lost": sorted(self._lost.values(), key=lambda one: -one["count"])[:MOST_TYPES],
+            "session_count": self.count,
+            "sessions": self.sessions,
+        }
+
+    def _tick(self, now: float) -> None:
+        # A clock that was set back stands still until it has caught up.
+        passed = max(0.0, now - self._now)
+        self._now = max(now, self._now)
+        self.seconds += passed
+        self._bin = self._timeline.pass_to(self.seconds, len(self._open))
+        if self.sessions:
+            self.sessions[-1]["seconds"] = round(self.sessions[-1]["seconds"] + passed, 3)
+
+    def _opened(self, entry: dict[str, Any]) -> None:
+        self._now = _seconds(entry["at"])
+        self.ended_at = None
+        self._open.clear()
+        self.count += 1
+        told = {name: value for name, value in entry.items() if name not in ("e", "at", "pid")}
+        self.origin = {**self.origin, **told}
+        session = {"started_at": entry["at"], "ended_at": None, "state": None, "reason": "", "seconds": 0.0}
+        self.sessions = [*self.sessions, {**session, "wrapgen": told.get("wrapgen")}][-MOST_SESSIONS:]
+
+    def _sent(self, entry: dict[str, Any]) -> None:
+        indexes, tries = indexes_of(entry), entry["t"]
+        self._open[entry["s"]] = (indexes, tries, entry["w"])
+        self._counts.update(sent=1, resent=len(indexes) if tries > 1 else 0)
+        self._sizes[len(indexes)] += 1
+        self._bin.sends += 1
+        self._bin.sent += len(indexes)
+
+    def _done(self, entry: dict[str, Any]) -> None:
+        indexes, tries = self._back(entry, "")
+        again, failed = dict(entry["again"]), entry["failed"]
+        final = len(indexes) - len(again)
+        self._tries[tries] += final
+        self._counts.update(answered=1, of_target=entry.get("calls", 0))
+        self._bin.finished += final
+        self._bin.failed += len(failed)
+        self._count_attempts(indexes, again, dict(zip(failed, entry.get("attempts", ()), strict=False)))
+
+    def _count_attempts(self, indexes: Sequence[int], again: dict[int, int], failed: dict[int, int]) -> None:
+        """Attempts of the items that are finished now, as far as answers tell them."""
+        if not again and not failed and not self._had:
+            self._attempts[1] += len(indexes)
+            self._counts["known_attempts"] += len(indexes)
+            return
+        for at, index in enumerate(indexes):
+            before = self._had.pop(index, 0)
+            so_far = again.get(at, failed.get(at, before + 1))
+            self._counts["known_attempts"] += so_far - before
+            if at not in again:
+                self._attempts[so_far] += 1
+            elif so_far:
+                self._had[index] = so_far
+
+    def _lost_call(self, entry: dict[str, Any]) -> None:
+        self._back(entry, entry["type"])
+        self._counts["lost"] += 1
+        throttled = entry["fault"] == "throttled"
+        self._counts["throttled"] += throttled
+        self._bin.throttled += throttled
+        group = self._lost.setdefault(
+            entry["type"],
+            {"type": cleaned(entry["type"], 100), "count": 0, "message": cleaned(entry["message"])},
+        )
+        group["count"] += 1
+
+    def _back(self, entry: dict[str, Any], lost: str) -> tuple[Sequence[int], int]:
+        """A call that came back: how long it took, and what it says of the moment."""
+        indexes, tries, sent = self._open.pop(entry["s"])
+        took = entry.get("took") or max(0.0, entry["w"] - sent)
+        each = took / len(indexes)
+        self._calls.add(took)
+        if not lost:
+            self._items.add(each, len(indexes))
+        row = {
+            "first": indexes[0],
+            "last": indexes[-1],
+            "items": len(indexes),
+            "try": tries,
+            "seconds": took,
+            "each": round(each, 4),
+            "lost": cleaned(lost, 100),
+        }
+        self._counts["back"] += 1
+        _push(self._slow_calls, (took, -self._counts["back"], row))
+        if not lost:
+            _push(self._slow_items, (each, -self._counts["back"], row))
+        inside = entry.get("throttled", 0)
+        self._counts["throttled"] += inside
+        self._bin.throttled += inside
+        self._bin.limit = max(self._bin.limit, entry.get("limit", 0))
+        return indexes, tries
+
+
+def _push(heap: list[tuple[float, int, dict[str, Any]]], row: tuple[float, int, dict[str, Any]]) -> None:
+    if len(heap) < MOST_ROWS:
+        heapq.heappush(heap, row)
+    else:
+        heapq.heappushpop(heap, row)
+
+
+def _worst(heap: list[tuple[float, int, dict[str, Any]]]) -> list[dict[str, Any]]:
+    return [row for _, _, row in sorted(heap, reverse=True)]
+
+
+def _seconds(at: str) -> float:
+    return datetime.fromisoformat(at.replace("Z", "+00:00")).timestamp()
