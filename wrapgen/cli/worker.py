@@ -154,7 +154,7 @@ def _effects(
     )
 
     def call(body: bytes, timeout: float) -> bytes:
-        return client.call_body(exact, body, timeout=timeout)
+        return client.call_body(exact, body, timeout=timeout, run=terms.run)
 
     return WorkerEffects(
         process=lambda chunk: process_chunk(chunk, call, terms),

@@ -73,6 +73,7 @@ class Client:
         content_type: str = "application/json",
         timeout: float,
         stdout: bool = False,
+        run: str = "",
     ) -> bytes:
         """Calls an algorithm with an encoded input; returns the body of the 200 answer as it came.
 
@@ -84,6 +85,7 @@ class Client:
             content_type: `application/json`, `text/plain` or `application/octet-stream`.
             timeout: seconds the algorithm gets; whole ones, 1 to 3000. The answer may take 30 s more.
             stdout: ask for what the algorithm prints; only its owner is told.
+            run: id of the run that the call is part of, for whoever watches the platform.
 
         Raises:
             Throttled: with `retry_after` where the platform says it.
@@ -96,7 +98,13 @@ class Client:
         query = {"timeout": seconds, "stdout": "true" if stdout else None}
         path = f"/v1/algo/{quote(str(Reference.parse(reference)), safe='/*')}"
         return self._transport.request(
-            "POST", path, body=body, content_type=content_type, query=query, timeout=seconds + READ_MARGIN
+            "POST",
+            path,
+            body=body,
+            content_type=content_type,
+            query=query,
+            timeout=seconds + READ_MARGIN,
+            headers={wire.RUN_HEADER: run} if run else None,
         )
 
     def call(

@@ -71,6 +71,7 @@ class Transport:
         query: Mapping[str, Any] | None = None,
         timeout: float = READ_TIMEOUT,
         key: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> bytes:
         """One exchange; returns the body of a 2xx answer.
 
@@ -81,11 +82,13 @@ class Transport:
             query: parameters; those that are None are left out.
             timeout: seconds to wait for the answer.
             key: another key than the connection's, such as the admin key.
+            headers: further ones.
 
         Raises:
             PlatformError: of the class that fits the answer, or Unreachable when none came.
         """
-        response = self._send(method, path, body, content_type, query, timeout, key, stream=False)
+        more = dict(headers or {})
+        response = self._send(method, path, body, content_type, query, timeout, key, more, stream=False)
         if not 200 <= response.status < 300:
             raise answers.error_of(f"{method} {path}", response.status, response.headers, response.data)
         return response.data
@@ -106,7 +109,7 @@ class Transport:
         Raises:
             PlatformError: as `request`; Unreachable also while reading, when the body is cut off.
         """
-        response = self._send("GET", path, None, None, None, timeout, None, stream=True)
+        response = self._send("GET", path, None, None, None, timeout, None, {}, stream=True)
         try:
             if response.status != 200:
                 raise answers.error_of(f"GET {path}", response.status, response.headers, response.read())
@@ -131,12 +134,14 @@ class Transport:
         query: Mapping[str, Any] | None,
         timeout: float,
         key: str | None,
+        more: dict[str, str],
         *,
         stream: bool,
     ) -> BaseHTTPResponse:
         given = {name: value for name, value in (query or {}).items() if value is not None}
         url = self.connection.address + path + (f"?{urlencode(given)}" if given else "")
-        headers = {"Authorization": authorization(key or self.connection.key), "Accept-Encoding": "identity"}
+        own = {"Authorization": authorization(key or self.connection.key), "Accept-Encoding": "identity"}
+        headers = {**more, **own}
         if content_type:
             headers["Content-Type"] = content_type
         send = functools.partial(

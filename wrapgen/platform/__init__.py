@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from wrapgen.platform.activity import Activity
 from wrapgen.platform.call import Call, Limits, Outcome
 from wrapgen.platform.calls import Calls
 from wrapgen.platform.faults import Faults
 from wrapgen.platform.journal import CallEntry, Journal
 from wrapgen.platform.lines import Problem
 from wrapgen.platform.metrics import Metrics
+from wrapgen.platform.minutes import Minutes
 from wrapgen.platform.model import Caller
 from wrapgen.platform.state import State, open_platform_state
 from wrapgen.platform.unattended import Unattended
@@ -41,6 +43,8 @@ class Platform:
         unattended: those that nobody waits for.
         faults: what goes wrong on request.
         metrics: numbers about them.
+        activity: which calls there are and were, by account.
+        minutes: numbers of the last hour.
         journal: the server's log.
     """
 
@@ -50,6 +54,8 @@ class Platform:
     unattended: Unattended
     faults: Faults
     metrics: Metrics
+    activity: Activity
+    minutes: Minutes
     journal: Journal
 
     def identify(self, key: str) -> tuple[Caller, Call | None]:
@@ -125,7 +131,9 @@ def open_platform(
     calls.listeners.append(partial(_note, journal))
     unattended = Unattended(state.home / "requests", calls, time.time)
     faults = Faults(random.random)
-    return Platform(state, pools, calls, unattended, faults, Metrics(calls), journal)
+    return Platform(
+        state, pools, calls, unattended, faults, Metrics(calls), Activity(calls), Minutes(calls), journal
+    )
 
 
 def _note(journal: Journal, outcome: Outcome) -> None:
@@ -143,5 +151,6 @@ def _note(journal: Journal, outcome: Outcome) -> None:
         total=time.monotonic() - call.started,
         bytes=len(call.request.body),
         worker=call.worker.process if call.worker else None,
+        run=call.run,
     )
     journal.add(entry)

@@ -47,6 +47,7 @@ class Request(msgspec.Struct, frozen=True):
         body: as received.
         timeout: seconds; None takes the default.
         stdout: whether printed output is wanted.
+        run: id of the run that the call belongs to, as the caller says; empty if it says nothing.
         gone: tells whether the caller has left, so that a call still waiting for a worker need not begin.
     """
 
@@ -56,6 +57,7 @@ class Request(msgspec.Struct, frozen=True):
     encoding: str = ""
     timeout: float | None = None
     stdout: bool = False
+    run: str = ""
     gone: Callable[[], bool] | None = None
 
 
@@ -76,6 +78,7 @@ class Call(msgspec.Struct, eq=False):
         below: open calls below this one.
         worker: which worker has it, once one does.
         future: what it waits for now: a worker, or a response.
+        run: id of its run: the request's, else that of the call above; empty if there is none.
         acted: its algorithm, or one below, used its own key.
     """
 
@@ -92,6 +95,7 @@ class Call(msgspec.Struct, eq=False):
     below: int = 0
     worker: Worker | None = None
     future: asyncio.Future[Any] | None = None
+    run: str = ""
     acted: bool = False
 
     @property

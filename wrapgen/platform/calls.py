@@ -57,6 +57,14 @@ class Calls:
         """Calls that are open, nested ones included."""
         return len(self._calls)
 
+    def in_progress(self) -> list[Call]:
+        """The calls that are open, nested ones included."""
+        return list(self._calls)
+
+    def open_of(self, account: str) -> int:
+        """Calls of an account that are open, nested ones included."""
+        return self._open.get(account, 0)
+
     async def drained(self) -> None:
         """Refuses new calls from outside and waits until the open ones, with those below them, have ended."""
         self.draining = True
@@ -138,6 +146,7 @@ class Calls:
         parts = request_parts(request.content_type, request.encoding, request.body)
         number, now = request_id or _new_id(), time.monotonic()
         call = Call(number, caller, runnable, parent, request, parts, limits, timeout, now, now + timeout)
+        call.run = request.run or (parent.run if parent else "")
         self._admit(call)
         return call
 

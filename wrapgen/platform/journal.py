@@ -33,6 +33,7 @@ class CallEntry(msgspec.Struct, tag="call", tag_field="event", omit_defaults=Tru
         bytes: of the input.
         error_type: None for a result.
         worker: process id.
+        run: id of the run that the call carries.
     """
 
     time: float
@@ -45,6 +46,7 @@ class CallEntry(msgspec.Struct, tag="call", tag_field="event", omit_defaults=Tru
     bytes: int
     error_type: str | None = None
     worker: int | None = None
+    run: str = ""
 
 
 class Journal:

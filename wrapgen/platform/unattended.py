@@ -42,6 +42,7 @@ class Taken(msgspec.Struct):
     encoding: str
     timeout: float | None
     stdout: bool
+    run: str = ""
 
 
 class Found(msgspec.Struct):
@@ -126,6 +127,7 @@ class Unattended:
             encoding=taken.encoding,
             timeout=taken.timeout,
             stdout=taken.stdout,
+            run=taken.run,
         )
         try:
             call = await self._begin(request_id, request, taken.caller)
@@ -174,5 +176,11 @@ class Unattended:
 def _taken(call: Call) -> Taken:
     request = call.request
     return Taken(
-        call.caller, request.path, request.content_type, request.encoding, request.timeout, request.stdout
+        call.caller,
+        request.path,
+        request.content_type,
+        request.encoding,
+        request.timeout,
+        request.stdout,
+        call.run,
     )

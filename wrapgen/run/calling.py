@@ -5,6 +5,7 @@ from __future__ import annotations
 from wrapgen.client import Client
 from wrapgen.run.folder import Folder
 from wrapgen.run.options import Wrapper
+from wrapgen.run.process import Call
 from wrapgen.run.sideband import DataSideband
 from wrapgen.run.wrappers import describe, resolve
 
@@ -29,7 +30,8 @@ def find_wrapper(client: Client, reference: str, folder: Folder | None = None) -
     kept = folder.kept_reference(reference) if folder is not None else None
     exact = kept or resolve(reference, versions)
 
-    def call(body: bytes, timeout: float) -> bytes:
-        return client.call_body(exact, body, timeout=timeout)
+    def called_in(run: str) -> Call:
+        return lambda body, timeout: client.call_body(exact, body, timeout=timeout, run=run)
 
-    return Wrapper(exact, describe(call, exact), call, DataSideband(client.data))
+    call = called_in("")
+    return Wrapper(exact, describe(call, exact), call, DataSideband(client.data), called_in)

@@ -77,12 +77,25 @@ class World:
 
 @dataclass(frozen=True)
 class Wrapper:
-    """The wrapper of a run: exact reference, description, how to call it, and where large bodies go."""
+    """The wrapper of a run.
+
+    Args:
+        reference: exact.
+        description: what it says of itself.
+        call: how to call it.
+        sideband: where large bodies go.
+        named: makes a way to call it that tells the platform a run's id; None where there is none.
+    """
 
     reference: str
     description: Description
     call: Call
     sideband: Sideband | None = None
+    named: Callable[[str], Call] | None = None
+
+    def called_in(self, run: str) -> Call:
+        """How to call it for a run, whose id the platform is told where that can be."""
+        return self.named(run) if self.named else self.call
 
     @property
     def aim(self) -> int:

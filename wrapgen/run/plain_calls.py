@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPException
 
+from wrapgen import wire
 from wrapgen.errors import (
     BadRequest,
     NoCredentials,
@@ -75,14 +76,14 @@ class PlainCalls:
             raise NoCredentials("there is no API key: ALGORITHMIA_API_KEY is not set")
         return cls(address.rstrip("/").removesuffix("/v1"), key)
 
-    def call(self, reference: str, body: bytes, timeout: float) -> bytes:
-        """Calls an algorithm with encoded JSON; the body of the 200 answer.
+    def call(self, reference: str, body: bytes, timeout: float, run: str = "") -> bytes:
+        """Calls an algorithm with encoded JSON, as part of a run if one is named; the body of the 200 answer.
 
         Raises:
             PlatformError: of the class that fits.
         """
         path = f"/v1/algo/{urllib.parse.quote(reference)}?timeout={max(1, int(timeout))}"
-        return self._ask("POST", path, body, "application/json", timeout)
+        return self._ask("POST", path, body, "application/json", timeout, run)
 
     def fetch(self, url: str) -> bytes:
         """The file at a data or connector URL."""
@@ -110,11 +111,19 @@ class PlainCalls:
         self._ask("PUT", _path(url), body, "application/octet-stream")
 
     def _ask(
-        self, method: str, path: str, body: bytes | None = None, kind: str = "", timeout: float = 60.0
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        kind: str = "",
+        timeout: float = 60.0,
+        run: str = "",
     ) -> bytes:
         headers = {"Authorization": f"{'Bearer' if self.key.count('.') == 2 else 'Simple'} {self.key}"}
         if kind:
             headers["Content-Type"] = kind
+        if run:
+            headers[wire.RUN_HEADER] = run
         request = urllib.request.Request(self.address + path, body, headers, method=method)  # noqa: S310
         try:
             with urllib.request.urlopen(  # noqa: S310  # the address is the platform's own

@@ -164,7 +164,8 @@ class Session:
         world, options, description = self._world, self._options, self._wrapper.description
         terms = self._wrapper.terms(self.run_id, options, world.clock)
         together = max(1, description.parallel * description.batch_size)
-        lanes = world.lanes(lambda chunk: process_chunk(chunk, self._wrapper.call, terms))
+        call = self._wrapper.called_in(self.run_id)
+        lanes = world.lanes(lambda chunk: process_chunk(chunk, call, terms))
         self._runner = Runner(
             islice(self._entries(), most),
             Effects(

@@ -107,7 +107,10 @@ class AccountRoutes:
     async def delete_user(self, request: Request) -> Response:
         """DELETE /v1/users/:user"""
         auth.admin(request)
-        await run_in_threadpool(self._accounts.delete, await self._user(request))
+        user, platform = await self._user(request), request.app.state.platform
+        await run_in_threadpool(self._accounts.delete, user)
+        platform.activity.forget(user.name)
+        platform.minutes.forget(user.name)
         return empty()
 
     async def user_errors(self, request: Request) -> Response:

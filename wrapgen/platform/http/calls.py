@@ -17,6 +17,7 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from wrapgen.errors import BadRequest, NotAuthorized, ServerFault, WrapgenError
+from wrapgen.platform.activity import RUN_ID
 from wrapgen.platform.call import Limits, Outcome, Request
 from wrapgen.platform.calls import too_large
 from wrapgen.platform.envelope import envelope
@@ -98,6 +99,7 @@ class CallEndpoint:
             body=await _read(receive, found.content_length, self._calls.limits.request),
             timeout=_seconds(options),
             stdout=options.get("stdout", "").lower() == "true",
+            run=found.run,
             gone=None if output == "void" else scope[CONNECTION].is_closing,
         )
         limits = await _suffer(fault, self._calls.limits) if fault else None
@@ -112,10 +114,10 @@ class CallEndpoint:
 class _Headers:
     """The few headers that matter here, read in one pass."""
 
-    __slots__ = ("authorization", "content_encoding", "content_length", "content_type")
+    __slots__ = ("authorization", "content_encoding", "content_length", "content_type", "run")
 
     def __init__(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
-        self.authorization = self.content_type = self.content_encoding = ""
+        self.authorization = self.content_type = self.content_encoding = self.run = ""
         self.content_length: int | None = None
         for name, value in pairs:
             if name == b"authorization":
@@ -126,6 +128,8 @@ class _Headers:
                 self.content_length = int(value) if value.isdigit() else None
             elif name == b"content-encoding":
                 self.content_encoding = value.strip().lower().decode("latin-1")
+            elif name == b"x-run-id" and RUN_ID.match(run := value.decode("latin-1")):
+                self.run = run
 
 
 class _Gone(Exception):

@@ -115,7 +115,7 @@ class Plan:
         quiet = Quiet(pace)
 
         def call(body: bytes, timeout: float) -> bytes:
-            return self.calls.call(self.reference, body, timeout)
+            return self.calls.call(self.reference, body, timeout, self.run)
 
         def work(chunk: Chunk) -> list[Outcome]:
             pushed = push(chunk, lambda one: process_chunk(one, call, terms), pace, quiet)

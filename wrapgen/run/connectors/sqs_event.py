@@ -96,7 +96,7 @@ def _batches(
     pace = Pace(about.attempts, time.monotonic, wait, Random(), left, resend=False)  # noqa: S311
     return Batches(
         process=lambda chunk: process_chunk(
-            chunk, lambda body, seconds: calls.call(reference, body, seconds), terms
+            chunk, lambda body, seconds: calls.call(reference, body, seconds, run), terms
         ),
         read=calls.fetch,
         pace=pace,
