@@ -53,6 +53,21 @@ class Commit:
     message: str
 
 
+@dataclass(frozen=True)
+class File:
+    """One file of a commit.
+
+    Args:
+        path: relative, POSIX.
+        content: the id of what is in it.
+        size: bytes.
+    """
+
+    path: str
+    content: str
+    size: int
+
+
 class Repositories:
     """The repositories of one home.
 
@@ -124,6 +139,17 @@ class Repositories:
         ).decode("utf-8", "replace")
         entries = (entry.split("\n", 2) for entry in text.split("\0") if entry)
         return [Commit(hash_, author, message.strip()) for hash_, author, message in entries]
+
+    def files(self, algorithm_id: str, commit: str) -> list[File]:
+        """The files of a commit, by path; a link is a file that holds where it points."""
+        listed = self._git("ls-tree", "-r", "-z", "--long", commit, repository=self.path(algorithm_id))
+        entries = (entry.partition(b"\t") for entry in listed.split(b"\0") if entry)
+        split = [(head.split(), path.decode("utf-8", "replace")) for head, _, path in entries]
+        return [File(path, head[2].decode(), int(head[3])) for head, path in split if head[1] == b"blob"]
+
+    def content(self, algorithm_id: str, file: File) -> bytes:
+        """What is in a file of `files`."""
+        return self._git("cat-file", "blob", file.content, repository=self.path(algorithm_id))
 
     def export(self, algorithm_id: str, commit: str, directory: Path) -> None:
         """Writes the files of a commit into an empty folder."""

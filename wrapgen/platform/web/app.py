@@ -41,7 +41,7 @@ from wrapgen.platform.web.page import (
 from wrapgen.platform.web.sessions import Sessions, new_token
 from wrapgen.platform.web.static import Static
 
-MODULES = ("sign_in", "overview")
+MODULES = ("sign_in", "overview", "algorithm", "console", "source")
 """Modules of this package with `PAGES`, in the order of their links."""
 
 HERE = Path(__file__).parent

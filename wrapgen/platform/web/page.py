@@ -125,7 +125,8 @@ class Visit:
             **(context or {}),
         }
         body = self.templates.get_template(template).render(shown)
-        return Response(body, status, media_type="text/html")
+        # Half a surrogate pair can come out of anybody's JSON, and has no place in UTF-8.
+        return Response(body.encode("utf-8", "replace"), status, media_type="text/html")
 
     def json(self, value: Any, status: int = 200) -> Response:
         """A value for a script of ours."""

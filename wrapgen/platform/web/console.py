@@ -1,0 +1,202 @@
+"""A version's page: what was released, and a console that calls it as the API would."""
+
+from __future__ import annotations
+
+import base64
+import math
+from dataclasses import dataclass
+
+import msgspec
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from wrapgen.errors import BadRequest, WrapgenError
+from wrapgen.platform.call import Outcome, Request
+from wrapgen.platform.http.errors import facts, words
+from wrapgen.platform.http.protocol import CONNECTION
+from wrapgen.platform.lines import Problem
+from wrapgen.platform.web.hosted import PLACE, Hosted, hosted
+from wrapgen.platform.web.page import Page, Visit
+from wrapgen.platform.web.snippets import TYPES, snippets
+
+SHOWN = 200_000
+"""Characters of a result, and of what was printed, that a page shows."""
+
+PATIENCE = 60
+"""Seconds that a call from the console may take unless its form says otherwise."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """What the console's form holds: the kind of input, its text, and the seconds the call may take."""
+
+    kind: str
+    text: str
+    timeout: str = str(PATIENCE)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of a call, for showing.
+
+    Args:
+        status: the HTTP status that the API would have answered.
+        kind: of the result, or the error's type.
+        text: the result, pretty where it is JSON, or the error's message.
+        failed: whether it is an error.
+        cut: characters that are not shown.
+        download: a short binary result as base64, for saving.
+        seconds: how long the algorithm worked; None if it did not run.
+        stdout: what it printed, where that may be seen.
+        trace: the algorithm's traceback, where that may be seen.
+        request_id: of the call; empty if there was none.
+    """
+
+    status: int
+    kind: str
+    text: str
+    failed: bool = False
+    cut: int = 0
+    download: str = ""
+    seconds: float | None = None
+    stdout: str = ""
+    trace: str = ""
+    request_id: str = ""
+
+
+def version(visit: Visit) -> Response:
+    """GET the page of a version"""
+    return _page(visit, None, None)
+
+
+async def call(visit: Visit) -> Response:
+    """POST an input to a version"""
+    seen = await run_in_threadpool(hosted, visit)
+    reference = _reference(seen, visit.word("version"))
+    given, body = await _given(visit)
+    try:
+        answer = _answer(await _called(visit, reference, given, body))
+    except WrapgenError as error:
+        visit.platform.metrics.note_refused(error.code)
+        status, _, kind = facts(error)
+        answer = Answer(status, kind, words(error), failed=True)
+    return await run_in_threadpool(_page, visit, given, answer)
+
+
+async def _called(visit: Visit, reference: str, given: Input, body: bytes) -> Outcome:
+    """Runs the call on behalf of whoever is signed in, within the platform's limits and counts."""
+    try:
+        seconds = float(given.timeout)
+    except ValueError:
+        seconds = math.nan
+    if not math.isfinite(seconds):
+        raise BadRequest(f"{given.timeout[:40]!r} is not a number of seconds", status=400)
+    connection = visit.request.scope.get(CONNECTION)
+    request = Request(
+        path=reference,
+        content_type=TYPES[given.kind],
+        body=body,
+        timeout=seconds,
+        stdout=True,
+        gone=connection.is_closing if connection else None,
+    )
+    calls = visit.platform.calls
+    return await calls.run(calls.begin(request, visit.caller, None))
+
+
+async def _given(visit: Visit) -> tuple[Input, bytes]:
+    kind, text = visit.text("kind", "json"), visit.text("input")
+    timeout = visit.text("timeout", str(PATIENCE))
+    if kind not in TYPES:
+        raise BadRequest(f"an input can't be {kind[:40]!r}", status=400)
+    file = visit.file("file")
+    if kind == "binary":
+        return Input(kind, text, timeout), await file.read() if file else b""
+    return Input(kind, text, timeout), text.encode("utf-8", "replace")
+
+
+def _page(visit: Visit, given: Input | None, answer: Answer | None) -> Response:
+    seen = hosted(visit)
+    release = seen.release(visit.word("version"))
+    notes = release.version.notes if release.version else {}
+    sample = str(notes.get("sample_input") or seen.algorithm.sample_input or "")
+    shown = given or _prefilled(sample)
+    reference = _reference(seen, visit.word("version"))
+    url = visit.request.url
+    context = {
+        "seen": seen,
+        "release": release,
+        "version": visit.word("version"),
+        "notes": notes,
+        "sample": sample,
+        "given": shown,
+        "answer": answer,
+        "reference": reference,
+        "callable": visit.caller.may_call(seen.algorithm.owner, seen.algorithm.name),
+        "snippets": snippets(f"{url.scheme}://{url.netloc}", reference, shown.kind, shown.text),
+    }
+    return visit.html("version.html", context)
+
+
+def _reference(seen: Hosted, version: str) -> str:
+    seen.release(version)
+    return f"{seen.reference}/{version}"
+
+
+def _prefilled(sample: str) -> Input:
+    """The sample input as the form starts with it: JSON where it is some, laid out for reading."""
+    try:
+        return Input("json", msgspec.json.format(sample, indent=2))
+    except (msgspec.DecodeError, RecursionError):
+        return Input("text" if sample else "json", sample)
+
+
+def _answer(outcome: Outcome) -> Answer:
+    answer = outcome.answer
+    printed = (outcome.output or b"").decode("utf-8", "replace")[:SHOWN]
+    if isinstance(answer, Problem):
+        trace = answer.trace if outcome.trusted else ""
+        return Answer(
+            status=200,
+            kind=answer.kind,
+            text=answer.message[:SHOWN],
+            failed=True,
+            seconds=outcome.seconds,
+            stdout=printed,
+            trace=trace[:SHOWN],
+            request_id=outcome.call.id,
+        )
+    raw = bytes(answer.raw())
+    text, download = "", ""
+    if answer.kind == "binary":
+        text = f"{len(raw):,} bytes"
+        download = base64.b64encode(raw).decode("ascii") if len(raw) <= 4 * SHOWN else ""
+    else:
+        text = _readable(raw) if answer.kind == "json" else raw.decode("utf-8", "replace")
+    return Answer(
+        status=200,
+        kind=answer.kind,
+        text=text[:SHOWN],
+        cut=max(0, len(text) - SHOWN),
+        download=download,
+        seconds=outcome.seconds,
+        stdout=printed,
+        request_id=outcome.call.id,
+    )
+
+
+def _readable(raw: bytes) -> str:
+    """JSON laid out for reading; as it is where it is too large or too deep for that."""
+    text = raw.decode("utf-8", "replace")
+    if len(raw) > 5 * SHOWN:
+        return text
+    try:
+        return msgspec.json.format(text, indent=2)
+    except (msgspec.DecodeError, RecursionError):
+        return text
+
+
+PAGES = (
+    Page(f"{PLACE}/versions/{{version}}", version),
+    Page(f"{PLACE}/versions/{{version}}", call, method="POST"),
+)

@@ -1,0 +1,127 @@
+"""What a visitor may see of an algorithm: asks the services that the API asks, with the same caller."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wrapgen.errors import NotAuthorized, NotFound
+from wrapgen.platform.algorithm_table import Algorithm, Released
+from wrapgen.platform.algorithms import NO_SUCH
+from wrapgen.platform.repositories import BRANCH, Repositories
+from wrapgen.platform.versions import GIT_HASH
+from wrapgen.platform.web.page import ROOT, Visit
+from wrapgen.platform.web.shown import word
+
+PLACE = f"{ROOT}/algorithms/{{owner}}/{{name}}"
+"""Where the pages of an algorithm are."""
+
+READMES = ("README.md", "README", "README.txt", "README.rst")
+
+
+@dataclass(frozen=True)
+class Hosted:
+    """One algorithm as one visitor sees it.
+
+    Args:
+        visit: who looks.
+        algorithm: at what.
+        managed: whether they may manage it, and so see its builds.
+        readable: whether they may read its source.
+        releases: builds, newest first; for others than its owners those that became a public version.
+    """
+
+    visit: Visit
+    algorithm: Algorithm
+    managed: bool
+    readable: bool
+    releases: list[Released]
+
+    @property
+    def place(self) -> str:
+        """Its page."""
+        return f"{ROOT}/algorithms/{word(self.algorithm.owner)}/{word(self.algorithm.name)}"
+
+    @property
+    def reference(self) -> str:
+        """`owner/name`"""
+        return f"{self.algorithm.owner}/{self.algorithm.name}"
+
+    @property
+    def versions(self) -> list[Released]:
+        """The releases that have a number, the highest first."""
+        found = [(each.version.number, each) for each in self.releases if each.version]
+        return [each for _, each in sorted(found, key=lambda pair: pair[0], reverse=True)]
+
+    @property
+    def clone(self) -> str:
+        """The address that git clones from."""
+        url = self.visit.request.url
+        return f"{url.scheme}://{url.netloc}/git/{self.reference}.git"
+
+    def release(self, version: str) -> Released:
+        """The release of a number, or of a commit that was built.
+
+        Raises:
+            NotFound: there is none, for this visitor.
+        """
+        for each in self.releases:
+            semantic = each.version.semantic if each.version else None
+            if version == semantic or (version == each.build.git_hash and each.build.status == "succeeded"):
+                return each
+        raise NotFound(f"{self.reference} has no version {version}", status=404)
+
+    def commit(self, reference: str) -> str:
+        """The full hash of a version's number, a hash, or the branch's name.
+
+        Raises:
+            NotFound: there is no such commit, for this visitor (404).
+            NotAuthorized: the source is closed to them (403).
+        """
+        if not self.readable:
+            raise NotAuthorized(f"the source of {self.reference} is closed", status=403)
+        if reference == BRANCH:
+            return self.repositories.head(self.algorithm.id)
+        if GIT_HASH.match(reference):
+            return self.repositories.commit(self.algorithm.id, reference)
+        return self.release(reference).build.git_hash
+
+    def readme(self) -> str:
+        """The words about it in its newest source, where the visitor may read that."""
+        if not self.readable:
+            return ""
+        commit = self.versions[0].build.git_hash if self.versions else self.commit(BRANCH)
+        files = {file.path: file for file in self.repositories.files(self.algorithm.id, commit)}
+        found = next((files[name] for name in READMES if name in files), None)
+        if found is None or found.size > 200_000:
+            return ""
+        return self.repositories.content(self.algorithm.id, found).decode("utf-8", "replace")
+
+    @property
+    def repositories(self) -> Repositories:
+        """Where sources are."""
+        return self.visit.platform.state.repositories
+
+
+def hosted(visit: Visit) -> Hosted:
+    """The algorithm of a page's path.
+
+    Raises:
+        NotFound: there is none, or it is private and another's: nobody is told which (404).
+    """
+    service, caller = visit.platform.state.algorithms, visit.caller
+    try:
+        found = service.get(caller, visit.word("owner"), visit.word("name"))
+    except NotAuthorized:
+        raise NotFound(NO_SUCH, status=404, api_code=1000) from None
+    managed = True
+    try:
+        service.owned(caller, found)
+    except NotAuthorized:
+        managed = False
+    releases = service.listed(found.id)
+    if not caller.owns(found.owner):
+        releases = [each for each in releases if each.version and each.version.callability == "public"]
+    elif not managed:
+        releases = [each for each in releases if each.version]
+    readable = managed or found.settings["source_visibility"] == "open"
+    return Hosted(visit, found, managed, readable, releases)
