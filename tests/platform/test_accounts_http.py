@@ -206,7 +206,7 @@ def endpoints() -> list[Endpoint]:
 
     from starlette.routing import Route
 
-    from wrapgen.platform.http import accounts, algorithms, connectors, data, environments, insights
+    from wrapgen.platform.http import accounts, algorithms, connectors, data, environments, insights, scms
 
     platform: Any = SimpleNamespace(state=MagicMock())
     values = {
@@ -218,9 +218,10 @@ def endpoints() -> list[Endpoint]:
         "key": "00000000-0000-0000-0000-000000000000",
         "scm": "internal",
         "language": "python3",
+        "collection_id": "00000000-0000-0000-0000-000000000000",
     }
     found = []
-    for module in (accounts, algorithms, connectors, data, environments, insights):
+    for module in (accounts, algorithms, connectors, data, environments, insights, scms):
         for route in module.routes(platform):
             assert isinstance(route, Route)
             path = route.path

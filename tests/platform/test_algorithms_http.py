@@ -154,7 +154,7 @@ def test_the_log_of_commits(server: Any, algorithm: str) -> None:
 
 
 def test_source_hosts(server: Any) -> None:
-    """There is one, the internal one; nothing is to be authorized there."""
+    """There is the internal one; nothing is to be authorized there."""
     (scm,) = server.request("GET", "/v1/scms").json()["results"]
     assert (scm["id"], scm["provider"], scm["default"]) == ("internal", "internal", True)
     assert server.request("GET", "/v1/scms/internal").json() == scm
@@ -163,8 +163,51 @@ def test_source_hosts(server: Any) -> None:
     assert server.request("POST", "/v1/scms/internal/oauth/revoke").status_code == 204
     missing = server.request("GET", "/v1/scms/github")
     assert (missing.status_code, missing.json()["error"]["code"]) == (404, 4009)
-    refused = server.request("POST", "/v1/admin/scms", server.admin_key, json={})
-    assert (refused.status_code, refused.json()["error"]["code"]) == (501, 5005)
+
+
+def test_external_source_hosts_are_described_and_not_used(server: Any) -> None:
+    """An administrator registers, enables, prefers and removes one; no algorithm lives there."""
+    admin = server.admin_key
+    asked = {"id": "github", "provider": "github", "oauth": {"client_id": "x", "client_secret": "y"}}
+    urls = {"web": "https://github.com", "api": "https://api.github.com", "ssh": "ssh://git@github.com"}
+    made = server.request("POST", "/v1/admin/scms", admin, json={**asked, "urls": urls})
+    assert made.status_code == 201
+    assert made.json() == {
+        "id": "github",
+        "provider": "github",
+        "name": "github",
+        "enabled": False,
+        "default": False,
+        "oauth": {"client_id": "x"},
+        "urls": urls,
+    }
+    assert server.request("POST", "/v1/admin/scms", admin, json=asked).status_code == 409
+    place = "/v1/admin/scms/github"
+    assert server.request("POST", f"{place}/default", admin).status_code == 400
+    assert server.request("PATCH", place, admin, json={"enabled": True}).json()["enabled"] is True
+    assert server.request("POST", f"{place}/default", admin).status_code == 204
+    assert server.request("PATCH", place, admin, json={"enabled": False}).status_code == 400
+    listed = server.request("GET", "/v1/scms").json()["results"]
+    assert {each["id"]: each["default"] for each in listed} == {"internal": False, "github": True}
+    outside = {"name": "Outside", "source": {"scm": {"id": "github"}, "repository_name": "x"}}
+    refused = server.request("POST", "/v1/algorithms/local", json=outside)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, 4008)
+    assert server.request("DELETE", "/v1/admin/scms/internal", admin).status_code == 400
+    assert server.request("DELETE", place, admin).status_code == 204
+    assert server.request("GET", "/v1/scms/github").status_code == 404
+    assert server.request("GET", "/v1/scms/internal").json()["default"] is True
+
+
+def test_an_algorithm_has_a_default_collection(server: Any, algorithm: str) -> None:
+    """One of its owner's own; another's, or one that isn't there, is refused."""
+    server.request("POST", "/v1/data/local", json={"name": "usual"})
+    listed = server.request("GET", "/v1/hostedData").json()
+    number = next(each["id"] for each in listed if each["collection_name"] == "usual")
+    owner = server.request("GET", algorithm).json()["id"]
+    for place in (algorithm, f"/v1/algorithms/{owner}"):
+        assert server.request("POST", f"{place}/collections/{number}").status_code == 204
+        assert server.request("POST", f"{place}/collections/{owner}").status_code == 404
+    assert server.request("DELETE", "/v1/data/local/usual").json() == {"result": {"deleted": 1}}
 
 
 def test_secrets_never_tell_their_value(server: Any, algorithm: str) -> None:

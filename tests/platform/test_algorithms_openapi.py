@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.routing import Route
+
+from wrapgen.platform import open_platform
+from wrapgen.platform.http.app import rest
+from wrapgen.platform.http.openapi import ARRAYS, BODIES, QUERIES
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +41,23 @@ def test_it_names_what_a_client_needs(document: dict[str, Any]) -> None:
         assert method in document["paths"][path], path
 
 
+def test_every_route_is_in_it(document: dict[str, Any], tmp_path: Path) -> None:
+    """Whatever the application answers is described, git's own protocol and web pages apart."""
+    platform = open_platform(tmp_path / "home")
+    served = {
+        (re.sub(r":\w+}", "}", route.path), method.lower())
+        for route in rest(platform).routes
+        if isinstance(route, Route) and not re.match("/(git/|web|$)", route.path)
+        for method in (route.methods or set()) - ({"HEAD"} if "GET" in (route.methods or ()) else set())
+    }
+    platform.close()
+    described = {(path, method) for path, method, _ in operations(document)}
+    assert described - served == {
+        (f"/v1/algo/{path}", "post") for path in ("{id}", "{owner}/{name}", "{owner}/{name}/{version}")
+    }
+    assert served <= described
+
+
 def test_each_operation_is_whole(document: dict[str, Any]) -> None:
     """Unique ids, a sentence each, and every placeholder of the path declared."""
     found = operations(document)
@@ -58,12 +81,14 @@ def test_what_it_says_of_keys_is_true(document: dict[str, Any], server: Any) -> 
 
 def test_bodies_belong_to_operations(document: dict[str, Any]) -> None:
     """No description of a body is left over from an endpoint that was renamed."""
-    from wrapgen.platform.http.openapi import BODIES
-
-    described = [
-        each["requestBody"]["content"]["application/json"]["schema"]["properties"]
-        for _, _, each in operations(document)
-        if "schema" in each.get("requestBody", {}).get("content", {}).get("application/json", {})
-    ]
-    for fields in BODIES.values():
+    contents = [each.get("requestBody", {}).get("content", {}) for _, _, each in operations(document)]
+    schemas = [content.get("application/json", {}).get("schema", {}) for content in contents]
+    described = [schema.get("items", schema).get("properties") for schema in schemas]
+    for fields in [*BODIES.values(), *ARRAYS.values()]:
         assert fields in described
+    queries = [
+        {each["name"] for each in operation["parameters"] if each["in"] == "query"}
+        for _, _, operation in operations(document)
+    ]
+    for query in QUERIES.values():
+        assert set(query) in queries

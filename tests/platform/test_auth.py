@@ -13,6 +13,7 @@ from wrapgen.platform import open_platform
 from wrapgen.platform.http.app import rest
 
 OPEN = {
+    "GET /",  # shows browsers to the web page
     "GET /health",
     "GET /v1/openapi.json",
     # The vendor's clients send these two without credentials (platform contract, section 8).
@@ -121,6 +122,7 @@ def secret(server, zoo):
         "connector": "data",
         "version": "0.1.0",
         "git_hash": "0" * 40,
+        "collection_id": nobody,
         "build_id": nobody,
         "secret_id": nobody,
         "key": nobody,

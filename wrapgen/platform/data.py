@@ -184,6 +184,24 @@ class Data:
             for row in rows
         ]
 
+    def choose_default(self, owner: str, algorithm_id: str, collection_id: str) -> None:
+        """Makes one of its owner's collections an algorithm's default one; the caller has checked the rights.
+
+        Raises:
+            NotFound: the owner has no such collection.
+        """
+        with self._database.transaction():
+            found = self._database.row(
+                "SELECT 1 FROM collections JOIN accounts ON accounts.id = owner_id "
+                "WHERE collections.id = ? AND accounts.name = ?",
+                collection_id,
+                owner,
+            )
+            if found is None:
+                raise NotFound(f"{owner} has no collection {collection_id}", status=404)
+            sql = "INSERT OR REPLACE INTO default_collections VALUES (?, ?)"
+            self._database.execute(sql, algorithm_id, collection_id)
+
     # -- files -----------------------------------------------------------------------------------------
 
     def find(self, caller: Caller, path: DataPath) -> StoredFile:

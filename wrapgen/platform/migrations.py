@@ -131,5 +131,17 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_of_key ON sessions (key_id)
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _CONNECTORS, _SESSIONS)
+_HOSTS = """
+CREATE TABLE scms (
+    id TEXT PRIMARY KEY,
+    facts TEXT NOT NULL,
+    chosen INTEGER NOT NULL
+);
+CREATE TABLE default_collections (
+    algorithm_id TEXT PRIMARY KEY REFERENCES algorithms ON DELETE CASCADE,
+    collection_id TEXT NOT NULL REFERENCES collections ON DELETE CASCADE
+)
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _CONNECTORS, _SESSIONS, _HOSTS)
 """Script n brings a database from version n to n + 1 (SQLite's `user_version`)."""

@@ -31,6 +31,7 @@ from wrapgen.platform.database import Database
 from wrapgen.platform.environments import Environments
 from wrapgen.platform.failures import Failures
 from wrapgen.platform.repositories import Repositories
+from wrapgen.platform.scms import Scms
 from wrapgen.platform.secrets import Secrets
 from wrapgen.platform.workers.wall import Wall
 
@@ -59,6 +60,7 @@ class State:
     algorithms: Algorithms
     data: Data
     connectors: Connectors
+    scms: Scms
     failures: Failures
     wall: Wall | None
     lock: IO[str]
@@ -125,6 +127,7 @@ def _open(
         algorithms=algorithms,
         data=data,
         connectors=Connectors(database, accounts, clock),
+        scms=Scms(database),
         failures=failures,
         wall=wall,
         lock=lock,

@@ -7,18 +7,8 @@ from typing import Any
 from wrapgen.platform.algorithm_table import Algorithm, Released
 from wrapgen.platform.builds import Build
 from wrapgen.platform.database import iso
+from wrapgen.platform.scms import internal_host
 from wrapgen.platform.versions import Version
-
-INTERNAL_SCM = {
-    "id": "internal",
-    "provider": "internal",
-    "default": True,
-    "enabled": True,
-    "name": "internal",
-    "oauth": {"client_id": ""},
-    "urls": {"web": "", "api": "", "ssh": ""},
-}
-"""The platform's own source host."""
 
 
 def build_object(build: Build, version: Version | None) -> dict[str, Any]:
@@ -53,7 +43,7 @@ def algorithm_object(
         "name": algorithm.name,
         "details": algorithm.details,
         "settings": algorithm.settings,
-        "source": {"scm": INTERNAL_SCM},
+        "source": {"scm": internal_host(default=True)},
         "resource_type": "algorithm",
     }
     home = f"{base}/algorithms/{algorithm.owner}/{algorithm.name}"

@@ -15,7 +15,7 @@ from wrapgen.platform.algorithm_table import Algorithm, Released
 from wrapgen.platform.algorithms import NO_SUCH
 from wrapgen.platform.builds import Build
 from wrapgen.platform.http import auth
-from wrapgen.platform.http.algorithm_objects import INTERNAL_SCM, algorithm_object, build_object
+from wrapgen.platform.http.algorithm_objects import algorithm_object, build_object
 from wrapgen.platform.http.exchange import base_of, empty, fields_of, page, reply
 from wrapgen.platform.model import Caller
 from wrapgen.platform.secrets import PROVIDER_ID
@@ -43,6 +43,7 @@ def routes(platform: Platform) -> list[Route]:
             Route(f"{place}/scm/status", api.scm_status, methods=["GET"]),
             Route(f"{place}/errors", api.errors, methods=["GET"]),
             Route(f"{place}/log", api.history, methods=["GET"]),
+            Route(f"{place}/collections/{{collection_id}}", api.choose_collection, methods=["POST"]),
             Route(f"{place}/secrets", api.secrets, methods=["GET"]),
             Route(f"{place}/secrets", api.add_secret, methods=["POST"]),
             Route(f"{place}/secrets/{{secret_id}}", api.update_secret, methods=["PUT"]),
@@ -55,13 +56,6 @@ def routes(platform: Platform) -> list[Route]:
     found.sort(key=lambda route: "{id:uuid}" not in route.path)
     return [
         Route("/v1/secret-provider", api.secret_providers, methods=["GET"]),
-        Route("/v1/scms", api.scms, methods=["GET"]),
-        Route("/v1/scms/{scm}", api.scm, methods=["GET"]),
-        Route("/v1/scms/{scm}/oauth/status", api.oauth_status, methods=["GET"]),
-        Route("/v1/scms/{scm}/oauth/revoke", api.oauth_revoke, methods=["POST"]),
-        Route("/v1/admin/scms", api.no_scms, methods=["POST"]),
-        Route("/v1/admin/scms/{scm}", api.no_scms, methods=["PATCH", "DELETE"]),
-        Route("/v1/admin/scms/{scm}/default", api.no_scms, methods=["POST"]),
         *found,
     ]
 
@@ -76,6 +70,7 @@ class AlgorithmRoutes:
         """POST /v1/algorithms/:owner"""
         caller, fields = auth.standard(request), await fields_of(request)
         owner = request.path_params["owner"]
+        await run_in_threadpool(self._state.scms.require_internal, fields.get("source"))
         made = await run_in_threadpool(self._state.algorithms.create, caller, owner, fields)
         return reply(algorithm_object(made, base=base_of(request)), 201)
 
@@ -194,6 +189,13 @@ class AlgorithmRoutes:
         ]
         return reply({"commits": shown})
 
+    async def choose_collection(self, request: Request) -> Response:
+        """POST .../collections/:collectionId: sets the default collection."""
+        algorithm = await self._own(request, auth.standard(request))
+        wanted = request.path_params["collection_id"]
+        await run_in_threadpool(self._state.data.choose_default, algorithm.owner, algorithm.id, wanted)
+        return empty()
+
     # -- secrets ---------------------------------------------------------------------------------------
 
     async def secrets(self, request: Request) -> Response:
@@ -225,36 +227,6 @@ class AlgorithmRoutes:
         return reply([{"id": PROVIDER_ID, "name": "internal", "description": "kept by this platform"}])
 
     # -- source hosts ----------------------------------------------------------------------------------
-
-    async def scms(self, request: Request) -> Response:
-        """GET /v1/scms"""
-        auth.caller(request)
-        return reply({"results": [INTERNAL_SCM]})
-
-    async def scm(self, request: Request) -> Response:
-        """GET /v1/scms/:id"""
-        self._internal(request)
-        return reply(INTERNAL_SCM)
-
-    async def oauth_status(self, request: Request) -> Response:
-        """GET /v1/scms/:id/oauth/status"""
-        self._internal(request)
-        return reply({"authorization_status": "unauthorized"})
-
-    async def oauth_revoke(self, request: Request) -> Response:
-        """POST /v1/scms/:id/oauth/revoke: there is nothing to revoke at the internal host."""
-        self._internal(request)
-        return empty()
-
-    async def no_scms(self, request: Request) -> Response:
-        """The admin endpoints of external hosts: this platform has none."""
-        auth.admin(request)
-        raise ServerFault("this platform hosts all sources itself", status=501, api_code=5005)
-
-    def _internal(self, request: Request) -> None:
-        auth.caller(request)
-        if request.path_params["scm"] != "internal":
-            raise NotFound(f"no such SCM: {request.path_params['scm']}", status=404, api_code=4009)
 
     # -- looking up ------------------------------------------------------------------------------------
 

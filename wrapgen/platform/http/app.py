@@ -30,6 +30,7 @@ MODULES = (
     "git",
     "accounts",
     "environments",
+    "scms",
     "connectors",
     "insights",
     "requests",
@@ -70,7 +71,7 @@ def rest(platform: Platform) -> Starlette:
         Exception: respond_unexpected,
     }
     routes = [route for name in MODULES for route in _routes(name, platform)]
-    routes += [Route("/health", health), Route("/metrics", metrics), Route("/", door)]
+    routes += [*OPERATIONS, Route("/", door)]
     app = Starlette(routes=routes, exception_handlers=handlers)  # type: ignore[arg-type]
     app.state.platform = platform
     app.router.redirect_slashes = False
@@ -135,3 +136,7 @@ def health(request: Request) -> Response:
     if platform.calls.draining:
         return JSONResponse({"status": "draining"}, 503)
     return JSONResponse({"status": "ok"})
+
+
+OPERATIONS = (Route("/health", health), Route("/metrics", metrics))
+"""What those who run a platform ask it."""

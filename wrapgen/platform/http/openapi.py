@@ -1,7 +1,7 @@
 """The OpenAPI document of everything that is served, made from the routes themselves so that it can't drift.
 
-Only what a route can't say of itself stands here: the fields of request bodies, and calls of algorithms,
-which take a path of their own.
+Only what a route can't say of itself stands here: the fields of request bodies, what a query may say, and
+calls of algorithms, which take a path of their own.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from wrapgen.platform.http.exchange import reply
 if TYPE_CHECKING:
     from wrapgen.platform import Platform
 
-OPEN = ("/v1/openapi.json", "/v1/insights")
+OPEN = ("/health", "/v1/openapi.json", "/v1/insights")
 """What needs no key, beside environments' templates."""
 
 _PARAMETER = re.compile(r"{(\w+)(?::(\w+))?}")
 _TEXT, _OBJECT, _FLAG = {"type": "string"}, {"type": "object"}, {"type": "boolean"}
+_NUMBER = {"type": "integer", "minimum": 1}
 _ACL = {"type": "object", "properties": {"read": {"type": "array", "items": _TEXT, "maxItems": 1}}}
 
 BODIES: dict[str, dict[str, Any]] = {
@@ -46,10 +47,44 @@ BODIES: dict[str, dict[str, Any]] = {
     "AccountRoutes.update_organization": {"org_label": _TEXT, "org_email": _TEXT, "type_id": _TEXT},
     "AccountRoutes.create_key": {"key_label": _TEXT, "key_type": _TEXT, "permissions": _OBJECT},
     "ConnectorRoutes.configure": {"bucket": _TEXT, "endpoint_url": _TEXT, "write": _FLAG},
+    "ScmRoutes.create": {
+        "id": _TEXT,
+        "provider": _TEXT,
+        "enabled": _FLAG,
+        "oauth": {"type": "object", "properties": {"client_id": _TEXT}},
+        "urls": {"type": "object", "properties": {"web": _TEXT, "api": _TEXT, "ssh": _TEXT}},
+    },
+    "ScmRoutes.update": {"enabled": _FLAG},
     "DataRoutes.post": {"name": _TEXT, "acl": _ACL},
     "DataRoutes.patch": {"acl": _ACL},
 }
 """Fields of JSON bodies, by the method that answers; all are optional unless the answer says otherwise."""
+
+ARRAYS: dict[str, dict[str, Any]] = {
+    "report": {"insight_key": _TEXT, "insight_value": {}},
+    "routes.<locals>.faults": {
+        "algorithm": _TEXT,
+        "share": {"type": "number", "minimum": 0, "maximum": 1},
+        "times": _NUMBER,
+        "latency": {"type": "number", "minimum": 0},
+        "status": {"type": "integer", "minimum": 429, "maximum": 599},
+        "reply": {"enum": ["whole", "dropped", "truncated"]},
+        "limits": _OBJECT,
+    },
+}
+"""Where the body is a list: the fields of one entry."""
+
+_PAGE: dict[str, dict[str, Any]] = {"limit": _NUMBER, "marker": _TEXT}
+QUERIES: dict[str, dict[str, dict[str, Any]]] = {
+    "AccountRoutes.users": _PAGE,
+    "AccountRoutes.organizations": _PAGE,
+    "AccountRoutes.members": _PAGE,
+    "AlgorithmRoutes.builds": _PAGE,
+    "AlgorithmRoutes.versions": {**_PAGE, "published": _FLAG, "callable": _FLAG},
+    "DataRoutes.get": {"marker": _TEXT, "acl": _FLAG},
+    "DataRoutes.delete": {"force": _FLAG},
+}
+"""What a query may say."""
 
 _ERROR = {
     "type": "object",
@@ -90,7 +125,7 @@ def document(served: Iterable[Route]) -> dict[str, Any]:
         for method in sorted(route.methods or ()):
             if method != "HEAD" or "GET" not in (route.methods or ()):
                 place[method.lower()] = _operation(route, method)
-    for path in ("/v1/algo/{owner}/{name}", "/v1/algo/{owner}/{name}/{version}"):
+    for path in ("/v1/algo/{id}", "/v1/algo/{owner}/{name}", "/v1/algo/{owner}/{name}/{version}"):
         paths[path] = {"post": _call(path)}
     return {
         "openapi": "3.1.0",
@@ -108,14 +143,16 @@ def document(served: Iterable[Route]) -> dict[str, Any]:
 
 
 def _served(platform: Platform) -> list[Route]:
-    from wrapgen.platform.http.app import MODULES
+    from wrapgen.platform.http.app import MODULES, OPERATIONS
 
     modules = (importlib.import_module(f"wrapgen.platform.http.{name}") for name in MODULES)
-    return [route for module in modules for route in module.routes(platform) if _is_api(route)]
+    found = [*(route for module in modules for route in module.routes(platform)), *OPERATIONS]
+    return [route for route in found if is_api(route)]
 
 
-def _is_api(route: object) -> bool:
-    return isinstance(route, Route) and not route.path.startswith("/git/")
+def is_api(route: object) -> bool:
+    """Whether the document describes a route; git's protocol and web pages are described elsewhere."""
+    return isinstance(route, Route) and not route.path.startswith(("/git/", "/web"))
 
 
 def _operation(route: Route, method: str) -> dict[str, Any]:
@@ -126,12 +163,11 @@ def _operation(route: Route, method: str) -> dict[str, Any]:
         "parameters": _parameters(route.path),
         "responses": _responses(),
     }
-    fields = BODIES.get(getattr(endpoint, "__qualname__", ""))
-    if fields is not None:
-        schema = {"type": "object", "properties": fields}
-        described["requestBody"] = {"content": {"application/json": {"schema": schema}}}
-    elif method == "PUT":
-        described["requestBody"] = {"content": {"application/octet-stream": {}}}
+    name = getattr(endpoint, "__qualname__", "")
+    described["parameters"] += _query(QUERIES.get(name, {}))
+    content = _content(name, method)
+    if content:
+        described["requestBody"] = {"content": content}
     if route.path in OPEN or route.path.endswith("/template"):
         described["security"] = []
     return described
@@ -149,6 +185,23 @@ def _parameters(path: str) -> list[dict[str, Any]]:
     ]
 
 
+def _query(fields: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{"name": name, "in": "query", "schema": schema} for name, schema in fields.items()]
+
+
+def _content(name: str, method: str) -> dict[str, Any]:
+    """What the body of a request may be, by content type."""
+    if name == "routes.<locals>.faults" and method != "PUT":
+        return {}
+    one = {"type": "object", "properties": BODIES.get(name) or ARRAYS.get(name)}
+    if name in ARRAYS:
+        return {"application/json": {"schema": {"type": "array", "items": one}}}
+    if name in BODIES:
+        found = {"application/json": {"schema": one}}
+        return {**found, "text/plain": {}} if name == "DataRoutes.post" else found
+    return {"application/octet-stream": {}} if method == "PUT" else {}
+
+
 def _responses() -> dict[str, Any]:
     error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
     return {
@@ -160,13 +213,17 @@ def _responses() -> dict[str, Any]:
 
 def _call(path: str) -> dict[str, Any]:
     kinds: dict[str, Any] = {"application/json": {}, "text/plain": {}, "application/octet-stream": {}}
-    query = {"timeout": {"type": "integer"}, "stdout": _FLAG, "output": {"enum": ["raw", "void"]}}
+    query: dict[str, dict[str, Any]] = {
+        "timeout": {"type": "integer"},
+        "stdout": _FLAG,
+        "output": {"enum": ["raw", "void"]},
+    }
     return {
         "operationId": f"post {path}",
         "summary": "Call an algorithm with one input.",
         "parameters": [
             *_parameters(path),
-            *({"name": name, "in": "query", "schema": schema} for name, schema in query.items()),
+            *_query(query),
         ],
         "requestBody": {"content": kinds},
         "responses": _responses(),
