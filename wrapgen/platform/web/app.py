@@ -9,6 +9,7 @@ import importlib
 import inspect
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from wrapgen.charts import stylesheet
 from wrapgen.errors import NotAuthorized, ServerFault, WrapgenError
 from wrapgen.pages import environment
 from wrapgen.platform import Platform
@@ -41,7 +43,7 @@ from wrapgen.platform.web.page import (
 from wrapgen.platform.web.sessions import Sessions, new_token
 from wrapgen.platform.web.static import Static
 
-MODULES = ("sign_in", "overview", "algorithm", "console", "source")
+MODULES = ("sign_in", "overview", "algorithm", "console", "source", "activity", "charts", "workers")
 """Modules of this package with `PAGES`, in the order of their links."""
 
 HERE = Path(__file__).parent
@@ -87,7 +89,7 @@ class Web:
     def __init__(self, platform: Platform, clock: Callable[[], float] = time.time) -> None:
         self._platform = platform
         self._sessions = Sessions(platform.state.database, platform.state.accounts, clock)
-        static = Static(HERE / "static")
+        static = Static(HERE / "static", {"charts.css": stylesheet()})
         self._templates = environment(HERE / "templates")
         self._templates.filters.update(shown.FILTERS)
         self._templates.globals.update(navigation=navigation(), asset=static.address)
@@ -128,7 +130,7 @@ class Web:
             form = FormData() if page.form_bytes is None else await read_form(request, page.form_bytes)
             try:
                 require_token(request, form, visit.token)
-                visit = request.state.visit = Visit(**{**vars(visit), "form": form})
+                visit = request.state.visit = replace(visit, form=form)
                 return await self._open(page, visit)
             finally:
                 await form.close()
@@ -147,7 +149,7 @@ class Web:
         token = Cookie.of(request).token
         visit = Visit(request, self._platform, self._templates, token or new_token())
         try:
-            return Visit(**{**vars(visit), "account": self._sessions.caller(visit.token)})
+            return replace(visit, account=self._sessions.caller(visit.token))
         except NotAuthorized:
             return visit
 

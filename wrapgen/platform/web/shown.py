@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import quote, urlencode
+
+_HASH = re.compile(r"\b[0-9a-f]{40}\Z")
 
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
@@ -52,6 +55,11 @@ def word(value: object) -> str:
     return quote(str(value), safe="")
 
 
+def short(name: str) -> str:
+    """A version, or a name that ends with one: a git hash is cut to what tells commits apart."""
+    return _HASH.sub(lambda found: found[0][:12], name)
+
+
 def query(**values: object) -> str:
     """A query of a link."""
     return urlencode({name: str(value) for name, value in values.items()})
@@ -74,6 +82,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "size": size,
     "number": number,
     "word": word,
+    "short": short,
     "pretty": pretty,
 }
 """What templates may write values with."""

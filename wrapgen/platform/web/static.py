@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 from starlette.exceptions import HTTPException
@@ -21,11 +22,13 @@ class Static:
 
     Args:
         folder: holds files of the KINDS; others are not served.
+        more: further files' texts, by name.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, more: Mapping[str, str]) -> None:
         found = [path for path in sorted(folder.iterdir()) if path.suffix in KINDS]
         self._files = {path.name: path.read_bytes() for path in found}
+        self._files.update((name, text.encode()) for name, text in more.items())
 
     def address(self, name: str) -> str:
         """Where a file is; another address when its content is another."""

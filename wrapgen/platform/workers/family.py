@@ -79,6 +79,15 @@ def cpu_seconds(process: int) -> float | None:
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
+def memory_bytes(process: int) -> int | None:
+    """Bytes of a process that are in memory, shared ones included; None where that can't be read."""
+    try:
+        pages = int((_PROC / str(process) / "statm").read_text().split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
 if __name__ == "__main__":
     sys.stdin.buffer.read()
     end_family(0, sys.argv[1])

@@ -84,11 +84,12 @@ class Pool:
         self.runnable = runnable
         self.workers: set[Worker] = set()
         self.crashes = 0
+        self.replaced = 0
+        self.size = size
+        self.ceilings = ceilings
         self._root = root
         self._address = address
         self._mark = mark
-        self._size = size
-        self._ceilings = ceilings
         self._wall = wall
         self._known = known
         self._idle: list[tuple[float, Worker]] = []  # the last one back is the first to go out: others retire
@@ -110,6 +111,15 @@ class Pool:
     def idle(self) -> int:
         """Workers without work."""
         return len(self._idle)
+
+    @property
+    def starting(self) -> int:
+        """Workers that are loading."""
+        return self._starting
+
+    def is_idle(self, worker: Worker) -> bool:
+        """Whether a worker has no call now."""
+        return any(each is worker for _, each in self._idle)
 
     @property
     def unused(self) -> bool:
@@ -146,13 +156,13 @@ class Pool:
             future.add_done_callback(self._urgent.discard)
         else:
             self._queue.append(waiting)
-        if urgent or self._total < min(self._size.at_once, self._size.most):
+        if urgent or self._total < min(self.size.at_once, self.size.most):
             self._grow()
         return future
 
     def give_back(self, worker: Worker) -> None:
         """Ends a call's hold on a worker; the oldest waiting call gets it."""
-        surplus = len(self.workers) > self._size.most and not self._urgent
+        surplus = len(self.workers) > self.size.most and not self._urgent
         if worker.exited is not None or surplus or self._closed:
             self._retire(worker)
             self._replace()
@@ -167,6 +177,7 @@ class Pool:
     def discard(self, worker: Worker) -> None:
         """Ends a worker that can't be used again, with its children; another takes its place if needed."""
         worker.kill()
+        self.replaced += 1
         self._forget(worker)
         self._replace()
 
@@ -179,10 +190,10 @@ class Pool:
         while self._queue and self._queue[0][1].done():
             self._queue.popleft()
         late = bool(self._queue) and now - self._queue[0][0] >= GROW_SECONDS
-        room = self._total < self._size.most and self._starting < min(self._size.at_once, self.waiting)
+        room = self._total < self.size.most and self._starting < min(self.size.at_once, self.waiting)
         if late and room and not self._saturated(now):
             self._grow()
-        while self._idle and now - self._idle[0][0] >= self._size.idle_seconds:
+        while self._idle and now - self._idle[0][0] >= self.size.idle_seconds:
             self._retire(self._idle.pop(0)[1])
 
     async def close(self) -> None:
@@ -202,10 +213,10 @@ class Pool:
         self._looked = (used, now)
         if now - then > 1.0:  # too long ago to tell; the next look will
             return True
-        return (used - before) / (now - then) > BUSY_SHARE * self._size.at_once
+        return (used - before) / (now - then) > BUSY_SHARE * self.size.at_once
 
     def _replace(self) -> None:
-        if self.waiting and self._total < min(self._size.at_once, self._size.most):
+        if self.waiting and self._total < min(self.size.at_once, self.size.most):
             self._grow()
 
     @property
@@ -244,17 +255,17 @@ class Pool:
             place = await loop.run_in_executor(
                 None, Place.make, self.runnable, self._root, self._address, self._mark
             )
-            worker = await Worker.start(self.runnable, place, self._ceilings, self._wall)
+            worker = await Worker.start(self.runnable, place, self.ceilings, self._wall)
         except OSError as error:
             raise LoadFailed(None, f"the worker could not be started: {error}") from error
         self._alive.add(worker)
         self._known[worker.key] = worker
         self._spawn(self._see_off(worker))
         try:
-            await asyncio.wait_for(worker.ready.wait(), self._size.load_seconds)
+            await asyncio.wait_for(worker.ready.wait(), self.size.load_seconds)
         except (TimeoutError, asyncio.TimeoutError) as error:
             worker.kill()
-            raise LoadFailed(worker, f"loading took more than {self._size.load_seconds:g} s") from error
+            raise LoadFailed(worker, f"loading took more than {self.size.load_seconds:g} s") from error
         if worker.exited is not None:
             raise LoadFailed(worker)
         return worker
