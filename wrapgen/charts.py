@@ -32,11 +32,13 @@ class Series:
         name: what the legend calls it.
         points: pairs of x and y by rising x; a y of None leaves a gap.
         right: measured on the right axis, for another unit.
+        stems: each y that is not 0 is an upright of its own, for what happens now and then.
     """
 
     name: str
     points: Sequence[tuple[float, float | None]]
     right: bool = False
+    stems: bool = False
 
     def values(self) -> list[float]:
         """Every y that is there."""
@@ -69,13 +71,13 @@ def lines(
         return _svg(key, title, "nothing yet", [_empty()])
     said = "; ".join(_described(one, unit) for one in shown)
     right = any(one.right for one in shown)
-    plot = _Plot(_span(at for one in shown for at, y in one.points if y is not None), x, right)
+    plot = _Plot(_span((at for one in shown for at, y in one.points if y is not None), x), x, right)
     tops = {side: _top(one for one in shown if one.right is side) for side in (False, True)}
     parts = [*plot.grid(tops[False]), *(plot.right_labels(tops[True]) if right else ())]
     for number, one in enumerate(series, start=1):
         colour = f"series-{(number - 1) % _COLOURS + 1}"
         parts.extend(plot.drawn(one, tops[one.right], colour, area=area))
-    parts.extend(_legend([(f"{one.name} (right)" if one.right and right else one.name) for one in series]))
+    parts.extend(_legend(series))
     return _svg(key, title, said, parts)
 
 
@@ -98,8 +100,8 @@ def bars(
         return _svg(key, title, "nothing yet", [_empty()])
     most = max(values, key=lambda pair: pair[1])
     said = f"{len(values)} bars; the highest is {most[0]} with {number_text(most[1])} {unit}".rstrip()
-    plot = _Plot((0.0, float(len(values))), "number", right=False)
-    top = _nice_top(most[1])
+    plot = _Plot((0.0, float(len(values))), "number", right=False, ceiling=12)
+    top = _nice_top(value for _, value in values)
     parts = list(plot.grid(top, x_ticks=False))
     longest = max(len(label) for label, _ in values)
     every = max(1, math.ceil(len(values) * (longest * 7.5 + 8) / (plot.right - plot.left)))
@@ -148,7 +150,7 @@ def ticks(low: float, high: float, *, most: int, time: bool = False) -> list[flo
     return [at * step for at in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def _step(least: float, *, time: bool) -> float:
+def _step(least: float, *, time: bool = False) -> float:
     if time and least > 0.5:
         days = math.ceil(least / 86400) * 86400
         return next((step for step in _TIME_STEPS if step >= least), days)
@@ -156,18 +158,24 @@ def _step(least: float, *, time: bool) -> float:
     return next(size * factor for factor in (1, 2, 5, 10) if size * factor >= least * (1 - 1e-9))
 
 
-def _nice_top(value: float) -> float:
-    step = _step(max(value, 1e-9) / 4, time=False)
-    return math.ceil(value / step - 1e-9) * step or step
+def _nice_top(values: Iterable[float]) -> float:
+    """Where an axis for these values ends; it has no ticks between whole numbers if they all are."""
+    found = list(values) or [1.0]
+    step = _step(max(*found, 1e-9) / 4)
+    if all(value.is_integer() for value in map(float, found)):
+        step = max(step, 1.0)
+        return max(math.ceil(max(found) / step - 1e-9) * step, 4.0)
+    return math.ceil(max(found) / step - 1e-9) * step or step
 
 
 def _top(series: Iterable[Series]) -> float:
-    return _nice_top(max((max(one.values()) for one in series), default=1.0))
+    return _nice_top(value for one in series for value in one.values())
 
 
-def _span(values: Iterable[float]) -> tuple[float, float]:
+def _span(values: Iterable[float], axis: Axis) -> tuple[float, float]:
     found = list(values)
     low, high = min(found), max(found)
+    low = min(low, 0.0) if axis == "elapsed" else low
     return (low, high) if high > low else (low, low + 1)
 
 
@@ -179,9 +187,10 @@ def _described(one: Series, unit: str) -> str:
 class _Plot:
     """The rectangle that is drawn in, and where values lie in it."""
 
-    def __init__(self, span: tuple[float, float], axis: Axis, right: bool) -> None:
+    def __init__(self, span: tuple[float, float], axis: Axis, right: bool, *, ceiling: float = _TOP) -> None:
         self.low, self.high = span
         self.axis = axis
+        self.ceiling = ceiling
         self.left, self.right = _LEFT, WIDTH - (_LEFT if right else 12)
 
     def x(self, value: float) -> float:
@@ -189,7 +198,7 @@ class _Plot:
 
     def y(self, value: float, top: float) -> float:
         floor = HEIGHT - _BOTTOM
-        return floor - max(0.0, value) / top * (floor - _TOP)
+        return floor - max(0.0, value) / top * (floor - self.ceiling)
 
     def grid(self, top: float, *, x_ticks: bool = True) -> Iterator[str]:
         for value in ticks(0, top, most=4):
@@ -197,7 +206,7 @@ class _Plot:
             kind = "chart-grid" if value else "chart-axis"
             yield f'<line class="{kind}" x1="{self.left}" x2="{self.right}" y1="{y:.1f}" y2="{y:.1f}"/>'
             yield f'<text class="chart-y" x="{self.left - 6}" y="{y + 4:.1f}">{number_text(value)}</text>'
-        found = ticks(self.low, self.high, most=5, time=self.axis != "number") if x_ticks else []
+        found = ticks(self.low, self.high, most=6, time=self.axis != "number") if x_ticks else []
         for value in found:
             x = self.x(value)
             edge = " chart-x-first" if x < self.left + 12 else " chart-x-last" if x > self.right - 20 else ""
@@ -209,6 +218,12 @@ class _Plot:
             yield f'<text class="chart-right" x="{self.right + 6}" y="{y:.1f}">{number_text(value)}</text>'
 
     def drawn(self, one: Series, top: float, colour: str, *, area: bool) -> Iterator[str]:
+        if one.stems:
+            floor = HEIGHT - _BOTTOM
+            at = [(self.x(x), self.y(y, top)) for piece in _pieces(one.points) for x, y in piece if y]
+            path = "".join(f"M{x:.1f} {floor}V{y:.1f}" for x, y in at)
+            yield f'<path class="chart-stems {colour}" d="{path}"/>'
+            return
         for piece in _pieces(one.points):
             at = [(self.x(x), self.y(y, top)) for x, y in piece]
             if len(at) == 1:
@@ -246,11 +261,15 @@ def _pieces(points: Iterable[tuple[float, float | None]]) -> Iterator[list[tuple
         yield piece
 
 
-def _legend(names: Sequence[str]) -> Iterator[str]:
+def _legend(series: Sequence[Series]) -> Iterator[str]:
     left = float(_LEFT)
-    for number, name in enumerate(names, start=1):
+    for number, one in enumerate(series, start=1):
+        name = f"{one.name} (right)" if one.right else one.name
         colour = f"series-{(number - 1) % _COLOURS + 1}"
-        yield f'<path class="chart-line {colour}" d="M{left:.0f} 12h22"/>'
+        if one.stems:
+            yield f'<path class="chart-stems {colour}" d="M{left + 6:.0f} 17v-9m5 9v-6m5 6v-11"/>'
+        else:
+            yield f'<path class="chart-line {colour}" d="M{left:.0f} 12h22"/>'
         yield f'<text class="chart-legend" x="{left + 27:.0f}" y="16">{escape(name)}</text>'
         left += 27 + len(name) * 7.4 + 14
 

@@ -78,6 +78,16 @@ def test_no_data_says_so(svg: str) -> None:
     assert texts(svg) == ["nothing yet"] and '<desc id="k-desc">nothing yet</desc>' in svg
 
 
+def test_stems_stand_only_where_something_happened() -> None:
+    """A series of events has one upright per event, and an axis of whole numbers has only those."""
+    events = Series("429s", [(0, 0), (1, 2), (2, None), (3, 1)], right=True, stems=True)
+    svg = lines("k", "t", [Series("open", [(0, 8), (3, 8)]), events])
+    found = re.search(r'class="chart-stems series-2" d="([^"]*)"', svg)
+    assert found and found[1].count("M") == 2
+    assert texts(svg)[-2:] == ["open", "429s (right)"] and {"0", "1", "2", "3", "4"} <= set(texts(svg))
+    assert "0.5" not in texts(svg)
+
+
 def test_gaps_and_lone_points() -> None:
     """A gap parts a line, and a point alone is a dot."""
     svg = lines("k", "t", [Series("a", [(0, 1), (1, 2), (2, None), (3, 4)])])
@@ -118,7 +128,9 @@ def test_words_of_numbers() -> None:
 
 def test_every_class_is_styled() -> None:
     """Each class that a chart uses has a rule in the stylesheet, which names nothing outside it."""
-    svg = lines("k", "t", [Series(str(n), [(0, 1), (1, 2)], right=n == 5) for n in range(6)], area=True)
+    svg = lines(
+        "k", "t", [Series(str(n), [(0, 1), (1, 2)], right=n == 5, stems=n == 5) for n in range(6)], area=True
+    )
     svg += bars("k", "t", [("a", 1)]) + lines("k", "t", [Series("a", [(1, 1)])]) + lines("k", "t", [])
     used = {name for found in re.findall(r'class="([^"]*)"', svg) for name in found.split()}
     css = charts.stylesheet()

@@ -26,10 +26,9 @@ def command(run: str, output: Path | None, as_json: bool) -> None:
     from wrapgen.errors import UsageError
     from wrapgen.run.known import locate
     from wrapgen.run.report import report_for, write_report
-    from wrapgen.run.report_facts import output_of
 
     folder = locate(run, Path())
-    path = output or report_for(folder, output_of(folder))
+    path = output or _short(report_for(folder))
     try:
         facts = write_report(folder, path)
     except OSError as error:
@@ -40,3 +39,9 @@ def command(run: str, output: Path | None, as_json: bool) -> None:
         click.echo(json.dumps({"path": str(path), **facts}))
     else:
         click.echo(path)
+
+
+def _short(path: Path) -> Path:
+    """As a person here would type it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path

@@ -182,9 +182,9 @@ def _announce(session: Session, wrapper: Wrapper, source: str, options: Options)
 def _work(session: Session, items: Items, output: Path, layout: Layout, *, log_json: bool) -> Summary:
     from wrapgen.cli.progress import Reporter
     from wrapgen.run.finish import run_to_files
-    from wrapgen.run.report import report_for
+    from wrapgen.run.report import report_beside
 
-    already, report = session.counts.finished, report_for(session.folder.path, output)
+    already, report = session.counts.finished, report_beside(output)
     with _interruptible(session), Reporter(as_json=log_json, already=already) as watch:
         return run_to_files(session, items, output, layout, watch, time.monotonic, report)
 

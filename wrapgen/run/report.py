@@ -13,21 +13,29 @@ from typing import Any
 
 from wrapgen.run.folder import SUFFIX
 from wrapgen.run.output import whole
-from wrapgen.run.report_facts import facts_of
+from wrapgen.run.report_facts import facts_of, output_of
 
 _PAGE = Path(__file__).with_name("report_page")
 
 
-def report_for(folder: Path, output: Path | None) -> Path:
-    """Where the report of a run belongs: beside its output, or in its folder where it has none.
+def report_beside(output: Path) -> Path:
+    """Where the report of an output belongs."""
+    return output.with_name(output.name + ".report.html")
 
-    Args:
-        folder: the run's.
-        output: the output file, whether it is written or not; None: named by the folder, if at all.
+
+def report_for(folder: Path) -> Path:
+    """Where the report of the run in a folder belongs: beside its output, or in it where that is not known.
+
+    An output that exists beside its folder comes first: both may have been moved.
     """
-    if output is None and folder.name.endswith(SUFFIX):
-        output = folder.with_name(folder.name.removesuffix(SUFFIX))
-    return folder / "report.html" if output is None else output.with_name(output.name + ".report.html")
+    beside = folder.with_name(folder.name.removesuffix(SUFFIX)) if folder.name.endswith(SUFFIX) else None
+    known = output_of(folder)
+    for output in (beside, known):
+        if output is not None and output.exists():
+            return report_beside(output)
+    if known is not None and known.parent.is_dir():
+        return report_beside(known)
+    return report_beside(beside) if beside else folder / "report.html"
 
 
 def write_report(folder: Path, path: Path, *, ended: bool = False) -> dict[str, Any]:

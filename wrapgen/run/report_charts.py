@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from wrapgen.charts import Series, bars, duration_text, lines
+from wrapgen.charts import Series, bars, duration_text, lines, number_text
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,6 @@ class Chart:
         note: below it, a sentence.
         svg: the picture.
         head, rows: the same numbers as a table.
-        wide: takes the whole width.
     """
 
     title: str
@@ -27,26 +26,26 @@ class Chart:
     svg: Markup
     head: tuple[str, ...]
     rows: list[tuple[Any, ...]]
-    wide: bool = False
 
 
 def charts_of(facts: dict[str, Any]) -> list[Chart]:
     """Every chart of the report, in the order in which it shows them."""
     return [
         _throughput(facts),
+        _concurrency(facts),
         _latency("call", "How long calls took", facts["latency"]["call"], 1),
         _latency("item", "How long an item took", facts["latency"]["item"], 3),
-        _concurrency(facts),
-        _chunks(facts),
         _attempts(facts),
         _sends(facts),
+        _chunks(facts),
+        _sizes(facts),
     ]
 
 
-def _series(facts: dict[str, Any], name: str, key: str, *, right: bool = False) -> Series:
+def _series(facts: dict[str, Any], name: str, key: str, *, events: bool = False) -> Series:
     bins = facts["timeline"]["bins"]
     points = [(one["start"] + one["seconds"] / 2, one[key]) for one in bins]
-    return Series(name, points, right)
+    return Series(name, points, right=events, stems=events)
 
 
 def _timed(facts: dict[str, Any], *keys: str) -> list[tuple[Any, ...]]:
@@ -62,7 +61,6 @@ def _throughput(facts: dict[str, Any]) -> Chart:
         _drawn(lines("throughput", "Items finished per second over time", series, unit="items/s", area=True)),
         ("from", "finished", "failed", "items/s"),
         _timed(facts, "finished", "failed", "rate"),
-        wide=True,
     )
 
 
@@ -93,13 +91,13 @@ def _concurrency(facts: dict[str, Any]) -> Chart:
     series = [
         _series(facts, "open", "open"),
         _series(facts, "allowed", "limit"),
-        _series(facts, "429s", "throttled", right=True),
+        _series(facts, "429s", "throttled", events=True),
     ]
     throttled = facts["calls"]["throttled"]
-    said = f"{throttled:,} times" if throttled else "never"
+    said = f"429 came {throttled:,} times; it halves what is allowed" if throttled else "429 never came"
     return Chart(
         "Calls open, against 429s",
-        f"Calls kept open and allowed; the platform said too many {said}, which halves what is allowed.",
+        f"Calls that were open, and those allowed. {said}.",
         _drawn(lines("concurrency", "Calls open and allowed, and 429s, over time", series)),
         ("from", "open", "allowed", "429s"),
         _timed(facts, "open", "limit", "throttled"),
@@ -142,6 +140,18 @@ def _sends(facts: dict[str, Any]) -> Chart:
         "Times that an item was sent, in calls of the wrapper, until its outcome was final.",
         _drawn(bars("sends", "Histogram: sends per item", shown, unit="items", series=2)),
         ("sends", "items"),
+        list(shown),
+    )
+
+
+def _sizes(facts: dict[str, Any]) -> Chart:
+    found = facts["provenance"]["input_sizes"]
+    shown = [(f"{number_text(one['up_to'])}B", one["items"]) for one in found]
+    return Chart(
+        "Item sizes",
+        f"{number(facts['provenance']['input_bytes'])} bytes in all, as the items travel.",
+        _drawn(bars("sizes", "Histogram: bytes per item", shown, unit="items", series=6)),
+        ("up to", "items"),
         list(shown),
     )
 

@@ -60,7 +60,11 @@ def facts_of(folder: Path, *, ended: bool = False) -> dict[str, Any]:
         "ended_at": tally.ended_at,
         **tally.as_json(),
         "errors": [
-            {"type": kind, "count": group["count"], "samples": [_sample(one) for one in group["samples"]]}
+            {
+                "type": cleaned(kind, 100),
+                "count": group["count"],
+                "samples": [_sample(one) for one in group["samples"]],
+            }
             for kind, group in list(errors.items())[:MOST_TYPES]
         ],
         "error_types": len(errors),
@@ -84,6 +88,9 @@ def _provenance(header: dict[str, Any], tally: Tally) -> dict[str, Any]:
         "input": cleaned(header["input"]["name"]),
         "input_digest": str(header["input"]["fingerprint"]),
         "input_bytes": header["survey"]["bytes"],
+        "input_sizes": [
+            {"up_to": int(size), "items": count} for size, count in header["survey"]["sizes"].items()
+        ],
         "selection": {name: cleaned(value) for name, value in header["selection"].items() if value},
         **tally.origin,
     }
