@@ -17,6 +17,7 @@ import pytest
 
 from wrapgen.errors import PlatformError
 
+sys.path.insert(0, str(Path(__file__).parent))  # what the tests of this folder share
 _spec = importlib.util.spec_from_file_location(
     "run_conftest", Path(__file__).parents[2] / "unit" / "run" / "conftest.py"
 )
@@ -151,11 +152,6 @@ class Command:
             "ALGORITHMIA_API_KEY": "simABCDEFGHIJKLMNOPQRSTUVWXY",
             "HOME": str(folder),
         }
-
-    def drive(self, source: str, output: str) -> subprocess.Popen[str]:
-        """Starts a runner whose clock is fast: see driver.py."""
-        driver = str(Path(__file__).with_name("driver.py"))
-        return self.start(self.environment["ALGORITHMIA_API"], source, output, program=[driver])
 
     def start(self, *words: str, program: Any = ("-m", "wrapgen"), **options: Any) -> subprocess.Popen[str]:
         """Starts `wrapgen WORDS`."""

@@ -1,17 +1,23 @@
 """A runner in a process of its own whose clock runs fast, so that a test of many kills need not wait.
 
-python driver.py ADDRESS INPUT OUTPUT
+python driver.py ADDRESS REFERENCE INPUT OUTPUT, with the key in ALGORITHMIA_API_KEY; the run is called after
+its output.
 """
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from wrapgen.client import Client, Connection
+from wrapgen.errors import WrapgenError
 from wrapgen.run.connectors.files import find
 from wrapgen.run.finish import run_to_files
 from wrapgen.run.folder import folder_for
@@ -20,7 +26,7 @@ from wrapgen.run.lanes import Returned, ThreadLanes
 from wrapgen.run.layouts import Layout
 from wrapgen.run.options import Options, World, Wrapper
 from wrapgen.run.session import Session
-from wrapgen.run.wrappers import describe
+from wrapgen.run.wrappers import Description, describe
 
 FASTER = 1000.0
 
@@ -33,24 +39,35 @@ class FastLanes(ThreadLanes):
         return super().wait(None if seconds is None else seconds / FASTER)
 
 
-def main(address: str, source: str, output: Path) -> int:
+def patiently(ask: Callable[[], Description]) -> Description:
+    """What a wrapper says of itself, once its platform is back."""
+    for _ in range(1000):
+        with suppress(WrapgenError):
+            return ask()
+        threading.Event().wait(0.05)
+    return ask()
+
+
+def main(address: str, reference: str, source: str, output: Path) -> int:
     """One session; the exit code of its end state."""
-    client = Client(Connection(address, "simABCDEFGHIJKLMNOPQRSTUVWXY", "the test"), pool=8)
+    client = Client(Connection(address, os.environ["ALGORITHMIA_API_KEY"], "the test"), pool=8)
 
     def call(body: bytes, timeout: float) -> bytes:
-        return client.call_body("acme/SentimentBatch/1.1.0", body, timeout=timeout)
+        return client.call_body(reference, body, timeout=timeout)
 
     def clock() -> float:
         return time.monotonic() * FASTER
 
-    wrapper = Wrapper("acme/SentimentBatch/1.1.0", describe(call, "acme/SentimentBatch/1.1.0"), call)
+    wrapper = Wrapper(reference, patiently(lambda: describe(call, reference)), call)
     items: Any = Selected(find(source), Selection())
     # Whoever watches is patient: seconds pass a thousand times as fast here.
-    options = Options(attempts=9, budget=1.0, run="killed", patience=600 * FASTER, timeout=3000)
+    options = Options(attempts=9, budget=1.0, run=output.stem, patience=600 * FASTER, timeout=3000, chunk=16)
     world = World(lanes=FastLanes, clock=clock, random=Random(0))
     with Session(folder_for(output), items, wrapper, options, world) as session:
-        return run_to_files(session, items, output, Layout(), lambda _: None, clock).exit_code
+        summary = run_to_files(session, items, output, Layout(), lambda _: None, clock)
+    print(summary, file=sys.stderr)
+    return summary.exit_code
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2], Path(sys.argv[3])))
+    sys.exit(main(*sys.argv[1:4], Path(sys.argv[4])))
