@@ -1,119 +1,190 @@
-"""Every shell command in README.md and docs/ is run as it is printed, page by page, against a real platform.
+"""Every shell command and Python program in README.md and docs/ is run as it is printed, page by page.
 
-A page is one session in an empty folder that holds the checkout's `examples/` and `generated/`. Blocks fenced
-as `sh` are run in order by bash; a line that starts with `wrapgen serve` is started beside the others, on a
-free port. What a page needs but need not show stands in `<!-- hidden: COMMAND -->`. A block that can't run
-here is fenced as `sh no-run: REASON`.
+A page is one session in an empty folder that holds the checkout's `examples/`, `generated/` and `templates/`.
+Its blocks fenced as `sh` and `python` are run in order, by bash and Python, against real servers:
+
+- a line that starts with `wrapgen serve` is started beside the others, on a free port;
+- `wrapgen worker sqs` gets `--until-empty`, since nobody is there to stop it;
+- a block that starts with a comment like `# spec.yaml` is saved as that file;
+- what a page needs but need not show stands in `<!-- hidden: COMMAND -->`;
+- what stands for something of the reader's (see STANDS_FOR) is replaced by something real that runs here.
+
+A block that can't run anywhere but at the reader's is fenced as `sh no-run: REASON`.
 """
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
+from printed import PAGES, ROOT, Step, blocks, name, steps
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-FENCE = re.compile(r"^```sh(?P<rest>[^\n]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
-HIDDEN = re.compile(r"^<!-- hidden: (?P<command>.*?) -->$", re.MULTILINE)
-MAKE = re.compile(r"make (demo|test|soak|bench)\b")
-"""Targets that a test can't run inside itself; the demo has a test of its own, CI runs the tests."""
-
-
-def commands(page: str) -> list[str]:
-    """The lines of one page to run, in its order."""
-    found = [(match.start(), match["command"]) for match in HIDDEN.finditer(page)]
-    found += [(match.start(), match["body"]) for match in FENCE.finditer(page) if not match["rest"].strip()]
-    lines = [line for _, body in sorted(found) for line in body.replace("\\\n", " ").splitlines()]
-    return [line for line in lines if line.strip() and not line.startswith("#") and not MAKE.match(line)]
+QUEUE = "https://sqs.eu-west-1.amazonaws.com/123456789012/tweets"
+STANDS_FOR: dict[str, Callable[[Any], str]] = {
+    "https://api.cluster.example": lambda session: session.platform["address"],
+    "http://127.0.0.1:8080": lambda session: session.platform["address"],
+    "sim...": lambda session: session.platform["api_key"],
+    QUEUE: lambda session: session.cloud() + "/123456789012/tweets",
+    "https://minio.example.org": lambda session: session.cloud(),
+}
+HEAVY = ["docs/spark.md"]
+"""Pages that take longer than a page may in `make test`."""
 
 
-def steps(lines: list[str]) -> Iterator[tuple[bool, str]]:
-    """Lines grouped into (starts a platform?, script)."""
-    script: list[str] = []
-    for line in lines:
-        if line.startswith("wrapgen serve"):
-            if script:
-                yield False, "\n".join(script)
-                script = []
-            yield True, line
+@dataclass
+class Session:
+    """One page's folder, environment and servers."""
+
+    folder: Path
+    environment: dict[str, str]
+    cloud: Callable[[], str]
+    platform: dict[str, str] = field(default_factory=dict)
+    servers: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def do(self, step: Step) -> None:
+        """Runs a step; fails with what it said."""
+        if step.kind == "save":
+            (self.folder / step.path).write_text(step.script, "utf-8")
+            return
+        if step.kind == "serve":
+            self.serve(step.script)
+            return
+        script = step.script
+        for printed, real in STANDS_FOR.items():
+            if printed in script:
+                script = script.replace(printed, real(self))
+        if step.kind == "python":
+            self.run([sys.executable, "-c", script])
         else:
-            script.append(line)
-    if script:
-        yield False, "\n".join(script)
+            script = re.sub(r"^(wrapgen worker sqs .*)$", r"\1 --until-empty --wait 0", script, flags=re.M)
+            self.run(["bash", "-euo", "pipefail", "-c", script])
 
+    def run(self, command: list[str]) -> None:
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.environment,
+            text=True,
+            capture_output=True,
+            timeout=400,
+            stdin=subprocess.DEVNULL,
+        )
+        said = f"{command[-1]}\n--- stdout\n{done.stdout}\n--- stderr\n{done.stderr}"
+        assert done.returncode == 0, said
 
-@pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    """A user's environment: wrapgen on the PATH, a home of its own, none of the vendor's variables."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("ALGORITHMIA")}
-    home = tmp_path / "user"
-    home.mkdir()
-    path = f"{Path(sys.executable).parent}:{kept['PATH']}"
-    cache = kept.get("UV_CACHE_DIR", str(Path("~/.cache/uv").expanduser()))
-    return {**kept, "PATH": path, "HOME": str(home), "UV_CACHE_DIR": cache, "NO_COLOR": "1"}
+    def serve(self, line: str) -> None:
+        """Starts a platform as the line says, but on a free port, and waits until it is ready."""
+        command = ["bash", "-c", f"exec {line.split('#')[0]} --port 0 --json"]
+        server = subprocess.Popen(
+            command, cwd=self.folder, env=self.environment, text=True, stdout=subprocess.PIPE
+        )
+        self.servers.append(server)
+        assert server.stdout is not None
+        ready = server.stdout.readline()
+        assert ready, f"{line}: the platform did not start"
+        self.platform = json.loads(ready)
 
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_the_commands_of_a_page_work_as_printed(
-    page: Path, tmp_path: Path, environment: dict[str, str]
-) -> None:
-    """Someone who types a page's commands, in order, sees none of them fail."""
-    lines = commands(page.read_text("utf-8"))
-    if not lines:
-        pytest.skip("this page has no commands")
-    session = tmp_path / "session"
-    session.mkdir()
-    for folder in ("examples", "generated", "templates"):
-        shutil.copytree(ROOT / folder, session / folder)
-    servers: list[subprocess.Popen[str]] = []
-    try:
-        for serves, script in steps(lines):
-            if serves:
-                servers.append(serve(script, session, environment))
-            else:
-                run(script, session, environment)
-    finally:
-        for server in servers:
+    def close(self) -> None:
+        for server in self.servers:
             server.terminate()
-        for server in servers:
+        for server in self.servers:
             server.communicate(timeout=120)
 
 
-def run(script: str, session: Path, environment: dict[str, str]) -> None:
-    """Runs a script with bash, stopping at the first command that fails."""
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script],
-        cwd=session,
-        env=environment,
-        text=True,
-        capture_output=True,
-        timeout=240,
-        stdin=subprocess.DEVNULL,
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[Callable[[], str]]:
+    """The address of a server that speaks SQS and S3, with a queue and a bucket; started when needed."""
+    started: list[Any] = []
+
+    def address() -> str:
+        if not started:
+            from moto.server import ThreadedMotoServer
+
+            started.append(ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False))
+            started[0].start()
+            furnish("http://{}:{}".format(*started[0].get_host_and_port()))
+        return "http://{}:{}".format(*started[0].get_host_and_port())
+
+    yield address
+    for server in started:
+        server.stop()
+
+
+def furnish(address: str) -> None:
+    """Makes what the pages say is the reader's: a queue with its dead-letter queue, and a bucket."""
+    import boto3
+
+    known = {
+        "endpoint_url": address,
+        "region_name": "eu-west-1",
+        "aws_access_key_id": "x",
+        "aws_secret_access_key": "x",
+    }
+    queues = boto3.client("sqs", **known)
+    queues.create_queue(QueueName="dead")
+    dead = json.dumps(
+        {"deadLetterTargetArn": "arn:aws:sqs:eu-west-1:123456789012:dead", "maxReceiveCount": "5"}
     )
-    assert done.returncode == 0, f"{script}\n--- stdout\n{done.stdout}\n--- stderr\n{done.stderr}"
-
-
-def serve(line: str, session: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
-    """Starts a platform as the line says, but on a free port, and waits until it is ready."""
-    command = f"exec {line.split('#')[0]} --port 0 --json"
-    server = subprocess.Popen(
-        ["bash", "-c", command], cwd=session, env=environment, text=True, stdout=subprocess.PIPE
+    attributes = {"VisibilityTimeout": "60", "MessageRetentionPeriod": "1209600", "RedrivePolicy": dead}
+    url = queues.create_queue(QueueName="tweets", Attributes=attributes)["QueueUrl"]
+    queues.send_message(QueueUrl=url, MessageBody='{"document": "I like queues."}')
+    boto3.client("s3", **known).create_bucket(
+        Bucket="predictions", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
     )
-    assert server.stdout is not None
-    assert server.stdout.readline(), f"{line}: the platform did not start"
-    return server
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+@pytest.fixture
+def session(tmp_path: Path, cloud: Callable[[], str]) -> Iterator[Session]:
+    """A user's session: wrapgen on the PATH, a home of its own, none of the vendor's variables."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("ALGORITHMIA", "AWS_"))}
+    home, folder = tmp_path / "user", tmp_path / "session"
+    home.mkdir()
+    for tree in ("examples", "generated", "templates"):
+        shutil.copytree(ROOT / tree, folder / tree)
+    environment = {
+        **kept,
+        "PATH": f"{Path(sys.executable).parent}:{kept['PATH']}",
+        "HOME": str(home),
+        "UV_CACHE_DIR": kept.get("UV_CACHE_DIR", str(Path("~/.cache/uv").expanduser())),
+        "NO_COLOR": "1",
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+    }
+    opened = Session(folder, environment, cloud)
+    yield opened
+    opened.close()
+
+
+def listed() -> list[Any]:
+    """The pages that print something to run; the heavy ones are for `make soak`."""
+    runnable = [page for page in PAGES if {step.kind for step in steps(page)} - {"save"}]
+    marks = [[pytest.mark.soak] if name(page) in HEAVY else [] for page in runnable]
+    return [pytest.param(page, marks=mark, id=name(page)) for page, mark in zip(runnable, marks, strict=True)]
+
+
+@pytest.mark.parametrize("page", listed())
+def test_what_a_page_prints_works(page: Path, session: Session) -> None:
+    """Someone who types a page's commands and programs, in order, sees none of them fail."""
+    if name(page) == "docs/spark.md" and importlib.util.find_spec("pyspark") is None:
+        pytest.skip("no Spark; make setup installs it unless WRAPGEN_NO_SPARK=1")
+    for step in steps(page):
+        session.do(step)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
 def test_a_block_that_is_not_run_says_why(page: Path) -> None:
-    """A shell block is either run or carries the reason why not."""
-    for match in FENCE.finditer(page.read_text("utf-8")):
-        rest = match["rest"].strip()
-        assert not rest or re.fullmatch(r"no-run: \S.{10,}", rest), match.group(0)
+    """A shell or Python block is either run or carries the reason why not."""
+    for block in blocks(page):
+        if block.language in ("sh", "python"):
+            assert not block.note or re.fullmatch(r"no-run: \S.{10,}", block.note), block.body

@@ -16,6 +16,9 @@ import click
 from wrapgen import errors
 from wrapgen.build import Placement, context, generate
 from wrapgen.cli.main import COMMANDS, cli
+from wrapgen.cli.verify import FAULTS
+from wrapgen.run.report_facts import WORDS
+from wrapgen.run.summary import EXIT_CODES
 from wrapgen.spec import load
 from wrapgen.spec.model import Spec
 from wrapgen.spec.validate import SECTIONS
@@ -52,18 +55,25 @@ def cli_page() -> str:
     for name in COMMANDS:
         command = cli.get_command(click.Context(cli), name)
         assert command is not None, name
-        parts += [f"## wrapgen {name}", _help(command, f"wrapgen {name}")]
-        if isinstance(command, click.Group):
-            for below in command.list_commands(click.Context(command)):
-                inner = command.get_command(click.Context(command), below)
-                assert inner is not None
-                parts += [f"### wrapgen {name} {below}", _help(inner, f"wrapgen {name} {below}")]
+        parts += _helps(command, f"wrapgen {name}", "##")
     return "\n\n".join(parts) + "\n"
 
 
+def _helps(command: click.Command, name: str, level: str) -> list[str]:
+    """The help of a command and of all below it."""
+    parts = [f"{level} {name}", _help(command, name)]
+    if isinstance(command, click.Group):
+        for below in command.list_commands(click.Context(command)):
+            inner = command.get_command(click.Context(command), below)
+            assert inner is not None
+            parts += _helps(inner, f"{name} {below}", f"{level}#")
+    return parts
+
+
 def _help(command: click.Command, name: str) -> str:
-    context = click.Context(command, info_name=name, max_content_width=100, terminal_width=100)
-    return f"```\n{command.get_help(context).rstrip()}\n```"
+    widths = {"max_content_width": 100, "terminal_width": 100}
+    context = click.Context(command, info_name=name, **widths, **cli.context_settings)
+    return f"```text\n{command.get_help(context).rstrip()}\n```"
 
 
 def errors_page() -> str:
@@ -74,21 +84,36 @@ def errors_page() -> str:
             inspect.cleandoc(error.__doc__ or "").partition("\n\n")[0].replace("\n", " ").replace("|", "\\|")
         )
         rows.append(f"| `{error.code}` | {error.exit_code} | {'yes' if error.retryable else 'no'} | {said} |")
-    return (
-        "\n\n".join(
-            [
-                "# Errors and exit codes",
-                AGAIN.format(source="`wrapgen/errors.py`"),
-                "A command that fails prints one message and a hint on standard error; with `--json`, it\n"
-                'prints `{"error": {"code", "message", "hint", "retryable"}}` on standard output. Exit code\n'
-                "0 is success; 10 and above are the end states of a run.",
-                "\n".join(rows),
-                "The tree, as in the source:",
-                f"```\n{drawn_tree()}\n```",
-            ]
-        )
-        + "\n"
-    )
+    parts = [
+        "# Errors and exit codes",
+        AGAIN.format(source="`wrapgen/errors.py`"),
+        "A command that fails prints one message and a hint on standard error; with `--json`, it\n"
+        'prints `{"error": {"code", "message", "hint", "retryable"}}` on standard output.',
+        "## Exit codes",
+        exits_table(),
+        "## Errors",
+        "*Retryable* means that the same command may well succeed a little later.",
+        "\n".join(rows),
+        "The tree, as in the source:",
+        f"```text\n{drawn_tree()}\n```",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def exits_table() -> str:
+    """Every exit code of every command, with what it says."""
+    meanings = {0: "success", 1: "`wrapgen doctor` found a fault", 130: "stopped by Ctrl-C"}
+    for error in all_errors():
+        if error.exit_code != 1:
+            codes = [one.code for one in all_errors() if one.exit_code == error.exit_code]
+            meanings[error.exit_code] = ", ".join(f"`{code}`" for code in codes)
+    for state, code in EXIT_CODES.items():
+        if code:
+            said = WORDS[state.value].partition(": ")
+            meanings[code] = f"`wrapgen run` ended `{state.value}`: {said[2] or said[0]}"
+    meanings[FAULTS] = "`wrapgen verify` found something missing, doubled or altered"
+    rows = [f"| {code} | {meanings[code]} |" for code in sorted(meanings)]
+    return "\n".join(["| exit code | says |", "| --- | --- |", *rows])
 
 
 def all_errors() -> list[type[errors.WrapgenError]]:

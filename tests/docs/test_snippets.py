@@ -1,0 +1,85 @@
+"""What README.md and docs/ print and nobody runs is true too: YAML, JSON, extras, targets, links, pictures."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from printed import PAGES, ROOT, blocks, name
+
+from wrapgen.spec import parse
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+SHORTEST = """
+version: 1
+target: {algorithm: nlp/SentimentAnalysis/1.0.5}
+wrapper: {name: acme/SentimentBatch, mode: both}
+datastore: {url: data://acme/sentiment}
+"""
+LANGUAGES = {"sh", "python", "yaml", "json", "text"}
+LINK = re.compile(r"(?<!\!)\[[^\]]*\]\((?P<target>[^)\s]+)\)|!\[(?P<said>[^\]]*)\]\((?P<picture>[^)\s]+)\)")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_block_says_what_it_is(page: Path) -> None:
+    """No block escapes the tests by having no language, or one that nobody looks at."""
+    assert {block.language for block in blocks(page)} <= LANGUAGES
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_yaml_is_a_spec_or_a_part_of_one(page: Path) -> None:
+    """Each YAML block is a whole spec that is accepted, or sections that the shortest spec accepts."""
+    for block in blocks(page):
+        if block.language == "yaml":
+            printed = yaml.safe_load(block.body) or {}
+            whole = block.body if "version" in printed else _with(printed)
+            parse(whole.encode("utf-8"), "spec.yaml")
+
+
+def _with(part: dict[str, dict[str, object]]) -> str:
+    """The shortest spec with a part of one laid over it, section by section."""
+    spec = yaml.safe_load(SHORTEST)
+    for section, keys in part.items():
+        spec[section] = {**spec.get(section, {}), **keys}
+    return yaml.safe_dump(spec)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_json_is_json(page: Path) -> None:
+    """Each JSON block is one value, or JSON Lines."""
+    for block in blocks(page):
+        if block.language == "json":
+            try:
+                json.loads(block.body)
+            except ValueError:
+                assert [json.loads(line) for line in block.body.splitlines()]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_what_is_installed_and_made_exists(page: Path) -> None:
+    """`pip install 'wrapgen[EXTRA]'` names extras that there are, `make TARGET` targets that there are."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    text = page.read_text("utf-8")
+    for listed in re.findall(r"wrapgen\[([\w,]+)\]", text):
+        assert set(listed.split(",")) <= set(extras), listed
+    for target in re.findall(r"(?:^|`)make ([a-z]+)(?=`|$|  )", text, re.MULTILINE):
+        assert target in targets, target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_lead_somewhere_as_plain_markdown_too(page: Path) -> None:
+    """A link in a page names a file of the checkout, and a picture says what it shows."""
+    for match in LINK.finditer(page.read_text("utf-8")):
+        target = match["target"] or match["picture"]
+        if not re.match(r"[a-z]+:|#", target):
+            assert (page.parent / target.partition("#")[0]).is_file(), target
+        assert match["picture"] is None or len(match["said"]) > 10, f"{target} has no text"
