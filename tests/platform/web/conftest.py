@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+
+SCRIPT = "<script>alert(1)</script>"
+QUOTES = "\"'><img src=x onerror=alert(2)>"
+SOURCE = f"""
+import sys
+
+
+class Odd(Exception):
+    error_type = "{SCRIPT}"
+
+
+def apply(value):
+    print({SCRIPT + "printed"!r})
+    if value == "fail":
+        raise Odd({SCRIPT + "message"!r})
+    if value == "text":
+        return {SCRIPT + "result"!r}
+    if isinstance(value, (bytes, bytearray)):
+        return bytes(value)[::-1]
+    return {{{SCRIPT + "key"!r}: value}}
+"""
 
 VOID = {"br", "hr", "img", "input", "link", "meta", "source", "wbr"}
 
@@ -95,6 +119,111 @@ class Browser:
         return self
 
 
+@dataclass
+class Hosted:
+    """An algorithm of the first account."""
+
+    server: Any
+    name: str
+    source: dict[str, str]
+    folder: Path
+    builds: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def reference(self) -> str:
+        return f"{self.server.facts['account']}/{self.name}"
+
+    @property
+    def page(self) -> str:
+        return f"/web/algorithms/{self.reference}"
+
+    def api(self, method: str, path: str = "", **options: Any) -> Any:
+        answer = self.server.request(method, f"/v1/algorithms/{self.reference}{path}", **options)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def make(self, **fields: Any) -> Hosted:
+        """Creates it, pushes its source with real git, and waits until that is built."""
+        version = f"python{sys.version_info[0]}{sys.version_info[1]}"
+        settings = {"source_visibility": "closed", "license": "apl", "network_access": "full"}
+        fields = {"name": self.name, "settings": {**settings, "algorithm_environment": version}, **fields}
+        made = self.server.request("POST", f"/v1/algorithms/{self.server.facts['account']}", json=fields)
+        assert made.status_code == 201, made.text
+        remote = f"{self.server.address}/git/{self.reference}.git".replace(
+            "://", f"://local:{self.server.key}@"
+        )
+        self.git("clone", "-q", remote, ".")
+        # Without the ADK there is nothing to install, and `apply` alone will do.
+        self.git("rm", "-q", ".adk", "requirements.txt", f"src/{self.name}.py")
+        for path, text in self.source.items():
+            (self.folder / path).write_text(text, "utf-8")
+        self.git("add", "-A")
+        self.git("-c", "user.name=T", "-c", "user.email=t@example.org", "commit", "-qm", "Replace the source")
+        self.git("push", "-q", "origin", "HEAD:master")
+        self.api("POST", "/compile", json={})
+        self.builds = self.api("GET", "/builds")["results"]
+        return self
+
+    def git(self, *words: str) -> None:
+        subprocess.run(["git", *words], cwd=self.folder, check=True)
+
+    def release(self, callability: str, **info: Any) -> Hosted:
+        body = {"settings": {"algorithm_callability": callability}, "version_info": info}
+        self.api("POST", "/versions", json=body)
+        return self
+
+
+@pytest.fixture
+def host_web(tmp_path: Path) -> Callable[..., Hosted]:
+    """An algorithm of the test's own, yet to be made: `host_web(server, name, source)`."""
+    return lambda server, name, source: Hosted(server, name, source, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def odd(server: Any, tmp_path_factory: pytest.TempPathFactory) -> Hosted:
+    """A private algorithm whose every word tries to become markup; 0.1.0 is released."""
+    source = {
+        "src/Odd.py": SOURCE,
+        "README.md": f"{SCRIPT} of the read me\n",
+        f"src/{QUOTES}.py": f"# {SCRIPT}\n",
+    }
+    made = Hosted(server, "Odd", source, tmp_path_factory.mktemp("odd"))
+    details = {"label": f"{SCRIPT} label", "tagline": f"{QUOTES} tagline", "summary": f"{SCRIPT} summary"}
+    made.make(details=details)
+    notes = {
+        "release_notes": f"{SCRIPT} notes",
+        "sample_input": f'{{"a": "{SCRIPT}"}}',
+        "sample_output": QUOTES,
+    }
+    return made.release("private", **notes)
+
+
+@pytest.fixture(scope="session")
+def broken(server: Any, tmp_path_factory: pytest.TempPathFactory) -> Hosted:
+    """A private algorithm whose build failed, with markup in the log."""
+    source = {"src/Broken.py": f"def apply(value) {SCRIPT}\n"}
+    return Hosted(server, "Broken", source, tmp_path_factory.mktemp("broken")).make()
+
+
+@pytest.fixture(scope="session")
+def stranger(server: Any) -> str:
+    """The key of an account that has nothing to do with the first one."""
+    body = {"username": "web_stranger", "email": "web_stranger@example.org"}
+    server.request("POST", "/v1/users", server.admin_key, json=body)
+    made = server.request("POST", "/v1/users/web_stranger/keys", server.admin_key, json={"key_label": "web"})
+    return str(made.json()["api_key"])
+
+
+@pytest.fixture(scope="session")
+def restricted(server: Any) -> str:
+    """A key of the first account that may neither manage algorithms nor call any."""
+    permissions = {"allow_algo_management": False, "algo_acl": ["algo://nobody/*"]}
+    path = f"/v1/users/{server.facts['account']}/keys"
+    return str(
+        server.request("POST", path, json={"key_label": "web", "permissions": permissions}).json()["api_key"]
+    )
+
+
 @pytest.fixture(scope="session")
 def browse(server: Any) -> Callable[..., Browser]:
     """Opens a browser: `browse()` for nobody, `browse(key)` signed in, on the shared server unless told."""
@@ -110,3 +239,9 @@ def browse(server: Any) -> Callable[..., Browser]:
 def browser(server: Any, browse: Callable[..., Browser]) -> Browser:
     """The first account's browser, signed in."""
     return browse(server.key)
+
+
+@pytest.fixture(scope="session")
+def html() -> Callable[[str], Html]:
+    """Parses a page."""
+    return Html

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from starlette.responses import Response
 
-from wrapgen.errors import NotFound
+from wrapgen.errors import BadRequest, NotFound
 from wrapgen.platform.algorithm_table import Released
 from wrapgen.platform.web.hosted import PLACE, Hosted, hosted
 from wrapgen.platform.web.page import Page, Visit
@@ -26,8 +28,9 @@ def algorithm(visit: Visit) -> Response:
     """GET the page of an algorithm"""
     seen = hosted(visit)
     settings = dict(seen.algorithm.settings)
-    environments = visit.platform.state.environments
-    settings["algorithm_environment"] = environments.named(settings["algorithm_environment"]).name
+    with contextlib.suppress(BadRequest):  # it was offered once, and no longer is
+        environment = visit.platform.state.environments.named(settings["algorithm_environment"])
+        settings["algorithm_environment"] = environment.name
     shown = {label: settings[name] for name, label in SETTINGS.items() if name in settings}
     return visit.html("algorithm.html", {"seen": seen, "settings": shown, "readme": seen.readme()})
 

@@ -78,6 +78,7 @@ async def call(visit: Visit) -> Response:
         answer = _answer(await _called(visit, reference, given, body))
     except WrapgenError as error:
         visit.platform.metrics.note_refused(error.code)
+        visit.platform.journal.note("refused", path=reference, code=error.code, message=error.message[:200])
         status, _, kind = facts(error)
         answer = Answer(status, kind, words(error), failed=True)
     return await run_in_threadpool(_page, visit, given, answer)

@@ -65,9 +65,12 @@ class Hosted:
             NotFound: there is none, for this visitor.
         """
         for each in self.releases:
-            semantic = each.version.semantic if each.version else None
-            if version == semantic or (version == each.build.git_hash and each.build.status == "succeeded"):
+            if each.version and version == each.version.semantic:
                 return each
+        if self.visit.caller.owns(self.algorithm.owner):  # as for calls: a hash is for owners
+            for each in self.releases:
+                if version == each.build.git_hash and each.build.status == "succeeded":
+                    return each
         raise NotFound(f"{self.reference} has no version {version}", status=404)
 
     def commit(self, reference: str) -> str:

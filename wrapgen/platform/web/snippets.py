@@ -72,10 +72,15 @@ def _python(address: str, reference: str, kind: str, text: str, reads: str) -> s
         made = repr(value) if isinstance(value, str) else pprint.pformat(value, width=88, sort_dicts=False)
     return (
         f"{imports}\n"
-        f'client = Algorithmia.client(os.environ["ALGORITHMIA_API_KEY"], {address!r})\n'
-        f"algo = client.algo({reference!r})\n"
+        f'client = Algorithmia.client(os.environ["ALGORITHMIA_API_KEY"], {_quoted(address)})\n'
+        f"algo = client.algo({_quoted(reference)})\n"
         f"print(algo.pipe({made}).result)\n"
     )
+
+
+def _quoted(text: str) -> str:
+    """A text in double quotes, as people write them, where Python and JSON agree about it."""
+    return json.dumps(text) if text.isascii() else repr(text)
 
 
 def _curl(address: str, reference: str, kind: str, text: str, reads: str) -> str:
