@@ -38,6 +38,13 @@ def test_the_wheel_holds_every_template(wheel):
     assert wanted <= names
     assert not [name for name in names if "__pycache__" in name or name.startswith("tests/")]
     assert "wrapgen/py.typed" in names
+    web = ROOT / "wrapgen" / "platform" / "web"
+    pages = {
+        path.relative_to(ROOT).as_posix()
+        for kind in ("templates", "static")
+        for path in (web / kind).iterdir()
+    }
+    assert len(pages) > 5 and pages <= names
 
 
 def test_an_installed_wheel_generates_elsewhere(wheel, tmp_path):
