@@ -1,0 +1,30 @@
+"""aiohttp, 64 connections, one text a call, to FastAPI."""
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+
+import aiohttp
+
+url = os.environ["FASTAPI"] + "/score"
+
+
+async def score(session, document):
+    """What is answered to one call."""
+    async with session.post(url, json=document) as answer:
+        answer.raise_for_status()
+        return await answer.json()
+
+
+async def main():
+    """All calls at once, as many under way as there are connections."""
+    documents = [json.loads(line) for line in Path(sys.argv[1]).open()]
+    connector = aiohttp.TCPConnector(limit=64)
+    async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout()) as session:
+        results = await asyncio.gather(*(score(session, document) for document in documents))
+    Path(sys.argv[2]).write_text("".join(json.dumps(result) + "\n" for result in results))
+
+
+asyncio.run(main())

@@ -1,0 +1,17 @@
+"""Bakes a template again and again in one process."""
+
+import json
+import shutil
+import sys
+import time
+
+from cookiecutter.main import cookiecutter
+
+source, output, times = sys.argv[1], sys.argv[2], int(sys.argv[3])
+taken = []
+for _ in range(times):
+    shutil.rmtree(output, ignore_errors=True)
+    began = time.perf_counter()
+    cookiecutter(source, no_input=True, output_dir=output)
+    taken.append(1000 * (time.perf_counter() - began))
+print(json.dumps(taken))

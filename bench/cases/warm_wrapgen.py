@@ -1,0 +1,18 @@
+"""Generates a wrapper again and again in one process."""
+
+import json
+import shutil
+import sys
+import time
+
+from wrapgen.build import Placement, generate
+from wrapgen.spec import load
+
+source, output, times = sys.argv[1], sys.argv[2], int(sys.argv[3])
+taken = []
+for _ in range(times):
+    shutil.rmtree(output, ignore_errors=True)
+    began = time.perf_counter()
+    Placement.of(generate(load(source)), output).write()
+    taken.append(1000 * (time.perf_counter() - began))
+print(json.dumps(taken))

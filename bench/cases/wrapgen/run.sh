@@ -1,0 +1,1 @@
+wrapgen run "$WRAPPER" "$1" -o "$2" --json $WORDS

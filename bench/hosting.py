@@ -1,0 +1,179 @@
+"""Servers, ours and the peers': started on a free port, ready once they answer, ended with all of theirs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.measure import Failed, environment, family
+
+WRAPGEN = [sys.executable, "-m", "wrapgen"]
+NEWEST = f"python{sys.version_info[0]}{sys.version_info[1]}"
+PATIENCE = 120.0
+
+
+@dataclass
+class Server:
+    """A server that answers.
+
+    Attributes:
+        pid: its first process; everything else of it is below.
+        address: `http://host:port`.
+        seconds: from its start to its first answer.
+        key: what it wants as API key, if anything.
+    """
+
+    pid: int
+    address: str
+    seconds: float = 0.0
+    key: str = ""
+
+    @property
+    def place(self) -> str:
+        """`host:port`."""
+        return self.address.partition("//")[2]
+
+
+@contextmanager
+def served(
+    command: Sequence[str],
+    probe: tuple[str, Any],
+    *,
+    port: int,
+    folder: Path | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> Iterator[Server]:
+    """A peer's server while the block runs.
+
+    Args:
+        command: its words.
+        probe: path and JSON of a request; once that is answered with 200 it is up.
+        port: where it listens.
+        folder: where it runs.
+        variables: environment variables on top of ours.
+
+    Raises:
+        Failed: it ended, or did not answer in time.
+    """
+    began = time.perf_counter()
+    log = Path(os.devnull) if folder is None else folder / "server.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            list(command),
+            cwd=folder,
+            env=environment(variables),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    server = Server(process.pid, f"http://127.0.0.1:{port}")
+    try:
+        _wait(process, server.address + probe[0], probe[1], began)
+        server.seconds = time.perf_counter() - began
+        yield server
+    finally:
+        end(process)
+
+
+@contextmanager
+def platform(home: Path, *words: str) -> Iterator[Server]:
+    """Our platform while the block runs; `words` are further ones for `wrapgen serve`."""
+    began = time.perf_counter()
+    command = [*WRAPGEN, "serve", "--home", str(home), "--port", "0", "--json", *words]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, env=environment(), start_new_session=True, text=True
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line:
+            raise Failed("wrapgen serve did not start")
+        told = json.loads(line)
+        yield Server(process.pid, told["address"], time.perf_counter() - began, told["api_key"])
+    finally:
+        end(process)
+
+
+def publish(home: Path, folder: Path, *words: str) -> str:
+    """Publishes an algorithm on our platform; its reference."""
+    return str(wrapgen(home, "publish", str(folder), "--environment", NEWEST, *words)["reference"])
+
+
+def build(spec: Path, folder: Path) -> Path:
+    """Generates a wrapper."""
+    command = [*WRAPGEN, "build", str(spec), "--output", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise Failed(f"wrapgen build: {done.stderr.strip()[:160]}")
+    return folder
+
+
+def wrapgen(home: Path, *words: str) -> Any:
+    """What a wrapgen command says with --json."""
+    command = [*WRAPGEN, *words, "--home", str(home), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment())
+    if done.returncode:
+        raise Failed(f"wrapgen {words[0]}: {(done.stdout + done.stderr).strip()[:200]}")
+    return json.loads(done.stdout)
+
+
+def free_port() -> int:
+    """One that nobody listens on at present."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def post(url: str, value: Any, key: str = "", timeout: float = 30) -> Any:
+    """The JSON that a server answers to some JSON."""
+    headers = {"Content-Type": "application/json", **({"Authorization": f"Simple {key}"} if key else {})}
+    request = urllib.request.Request(url, json.dumps(value).encode(), headers)
+    with urllib.request.urlopen(request, timeout=timeout) as answer:
+        return json.loads(answer.read())
+
+
+def end(process: subprocess.Popen[Any], grace: float = 20) -> None:
+    """Ends a server that we started, and every process below it."""
+    members = family(process.pid)
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(grace)
+    for pid in members:
+        with suppress(OSError):
+            if pid == process.pid or _is_in(pid, process.pid):
+                os.kill(pid, signal.SIGKILL)
+    process.wait()
+
+
+def _is_in(pid: int, session: int) -> bool:
+    """Whether a process still is the server's: in its session, so that a number used anew is never hit."""
+    return os.getsid(pid) == session
+
+
+def _wait(process: subprocess.Popen[bytes], url: str, value: Any, began: float) -> None:
+    said = "nothing"
+    while time.perf_counter() - began < PATIENCE:
+        if process.poll() is not None:
+            raise Failed(f"the server ended with exit code {process.returncode}")
+        try:
+            post(url, value, timeout=10)
+        except urllib.error.HTTPError as error:
+            said = f"status {error.code}"
+        except (OSError, ValueError) as error:
+            said = str(error)[:80]
+        else:
+            return
+        time.sleep(0.05)
+    raise Failed(f"no answer within {PATIENCE:g} s: {said}")

@@ -1,0 +1,177 @@
+"""What a command costs: seconds, processor seconds and peak memory, of it and of all that it starts.
+
+The command runs under `child.py`, which adopts whatever its descendants leave behind, so that nothing that a
+framework starts in the background goes uncounted. What servers spend meanwhile is added: they are processes
+that already run. Memory is proportional (a page that four processes share counts once), looked at twice a
+second.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+EVERY = 0.5
+TICKS = os.sysconf("SC_CLK_TCK")
+CHILD = Path(__file__).with_name("child.py")
+
+
+class Failed(Exception):
+    """Why something could not be measured, in words for the table."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What one command took.
+
+    Attributes:
+        seconds: from its start to its end.
+        cpu: processor seconds of it, its descendants and the servers.
+        peak_mb: most memory that all of them had at a time.
+        own_mb: the same without the servers.
+    """
+
+    seconds: float
+    cpu: float
+    peak_mb: float
+    own_mb: float
+
+    def as_json(self) -> dict[str, float]:
+        """For the store."""
+        return {name: round(value, 4) for name, value in asdict(self).items()}
+
+
+def run(
+    command: Sequence[str],
+    *,
+    servers: Iterable[int] = (),
+    variables: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    limit: float = 900,
+) -> Usage:
+    """Runs a command to its end.
+
+    Args:
+        command: its words.
+        servers: processes whose use counts too, with all below them.
+        variables: environment variables on top of ours.
+        folder: where it runs.
+        limit: seconds after which it is ended.
+
+    Raises:
+        Failed: it did not end well, or not in time.
+    """
+    roots = list(servers)
+    before = sum(spent(root) for root in roots)
+    with tempfile.TemporaryDirectory() as scratch:
+        answer, errors = Path(scratch) / "answer.json", Path(scratch) / "errors.txt"
+        words = [sys.executable, str(CHILD), str(answer), str(limit), *command]
+        with errors.open("wb") as output:
+            process = subprocess.Popen(
+                words,
+                env=environment(variables),
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+            with _Memory(process.pid, roots) as memory:
+                process.wait()
+        if not answer.exists():
+            raise Failed(f"the measuring process ended with {process.returncode}")
+        told = json.loads(answer.read_text())
+        if told["code"] != 0:
+            raise Failed(_reason(told["code"], errors.read_text("utf-8", "replace"), limit))
+    cpu = told["cpu"] + sum(spent(root) for root in roots) - before
+    return Usage(told["seconds"], cpu, memory.peak, memory.own)
+
+
+def environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Ours without the vendor's variables, and some more: a bench reaches only what it started itself."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ALGORITHMIA_")}
+    return {**kept, **(variables or {})}
+
+
+def spent(root: int) -> float:
+    """Processor seconds of a process and everything below it so far."""
+    total = 0
+    for pid in family(root):
+        fields = _stat(pid)
+        total += sum(int(fields[at]) for at in (11, 12, 13, 14)) if fields else 0
+    return total / TICKS
+
+
+def memory(root: int) -> float:
+    """Megabytes of a process and everything below it, shared pages divided."""
+    return sum(_proportional(pid) for pid in family(root)) / 1000
+
+
+def family(root: int) -> list[int]:
+    """A process and all its descendants."""
+    below: dict[int, list[int]] = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        if fields := _stat(int(entry.name)):
+            below.setdefault(int(fields[1]), []).append(int(entry.name))
+    found, todo = [], [root]
+    while todo:
+        found.append(pid := todo.pop())
+        todo += below.get(pid, [])
+    return found
+
+
+class _Memory:
+    """Looks at the memory of some processes while a block runs."""
+
+    def __init__(self, own: int, servers: list[int]) -> None:
+        self._own, self._servers = own, servers
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self.peak = self.own = 0.0
+
+    def __enter__(self) -> _Memory:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._end.wait(EVERY if self.own else 0.1):
+            own = memory(self._own)
+            self.own = max(self.own, own)
+            self.peak = max(self.peak, own + sum(memory(root) for root in self._servers))
+
+
+def _reason(code: int, output: str, limit: float) -> str:
+    if code == 124:
+        return f"not done after {limit:g} s"
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    return f"exit code {code}: {lines[-1][:160]}" if lines else f"exit code {code}"
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat after the name: state, parent, ...; empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def _proportional(pid: int) -> int:
+    """Kilobytes; 0 when it is gone."""
+    try:
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1])
+    except OSError:
+        pass
+    return 0

@@ -1,0 +1,115 @@
+"""Part 3: the same with milliseconds added to every call that leaves the caller, by a delaying proxy."""
+
+from __future__ import annotations
+
+import math
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from bench.measure import Failed
+from bench.options import Bench
+from bench.parts.batch import run_on
+from bench.parts.programs import PROGRAMS, Program
+from bench.parts.surroundings import Surroundings
+from bench.proxy import delayed
+
+PART = "distance"
+DELAYS = (0, 1, 20, 100)
+SECONDS = 6.0
+"""About how long one measurement is; the start-up not counted."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How a program calls: what decides how much distance costs it.
+
+    Attributes:
+        texts: in one call.
+        together: calls at once.
+    """
+
+    texts: int
+    together: int
+
+
+SHAPES = {
+    "the guide's serial loop": Shape(1, 1),
+    "the guide's batch wrapper": Shape(1000, 1),
+    "thread pool of 16, vendor's client": Shape(1, 16),
+    "aiohttp to the platform": Shape(1, 64),
+    "aiohttp to the platform, lists": Shape(100, 64),
+    "wrapgen run, serial": Shape(1000, 36),
+    "wrapgen run, parallel": Shape(1000, 8),
+    "wrapgen run, sub-batches": Shape(1000, 8),
+    "wrapgen run, inline": Shape(1000, 36),
+}
+"""By name of the program; ours as `wrapgen run` does it by itself: up to 1,000 items a call, as many calls as
+an account may have open once the wrapper's own calls are counted."""
+
+SMOKE = {"wrapgen run, sub-batches"}
+
+
+def minutes(bench: Bench) -> float:
+    """About how long it takes."""
+    return len(SHAPES) * (3 + len(DELAYS) * bench.rounds * (SECONDS + 1.5)) / 60
+
+
+def measure_all(bench: Bench, around: Surroundings) -> None:
+    """Measures what the store does not have yet."""
+    programs = [each for each in PROGRAMS if each.name in (SMOKE if bench.smoke else SHAPES)]
+    for delay in DELAYS[1:2] if bench.smoke else DELAYS:
+        for number in range(bench.rounds):
+            for each in programs:
+                _one(bench, around, each, delay, number)
+
+
+def _one(bench: Bench, around: Surroundings, program: Program, delay: int, number: int) -> None:
+    """One measurement, unless the store has it."""
+    note: dict[str, Any] = bench.store.get(PART, program.name) or {"delays": {}}
+    found = note["delays"].setdefault(str(delay), {"rounds": []})
+    if "failed" in found or len(found["rounds"]) > number:
+        return
+    try:
+        if "item" not in note:
+            note["startup"], note["item"] = _pace(bench, around, program)
+        found["rounds"].append(_measure(bench, around, program, delay, note["startup"], note["item"]))
+    except Failed as error:
+        found["failed"] = str(error)
+        bench.say(f"  {program.name} at {delay} ms: failed: {error}")
+    else:
+        taken = found["rounds"][-1]
+        bench.say(
+            f"  {number + 1}. {program.name} at {delay} ms: {taken['items']:,} in {taken['seconds']:.1f} s"
+        )
+    bench.store.put(PART, program.name, note)
+
+
+def _pace(bench: Bench, around: Surroundings, program: Program) -> tuple[float, float]:
+    """Seconds of start-up and for each item, without distance."""
+    known = bench.store.get("batch", program.name)
+    if known and "item" in known and known["rounds"]:
+        last = known["rounds"][-1]
+        return known["startup"], max(1e-6, last["seconds"] - known["startup"]) / last["items"]
+    variables, items = around.variables(program), 40 if bench.smoke else 2000
+    startup = min(run_on(bench, around, program, variables, 16).seconds for _ in range(2))
+    seconds = run_on(bench, around, program, variables, items).seconds
+    return startup, max(0.01, seconds - startup) / items
+
+
+def _measure(
+    bench: Bench, around: Surroundings, program: Program, delay: int, startup: float, item: float
+) -> dict[str, float]:
+    shape = SHAPES[program.name]
+    away = delay / 1000
+    slowest = max(item, away / (shape.texts * shape.together))
+    items = max(40, min(bench.items, int(SECONDS / slowest)))
+    variables = around.variables(program)
+    server = around.server("platform")
+    with delayed(server.place, delay) if delay else nullcontext("") as place:
+        if place:
+            variables["ALGORITHMIA_API"] = f"http://{place}"
+        used = run_on(bench, around, program, variables, items)
+    rounds = math.ceil(math.ceil(items / shape.texts) / shape.together)
+    ideal = startup + max(items * item, rounds * away) + away
+    return {"items": items, "seconds": round(used.seconds, 3), "ideal": round(ideal, 3)}

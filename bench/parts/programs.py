@@ -1,0 +1,106 @@
+"""Which programs part 1 runs: the file that a user would write, who runs it, and what it needs around it."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from pathlib import Path
+
+CASES = Path(__file__).resolve().parent.parent / "cases"
+OURS = "wrapgen"
+
+
+@dataclass(frozen=True)
+class Program:
+    """One line of the table.
+
+    Attributes:
+        name: what the table calls it.
+        group: programs that do the same thing: `inline`, `one` text a call, or `lists`.
+        file: in `cases/`.
+        peer: whose environment runs it; `wrapgen` is ours.
+        needs: servers: `platform`, `fastapi`, `mlserver`.
+        wrapper: the spec in `cases/wrapgen/` of the wrapper that it calls, if it does.
+        hosted: the algorithm in `cases/` that it wants on the platform, hand-written.
+        more: further files that the user writes for it.
+        words: further environment variables, `NAME=value`.
+        commands: lines that are typed, not written in a file.
+    """
+
+    name: str
+    group: str
+    file: str
+    peer: str = "clients"
+    needs: tuple[str, ...] = ()
+    wrapper: str = ""
+    hosted: str = ""
+    more: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    commands: int = 0
+
+    @property
+    def lines(self) -> int:
+        """Lines that the user had to write for it, comments and docstrings left out."""
+        files = [self.file, *self.more, *([f"wrapgen/{self.wrapper}.yaml"] if self.wrapper else [])]
+        return sum(written(CASES / file) for file in files) + self.commands
+
+
+def written(path: Path) -> int:
+    """Lines of a file that say something: no comment, no docstring, not empty."""
+    text = path.read_text("utf-8")
+    lines = {number for number, line in enumerate(text.splitlines(), 1) if line.strip()}
+    lines -= {number for number, line in enumerate(text.splitlines(), 1) if line.strip().startswith("#")}
+    if path.suffix == ".py":
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and (
+                ast.get_docstring(node) is not None
+            ):
+                lines -= set(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1))
+    return len(lines)
+
+
+def _run(name: str, group: str, wrapper: str, *words: str) -> Program:
+    # Two commands besides the run: wrapgen build, wrapgen publish.
+    return Program(name, group, "wrapgen/run.sh", OURS, ("platform",), wrapper, words=words, commands=2)
+
+
+GUIDE = ("guide_wrapper/src/GuideBatch.py",)
+MLSERVER = {"peer": "mlserver", "needs": ("mlserver",), "more": ("mlserver_input.py",)}
+SPARK = {"peer": "spark", "needs": ("platform",)}
+
+PROGRAMS = (
+    Program("plain loop", "inline", "plain_loop.py"),
+    Program("multiprocessing.Pool", "inline", "pool.py"),
+    _run("wrapgen run, inline, one call at a time", "inline", "inline", "WORDS=--workers 1"),
+    _run("wrapgen run, inline", "inline", "inline"),
+    Program("Spark mapInPandas, inline", "inline", "spark_inline.py", "spark"),
+    Program("Ray Data, inline", "inline", "ray_data.py", "ray"),
+    Program("the guide's serial loop", "one", "guide_loop.py", needs=("platform",)),
+    Program(
+        "the guide's batch wrapper",
+        "one",
+        "guide_batches.py",
+        needs=("platform",),
+        hosted="guide_wrapper",
+        more=GUIDE,
+    ),
+    Program("thread pool of 16, vendor's client", "one", "threads_one.py", needs=("platform",)),
+    Program("aiohttp to the platform", "one", "aiohttp_platform_one.py", needs=("platform",)),
+    Program("aiohttp to FastAPI", "one", "aiohttp_fastapi_one.py", needs=("fastapi",)),
+    Program("mlserver infer, one text a call", "one", "mlserver_infer.sh", **MLSERVER, words=("BATCH=1",)),
+    Program("Spark mapInPandas, a call per row", "one", "spark_one.py", **SPARK),
+    Program("our Spark connector, parallel", "one", "spark_wrapgen.py", **SPARK, wrapper="parallel"),
+    _run("wrapgen run, serial", "one", "serial"),
+    _run("wrapgen run, parallel", "one", "parallel"),
+    Program("aiohttp to the platform, lists", "lists", "aiohttp_platform_lists.py", needs=("platform",)),
+    Program("aiohttp to FastAPI, lists", "lists", "aiohttp_fastapi_lists.py", needs=("fastapi",)),
+    Program("thread pool of 16 to FastAPI, lists", "lists", "threads_fastapi_lists.py", needs=("fastapi",)),
+    Program("mlserver infer, batches of 100", "lists", "mlserver_infer.sh", **MLSERVER, words=("BATCH=100",)),
+    Program("Spark mapInPandas, lists", "lists", "spark_lists.py", **SPARK),
+    Program("our Spark connector, sub-batches", "lists", "spark_wrapgen.py", **SPARK, wrapper="lists"),
+    _run("wrapgen run, sub-batches", "lists", "lists"),
+)
+"""In the order of the table."""
+
+SMOKE = {"the guide's serial loop", "wrapgen run, sub-batches"}
+"""What needs nothing but our own environment."""

@@ -1,0 +1,109 @@
+"""Part 2: servers under load, one after another, each started anew in every round."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from bench import load, measure, tweets
+from bench.hosting import Server
+from bench.measure import Failed
+from bench.options import Bench
+from bench.parts import apps
+from bench.parts.surroundings import Surroundings
+
+PART = "serving"
+CONNECTIONS = (1, 16, 64)
+TEXTS = (1, 100)
+SECONDS = 3
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A server, and how it wants its requests.
+
+    Attributes:
+        start: starts it.
+        request: path and JSON for some texts.
+    """
+
+    start: Callable[[Bench, Surroundings], AbstractContextManager[Server]]
+    request: Callable[[list[str]], tuple[str, Any]]
+
+
+def _documents(texts: list[str]) -> Any:
+    documents = [{"document": text} for text in texts]
+    return documents[0] if len(documents) == 1 else documents
+
+
+@contextmanager
+def ours(bench: Bench, around: Surroundings) -> Iterator[Server]:
+    """Our platform with as many workers as there are processors, as every peer has."""
+    with around.platform("serving", "--workers", str(bench.cores)) as (home, server):
+        around.target(home)
+        yield server
+
+
+def _peer(
+    start: Callable[[Bench], AbstractContextManager[Server]],
+) -> Callable[[Bench, Surroundings], AbstractContextManager[Server]]:
+    return lambda bench, _: start(bench)
+
+
+CONTESTANTS = {
+    "wrapgen": Contestant(ours, lambda texts: ("/v1/algo/nlp/SentimentAnalysis/1.0.5", _documents(texts))),
+    "FastAPI": Contestant(
+        _peer(apps.fastapi), lambda texts: ("/score" if len(texts) == 1 else "/scores", _documents(texts))
+    ),
+    "LitServe": Contestant(_peer(apps.litserve), lambda texts: ("/predict", {"documents": texts})),
+    "BentoML": Contestant(
+        _peer(apps.bentoml),
+        lambda texts: (
+            ("/score", {"document": texts[0]}) if len(texts) == 1 else ("/scores", {"documents": texts})
+        ),
+    ),
+    "MLServer": Contestant(
+        _peer(apps.mlserver), lambda texts: ("/v2/models/sentiment/infer", apps.v2(texts))
+    ),
+    "Ray Serve": Contestant(_peer(apps.rayserve), lambda texts: ("/", texts)),
+}
+
+
+def minutes(bench: Bench) -> float:
+    """About how long it takes."""
+    return bench.rounds * len(CONTESTANTS) * (len(TEXTS) * (len(CONNECTIONS) * SECONDS + 1) + 10) / 60
+
+
+def measure_all(bench: Bench, around: Surroundings) -> None:
+    """Measures what the store does not have yet."""
+    for number in range(bench.rounds):
+        for name, contestant in CONTESTANTS.items():
+            note = bench.store.get(PART, name) or {"rounds": []}
+            if note.get("failed") or len(note["rounds"]) > number or (bench.smoke and name != "wrapgen"):
+                continue
+            try:
+                note["rounds"].append(_round(bench, around, contestant))
+            except Failed as error:
+                note["failed"] = str(error)
+                bench.say(f"  {name}: failed: {error}")
+            else:
+                bench.say(f"  {number + 1}. {name}")
+            bench.store.put(PART, name, note)
+
+
+def _round(bench: Bench, around: Surroundings, contestant: Contestant) -> dict[str, Any]:
+    with contestant.start(bench, around) as server:
+        found: dict[str, Any] = {"startup": round(server.seconds, 3)}
+        for texts in TEXTS[:1] if bench.smoke else TEXTS:
+            path, body = contestant.request([tweets.SAMPLE] * texts)
+            where = {"folder": bench.work / "load", "key": server.key}
+            if not bench.smoke:
+                load.wrk(server.address + path, body, connections=16, seconds=1, **where)
+            for connections in CONNECTIONS[:1] if bench.smoke else CONNECTIONS:
+                seconds = 1 if bench.smoke else SECONDS
+                found[f"{texts}/{connections}"] = load.wrk(
+                    server.address + path, body, connections=connections, seconds=seconds, **where
+                ).as_json()
+        return {**found, "memory_mb": round(measure.memory(server.pid), 1)}

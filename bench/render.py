@@ -1,0 +1,296 @@
+"""RESULTS.md from what was measured: a pure function of the data."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from bench.verdicts import verdicts
+
+Rows = Iterable[Sequence[Any]]
+
+
+def render(data: dict[str, Any]) -> str:
+    """The whole page."""
+    parts = data["parts"]
+    sections = [_head(data["about"])]
+    if targets := verdicts(data):
+        sections.append("## What was aimed at\n\n" + table(("aim", "measured", ""), targets))
+    for name, title, section in (
+        ("batch", "The same tweets through everything", _batch),
+        ("serving", "Serving", _serving),
+        ("distance", "With distance", _distance),
+        ("generation", "Generation", _generation),
+        ("growth", "Growth", _growth),
+    ):
+        if parts.get(name):
+            sections.append(f"## {title}\n\n{section(parts[name], data['about'])}")
+    return "\n\n".join(sections) + "\n"
+
+
+def table(head: Sequence[str], rows: Rows) -> str:
+    """A table of Markdown; all columns but the first are right-aligned."""
+    marks = ["---", *["---:"] * (len(head) - 1)]
+    lines = [head, marks, *rows]
+    return "\n".join(
+        "| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines
+    )
+
+
+def spread(values: Sequence[float], pattern: str = ",.0f") -> str:
+    """The median, and from where to where."""
+    if not values:
+        return "–"
+    middle = format(statistics.median(values), pattern)
+    if len(values) == 1:
+        return middle
+    return f"{middle} ({format(min(values), pattern)}–{format(max(values), pattern)})"
+
+
+def _head(about: dict[str, Any]) -> str:
+    peers = about.get("peers", {})
+    versions = ", ".join(
+        sorted({f"{n} {v}" for pins in peers.values() for n, v in pins.items()}, key=str.lower)
+    )
+    lines = [
+        "# Results of the bench",
+        "",
+        "Written by `make bench`; how each part is measured is said in the module of that part in "
+        "`bench/parts/`, and what each peer runs is one file in `bench/cases/`. Figures are medians, with "
+        "the least and the most in brackets.",
+        "",
+        table(
+            ("", "measured on"),
+            [
+                ("day", about.get("finished", "")),
+                ("processors", f"{about.get('processors')} × {about.get('processor')}"),
+                ("memory", f"{about.get('memory_gb')} GB"),
+                ("kernel", about.get("kernel", "")),
+                ("load before it began", about.get("load", "")),
+                ("Python", about.get("python", "")),
+                ("wrapgen", f"{about.get('wrapgen')}, commit {about.get('commit')}"),
+                ("peers", versions),
+                ("rounds", about.get("rounds", "")),
+            ],
+        ).replace("---:", "---"),
+    ]
+    return "\n".join(lines)
+
+
+GROUPS = {
+    "inline": "Scored where the program runs, or by the platform's own process",
+    "one": "One text a call of the target",
+    "lists": "Lists of 100 texts a call of the target",
+}
+
+
+def whole(note: dict[str, Any], items: int) -> list[float]:
+    """Seconds that each round takes, or would take, for all items."""
+    return [
+        each["seconds"]
+        if each["items"] >= items
+        else note["startup"] + (each["seconds"] - note["startup"]) * items / each["items"]
+        for each in note["rounds"]
+    ]
+
+
+def _batch(part: dict[str, Any], about: dict[str, Any]) -> str:
+    items = about["items"]
+    words = [
+        f"{items:,} items: 4,200 tweets, repeated; VADER scores them. Start-up is the time for 16 items. "
+        f"What has * was slower than {about['seconds']:g} s: it got fewer items, and its time is start-up "
+        "plus all items at the speed it had. Processor time and memory are those of everything that takes "
+        "part, servers included; lines of code are those that the user writes and the commands that they "
+        "type, the target left out."
+    ]
+    head = (
+        "",
+        "items/s",
+        "without start-up",
+        "start-up s",
+        "CPU ms an item",
+        "peak MB",
+        "client alone MB",
+        "lines",
+    )
+    for group, title in GROUPS.items():
+        rows = [_program(name, note, items) for name, note in part.items() if note["group"] == group]
+        if rows:
+            words += [f"### {title}", table(head, rows)]
+    return "\n\n".join([*words, "![items per second](plots/batch.svg)"])
+
+
+def _program(name: str, note: dict[str, Any], items: int) -> list[str]:
+    rounds = note["rounds"]
+    if note.get("failed") or not rounds:
+        return [name, f"failed: {note.get('failed')}", "", "", "", "", "", str(note["lines"])]
+    seconds = whole(note, items)
+    scaled = "*" if rounds[0]["items"] < items else ""
+    bare = [items / max(0.001, each - note["startup"]) for each in seconds]
+    return [
+        name + scaled,
+        spread([items / each for each in seconds]),
+        f"{statistics.median(bare):,.0f}",
+        f"{note['startup']:.1f}",
+        spread([1000 * each["cpu"] / each["items"] for each in rounds], ".3f"),
+        f"{max(each['peak_mb'] for each in rounds):,.0f}",
+        f"{max(each['own_mb'] for each in rounds):,.0f}",
+        str(note["lines"]),
+    ]
+
+
+def _serving(part: dict[str, Any], _: dict[str, Any]) -> str:
+    loads = sorted(
+        {key for note in part.values() for each in note["rounds"] for key in each if "/" in key},
+        key=lambda key: [int(number) for number in key.split("/")],
+    )
+    sections = [
+        "Every server has as many processes as the machine has processors; wrk on the same machine sends. A "
+        "request of 100 texts is a list."
+    ]
+    rows = []
+    for name, note in part.items():
+        if note.get("failed"):
+            rows.append([name, f"failed: {note['failed']}", ""])
+        else:
+            rounds = note["rounds"]
+            rows.append(
+                [
+                    name,
+                    spread([r["startup"] for r in rounds], ".1f"),
+                    spread([r["memory_mb"] for r in rounds]),
+                ]
+            )
+    sections.append(table(("", "start-up s", "memory MB"), rows))
+    for key in loads:
+        texts, connections = key.split("/")
+        title = f"{_many(texts, 'text')} a request, {_many(connections, 'connection')}"
+        rows = [_served(name, note, key) for name, note in part.items() if not note.get("failed")]
+        sections.append(f"### {title}\n\n" + table(("", "requests/s", "p50 ms", "p99 ms", "failed"), rows))
+    return "\n\n".join([*sections, "![requests per second](plots/serving.svg)"])
+
+
+def _many(count: str, word: str) -> str:
+    return f"{count} {word}" if count == "1" else f"{count} {word}s"
+
+
+def _served(name: str, note: dict[str, Any], key: str) -> list[str]:
+    found = [each[key] for each in note["rounds"] if key in each]
+    return [
+        name,
+        spread([each["rate"] for each in found]),
+        spread([each["p50"] for each in found], ",.1f"),
+        spread([each["p99"] for each in found], ",.1f"),
+        f"{sum(each['failed'] for each in found)}",
+    ]
+
+
+def _distance(part: dict[str, Any], _: dict[str, Any]) -> str:
+    delays = sorted({int(key) for note in part.values() for key in note["delays"]})
+    rows = []
+    for name, note in part.items():
+        row = [name]
+        for delay in delays:
+            found = note["delays"].get(str(delay), {})
+            if "failed" in found or not found.get("rounds"):
+                row += [f"failed: {found.get('failed', 'not measured')}", ""]
+            else:
+                rates = [each["items"] / each["seconds"] for each in found["rounds"]]
+                share = statistics.median(each["ideal"] / each["seconds"] for each in found["rounds"])
+                row += [spread(rates), f"{share:.2f}" if delay else ""]
+        rows.append(row)
+    head = [""]
+    for delay in delays:
+        head += [f"{delay} ms: items/s", "of ideal" if delay else ""]
+    words = (
+        "A delaying proxy on the loopback stands between the caller and the platform. The ideal of a row is "
+        "what it takes without distance, or the delays of its calls as many at once as it makes, whichever is "
+        "longer, and one delay more."
+    )
+    return "\n\n".join([words, table(head, rows), "![with distance](plots/distance.svg)"])
+
+
+def _generation(part: dict[str, Any], _: dict[str, Any]) -> str:
+    rows = []
+    for name, note in part.items():
+        if note.get("failed"):
+            rows.append([name, f"failed: {note['failed']}", "", "", ""])
+            continue
+        every = {
+            key: [ms for each in note["rounds"] for ms in each[key]]
+            for key in ("cold", "warm", "import", "help")
+        }
+        rows.append([name, *(spread(every[key]) for key in ("cold", "warm", "import", "help"))])
+    words = (
+        "Milliseconds for the wrapper `SentimentLists` and, as a template, the same files; "
+        "datamodel-code-generator makes the models of our spec's JSON Schema instead. Cold is a process of "
+        "its own and an empty folder, warm the same once more within a process; import is the command line's "
+        "module, less Python itself."
+    )
+    return f"{words}\n\n" + table(("", "cold", "warm", "import", "--help"), rows)
+
+
+def _growth(part: dict[str, Any], _: dict[str, Any]) -> str:
+    sections = ["A target that does nothing: what is left is our own work."]
+    titles = {
+        "items": (
+            "Items in a run",
+            ("items", "seconds", "items/s", "run's memory MB", "platform's memory MB"),
+        ),
+        "connections": ("Connections", ("connections", "requests/s", "p50 ms", "p99 ms", "failed")),
+        "algorithms": (
+            "Algorithms hosted, each called",
+            ("algorithms", "memory MB", "MB an algorithm", "p50 ms", "p99 ms", "publishing s each"),
+        ),
+    }
+    for kind, (title, head) in titles.items():
+        found = part.get(kind)
+        if found:
+            rows = [GROWN[kind](int(size), found[size]) for size in sorted(found, key=int)]
+            rows = [row + [""] * (len(head) - len(row)) for row in rows]
+            plot = f"![{title}](plots/{kind}.svg)"
+            sections.append(f"### {title}\n\n{table(head, rows)}\n\n{plot}")
+    return "\n\n".join(sections)
+
+
+def _grown_items(size: int, note: dict[str, Any]) -> list[str]:
+    if "failed" in note:
+        return [f"{size:,}", f"failed: {note['failed']}"]
+    seconds = note["seconds"]
+    return [
+        f"{size:,}",
+        f"{seconds:,.1f}",
+        f"{size / seconds:,.0f}",
+        f"{note['own_mb']:,.0f}",
+        f"{note['server_mb']:,.0f}",
+    ]
+
+
+def _grown_connections(size: int, note: dict[str, Any]) -> list[str]:
+    if "failed" in note:
+        return [str(size), f"failed: {note['failed']}"]
+    return [
+        str(size),
+        f"{note['rate']:,.0f}",
+        f"{note['p50']:.2f}",
+        f"{note['p99']:.2f}",
+        str(note["failed_calls"]),
+    ]
+
+
+def _grown_algorithms(size: int, note: dict[str, Any]) -> list[str]:
+    if "failed" in note:
+        return [str(size), f"failed: {note['failed']}"]
+    each = note["memory_mb"] / size
+    return [
+        str(size),
+        f"{note['memory_mb']:,.0f}",
+        f"{each:.1f}",
+        f"{note['p50']:.2f}",
+        f"{note['p99']:.2f}",
+        f"{note['publish']:.2f}",
+    ]
+
+
+GROWN = {"items": _grown_items, "connections": _grown_connections, "algorithms": _grown_algorithms}

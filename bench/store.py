@@ -1,0 +1,46 @@
+"""What was measured so far, on disk after each measurement: an interrupted bench goes on where it was."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+
+class Store:
+    """A JSON file of two levels below `parts`: part, then the name of a measurement.
+
+    Args:
+        path: the file; made with the first measurement.
+        fresh: forget what is in it.
+    """
+
+    def __init__(self, path: Path, *, fresh: bool = False) -> None:
+        self._path = path
+        self.data: dict[str, Any] = {"about": {}, "parts": {}}
+        if path.exists() and not fresh:
+            self.data = json.loads(path.read_text("utf-8"))
+
+    def about(self, **facts: Any) -> None:
+        """Notes facts on the whole."""
+        self.data["about"].update(facts)
+        self._write()
+
+    def has(self, part: str, name: str) -> bool:
+        """Whether that was measured."""
+        return name in self.data["parts"].get(part, {})
+
+    def get(self, part: str, name: str) -> Any:
+        """A measurement; None if there is none."""
+        return self.data["parts"].get(part, {}).get(name)
+
+    def put(self, part: str, name: str, value: Any) -> None:
+        """Notes a measurement at once."""
+        self.data["parts"].setdefault(part, {})[name] = value
+        self._write()
+
+    def _write(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        beside = self._path.with_suffix(".part")
+        beside.write_text(json.dumps(self.data, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        beside.replace(self._path)

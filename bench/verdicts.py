@@ -1,0 +1,126 @@
+"""The aims of the bench, and how far they were reached: figures only, all from the same run."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+from typing import Any
+
+Data = dict[str, Any]
+
+
+def verdicts(data: Data) -> list[tuple[str, str, str]]:
+    """Aim, what was measured, `reached` or `missed`; an aim that could not be measured is left out."""
+    rows = []
+    for words, ask, holds, pattern in AIMS:
+        try:
+            value = ask(data)
+        except (KeyError, IndexError, ZeroDivisionError, ValueError):  # StatisticsError is a ValueError
+            continue
+        rows.append((words, format(value, pattern), "reached" if holds(value) else "**missed**"))
+    return rows
+
+
+def rate(data: Data, name: str) -> float:
+    """Items per second of a program of part 1, start-up included."""
+    note, items = data["parts"]["batch"][name], data["about"]["items"]
+    seconds = [
+        each["seconds"]
+        if each["items"] >= items
+        else note["startup"] + (each["seconds"] - note["startup"]) * items / each["items"]
+        for each in note["rounds"]
+    ]
+    return items / statistics.median(seconds)
+
+
+def far(data: Data, name: str, delay: int) -> float:
+    """Items per second of a program of part 3."""
+    rounds = data["parts"]["distance"][name]["delays"][str(delay)]["rounds"]
+    return statistics.median(each["items"] / each["seconds"] for each in rounds)
+
+
+def generated(data: Data, name: str, what: str) -> float:
+    """Milliseconds of a generator of part 4."""
+    return statistics.median(ms for each in data["parts"]["generation"][name]["rounds"] for ms in each[what])
+
+
+def _quickest_peer(data: Data) -> float:
+    peers = [name for name in data["parts"]["generation"] if name != "wrapgen build"]
+    return min(generated(data, name, "cold") for name in peers if data["parts"]["generation"][name]["rounds"])
+
+
+def _share(ours: str, theirs: str) -> Callable[[Data], float]:
+    return lambda data: rate(data, ours) / rate(data, theirs)
+
+
+def _least(bound: float) -> Callable[[float], bool]:
+    return lambda value: value >= bound
+
+
+def _most(bound: float) -> Callable[[float], bool]:
+    return lambda value: value <= bound
+
+
+LISTS, PARALLEL = "wrapgen run, sub-batches", "wrapgen run, parallel"
+AIMS: tuple[tuple[str, Callable[[Data], float], Callable[[float], bool], str], ...] = (
+    (
+        "sub-batches: at least 80 % of multiprocessing.Pool",
+        _share(LISTS, "multiprocessing.Pool"),
+        _least(0.8),
+        ".0%",
+    ),
+    (
+        "inline, one core: at least 85 % of the plain loop",
+        _share("wrapgen run, inline, one call at a time", "plain loop"),
+        _least(0.85),
+        ".0%",
+    ),
+    (
+        "parallel, one text a call: at least 4 × the hand-written thread pool",
+        _share(PARALLEL, "thread pool of 16, vendor's client"),
+        _least(4),
+        ".1f",
+    ),
+    (
+        "parallel, one text a call: ahead of hand-written aiohttp",
+        _share(PARALLEL, "aiohttp to the platform"),
+        _least(1),
+        ".2f",
+    ),
+    (
+        "parallel at 20 ms: at least 10 × the guide's serial loop",
+        lambda data: far(data, PARALLEL, 20) / far(data, "the guide's serial loop", 20),
+        _least(10),
+        ".1f",
+    ),
+    (
+        "our Spark connector: ahead of mapInPandas with a call per row",
+        _share("our Spark connector, parallel", "Spark mapInPandas, a call per row"),
+        _least(1),
+        ".2f",
+    ),
+    (
+        "our Spark connector, sub-batches: at least 90 % of mapInPandas with lists",
+        _share("our Spark connector, sub-batches", "Spark mapInPandas, lists"),
+        _least(0.9),
+        ".0%",
+    ),
+    (
+        "wrapgen build, cold: under 250 ms",
+        lambda data: generated(data, "wrapgen build", "cold"),
+        _most(250),
+        ".0f",
+    ),
+    (
+        "wrapgen build, cold: share of the quickest peer's time",
+        lambda data: generated(data, "wrapgen build", "cold") / _quickest_peer(data),
+        _most(1),
+        ".0%",
+    ),
+    (
+        "wrapgen --help: under 120 ms",
+        lambda data: generated(data, "wrapgen build", "help"),
+        _most(120),
+        ".0f",
+    ),
+)
