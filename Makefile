@@ -9,7 +9,7 @@ PATH ?= /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types layers derived docs soak clean
+.PHONY: help setup demo test lint types layers derived docs soak clean bench
 
 help:  ## list these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -40,6 +40,9 @@ derived: $(VENV)/.dev  ## write again what is made from something else: generate
 docs: $(VENV)/.dev  ## build the documentation site: build/site/index.html
 	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -d build/doctrees docs build/site
 	@echo "open build/site/index.html"
+
+bench: $(VENV)/.platform  ## measure against everything a user would pick instead; writes bench/RESULTS.md
+	@$(BIN)/python -m bench $(BENCH)
 
 soak: $(VENV)/.dev  ## the long and heavy tests
 	@$(BIN)/python -m pytest -m soak

@@ -204,7 +204,7 @@ def _distance(part: dict[str, Any], _: dict[str, Any]) -> str:
     for delay in delays:
         head += [f"{delay} ms: items/s", "of ideal" if delay else ""]
     words = (
-        "A delaying proxy on the loopback stands between the caller and the platform. The ideal of a row is "
+        "A delaying proxy on the loopback stands between caller and platform. The ideal of a row is "
         "what it takes without distance, or the delays of its calls as many at once as it makes, whichever is "
         "longer, and one delay more."
     )
