@@ -76,7 +76,10 @@ class Weather(ThreadingHTTPServer):
                 self._changed.wait(0.05)
 
     def at_target(self, names: list[str]) -> str | None:
-        """What a list of items meets: the first fault that one of them still has before it."""
+        """What a list of items meets: the first fault that one of them still has before it.
+
+        A list of one is never answered at the wrong length, which would be that item's end.
+        """
         with self._changed:
             self._calls += 1
             self._changed.notify_all()
@@ -85,7 +88,7 @@ class Weather(ThreadingHTTPServer):
                 if at < len(plan) and plan[at] != POISON:
                     self._attempts[name] += 1
                     self.met[plan[at]] += 1
-                    return plan[at]
+                    return None if plan[at] == "wrong length" and len(names) == 1 else plan[at]
         return None
 
     def poisoned(self, names: list[str]) -> str | None:
