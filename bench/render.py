@@ -205,8 +205,8 @@ def _distance(part: dict[str, Any], _: dict[str, Any]) -> str:
         head += [f"{delay} ms: items/s", "of ideal" if delay else ""]
     words = (
         "A delaying proxy on the loopback stands between caller and platform. The ideal of a row is "
-        "what it takes without distance, or the delays of its calls as many at once as it makes, whichever is "
-        "longer, and one delay more."
+        "what it takes without distance, or the delays of its calls as many at once as it makes, whichever "
+        "is longer, and one delay more."
     )
     return "\n\n".join([words, table(head, rows), "![with distance](plots/distance.svg)"])
 
