@@ -54,6 +54,15 @@ class Listing:
     readers: tuple[str, ...] | None = None
 
 
+@dataclass(frozen=True)
+class Collection:
+    """A collection: its owner's name, its own, and its read ACL."""
+
+    owner: str
+    name: str
+    readers: tuple[str, ...]
+
+
 class Data:
     """The hosted data of one home; `incoming` is a folder for what is still on its way.
 
@@ -144,8 +153,23 @@ class Data:
         stored.remove_folder(folder, self.incoming)
         return max(1, count)
 
-    def list_directory(self, caller: Caller, path: DataPath, *, marker: str | None = None) -> Listing:
+    def list_directory(
+        self,
+        caller: Caller,
+        path: DataPath,
+        *,
+        marker: str | None = None,
+        limit: int = PAGE,
+        prefix: str = "",
+    ) -> Listing:
         """One page of a directory: accounts, an account's collections, or files.
+
+        Args:
+            caller: who asks.
+            path: of the directory.
+            marker: of the page before.
+            limit: files of a page.
+            prefix: only files whose names start with it.
 
         Raises:
             NotFound, NotAuthorized: it is not there, or not for the caller.
@@ -159,7 +183,7 @@ class Data:
             return self._collections(caller, path, after)
         place = self._places.of(caller, path)
         require(place.readable, place.url, "read")
-        files, more = stored.page(place.folder, after, PAGE, self._oldest(place))
+        files, more = stored.page(place.folder, after, limit, self._oldest(place), prefix)
         return Listing(files=files, marker=_marker(files[-1].name) if more else None, readers=place.readers)
 
     def hosted(self, caller: Caller) -> list[dict[str, Any]]:
@@ -201,6 +225,20 @@ class Data:
                 raise NotFound(f"{owner} has no collection {collection_id}", status=404)
             sql = "INSERT OR REPLACE INTO default_collections VALUES (?, ?)"
             self._database.execute(sql, algorithm_id, collection_id)
+
+    def readable(self, caller: Caller) -> list[Collection]:
+        """Every collection that the caller may read, by owner and name: own ones, and what others allow.
+
+        Raises:
+            NotAuthorized: the key may not read data.
+        """
+        require(caller.permissions.data_read, f"data://{caller.account}", "read")
+        rows = self._database.rows(
+            "SELECT collections.*, accounts.name AS owner FROM collections "
+            "JOIN accounts ON accounts.id = owner_id ORDER BY lower(accounts.name), collections.name"
+        )
+        found = [Collection(row["owner"], row["name"], tuple(json.loads(row["readers"]))) for row in rows]
+        return [each for each in found if may_read(caller, each.owner, each.readers)]
 
     # -- files -----------------------------------------------------------------------------------------
 

@@ -93,7 +93,9 @@ def find(folder: Path, name: str, oldest: float) -> StoredFile | None:
     return StoredFile(name, path, facts.st_size, facts.st_mtime) if facts.st_mtime >= oldest else None
 
 
-def page(folder: Path, after: str, limit: int, oldest: float) -> tuple[tuple[StoredFile, ...], bool]:
+def page(
+    folder: Path, after: str, limit: int, oldest: float, prefix: str = ""
+) -> tuple[tuple[StoredFile, ...], bool]:
     """Files of a folder in order of name, from behind `after`, and whether there are more.
 
     Args:
@@ -101,10 +103,11 @@ def page(folder: Path, after: str, limit: int, oldest: float) -> tuple[tuple[Sto
         after: the last name of the page before; empty for the first page.
         limit: at most so many.
         oldest: as for `find`.
+        prefix: only names that start with it.
     """
     names = (name[1:] for name in names_in(folder))
     files: list[StoredFile] = []
-    for name in sorted(name for name in names if name > after):
+    for name in sorted(name for name in names if name > after and name.startswith(prefix)):
         found = find(folder, name, oldest)
         if found is None:
             continue

@@ -73,11 +73,11 @@ class DataRoutes:
         caller, path = auth.standard(request), request.state.path
         if path.file:
             found = await run_in_threadpool(self._state.data.find, caller, path)
-            stream, size, first = await run_in_threadpool(_begin, found)
+            stream, size, first = await run_in_threadpool(begin, found)
             headers = {**_file_headers(found), "Content-Length": str(size)}
             if stream is None:
                 return Response(first, headers=headers)
-            return StreamingResponse(_pieces(stream, first), headers=headers)
+            return StreamingResponse(pieces(stream, first), headers=headers)
         marker = request.query_params.get("marker")
         listing = await run_in_threadpool(
             lambda: self._state.data.list_directory(caller, path, marker=marker)
@@ -234,7 +234,7 @@ def _file_headers(file: StoredFile) -> dict[str, str]:
     }
 
 
-def _begin(file: StoredFile) -> tuple[IO[bytes] | None, int, bytes]:
+def begin(file: StoredFile) -> tuple[IO[bytes] | None, int, bytes]:
     """The file's first piece; and the open file with the rest, unless that was all."""
     stream, size = file.open()
     first = stream.read(PIECE)
@@ -244,7 +244,8 @@ def _begin(file: StoredFile) -> tuple[IO[bytes] | None, int, bytes]:
     return None, size, first
 
 
-async def _pieces(stream: IO[bytes], first: bytes) -> AsyncIterator[bytes]:
+async def pieces(stream: IO[bytes], first: bytes) -> AsyncIterator[bytes]:
+    """The first piece and all that follow it; closes the file."""
     try:
         yield first
         while piece := await run_in_threadpool(stream.read, PIECE):

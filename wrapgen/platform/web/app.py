@@ -42,8 +42,20 @@ from wrapgen.platform.web.page import (
 )
 from wrapgen.platform.web.sessions import Sessions, new_token
 from wrapgen.platform.web.static import Static
+from wrapgen.platform.web.uploads import Upload
 
-MODULES = ("sign_in", "overview", "algorithm", "console", "source", "activity", "charts", "workers")
+MODULES = (
+    "sign_in",
+    "overview",
+    "algorithm",
+    "console",
+    "source",
+    "data",
+    "data_file",
+    "activity",
+    "charts",
+    "workers",
+)
 """Modules of this package with `PAGES`, in the order of their links."""
 
 HERE = Path(__file__).parent
@@ -127,10 +139,14 @@ class Web:
         visit = request.state.visit = await run_in_threadpool(self._visit, request)
         if page.method != "GET":
             require_same_site(request)
-            form = FormData() if page.form_bytes is None else await read_form(request, page.form_bytes)
+            upload = Upload(request) if page.form_bytes is None else None
+            if upload is not None:
+                form = FormData(await upload.fields())
+            else:
+                form = await read_form(request, page.form_bytes or 0)
             try:
                 require_token(request, form, visit.token)
-                visit = request.state.visit = replace(visit, form=form)
+                visit = request.state.visit = replace(visit, form=form, upload=upload)
                 return await self._open(page, visit)
             finally:
                 await form.close()

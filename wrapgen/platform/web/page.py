@@ -23,6 +23,7 @@ from wrapgen.platform.web.sessions import form_token, same
 
 if TYPE_CHECKING:
     from wrapgen.platform import Platform
+    from wrapgen.platform.web.uploads import Upload
 
 ROOT = "/web"
 """Below which everything is; the cookie goes nowhere else."""
@@ -43,8 +44,8 @@ class Page:
         handler: answers a visit; a plain function runs in a thread.
         method: `GET` or `POST`; a POST only gets here with its session's token, from this same site.
         open: whether nobody has to be signed in.
-        form_bytes: most bytes of a POST's body; None leaves the body to the handler, and the token is in
-            the `X-Token` header then.
+        form_bytes: most bytes of a POST's body; None leaves files to the handler, who takes them from
+            `Visit.upload` as they come in. The fields come first then, with the token among them.
     """
 
     path: str
@@ -78,6 +79,7 @@ class Visit:
         token: of the cookie; a new one if there was none.
         account: who is signed in, or None.
         form: what a POST brought.
+        upload: the files of a POST that are still on their way in.
     """
 
     request: Request
@@ -86,6 +88,7 @@ class Visit:
     token: str
     account: Caller | None = None
     form: FormData = field(default_factory=FormData)
+    upload: Upload | None = None
 
     @property
     def caller(self) -> Caller:

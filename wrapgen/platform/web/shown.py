@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
@@ -60,6 +61,14 @@ def short(name: str) -> str:
     return _HASH.sub(lambda found: found[0][:12], name)
 
 
+def visible(name: str) -> str:
+    """A name whose characters without a shape, which could make it look like another, are written out."""
+    return "".join(
+        f"\\u{ord(mark):04x}" if unicodedata.category(mark) in ("Cc", "Cf", "Zl", "Zp") else mark
+        for mark in name
+    )
+
+
 def query(**values: object) -> str:
     """A query of a link."""
     return urlencode({name: str(value) for name, value in values.items()})
@@ -83,6 +92,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "number": number,
     "word": word,
     "short": short,
+    "visible": visible,
     "pretty": pretty,
 }
 """What templates may write values with."""

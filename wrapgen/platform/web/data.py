@@ -1,0 +1,149 @@
+"""The data browser: collections, their files and readers; what changes them, each after a form of its own.
+
+Every step asks the services that the API asks, as the visitor; what they refuse is refused here.
+"""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from starlette.responses import Response
+
+from wrapgen.errors import BadRequest
+from wrapgen.platform.connectors.base import ConnectorPath
+from wrapgen.platform.data import Collection
+from wrapgen.platform.datapath import DataPath
+from wrapgen.platform.web import data_file
+from wrapgen.platform.web.page import ROOT, Entry, Page, Visit
+from wrapgen.platform.web.places import (
+    AUDIENCES,
+    address,
+    audience,
+    connect,
+    data_place,
+    may_write,
+    place_of,
+)
+
+FILES = 200
+"""Files of a page."""
+
+
+def overview(visit: Visit) -> Response:
+    """GET /web/data"""
+    caller, state = visit.caller, visit.platform.state
+    collections = state.data.readable(caller)
+    mine: dict[str, list[Collection]] = {
+        name: [] for name in state.data.list_directory(caller, data_place(visit, "")).folders
+    }
+    owned = {name.lower(): name for name in mine}
+    others = [each for each in collections if each.owner.lower() not in owned]
+    for each in collections:
+        if each.owner.lower() in owned:
+            mine[owned[each.owner.lower()]].append(each)
+    context = {
+        "mine": mine,
+        "others": [(owner, list(found)) for owner, found in groupby(others, lambda each: each.owner)],
+        "connectors": state.connectors.of_account(caller.account),
+        "audiences": AUDIENCES,
+        "audience": audience,
+        "address": address,
+        "writable": caller.permissions.data_write,
+    }
+    return visit.html("data.html", context)
+
+
+def open_place(visit: Visit) -> Response:
+    """GET /web/data/open?at=URL: a collection, a file, or what an account has."""
+    at = place_of(visit.query("at").lstrip())
+    if isinstance(at, ConnectorPath):
+        return _open_connector(visit, at)
+    at = data_place(visit, str(at))
+    if not at.owner:
+        return visit.go(f"{ROOT}/data")
+    return data_file.show(visit, at) if at.file else _list(visit, at)
+
+
+def _list(visit: Visit, at: DataPath) -> Response:
+    marker, prefix = visit.query("marker"), visit.query("prefix")
+    listing = visit.platform.state.data.list_directory(
+        visit.caller, at, marker=marker or None, limit=FILES, prefix=prefix
+    )
+    context = {
+        "at": at,
+        "listing": listing,
+        "later": bool(marker),
+        "prefix": prefix,
+        "audience": audience(listing.readers),
+        "audiences": AUDIENCES,
+        "writable": may_write(visit, at) and bool(at.collection),
+        "stored": visit.query("stored") if visit.query("stored").isdecimal() else "",
+        "address": address,
+    }
+    return visit.html("collection.html", context)
+
+
+def _open_connector(visit: Visit, at: ConnectorPath) -> Response:
+    connector = connect(visit, at)
+    if connector.find(at.path) is not None:
+        return data_file.show_connector(visit, at, connector)
+    context = {
+        "at": at,
+        "above": at.path.rpartition("/")[0],
+        "page": connector.page(at.path, visit.query("marker") or None),
+        "address": address,
+    }
+    return visit.html("connector.html", context)
+
+
+def create(visit: Visit) -> Response:
+    """POST /web/data/create: a collection."""
+    parent = data_place(visit, visit.text("owner"))
+    readers = _readers(visit.text("audience"))
+    made = visit.platform.state.data.create_collection(
+        visit.caller, parent, visit.text("name").strip(), readers
+    )
+    return visit.go(address("open", made))
+
+
+def allow(visit: Visit) -> Response:
+    """POST /web/data/readers: who reads a collection."""
+    at = data_place(visit, visit.text("at"))
+    visit.platform.state.data.set_readers(visit.caller, at, _readers(visit.text("audience")))
+    return visit.go(address("open", at))
+
+
+def ask_delete(visit: Visit) -> Response:
+    """GET /web/data/delete?at=URL: what would go, and whether that is meant."""
+    at = data_place(visit, visit.query("at"))
+    data = visit.platform.state.data
+    listing = None if at.file else data.list_directory(visit.caller, at, limit=FILES)
+    file = data.find(visit.caller, at) if at.file else None
+    return visit.html("delete.html", {"at": at, "listing": listing, "file": file, "address": address})
+
+
+def delete(visit: Visit) -> Response:
+    """POST /web/data/delete: a file, or a collection with all that is in it."""
+    at = data_place(visit, visit.text("at"))
+    if at.file:
+        visit.platform.state.data.delete_file(visit.caller, at)
+        return visit.go(address("open", DataPath(at.owner, at.collection)))
+    visit.platform.state.data.delete_collection(visit.caller, at, force=True)
+    return visit.go(f"{ROOT}/data")
+
+
+def _readers(word: str) -> tuple[str, ...]:
+    if word not in AUDIENCES:
+        raise BadRequest("choose who may read it", status=400)
+    return AUDIENCES[word][0]
+
+
+PAGES = (
+    Page(f"{ROOT}/data", overview),
+    Page(f"{ROOT}/data/open", open_place),
+    Page(f"{ROOT}/data/create", create, method="POST"),
+    Page(f"{ROOT}/data/readers", allow, method="POST"),
+    Page(f"{ROOT}/data/delete", ask_delete),
+    Page(f"{ROOT}/data/delete", delete, method="POST"),
+)
+NAVIGATION = (Entry("Data", f"{ROOT}/data", covers=(f"{ROOT}/data/",)),)

@@ -1,0 +1,128 @@
+"""One file of the data browser: its beginning, its bytes to take away, and files on their way in."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from urllib.parse import quote
+
+from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response, StreamingResponse
+
+from wrapgen.errors import BadRequest, NotFound
+from wrapgen.platform.connectors.base import Connector, ConnectorPath
+from wrapgen.platform.datapath import DataPath, parse
+from wrapgen.platform.http.data import PIECE, begin, pieces
+from wrapgen.platform.web.page import ROOT, Page, Visit
+from wrapgen.platform.web.places import address, connect, data_place, may_write, place_of
+from wrapgen.platform.web.preview import READ_BYTES, preview
+from wrapgen.platform.web.uploads import Upload
+
+
+def show(visit: Visit, at: DataPath) -> Response:
+    """The page of a file in hosted data."""
+    file = visit.platform.state.data.find(visit.caller, at)
+    stream, size = file.open()
+    with stream:
+        head = stream.read(READ_BYTES)
+    context = {
+        "at": at,
+        "above": DataPath(at.owner, at.collection),
+        "file": file,
+        "preview": preview(file.name, head, whole=len(head) == size),
+        "writable": may_write(visit, at),
+        "address": address,
+    }
+    return visit.html("file.html", context)
+
+
+def show_connector(visit: Visit, at: ConnectorPath, connector: Connector) -> Response:
+    """The page of a file in other storage."""
+    file = connector.find(at.path)
+    found, size = connector.read(at.path)
+    head = _head(found)
+    context = {
+        "at": at,
+        "above": ConnectorPath(at.connector, at.path.rpartition("/")[0]),
+        "file": file,
+        "preview": preview(at.path, head[:READ_BYTES], whole=size <= READ_BYTES),
+        "writable": False,
+        "address": address,
+    }
+    return visit.html("file.html", context)
+
+
+def _head(found: Iterator[bytes]) -> bytes:
+    head = bytearray()
+    for piece in found:
+        head += piece
+        if len(head) >= READ_BYTES:
+            break
+    close = getattr(found, "close", None)
+    if close is not None:
+        close()
+    return bytes(head)
+
+
+async def download(visit: Visit) -> Response:
+    """GET /web/data/download?at=URL: the bytes, for keeping and never for showing."""
+    at = place_of(visit.query("at"))
+    if isinstance(at, ConnectorPath):
+        connector = await run_in_threadpool(connect, visit, at)
+        if await run_in_threadpool(connector.find, at.path) is None:
+            raise NotFound(f"{at} is not a file", status=404)
+        found, size = await run_in_threadpool(connector.read, at.path)
+        return _attachment(at.path.rpartition("/")[2], size, iterate_in_threadpool(found))
+    file = await run_in_threadpool(visit.platform.state.data.find, visit.caller, data_place(visit, str(at)))
+    stream, size, first = await run_in_threadpool(begin, file)
+    return _attachment(file.name, size, _whole(first) if stream is None else pieces(stream, first))
+
+
+async def _whole(content: bytes) -> AsyncIterator[bytes]:
+    yield content
+
+
+def _attachment(name: str, size: int, content: AsyncIterator[bytes]) -> Response:
+    # Old programs read the first name, all others the second (RFC 6266).
+    plain = "".join(mark if (mark.isalnum() and mark.isascii()) or mark in "._- " else "_" for mark in name)
+    headers = {
+        "Content-Length": str(size),
+        "Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+    }
+    return StreamingResponse(content, headers=headers, media_type="application/octet-stream")
+
+
+async def upload(visit: Visit) -> Response:
+    """POST /web/data/upload: files into a collection, each whole or not at all, written as they come in."""
+    at, form, stored = data_place(visit, visit.text("at")), visit.upload, 0
+    if form is None or at.file:
+        raise BadRequest(f"{at} is not a collection", status=400)
+    try:
+        while (name := await form.next_file()) is not None:
+            await _store(visit, parse(f"{at}/{name}"), form)
+            stored += 1
+    except ClientDisconnect:
+        return Response(status_code=400)  # nobody reads it; the half file is gone
+    return visit.go(address("open", at, stored=stored))
+
+
+async def _store(visit: Visit, at: DataPath, form: Upload) -> None:
+    write = await run_in_threadpool(visit.platform.state.data.begin_write, visit.caller, at)
+    try:
+        waiting = bytearray()
+        while piece := await form.read():
+            waiting += piece
+            if len(waiting) >= PIECE:
+                await run_in_threadpool(write.append, bytes(waiting))
+                waiting.clear()
+        await run_in_threadpool(write.append, bytes(waiting))
+        await run_in_threadpool(write.commit)
+    finally:
+        await run_in_threadpool(write.abandon)
+
+
+PAGES = (
+    Page(f"{ROOT}/data/download", download),
+    Page(f"{ROOT}/data/upload", upload, method="POST", form_bytes=None),
+)

@@ -1,0 +1,144 @@
+"""A form with files, taken in as it comes: fields first, then file by file, never a whole one in memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+from urllib.parse import unquote
+
+from python_multipart.exceptions import MultipartParseError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import Request
+
+from wrapgen.errors import BadRequest
+
+FIELD_BYTES = 64 * 1024
+"""Most bytes of all fields before the first file."""
+
+_BEGIN, _DATA, _END = range(3)
+
+
+class Upload:
+    """One form on its way in.
+
+    Args:
+        request: a POST of `multipart/form-data`.
+
+    Raises:
+        BadRequest: it is something else.
+    """
+
+    def __init__(self, request: Request) -> None:
+        kind, options = parse_options_header(request.headers.get("content-type", ""))
+        boundary = options.get(b"boundary")
+        if kind != b"multipart/form-data" or not boundary:
+            raise BadRequest("this address takes a form with files", status=415)
+        names = ("part_begin", "part_data", "part_end", "header_field", "header_value", "header_end")
+        callbacks: Any = {f"on_{name}": getattr(self, f"_{name}") for name in (*names, "headers_finished")}
+        self._parser = MultipartParser(boundary, callbacks)
+        self._chunks = request.stream()
+        self._events: deque[tuple[int, Any]] = deque()
+        self._header = (bytearray(), bytearray())
+        self._headers: dict[bytes, bytes] = {}
+
+    async def fields(self) -> dict[str, str]:
+        """The fields that come before the first file.
+
+        Raises:
+            BadRequest: the form is broken, or they are too long.
+        """
+        found: dict[str, str] = {}
+        left = FIELD_BYTES
+        while (event := await self._peek()) is not None and event[1][1] is None:
+            name, value = event[1][0], bytearray()
+            self._events.popleft()
+            while piece := await self.read():
+                value += piece
+                left -= len(piece)
+                if left < 0:
+                    raise BadRequest("the form's fields are too long", status=413)
+            found[name] = value.decode("utf-8", "replace")
+        return found
+
+    async def next_file(self) -> str | None:
+        """The name of the next file that was chosen, None at the end; the one before has to be read by then.
+
+        Raises:
+            BadRequest: the form is broken, or has fields behind files.
+        """
+        while (event := await self._peek()) is not None:
+            filename = event[1][1]
+            self._events.popleft()
+            if filename is None:
+                raise BadRequest("the form has fields behind files", status=400)
+            if filename:
+                return str(filename)
+            while await self.read():  # a field for files in which none was chosen
+                pass
+        return None
+
+    async def read(self) -> bytes:
+        """The next piece of the file; nothing at its end.
+
+        Raises:
+            BadRequest: the form is broken, or ends in the middle.
+        """
+        event = await self._peek()
+        if event is None:
+            raise BadRequest("the form ends in the middle of a file", status=400)
+        self._events.popleft()
+        return event[1] if event[0] == _DATA else b""
+
+    async def _peek(self) -> tuple[int, Any] | None:
+        """What comes next; None at the form's end."""
+        while not self._events:
+            chunk = await anext(self._chunks, None)
+            if chunk is None:
+                return None
+            self._feed(chunk)
+        return self._events[0]
+
+    def _feed(self, chunk: bytes) -> None:
+        try:
+            self._parser.write(chunk)
+        except MultipartParseError as error:
+            raise BadRequest(f"the form is broken: {error}", status=400) from error
+
+    # -- what the parser says --------------------------------------------------------------------------
+
+    def _part_begin(self) -> None:
+        self._headers = {}
+
+    def _header_field(self, data: bytes, start: int, end: int) -> None:
+        self._header[0].extend(data[start:end])
+
+    def _header_value(self, data: bytes, start: int, end: int) -> None:
+        self._header[1].extend(data[start:end])
+
+    def _header_end(self) -> None:
+        name, value = self._header
+        self._headers[bytes(name).lower()] = bytes(value)
+        self._header = (bytearray(), bytearray())
+
+    def _headers_finished(self) -> None:
+        _, options = parse_options_header(self._headers.get(b"content-disposition"))
+        filename = options.get(b"filename")
+        self._events.append((_BEGIN, (_text(options.get(b"name", b"")), filename and _unescaped(filename))))
+
+    def _part_data(self, data: bytes, start: int, end: int) -> None:
+        self._events.append((_DATA, data[start:end]))
+
+    def _part_end(self) -> None:
+        self._events.append((_END, b""))
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace")
+
+
+def _unescaped(name: bytes) -> str:
+    """A file's name: browsers write its quotes and line ends as in addresses, and nothing else."""
+    text = _text(name)
+    for code in ("%22", "%0D", "%0A"):
+        text = text.replace(code, unquote(code))
+    return text
