@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from wrapgen.doctor import Finding
     from wrapgen.spec import Spec
 
-STYLES = {"ok": "green", "fault": "bold red", "not checked": "yellow"}
-
 
 @click.command()
 @click.argument("subject", metavar="REF|SPEC")
@@ -98,11 +96,7 @@ def _queue(spec: Spec, url: str, consumer: str) -> Iterator[Finding]:
 
 
 def _show(finding: Finding) -> None:
-    from rich.console import Console
-    from rich.text import Text
+    from wrapgen.cli.terminal import STATES, styled
 
-    line = Text.assemble((f"{finding.level.value:12}", STYLES[finding.level.value]), f"{finding.what}: ")
-    line.append(finding.message)
-    if finding.hint:
-        line.append(f"; {finding.hint}", style="dim")
-    Console(highlight=False, soft_wrap=True).print(line)
+    level, hint = finding.level.value, f"; {finding.hint}" if finding.hint else ""
+    styled((f"{level:12}", STATES[level]), f"{finding.what}: {finding.message}", (hint, "dim"))

@@ -103,6 +103,12 @@ def _report(error: WrapgenError, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"error": error.as_json()}))
     else:
-        print(f"error: {error.message}", file=sys.stderr)
+        _say("error", error.message, "31;1")
         if error.hint:
-            print(f"hint: {error.hint}", file=sys.stderr)
+            _say("hint", error.hint, "36;1")
+
+
+def _say(kind: str, text: str, colour: str) -> None:
+    """A line on standard error, its first word coloured on a terminal; without Rich, which takes a while."""
+    plain = not sys.stderr.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    print(f"{kind}: {text}" if plain else f"\x1b[{colour}m{kind}:\x1b[0m {text}", file=sys.stderr)

@@ -53,10 +53,10 @@ def _show(entries: Iterable[dict[str, Any]], columns: tuple[str, ...], as_json: 
     if as_json:
         click.echo(json.dumps(found))
         return
+    from wrapgen.cli.terminal import table
+
     rows = [[_cell(entry.get(name)) for name in columns] for entry in found]
-    widths = [max((len(row[place]) for row in rows), default=0) for place in range(len(columns))]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    table(columns, rows, header=False)
 
 
 def _cell(value: Any) -> str:

@@ -218,10 +218,12 @@ _HEADLINES = {
 
 
 def _tell(summary: Summary) -> None:
+    from wrapgen.cli.terminal import STATES, styled
+
     counts = summary.counts
     rate = counts.finished / summary.seconds if summary.seconds else 0.0
     reason = f": {summary.reason}" if summary.reason else ""
-    print(f"{_HEADLINES[summary.state.value]}{reason}")
+    styled((_HEADLINES[summary.state.value], STATES[summary.state.value]), reason)
     print(f"  items      {counts.items:,} read, {counts.succeeded:,} succeeded, {counts.failed:,} failed")
     print(
         f"  calls      {counts.calls:,}, {counts.lost:,} lost, "

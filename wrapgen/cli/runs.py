@@ -37,19 +37,17 @@ def command(folder: Path, as_json: bool) -> None:
 
 
 def _table(found: list[dict[str, object]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from wrapgen.cli.terminal import table
 
-    table = Table(box=None, pad_edge=False)
-    for column in ("run", "state", "items", "failed", "open", "wrapper", "folder"):
-        table.add_column(column, justify="right" if column in ("items", "failed", "open") else "left")
-    for run in found:
-        numbers = (run.get(name) for name in ("items", "failed", "open"))
-        table.add_row(
+    numbers = ("items", "failed", "open")
+    rows = [
+        [
             str(run.get("run", "?")),
             str(run["state"]),
-            *(f"{number:,}" if isinstance(number, int) else "?" for number in numbers),
+            *(f"{run[name]:,}" if name in run else "?" for name in numbers),
             str(run.get("reference", "?")),
             str(run["folder"]),
-        )
-    Console(soft_wrap=True).print(table)
+        ]
+        for run in found
+    ]
+    table(("run", "state", *numbers, "wrapper", "folder"), rows, numbers=numbers, state="state")

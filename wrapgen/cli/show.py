@@ -15,6 +15,7 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(run: str, as_json: bool) -> None:
     """Show how RUN stands: the output it writes, its folder, or its id."""
+    from wrapgen.cli.terminal import STATES, styled
     from wrapgen.run.known import errors_by_type, load, locate
     from wrapgen.run.report_facts import facts_of
 
@@ -24,9 +25,10 @@ def command(run: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({**facts, "report": facts_of(folder)}))
         return
-    click.echo(f"run {facts['run']}: {facts['state']}" + (f": {facts['reason']}" if facts["reason"] else ""))
+    reason = f": {facts['reason']}" if facts["reason"] else ""
+    styled(f"run {facts['run']}: ", (facts["state"], STATES.get(facts["state"], "")), reason)
     for name, value in _lines(facts):
-        click.echo(f"  {name:<10} {value}")
+        styled((f"  {name:<10} ", "dim"), value)
 
 
 def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:

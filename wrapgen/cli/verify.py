@@ -44,9 +44,12 @@ def command(run: str, source: str | None, as_json: bool, **given: Any) -> int:
     if as_json:
         click.echo(json.dumps({"run": name, "faulty": faulty, "checks": [vars(check) for check in checks]}))
     else:
+        from wrapgen.cli.terminal import STATES, styled
+
         click.echo(f"run {name}")
         for check in checks:
-            click.echo(f"  {check.name:<8} {_MARKS[check.state]:<12} {check.detail}")
+            mark = _MARKS[check.state]
+            styled(f"  {check.name:<8} ", (f"{mark:<12}", STATES[mark]), f" {check.detail}")
             for sample in check.samples:
                 click.echo(f"           {sample}")
             for kind, count in check.faults.items():
