@@ -17,6 +17,8 @@ exclude_patterns = ["images/*.md"]
 myst_heading_anchors = 4
 html_theme = "furo"
 html_copy_source = False
+html_use_index = False  # pages of prose define no terms
+html_show_search_summary = False  # the search would fetch pages for it, which a browser refuses on a disk
 html_show_sphinx = False
 html_show_copyright = False
 pygments_style = "a11y-high-contrast-light"
@@ -41,8 +43,10 @@ def add_contents(_: Sphinx, page: str, source: list[str]) -> None:
             )
 
 
-def level_captions(_: Sphinx, _page: str, _template: str, context: dict[str, Any], _tree: object) -> None:
-    """Says of which level the margin's captions are; Sphinx marks them as headings and leaves that out."""
+def open_to_everybody(_: Sphinx, _page: str, _template: str, context: dict[str, Any], _tree: object) -> None:
+    """Lets a keyboard scroll what is wider than a phone, and gives the margin's captions a level."""
+    body = context.get("body", "").replace("<pre>", '<pre tabindex="0">')
+    context["body"] = body.replace('<div class="table-wrapper', '<div tabindex="0" class="table-wrapper')
     margin = context.get("furo_navigation_tree", "")
     context["furo_navigation_tree"] = margin.replace('role="heading"', 'role="heading" aria-level="2"')
 
@@ -50,4 +54,4 @@ def level_captions(_: Sphinx, _page: str, _template: str, context: dict[str, Any
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     app.connect("source-read", add_contents)
-    app.connect("html-page-context", level_captions, priority=900)  # after the theme's
+    app.connect("html-page-context", open_to_everybody, priority=900)  # after the theme's

@@ -1,4 +1,4 @@
-"""What README.md and docs/ print and nobody runs is true too: YAML, JSON, extras, targets, links, pictures."""
+"""What README.md and docs/ print and nobody runs is true too: YAML, JSON, extras, targets, pictures."""
 
 from __future__ import annotations
 
@@ -83,3 +83,14 @@ def test_links_lead_somewhere_as_plain_markdown_too(page: Path) -> None:
         if not re.match(r"[a-z]+:|#", target):
             assert (page.parent / target.partition("#")[0]).is_file(), target
         assert match["picture"] is None or len(match["said"]) > 10, f"{target} has no text"
+
+
+def test_the_picture_of_the_layers_is_true() -> None:
+    """docs/images/architecture.svg shows the layers that import-linter holds, from top to bottom."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    layers = settings["tool"]["importlinter"]["contracts"][0]["layers"]
+    svg = (ROOT / "docs" / "images" / "architecture.svg").read_text("utf-8")
+    drawn: dict[str, set[str]] = {}
+    for below, names in re.findall(r'class="name" x="\d+" y="(\d+)"[^>]*>([^<]+)<', svg):
+        drawn.setdefault(below, set()).update(names.split(", "))
+    assert list(drawn.values()) == [set(layer.replace("wrapgen.", "").split(" | ")) for layer in layers]
