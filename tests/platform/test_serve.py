@@ -162,8 +162,11 @@ def test_beyond_this_machine_it_wants_tls_or_a_word(tmp_path):
     assert "--insecure" in refused.stderr
 
 
-def test_over_tls_everything_works(serve, tmp_path):
-    """With a certificate the platform answers on https, and ends as cleanly."""
+def test_over_tls_everything_works(serve, tmp_path, publish, zoo_folder, monkeypatch):
+    """With a certificate the platform answers on https, git included; algorithms call each other.
+
+    They do so over a plain address of this machine's own, so no worker needs to know the certificate.
+    """
     files = [str(tmp_path / name) for name in ("chain.pem", "key.pem")]
     made = [
         "openssl",
@@ -185,4 +188,10 @@ def test_over_tls_everything_works(serve, tmp_path):
     server.verify = files[0]
     assert server.request("GET", "/health").json() == {"status": "ok"}
     assert server.request("GET", "/v1/data/").status_code == 200
+    monkeypatch.setenv("GIT_SSL_CAINFO", files[0])
+    zoo = publish(server, "Zoo", zoo_folder)
+    nested = {"op": "pipe", "algorithm": f"{zoo}/0.1.0", "value": {"op": "variables"}}
+    answer = server.call(zoo, nested).json()
+    assert answer["result"]["ALGORITHMIA_API"].startswith("http://127.0.0.1:"), answer
+    assert server.call(zoo, {"op": "whoami"}).json()["result"] == server.facts["account"]
     assert server.stop() == 0

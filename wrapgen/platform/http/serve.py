@@ -20,7 +20,7 @@ import uvicorn
 import uvloop
 
 from wrapgen.errors import UsageError
-from wrapgen.platform import Platform
+from wrapgen.platform import Platform, memory
 from wrapgen.platform.http.app import Application
 from wrapgen.platform.http.protocol import GuardedProtocol
 
@@ -86,6 +86,7 @@ def serve(
         on_ready: called in a thread with the address when requests are answered.
         certificate: for TLS; workers then get a plain listener of their own, on loopback.
     """
+    memory.give_back()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

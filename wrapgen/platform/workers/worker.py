@@ -39,6 +39,9 @@ OUTPUT_BURST = 1 << 20
 OUTPUT_PAUSE = 0.1
 """Seconds a flooding algorithm waits."""
 
+SPLICED = 65536
+"""Bytes from which a part of a request isn't copied once more to be sent together with the others."""
+
 WALL_LEVELS = 2
 """Processes that bubblewrap puts above the algorithm's own."""
 
@@ -250,7 +253,10 @@ class Worker(asyncio.Protocol):
         if output:
             self._read_output()
             self._take_output()
-        self._transport.write(b"".join(parts))
+        if max(map(len, parts)) > SPLICED:
+            self._transport.writelines(parts)
+        else:
+            self._transport.write(b"".join(parts))
         return future
 
     def _limit_cpu(self, now: float) -> None:
