@@ -13,6 +13,7 @@ from wrapgen.errors import BadRequest
 from wrapgen.platform.connectors.base import ConnectorPath
 from wrapgen.platform.data import Collection
 from wrapgen.platform.datapath import DataPath
+from wrapgen.platform.places import require
 from wrapgen.platform.web import data_file
 from wrapgen.platform.web.page import ROOT, Entry, Page, Visit
 from wrapgen.platform.web.places import (
@@ -117,6 +118,9 @@ def ask_delete(visit: Visit) -> Response:
     """GET /web/data/delete?at=URL: what would go, and whether that is meant."""
     at = data_place(visit, visit.query("at"))
     data = visit.platform.state.data
+    if not at.collection or (at.owner == ".algo" and not at.file):
+        raise BadRequest(f"{at} is not a collection", status=400)
+    require(may_write(visit, at), str(at), "write")
     listing = None if at.file else data.list_directory(visit.caller, at, limit=FILES)
     file = data.find(visit.caller, at) if at.file else None
     return visit.html("delete.html", {"at": at, "listing": listing, "file": file, "address": address})

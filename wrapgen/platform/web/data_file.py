@@ -96,7 +96,7 @@ def _attachment(name: str, size: int, content: AsyncIterator[bytes]) -> Response
 async def upload(visit: Visit) -> Response:
     """POST /web/data/upload: files into a collection, each whole or not at all, written as they come in."""
     at, form, stored = data_place(visit, visit.text("at")), visit.upload, 0
-    if form is None or at.file:
+    if form is None or at.file or not at.collection:
         raise BadRequest(f"{at} is not a collection", status=400)
     try:
         while (name := await form.next_file()) is not None:

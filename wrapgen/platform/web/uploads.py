@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from typing import Any
 from urllib.parse import unquote
@@ -17,25 +18,24 @@ FIELD_BYTES = 64 * 1024
 
 _BEGIN, _DATA, _END = range(3)
 
+# It warns of every broken form; without a handler that lands on the server's standard error.
+logging.getLogger("python_multipart").addHandler(logging.NullHandler())
+
 
 class Upload:
     """One form on its way in.
 
     Args:
-        request: a POST of `multipart/form-data`.
-
-    Raises:
-        BadRequest: it is something else.
+        request: a POST of `multipart/form-data`; anything else has no fields, and no files to give.
     """
 
     def __init__(self, request: Request) -> None:
         kind, options = parse_options_header(request.headers.get("content-type", ""))
         boundary = options.get(b"boundary")
-        if kind != b"multipart/form-data" or not boundary:
-            raise BadRequest("this address takes a form with files", status=415)
+        self._is_form = kind == b"multipart/form-data" and bool(boundary)
         names = ("part_begin", "part_data", "part_end", "header_field", "header_value", "header_end")
         callbacks: Any = {f"on_{name}": getattr(self, f"_{name}") for name in (*names, "headers_finished")}
-        self._parser = MultipartParser(boundary, callbacks)
+        self._parser = MultipartParser(boundary or b"none", callbacks)
         self._chunks = request.stream()
         self._events: deque[tuple[int, Any]] = deque()
         self._header = (bytearray(), bytearray())
@@ -49,6 +49,8 @@ class Upload:
         """
         found: dict[str, str] = {}
         left = FIELD_BYTES
+        if not self._is_form:
+            return found
         while (event := await self._peek()) is not None and event[1][1] is None:
             name, value = event[1][0], bytearray()
             self._events.popleft()
@@ -64,8 +66,10 @@ class Upload:
         """The name of the next file that was chosen, None at the end; the one before has to be read by then.
 
         Raises:
-            BadRequest: the form is broken, or has fields behind files.
+            BadRequest: the form is broken, has fields behind files, or is none.
         """
+        if not self._is_form:
+            raise BadRequest("this address takes a form with files", status=415)
         while (event := await self._peek()) is not None:
             filename = event[1][1]
             self._events.popleft()
