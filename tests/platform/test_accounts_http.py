@@ -160,6 +160,49 @@ def test_a_restricted_key_does_no_more_than_it_says(server: Any) -> None:
     assert server.request("POST", f"/v1/data/{name}", key, json={"name": "col"}).status_code == 403
 
 
+def test_a_key_for_one_algorithm_calls_that_one(server: Any, zoo: str) -> None:
+    """The pattern may name it with or without a final star; all others are refused."""
+    for pattern in (f"algo://{zoo}", f"algo://{zoo}/*", "algo://local/*", "algo://*"):
+        _, key = user_with_key(server, algo_acl=[pattern])
+        assert server.call(zoo, "you", key).status_code == 200, pattern
+    for pattern in (f"algo://{zoo}2", "algo://local/Other/*", "algo://nobody/*"):
+        _, key = user_with_key(server, algo_acl=[pattern])
+        assert server.call(zoo, "you", key).status_code == 403, pattern
+
+
+def test_a_key_is_limited_to_where_calls_come_from(server: Any, zoo: str) -> None:
+    """Web pages, those of one host only, or everything but pages; what an algorithm calls is not asked."""
+
+    def statuses(**rights: Any) -> list[int]:
+        _, key = user_with_key(server, **rights)
+        origins: list[dict[str, str]] = [{}, {"Origin": "https://a.org"}, {"Origin": "https://b.org:444"}]
+        found = []
+        for origin in origins:
+            headers = {"Content-Type": "application/json", **origin}
+            body = json.dumps({"op": "pipe", "algorithm": zoo, "value": "you"})
+            answer = server.request("POST", f"/v1/algo/{zoo}", key, data=body, headers=headers)
+            assert answer.headers.get("Access-Control-Allow-Origin") == ("*" if origin else None)
+            found.append(answer.status_code)
+        return found
+
+    assert statuses() == [200, 200, 200]
+    assert statuses(allow_web_algo=False) == [200, 403, 403]
+    assert statuses(allow_algo=False) == [403, 200, 200]
+    assert statuses(allow_algo=False, referer_host="B.org") == [403, 403, 200]
+    assert statuses(referer_host="a.org") == [200, 200, 403]
+    odd = {"Origin": "http://[", "Content-Type": "application/json"}
+    assert server.request("POST", f"/v1/algo/{zoo}", data="1", headers=odd).status_code == 403
+
+
+def test_browsers_are_told_that_pages_may_call(server: Any, zoo: str) -> None:
+    """The question before a page's call is answered without a key."""
+    asked = {"Origin": "https://a.org", "Access-Control-Request-Method": "POST"}
+    answer = server.request("OPTIONS", f"/v1/algo/{zoo}", "", headers=asked)
+    assert answer.status_code == 204
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    assert "authorization" in answer.headers["Access-Control-Allow-Headers"]
+
+
 def test_only_admin_keys_make_admin_keys(server: Any) -> None:
     """A standard key can't raise itself."""
     name, key = user_with_key(server)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
+from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True)
@@ -16,16 +17,33 @@ class Permissions:
     """What a key may do.
 
     Args:
-        algorithms: patterns of the algorithms it may call: `algo://*`, `algo://OWNER/*`, `algo://OWNER/NAME/*`.
+        algorithms: patterns of the algorithms it may call: `algo://*`, `algo://OWNER/*`, `algo://OWNER/NAME/*`
+            or `algo://OWNER/NAME`.
         data_read: whether it may read data.
         data_write: whether it may write data.
         manage: whether it may create, build and publish algorithms.
+        native: whether it may call from anything but web pages.
+        web: whether it may call from web pages.
+        referrer: the one host whose pages may; empty for all.
     """
 
     algorithms: tuple[str, ...] = ("algo://*",)
     data_read: bool = True
     data_write: bool = True
     manage: bool = True
+    native: bool = True
+    web: bool = True
+    referrer: str = ""
+
+    def allow_origin(self, page: str) -> bool:
+        """Whether a call may come from where it says: a web page's address, or empty for anything else."""
+        if not page:
+            return self.native
+        try:
+            host = urlsplit(page).hostname
+        except ValueError:  # no address at all, which no browser sends
+            return False
+        return self.web and (not self.referrer or host == self.referrer.lower())
 
 
 @dataclass(frozen=True)
@@ -59,8 +77,9 @@ class Caller:
         """Whether the key's restrictions allow calls of that algorithm; its visibility is another matter."""
         if "algo://*" in self.permissions.algorithms:
             return True
-        reference = f"algo://{owner}/{name}/".lower()
-        return any(fnmatchcase(reference, pattern.lower()) for pattern in self.permissions.algorithms)
+        references = (f"algo://{owner}/{name}/".lower(), f"algo://{owner}/{name}".lower())
+        patterns = [pattern.lower() for pattern in self.permissions.algorithms]
+        return any(fnmatchcase(each, pattern) for pattern in patterns for each in references)
 
 
 @dataclass(frozen=True)

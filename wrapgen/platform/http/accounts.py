@@ -339,8 +339,9 @@ def _key(key: Key) -> dict[str, Any]:
         "permissions": {
             "allow_data": rights.data_read,
             "allow_data_write": rights.data_write,
-            "allow_algo": bool(rights.algorithms),
-            "allow_web_algo": bool(rights.algorithms),
+            "allow_algo": rights.native,
+            "allow_web_algo": rights.web,
+            "referer_host": rights.referrer,
             "allow_algo_management": rights.manage,
             "algo_acl": list(rights.algorithms),
         },
@@ -363,9 +364,15 @@ def _permissions(asked: Any) -> Permissions:
             api_code=2015,
         )
     write = asked.get("allow_data_write", True) is True
+    referrer = asked.get("referer_host") or ""
+    if not isinstance(referrer, str):
+        raise BadRequest("referer_host must be a string", status=400, api_code=2015)
     return Permissions(
-        algorithms=tuple(acl) if asked.get("allow_algo", True) is True else (),
+        algorithms=tuple(acl),
         data_read=asked.get("allow_data", True) is True,
         data_write=write and asked.get("allow_data", True) is True,
         manage=asked.get("allow_algo_management", True) is True,
+        native=asked.get("allow_algo", True) is True,
+        web=asked.get("allow_web_algo", True) is True,
+        referrer=referrer,
     )

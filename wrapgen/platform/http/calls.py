@@ -46,6 +46,20 @@ JSON = b"application/json"
 _KINDS = {"json": JSON, "text": b"text/plain; charset=utf-8", "binary": b"application/octet-stream"}
 
 
+_FOR_PAGES = [
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-expose-headers", b"retry-after, x-error-message"),
+]
+"""What lets web pages of any site read a reply: the key decides which may call, and no cookie counts here."""
+
+_BEFORE_PAGES = [
+    (b"access-control-allow-methods", b"POST"),
+    (b"access-control-allow-headers", b"authorization, content-type, x-run-id"),
+    (b"access-control-max-age", b"86400"),
+]
+"""What a browser asks before its page may call."""
+
+
 class CallEndpoint:
     """Answers calls of algorithms.
 
@@ -65,10 +79,11 @@ class CallEndpoint:
         options = dict(parse_qsl(scope["query_string"].decode("latin-1"))) if scope["query_string"] else {}
         raw = options.get("output", "").lower() == "raw"
         fault: Fault | None = None
+        found = _Headers(scope["headers"])
         try:
             if self._faults.rules:
                 fault = self._faults.choose(_path(scope["path"]))
-            reply = await self._answer(scope, receive, options, fault)
+            reply = await self._answer(scope, receive, found, options, fault)
         except _Gone:
             return
         except WrapgenError as error:
@@ -79,18 +94,28 @@ class CallEndpoint:
         except Exception:
             self._journal.note("fault", path=scope["path"][:200], trace=traceback.format_exc())
             reply = _refusal(ServerFault("internal error", status=500), raw=raw)
+        if found.origin:
+            reply.headers += _FOR_PAGES
         if fault is not None and fault.reply != "whole":
             await _spoil(scope, send, reply, fault)
         else:
             await _send(send, reply)
 
     async def _answer(
-        self, scope: Scope, receive: Receive, options: dict[str, str], fault: Fault | None
+        self,
+        scope: Scope,
+        receive: Receive,
+        found: _Headers,
+        options: dict[str, str],
+        fault: Fault | None,
     ) -> _Reply:
         if scope["method"] != "POST":
+            if scope["method"] == "OPTIONS" and found.origin:
+                return _Reply(204, JSON, [], [*_BEFORE_PAGES])
             raise BadRequest("algorithms are called with POST", status=405)
-        found = _Headers(scope["headers"])
         caller, parent = self._calls.identify(key_of(found.authorization))
+        if parent is None and not caller.permissions.allow_origin(found.origin):
+            raise NotAuthorized("this API key can't be used from here", status=403, api_code=2001)
         output = _output(options)
         request = Request(
             path=_path(scope["path"]),
@@ -114,10 +139,10 @@ class CallEndpoint:
 class _Headers:
     """The few headers that matter here, read in one pass."""
 
-    __slots__ = ("authorization", "content_encoding", "content_length", "content_type", "run")
+    __slots__ = ("authorization", "content_encoding", "content_length", "content_type", "origin", "run")
 
     def __init__(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
-        self.authorization = self.content_type = self.content_encoding = self.run = ""
+        self.authorization = self.content_type = self.content_encoding = self.origin = self.run = ""
         self.content_length: int | None = None
         for name, value in pairs:
             if name == b"authorization":
@@ -128,6 +153,8 @@ class _Headers:
                 self.content_length = int(value) if value.isdigit() else None
             elif name == b"content-encoding":
                 self.content_encoding = value.strip().lower().decode("latin-1")
+            elif name == b"origin":
+                self.origin = value.decode("latin-1")
             elif name == b"x-run-id" and RUN_ID.match(run := value.decode("latin-1")):
                 self.run = run
 
