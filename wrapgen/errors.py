@@ -40,11 +40,12 @@ class WrapgenError(Exception):
 
     Args:
         message: what happened, one sentence with its facts.
-        hint: what to do about it, or an empty string.
+        hint: what to do about it, or an empty string: then `advice`, which holds for all of its kind.
     """
 
     code: ClassVar[str] = "error"
     exit_code: ClassVar[int] = 1
+    advice: ClassVar[str] = "WRAPGEN_DEBUG=1 shows where it was raised"
     retryable: bool = False
 
     def __init__(self, message: str, *, hint: str = "") -> None:
@@ -54,7 +55,8 @@ class WrapgenError(Exception):
 
     def as_json(self) -> dict[str, object]:
         """The error as `--json` prints it: code, message, hint and whether trying again can help."""
-        return {"code": self.code, "message": self.message, "hint": self.hint, "retryable": self.retryable}
+        hint = self.hint or self.advice
+        return {"code": self.code, "message": self.message, "hint": hint, "retryable": self.retryable}
 
 
 class InternalError(WrapgenError):
@@ -75,6 +77,7 @@ class UsageError(WrapgenError):
 
     code = "usage"
     exit_code = 2
+    advice = "wrapgen --help lists the commands, and each of them has a --help of its own"
 
 
 class MissingExtra(UsageError):
@@ -119,6 +122,7 @@ class SpecError(WrapgenError):
 
     code = "spec"
     exit_code = 3
+    advice = "docs/spec.md tells every key; wrapgen schema prints it for editors"
 
     def __init__(self, *, path: str, problems: list[Problem]) -> None:
         self.path = path
@@ -136,6 +140,7 @@ class DriftError(WrapgenError):
 
     code = "drift"
     exit_code = 4
+    advice = "wrapgen build writes the files again; wrapgen build --diff shows the differences"
 
 
 class EditedError(WrapgenError):
@@ -143,6 +148,7 @@ class EditedError(WrapgenError):
 
     code = "edited"
     exit_code = 4
+    advice = "move your change to the spec, or give --force to lose it"
 
 
 class PlatformError(WrapgenError):
@@ -159,6 +165,7 @@ class PlatformError(WrapgenError):
 
     code = "platform"
     exit_code = 5
+    advice = "wrapgen doctor looks for the cause; the platform's own log says more"
 
     def __init__(
         self,
@@ -182,36 +189,42 @@ class Unreachable(PlatformError):
 
     code = "unreachable"
     retryable = True
+    advice = "is the address right, and the platform up? wrapgen serve starts one on this machine"
 
 
 class NoCredentials(PlatformError):
     """No platform address or API key could be found."""
 
     code = "no-credentials"
+    advice = "set ALGORITHMIA_API and ALGORITHMIA_API_KEY, or start wrapgen serve in this folder"
 
 
 class NotAuthorized(PlatformError):
     """The key is missing, wrong, or not allowed to do this (401, 403)."""
 
     code = "not-authorized"
+    advice = "check the API key, and what its account may do"
 
 
 class PaymentRequired(PlatformError):
     """The account can't pay for the call (402)."""
 
     code = "payment-required"
+    advice = "add credits to the account of the key, then give the same command again"
 
 
 class NotFound(PlatformError):
     """What was asked for does not exist, or is not visible to this key (404)."""
 
     code = "not-found"
+    advice = "check owner, name and version, and whether this key may see it"
 
 
 class Conflict(PlatformError):
     """What was to be made exists already, or nothing new is there to publish (409)."""
 
     code = "conflict"
+    advice = "look at what is there already, or take another name or version"
 
 
 class Throttled(PlatformError):
@@ -219,18 +232,21 @@ class Throttled(PlatformError):
 
     code = "throttled"
     retryable = True
+    advice = "wait a moment, then give the same command again"
 
 
 class BadRequest(PlatformError):
     """The platform refuses the request as it is written (400, 422)."""
 
     code = "bad-request"
+    advice = "mend what the message names"
 
 
 class TooLarge(BadRequest):
     """A body is over the platform's limit (413)."""
 
     code = "too-large"
+    advice = "send less in one call, or put it into a data file and send its URL"
 
 
 class ServerFault(PlatformError):
@@ -238,6 +254,7 @@ class ServerFault(PlatformError):
 
     code = "server-fault"
     retryable = True
+    advice = "try again later; the platform's own log says more"
 
 
 class AlgorithmFailed(WrapgenError):
@@ -252,6 +269,7 @@ class AlgorithmFailed(WrapgenError):
 
     code = "algorithm-failed"
     exit_code = 6
+    advice = "this is the algorithm's own message: mend the input, or the algorithm"
 
     def __init__(
         self,
@@ -318,3 +336,4 @@ class RunError(WrapgenError):
 
     code = "run"
     exit_code = 8
+    advice = "wrapgen show RUN says how the run stands; wrapgen runs lists those that there are"

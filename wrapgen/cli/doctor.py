@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from wrapgen.cli import completion
 from wrapgen.cli.options import client_for, platform_options
 from wrapgen.errors import UsageError
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("subject", metavar="REF|SPEC")
+@click.argument("subject", metavar="REF|SPEC", shell_complete=completion.files)
 @click.option("--queue", metavar="URL", help="With a SPEC: compare this SQS queue's attributes too.")
 @click.option(
     "--consumer",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from wrapgen.cli import completion
 from wrapgen.cli.options import client_for
 
 if TYPE_CHECKING:
@@ -18,7 +19,13 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 _INPUT_OPTIONS = (
-    click.option("--format", "format_", metavar="NAME", help="Of the input, where its name does not say it."),
+    click.option(
+        "--format",
+        "format_",
+        metavar="NAME",
+        help="Of the input, where its name does not say it.",
+        shell_complete=completion.formats,
+    ),
     click.option("--field", metavar="NAME", help="The item is this field of the row."),
     click.option("--template", metavar="JSON", help="""The item is made so: '{"document": "{text}"}'."""),
     click.option("--id", "id_field", metavar="FIELD", help="The field that is the item's id. [run index]"),

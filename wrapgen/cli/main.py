@@ -10,11 +10,15 @@ import importlib
 import json
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from wrapgen import __version__
 from wrapgen.errors import InternalError, WrapgenError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMANDS = {
     "init": "Write a commented spec.",
@@ -36,6 +40,7 @@ COMMANDS = {
     "worker": "Feed a wrapper from a queue for as long as it runs.",
     "records": "Read recorded items back, each key once.",
     "doctor": "Look a wrapper over before a run: each fault one line.",
+    "completion": "Print the script that makes a shell complete wrapgen.",
 }
 """Every subcommand and its one-line help; `wrapgen/cli/<name>.py` holds it."""
 
@@ -54,6 +59,15 @@ class LazyGroup(click.Group):
         module = importlib.import_module(f"wrapgen.cli.{cmd_name}")
         command: click.Command = module.command
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands that a shell offers, without importing any of them, and the options."""
+        from click.shell_completion import CompletionItem
+
+        names = [CompletionItem(name, help=text) for name, text in COMMANDS.items()]
+        return [item for item in names if item.value.startswith(incomplete)] + click.Command.shell_complete(
+            self, ctx, incomplete
+        )
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """The table of commands for --help, without importing any of them."""
@@ -104,8 +118,7 @@ def _report(error: WrapgenError, *, as_json: bool) -> None:
         print(json.dumps({"error": error.as_json()}))
     else:
         _say("error", error.message, "31;1")
-        if error.hint:
-            _say("hint", error.hint, "36;1")
+        _say("hint", error.hint or error.advice, "36;1")
 
 
 def _say(kind: str, text: str, colour: str) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from wrapgen.cli import completion
 from wrapgen.cli.options import client_for, platform_options
 from wrapgen.errors import UsageError
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("url", metavar="URL|SPEC")
+@click.argument("url", metavar="URL|SPEC", shell_complete=completion.files)
 @click.option("--run", metavar="RUN", help="Only the records of this run.")
 @click.option("--count", is_flag=True, help="Print how many keys there are, not the records.")
 @click.option(

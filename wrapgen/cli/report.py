@@ -7,9 +7,11 @@ from pathlib import Path
 
 import click
 
+from wrapgen.cli import completion
+
 
 @click.command()
-@click.argument("run")
+@click.argument("run", shell_complete=completion.runs)
 @click.option(
     "-o",
     "--output",

@@ -9,9 +9,11 @@ from typing import Any
 
 import click
 
+from wrapgen.cli import completion
+
 
 @click.command()
-@click.argument("run")
+@click.argument("run", shell_complete=completion.runs)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(run: str, as_json: bool) -> None:
     """Show how RUN stands: the output it writes, its folder, or its id."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from wrapgen.cli import completion
 from wrapgen.cli.inputs import platform
 from wrapgen.cli.options import platform_options
 
@@ -23,7 +24,7 @@ _MARKS = {"ok": "ok", "faulty": "FAULTY", "not checked": "not checked"}
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", shell_complete=completion.runs)
 @click.option("--input", "source", metavar="PATH", help="Where the input is now, if it moved.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @platform_options

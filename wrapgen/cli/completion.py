@@ -1,0 +1,60 @@
+"""`wrapgen completion`: the script that makes a shell complete commands, options, files and runs.
+
+What completes an argument is here too; it loads nothing heavy, since a shell waits for it at each Tab.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import click
+from click.shell_completion import CompletionItem, get_completion_class
+
+VARIABLE = "_WRAPGEN_COMPLETE"
+"""Where the script leaves word that the shell asks, as click names it."""
+
+FORMATS = ("jsonl", "json", "csv", "tsv", "lines", "parquet", "errors")
+"""What `--format` takes; a copy, since the original loads the readers (a test compares)."""
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def command(ctx: click.Context, shell: str) -> None:
+    """Print the script that makes SHELL complete wrapgen's commands, options, files and runs.
+
+    \b
+    bash:  echo 'eval "$(wrapgen completion bash)"' >> ~/.bashrc
+    zsh:   echo 'eval "$(wrapgen completion zsh)"' >> ~/.zshrc
+    fish:  wrapgen completion fish > ~/.config/fish/completions/wrapgen.fish
+    """
+    kind = get_completion_class(shell)
+    assert kind is not None
+    click.echo(kind(ctx.find_root().command, {}, "wrapgen", VARIABLE).source())
+
+
+def runs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
+    """The runs at and below this folder: by output or folder, and by id."""
+    from wrapgen.errors import RunError
+    from wrapgen.run.folder import SUFFIX, Folder
+    from wrapgen.run.known import find_runs
+
+    found = []
+    for path in find_runs(Path()):
+        with suppress(RunError, OSError):
+            header = Folder(path).header() or {}
+            about = f"{header.get('run')}, {header.get('reference')}"
+            found.append(CompletionItem(str(path).removesuffix(SUFFIX), help=about))
+            found.append(CompletionItem(str(header.get("run")), help=str(path)))
+    return [item for item in found if str(item.value).startswith(incomplete)]
+
+
+def formats(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
+    """The formats of an input."""
+    return [CompletionItem(name) for name in FORMATS if name.startswith(incomplete)]
+
+
+def files(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
+    """Lets the shell complete the name of a file, where something else may stand as well, such as a URL."""
+    return [CompletionItem(incomplete, type="file")]
