@@ -50,7 +50,7 @@ def plain(tmp_path):
 def test_it_says_where_it_listens_and_keeps_the_keys_private(serve, tmp_path):
     """The ready line and credentials.json agree; only the owner can read the file."""
     server = serve(tmp_path / "home")
-    assert set(server.facts) == {"address", "account", "api_key", "home", "pid", "environments"}
+    assert set(server.facts) == {"address", "web", "account", "api_key", "home", "pid", "environments"}
     kept = tmp_path / "home" / "credentials.json"
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     facts = json.loads(kept.read_text())

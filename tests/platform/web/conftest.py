@@ -142,7 +142,7 @@ class Hosted:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def make(self, **fields: Any) -> Hosted:
+    def make(self, *, wait: bool = True, **fields: Any) -> Hosted:
         """Creates it, pushes its source with real git, and waits until that is built."""
         version = f"python{sys.version_info[0]}{sys.version_info[1]}"
         settings = {"source_visibility": "closed", "license": "apl", "network_access": "full"}
@@ -160,7 +160,8 @@ class Hosted:
         self.git("add", "-A")
         self.git("-c", "user.name=T", "-c", "user.email=t@example.org", "commit", "-qm", "Replace the source")
         self.git("push", "-q", "origin", "HEAD:master")
-        self.api("POST", "/compile", json={})
+        if wait:
+            self.api("POST", "/compile", json={})
         self.builds = self.api("GET", "/builds")["results"]
         return self
 
@@ -176,7 +177,9 @@ class Hosted:
 @pytest.fixture
 def host_web(tmp_path: Path) -> Callable[..., Hosted]:
     """An algorithm of the test's own, yet to be made: `host_web(server, name, source)`."""
-    return lambda server, name, source: Hosted(server, name, source, tmp_path)
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    return lambda server, name, source: Hosted(server, name, source, folder)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -138,3 +141,23 @@ def test_a_public_version_opens_the_page_but_not_what_is_private(
     assert other.get(f"{shared.page}/source/1.0.0").status_code == 403
     shared.api("PUT", json={"settings": {"source_visibility": "open"}})
     assert "return" in other.page(f"{shared.page}/source/1.0.0/src/Shared.py").text
+
+
+def test_a_running_build_is_followed_to_its_end(
+    server: Any, host_web: Callable[..., Any], browser: Any, tmp_path: Path
+) -> None:
+    """While it runs the page says so and brings its script; afterwards neither."""
+    gate = tmp_path / "more.txt"
+    os.mkfifo(gate)  # whoever installs the requirements waits here until somebody writes
+    source = {"src/Slow.py": "def apply(value):\n    return value\n", "requirements.txt": f"-r {gate}\n"}
+    slow = host_web(server, "Slow", source).make(wait=False)
+    path = f"{slow.page}/builds/{slow.builds[0]['build_id']}"
+    page = browser.page(path)
+    assert "in-progress" in page.text
+    assert page.all("script") and page.all("meta", **{"http-equiv": "refresh"})
+    assert browser.get(f"{path}/log").json()["status"] == "in-progress"
+    threading.Thread(target=gate.write_text, args=["\n"], daemon=True).start()
+    slow.api("POST", "/compile", json={})
+    page = browser.page(path)
+    assert "succeeded" in page.text and "build succeeded" in page.text
+    assert not page.all("script") and not page.all("meta", **{"http-equiv": "refresh"})
