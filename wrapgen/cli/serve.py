@@ -46,6 +46,13 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
     help="Most memory of one worker process, in MiB.",
 )
 @click.option(
+    "--worker-disk",
+    type=click.IntRange(1),
+    default=8192,
+    show_default=True,
+    help="Most space on disk of one worker's own folder, in MiB.",
+)
+@click.option(
     "--grace",
     type=click.FloatRange(0),
     default=30.0,
@@ -70,6 +77,7 @@ def command(
     port: int,
     workers: int,
     worker_memory: int,
+    worker_disk: int,
     grace: float,
     certificate: Path | None,
     private_key: Path | None,
@@ -91,7 +99,7 @@ def command(
             raise
         raise MissingExtra(extra="platform", needed_for="wrapgen serve") from error
     files = _certificate(host, certificate, private_key, insecure)
-    ceilings = Ceilings(memory=worker_memory << 20)
+    ceilings = Ceilings(memory=worker_memory << 20, disk=worker_disk << 20, file=worker_disk << 20)
     platform = open_platform(home, size=Size(most=workers), ceilings=ceilings, isolation=isolation)
     try:
         if faults is not None:

@@ -26,6 +26,7 @@ from wrapgen.platform.minutes import Minutes
 from wrapgen.platform.model import Caller
 from wrapgen.platform.state import State, open_platform_state
 from wrapgen.platform.unattended import Unattended
+from wrapgen.platform.workers.disk import watch
 from wrapgen.platform.workers.pool import GROW_SECONDS, Pools, Size
 from wrapgen.platform.workers.worker import Ceilings
 
@@ -75,6 +76,7 @@ class Platform:
         self.pools.address = address
         self.journal.note("start", address=address, home=str(self.state.home))
         journal = asyncio.create_task(self.journal.tend())
+        disk = asyncio.create_task(watch(self.pools.alive))
         resumed = asyncio.create_task(self.unattended.resume())
         try:
             while True:
@@ -84,6 +86,7 @@ class Platform:
                 self.calls.expire(now)
         finally:
             resumed.cancel()
+            disk.cancel()
             await self.unattended.close()
             await self.pools.close()
             self.journal.note("stop")

@@ -126,6 +126,11 @@ class Pool:
         """Whether nothing is left here: no worker in any state, no call waiting."""
         return not (self._alive or self._queue or self._starting)
 
+    @property
+    def alive(self) -> set[Worker]:
+        """The workers that have not gone, in any state."""
+        return self._alive
+
     def holds(self, worker: Worker) -> bool:
         """Whether the worker is one of this pool's, in any state."""
         return worker in self._alive
@@ -336,6 +341,10 @@ class Pools:
             )
             self.by_key[runnable.key] = pool
         return pool
+
+    def alive(self) -> list[Worker]:
+        """The workers of all pools that have not gone."""
+        return [worker for pool in self.by_key.values() for worker in pool.alive]
 
     def tend(self, now: float) -> None:
         """Looks after all pools, at time.monotonic() `now`; has to be called every GROW_SECONDS."""

@@ -57,21 +57,24 @@ class Ceilings:
         memory: bytes of private memory.
         cpu: seconds of processor time within one call (checked at the start of a call, so roughly).
         file: bytes of one file.
+        disk: bytes of its own folder, temporary files included (see `disk`).
         response: bytes of one response line.
     """
 
     memory: int | None = 8 << 30
     cpu: int | None = 6000
     file: int | None = 8 << 30
+    disk: int | None = 8 << 30
     response: int = 15_000_000
 
 
 @dataclass(frozen=True)
 class Exited:
-    """The worker ended: its exit code (negative: the signal) and the last output."""
+    """The worker ended: its exit code (negative: the signal), the last output, and why, where we ended it."""
 
     code: int
     output: str
+    why: str = ""
 
     @property
     def words(self) -> str:
@@ -81,13 +84,15 @@ class Exited:
         number = -self.code
         with contextlib.suppress(ValueError):
             name = signal.Signals(number).name
-            return f"exited with code {128 + number} ({name}{_SIGNALS.get(name, '')})"
+            why = self.why or _SIGNALS.get(name, "")
+            return f"exited with code {128 + number} ({name}{': ' if why else ''}{why})"
         return f"exited with code {128 + number}"
 
 
 _SIGNALS = {
-    "SIGXCPU": ": over the ceiling of processor time",
-    "SIGKILL": ": perhaps the machine ran out of memory",
+    "SIGXCPU": "over the ceiling of processor time",
+    "SIGXFSZ": "over the ceiling of a file's size",
+    "SIGKILL": "perhaps the machine ran out of memory",
 }
 
 
@@ -119,7 +124,8 @@ class Worker(asyncio.Protocol):
         self.exited: Exited | None = None
         self.gone = asyncio.Event()
         self.load_response: bytes | None = None
-        self._ceilings = ceilings
+        self.ceilings = ceilings
+        self._why = ""
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._waiting: asyncio.Future[Response] | None = None
@@ -189,7 +195,7 @@ class Worker(asyncio.Protocol):
 
     def _limits(self) -> dict[str, int]:
         memory = "RLIMIT_DATA" if sys.platform.startswith("linux") else "RLIMIT_AS"
-        wanted = {memory: self._ceilings.memory, "RLIMIT_FSIZE": self._ceilings.file}
+        wanted = {memory: self.ceilings.memory, "RLIMIT_FSIZE": self.ceilings.file}
         return {name: value for name, value in wanted.items() if value is not None}
 
     async def _until_exit(self, process: asyncio.subprocess.Process) -> None:
@@ -198,7 +204,7 @@ class Worker(asyncio.Protocol):
         self._read_output(final=True)
         os.close(self._output_fd)
         self._output_fd = -1
-        self.exited = Exited(code, self._take_output().decode("utf-8", "replace"))
+        self.exited = Exited(code, self._take_output().decode("utf-8", "replace"), self._why)
         self.ready.set()
         if self._waiting is not None and not self._waiting.done():
             with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
@@ -214,9 +220,14 @@ class Worker(asyncio.Protocol):
         end_family(self.process, self.key)
         shutil.rmtree(self.place.folder, ignore_errors=True)
 
-    def kill(self) -> None:
-        """Ends the process and its children now; `gone` is set when all of that is done."""
+    def kill(self, why: str = "") -> None:
+        """Ends the process and its children now; `gone` is set when all of that is done.
+
+        Args:
+            why: what those hear who wait for it.
+        """
         if self.exited is None:
+            self._why = why
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process, signal.SIGKILL)
 
@@ -261,13 +272,13 @@ class Worker(asyncio.Protocol):
 
     def _limit_cpu(self, now: float) -> None:
         """Moves the ceiling on, at most once a second: the kernel counts from the start of the process."""
-        if self._ceilings.cpu is None or now - self._limited_at < 1 or not hasattr(resource, "prlimit"):
+        if self.ceilings.cpu is None or now - self._limited_at < 1 or not hasattr(resource, "prlimit"):
             return
         self._limited_at = now
         process = self.innermost
         used = cpu_seconds(process)
         if used is not None:
-            ceiling = int(used) + self._ceilings.cpu
+            ceiling = int(used) + self.ceilings.cpu
             with contextlib.suppress(OSError, ValueError):
                 resource.prlimit(process, resource.RLIMIT_CPU, (ceiling, resource.RLIM_INFINITY))
 
@@ -286,7 +297,7 @@ class Worker(asyncio.Protocol):
         """Collects one response line (called by the event loop)."""
         self._size += len(data)
         ended = data.endswith(b"\n")
-        if self._size <= self._ceilings.response + 1:
+        if self._size <= self.ceilings.response + 1:
             self._parts.append(data)
         else:
             self._parts.clear()
