@@ -1,11 +1,11 @@
 """From a spec to a wrapper: which files, which values, rendered; and what a folder differs in.
 
-`generate` is pure; `Placement` is the one place that writes a wrapper over another.
+`generate` is pure; `Placement` is the one place that writes a wrapper over another. What is generated besides
+wrappers is in `engines`.
 """
 
-from wrapgen.build.engines import generate_engine
 from wrapgen.build.generating import generate
 from wrapgen.build.placement import Placement
 from wrapgen.build.templates import overlaid
 
-__all__ = ["Placement", "generate", "generate_engine", "overlaid"]
+__all__ = ["Placement", "generate", "overlaid"]

@@ -5,6 +5,7 @@ tie several values together. Works on the tree as written, so that one wrong val
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -28,6 +29,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
 }
 """The sections of a spec, in the order in which it is written."""
 
+_NO_PLUGINS = "PYDANTIC_DISABLE_PLUGINS"
+
 _MISSING_HINTS = {
     ("version",): "write version: 1 at the top",
     ("target",): "add a section target: with algorithm: owner/name/version",
@@ -45,6 +48,7 @@ def validate(tree: Tree) -> Spec | None:
         return None
     spec = None
     try:
+        _complete()
         spec = Spec.model_validate(tree.value)
     except ValidationError as error:
         for detail in error.errors(include_url=False):
@@ -53,6 +57,24 @@ def validate(tree: Tree) -> Spec | None:
         for path, message, hint in rule(tree.value):
             tree.problem(path, message, hint, key=_is_key(tree, path))
     return None if tree.problems else spec
+
+
+def _complete() -> None:
+    """Builds the validator of `Spec`, once, without looking for plugins of Pydantic.
+
+    It would look through every installed distribution, which takes longer than all the rest of a check.
+    """
+    if Spec.__pydantic_complete__:
+        return
+    before = os.environ.get(_NO_PLUGINS)
+    os.environ[_NO_PLUGINS] = "__all__"
+    try:
+        Spec.model_rebuild()
+    finally:
+        if before is None:
+            del os.environ[_NO_PLUGINS]
+        else:
+            os.environ[_NO_PLUGINS] = before
 
 
 def _is_key(tree: Tree, path: Path) -> bool:
