@@ -245,6 +245,16 @@ def browser(server: Any, browse: Callable[..., Browser]) -> Browser:
 
 
 @pytest.fixture(scope="session")
+def revoked(server: Any, browse: Callable[..., Browser]) -> Browser:
+    """The browser of somebody whose key was revoked after they had signed in."""
+    mine = f"/v1/users/{server.facts['account']}/keys"
+    made = server.request("POST", mine, json={"key_label": "soon gone"}).json()
+    signed_in = browse(made["api_key"])
+    assert server.request("DELETE", f"{mine}/{made['id']}").status_code == 204
+    return signed_in
+
+
+@pytest.fixture(scope="session")
 def html() -> Callable[[str], Html]:
     """Parses a page."""
     return Html

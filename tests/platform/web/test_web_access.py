@@ -35,18 +35,21 @@ def path_of(page: Page, odd: Any, name: str = "") -> str:
 
 
 @pytest.mark.parametrize("page", READING, ids=named)
-def test_nobody_reads_anything(page: Page, odd: Any, browse: Callable[..., Any]) -> None:
-    """Without a session a browser is sent to the form, and a script gets a 401."""
+def test_nobody_reads_anything(page: Page, odd: Any, browse: Callable[..., Any], revoked: Any) -> None:
+    """Without a session, or once its key is revoked, a browser is sent to the form; a script gets a 401."""
     path = path_of(page, odd)
-    answer = browse().get(path)
-    assert answer.status_code == 303
-    assert answer.headers["location"].startswith("/web/sign-in?next=%2Fweb%2F")
-    assert browse().get(path, headers={"Accept": "application/json"}).status_code == 401
+    for someone in (browse(), revoked):
+        answer = someone.get(path)
+        assert answer.status_code == 303
+        assert answer.headers["location"].startswith("/web/sign-in?next=%2Fweb%2F")
+        assert someone.get(path, headers={"Accept": "application/json"}).status_code == 401
 
 
 @pytest.mark.parametrize("page", WRITING, ids=named)
-def test_nobody_writes_anything(page: Page, odd: Any, browse: Callable[..., Any]) -> None:
-    """Without a session a form is refused, also with the token of a session that isn't signed in."""
+def test_nobody_writes_anything(page: Page, odd: Any, browse: Callable[..., Any], revoked: Any) -> None:
+    """Without a session a form is refused, also with the token of one that isn't, or no longer, signed in."""
+    token = revoked.token
+    assert revoked.post(path_of(page, odd), headers={"X-Token": token}).status_code == 401
     someone = browse()
     assert someone.post(path_of(page, odd)).status_code == 403
     token = someone.page("/web/sign-in").value("token")

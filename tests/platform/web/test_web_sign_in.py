@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+
+from wrapgen.errors import NotAuthorized
+from wrapgen.platform.accounts import Accounts
+from wrapgen.platform.database import Database
+from wrapgen.platform.web.cookie import Cookie
+from wrapgen.platform.web.sessions import LIFETIME, Sessions
 
 
 def test_the_address_itself_shows_browsers_the_way(server: Any, browse: Callable[..., Any]) -> None:
@@ -67,17 +76,41 @@ def test_signing_out_ends_the_session_for_every_copy(server: Any, browse: Callab
     assert thief.get("/web/").status_code == 303
 
 
-def test_a_revoked_key_ends_its_sessions(server: Any, browse: Callable[..., Any]) -> None:
+def test_a_revoked_key_ends_its_sessions(revoked: Any, browser: Any) -> None:
     """Its sessions end with it, and nobody else's."""
-    mine = f"/v1/users/{server.facts['account']}/keys"
-    made = server.request("POST", mine, json={"key_label": "soon gone"}).json()
-    someone, other = browse(made["api_key"]), browse(server.key)
-    identity = next(
-        each["id"] for each in server.request("GET", mine).json() if each.get("key_label") == "soon gone"
+    assert revoked.get("/web/").status_code == 303
+    assert browser.get("/web/").status_code == 200
+
+
+def test_a_session_ends_by_itself(tmp_path: Path) -> None:
+    """After twelve hours its token stands for nobody; what has expired is removed at the next sign-in."""
+    now = [1000.0]
+    database = Database(tmp_path / "platform.sqlite")
+    accounts = Accounts(database, lambda: now[0])
+    accounts.create("user", "somebody", {})
+    key, _ = accounts.create_key("somebody")
+    sessions = Sessions(database, accounts, lambda: now[0])
+    token = sessions.begin(key)
+    now[0] += LIFETIME - 1
+    assert sessions.caller(token).account == "somebody"
+    now[0] += 1
+    with pytest.raises(NotAuthorized):
+        sessions.caller(token)
+    sessions.begin(key)
+    assert len(database.rows("SELECT * FROM sessions")) == 1
+    database.close()
+
+
+@pytest.mark.parametrize(("scheme", "port", "name"), [("https", 8443, "8443"), ("http", 80, "http")])
+def test_the_cookie_is_for_one_server_and_for_tls_only_there(scheme: str, port: int, name: str) -> None:
+    """Its name has the port, as browsers share cookies among ports; under TLS it never travels readable."""
+    request = Request(
+        {"type": "http", "scheme": scheme, "server": ("h", port), "path": "/web/", "headers": []}
     )
-    assert server.request("DELETE", f"{mine}/{identity}").status_code == 204
-    assert someone.get("/web/").status_code == 303
-    assert other.get("/web/").status_code == 200
+    cookie = Cookie.of(request)
+    assert cookie.name == f"wrapgen_{name}"
+    for answer in (cookie.give(Response(), "t"), cookie.take(Response())):
+        assert ("Secure" in answer.headers["set-cookie"]) == (scheme == "https")
 
 
 def test_tokens_are_kept_as_digests(server: Any, browse: Callable[..., Any]) -> None:
