@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from wrapgen import wire
+
+try:
+    from wrapgen.run import quick
+except ImportError:  # nothing but Python's own library is here
+    quick = None  # type: ignore[assignment]
 
 
 def _no_constant(name: str) -> Any:
@@ -23,7 +28,11 @@ _DECODER = json.JSONDecoder(parse_constant=_no_constant)
 scan: Callable[[str, int], tuple[Any, int]] = _DECODER.scan_once  # type: ignore[attr-defined]
 """`scan(text, at)` reads the JSON value that starts there: (value, end). StopIteration where none does."""
 
+_BLANK = " \t\r\n"
 _SPACE = re.compile(r"[ \t\r\n]*")
+
+_PERHAPS_ERROR = ('{"$', '{"\\', *(f"{{{blank}" for blank in _BLANK))
+"""How an object may start whose only member is `$error`: a key can be written with escapes."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +40,11 @@ class Answered:
     """A wrapper's answer to form 3.
 
     Args:
-        results: each result's value and its JSON text, in the order of the items; or the URL they are at.
+        results: each result as one line of JSON, in the order of the items; or the URL they are at.
         summary: the `$summary` object.
     """
 
-    results: list[tuple[Any, str]] | str
+    results: list[str] | str
     summary: dict[str, Any] = field(default_factory=dict)
 
 
@@ -48,6 +57,10 @@ def read_answer(body: bytes) -> Answered | wire.ItemError:
     Raises:
         WireError: it is cut off, or is no answer of a wrapper.
     """
+    found = quick.answer(body) if quick else None
+    if found is not None:
+        results, summary = found
+        return Answered(list(map(_one_line, results)) if b"\n" in body else results, summary)
     try:
         text = body.decode("utf-8")
         parts = _members(text, _skip(text, 0), {"result": _answer})
@@ -63,7 +76,21 @@ def read_answer(body: bytes) -> Answered | wire.ItemError:
     raise wire.WireError("the answer has no $results: is this algorithm a wrapper?")
 
 
-def read_results(text: str) -> list[tuple[Any, str]]:
+def is_json(text: bytes) -> bool:
+    """Whether this is one JSON value, nothing around it; False may also mean: look closer."""
+    return quick.is_json(text) if quick else False
+
+
+def error_objects(results: list[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The results that are `{"$error": …}`: position and value."""
+    for at, text in enumerate(results):
+        if text.startswith(_PERHAPS_ERROR):
+            value = scan(text, 0)[0]
+            if len(value) == 1 and "$error" in value:
+                yield at, value
+
+
+def read_results(text: str) -> list[str]:
     """Results that came by sideband: a JSON array, or JSON Lines.
 
     Raises:
@@ -73,7 +100,11 @@ def read_results(text: str) -> list[tuple[Any, str]]:
         start = _skip(text, 0)
         if text[start : start + 1] == "[":
             return _elements(text, start)[0]
-        return [(scan(line, _skip(line, 0))[0], line.strip()) for line in text.splitlines() if line.strip()]
+        lines = [line.strip(_BLANK) for line in text.split("\n") if line.strip(_BLANK)]
+        for line in lines:
+            if scan(line, 0)[1] != len(line):
+                raise ValueError(f"a line goes on after its value: {line[:40]}")
+        return lines
     except (StopIteration, IndexError, ValueError, RecursionError) as error:
         raise wire.WireError(f"the results are not JSON: {error}") from error
 
@@ -136,16 +167,21 @@ def _walk(text: str, at: int, readers: _Readers, into: dict[str, Any]) -> int:
         at = _skip(text, at + 1)
 
 
-def _elements(text: str, at: int) -> tuple[list[tuple[Any, str]], int]:
-    """The array that starts at `at`, each element with its own text; and the end of it."""
-    found: list[tuple[Any, str]] = []
+def _one_line(text: str) -> str:
+    """A value as one line: JSON may be spread over several."""
+    return text if "\n" not in text else wire.dumps(scan(text, 0)[0]).decode("ascii")
+
+
+def _elements(text: str, at: int) -> tuple[list[str], int]:
+    """The array that starts at `at`, each element as one line of JSON; and the end of it."""
+    found: list[str] = []
     at = _skip(text, at + 1)
     if text[at] == "]":
         return found, at + 1
     read = scan
     while True:
-        value, end = read(text, at)
-        found.append((value, text[at:end]))
+        _, end = read(text, at)
+        found.append(_one_line(text[at:end]))
         mark = text[end]
         if mark != "," and mark != "]":
             end = _skip(text, end)

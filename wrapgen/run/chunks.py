@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from typing import NamedTuple
 
 from wrapgen.wire import CHUNK_AIM
@@ -161,17 +161,14 @@ class Intake:
         """The next chunk of at most `count` items, or None when there is none left."""
         if self._next is None:
             return None
-        taken = [self._next]
-        room = self._aim - _weight(self._next)
-        self._next = None
-        for entry in islice(self._entries, count):
-            room -= _weight(entry)
-            if room < 0 or len(taken) == count:
+        taken: list[Entry] = []
+        room = self._aim
+        for entry in chain([self._next], islice(self._entries, count)):
+            room -= len(entry[1]) + _PER_ITEM + (2 * len(entry[2]) if entry[2] else 0)
+            if taken and (room < 0 or len(taken) == count):
                 self._next = entry
                 break
             taken.append(entry)
+        else:
+            self._next = None
         return gather(taken)
-
-
-def _weight(entry: Entry) -> int:
-    return len(entry[1]) + _PER_ITEM + (2 * len(entry[2]) if entry[2] else 0)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import repeat
+from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
 
 from wrapgen import wire
@@ -27,7 +29,7 @@ from wrapgen.errors import (
     Unreachable,
     UsageError,
 )
-from wrapgen.run.answers import Answered, read_answer, read_results
+from wrapgen.run.answers import Answered, error_objects, read_answer, read_results
 from wrapgen.run.chunks import Chunk
 from wrapgen.run.states import Fate, Fault
 
@@ -92,6 +94,12 @@ class Outcome(NamedTuple):
     attempts: int
 
 
+_FATE = itemgetter(0)
+
+# Makes an outcome of three values without a call of Python code.
+_outcome: Callable[[tuple[Fate, str, int]], Outcome] = partial(tuple.__new__, Outcome)
+
+
 @dataclass(frozen=True)
 class Reply:
     """An answer: an outcome for every item of the chunk, in its order, the wrapper's summary, seconds."""
@@ -103,7 +111,7 @@ class Reply:
     @cached_property
     def clean(self) -> bool:
         """Whether every item has a result."""
-        return all(fate is Fate.OK for fate, _, _ in self.outcomes)
+        return not {Fate.FAILED, Fate.AGAIN}.intersection(map(_FATE, self.outcomes))
 
 
 @dataclass(frozen=True)
@@ -197,7 +205,7 @@ def _request(chunk: Chunk, terms: Terms) -> tuple[bytes, str | None]:
     return request_body(chunk, terms, wire.dumps(url)), url
 
 
-def _results(answer: Answered, terms: Terms) -> list[tuple[Any, str]]:
+def _results(answer: Answered, terms: Terms) -> list[str]:
     if not isinstance(answer.results, str):
         return answer.results
     if terms.sideband is None:
@@ -208,15 +216,10 @@ def _results(answer: Answered, terms: Terms) -> list[tuple[Any, str]]:
         raise wire.WireError(f"the results at {answer.results} are not UTF-8") from error
 
 
-def _outcomes(results: list[tuple[Any, str]], chunk: Chunk, limit: int) -> list[Outcome]:
-    ok, found = Fate.OK, []
-    for (value, text), before in zip(results, chunk.attempts, strict=True):
-        if type(value) is dict and len(value) == 1 and "$error" in value:
-            found.append(_failed(wire.ItemError.from_wire(value["$error"]), before, limit))
-        else:
-            # An outcome is one line; JSON may be spread over several.
-            line = text if "\n" not in text else wire.dumps(value).decode("ascii")
-            found.append(Outcome(ok, line, before))
+def _outcomes(results: list[str], chunk: Chunk, limit: int) -> list[Outcome]:
+    found = list(map(_outcome, zip(repeat(Fate.OK), results, chunk.attempts, strict=False)))
+    for at, value in error_objects(results):
+        found[at] = _failed(wire.ItemError.from_wire(value["$error"]), chunk.attempts[at], limit)
     return found
 
 

@@ -10,8 +10,8 @@ import json
 import os
 from array import array
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
-from operator import add
+from itertools import accumulate, repeat
+from operator import add, and_
 from pathlib import Path
 from typing import NamedTuple
 
@@ -90,7 +90,7 @@ class Stretch(NamedTuple):
     @property
     def size(self) -> int:
         """Bytes of all lines together."""
-        return sum(word & _LENGTH for word in self.facts)
+        return sum(map(and_, self.facts, repeat(_LENGTH)))
 
     @property
     def fates(self) -> set[int]:
@@ -128,13 +128,15 @@ class Slots:
         words = array("Q", bytes(_WIDTH * len(indexes)))
         start = offset | min(tries, _MOST_TRIES) << 48
         words[0::2] = array("Q", list(accumulate(lengths, initial=start))[:-1])
-        words[1::2] = array(
-            "Q",
-            [
-                length | fate << 32 | min(tried, _BYTE) << 40
-                for length, fate, tried in zip(lengths, fates, attempts, strict=True)
-            ],
-        )
+        # Most chunks are all results without a failed attempt: one word to add, whatever their number.
+        pairs = set(zip(fates, attempts, strict=True))
+        kinds = {fate << 32 | min(tried, _BYTE) << 40 for fate, tried in pairs}
+        if len(kinds) == 1:
+            kind = kinds.pop()
+            words[1::2] = array("Q", [length | kind for length in lengths])
+        else:
+            several = zip(lengths, fates, attempts, strict=True)
+            words[1::2] = array("Q", [n | fate << 32 | min(tried, _BYTE) << 40 for n, fate, tried in several])
         data = words.tobytes()
         if indexes[-1] - indexes[0] + 1 == len(indexes):
             os.pwrite(self._descriptor, data, indexes[0] * _WIDTH)
@@ -158,11 +160,11 @@ class Slots:
         first = 0
         for words in self._blocks():
             places, facts = words[0::2], words[1::2]
-            lengths = [word & _LENGTH for word in facts]
-            ends = list(map(add, places, lengths))
+            ends = map(add, places, map(and_, facts, repeat(_LENGTH)))
             # Where a line does not start at the end of the one before it, a new stretch begins.
-            breaks = [at for at in range(1, len(ends)) if places[at] != ends[at - 1] or not facts[at - 1]]
-            for start, end in zip([0, *breaks], [*breaks, len(ends)], strict=True):
+            pairs = enumerate(zip(places[1:], ends, facts, strict=False), start=1)
+            breaks = [at for at, (place, end, before) in pairs if place != end or not before]
+            for start, end in zip([0, *breaks], [*breaks, len(facts)], strict=True):
                 if facts[start] >> 32 & _BYTE:
                     yield Stretch(first + start, places[start] & _OFFSET, places[start:end], facts[start:end])
             first += len(facts)

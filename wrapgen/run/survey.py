@@ -21,7 +21,7 @@ from wrapgen.wire import CHUNK_AIM
 _BUCKETS = 512
 _DIGEST = 12
 _PLACE = 8
-_TELL_EVERY = 50_000
+_TELL_EVERY = 10_000
 _BUFFER = 1 << 12
 
 
@@ -75,29 +75,45 @@ def survey(
     Raises:
         RunError: a row can't be read, or an id stands twice; says where.
     """
-    powers: Counter[int] = Counter()
-    total = count = largest = oversize = 0
+    found = _Sizes(aim)
     with TemporaryDirectory(prefix="survey-", dir=folder) as name:
         ids, items = Buckets(Path(name), "id"), Buckets(Path(name), "item")
+        waiting: list[int] = []
         for _, item, id_, _, _ in entries:
-            size = len(item)
-            total += size
-            powers[size.bit_length()] += 1
-            if size > largest:
-                largest = size
-            if size > aim:
-                oversize += 1
             if id_ is not None:
-                ids.add(id_.encode(), count)
+                ids.add(id_.encode(), found.count + len(waiting))
             if compare_items:
-                items.add(item, count)
-            count += 1
-            if not count % _TELL_EVERY:
-                tell(count)
+                items.add(item, found.count + len(waiting))
+            waiting.append(len(item))
+            if len(waiting) == _TELL_EVERY:
+                found.add(waiting)
+                waiting.clear()
+                tell(found.count)
+        found.add(waiting)
         _refuse_repeated(ids)
         repeated = sum(1 for _ in items.repeated()) if compare_items else None
-    sizes = {(1 << power) - 1: found for power, found in powers.items()}
-    return Survey(count, total, largest, sizes, oversize, repeated)
+    return found.survey(repeated)
+
+
+class _Sizes:
+    """Statistics of sizes, many at a time: a few built-in functions go through them."""
+
+    def __init__(self, aim: int) -> None:
+        self.count = self._total = self._largest = self._oversize = 0
+        self._aim = aim
+        self._powers: Counter[int] = Counter()
+
+    def add(self, sizes: list[int]) -> None:
+        self.count += len(sizes)
+        self._total += sum(sizes)
+        self._powers.update(map(int.bit_length, sizes))
+        self._largest = max(self._largest, *sizes, 0)
+        if self._largest > self._aim:
+            self._oversize += sum(size > self._aim for size in sizes)
+
+    def survey(self, repeated: int | None) -> Survey:
+        sizes = {(1 << power) - 1: found for power, found in self._powers.items()}
+        return Survey(self.count, self._total, self._largest, sizes, self._oversize, repeated)
 
 
 class Buckets:

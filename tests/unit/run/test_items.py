@@ -52,7 +52,7 @@ def test_a_row_that_looks_like_an_error_is_user_data():
         def rows(self):
             return (Row(json.loads(line), line, number) for number, line in enumerate(lines))
 
-        def texts(self):
+        def texts(self, *, again):
             return iter(lines)
 
     items = Selected(Source([0, 0, 0]), Selection())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from random import Random
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from wrapgen import wire
 from wrapgen.errors import RunError, UsageError
+from wrapgen.run import answers
 from wrapgen.run.answers import Answered, read_answer, read_results
 from wrapgen.run.chunks import CALM, Chunk, Entry, Intake, Size
 from wrapgen.run.concurrency import Concurrency, ceiling
@@ -149,8 +151,35 @@ def test_results_keep_their_text(values, indent):
     )
     answer = read_answer(body.encode())
     assert isinstance(answer, Answered) and answer.summary == {"items": 1}
-    assert [value for value, _ in answer.results] == values
-    assert [json.loads(text) for _, text in answer.results] == values
+    assert [json.loads(text) for text in answer.results] == values
+    assert not any("\n" in text for text in answer.results)
+    with mock.patch.object(answers, "quick", None):
+        assert read_answer(body.encode()) == answer, "Python's own reader reads the same"
+
+
+@given(st.one_of(st.binary(max_size=12), JSON.map(lambda value: json.dumps(value).encode())), st.data())
+def test_what_is_checked_without_building_it_is_json(text, data):
+    """A text that passes the quick check is one JSON value for Python's own reader too."""
+    at = data.draw(st.integers(0, len(text)))
+    changed = text[:at] + data.draw(st.binary(max_size=2)) + text[at:]
+    if answers.is_json(changed):
+        json.loads(changed.decode("utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ('{"$error":{"type":"T"}}', True),
+        ('{ "$error" : null}', True),
+        ('{"\\u0024error":1}', True),
+        ('{"$error":1,"more":2}', False),
+        ('{"$binary":"$error"}', False),
+        ('["$error"]', False),
+    ],
+)
+def test_an_error_object_is_known_however_it_is_written(text, error):
+    """A result whose only member is $error is an error, with blanks or escapes in it too."""
+    assert [at for at, _ in answers.error_objects(["1", text, "{}"])] == ([1] if error else [])
 
 
 @given(st.lists(JSON, min_size=1, max_size=4), st.data())
@@ -180,7 +209,7 @@ def test_an_error_of_the_whole_call_is_told():
 @pytest.mark.parametrize("text", ['[1, {"a": "x\\n"}]', '1\n{"a": "x\\n"}\n'])
 def test_results_by_sideband_are_an_array_or_lines(text):
     """Both forms of a results file give the same results."""
-    assert [value for value, _ in read_results(text)] == [1, {"a": "x\n"}]
+    assert list(map(json.loads, read_results(text))) == [1, {"a": "x\n"}]
 
 
 # Waiting and concurrency

@@ -31,10 +31,14 @@ class Source(Protocol):
             RunError: a row can't be read; names the place.
         """
 
-    def texts(self) -> Iterator[bytes] | None:
+    def texts(self, *, again: bool) -> Iterator[bytes] | None:
         """Each row as JSON text, not decoded; None where rows don't come as JSON.
 
-        For an input that `rows` has been through before: nothing is checked again.
+        Args:
+            again: the input has been gone through before, so that nothing needs to be checked.
+
+        Raises:
+            RunError: a row can't be read; names the place.
         """
 
     def origin(self) -> dict[str, str | None]:

@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from wrapgen import wire
 from wrapgen.errors import RunError
-from wrapgen.run.answers import scan
+from wrapgen.run.answers import is_json, scan
 from wrapgen.run.connectors.base import Row
 
 _PIECE = 1 << 16
@@ -31,18 +31,35 @@ def jsonl(stream: IO[bytes], name: str) -> Iterator[Row]:
             continue
         if number == 1:
             raw = raw.removeprefix(codecs.BOM_UTF8)
-        try:
-            text = raw.decode("utf-8")
-            value, end = scan(text, 0)
-        except (ValueError, StopIteration, RecursionError) as error:
-            raise RunError(
-                f"{name}:{number}: not a line of JSON ({_reason(error)})", hint=_FORMATS
-            ) from error
-        if end != len(text):
-            raise RunError(
-                f"{name}:{number}: not one JSON value: {text[end : end + 20]!r} follows", hint=_FORMATS
-            )
-        yield Row(value, raw, number)
+        yield Row(_value(raw, number, name), raw, number)
+
+
+def jsonl_texts(stream: IO[bytes], name: str) -> Iterator[bytes]:
+    """As `jsonl`, each value only as its text: checked, but not decoded."""
+    for number, line in enumerate(stream, start=1):
+        raw = line.strip()
+        if number == 1:
+            raw = raw.removeprefix(codecs.BOM_UTF8)
+        if is_json(raw) or (raw and _is_value(raw, number, name)):
+            yield raw
+
+
+def _is_value(raw: bytes, number: int, name: str) -> bool:
+    _value(raw, number, name)
+    return True
+
+
+def _value(raw: bytes, number: int, name: str) -> Any:
+    try:
+        text = raw.decode("utf-8")
+        value, end = scan(text, 0)
+    except (ValueError, StopIteration, RecursionError) as error:
+        raise RunError(f"{name}:{number}: not a line of JSON ({_reason(error)})", hint=_FORMATS) from error
+    if end != len(text):
+        raise RunError(
+            f"{name}:{number}: not one JSON value: {text[end : end + 20]!r} follows", hint=_FORMATS
+        )
+    return value
 
 
 def lines(stream: IO[bytes], name: str) -> Iterator[Row]:
