@@ -38,7 +38,7 @@ LAMBDA = (
 )
 """What a Lambda function needs."""
 
-_IMPORT = re.compile(r"^from wrapgen((?:\.\w+)*) import ", re.MULTILINE)
+_IMPORT = re.compile(r"^([ \t]*)from wrapgen((?:\.\w+)*) import ", re.MULTILINE)
 
 
 def flat(modules: tuple[str, ...]) -> dict[str, bytes]:
@@ -71,7 +71,7 @@ def _source(name: str) -> str:
 
 def _relative(source: str) -> str:
     def rewrite(match: re.Match[str]) -> str:
-        last = match[1].rpartition(".")[2]
-        return f"from .{last if last not in ('', 'run', 'connectors') else ''} import "
+        last = match[2].rpartition(".")[2]
+        return f"{match[1]}from .{last if last not in ('', 'run', 'connectors') else ''} import "
 
     return _IMPORT.sub(rewrite, source)

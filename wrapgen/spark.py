@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from wrapgen.errors import MissingExtra
 from wrapgen.run.chunks import MAX_SIZE
 from wrapgen.run.push import PATIENCE
 
@@ -60,12 +59,14 @@ def apply(
         address, key, home, profile: the platform, found as every command finds it where they are None.
 
     Raises:
+        MissingExtra: pyspark, pandas or pyarrow is not installed.
         UsageError: a column or the schema is not what it should be.
         RunError: this is no wrapper.
         PlatformError: the platform can't be reached.
     """
-    _require()
-    from wrapgen.run.connectors.spark import scored
+    from wrapgen.run.connectors.spark import require, scored
+
+    require()
 
     return scored(
         df,
@@ -97,8 +98,9 @@ def foreach_batch(
         write: takes each scored batch and its id; the batch is persisted while it runs.
         options: as for `apply`, but for `run`.
     """
-    _require()
-    from wrapgen.run.connectors.spark import per_batch
+    from wrapgen.run.connectors.spark import per_batch, require
+
+    require()
 
     return per_batch(partial(_apply_to, wrapper, options), write)
 
@@ -111,10 +113,9 @@ def session(name: str = "wrapgen", **settings: str) -> Any:
         settings: Spark's, such as `**{"spark.master": "local[2]"}`.
 
     Raises:
-        MissingExtra: pyspark is not installed.
+        MissingExtra: pyspark, pandas or pyarrow is not installed.
         UsageError: Spark does not start; one line.
     """
-    _require()
     from wrapgen.run.connectors.spark import new_session
 
     return new_session(name, **settings)
@@ -122,13 +123,6 @@ def session(name: str = "wrapgen", **settings: str) -> Any:
 
 def _apply_to(wrapper: str, options: dict[str, Any], df: Any, run: str) -> Any:
     return apply(df, wrapper, run=run, **options)
-
-
-def _require() -> None:
-    try:
-        import pyspark  # noqa: F401
-    except ImportError:
-        raise MissingExtra(extra="spark", needed_for="Spark") from None
 
 
 def _calls(address: str | None, key: str | None, home: str | None, profile: str | None) -> Any:

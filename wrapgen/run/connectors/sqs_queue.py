@@ -12,7 +12,15 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from wrapgen.errors import MissingExtra, NotAuthorized, NotFound, PlatformError, Unreachable, UsageError
+from wrapgen.errors import (
+    BadRequest,
+    MissingExtra,
+    NotAuthorized,
+    NotFound,
+    PlatformError,
+    Unreachable,
+    UsageError,
+)
 from wrapgen.run.connectors.sqs_messages import Message
 
 TOGETHER = 10
@@ -151,24 +159,30 @@ def _connect(url: str, region: str | None, calls: int) -> tuple[Any, tuple[type[
         raise UsageError(
             f"not the URL of a queue: {url!r}", hint="write https://sqs.REGION.amazonaws.com/ACCOUNT/QUEUE"
         )
-    session = boto3.Session()
-    named = region or region_of(url) or session.region_name or ANYWHERE
-    if session.get_credentials() is None:
-        raise UsageError(
-            "found no AWS credentials", hint="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role"
+    errors = (BotoCoreError, ClientError)
+    try:
+        session = boto3.Session()
+        if session.get_credentials() is None:
+            raise UsageError(
+                "found no AWS credentials", hint="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role"
+            )
+        client = session.client(
+            "sqs",
+            region_name=region or region_of(url) or session.region_name or ANYWHERE,
+            endpoint_url=f"{parts.scheme}://{parts.netloc}",
+            config=Config(
+                connect_timeout=10,
+                read_timeout=40,
+                retries={"mode": "standard", "max_attempts": 4},
+                max_pool_connections=max(10, calls),
+            ),
         )
-    client = session.client(
-        "sqs",
-        region_name=named,
-        endpoint_url=f"{parts.scheme}://{parts.netloc}",
-        config=Config(
-            connect_timeout=10,
-            read_timeout=40,
-            retries={"mode": "standard", "max_attempts": 4},
-            max_pool_connections=max(10, calls),
-        ),
-    )
-    return client, (BotoCoreError, ClientError)
+    except (*errors, ValueError) as error:  # half of a pair of keys, no such profile, no such region
+        raise UsageError(
+            f"AWS's settings do not suffice for {url}: {_line(str(error))}",
+            hint="look at --region, the AWS_* variables and ~/.aws",
+        ) from None
+    return client, errors
 
 
 _BY_CODE: Iterable[tuple[str, type[PlatformError]]] = (
@@ -179,15 +193,30 @@ _BY_CODE: Iterable[tuple[str, type[PlatformError]]] = (
     ("SignatureDoesNotMatch", NotAuthorized),
     ("ExpiredToken", NotAuthorized),
     ("UnrecognizedClient", NotAuthorized),
+    ("InvalidSignature", NotAuthorized),
+    ("AuthFailure", NotAuthorized),
+    ("MissingAuthenticationToken", NotAuthorized),
 )
+
+_PASSING = ("Throttl", "TooManyRequests", "RequestLimit", "RequestTimeout")
+"""Parts of the codes of what a queue refuses for now only."""
 
 
 def _error(url: str, error: Exception) -> PlatformError:
     response = getattr(error, "response", None) or {}
     details = response.get("Error") or {}
-    code = str(details.get("Code") or "")
-    message = f"the queue {url}: {details.get('Message') or error}"
+    said = _line(str(details.get("Message") or error))
+    known = f"{details.get('Code') or ''} {said}"
+    message = f"the queue {url}: {said}"
     for part, kind in _BY_CODE:
-        if part in code:
-            return kind(message, hint="is this the right queue, and may these credentials use it?")
-    return Unreachable(message)
+        if part in known:
+            return kind(message, hint="is this the right queue and region, and may these credentials use it?")
+    status = (response.get("ResponseMetadata") or {}).get("HTTPStatusCode") or 500
+    if 400 <= status < 500 and status != 429 and not any(part in known for part in _PASSING):
+        return BadRequest(message, hint="is this the URL of a queue?")
+    return Unreachable(message, hint="is the queue's address right, and to be reached from here?")
+
+
+def _line(text: str) -> str:
+    """A server's words without markup and line breaks."""
+    return " ".join(re.sub(r"<[^>]*>", " ", text).split())
