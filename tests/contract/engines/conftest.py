@@ -35,8 +35,9 @@ datastore:
   url: data://acme/recorded
 dispatch:
   parallel: 4
+  item_timeout: 300
 limits:
-  timeout: 60
+  timeout: 300
   request_bytes: 200000
 """
 
@@ -287,6 +288,19 @@ class Spark:
     session: Any
     cluster: Any
 
+    def busy(self) -> list[str]:
+        """Ids of the executors that run a task now."""
+        seen = self.session.sparkContext._jsc.sc().statusStore().executorList(True)
+        found = [seen.apply(at) for at in range(seen.size())]
+        return [one.id() for one in found if one.activeTasks() and one.id() != "driver"]
+
+    def speculates(self) -> bool:
+        """Whether a task that runs now has a speculative copy."""
+        store = self.session.sparkContext._jsc.sc().statusStore()
+        stages = self.session.sparkContext.statusTracker().getActiveStageIds()
+        tasks = [store.taskList(stage, 0, 100) for stage in stages]
+        return any(of.apply(at).speculative() for of in tasks for at in range(of.size()))
+
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spark]:
@@ -316,6 +330,9 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spark]:
                 "spark.ui.enabled": "false",
                 "spark.driver.host": "127.0.0.1",
                 "spark.executor.memory": "512m",
+                "spark.cores.max": "2",
+                "spark.scheduler.minRegisteredResourcesRatio": "1.0",  # start with both executors there
+                "spark.scheduler.maxRegisteredResourcesWaitingTime": f"{SECONDS * 2:.0f}s",
                 "spark.sql.shuffle.partitions": "2",
                 "spark.speculation": "true",
                 "spark.speculation.interval": "200ms",

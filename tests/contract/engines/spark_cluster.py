@@ -17,9 +17,11 @@ QUICK = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 class Cluster:
     """Started from the files of the package pyspark, on free ports.
 
+    Each worker has a loopback address of its own: Spark runs no speculative copy on the host of the first.
+
     Args:
         folder: where logs and work files go.
-        environment: of all its processes.
+        environment: of all its processes; says which Java.
     """
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
@@ -27,34 +29,46 @@ class Cluster:
 
         self.folder = folder
         home = Path(pyspark.__file__).parent
-        self._script = str(home / "bin" / "spark-class")
+        java_home = environment.get("JAVA_HOME")
+        # Spark's own script would start a Java more for each, which only composes this command.
+        self._command = [
+            f"{java_home}/bin/java" if java_home else "java",
+            "-Xmx256m",
+            "-cp",
+            f"{home}/jars/*",
+        ]
+        scala = re.search(
+            r"scala-library-(\d+\.\d+)", " ".join(jar.name for jar in (home / "jars").iterdir())
+        )
+        assert scala is not None
         self._environment = {
             **environment,
             "SPARK_HOME": str(home),
-            "SPARK_NO_DAEMONIZE": "1",
+            "SPARK_SCALA_VERSION": scala[1],
             "SPARK_LOCAL_IP": "127.0.0.1",
-            "SPARK_DAEMON_MEMORY": "256m",
             "JAVA_TOOL_OPTIONS": QUICK,
         }
         self._processes: list[subprocess.Popen[str]] = []
         self.master = ""
 
     def start(self, workers: int = 2) -> None:
-        """Returns when every worker is registered."""
-        quiet = ["--host", "127.0.0.1", "--port", "0", "--webui-port", "0"]
-        self.master = self._run(
-            ["org.apache.spark.deploy.master.Master", *quiet], r"Starting Spark master at (spark://\S+)"
-        )
-        for number in range(workers):
+        """Returns when the master is there; workers register while whoever asks for them starts."""
+        quiet = ["--port", "0", "--webui-port", "0"]
+        master = self._run("master.Master", "--host", "127.0.0.1", *quiet)
+        assert master.stderr is not None
+        found = (re.search(r"Starting Spark master at (spark://\S+)", line) for line in master.stderr)
+        self.master = next((match[1] for match in found if match), "")
+        assert self.master, "the master did not start"
+        for number in range(1, workers + 1):
             work = ["--work-dir", str(self.folder / f"work{number}"), "--cores", "1", "--memory", "700m"]
-            self._run(
-                ["org.apache.spark.deploy.worker.Worker", *quiet, *work, self.master],
-                r"(Successfully registered with master)",
-            )
+            self._run("worker.Worker", "--host", f"127.0.0.{number}", *quiet, *work, self.master)
+        for process in self._processes:
+            assert process.stderr is not None
+            threading.Thread(target=process.stderr.read, daemon=True).start()  # or its log would block it
 
-    def _run(self, words: list[str], ready: str) -> str:
+    def _run(self, name: str, *words: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [self._script, *words],
+            [*self._command, f"org.apache.spark.deploy.{name}", *words],
             env=self._environment,
             cwd=self.folder,
             stdout=subprocess.DEVNULL,
@@ -63,21 +77,21 @@ class Cluster:
             start_new_session=True,
         )
         self._processes.append(process)
-        assert process.stderr is not None
-        for line in process.stderr:
-            if match := re.search(ready, line):
-                threading.Thread(target=process.stderr.read, daemon=True).start()
-                return match[1]
-        raise RuntimeError(f"{words[0]} did not start")
+        return process
 
-    def executors(self) -> list[int]:
-        """Process ids of this cluster's executors that run now."""
+    def executors(self) -> dict[str, int]:
+        """Process id of each of this cluster's executors that runs now, by the executor's id."""
         listed = subprocess.run(
-            ["ps", "-eo", "pid,sess,args"], capture_output=True, text=True, check=True
+            ["ps", "-ww", "-eo", "pid,sess,args"], capture_output=True, text=True, check=True
         ).stdout.splitlines()
         sessions = {str(process.pid) for process in self._processes}
         rows = [line.split(None, 2) for line in listed if "CoarseGrainedExecutorBackend" in line]
-        return [int(pid) for pid, session, _ in rows if session in sessions]
+        found = [
+            (int(pid), re.search(r"--executor-id (\w+)", words))
+            for pid, in_, words in rows
+            if in_ in sessions
+        ]
+        return {match[1]: pid for pid, match in found if match}
 
     def stop(self) -> None:
         """Ends every process."""

@@ -1,4 +1,4 @@
-"""One input, every way in: single calls, threads, the runner, SQS, Lambda and Spark record the same."""
+"""One input, every way in: calls, threads, the runner, SQS, Lambda, Spark and its streams record the same."""
 
 from __future__ import annotations
 
@@ -26,33 +26,14 @@ ITEMS = [
 IDS = [f"i{n}" for n in range(len(ITEMS))]
 
 
-def outcome(record) -> tuple:
-    """What a record says of its item, but for when and which send."""
-    error = record.get("error")
-    said = (error["type"], error["message"], error["retryable"]) if error else None
-    return (
-        record["input"],
-        record.get("result"),
-        said,
-        record["target"],
-        record["wrapper"],
-        record["attempts"],
-    )
+LEFT_OUT = ("run", "id", "index", "try", "started_at", "duration_ms")
+"""What tells sends apart; everything else in a record is to be the same, whichever way the item came."""
 
 
-EXPECTED = sorted(
-    (text, None if text.startswith("fail") else text.upper(), text[5:] if text.startswith("fail") else None)
-    for text in ITEMS
-)
-
-
-def check(records) -> None:
-    """Every item once, with the outcome that the target planned."""
-    found = [outcome(record) for record in records]
-    assert sorted((text, result, said and said[0]) for text, result, said, *_ in found) == EXPECTED
-    for _, _, said, target, wrapper, attempts in found:
-        assert target == "nlp/Planned/1.0.0" and wrapper.startswith("acme/Recorded@sha256:") and attempts == 1
-        assert said is None or said[1:] == ("as planned", False)
+def record_set(records) -> list[str]:
+    """Records without what tells sends apart, in an order that does not depend on them."""
+    kept = ({name: value for name, value in one.items() if name not in LEFT_OUT} for one in records)
+    return sorted(json.dumps(one, sort_keys=True) for one in kept)
 
 
 def call(platform, item) -> None:
@@ -63,23 +44,36 @@ def call(platform, item) -> None:
         assert item.startswith("fail") and failed.error_type == item[5:]
 
 
-def test_single_calls(platform):
-    """One call per item, one after the other: the guide's serial loop."""
+@pytest.fixture(scope="module")
+def single(platform) -> list[str]:
+    """The record set of one call per item, one after the other: the guide's serial loop."""
     known = {(record["run"], record["id"]) for record in platform.recorded()}
     for item in ITEMS:
         call(platform, item)
-    check([record for record in platform.recorded() if (record["run"], record["id"]) not in known])
+    return record_set(one for one in platform.recorded() if (one["run"], one["id"]) not in known)
 
 
-def test_threads(platform):
+def test_single_calls(single):
+    """Every item is recorded with the outcome that its target planned."""
+    found = sorted((json.loads(one) for one in single), key=lambda one: one["input"])
+    common = {"target": "nlp/Planned/1.0.0", "wrapper": found[0]["wrapper"], "attempts": 1}
+    assert found[0]["wrapper"].startswith("acme/Recorded@sha256:")
+    for record, text in zip(found, sorted(ITEMS), strict=True):
+        error = {"type": text[5:], "message": "as planned", "retryable": False}
+        said = {"error": error} if text.startswith("fail") else {"result": text.upper()}
+        assert record == {"input": text, **said, **common}
+
+
+def test_threads(platform, single):
     """One call per item from threads: the guide's parallel loop."""
     known = {(record["run"], record["id"]) for record in platform.recorded()}
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda item: call(platform, item), ITEMS))
-    check([record for record in platform.recorded() if (record["run"], record["id"]) not in known])
+    found = [record for record in platform.recorded() if (record["run"], record["id"]) not in known]
+    assert record_set(found) == single
 
 
-def test_the_runner(platform, tmp_path):
+def test_the_runner(platform, tmp_path, single):
     """`wrapgen run`, with ids."""
     rows = [{"id": id_, "text": item} for id_, item in zip(IDS, ITEMS, strict=True)]
     (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -107,10 +101,10 @@ def test_the_runner(platform, tmp_path):
     assert done.returncode == 10, done.stderr
     records = platform.records("runner")
     assert sorted(records) == IDS
-    check(records.values())
+    assert record_set(records.values()) == single
 
 
-def test_sqs(platform, make_queue, work):
+def test_sqs(platform, make_queue, work, single):
     """`wrapgen worker sqs`; an empty body is no message, so that item travels quoted."""
     queue = make_queue()
     ids = queue.send(*(item or '""' for item in ITEMS))
@@ -119,10 +113,10 @@ def test_sqs(platform, make_queue, work):
     arn = queue.client.get_queue_attributes(QueueUrl=queue.url, AttributeNames=["QueueArn"])
     records = platform.records(run_of(arn["Attributes"]["QueueArn"]))
     assert sorted(records) == sorted(ids)
-    check(records.values())
+    assert record_set(records.values()) == single
 
 
-def test_lambda(platform, tmp_path):
+def test_lambda(platform, tmp_path, single):
     """The emitted function, alone in its folder: it asks to keep what failed, and nothing else."""
     built = subprocess.run(
         [sys.executable, "-m", "wrapgen", "build", str(platform.folder / "spec.yaml"), "--lambda"],
@@ -161,10 +155,10 @@ def test_lambda(platform, tmp_path):
     answer, alone = done.stdout.splitlines()
     kept = [failure["itemIdentifier"] for failure in json.loads(answer)["batchItemFailures"]]
     assert alone == "alone" and kept == ["i5", "i6"]
-    check(platform.records(run_of(arn)).values())
+    assert record_set(platform.records(run_of(arn)).values()) == single
 
 
-def test_spark(platform, spark):
+def test_spark(platform, spark, single):
     """`wrapgen.spark.apply` on a cluster."""
     from wrapgen.spark import apply
 
@@ -182,7 +176,42 @@ def test_spark(platform, spark):
     assert sorted(row.id for row in scored.collect() if row.error) == ["i5", "i6"]
     records = platform.records("spark")
     assert sorted(records) == IDS
-    check(records.values())
+    assert record_set(records.values()) == single
+
+
+def test_structured_streaming(platform, spark, single, tmp_path):
+    """`wrapgen.spark.foreach_batch` on a stream of two files: each batch a run, together the same records."""
+    from wrapgen.spark import foreach_batch
+
+    rows = [json.dumps({"id": id_, "text": item}) for id_, item in zip(IDS, ITEMS, strict=True)]
+    source = tmp_path / "in"
+    source.mkdir()
+    (source / "0.json").write_text("\n".join(rows[:3]))
+    (source / "1.json").write_text("\n".join(rows[3:]))
+    failed: list[str] = []
+    score = foreach_batch(
+        platform.reference,
+        lambda batch, _: failed.extend(row.id for row in batch.collect() if row.error),
+        input="text",
+        id="id",
+        schema="string",
+        address=platform.facts["address"],
+        key=platform.facts["api_key"],
+    )
+    query = (
+        spark.session.readStream.schema("id string, text string")
+        .option("maxFilesPerTrigger", 1)
+        .json(str(source))
+        .writeStream.foreachBatch(score)
+        .option("checkpointLocation", str(tmp_path / "checkpoint"))
+        .trigger(availableNow=True)
+        .start()
+    )
+    query.awaitTermination()
+    assert sorted(failed) == ["i5", "i6"]
+    batches = [platform.records(f"{query.id}-{number}") for number in range(2)]
+    assert sorted(id_ for records in batches for id_ in records) == IDS
+    assert record_set(one for records in batches for one in records.values()) == single
 
 
 @pytest.mark.parametrize("engine", ["spark", "lambda", "sqs"])

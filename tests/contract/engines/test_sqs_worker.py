@@ -214,6 +214,6 @@ def test_doctor_compares_a_live_queue_with_the_spec(platform, make_queue):
         }
 
     found = doctor("--consumer", "lambda")
-    assert any("messages are hidden for 30 s; lambda needs 720" in message for message in found)
+    assert any("messages are hidden for 30 s; lambda needs 2160" in message for message in found)
     assert any("dead after 2 deliveries; the attempts take 5" in message for message in found)
     assert list(doctor()) == ["a message is dead after 2 deliveries; the attempts take 5"]
