@@ -52,7 +52,7 @@ class _Shown:
         workers = sorted(pool.workers, key=lambda worker: worker.started)
         return cls(
             algorithm=f"{runnable.owner}/{runnable.name}",
-            version=runnable.version,
+            version=pool.version,
             processes=[_Process(each, now - each.started, not pool.is_idle(each)) for each in workers],
             starting=pool.starting,
             waiting=pool.waiting,

@@ -82,6 +82,7 @@ class Pool:
         known: dict[str, Worker],
     ) -> None:
         self.runnable = runnable
+        self.version = runnable.version
         self.workers: set[Worker] = set()
         self.crashes = 0
         self.replaced = 0
@@ -340,6 +341,8 @@ class Pools:
                 self.known,
             )
             self.by_key[runnable.key] = pool
+        if runnable.version != runnable.git_hash:
+            pool.version = runnable.version  # of a build that was tried under its hash, and released since
         return pool
 
     def alive(self) -> list[Worker]:
