@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,14 +37,19 @@ def apply(value):
 def shout(platform: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Where the page of a released algorithm is."""
     folder: Path = tmp_path_factory.mktemp("shout")
-    (folder / "src").mkdir()
-    (folder / "src" / "__init__.py").write_text("")
-    (folder / "src" / "Shout.py").write_text(SOURCE)
+    write_algorithm(folder, "Shout", SOURCE)
     (folder / "README.md").write_text("# Shout\n\nSays it louder.\n")
-    conf = {"username": "local", "algoname": "Shout", "language": "python3"}
-    (folder / "algorithmia.conf").write_text(json.dumps(conf))
     platform.wrapgen("publish", str(folder))
     return f"{platform.address}/web/algorithms/{NAME}"
+
+
+def write_algorithm(folder: Path, name: str, source: str) -> None:
+    """An algorithm's project that needs nothing installed."""
+    (folder / "src").mkdir(parents=True)
+    (folder / "src" / "__init__.py").write_text("")
+    (folder / "src" / f"{name}.py").write_text(source)
+    conf = {"username": "local", "algoname": name, "language": "python3"}
+    (folder / "algorithmia.conf").write_text(json.dumps(conf))
 
 
 def sign_in(page: Page, platform: Any) -> None:
@@ -144,3 +151,35 @@ def test_the_console(
     expect(page.get_by_label("File", exact=True).first).to_be_checked()
     page.get_by_role("button", name="Call").click()
     expect(result).to_contain_text("B'BYTES'!")
+
+
+@pytest.mark.parametrize("page", ["desktop"], indirect=True)
+def test_a_build_is_watched_to_its_end(
+    page: Page, platform: Any, tmp_path: Path, axe: Callable[[Page], None]
+) -> None:
+    """While a build runs its page gains what the log gains, and becomes the finished one by itself."""
+    folder, gate = tmp_path / "slow", tmp_path / "more.txt"
+    write_algorithm(folder, "Slow", "def apply(value):\n    return value\n")
+    (folder / "requirements.txt").write_text(f"-r {gate}\n")
+    os.mkfifo(gate)  # the build waits where it reads the requirements until somebody writes
+
+    def publish() -> None:
+        try:
+            platform.wrapgen("publish", str(folder))
+        finally:
+            os.close(os.open(gate, os.O_RDONLY | os.O_NONBLOCK))  # nobody waits for a build that failed
+
+    sign_in(page, platform)
+    publishing = threading.Thread(target=publish)
+    publishing.start()
+    with gate.open("w") as requirements:  # opens when the build does
+        page.goto(f"{platform.address}/web/algorithms/local/Slow")
+        page.get_by_role("region", name="Builds").get_by_role("link").first.click()
+        expect(page.get_by_text("in-progress")).to_be_visible()
+        expect(page.get_by_role("log")).to_contain_text("building")
+        axe(page)
+        requirements.write("\n")
+    expect(page.get_by_text("succeeded", exact=True)).to_be_visible()
+    expect(page.get_by_role("log")).to_contain_text("build succeeded")
+    publishing.join(120)
+    assert not publishing.is_alive()

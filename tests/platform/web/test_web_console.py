@@ -66,6 +66,7 @@ def test_failures_are_shown_with_their_type(odd: Any, browser: Any, html: Any) -
     page = call(browser, at, html, kind="text", input="fail")
     assert page.all("p", role="alert")
     assert f"{SCRIPT}message" in page.text and "Traceback" in page.text
+    assert f'"error_type": "{SCRIPT}"' in page.text
     assert len(page.all("script")) == 1
     page = call(browser, at, html, kind="json", input="{nonsense")
     assert "InputError" in page.text and "400" in page.text and "{nonsense" in page.text

@@ -12,7 +12,8 @@ from starlette.responses import Response
 
 from wrapgen.errors import BadRequest, WrapgenError
 from wrapgen.platform.call import Outcome, Request
-from wrapgen.platform.http.errors import facts, words
+from wrapgen.platform.envelope import envelope
+from wrapgen.platform.http.errors import call_body, facts, words
 from wrapgen.platform.http.protocol import CONNECTION
 from wrapgen.platform.lines import Problem
 from wrapgen.platform.web.hosted import PLACE, Hosted, hosted
@@ -50,6 +51,7 @@ class Answer:
         stdout: what it printed, where that may be seen.
         trace: the algorithm's traceback, where that may be seen.
         request_id: of the call; empty if there was none.
+        reply: what the API answers, where that is short.
     """
 
     status: int
@@ -62,6 +64,7 @@ class Answer:
     stdout: str = ""
     trace: str = ""
     request_id: str = ""
+    reply: str = ""
 
 
 def version(visit: Visit) -> Response:
@@ -75,12 +78,13 @@ async def call(visit: Visit) -> Response:
     reference = _reference(seen, visit.word("version"))
     given, body = await _given(visit)
     try:
-        answer = _answer(await _called(visit, reference, given, body))
+        outcome = await _called(visit, reference, given, body)
+        answer = await run_in_threadpool(_answer, outcome)
     except WrapgenError as error:
         visit.platform.metrics.note_refused(error.code)
         visit.platform.journal.note("refused", path=reference, code=error.code, message=error.message[:200])
         status, _, kind = facts(error)
-        answer = Answer(status, kind, words(error), failed=True)
+        answer = Answer(status, kind, words(error), failed=True, reply=_readable(call_body(error)))
     return await run_in_threadpool(_page, visit, given, answer)
 
 
@@ -166,6 +170,7 @@ def _answer(outcome: Outcome) -> Answer:
             stdout=printed,
             trace=trace[:SHOWN],
             request_id=outcome.call.id,
+            reply=_reply(outcome),
         )
     raw = bytes(answer.raw())
     text, download = "", ""
@@ -183,7 +188,13 @@ def _answer(outcome: Outcome) -> Answer:
         seconds=outcome.seconds,
         stdout=printed,
         request_id=outcome.call.id,
+        reply=_reply(outcome),
     )
+
+
+def _reply(outcome: Outcome) -> str:
+    parts = envelope(outcome)
+    return _readable(b"".join(parts)) if sum(map(len, parts)) <= SHOWN // 10 else ""
 
 
 def _readable(raw: bytes) -> str:
