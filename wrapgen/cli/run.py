@@ -241,4 +241,5 @@ def _tell(summary: Summary) -> None:
     print(f"  report     {report}")
     print(f"  run        {summary.run}, ledger in {summary.folder}")
     if summary.exit_code in (11, 12):
-        print("  resume     give the same command again")
+        more = ", with a higher --budget if failures are all right" if summary.exit_code == 11 else ""
+        print(f"  resume     give the same command again{more}")

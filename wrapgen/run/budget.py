@@ -19,20 +19,29 @@ ALIKE = 20
 
 
 class Budget:
-    """Counts final outcomes as they come; counts anew in each session of a run.
+    """Counts final outcomes as they come, over all sessions of a run; a row of equal ones begins with each.
 
     Args:
         share: the part of the items that may fail; 1 or more turns every stop off.
         after: items before the share counts.
         alike: equal failures in a row that stop the run.
+        finished, failed: items that earlier sessions finished, and those of them that failed.
     """
 
-    def __init__(self, *, share: float = SHARE, after: int = AFTER, alike: int = ALIKE) -> None:
+    def __init__(
+        self,
+        *,
+        share: float = SHARE,
+        after: int = AFTER,
+        alike: int = ALIKE,
+        finished: int = 0,
+        failed: int = 0,
+    ) -> None:
         self._share = share
         self._after = after
         self._alike = alike
-        self._finished = 0
-        self._failed = 0
+        self._finished = finished
+        self._failed = failed
         self._row = 0
         self._last: tuple[str, str] | None = None
 
@@ -53,11 +62,13 @@ class Budget:
         else:
             for outcome in outcomes:
                 alike = self._count(outcome) or alike
-        if self._share >= 1:
-            return None
-        if self._finished >= self._after and self._failed > self._share * self._finished:
+        return None if self._share >= 1 else self.spent() or alike
+
+    def spent(self) -> str | None:
+        """Why the share that may fail is used up, or None."""
+        if self._share < 1 and self._finished >= self._after and self._failed > self._share * self._finished:
             return f"{self._failed:,} of {self._finished:,} items failed, more than {self._share:.0%}"
-        return alike
+        return None
 
     def _count(self, outcome: Outcome) -> str | None:
         if outcome.fate is Fate.AGAIN:

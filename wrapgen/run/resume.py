@@ -5,7 +5,8 @@ Reads everything as a stream: only sends without an answer are held in memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -13,8 +14,10 @@ from typing import IO, Any
 
 from wrapgen.errors import RunError
 from wrapgen.run.chunks import Chunk, Entry
-from wrapgen.run.ledger import read_ledger
-from wrapgen.run.spool import Slots
+from wrapgen.run.items import Items
+from wrapgen.run.ledger import RealDisk, read_ledger
+from wrapgen.run.output import outcomes
+from wrapgen.run.spool import Slots, Spool
 from wrapgen.run.states import Fate
 from wrapgen.run.summary import Counts
 
@@ -53,12 +56,15 @@ class Standing:
     counts: Counts = field(default_factory=Counts)
 
 
-def rebuild(ledger: Path, spool: Path, slots: Slots | None) -> Standing | None:
+def rebuild(
+    ledger: Path, spool: Path, slots: Slots | None, each: Callable[[dict[str, Any]], None] = lambda _: None
+) -> Standing | None:
     """Reads a ledger and fills the slots from it; None for one without a first entry.
 
     Args:
         ledger, spool: the files.
         slots: empty ones to fill; None only reads the ledger.
+        each: told every entry but the first, in their order.
 
     Raises:
         RunError: the ledger or the spool is damaged, or of another format.
@@ -74,6 +80,7 @@ def rebuild(ledger: Path, spool: Path, slots: Slots | None) -> Standing | None:
     with spool.open("rb") if spool.exists() else BytesIO() as file:
         for entry in entries:
             _replay(entry, standing, sends, file, slots)
+            each(entry)
     standing.open = len(sends)
     _killed(sends, slots)
     return standing
@@ -136,6 +143,42 @@ def _fill(entry: dict[str, Any], indexes: Sequence[int], tries: int, spool: IO[b
         fates[at] = Fate.AGAIN
         attempts[at] = tried
     slots.put(indexes, entry["at"], [len(line) for line in lines], tries, fates, attempts)
+
+
+def in_their_places(items: Items, slots: Slots, spool: Path) -> None:
+    """Makes sure that a changed input has every item of which something is known where it was, by its id.
+
+    Outcomes and records would otherwise stand under items that they are not of.
+
+    Raises:
+        RunError: an item without an id of its own, another id, or none is in the place of such an item.
+    """
+    hint = "--fresh starts over, into a run of its own"
+    known = _known_ids(slots, spool)
+    at, was = next(known, (None, ""))
+    for entry in items.entries():
+        if at is None:
+            return
+        if entry.id is None:
+            raise RunError("the input changed, and its items have no ids to know them by", hint=hint)
+        if entry.index == at:
+            if entry.id != was:
+                raise RunError(
+                    f"the input has other rows: number {at + 1:,} was {was}, now it is {entry.id}", hint=hint
+                )
+            at, was = next(known, (None, ""))
+    if at is not None:
+        raise RunError(f"the input has fewer rows: number {at + 1:,}, {was}, is gone", hint=hint)
+
+
+def _known_ids(slots: Slots, path: Path) -> Iterator[tuple[int | None, str]]:
+    """Index and id of every item with an outcome, in run order."""
+    spool = Spool(path, RealDisk(), None)
+    try:
+        for index, _, line in outcomes(slots, spool):
+            yield index, json.loads(line)["id"]
+    finally:
+        spool.close()
 
 
 def send_entry(seq: int, chunk: Chunk, wall: float) -> dict[str, Any]:

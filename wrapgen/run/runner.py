@@ -117,7 +117,8 @@ class Runner:
         self._quiet_until = 0.0
         self._down_since: float | None = None
         self._rounds = 0
-        self._end: tuple[EndState, str] | None = None
+        spent = budget.spent()
+        self._end: tuple[EndState, str] | None = (EndState.BUDGET, spent) if spent else None
 
     def stop(self, reason: str) -> None:
         """Lets open calls finish and starts no more; safe in a signal handler."""

@@ -22,7 +22,7 @@ from wrapgen.run.items import Items
 from wrapgen.run.ledger import Ledger
 from wrapgen.run.options import Options, World, Wrapper
 from wrapgen.run.process import process_chunk
-from wrapgen.run.resume import FORMAT, Standing, rebuild, unfinished
+from wrapgen.run.resume import FORMAT, Standing, in_their_places, rebuild, unfinished
 from wrapgen.run.runner import Effects, Limits, Runner
 from wrapgen.run.spool import Slots, Spool
 from wrapgen.run.summary import Counts, EndState, Progress
@@ -100,6 +100,8 @@ class Session:
                 f"this is not how run {standing.header['run']} began: {'; '.join(changes)}",
                 hint="--fresh starts over, --accept-changes goes on with what is not finished",
             )
+        if standing is not None and other_items(standing.header, facts):
+            in_their_places(self._items, self.slots, self.folder.spool)
         kept = standing.header["survey"] if standing is not None and not changes else None
         self.survey = Survey.from_json(kept) if kept else self._survey()
         facts["survey"] = self.survey.as_json()
@@ -181,7 +183,7 @@ class Session:
             Limits(terms.attempts, options.patience, self._wrapper.aim, together),
             size=Size(largest=options.chunk),
             concurrency=Concurrency(ceiling(description.parallel, options.workers)),
-            budget=Budget(share=options.budget),
+            budget=Budget(share=options.budget, finished=self.counts.finished, failed=self.counts.failed),
             counts=self.counts,
             next_seq=self._next_seq,
         )
@@ -217,3 +219,9 @@ def changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
         if was != now["selection"].get(name)
     )
     return changes
+
+
+def other_items(before: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Whether the items may be others than those that a ledger tells of."""
+    same = before["input"]["fingerprint"] == now["input"]["fingerprint"]
+    return not (same and before["selection"] == now["selection"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from wrapgen.errors import NotAuthorized, RunError, ServerFault, Throttled, Unreachable
+from wrapgen.run.items import Selection
 from wrapgen.run.summary import EndState
 
 
@@ -186,7 +187,6 @@ def test_a_finished_run_makes_no_more_calls(bench, memory_wrapper):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"values": [1, 2]}, "has other content"),
         ({"reference": "acme/SentimentBatch/1.1.0"}, "the wrapper was acme/SentimentBatch/1.0.0"),
         ({"run": "r2"}, "the run was r1, now r2"),
     ],
@@ -194,10 +194,53 @@ def test_a_finished_run_makes_no_more_calls(bench, memory_wrapper):
 def test_a_changed_run_is_refused(bench, memory_wrapper, change, says):
     """Another input, wrapper version or run id under the same ledger is refused, unless told to go on."""
     bench.run(memory_wrapper(), [1, 2, 3])
-    values = change.pop("values", [1, 2, 3])
     with pytest.raises(RunError, match=says):
-        bench.run(memory_wrapper(), values, **change)
-    assert bench.run(memory_wrapper(), values, accept_changes=True, **change).state is EndState.OK
+        bench.run(memory_wrapper(), [1, 2, 3], **change)
+    assert bench.run(memory_wrapper(), [1, 2, 3], accept_changes=True, **change).state is EndState.OK
+
+
+ROWS = [{"key": key, "text": f"of {key}"} for key in "abc"]
+
+
+@pytest.mark.parametrize(
+    ("values", "key", "says"),
+    [
+        ([1, 2], None, "no ids to know them by"),
+        ([ROWS[1], ROWS[0], ROWS[2]], "key", "number 1 was a, now it is b"),
+        (ROWS[:2], "key", "number 3, c, is gone"),
+        (ROWS, None, "no ids to know them by"),
+    ],
+)
+def test_outcomes_never_come_to_stand_under_other_items(bench, memory_wrapper, values, key, says):
+    """A changed input whose known items are not where they were is refused even if changes are accepted."""
+    bench.run(memory_wrapper(), ROWS, selection=Selection(id="key"))
+    with pytest.raises(RunError, match=r"has other content|--id was"):
+        bench.run(memory_wrapper(), values, selection=Selection(id=key))
+    before = bench.output.read_bytes()
+    with pytest.raises(RunError, match=says):
+        bench.run(memory_wrapper(), values, selection=Selection(id=key), accept_changes=True)
+    assert bench.output.read_bytes() == before
+
+
+def test_an_input_may_grow(bench, memory_wrapper):
+    """Rows added behind those that are known by their ids go into the same run if changes are accepted."""
+    wrapper, grown = memory_wrapper(), [*ROWS, {"key": "d", "text": "new"}]
+    bench.run(wrapper, ROWS, selection=Selection(id="key"))
+    made = len(wrapper.calls)
+    again = bench.run(wrapper, grown, selection=Selection(id="key"), accept_changes=True)
+    assert again.state is EndState.OK and [line["id"] for line in bench.lines()] == list("abcd")
+    assert [call["$ids"] for call in wrapper.calls[made:]] == [["d"]]
+
+
+def test_the_budget_counts_over_all_sessions(bench, memory_wrapper):
+    """What failed before the run was stopped still counts: it goes on only with a higher budget."""
+    wrapper = memory_wrapper(faults={str(n): ["InputError"] for n in range(0, 400, 10)})
+    assert bench.run(wrapper, list(range(2000)), workers=1).state is EndState.BUDGET
+    made = len(wrapper.calls)
+    again = bench.run(wrapper, list(range(2000)), workers=1)
+    assert again.state is EndState.BUDGET and "items failed, more than 5%" in again.reason
+    assert len(wrapper.calls) == made, "not a single call more"
+    assert bench.run(wrapper, list(range(2000)), workers=1, budget=0.2).state is EndState.ERRORS
 
 
 def test_an_empty_input_ends_well(bench, memory_wrapper):
