@@ -9,7 +9,7 @@ PATH ?= /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types layers derived docs soak clean bench
+.PHONY: help setup demo test lint types layers derived docs screenshots soak clean bench
 
 help:  ## list these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -43,6 +43,9 @@ docs: $(VENV)/.dev  ## build the documentation site: build/site/index.html
 
 bench: $(VENV)/.platform  ## measure against everything a user would pick instead; writes bench/RESULTS.md
 	@$(BIN)/python -m bench $(BENCH)
+
+screenshots: $(VENV)/.dev  ## take the pictures in docs/images anew, from a real platform and run
+	@$(BIN)/python docs/screenshots.py
 
 soak: $(VENV)/.dev  ## the long and heavy tests
 	@$(BIN)/python -m pytest -m soak

@@ -28,7 +28,7 @@ CONTENTS = {
     "Start": ["quickstart"],
     "Wrap": ["spec", "item-protocol", "datastores", "templates"],
     "Run": ["publishing", "running", "records", "spark", "sqs"],
-    "Host": ["platform"],
+    "Host": ["platform", "web"],
     "Look up": ["cli", "errors", "architecture"],
 }
 """The order of the pages in the margin; Sphinx warns of a page that is missing here."""

@@ -41,7 +41,7 @@ from urllib.parse import urlsplit
 
 import axe_playwright_python  # type: ignore[import-untyped]
 import pytest
-from playwright.sync_api import Browser, Error, Page, sync_playwright
+from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "build" / "screenshots"
@@ -63,6 +63,7 @@ SCREENS: dict[str, dict[str, Any]] = {
 PATIENCE_MS = 90_000
 AXE_RUN = "axe.run({resultTypes: ['violations'], preload: false}).then(found => found.violations)"
 """Without preloading, in which axe fetches the page's style sheets again and a page from a disk may not."""
+expect.set_options(timeout=PATIENCE_MS)  # of its own it gives a condition five seconds
 GRAVE = ("serious", "critical")
 
 
