@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from html import escape
 from typing import Any
 from urllib.parse import quote_plus
 
 import boto3
 import pytest
+import requests
 from moto.server import ThreadedMotoServer
 
 from wrapgen.platform.connectors import s3
@@ -191,3 +194,35 @@ def test_the_command(server: Any, user: tuple[str, str], storage: str) -> None:
     assert run("remove", user[0], "s3+cli").returncode == 0
     missing = run("add", user[0], "s3", "--key-id-env", "NOT_THERE")
     assert (missing.returncode, "NOT_THERE" in missing.stderr) == (2, True)
+
+
+def test_the_data_browser_reads_it(server: Any, user: tuple[str, str], bucket: str) -> None:
+    """The web page lists, shows and downloads what a connector reaches; others are told there is none."""
+    key, name = user[1], f"<b>{uuid.uuid4().hex[:6]}.jsonl"
+    content = b'{"text": "<i>seen</i>"}\n'
+    path = quote_plus(f"s3://{bucket}/shown/{name}")
+    assert server.request("PUT", f"/v1/data/{path}", key, data=content).status_code == 200
+    with signed_in(server, key) as session, signed_in(server, server.key) as other:
+        overview = session.get(f"{server.address}/web/data").text
+        assert f"s3://{bucket}" in overview and "an-id" not in overview and "a-secret" not in overview
+        folder, address = f"{bucket}/shown", f"{server.address}/web/data/open"
+        for at, word in ((bucket, "shown/"), (folder, escape(name)), (f"{folder}/{name}", "&lt;i&gt;")):
+            page = session.get(address, params={"at": f"s3://{at}"})
+            assert page.status_code == 200 and word in page.text, page.text
+            assert other.get(address, params={"at": f"s3://{at}"}).status_code == 404
+        at = {"at": f"s3://{bucket}/shown/{name}"}
+        assert "Delete" not in session.get(f"{server.address}/web/data/open", params=at).text
+        loaded = session.get(f"{server.address}/web/data/download", params=at)
+        assert loaded.content == content
+        assert loaded.headers["content-disposition"].startswith("attachment")
+        assert other.get(f"{server.address}/web/data/download", params=at).status_code == 404
+
+
+def signed_in(server: Any, key: str) -> requests.Session:
+    """A browser that has signed in to the web page."""
+    session = requests.Session()
+    session.headers["Accept"] = "text/html"
+    form = session.get(f"{server.address}/web/sign-in", timeout=60).text
+    token = re.findall(r'name="token" value="(\w+)"', form)[0]
+    session.post(f"{server.address}/web/sign-in", data={"token": token, "key": key}, timeout=60)
+    return session
