@@ -27,20 +27,19 @@ def command(run: str, output: Path | None, as_json: bool) -> None:
     """
     from wrapgen.errors import UsageError
     from wrapgen.run.known import locate
-    from wrapgen.run.report import report_for, write_report
+    from wrapgen.run.report import write_report
 
-    folder = locate(run, Path())
-    path = output or _short(report_for(folder))
     try:
-        facts = write_report(folder, path)
+        facts = write_report(locate(run, Path()), output)
     except OSError as error:
         raise UsageError(
-            f"the report can't be written to {path}: {error.strerror}", hint="name another file with -o"
+            f"the report can't be written: {error.strerror}: {error.filename}",
+            hint="name another file with -o",
         ) from error
     if as_json:
-        click.echo(json.dumps({"path": str(path), **facts}))
+        click.echo(json.dumps(facts))
     else:
-        click.echo(path)
+        click.echo(_short(Path(facts["path"])))
 
 
 def _short(path: Path) -> Path:

@@ -66,6 +66,6 @@ def _reported(session: Session, path: Path) -> dict[str, Any] | None:
     from wrapgen.run.report import write_report
 
     try:
-        return {"path": str(path), **write_report(session.folder.path, path, ended=True)}
+        return write_report(session.folder.path, path, ended=True)
     except OSError:
         return None  # a full disk makes no other run of this one; the report can be written later

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,14 +77,18 @@ class Known:
         }
 
 
-def load(folder: Path) -> Known:
+def load(folder: Path, each: Callable[[dict[str, Any]], None] = lambda _: None) -> Known:
     """How the run in a folder stands.
+
+    Args:
+        folder: the run's.
+        each: told every entry of the ledger but the first, in their order.
 
     Raises:
         RunError: there is no ledger, or it is damaged.
     """
     files = Folder(folder)
-    standing = rebuild(files.ledger, files.spool, None) if files.ledger.exists() else None
+    standing = rebuild(files.ledger, files.spool, None, each) if files.ledger.exists() else None
     if standing is None:
         raise RunError(f"there is no run in {folder}", hint="wrapgen runs lists those that there are")
     return Known(folder, standing, files.busy())

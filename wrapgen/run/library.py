@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -66,8 +66,9 @@ class Outcomes(Iterator[ItemOutcome], AsyncIterator[ItemOutcome]):
         counts: how the run stands.
     """
 
-    def __init__(self, session: Session, stack: ExitStack) -> None:
+    def __init__(self, session: Session, stack: ExitStack, *, report: bool = False) -> None:
         self._session = session
+        self._report = report
         self._stack = stack
         self._changed = threading.Condition()
         self._end: tuple[EndState, str] | None = None
@@ -125,9 +126,17 @@ class Outcomes(Iterator[ItemOutcome], AsyncIterator[ItemOutcome]):
     def _work(self) -> None:
         try:
             self._end = self._session.work(lambda _: self._wake())
+            if self._report:
+                self._write_report()
         except BaseException as error:  # handed to whoever iterates
             self._fault = error
         self._wake()
+
+    def _write_report(self) -> None:
+        from wrapgen.run.report import REPORT, write_report
+
+        with suppress(OSError):  # it can be written later, and the run is what it is
+            write_report(self._session.folder.path, self._session.folder.path / REPORT, ended=True)
 
     def _wake(self) -> None:
         with self._changed:
@@ -169,7 +178,8 @@ def run(
         reference: the wrapper, `owner/name`, with a version or without.
         items: anything JSON, texts or bytes, from any iterable; or the path of a file of them.
         client: the platform; None finds it as the command does.
-        state: a folder that makes the run resumable; None: one that is gone with the outcomes.
+        state: a folder that makes the run resumable and holds its report; None: one that is gone with the
+            outcomes.
         selection: what of each row is the item; None: all of it.
         options: see Options.
 
@@ -191,7 +201,7 @@ def run(
         source = _source(items, folder)
         session = Session(path, Selected(source, selection or Selection()), wrapper, options)
         stack.enter_context(session)
-        return Outcomes(session, stack.pop_all())
+        return Outcomes(session, stack.pop_all(), report=state is not None)
 
 
 def _source(items: Iterable[Any] | Path, folder: Folder) -> FileSource:

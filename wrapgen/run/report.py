@@ -13,7 +13,10 @@ from typing import Any
 
 from wrapgen.run.folder import SUFFIX
 from wrapgen.run.output import whole
-from wrapgen.run.report_facts import facts_of, output_of
+from wrapgen.run.report_facts import facts_of
+
+REPORT = "report.html"
+"""The report of a run that has no output file, in its folder."""
 
 _PAGE = Path(__file__).with_name("report_page")
 
@@ -23,41 +26,43 @@ def report_beside(output: Path) -> Path:
     return output.with_name(output.name + ".report.html")
 
 
-def report_for(folder: Path) -> Path:
+def report_for(folder: Path, facts: dict[str, Any]) -> Path:
     """Where the report of the run in a folder belongs: beside its output, or in it where that is not known.
 
     An output that exists beside its folder comes first: both may have been moved.
     """
     beside = folder.with_name(folder.name.removesuffix(SUFFIX)) if folder.name.endswith(SUFFIX) else None
-    known = output_of(folder)
+    told = facts["provenance"].get("output")
+    known = Path(told) if told else None
     for output in (beside, known):
         if output is not None and output.exists():
             return report_beside(output)
     if known is not None and known.parent.is_dir():
         return report_beside(known)
-    return report_beside(beside) if beside else folder / "report.html"
+    return report_beside(beside) if beside else folder / REPORT
 
 
-def write_report(folder: Path, path: Path, *, ended: bool = False) -> dict[str, Any]:
+def write_report(folder: Path, path: Path | None, *, ended: bool = False) -> dict[str, Any]:
     """Writes the report of the run in a folder, whole or not at all.
 
     Args:
         folder: the run's.
-        path: the file; replaced if it is there.
+        path: the file, replaced if it is there; None: where it belongs.
         ended: see `facts_of`.
 
     Returns:
-        What it says, as `--json` prints it.
+        Its path, and what it says, as `--json` prints it.
 
     Raises:
         RunError: there is no run, or its ledger is damaged.
         OSError: the file can't be written.
     """
     facts = facts_of(folder, ended=ended)
+    path = path or report_for(folder, facts)
     page = page_of(facts)
     with whole(path) as file:
         file.write(page.encode("utf-8", "replace"))
-    return facts
+    return {"path": str(path), **facts}
 
 
 def page_of(facts: dict[str, Any]) -> str:

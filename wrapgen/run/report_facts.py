@@ -9,9 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from wrapgen.run.folder import Folder
 from wrapgen.run.known import errors_by_type, load
-from wrapgen.run.ledger import read_ledger
 from wrapgen.run.report_origin import cleaned
 from wrapgen.run.report_tally import MOST_TYPES, Tally
 from wrapgen.run.summary import EXIT_CODES, EndState
@@ -39,11 +37,9 @@ def facts_of(folder: Path, *, ended: bool = False) -> dict[str, Any]:
     Raises:
         RunError: there is no run, or its ledger is damaged.
     """
-    known = load(folder)
-    known = replace(known, busy=False) if ended else known
     tally = Tally()
-    for entry in read_ledger(Folder(folder).ledger):
-        tally.note(entry)
+    known = load(folder, tally.note)
+    known = replace(known, busy=False) if ended else known
     about = known.as_json()
     errors = errors_by_type(folder) if about["failed"] else {}
     finished, seconds = about["succeeded"] + about["failed"], tally.seconds
@@ -94,9 +90,3 @@ def _provenance(header: dict[str, Any], tally: Tally) -> dict[str, Any]:
         "selection": {name: cleaned(value) for name, value in header["selection"].items() if value},
         **tally.origin,
     }
-
-
-def output_of(folder: Path) -> Path | None:
-    """The output file of a run, written or not, as its last session named it; None where none did."""
-    told = [entry["output"] for entry in read_ledger(Folder(folder).ledger) if entry.get("output")]
-    return Path(told[-1]) if told else None

@@ -47,8 +47,8 @@ class Tally:
         self._attempts: Counter[int] = Counter()
         self._had: dict[int, int] = {}  # attempts of items that go again
         self._sizes = Counter[int]()
-        self._slow_calls: list[tuple[float, int, dict[str, Any]]] = []
-        self._slow_items: list[tuple[float, int, dict[str, Any]]] = []
+        self._slow_calls: list[_Slow] = []
+        self._slow_items: list[_Slow] = []
         self._takers = {"send": self._sent, "done": self._done, "lost": self._lost_call}
 
     def note(self, entry: dict[str, Any]) -> None:
@@ -117,7 +117,9 @@ class Tally:
     def _sent(self, entry: dict[str, Any]) -> None:
         indexes, tries = indexes_of(entry), entry["t"]
         self._open[entry["s"]] = (indexes, tries, entry["w"])
-        self._counts.update(sent=1, resent=len(indexes) if tries > 1 else 0)
+        self._counts["sent"] += 1
+        if tries > 1:
+            self._counts["resent"] += len(indexes)
         self._sizes[len(indexes)] += 1
         self._bin.sends += 1
         self._bin.sent += len(indexes)
@@ -127,18 +129,21 @@ class Tally:
         again, failed = dict(entry["again"]), entry["failed"]
         final = len(indexes) - len(again)
         self._tries[tries] += final
-        self._counts.update(answered=1, of_target=entry.get("calls", 0))
+        self._counts["answered"] += 1
+        self._counts["of_target"] += entry.get("calls", 0)
         self._bin.finished += final
         self._bin.failed += len(failed)
         self._count_attempts(indexes, again, dict(zip(failed, entry.get("attempts", ()), strict=False)))
 
     def _count_attempts(self, indexes: Sequence[int], again: dict[int, int], failed: dict[int, int]) -> None:
         """Attempts of the items that are finished now, as far as answers tell them."""
-        if not again and not failed and not self._had:
-            self._attempts[1] += len(indexes)
-            self._counts["known_attempts"] += len(indexes)
-            return
-        for at, index in enumerate(indexes):
+        had = [at for at, index in enumerate(indexes) if index in self._had] if self._had else ()
+        special = {*again, *failed, *had}
+        plain = len(indexes) - len(special)
+        self._attempts[1] += plain
+        self._counts["known_attempts"] += plain
+        for at in special:
+            index = indexes[at]
             before = self._had.pop(index, 0)
             so_far = again.get(at, failed.get(at, before + 1))
             self._counts["known_attempts"] += so_far - before
@@ -167,19 +172,11 @@ class Tally:
         self._calls.add(took)
         if not lost:
             self._items.add(each, len(indexes))
-        row = {
-            "first": indexes[0],
-            "last": indexes[-1],
-            "items": len(indexes),
-            "try": tries,
-            "seconds": took,
-            "each": round(each, 4),
-            "lost": cleaned(lost, 100),
-        }
         self._counts["back"] += 1
-        _push(self._slow_calls, (took, -self._counts["back"], row))
+        row = (-self._counts["back"], indexes, tries, took, lost)
+        _push(self._slow_calls, (took, *row))
         if not lost:
-            _push(self._slow_items, (each, -self._counts["back"], row))
+            _push(self._slow_items, (each, *row))
         inside = entry.get("throttled", 0)
         self._counts["throttled"] += inside
         self._bin.throttled += inside
@@ -187,15 +184,30 @@ class Tally:
         return indexes, tries
 
 
-def _push(heap: list[tuple[float, int, dict[str, Any]]], row: tuple[float, int, dict[str, Any]]) -> None:
+_Slow = tuple[float, int, Sequence[int], int, float, str]
+"""What is slow by, minus the number of the call, its indexes, try and seconds, and why it was lost."""
+
+
+def _push(heap: list[_Slow], row: _Slow) -> None:
     if len(heap) < MOST_ROWS:
         heapq.heappush(heap, row)
-    else:
-        heapq.heappushpop(heap, row)
+    elif row > heap[0]:
+        heapq.heapreplace(heap, row)
 
 
-def _worst(heap: list[tuple[float, int, dict[str, Any]]]) -> list[dict[str, Any]]:
-    return [row for _, _, row in sorted(heap, reverse=True)]
+def _worst(heap: list[_Slow]) -> list[dict[str, Any]]:
+    return [
+        {
+            "first": indexes[0],
+            "last": indexes[-1],
+            "items": len(indexes),
+            "try": tries,
+            "seconds": took,
+            "each": round(took / len(indexes), 4),
+            "lost": cleaned(lost, 100),
+        }
+        for _, _, indexes, tries, took, lost in sorted(heap, reverse=True)
+    ]
 
 
 def _seconds(at: str) -> float:

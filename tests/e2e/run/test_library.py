@@ -55,6 +55,7 @@ def test_leaving_early_stops_and_goes_on_later(platform, client, tmp_path):
     again = list(run(REF, range(100), client=client, state=tmp_path / "state", options=options))
     assert [outcome.result["seen"] for outcome in again] == list(range(100))
     assert sum(len(call["$batch"]) for call in platform.wrapper.calls) == 100
+    assert "every item succeeded" in (tmp_path / "state" / "report.html").read_text("utf-8")
 
 
 def test_a_stopped_run_raises_where_the_outcomes_end(platform, client):

@@ -10,7 +10,7 @@ import pytest
 
 from wrapgen.errors import Throttled
 from wrapgen.run.folder import folder_for
-from wrapgen.run.report import page_of, report_for, write_report
+from wrapgen.run.report import page_of, write_report
 from wrapgen.run.report_facts import facts_of
 from wrapgen.run.report_origin import cleaned, origin, redacted
 
@@ -133,8 +133,8 @@ def test_the_size_is_bounded(tmp_path):
     """A run of a million items, with a thousand types of long messages, has a page under 300 KB."""
     folder = tmp_path / "out.jsonl.run"
     long_ledger(folder, calls=1000, items=1000)
-    path = report_for(folder)
-    facts = write_report(folder, path)
+    facts = write_report(folder, None)
+    path = Path(facts["path"])
     assert path == tmp_path / "out.jsonl.report.html" and path.stat().st_size < 300_000
     assert len(json.dumps(facts)) < 300_000
     assert facts["state"] == "killed" and facts["failed"] == 1000 == facts["error_types"]
@@ -146,7 +146,7 @@ def test_an_old_ledger_is_readable(tmp_path):
     folder = tmp_path / "run"
     long_ledger(folder, calls=3, items=2)
     assert facts_of(folder)["latency"]["call"]["max"] == 0.5
-    assert report_for(folder) == folder / "report.html"
+    assert write_report(folder, None)["path"] == str(folder / "report.html")
 
 
 @pytest.mark.parametrize(
@@ -193,6 +193,6 @@ def test_a_moved_run_keeps_its_report_beside_it(tmp_path):
         "output": str(tmp_path / "old/out.jsonl"),
     }
     ledger.write_text(ledger.read_text() + json.dumps(told) + "\n")
-    assert report_for(folder) == tmp_path / "old/out.jsonl.report.html"
+    assert write_report(folder, None)["path"] == str(tmp_path / "old/out.jsonl.report.html")
     (tmp_path / "out.jsonl").touch()
-    assert report_for(folder) == tmp_path / "out.jsonl.report.html"
+    assert write_report(folder, None)["path"] == str(tmp_path / "out.jsonl.report.html")
