@@ -22,16 +22,16 @@ from wrapgen.platform.lines import Problem
 RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 """What a run's id may be; a header that holds anything else is ignored, as it is by other platforms."""
 
-KEPT_CALLS = 400
+KEPT_CALLS = 250
 """Recent calls from outside that are kept of an account, and as many nested ones."""
 
 KEPT_RUNS = 50
 """Runs whose counts are kept of an account: those that called last."""
 
-KEPT_ACCOUNTS = 200
+KEPT_ACCOUNTS = 50
 """Accounts whose calls are kept: those that called last."""
 
-KEPT_TEXT = 4096
+KEPT_TEXT = 2000
 """Characters that are kept of a message, a traceback, and printed output each."""
 
 
