@@ -101,7 +101,7 @@ def test_a_session_ends_by_itself(tmp_path: Path) -> None:
     database.close()
 
 
-@pytest.mark.parametrize(("scheme", "port", "name"), [("https", 8443, "8443"), ("http", 80, "http")])
+@pytest.mark.parametrize(("scheme", "port", "name"), [("https", 8443, "8443"), ("http", 80, "80")])
 def test_the_cookie_is_for_one_server_and_for_tls_only_there(scheme: str, port: int, name: str) -> None:
     """Its name has the port, as browsers share cookies among ports; under TLS it never travels readable."""
     request = Request(

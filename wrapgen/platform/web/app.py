@@ -171,8 +171,7 @@ class Web:
 
     def _sign_in_first(self, visit: Visit) -> Response:
         if visit.request.method == "GET" and wants_html(visit.request):
-            back = visit.request.url.path
-            return visit.go(f"{ROOT}/sign-in?{shown.query(next=back)}")
+            return visit.go(f"{ROOT}/sign-in?{shown.query(next=visit.path)}")
         raise NotAuthorized("sign in first", hint=f"at {ROOT}/sign-in", status=401, api_code=2001)
 
     async def _refuse(self, request: Request, error: Exception) -> Response:

@@ -127,7 +127,6 @@ def _page(visit: Visit, given: Input | None, answer: Answer | None) -> Response:
     sample = str(notes.get("sample_input") or seen.algorithm.sample_input or "")
     shown = given or _prefilled(sample)
     reference = _reference(seen, visit.word("version"))
-    url = visit.request.url
     context = {
         "seen": seen,
         "release": release,
@@ -138,7 +137,7 @@ def _page(visit: Visit, given: Input | None, answer: Answer | None) -> Response:
         "answer": answer,
         "reference": reference,
         "callable": visit.caller.may_call(seen.algorithm.owner, seen.algorithm.name),
-        "snippets": snippets(f"{url.scheme}://{url.netloc}", reference, shown.kind, shown.text),
+        "snippets": snippets(visit.address, reference, shown.kind, shown.text),
     }
     return visit.html("version.html", context)
 

@@ -27,8 +27,10 @@ class Cookie:
     @classmethod
     def of(cls, request: Request) -> Cookie:
         """The cookie that a request brings, or would bring."""
-        name = f"wrapgen_{request.url.port or request.url.scheme}"
-        return cls(name, request.cookies.get(name, ""), request.url.scheme == "https")
+        scheme = request.scope["scheme"]
+        # The port that is listened on: a Host header may say anything.
+        name = f"wrapgen_{request.scope['server'][1]}"
+        return cls(name, request.cookies.get(name, ""), scheme == "https")
 
     def give(self, response: Response, token: str) -> Response:
         """The response, with a new token for the browser to keep until it is closed."""

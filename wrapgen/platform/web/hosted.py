@@ -55,8 +55,7 @@ class Hosted:
     @property
     def clone(self) -> str:
         """The address that git clones from."""
-        url = self.visit.request.url
-        return f"{url.scheme}://{url.netloc}/git/{self.reference}.git"
+        return f"{self.visit.address}/git/{self.reference}.git"
 
     def release(self, version: str) -> Released:
         """The release of a number, or of a commit that was built.

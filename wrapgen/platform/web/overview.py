@@ -28,9 +28,7 @@ def overview(visit: Visit) -> Response:
     lines = [_line(visit, each) for each in service.all() if caller.owns(each.owner)]
     lines.sort(key=lambda line: (line.algorithm.owner != caller.account, line.algorithm.owner.lower()))
     groups = [(owner, list(found)) for owner, found in groupby(lines, lambda line: line.algorithm.owner)]
-    url = visit.request.url
-    address = f"{url.scheme}://{url.netloc}"
-    return visit.html("overview.html", {"groups": groups, "address": address})
+    return visit.html("overview.html", {"groups": groups, "address": visit.address})
 
 
 def find(visit: Visit) -> Response:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote
 
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
@@ -33,6 +33,10 @@ TOKEN_FIELD = "token"  # noqa: S105  # a field's name
 
 FORM_BYTES = 12 * 1024 * 1024
 """Most bytes of a form: an input of the greatest size, and what a browser adds around it."""
+
+
+PLAIN_BYTES = 256 * 1024
+"""Most bytes of a form without files: they can be that many fields, and each takes its time."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,16 @@ class Visit:
             raise NotAuthorized("nobody is signed in", status=401, api_code=2001)
         return self.account
 
+    @property
+    def path(self) -> str:
+        """The page's path as links have it. (Starlette's `url` fails on a Host header that is no host.)"""
+        return quote(self.request.scope["path"])
+
+    @property
+    def address(self) -> str:
+        """Where the visitor sees this platform, without a path."""
+        return f"{self.request.scope['scheme']}://{self.request.headers.get('host', '')}"
+
     def word(self, name: str) -> str:
         """A `{word}` of the page's path."""
         return str(self.request.path_params[name])
@@ -122,7 +136,7 @@ class Visit:
     def html(self, template: str, context: Mapping[str, Any] | None = None, status: int = 200) -> Response:
         """The page that a template makes of a context, with the words that every page has."""
         shown = {
-            "path": self.request.url.path,
+            "path": self.path,
             "account": self.account,
             "form_token": form_token(self.token),
             **(context or {}),
@@ -154,7 +168,7 @@ def require_same_site(request: Request) -> None:
     site = request.headers.get("sec-fetch-site", "same-origin")
     origin = request.headers.get("origin")
     # Only the host is compared: behind somebody's TLS the scheme differs.
-    elsewhere = origin is not None and urlsplit(origin).netloc != request.headers.get("host", "")
+    elsewhere = origin is not None and origin.partition("://")[2] != request.headers.get("host", "")
     if site not in ("same-origin", "none") or elsewhere:
         raise NotAuthorized("the request comes from another site", status=403, api_code=2001)
 
@@ -181,14 +195,14 @@ async def read_form(request: Request, most: int) -> FormData:
     kind = request.headers.get("content-type", "").partition(";")[0]
     if kind not in ("application/x-www-form-urlencoded", "multipart/form-data"):
         raise BadRequest("this address takes a form", status=415)
-    left = most
+    left = most if kind.startswith("multipart/") else min(most, PLAIN_BYTES)
 
     async def receive() -> Any:
         nonlocal left
         message = await request.receive()
         left -= len(message.get("body", b""))
         if left < 0:
-            raise BadRequest(f"the form is over {most} bytes", status=413)
+            raise BadRequest("the form is too large", status=413)
         return message
 
     return await Request(request.scope, receive).form(max_files=10, max_fields=100, max_part_size=most)

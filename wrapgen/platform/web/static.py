@@ -39,5 +39,7 @@ class Static:
         name = request.path_params["name"]
         if name not in self._files:
             raise HTTPException(404)
-        kept = {"cache-control": "public, max-age=31536000, immutable"} if request.url.query else {}
+        kept = (
+            {"cache-control": "public, max-age=31536000, immutable"} if request.scope["query_string"] else {}
+        )
         return Response(self._files[name], headers=kept, media_type=KINDS[Path(name).suffix])
