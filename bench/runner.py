@@ -2,7 +2,8 @@
 
     python bench/runner.py overhead      µs per item at 1,000 items a chunk, a wrapper that costs nothing
     python bench/runner.py memory        peak memory at 10 thousand, 1 million and 10 million items
-    python bench/runner.py ideal         share of items × latency ÷ concurrency, at 5, 50 and 500 ms
+    python bench/runner.py ideal         share of items × latency ÷ concurrency, at 5, 50 and 500 ms:
+                                         the target is behind a delaying proxy
 
 Prints one JSON object per measurement. Each measurement is a process of its own.
 """
@@ -10,15 +11,24 @@ Prints one JSON object per measurement. Each measurement is a process of its own
 from __future__ import annotations
 
 import argparse
+import cProfile
 import json
 import math
 import resource
+import socket
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import StreamRequestHandler, ThreadingTCPServer
+from typing import Any, ClassVar
+
+from proxy import delayed
 
 from wrapgen.client import Client, Connection
 from wrapgen.run.concurrency import ceiling
@@ -93,62 +103,130 @@ def once(
     }
 
 
+class Echo(StreamRequestHandler):
+    """A target that costs nothing: a line back for each line."""
+
+    disable_nagle_algorithm = True
+
+    def handle(self) -> None:
+        """Until the other side hangs up."""
+        for line in self.rfile:
+            self.wfile.write(line)
+
+
+class Line:
+    """A connection to the target through the proxy; a round trip takes the latency."""
+
+    def __init__(self, address: str) -> None:
+        host, _, port = address.partition(":")
+        self._socket = socket.create_connection((host, int(port)))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._file = self._socket.makefile("rb")
+
+    def round_trip(self, message: bytes = b"item\n") -> float:
+        """Sends what is together on the way and waits for the answer; seconds that it took."""
+        started = time.perf_counter()
+        self._socket.sendall(message)
+        self._file.readline()
+        return time.perf_counter() - started
+
+
 class Distant(BaseHTTPRequestHandler):
-    """A wrapper behind a delaying loopback server: so many items at once, each taking the latency."""
+    """A wrapper that calls its target through a delaying proxy, so many items at once."""
 
     protocol_version = "HTTP/1.1"
-    latency = 0.0
+    disable_nagle_algorithm = True
+    wbufsize = -1
+    target = ""
     instant = Instant()
+    trips: ClassVar[list[float]] = []
+
+    def setup(self) -> None:
+        """One line to the target for each connection of the runner."""
+        super().setup()
+        self.line = Line(self.target)
 
     def do_POST(self) -> None:
-        """Waits as the wrapper's calls of a distant target would, then answers."""
+        """Makes the wrapper's calls, as many together as it has in work at once, then answers."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        items = body.count(b'"document"')
-        time.sleep(math.ceil(items / DESCRIPTION.parallel) * self.latency)
-        answer = self.instant(body, 0)
+        for _ in range(math.ceil(body.count(b'"document"') / DESCRIPTION.parallel)):
+            self.trips.append(self.line.round_trip())
+        self.answer(self.instant(body, 0))
+
+    def do_GET(self) -> None:
+        """How long a round trip took on average, in seconds."""
+        self.answer(json.dumps(sum(self.trips) / len(self.trips)).encode())
+
+    def answer(self, answer: bytes) -> None:
+        """Sends it."""
         self.send_response(200)
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
         self.wfile.write(answer)
+        self.wfile.flush()
 
     def log_message(self, *_: object) -> None:
         """Nothing."""
 
 
-def serve_distant(latency: float) -> None:
-    """Serves until the process is ended; prints its address."""
-    Distant.latency = latency
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Distant)
-    server.daemon_threads = True
-    print(f"http://127.0.0.1:{server.server_address[1]}", flush=True)
+def serve_distant(target: str) -> None:
+    """Serves until the process is ended; prints its address. Without a target it is one."""
+    Distant.target = target
+    kind: Any = ThreadingHTTPServer if target else ThreadingTCPServer
+    kind.daemon_threads = True
+    server = kind(("127.0.0.1", 0), Distant if target else Echo)
+    print("{}:{}".format(*server.server_address), flush=True)
     server.serve_forever()
 
 
-def ideal(latency: float, items: int, folder: Path) -> dict[str, float]:
-    """How much of items x latency / concurrency is reached, the run's start and end included."""
-    command = [sys.executable, __file__, "distant", "--latency", str(latency)]
+@contextmanager
+def distant(target: str) -> Iterator[str]:
+    """`host:port` of such a server in a process of its own, while the block runs."""
+    command = [sys.executable, __file__, "distant", "--target", target]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None
-            client = Client(Connection(server.stdout.readline().strip(), "key", "the bench"), pool=80)
-
-            def call(body: bytes, timeout: float) -> bytes:
-                return client.call_body("bench/Wrapper/1.0.0", body, timeout=timeout)
-
-            source = folder / f"in-{items}.jsonl"
-            write_input(source, items)
-            measured = once(source, folder / f"{latency}", call=call, workers=None)
+            yield server.stdout.readline().strip()
         finally:
             server.terminate()
+
+
+def ideal(latency: float, items: int, folder: Path) -> dict[str, float]:
+    """How much of items x latency / concurrency is reached, the run's start and end included.
+
+    The latency is what a round trip through the proxy takes while nothing else goes on. `share_of_nominal`
+    counts the proxy's own time, a fraction of a millisecond, as lost too; `share_of_busy` takes the round
+    trips as they were during the run, when runner, wrapper, proxy and target share the processors.
+    """
+    with distant("") as target, delayed(target, latency * 1000) as proxy, distant(proxy) as server:
+        line = Line(proxy)
+        trips = sorted(line.round_trip() for _ in range(max(5, int(0.5 / latency))))
+        taken = trips[len(trips) // 2]
+        client = Client(Connection(f"http://{server}", "key", "the bench"), pool=80)
+
+        def call(body: bytes, timeout: float) -> bytes:
+            return client.call_body("bench/Wrapper/1.0.0", body, timeout=timeout)
+
+        source = folder / f"in-{items}.jsonl"
+        write_input(source, items)
+        measured = once(source, folder / f"{latency}", call=call, workers=None)
+        with urllib.request.urlopen(f"http://{server}") as reply:
+            busy = json.load(reply)
     at_once = ceiling(DESCRIPTION.parallel) * DESCRIPTION.parallel
-    best = items * latency / at_once
+    best = items * taken / at_once
     return {
         "latency_ms": latency * 1000,
+        "round_trip_ms": round(taken * 1000, 2),
         "items": items,
         "at_once": at_once,
         "ideal_seconds": round(best, 2),
         "seconds": measured["seconds"],
         "share": round(best / measured["seconds"], 3),
+        "share_of_busy": round(items * busy / at_once / measured["seconds"], 3),
+        "busy_round_trip_ms": round(busy * 1000, 2),
+        "before_first_call_seconds": round(measured["before_first_call_us_per_item"] * items / 1e6, 2),
+        "share_of_nominal": round(items * latency / at_once / measured["seconds"], 3),
+        "cpu_us_per_item": measured["cpu_us_per_item"],
     }
 
 
@@ -159,36 +237,46 @@ def child(items: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Picks the measurement."""
+    """Reads the command line and picks the measurement."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("what", choices=["once", "overhead", "memory", "ideal", "distant"])
     parser.add_argument("--items", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--latency", type=float, default=0.0)
+    parser.add_argument("--target", default="")
+    parser.add_argument("--only", type=float, metavar="MS", help="ideal: at this latency only")
     parser.add_argument("--profile", action="store_true")
     given = parser.parse_args()
-    if given.what == "once":
-        with tempfile.TemporaryDirectory() as name:
-            source = Path(name) / "in.jsonl"
-            write_input(source, given.items)
-            if given.profile:
-                import cProfile
-
-                cProfile.runctx("once(source, Path(name))", globals(), locals(), sort="tottime")
-            else:
-                print(json.dumps(once(source, Path(name))))
+    if given.what == "distant":
+        serve_distant(given.target)
     elif given.what == "overhead":
         for _ in range(given.rounds):
             print(json.dumps(child(given.items)), flush=True)
-    elif given.what == "distant":
-        serve_distant(given.latency)
-    elif given.what == "ideal":
-        with tempfile.TemporaryDirectory() as name:
-            for latency, items in ((0.005, 250_000), (0.05, 40_000), (0.5, 8_000)):
-                print(json.dumps(ideal(latency, items, Path(name))), flush=True)
     elif given.what == "memory":
         for items in (10_000, 1_000_000, 10_000_000):
             print(json.dumps(child(items)), flush=True)
+    else:
+        with tempfile.TemporaryDirectory() as name:
+            IN_FOLDER[given.what](Path(name), given)
+
+
+def print_once(folder: Path, given: argparse.Namespace) -> None:
+    """One run in this process, with a profile if that is wanted."""
+    source = folder / "in.jsonl"
+    write_input(source, given.items)
+    if given.profile:
+        cProfile.runctx("once(source, folder)", globals(), locals(), sort="tottime")
+    else:
+        print(json.dumps(once(source, folder)))
+
+
+def print_ideal(folder: Path, given: argparse.Namespace) -> None:
+    """The share of the ideal at each latency."""
+    for latency, items in ((0.005, 250_000), (0.05, 40_000), (0.5, 8_000)):
+        if given.only in (None, latency * 1000):
+            print(json.dumps(ideal(latency, items, folder)), flush=True)
+
+
+IN_FOLDER = {"once": print_once, "ideal": print_ideal}
 
 
 if __name__ == "__main__":
