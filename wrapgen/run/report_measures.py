@@ -56,19 +56,20 @@ class Timeline:
 
     Attributes:
         width: seconds of a bin.
+        limit: calls that are allowed from now on; 0 while that is not known.
     """
 
     def __init__(self) -> None:
         self.width = _FIRST_WIDTH
+        self.limit = 0
         self._bins = [Bin()]
         self._now = 0.0
 
-    def pass_to(self, now: float, open_calls: int) -> Bin:
-        """Lets time pass with so many calls open; what happens then belongs into the bin that comes back.
+    def pass_to(self, now: float) -> Bin:
+        """Lets time pass; what happens then belongs into the bin that comes back.
 
         Args:
             now: seconds of work since the run began; never less than the last time.
-            open_calls: calls that were open all the while.
         """
         while now >= self.width * MOST_BINS:
             self._widen()
@@ -76,14 +77,24 @@ class Timeline:
             end = min(now, self.width * len(self._bins))
             here = self._bins[-1]
             here.seconds += end - self._now
-            here.open_seconds += open_calls * (end - self._now)
+            here.limit = max(here.limit, self.limit)
             self._now = end
             if end >= self.width * len(self._bins):
                 self._bins.append(Bin())
         return self._bins[-1]
 
-    def as_json(self) -> dict[str, Any]:
-        """Width and bins; each with its start in seconds, and rates instead of sums."""
+    def was_open(self, start: float, end: float) -> None:
+        """Notes a call that was open from start to end; no later than the time that has passed."""
+        at = int(start / self.width)
+        while start < end and at < len(self._bins):
+            until = min(end, self.width * (at + 1))
+            self._bins[at].open_seconds += max(0.0, until - start)
+            start, at = until, at + 1
+
+    def as_json(self, most: int = MOST_BINS) -> dict[str, Any]:
+        """Width and bins, at most so many; each with its start in seconds, and rates instead of sums."""
+        while len(self._bins) > max(1, most):
+            self._widen()
         bins = self._bins
         if len(bins) > 1 and bins[-1].seconds < self.width / 2:
             # A sliver at the end would make a peak of nothing.

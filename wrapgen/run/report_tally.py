@@ -8,10 +8,11 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Sequence
+from copy import deepcopy
 from datetime import datetime
 from typing import Any
 
-from wrapgen.run.report_measures import Durations, Timeline
+from wrapgen.run.report_measures import MOST_BINS, Durations, Timeline
 from wrapgen.run.report_origin import cleaned
 from wrapgen.run.resume import indexes_of
 
@@ -39,7 +40,7 @@ class Tally:
         self.ended_at: str | None = None
         self._timeline = Timeline()
         self._calls, self._items = Durations(), Durations()
-        self._open: dict[int, tuple[Sequence[int], int, float]] = {}
+        self._open: dict[int, tuple[Sequence[int], int, float, float]] = {}
         self._now = 0.0  # seconds since 1970 of the entry before
         self._counts: Counter[str] = Counter()
         self._lost: dict[str, dict[str, Any]] = {}
@@ -87,7 +88,7 @@ class Tally:
                 "largest": max(sizes, default=None),
                 "mean": round(sum(n * c for n, c in sizes.items()) / sizes.total(), 1) if sizes else None,
             },
-            "timeline": self._timeline.as_json(),
+            "timeline": self._timeline_json(),
             "slowest_calls": _worst(self._slow_calls),
             "slowest_items": _worst(self._slow_items),
             "lost": sorted(self._lost.values(), key=lambda one: -one["count"])[:MOST_TYPES],
@@ -95,18 +96,27 @@ class Tally:
             "sessions": self.sessions,
         }
 
+    def _timeline_json(self) -> dict[str, Any]:
+        """In as many bins as there are calls for: few calls in narrow bins look like a saw."""
+        timeline = deepcopy(self._timeline)
+        for _, _, _, since in self._open.values():
+            timeline.was_open(since, self.seconds)
+        return timeline.as_json(max(12, min(MOST_BINS, self._counts["back"] // 3)))
+
     def _tick(self, now: float) -> None:
         # A clock that was set back stands still until it has caught up.
         passed = max(0.0, now - self._now)
         self._now = max(now, self._now)
         self.seconds += passed
-        self._bin = self._timeline.pass_to(self.seconds, len(self._open))
+        self._bin = self._timeline.pass_to(self.seconds)
         if self.sessions:
             self.sessions[-1]["seconds"] = round(self.sessions[-1]["seconds"] + passed, 3)
 
     def _opened(self, entry: dict[str, Any]) -> None:
         self._now = _seconds(entry["at"])
         self.ended_at = None
+        for _, _, _, since in self._open.values():
+            self._timeline.was_open(since, self.seconds)
         self._open.clear()
         self.count += 1
         told = {name: value for name, value in entry.items() if name not in ("e", "at", "pid")}
@@ -116,7 +126,7 @@ class Tally:
 
     def _sent(self, entry: dict[str, Any]) -> None:
         indexes, tries = indexes_of(entry), entry["t"]
-        self._open[entry["s"]] = (indexes, tries, entry["w"])
+        self._open[entry["s"]] = (indexes, tries, entry["w"], self.seconds)
         self._counts["sent"] += 1
         if tries > 1:
             self._counts["resent"] += len(indexes)
@@ -166,8 +176,11 @@ class Tally:
 
     def _back(self, entry: dict[str, Any], lost: str) -> tuple[Sequence[int], int]:
         """A call that came back: how long it took, and what it says of the moment."""
-        indexes, tries, sent = self._open.pop(entry["s"])
+        indexes, tries, sent, since = self._open.pop(entry["s"])
         took = entry.get("took") or max(0.0, entry["w"] - sent)
+        # The ledger notes an answer a little after it came, when the next calls have left.
+        self._timeline.was_open(since, min(since + took, self.seconds))
+        self._timeline.limit = entry.get("limit", 0)
         each = took / len(indexes)
         self._calls.add(took)
         if not lost:
@@ -180,7 +193,6 @@ class Tally:
         inside = entry.get("throttled", 0)
         self._counts["throttled"] += inside
         self._bin.throttled += inside
-        self._bin.limit = max(self._bin.limit, entry.get("limit", 0))
         return indexes, tries
 
 

@@ -7,17 +7,18 @@ from hypothesis import strategies as st
 
 from wrapgen.run.report_measures import MOST_BINS, Durations, Timeline
 
-STEPS = st.lists(st.tuples(st.floats(0, 50_000), st.integers(0, 72), st.integers(0, 1000)), max_size=60)
+STEPS = st.lists(st.tuples(st.floats(0, 50_000), st.floats(0, 1), st.integers(0, 1000)), max_size=60)
 
 
 @given(STEPS)
-def test_a_timeline_loses_nothing(steps: list[tuple[float, int, int]]) -> None:
+def test_a_timeline_loses_nothing(steps: list[tuple[float, float, int]]) -> None:
     """However long the run, there are at most 120 bins, and they add up to what happened."""
     timeline, now, opened = Timeline(), 0.0, 0.0
-    for passed, open_calls, finished in steps:
+    for passed, since, finished in steps:
         now += passed
-        opened += passed * open_calls
-        timeline.pass_to(now, open_calls).finished += finished
+        timeline.pass_to(now).finished += finished
+        timeline.was_open(now * since, now)
+        opened += now - now * since
     bins = timeline.as_json()["bins"]
     assert 1 <= len(bins) <= MOST_BINS
     assert sum(one["finished"] for one in bins) == sum(finished for _, _, finished in steps)
