@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import resource
 import socket
 import time
@@ -159,6 +160,7 @@ class _Server(uvicorn.Server):
         """Starts listening, then says so: in a thread, because a new home may still look for interpreters."""
         await super().startup(sockets)
         if self.started:
+            gc.freeze()  # what is here now stays: nobody has to look through it again and again
             self._told = asyncio.create_task(asyncio.to_thread(self._on_ready))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
