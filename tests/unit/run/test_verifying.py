@@ -142,6 +142,17 @@ def test_an_unfinished_run_has_missing_items_and_no_output(bench, memory_wrapper
         assert verification.output(lambda: None).state == "not checked"
 
 
+@pytest.mark.parametrize(("extra", "faults"), [([], {}), ([record(900), record(901)], {"doubled": 1})])
+def test_records_of_open_items_are_not_doubled(bench, memory_wrapper, extra, faults):
+    """What a call recorded whose answer never came is an open item's; only more than those are too many."""
+    bench.run(memory_wrapper(calls_fail={2: NotAuthorized("no")}), list(range(20)), workers=1)
+    with Verification(bench.folder / "out.jsonl.run") as verification:
+        held = Held([*(record(n) for n in range(20)), *extra])
+        check = verification.records(lambda *_: nullcontext(held))
+    assert check.faults == faults
+    assert check.detail.endswith("4 of items without a final outcome")
+
+
 def test_the_errors_file_must_hold_the_failed_items(finished):
     """A line of failed items that was changed is told."""
     path = finished.folder / "out.jsonl.errors.jsonl"
