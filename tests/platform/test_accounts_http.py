@@ -227,6 +227,7 @@ ANY_KEY = {
     "/v1/algorithm-environments/edge/languages",
     "/v1/algorithm-environments/edge/languages/{language}/environments",
     "/v1/secret-provider",
+    "/v1/connector/{connector}",
     "/v1/data",
     "/v1/hostedData",
 }

@@ -201,7 +201,7 @@ def test_external_source_hosts_are_described_and_not_used(server: Any) -> None:
 def test_an_algorithm_has_a_default_collection(server: Any, algorithm: str) -> None:
     """One of its owner's own; another's, or one that isn't there, is refused."""
     server.request("POST", "/v1/data/local", json={"name": "usual"})
-    listed = server.request("GET", "/v1/hostedData").json()
+    listed = server.request("GET", "/v1/hostedData").json()["result"]
     number = next(each["id"] for each in listed if each["collection_name"] == "usual")
     owner = server.request("GET", algorithm).json()["id"]
     for place in (algorithm, f"/v1/algorithms/{owner}"):

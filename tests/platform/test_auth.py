@@ -26,6 +26,7 @@ ANYONE = {
     "GET /metrics",
     "GET /v1/algorithm-environments/edge/languages",
     "GET /v1/algorithm-environments/edge/languages/{language}/environments",
+    "GET /v1/connector/{connector}",
     "GET /v1/data",
     "GET /v1/hostedData",
     "GET /v1/organization/types",

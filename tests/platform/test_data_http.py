@@ -78,10 +78,12 @@ def test_special_collections_show_no_acl(server: Any, zoo: str) -> None:
 def test_the_accounts_collections_are_folders(server: Any, collection: str) -> None:
     """The root lists accounts, an account its collections; /v1/connector/data says the same."""
     name = collection.rpartition("/")[2]
-    assert server.request("GET", "/v1/data/").json()["folders"][0] == {"name": "local"}
+    for root in ("/v1/data", "/v1/data/", "/v1/connector/data", "/v1/connector/data/"):
+        assert server.request("GET", root).json()["folders"][0] == {"name": "local"}
     for path in ("/v1/data/.my", "/v1/data/LOCAL/", "/v1/connector/data/local", "/v1/connector/data/.my/"):
         assert {"name": name} in server.request("GET", path).json()["folders"]
-    assert any(each["collection_name"] == name for each in server.request("GET", "/v1/hostedData").json())
+    hosted = server.request("GET", "/v1/hostedData").json()["result"]
+    assert any(each["collection_name"] == name for each in hosted)
     other = server.request("GET", "/v1/connector/s3/bucket/file")
     assert (other.status_code, "no connector s3" in other.text) == (404, True)
     other = server.request("GET", "/v1/data/s3://bucket/file")
@@ -203,7 +205,7 @@ def test_thousands_of_files_are_listed_in_pages(server: Any, collection: str) ->
     """2,500 files come in three pages, each once and in order."""
     row = next(
         each
-        for each in server.request("GET", "/v1/hostedData").json()
+        for each in server.request("GET", "/v1/hostedData").json()["result"]
         if each["collection_name"] == collection.rpartition("/")[2]
     )
     folder = server.home / "data" / "collections" / row["id"]

@@ -39,7 +39,8 @@ _SLASH = re.compile(rb"%2[fF]")
 def routes(platform: Platform) -> list[Route]:
     """The routes under /v1/data and its other spelling, /v1/connector/data."""
     api, others = DataRoutes(platform), ConnectorRoutes(platform)
-    places = ["/v1/data", "/v1/data/{path:path}", "/v1/connector/{connector}/{path:path}"]
+    places = ["/v1/data", "/v1/data/{path:path}"]
+    places += [f"/v1/connector/{{connector}}{rest}" for rest in ("", "/{path:path}")]
     found = [Route("/v1/hostedData", api.hosted, methods=["GET"])]
     # HEAD first: a route for GET would take it too, and read the file for nothing.
     for name in ("HEAD", "GET", "PUT", "POST", "PATCH", "DELETE"):
@@ -101,7 +102,7 @@ class DataRoutes:
         shown = [
             {
                 "id": each["id"],
-                "object_id": each["id"],
+                "object_id": f"collec-{each['id']}",
                 "collection_name": each["name"],
                 "username": each["account"],
                 "acl": {
@@ -114,7 +115,7 @@ class DataRoutes:
             }
             for each in found
         ]
-        return reply(shown)
+        return reply({"result": shown})
 
     async def put(self, request: Request) -> Response:
         """PUT a file: the bytes as they come, whatever the content type says."""
