@@ -143,7 +143,7 @@ def duration_text(seconds: float) -> str:
 def ticks(low: float, high: float, *, most: int, time: bool = False) -> list[float]:
     """Round values from low to high, at most `most` + 1 of them; of time: whole minutes, hours and days."""
     span = high - low
-    if not span > 0:
+    if not span > 1e-9:
         return [low]
     step = _step(span / most, time=time)
     first = math.ceil(low / step - 1e-9)
@@ -176,7 +176,8 @@ def _span(values: Iterable[float], axis: Axis) -> tuple[float, float]:
     found = list(values)
     low, high = min(found), max(found)
     low = min(low, 0.0) if axis == "elapsed" else low
-    return (low, high) if high > low else (low, low + 1)
+    # A span that floats can hardly tell from none has no ticks.
+    return (low, high) if high - low > 1e-9 * max(1.0, abs(high)) else (low, low + max(1.0, abs(low)))
 
 
 def _described(one: Series, unit: str) -> str:

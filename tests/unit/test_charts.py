@@ -6,7 +6,7 @@ import re
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wrapgen import charts
@@ -23,6 +23,8 @@ def texts(svg: str) -> list[str]:
     ]
 
 
+@example([(0.0, 1.0), (5e-324, 2.0)], "number", False)
+@example([(1e15, 1.0), (1e15 + 1, 5e-324)], "elapsed", True)
 @given(
     st.lists(st.tuples(NUMBERS, st.none() | NUMBERS), max_size=30).map(
         lambda p: sorted(p, key=lambda q: q[0])
@@ -115,7 +117,7 @@ def test_round_ticks() -> None:
     assert ticks(0, 100, most=5, time=True) == [0, 30, 60, 90]
     assert ticks(3000, 20000, most=5, time=True) == [3600, 7200, 10800, 14400, 18000]
     assert len(ticks(0, 40 * 86400, most=5, time=True)) <= 6
-    assert ticks(5, 5, most=5) == [5]
+    assert ticks(5, 5, most=5) == [5] == ticks(5, 5 + 1e-12, most=5) and ticks(0, 5e-324, most=5) == [0]
 
 
 def test_words_of_numbers() -> None:
