@@ -55,6 +55,13 @@ class Items(Protocol):
             RunError: a row can't be read or holds no such item; names the place.
         """
 
+    def sizes(self) -> Iterator[int] | None:
+        """Bytes of every item as it travels, if that is all that is to know of them: none has an id.
+
+        Raises:
+            RunError: as `entries` does.
+        """
+
     def rows(self) -> Iterator[tuple[int, Any]]:
         """The run index and the decoded row of every item, for joining it with its outcome."""
 
@@ -90,11 +97,21 @@ class Selected:
             RunError: a row has no such field, or its id is neither text nor a whole number.
             UsageError: the template is not JSON, or stands beside a field.
         """
-        texts = self._source.texts(again=again) if self._selection == Selection() else None
+        texts = self._texts(again=again)
         if texts is None:
             return self._selected()
-        whole = (_literal(text) if text.startswith(_PERHAPS_ERROR) else text for text in texts)
-        return map(_entry, zip(count(), whole, repeat(None), repeat(0), repeat(0), strict=False))
+        return map(_entry, zip(count(), texts, repeat(None), repeat(0), repeat(0), strict=False))
+
+    def sizes(self) -> Iterator[int] | None:
+        """Bytes of every row, where it is the item as it stands."""
+        texts = self._texts(again=False)
+        return None if texts is None else map(len, texts)
+
+    def _texts(self, *, again: bool) -> Iterator[bytes] | None:
+        texts = self._source.texts(again=again) if self._selection == Selection() else None
+        if texts is None:
+            return None
+        return (_literal(text) if text.startswith(_PERHAPS_ERROR) else text for text in texts)
 
     def _selected(self) -> Iterator[Entry]:
         make = _maker(self._selection)
@@ -163,6 +180,10 @@ class Reopened:
         if "input" not in line:
             raise RunError(f"{self.name}:{row.place}: the line holds no input")
         return line
+
+    def sizes(self) -> Iterator[int] | None:
+        """Not enough: failed items have ids."""
+        return None
 
     def rows(self) -> Iterator[tuple[int, Any]]:
         """The failed inputs under their indexes."""

@@ -26,7 +26,7 @@ from wrapgen.run.resume import FORMAT, Standing, in_their_places, rebuild, unfin
 from wrapgen.run.runner import Effects, Limits, Runner
 from wrapgen.run.spool import Slots, Spool
 from wrapgen.run.summary import Counts, EndState, Progress
-from wrapgen.run.survey import Survey, survey
+from wrapgen.run.survey import Survey, survey, survey_sizes
 
 
 class Session:
@@ -144,7 +144,10 @@ class Session:
         return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def _survey(self) -> Survey:
-        return survey(self._items.entries(), self.folder.path, aim=self._wrapper.aim, tell=self._reading)
+        sizes, aim = self._items.sizes(), self._wrapper.aim
+        if sizes is not None:
+            return survey_sizes(sizes, aim=aim, tell=self._reading)
+        return survey(self._items.entries(), self.folder.path, aim=aim, tell=self._reading)
 
     def stop(self, reason: str) -> None:
         """Lets open calls finish and starts no more; safe in a signal handler."""

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -93,6 +94,15 @@ def survey(
         _refuse_repeated(ids)
         repeated = sum(1 for _ in items.repeated()) if compare_items else None
     return found.survey(repeated)
+
+
+def survey_sizes(sizes: Iterator[int], *, aim: int, tell: Callable[[int], None]) -> Survey:
+    """The same for items without ids, of which only their sizes count."""
+    found = _Sizes(aim)
+    while some := list(islice(sizes, _TELL_EVERY)):
+        found.add(some)
+        tell(found.count)
+    return found.survey(None)
 
 
 class _Sizes:
