@@ -4,7 +4,7 @@ import bentoml
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
 
-@bentoml.service(workers="cpu_count")
+@bentoml.service(workers="cpu_count", logging={"access": {"enabled": False}})
 class Sentiment:
     """Holds the lexicon in each worker."""
 
@@ -14,9 +14,12 @@ class Sentiment:
     @bentoml.api
     def score(self, document: str) -> dict:
         """One text."""
-        return {"document": document, "sentiment": self.analyzer.polarity_scores(document)["compound"]}
+        return self._scored(document)
 
     @bentoml.api
     def scores(self, documents: list[str]) -> list[dict]:
         """A list."""
-        return [self.score(document) for document in documents]
+        return [self._scored(document) for document in documents]
+
+    def _scored(self, document: str) -> dict:
+        return {"document": document, "sentiment": self.analyzer.polarity_scores(document)["compound"]}

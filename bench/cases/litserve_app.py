@@ -32,4 +32,4 @@ class Sentiment(litserve.LitAPI):
 
 if __name__ == "__main__":
     server = litserve.LitServer(Sentiment(), accelerator="cpu", workers_per_device=os.cpu_count())
-    server.run(port=int(sys.argv[1]), host="127.0.0.1", generate_client_file=False)
+    server.run(port=int(sys.argv[1]), host="127.0.0.1", log_level="warning", generate_client_file=False)

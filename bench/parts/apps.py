@@ -12,6 +12,7 @@ from bench.hosting import Server
 from bench.options import Bench
 from bench.parts.programs import CASES
 
+RAY = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}  # it writes a token to the home else
 DOCUMENT = {"document": tweets.SAMPLE}
 
 
@@ -75,10 +76,7 @@ def rayserve(bench: Bench) -> AbstractContextManager[Server]:
     """One replica for each processor."""
     port = hosting.free_port()
     command = [str(peers.python("ray")), str(CASES / "rayserve_app.py"), str(port)]
-    variables = {"RAY_USAGE_STATS_ENABLED": "0"}
-    return hosting.served(
-        command, ("/", [tweets.SAMPLE]), port=port, folder=_folder(bench), variables=variables
-    )
+    return hosting.served(command, ("/", [tweets.SAMPLE]), port=port, folder=_folder(bench), variables=RAY)
 
 
 def v2(texts: list[str]) -> dict[str, Any]:

@@ -23,6 +23,9 @@ from bench.parts.surroundings import Surroundings
 
 PART = "batch"
 FIRST = 16
+LONGEST = 120.0
+"""Seconds after which a program is given up, unless a slow one may take longer."""
+
 SCORE = re.compile(rb'"sentiment": ?(-?[\d.]+(?:[eE]-?\d+)?)')
 
 
@@ -126,7 +129,7 @@ def run_on(
         servers=around.servers(program),
         variables=variables,
         folder=bench.work,
-        limit=max(120.0, 4 * bench.seconds),
+        limit=max(LONGEST, 3 * bench.seconds),
     )
     _check(output, items)
     return used

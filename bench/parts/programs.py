@@ -74,7 +74,13 @@ PROGRAMS = (
     _run("wrapgen run, inline, one call at a time", "inline", "inline", "WORDS=--workers 1"),
     _run("wrapgen run, inline", "inline", "inline"),
     Program("Spark mapInPandas, inline", "inline", "spark_inline.py", "spark"),
-    Program("Ray Data, inline", "inline", "ray_data.py", "ray"),
+    Program(
+        "Ray Data, inline",
+        "inline",
+        "ray_data.py",
+        "ray",
+        words=("RAY_USAGE_STATS_ENABLED=0", "RAY_AUTH_MODE=disabled"),
+    ),
     Program("the guide's serial loop", "one", "guide_loop.py", needs=("platform",)),
     Program(
         "the guide's batch wrapper",
