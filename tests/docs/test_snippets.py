@@ -94,3 +94,17 @@ def test_the_picture_of_the_layers_is_true() -> None:
     for below, names in re.findall(r'class="name" x="\d+" y="(\d+)"[^>]*>([^<]+)<', svg):
         drawn.setdefault(below, set()).update(names.split(", "))
     assert list(drawn.values()) == [set(layer.replace("wrapgen.", "").split(" | ")) for layer in layers]
+
+
+FOREIGN = {"--checkpoint", "--column", "--fail", "--show-error", "--silent"}
+"""Flags of the emitted Spark job and of curl."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_what_a_page_says_of_commands_is_in_their_help(page: Path) -> None:
+    """Every command and flag that a page mentions is on the page made from the commands' own help."""
+    text, helped = page.read_text("utf-8"), (ROOT / "docs" / "cli.md").read_text("utf-8")
+    flags = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text))
+    assert flags <= FOREIGN | set(re.findall(r"--[a-z][a-z-]+", helped))
+    commands = set(re.findall(r"^## wrapgen ([a-z]+)$", helped, re.MULTILINE))
+    assert set(re.findall(r"`wrapgen ([a-z]+)", text)) <= commands
