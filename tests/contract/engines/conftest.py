@@ -303,18 +303,29 @@ class Spark:
 
 
 @pytest.fixture(scope="session")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spark]:
-    """A standalone cluster with two workers, and a session that speculates early."""
+def parts() -> Any:
+    """The module that starts a cluster."""
     pytest.importorskip("pyspark", reason="Spark is not installed: pip install -e '.[spark]'")
-    from wrapgen.run.connectors.spark import find_java
-    from wrapgen.spark import session
-
     loader = importlib.util.spec_from_file_location("spark_cluster", HERE / "spark_cluster.py")
     assert loader is not None and loader.loader is not None
     parts = importlib.util.module_from_spec(loader)
     loader.loader.exec_module(parts)
-    folder = tmp_path_factory.mktemp("spark")
-    python = parts.bare_python(folder / "python")
+    return parts
+
+
+@pytest.fixture(scope="session")
+def bare(parts: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An interpreter with what Spark needs of an executor, and no wrapgen."""
+    return str(parts.bare_python(tmp_path_factory.mktemp("bare") / "python"))
+
+
+@pytest.fixture(scope="session")
+def spark(parts: Any, bare: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spark]:
+    """A standalone cluster with two workers, and a session that speculates early."""
+    from wrapgen.run.connectors.spark import find_java
+    from wrapgen.spark import session
+
+    folder, python = tmp_path_factory.mktemp("spark"), bare
     java = find_java()
     environment = {**clean_environment(), "PYSPARK_PYTHON": python, **({"JAVA_HOME": java} if java else {})}
     cluster = parts.Cluster(folder, environment)

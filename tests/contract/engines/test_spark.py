@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -177,53 +176,6 @@ def test_a_stream_repeats_a_batch_under_the_same_run(platform, spark, keys, tmp_
     assert once() == query_id
     assert len(platform.records(f"{query_id}-0")) == 20
     assert [number for number, _ in batches] == [0, 0] and batches[0] == batches[1]
-
-
-def test_the_job_runs_with_the_generated_folder_alone(platform, spark, tmp_path):
-    """spark-submit on an interpreter without wrapgen, driver and executors alike."""
-    import pyspark
-
-    done = subprocess.run(
-        [sys.executable, "-m", "wrapgen", "build", str(platform.folder / "spec.yaml"), "--spark"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    rows = tmp_path / "rows.json"
-    rows.write_text("".join(json.dumps({"id": f"j{n}", "n": n}) + "\n" for n in range(25)))
-    python = os.environ["PYSPARK_PYTHON"]
-    bare = subprocess.run([python, "-c", "import wrapgen"], cwd=tmp_path, capture_output=True, check=False)
-    assert bare.returncode == 1
-    job = tmp_path / "generated" / "Recorded-spark" / "spark_job.py"
-    words = [
-        "--input",
-        str(rows),
-        "--output",
-        str(tmp_path / "out"),
-        "--column",
-        "n,id",
-        "--id",
-        "id",
-        "--run",
-        "the-job",
-    ]
-    home = str(Path(pyspark.__file__).parent)
-    master = ["--master", "local[2]", "--conf", "spark.ui.enabled=false"]
-    submitted = subprocess.run(
-        [f"{home}/bin/spark-submit", *master, str(job), *words, "--wrapper", platform.reference],
-        cwd=tmp_path,
-        env={**os.environ, **platform.environment, "SPARK_HOME": home, "PYSPARK_DRIVER_PYTHON": python},
-        capture_output=True,
-        text=True,
-        timeout=SECONDS * 2,
-        check=False,
-    )
-    assert submitted.returncode == 0, submitted.stderr
-    written = [json.loads(line) for file in (tmp_path / "out").glob("*.json") for line in file.open()]
-    assert sorted(row["result"]["square"] for row in written) == [n * n for n in range(25)]
-    assert len(platform.records("the-job")) == 25
 
 
 def test_a_missing_column_is_one_clear_message(platform, spark, keys):
