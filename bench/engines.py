@@ -1,29 +1,79 @@
-"""What each way in costs: the runner, SQS and Spark on one wrapper whose target does next to nothing.
+"""What each way in costs: the runner, SQS, Lambda and Spark.
 
-    python bench/engines.py [ITEMS]
+    python bench/engines.py [ITEMS] [--json] [--alone]
 
-Starts a platform, an SQS server (moto's, in memory) and Spark's `local[2]`; prints items a second and what an
-item costs. Start-up counts for the commands, not for Spark. That server is slow when its queue is long:
-"connector alone" is the worker on a queue in memory.
+First each connector alone, in this process, with a wrapper that answers at once: what an item costs us. Then
+whole commands on a platform, an SQS server (moto's, in memory, slow while its queue is long) and Spark's
+`local[2]`, with a target that does next to nothing: start-up counts for the commands, not for Spark.
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import json
+import math
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 TESTS = HERE.parent / "tests" / "contract" / "engines"
+TEXT = "a tweet of ordinary length, as people write them, with a few words more"
+CALL = 500
+"""Items in a call, where the connector takes that many."""
+
+Measured = tuple[str, int, float]
+"""What was measured, how many items, seconds."""
 
 
 def main() -> None:
     """Measures and prints."""
-    items = int(sys.argv[1]) if len(sys.argv) > 1 else 600
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("items", type=int, nargs="?", default=600, help="through each whole engine")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line, in place of a table")
+    parser.add_argument("--alone", action="store_true", help="the connectors only")
+    given = parser.parse_args()
+    if not given.json:
+        print(f"{'':28}{'items':>8}{'seconds':>9}{'items/s':>10}{'us an item':>12}")
+    for measured in alone(100 * given.items):
+        report(*measured, as_json=given.json)
+    for measured in () if given.alone else whole(given.items):
+        report(*measured, as_json=given.json)
+
+
+def report(name: str, items: int, seconds: float, *, as_json: bool) -> None:
+    """One line."""
+    rate, each = items / seconds, 1e6 * seconds / items
+    if as_json:
+        facts = {"name": name, "items": items, "seconds": seconds, "items_per_s": rate, "us_per_item": each}
+        print(
+            json.dumps({key: round(one, 3) if isinstance(one, float) else one for key, one in facts.items()})
+        )
+    else:
+        print(f"{name:28}{items:8,}{seconds:9.2f}{rate:10,.0f}{each:12,.1f}")
+    sys.stdout.flush()
+
+
+def alone(items: int) -> Iterator[Measured]:
+    """Each connector with a wrapper that answers at once."""
+    for name, measure in (
+        ("runner alone", runner_alone),
+        ("SQS worker alone", sqs_alone),
+        ("Lambda handler alone", lambda_alone),
+        ("Spark task alone", spark_alone),
+    ):
+        yield name, items, measure(items)
+
+
+def whole(items: int) -> Iterator[Measured]:
+    """Each engine as a user starts it."""
     loader = importlib.util.spec_from_file_location("surroundings", TESTS / "conftest.py")
     assert loader is not None and loader.loader is not None
     around = importlib.util.module_from_spec(loader)
@@ -41,19 +91,158 @@ def main() -> None:
     servers = around.sqs_address.__wrapped__()
     platform, sqs = next(platforms), next(servers)
     try:
-        report("runner", items, runner(platform, items))
-        report("SQS connector alone", 100 * items, connector(100 * items))
-        report("SQS, one worker", items, queue(around, platform, sqs, items, workers=1))
-        report("SQS, two workers", items, queue(around, platform, sqs, items, workers=2))
-        report("Spark, local[2]", items, spark(platform, items))
+        yield "runner", items, runner(platform, items)
+        yield "SQS, one worker", items, queue(around, platform, sqs, items, workers=1)
+        yield "SQS, two workers", items, queue(around, platform, sqs, items, workers=2)
+        yield "Spark, local[2]", items, spark(platform, items)
     finally:
         for generator in (servers, platforms):
             next(generator, None)
 
 
-def report(name: str, items: int, seconds: float) -> None:
-    """One line."""
-    print(f"{name:20} {items / seconds:8,.0f} items/s {1e6 * seconds / items:8,.0f} us an item", flush=True)
+class Instant:
+    """A wrapper that answers at once: for each item the number 1; stands in for a platform's calls."""
+
+    def call(self, _: str, body: bytes, *__: Any) -> bytes:
+        """The platform's answer to a batch."""
+        count = body.count(TEXT.encode())
+        summary = {"items": count, "calls": count, "throttled": 0, "stopped": None}
+        results = ",".join(["1"] * count)
+        return (
+            f'{{"result":{{"$results":[{results}],"$summary":{json.dumps(summary)}}},"metadata":{{"duration":0}}}}'
+        ).encode()
+
+    def fetch(self, url: str) -> bytes:
+        """Nothing is too large here."""
+        raise AssertionError(url)
+
+
+def description() -> Any:
+    """What the wrapper that answers at once says of itself."""
+    from wrapgen.run.wrappers import Description
+
+    return Description(
+        target="bench/Target/1.0.0",
+        mode="both",
+        spec="sha256:" + "0" * 64,
+        timeout=300,
+        request_bytes=10_000_000,
+        parallel=8,
+        attempts=3,
+        datastore="data://bench/records",
+    )
+
+
+def runner_alone(items: int) -> float:
+    """The local runner from a file of JSON Lines to another, its ledger included."""
+    from runner import once, write_input
+
+    with tempfile.TemporaryDirectory() as name:
+        source = Path(name) / "in.jsonl"
+        write_input(source, items)
+        return float(once(source, Path(name) / "run")["us_per_item"]) * items / 1e6
+
+
+def terms() -> Any:
+    """What holds for every call of the worker."""
+    from wrapgen.run.process import Terms
+
+    return Terms(
+        run="bench",
+        timeout=330,
+        attempts=3,
+        request_bytes=10_000_000,
+        clock=time.monotonic,
+        sideband=Instant(),
+    )
+
+
+def sqs_alone(items: int) -> float:
+    """The worker on a queue in memory."""
+    from random import Random
+
+    from wrapgen.run.concurrency import Concurrency
+    from wrapgen.run.connectors.sqs import SqsWorker, WorkerEffects, WorkerOptions
+    from wrapgen.run.process import process_chunk
+
+    held = terms()
+    effects = WorkerEffects(
+        process=lambda chunk: process_chunk(chunk, lambda body, _: Instant().call("", body), held),
+        read=Instant().fetch,
+        tell=print,
+        clock=time.monotonic,
+        random=Random(1),
+        attempts=3,
+        patience=60,
+    )
+    options = WorkerOptions(batch=CALL, wait=0, until_empty=True)
+    queue = Memory(items)
+    begun = time.monotonic()
+    counts = SqsWorker(queue, effects, options, Concurrency(8)).run()
+    assert counts.deleted == items
+    return time.monotonic() - begun
+
+
+def lambda_alone(items: int) -> float:
+    """The function's handler, with events of as many messages as a standard queue's may hold."""
+    from wrapgen.run.connectors.sqs_event import failures
+
+    events = [
+        {
+            "Records": [
+                {"messageId": str(n), "body": TEXT, "eventSourceARN": "arn:aws:sqs:us-east-1:1:bench"}
+                for n in range(start, min(items, start + CALL))
+            ]
+        }
+        for start in range(0, items, CALL)
+    ]
+    about = description()
+    begun = time.monotonic()
+    for event in events:
+        kept = failures(event, lambda: 60.0, Instant(), "bench/Wrapper/1.0.0", about, None)  # type: ignore[arg-type]
+        assert kept == {"batchItemFailures": []}
+    return time.monotonic() - begun
+
+
+def spark_alone(items: int) -> float:
+    """What a task does: Arrow batches in, Arrow batches out; without Spark's own part."""
+    import pyarrow as pa
+
+    from wrapgen.run.connectors.spark_task import Plan, Task
+
+    plan = Plan(
+        calls=Instant(),  # type: ignore[arg-type]
+        reference="bench/Wrapper/1.0.0",
+        run="bench",
+        input="text",
+        id="id",
+        output="result",
+        error="error",
+        result_type=pa.int64(),
+        as_json=False,
+        concurrency=8,
+        partitions=2,
+        chunk=CALL,
+        aim=8_000_000,
+        timeout=330,
+        attempts=3,
+        request_bytes=10_000_000,
+        patience=60,
+    )
+    most = 10_000  # rows in an Arrow batch, as Spark has them
+    batches = [
+        pa.RecordBatch.from_pydict(
+            {
+                "id": [str(n) for n in range(most * at, min(items, most * (at + 1)))],
+                "text": [TEXT] * min(most, items - most * at),
+            }
+        )
+        for at in range(math.ceil(items / most))
+    ]
+    begun = time.monotonic()
+    found = sum(sum(batch.column("result").to_pylist()) for batch in Task(plan)(iter(batches)))
+    assert found == items
+    return time.monotonic() - begun
 
 
 def runner(platform, items: int) -> float:
@@ -87,11 +276,12 @@ class Memory:
     def __init__(self, items: int) -> None:
         from wrapgen.run.connectors.sqs_messages import Message
 
-        self._left = [Message(str(n), str(n), f'{{"n": {n}}}') for n in range(items)]
+        self._left = [Message(str(n), str(n), TEXT) for n in range(items)]
 
     def receive(self, count: int, **_: int) -> list:
         """The next ten."""
-        found, self._left = self._left[-count:], self._left[:-count]
+        found = self._left[-count:]
+        del self._left[-count:]
         return found
 
     def remaining(self) -> int:
@@ -103,26 +293,6 @@ class Memory:
         return []
 
     hide = delete
-
-
-def connector(items: int) -> float:
-    """The worker on a queue in memory and a wrapper that answers at once."""
-    from random import Random
-
-    from wrapgen.run.concurrency import Concurrency
-    from wrapgen.run.connectors.sqs import SqsWorker, WorkerEffects, WorkerOptions
-    from wrapgen.run.process import Outcome, Reply
-    from wrapgen.run.states import Fate
-
-    def process(chunk) -> Reply:
-        return Reply([Outcome(Fate.OK, "1", 0)] * len(chunk), {"calls": len(chunk)})
-
-    effects = WorkerEffects(process, lambda _: b"", print, time.monotonic, Random(1), 3, 60)
-    options = WorkerOptions(batch=500, wait=0, until_empty=True)
-    begun = time.monotonic()
-    counts = SqsWorker(Memory(items), effects, options, Concurrency(8)).run()
-    assert counts.deleted == items
-    return time.monotonic() - begun
 
 
 def spark(platform, items: int) -> float:
