@@ -27,7 +27,7 @@ def wheel(tmp_path_factory) -> Path:
 
 
 def test_the_wheel_holds_every_template(wheel):
-    """Every file under templates/ is inside the package, hidden ones too; no test or cache is."""
+    """Every file under templates/, hidden ones too, and all that pages are made of is inside; no test is."""
     names = set(zipfile.ZipFile(wheel).namelist())
     templates = ROOT / "templates"
     wanted = {
@@ -35,7 +35,11 @@ def test_the_wheel_holds_every_template(wheel):
         for path in templates.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    assert wanted <= names
+    pages = [
+        path for path in (ROOT / "wrapgen").rglob("*") if path.suffix in (".css", ".html", ".svg", ".js")
+    ]
+    wanted |= {path.relative_to(ROOT).as_posix() for path in pages}
+    assert wanted <= names and "wrapgen/run/report_page/report.html" in wanted
     assert not [name for name in names if "__pycache__" in name or name.startswith("tests/")]
     assert "wrapgen/py.typed" in names
     web = ROOT / "wrapgen" / "platform" / "web"
