@@ -262,7 +262,10 @@ def queue(around, platform, sqs: str, items: int, workers: int) -> float:
     started = time.monotonic()
     running = [
         subprocess.Popen(
-            [sys.executable, "-m", "wrapgen", *words], env=platform.environment, stderr=subprocess.DEVNULL
+            [sys.executable, "-m", "wrapgen", *words],
+            env=platform.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         for _ in range(workers)
     ]
