@@ -19,7 +19,7 @@ from bench.parts.surroundings import Surroundings
 PART = "growth"
 ITEMS = (10_000, 100_000, 1_000_000, 10_000_000)
 CONNECTIONS = (1, 2, 4, 8, 16, 32, 64)
-ALGORITHMS = (1, 10, 50, 100, 200)
+ALGORITHMS = (1, 10, 50, 200)
 CALLS = 1000
 """To learn the latency of, over all algorithms in turn."""
 LONGEST = 900.0

@@ -48,7 +48,9 @@ class Surroundings:
             if name == "platform":
                 found.update(ALGORITHMIA_API=server.address, ALGORITHMIA_API_KEY=server.key)
             if program.hosted and program.hosted not in self._wrappers:
-                self._wrappers[program.hosted] = hosting.publish(self._home, CASES / program.hosted)
+                self._wrappers[program.hosted] = hosting.publish(
+                    self._home, CASES / program.hosted, "--release", "1.0.0"
+                )
             found[name.upper()] = server.place if name == "mlserver" else server.address
         if program.wrapper:
             found["WRAPPER"] = self._wrapper(program.wrapper)
