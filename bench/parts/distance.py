@@ -51,7 +51,7 @@ an account may have open once the wrapper's own calls are counted."""
 SMOKE = {"wrapgen run, sub-batches"}
 
 
-def minutes(bench: Bench) -> float:
+def minutes(bench: Bench) -> float:  # noqa: ARG001
     """About how long it takes."""
     return len(SHAPES) * (3 + len(DELAYS) * ROUNDS * (SECONDS + 1.5)) / 60
 
