@@ -109,11 +109,18 @@ def lines(made: Plan) -> list[str]:
         found.append(f"oversize     {made.oversize:,} items are too large for a call and go by a data file")
     if made.repeated:
         found.append(f"equal        {made.repeated:,} items equal an earlier one, and each is paid for")
-    if made.seconds:
-        times = ", ".join(f"{_time(seconds)} with {calls}" for calls, seconds in made.seconds.items())
-        found.append(f"time         {times} calls open")
-        found.append(f"billed       {made.billed_seconds:,} s, each call rounded up to a whole second")
-    return found
+    return found + time_lines(made)
+
+
+def time_lines(made: Plan) -> list[str]:
+    """What the plan says of time and money; nothing without a probe."""
+    if not made.seconds:
+        return []
+    times = ", ".join(f"{_time(seconds)} with {calls}" for calls, seconds in made.seconds.items())
+    return [
+        f"time         {times} calls open",
+        f"billed       {made.billed_seconds:,} s, each call rounded up to a whole second",
+    ]
 
 
 def _histogram(sizes: dict[int, int]) -> str:

@@ -27,12 +27,22 @@ class Reporter:
     Args:
         as_json: one JSON object per line instead of anything for people.
         already: items that earlier sessions finished; they don't count for the rate.
+        foretell: on a terminal, what to say once the first items are finished, line by line, by how many
+            they are and the seconds they took; None says nothing.
         clock: seconds that only go forward.
     """
 
-    def __init__(self, *, as_json: bool, already: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        *,
+        as_json: bool,
+        already: int,
+        foretell: Callable[[int, float], list[str]] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._as_json = as_json
         self._already = already
+        self._foretell = foretell
         self._clock = clock
         self._started = self._last = clock()
         self._terminal = sys.stderr.isatty() and not as_json
@@ -55,6 +65,10 @@ class Reporter:
     def __call__(self, progress: Progress) -> None:
         """Shows a moment of the run, if the last one shown is old enough."""
         now = self._clock()
+        if self._foretell and self._terminal and progress.counts.finished > self._already:
+            foretell, self._foretell = self._foretell, None
+            for line in foretell(progress.counts.finished - self._already, now - self._started):
+                self._bar.console.print(f"  {line}", highlight=False, markup=False)
         every = JSON_EVERY if self._as_json else _REDRAW if self._terminal else LINE_EVERY
         ended = not progress.open and progress.counts.finished >= progress.counts.items
         if now - self._last < every and not (ended and self._terminal):

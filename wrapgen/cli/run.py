@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from wrapgen.cli.options import platform_options
 from wrapgen.errors import UsageError
 
 if TYPE_CHECKING:
+    from wrapgen.cli.progress import Reporter
     from wrapgen.run.items import Items
     from wrapgen.run.layouts import Layout
     from wrapgen.run.options import Options, Wrapper
@@ -96,6 +97,7 @@ def command(reference: str, source: str, output: Path, as_json: bool, log_json: 
     Exit codes: 0 all succeeded, 10 finished with failed items, 11 stopped by the budget of errors,
     12 incomplete. 11 and 12 can be resumed.
     """
+    from wrapgen.cli.progress import Reporter
     from wrapgen.run.calling import find_wrapper
     from wrapgen.run.folder import Folder, folder_for
     from wrapgen.run.layouts import Layout
@@ -114,7 +116,9 @@ def command(reference: str, source: str, output: Path, as_json: bool, log_json: 
         with Session(folder.path, items, wrapper, options, reading=reading, origin=told) as session:
             if not as_json:
                 _announce(session, wrapper, source, options)
-            summary = _work(session, items, output, layout, log_json=log_json)
+            foretell = None if as_json or session.resumed else _foretelling(session, wrapper, options)
+            with Reporter(as_json=log_json, already=session.counts.finished, foretell=foretell) as watch:
+                summary = _work(session, items, output, layout, watch)
     if as_json:
         print(json.dumps(summary.as_json()))
     else:
@@ -180,14 +184,30 @@ def _announce(session: Session, wrapper: Wrapper, source: str, options: Options)
             print(f"  {line}", file=sys.stderr)
 
 
-def _work(session: Session, items: Items, output: Path, layout: Layout, *, log_json: bool) -> Summary:
-    from wrapgen.cli.progress import Reporter
+def _foretelling(session: Session, wrapper: Wrapper, options: Options) -> Callable[[int, float], list[str]]:
+    """The plan's time and money, once the first items of the run say how long one takes."""
+
+    def foretell(items: int, seconds: float) -> list[str]:
+        from wrapgen.cli.plan import time_lines
+        from wrapgen.run.planning import Probe, plan
+
+        if items >= session.counts.items:
+            return []
+        size = {"aim": wrapper.aim, "chunk": options.chunk}
+        probe = Probe(items, seconds)
+        return time_lines(
+            plan(session.survey, wrapper.description, **size, workers=options.workers, probe=probe)
+        )
+
+    return foretell
+
+
+def _work(session: Session, items: Items, output: Path, layout: Layout, watch: Reporter) -> Summary:
     from wrapgen.run.finish import run_to_files
     from wrapgen.run.report import report_beside
 
-    already, report = session.counts.finished, report_beside(output)
-    with _interruptible(session), Reporter(as_json=log_json, already=already) as watch:
-        return run_to_files(session, items, output, layout, watch, time.monotonic, report)
+    with _interruptible(session):
+        return run_to_files(session, items, output, layout, watch, time.monotonic, report_beside(output))
 
 
 @contextmanager

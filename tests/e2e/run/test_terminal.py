@@ -64,6 +64,7 @@ def test_colours_on_a_terminal_only(wrapgen, platform, tweets, on_a_terminal):
     platform.wrapper.faults = {"7": ["InputError"]}
     code, seen = on_a_terminal("run", REF, "tweets.jsonl", "-o", "scores.jsonl")
     assert code == 10 and COLOUR.search(seen) and "100/100" in seen and "finished, some items failed" in seen
+    assert "calls open" in seen and "billed " in seen
     assert COLOUR.search(on_a_terminal("show", "scores.jsonl")[1])
     _, seen = on_a_terminal("show", "scores.jsonl", NO_COLOR="1")
     assert not COLOUR.search(seen) and "finished-with-errors" in seen
