@@ -35,7 +35,8 @@ def test_a_wrong_spec_says_everything_that_is_wrong(spec, capsys):
     """Exit code 3 and one line for each problem, in the order of the file, on standard error."""
     spec.write_text("version: 2\nwrapper: {mode: all}\n")
     assert main(["check", "spec.yaml"]) == 3
-    lines = capsys.readouterr().err.splitlines()
+    *lines, hint = capsys.readouterr().err.splitlines()
+    assert hint.startswith("hint: docs/spec.md")
     places = [line.removeprefix("error: ").split(": ")[0] for line in lines]
     assert places == ["spec.yaml:1:1", "spec.yaml:1:10", "spec.yaml:2:1", "spec.yaml:2:17"]
 
