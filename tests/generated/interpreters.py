@@ -83,11 +83,12 @@ def _make(interpreter: Path, folder: Path) -> str:
         ),
         ([str(interpreter), "-m", "venv", str(folder)], [python, "-m", "pip", "install", "-q"]),
     ]
+    variables = {"UV_SYSTEM_CERTS": "true", **os.environ}
     said = ""
     for make, install in ways:
         shutil.rmtree(folder, ignore_errors=True)
         for command in (make, [*install, *REQUIREMENTS]):
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            done = subprocess.run(command, capture_output=True, text=True, check=False, env=variables)
             if done.returncode != 0:
                 said = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
                 break

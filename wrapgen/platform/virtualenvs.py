@@ -49,8 +49,12 @@ _PASSED = re.compile(
 
 
 def build_variables(variables: Mapping[str, str]) -> dict[str, str]:
-    """The environment variables that a build may see, out of the server's own."""
-    return {name: value for name, value in variables.items() if _PASSED.fullmatch(name)}
+    """The environment variables that a build may see, out of the server's own.
+
+    uv trusts authorities of its own unless told to trust those of the system, where a company adds one.
+    """
+    passed = {name: value for name, value in variables.items() if _PASSED.fullmatch(name)}
+    return {"UV_SYSTEM_CERTS": "true", **passed}
 
 
 class Virtualenvs:

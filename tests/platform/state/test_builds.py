@@ -266,4 +266,4 @@ def test_a_build_sees_what_installers_need_and_nothing_else() -> None:
         "VIRTUAL_ENV": "x",
         "MY_PIP_": "x",
     }
-    assert build_variables({**needed, **others}) == needed
+    assert build_variables({**needed, **others}) == {"UV_SYSTEM_CERTS": "true", **needed}
