@@ -281,3 +281,23 @@ def test_attempts_never_exceed_the_limit_over_all_sends(
     if batch_size == 1:
         assert all(made[item] <= limit for item in range(len(fates)))
         assert all(made[item] == reported[item] for item in range(len(fates)) if item not in done)
+
+
+def test_the_summary_names_what_was_retried_and_what_was_slow() -> None:
+    """By place: the attempts of results that took more than one, and the milliseconds of the ten slowest."""
+    now, seen = [0.0], Counter[Any]()
+
+    def call(value: int, seconds: float) -> Any:
+        now[0] += value
+        seen[value] += 1
+        if value in (3, 5) and seen[value] < value - 1:
+            raise fails("ServerError")
+        return value
+
+    wrapper = Wrapper(
+        call, clock=lambda: now[0], wait=lambda _: False, one_by_one=True, attempts=5, timeout=2970
+    )
+    summary = wrapper({"$batch": [*range(14), 5]})["$summary"]
+    assert summary["retried"] == [[3, 2], [5, 4]]
+    assert [place for place, _ in summary["slowest"]] == [5, 13, 12, 11, 10, 9, 8, 7, 6, 3]
+    assert summary["slowest"][0] == [5, 20_000]

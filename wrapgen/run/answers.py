@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -193,3 +193,18 @@ def _elements(text: str, at: int) -> tuple[list[str], int]:
         at = end + 1
         if text[at] in " \t\r\n":
             at = _skip(text, at)
+
+
+def by_item(summary: Mapping[str, Any], items: int) -> dict[str, list[list[int]]]:
+    """What a wrapper says of single items, by their place: attempts above one, and ms of the slowest."""
+    told = {name: summary.get(name) for name in ("retried", "slowest")}
+    return {
+        name: pairs
+        for name, pairs in told.items()
+        if isinstance(pairs, list) and pairs and all(_is_of(pair, items) for pair in pairs)
+    }
+
+
+def _is_of(pair: Any, items: int) -> bool:
+    whole = isinstance(pair, list) and len(pair) == 2 and all(type(part) is int for part in pair)
+    return whole and 0 <= pair[0] < items and pair[1] >= 0

@@ -143,19 +143,22 @@ class Tally:
         self._counts["of_target"] += entry.get("calls", 0)
         self._bin.finished += final
         self._bin.failed += len(failed)
-        self._count_attempts(indexes, again, dict(zip(failed, entry.get("attempts", ()), strict=False)))
+        told = dict(zip(failed, entry.get("attempts", ()), strict=False))
+        self._count_attempts(indexes, again, told, dict(entry.get("retried", ())))
 
-    def _count_attempts(self, indexes: Sequence[int], again: dict[int, int], failed: dict[int, int]) -> None:
+    def _count_attempts(
+        self, indexes: Sequence[int], again: dict[int, int], failed: dict[int, int], retried: dict[int, int]
+    ) -> None:
         """Attempts of the items that are finished now, as far as answers tell them."""
         had = [at for at, index in enumerate(indexes) if index in self._had] if self._had else ()
-        special = {*again, *failed, *had}
+        special = {*again, *failed, *retried, *had}
         plain = len(indexes) - len(special)
         self._attempts[1] += plain
         self._counts["known_attempts"] += plain
         for at in special:
             index = indexes[at]
             before = self._had.pop(index, 0)
-            so_far = again.get(at, failed.get(at, before + 1))
+            so_far = again.get(at, failed.get(at, before + retried.get(at, 1)))
             self._counts["known_attempts"] += so_far - before
             if at not in again:
                 self._attempts[so_far] += 1
@@ -188,7 +191,10 @@ class Tally:
         self._counts["back"] += 1
         row = (-self._counts["back"], indexes, tries, took, lost)
         _push(self._slow_calls, (took, *row))
-        if not lost:
+        slowest = [(ms / 1000, [indexes[at]]) for at, ms in entry.get("slowest", ())]
+        for seconds, index in slowest:
+            _push(self._slow_items, (seconds, row[0], index, tries, seconds, ""))
+        if not lost and not slowest:
             _push(self._slow_items, (each, *row))
         inside = entry.get("throttled", 0)
         self._counts["throttled"] += inside

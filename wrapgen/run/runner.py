@@ -15,6 +15,7 @@ from itertools import count
 from random import Random
 from typing import Any
 
+from wrapgen.run.answers import by_item
 from wrapgen.run.budget import Budget
 from wrapgen.run.chunks import FIRST_SIZE, Chunk, Entry, Intake, Size, gather
 from wrapgen.run.concurrency import Concurrency
@@ -275,6 +276,7 @@ class Runner:
                 "again": [[at, outcomes[at].attempts] for at in again],
                 **self._felt(reply),
                 "calls": _number(reply.summary, "calls"),
+                **by_item(reply.summary, len(outcomes)),
                 **({"attempts": [outcomes[at].attempts for at in failed]} if failed else {}),
             }
         )

@@ -4,12 +4,14 @@ What a body would weigh on the wire is counted as results come in; where they go
 when the caller named a place, is passed in.
 """
 
+import heapq
 import tempfile
 from typing import Any  # noqa: F401 - for the type comments
 
 from .protocol import BATCH, ITEM, Failure, dumps
 
 COUNTS = ("items", "succeeded", "failed", "untried", "calls", "throttled", "duration_ms")
+SLOWEST = 10  # items that the summary names as the slowest
 ENVELOPE = 512  # bytes that the ADK and the platform add around a reply
 
 
@@ -87,6 +89,8 @@ class Answer:
         self._results = Results(cap, request.output is not None)
         self._bare = None  # type: Any
         self.failures = {}  # type: dict
+        self._retried = {}  # type: dict
+        self._seconds = {}  # type: dict
         self.summary = {}  # type: dict
 
     def put(self, item, outcome):
@@ -94,8 +98,12 @@ class Answer:
         """Keep what became of an item; a later outcome of the same item replaces it."""
         self._results.put(item.position, outcome)
         self._bare = outcome.value
+        self._seconds[item.position] = outcome.seconds
+        self._retried.pop(item.position, None)
         if outcome.failure is None:
             self.failures.pop(item.position, None)
+            if outcome.attempts > 1:
+                self._retried[item.position] = outcome.attempts
         else:
             self.failures[item.position] = outcome.failure
 
@@ -140,8 +148,14 @@ class Answer:
             "throttled": attempts.throttled,
             "stopped": stopped and {"type": stopped.error_type, "message": stopped.message},
             "duration_ms": int((self._deadline.clock() - self._deadline.start) * 1000),
+            "retried": sorted(map(list, self._retried.items())),
+            "slowest": [[place, int(seconds * 1000)] for seconds, place in self._slowest()],
         }
         return dict(summary, **self.summary)
+
+    def _slowest(self):
+        taken = ((seconds, place) for place, seconds in self._seconds.items() if seconds)
+        return heapq.nlargest(SLOWEST, taken)
 
 
 def describe(facts):
