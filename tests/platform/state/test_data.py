@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wrapgen.errors import BadRequest, Conflict, NotAuthorized, NotFound
-from wrapgen.platform import data as data_module
 from wrapgen.platform.datapath import DataPath, parse
 from wrapgen.platform.model import Caller, Permissions
 from wrapgen.platform.state import State
@@ -172,16 +171,15 @@ def test_collection_names_that_can_not_be(state: State, local: Caller, name: str
         state.data.create_collection(local, parse(".my"), name)
 
 
-def test_listings_are_paged(state: State, local: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_listings_are_paged(state: State, local: Caller) -> None:
     """Every file comes once, in order; the last page has no marker, even when it is just full."""
-    monkeypatch.setattr(data_module, "PAGE", 10)
     state.data.create_collection(local, parse(".my"), "many")
     folder = next((state.home / "data" / "collections").iterdir())
     for number in range(30):
         (folder / f"_{number:04}").write_bytes(b"")
     names, marker, pages = [], None, 0
     while True:
-        page = state.data.list_directory(local, parse(".my/many"), marker=marker)
+        page = state.data.list_directory(local, parse(".my/many"), marker=marker, limit=10)
         names += [file.name for file in page.files]
         pages, marker = pages + 1, page.marker
         if marker is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -157,7 +158,10 @@ def test_a_running_build_is_followed_to_its_end(
     assert page.all("script") and page.all("meta", **{"http-equiv": "refresh"})
     assert browser.get(f"{path}/log").json()["status"] == "in-progress"
     threading.Thread(target=gate.write_text, args=["\n"], daemon=True).start()
-    slow.api("POST", "/compile", json={})
+    never, deadline = threading.Event(), time.monotonic() + 120
+    while browser.get(f"{path}/log").json()["status"] == "in-progress":
+        assert time.monotonic() < deadline
+        never.wait(0.05)
     page = browser.page(path)
     assert "succeeded" in page.text and "build succeeded" in page.text
     assert not page.all("script") and not page.all("meta", **{"http-equiv": "refresh"})
