@@ -45,6 +45,18 @@ class Platform:
         self.called: list[str] = []
         self.address = ""
 
+    def hold_from(self, number: int) -> tuple[threading.Event, threading.Event]:
+        """Calls from this one on wait for the second event; the first says that one does."""
+        reached, go_on = threading.Event(), threading.Event()
+
+        def gate(call: int) -> None:
+            if call >= number:
+                reached.set()
+                go_on.wait(120)
+
+        self.gate = gate
+        return reached, go_on
+
     def post(self, path: str, body: bytes) -> tuple[int, bytes]:
         """A call of the algorithm."""
         self.called.append(path)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import signal
-import threading
 
 import pytest
 
@@ -59,16 +58,9 @@ def test_a_killed_run_goes_on_where_it_was(wrapgen, platform, tweets):
     for round_ in range(3):
         output = wrapgen.folder / f"killed{round_}.jsonl"
         victim_at = len(platform.called) + chance.randrange(2, 12)
-        reached, go_on = threading.Event(), threading.Event()
-
-        def gate(number, victim_at=victim_at, reached=reached, go_on=go_on):
-            if number >= victim_at:
-                reached.set()
-                go_on.wait(30)
-
-        platform.gate = gate
+        reached, go_on = platform.hold_from(victim_at)
         process = wrapgen.start("run", REF, "tweets.jsonl", "-o", output.name)
-        assert reached.wait(30)
+        assert reached.wait(120)
         process.kill()
         process.communicate()
         go_on.set()
@@ -82,16 +74,9 @@ def test_a_killed_run_goes_on_where_it_was(wrapgen, platform, tweets):
 
 def test_interrupting_ends_cleanly_and_resumes(wrapgen, platform, tweets):
     """SIGINT lets open calls finish, sums up with exit code 12, and the run goes on later."""
-    reached, go_on = threading.Event(), threading.Event()
-
-    def gate(number):
-        if number >= 4:
-            reached.set()
-            go_on.wait(30)
-
-    platform.gate = gate
+    reached, go_on = platform.hold_from(4)
     process = wrapgen.start("run", REF, "tweets.jsonl", "-o", "scores.jsonl", "--json")
-    assert reached.wait(30)
+    assert reached.wait(120)
     process.send_signal(signal.SIGINT)
     assert any("stopping when the open calls are back" in line for line in process.stderr)
     go_on.set()
@@ -106,16 +91,9 @@ def test_interrupting_ends_cleanly_and_resumes(wrapgen, platform, tweets):
 
 def test_a_second_interrupt_stops_now(wrapgen, platform, tweets):
     """Whoever interrupts twice does not wait for open calls; the ledger holds, and the run goes on later."""
-    reached, go_on = threading.Event(), threading.Event()
-
-    def gate(number):
-        if number >= 4:
-            reached.set()
-            go_on.wait(30)
-
-    platform.gate = gate
+    reached, go_on = platform.hold_from(4)
     process = wrapgen.start("run", REF, "tweets.jsonl", "-o", "scores.jsonl")
-    assert reached.wait(30)
+    assert reached.wait(120)
     process.send_signal(signal.SIGINT)
     assert any("again to stop now" in line for line in process.stderr)
     process.send_signal(signal.SIGINT)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import threading
 from html.parser import HTMLParser
 
 import pytest
@@ -80,23 +79,16 @@ def test_page_and_json_tell_the_same(wrapgen, platform, tweets):
 
 def test_interrupted_running_and_killed_runs_have_one_too(wrapgen, platform, tweets):
     """A report can be had while a run goes on, is left by an interrupted one, and covers killed sessions."""
-    reached, go_on = threading.Event(), threading.Event()
-
-    def gate(number):
-        if number >= 4:
-            reached.set()
-            go_on.wait(60)
-
-    platform.gate = gate
+    reached, go_on = platform.hold_from(4)
     process = wrapgen.start("run", REF, "tweets.jsonl", "-o", "scores.jsonl")
-    assert reached.wait(60)
+    assert reached.wait(120)
     now = json.loads(wrapgen("report", "scores.jsonl", "-o", "now.html", "--json").stdout)
     assert (now["state"], now["exit_code"]) == ("running", None) and now["calls"]["open"] > 0
     process.kill()
     process.communicate()
     reached.clear()
     process = wrapgen.start("run", REF, "tweets.jsonl", "-o", "scores.jsonl")
-    assert reached.wait(60)
+    assert reached.wait(120)
     process.send_signal(signal.SIGINT)
     line = process.stderr.readline()
     while line and "stopping" not in line:
