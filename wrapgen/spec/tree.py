@@ -107,13 +107,27 @@ def read(text: str) -> Tree:
     Args:
         text: the document, decoded.
     """
+    try:
+        return _read(text, _LOADER)
+    except _TooDeep:
+        return _read(text, yaml.SafeLoader)
+
+
+class _TooDeep(Exception):
+    """The C library gave up on nesting that it only looked ahead at, before any of it became an event."""
+
+
+def _read(text: str, loader: Any) -> Tree:
     tree = Tree()
-    reader = _Reader(tree, yaml.parse(text, Loader=_LOADER))
+    reader = _Reader(tree, yaml.parse(text, Loader=loader))
     try:
         reader.document()
     except _Stop:
         pass
     except yaml.MarkedYAMLError as error:
+        # Seen in libyaml 0.2.6, which PyYAML 6.0.4 carries; the loader in Python has no such limit.
+        if "maximum nesting depth" in str(error.problem) and loader is not yaml.SafeLoader:
+            raise _TooDeep from error
         tree.problems.extend(_tabs(text) or [_syntax(error)])
     except (yaml.YAMLError, RecursionError) as error:
         tree.problems.append(Problem(1, 1, f"this is not YAML: {error}"))
