@@ -33,6 +33,33 @@ def rate(data: Data, name: str) -> float:
     return items / statistics.median(seconds)
 
 
+def served(data: Data, name: str, key: str, what: str = "rate") -> float:
+    """What wrk saw of a server of part 2, at so many `texts/connections`."""
+    return statistics.median(each[key][what] for each in data["parts"]["serving"][name]["rounds"])
+
+
+def frameworks(data: Data) -> list[str]:
+    """The serving frameworks that could be measured: every peer of part 2 but bare FastAPI."""
+    notes = data["parts"]["serving"]
+    return [name for name in notes if name not in ("wrapgen", "FastAPI") and not notes[name].get("failed")]
+
+
+def _ahead(key: str) -> Callable[[Data], float]:
+    return lambda data: (
+        served(data, "wrapgen", key) / max(served(data, name, key) for name in frameworks(data))
+    )
+
+
+def _tail(key: str) -> Callable[[Data], float]:
+    return lambda data: (
+        served(data, "wrapgen", key, "p99") / min(served(data, name, key, "p99") for name in frameworks(data))
+    )
+
+
+def _beside_fastapi(key: str) -> Callable[[Data], float]:
+    return lambda data: served(data, "wrapgen", key) / served(data, "FastAPI", key)
+
+
 def far(data: Data, name: str, delay: int) -> float:
     """Items per second of a program of part 3."""
     rounds = data["parts"]["distance"][name]["delays"][str(delay)]["rounds"]
@@ -86,6 +113,31 @@ AIMS: tuple[tuple[str, Callable[[Data], float], Callable[[float], bool], str], .
         _share(PARALLEL, "aiohttp to the platform"),
         _least(1),
         ".2f",
+    ),
+    ("serving, 16 connections: ahead of the best framework", _ahead("1/16"), _least(1), ".2f"),
+    ("serving, 64 connections: ahead of the best framework", _ahead("1/64"), _least(1), ".2f"),
+    ("serving, 16 connections: at least 0.7 of bare FastAPI", _beside_fastapi("1/16"), _least(0.7), ".2f"),
+    ("serving, 64 connections: at least 0.7 of bare FastAPI", _beside_fastapi("1/64"), _least(0.7), ".2f"),
+    ("serving, 16 connections: p99 beside the best framework's", _tail("1/16"), _most(1), ".2f"),
+    ("serving, 64 connections: p99 beside the best framework's", _tail("1/64"), _most(1), ".2f"),
+    (
+        "serving, 100 texts: at least 95 % of what the processors can score",
+        lambda data: served(data, "wrapgen", "100/16") / statistics.median(data["about"]["limits"]),
+        _least(0.95),
+        ".0%",
+    ),
+    (
+        "serving: no failed call",
+        lambda data: float(
+            sum(
+                found["failed"]
+                for each in data["parts"]["serving"]["wrapgen"]["rounds"]
+                for key, found in each.items()
+                if "/" in key
+            )
+        ),
+        _most(0),
+        ".0f",
     ),
     (
         "parallel at 20 ms: at least 10 × the guide's serial loop",

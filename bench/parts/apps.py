@@ -72,6 +72,14 @@ def mlserver(bench: Bench) -> AbstractContextManager[Server]:
     return hosting.served([str(program), "start", "."], probe, port=port, folder=folder)
 
 
+def kserve(bench: Bench) -> AbstractContextManager[Server]:
+    """One worker for each processor; without its gRPC server, which nobody asks here."""
+    port = hosting.free_port()
+    command = [str(peers.python("kserve")), str(CASES / "kserve_app.py"), str(port)]
+    probe = ("/v1/models/sentiment:predict", {"instances": [tweets.SAMPLE]})
+    return hosting.served(command, probe, port=port, folder=_folder(bench))
+
+
 def rayserve(bench: Bench) -> AbstractContextManager[Server]:
     """One replica for each processor."""
     port = hosting.free_port()

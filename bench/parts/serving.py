@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from bench import load, measure, tweets
+from bench import load, measure, peers, tweets
 from bench.hosting import Server
 from bench.measure import Failed
 from bench.options import Bench
 from bench.parts import apps
+from bench.parts.programs import CASES
 from bench.parts.surroundings import Surroundings
 
 PART = "serving"
@@ -57,6 +59,9 @@ CONTESTANTS = {
     "FastAPI": Contestant(
         _peer(apps.fastapi), lambda texts: ("/score" if len(texts) == 1 else "/scores", _documents(texts))
     ),
+    "KServe": Contestant(
+        _peer(apps.kserve), lambda texts: ("/v1/models/sentiment:predict", {"instances": texts})
+    ),
     "LitServe": Contestant(_peer(apps.litserve), lambda texts: ("/predict", {"documents": texts})),
     "BentoML": Contestant(
         _peer(apps.bentoml),
@@ -91,6 +96,18 @@ def measure_all(bench: Bench, around: Surroundings) -> None:
             else:
                 bench.say(f"  {number + 1}. {name}")
             bench.store.put(PART, name, note)
+        _note_limit(bench, number)
+
+
+def _note_limit(bench: Bench, number: int) -> None:
+    """Notes how many requests of 100 texts all processors could answer if they did nothing but score."""
+    limits = bench.store.data["about"].get("limits", [])
+    if bench.smoke or len(limits) > number:
+        return
+    command = [str(peers.python("clients")), str(CASES / "score_only.py"), tweets.SAMPLE, str(SECONDS)]
+    each = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(bench.cores)]
+    scored = sum(float(one.communicate()[0]) for one in each)
+    bench.store.about(limits=[*limits, round(scored / max(TEXTS), 1)])
 
 
 def _round(bench: Bench, around: Surroundings, contestant: Contestant) -> dict[str, Any]:
