@@ -136,11 +136,25 @@ class SpecError(WrapgenError):
 
 
 class DriftError(WrapgenError):
-    """Files on disk are not what the spec generates."""
+    """Files on disk are not what the spec generates.
+
+    Args:
+        message: which files, and how.
+        hint: what to do about it.
+        diff: the difference itself, where it was asked for; `--json` prints it too.
+    """
 
     code = "drift"
     exit_code = 4
     advice = "wrapgen build writes the files again; wrapgen build --diff shows the differences"
+
+    def __init__(self, message: str, *, hint: str = "", diff: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.diff = diff
+
+    def as_json(self) -> dict[str, object]:
+        """The base facts, and the difference if it was asked for."""
+        return super().as_json() if self.diff is None else {**super().as_json(), "diff": self.diff}
 
 
 class EditedError(WrapgenError):

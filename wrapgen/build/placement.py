@@ -1,8 +1,9 @@
 """A generated wrapper and the folder it belongs in: what differs, what was edited by hand, and writing it.
 
 A file counts as edited when its bytes are neither what is generated now nor what an earlier build noted in
-the manifest. The hooks file is the user's: written once, then never looked at again. Files that no build
-wrote are left alone.
+the manifest, or when there is a link where an earlier build wrote a file. The hooks file is the user's: where
+there is one, be it a link, it is never looked at; the wrapper needs one, so a missing one is written. Files
+that no build wrote are left alone.
 """
 
 from __future__ import annotations
@@ -51,9 +52,9 @@ class Placement:
             present = Wrapper.read(root, only={*wrapper, *noted})
         except (OSError, ValueError) as error:
             raise UsageError(f"the wrapper in {folder} can't be read: {error}") from error
-        kept = {HOOKS} if HOOKS in present or HOOKS in noted else set()
+        kept = {HOOKS} if os.path.lexists(root / HOOKS) else set()
         changes = tuple(change for change in present.diff(wrapper) if change.path not in kept)
-        edited = tuple(change.path for change in changes if _is_edited(change, noted))
+        edited = tuple(change.path for change in changes if _is_edited(change, noted, root))
         return cls(root, wrapper, changes, edited)
 
     def write(self, *, force: bool = False) -> None:
@@ -110,7 +111,9 @@ def _is_inside(path: str) -> bool:
     return True
 
 
-def _is_edited(change: Change, noted: dict[str, str]) -> bool:
-    if change.before is None or change.path == MANIFEST:
+def _is_edited(change: Change, noted: dict[str, str], root: Path) -> bool:
+    if change.path == MANIFEST:
         return False
+    if change.before is None:  # nothing there, or a link, which is never read
+        return change.path in noted and (root / change.path).is_symlink()
     return noted.get(change.path) != hashlib.sha256(change.before).hexdigest()

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from wrapgen.spec import Spec
 
 HOOKS = "src/hooks.py"
-"""The user's own file: created once, then never written, compared or removed."""
+"""The user's own file: written where there is none, else never written, compared or removed."""
 
 MANIFEST = ".wrapgen.json"
 """What the build wrote, so that a later one can tell a file edited by hand."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.argument("spec", default="spec.yaml", type=click.Path())
 @click.option("--output", type=click.Path(), help="The wrapper's own folder; default generated/NAME.")
 @click.option("--check", is_flag=True, help="Write nothing; exit code 4 if a file differs.")
-@click.option("--diff", is_flag=True, help="Write nothing; print how the files differ.")
+@click.option("--diff", is_flag=True, help="Write nothing; print how the files differ. Goes with --check.")
 @click.option("--force", is_flag=True, help="Write over files that were edited by hand.")
 @click.option("--templates", type=click.Path(), help="A folder of templates laid over ours, file by file.")
 @click.option("--spark", "engine", flag_value="spark", help="Instead: a Spark job that calls the wrapper.")
@@ -58,10 +58,14 @@ def command(
         wrapper = generate_engine(loaded, engine)
         folder = Path("generated") / f"{loaded.wrapper.algorithm_name}-{engine}"
     placement = Placement.of(wrapper, output or folder)
-    if diff:
-        click.echo(placement.unified(), nl=False)
-    elif check:
-        _check(placement, as_json)
+    shown = placement.unified() if diff else None
+    if shown is not None and not as_json:
+        click.echo(shown, nl=False)
+    if check:
+        _check(placement, as_json, shown)
+    elif diff:
+        if as_json:
+            _report(placement, as_json, "different" if placement.changes else "up to date", shown)
     else:
         _write(placement, force, as_json)
 
@@ -74,14 +78,15 @@ def default_folder(spec: Spec, path: str) -> Path:
     return Path("generated") / spec.wrapper.algorithm_name
 
 
-def _check(placement: Placement, as_json: bool) -> None:
+def _check(placement: Placement, as_json: bool, shown: str | None) -> None:
     if placement.changes:
         listed = "\n".join(f"  {change.kind}: {change.path}" for change in placement.changes)
         raise DriftError(
             f"{placement.folder} is not what the spec generates:\n{listed}",
             hint="wrapgen build writes it, wrapgen build --diff shows the differences",
+            diff=shown,
         )
-    _report(placement, as_json, "up to date")
+    _report(placement, as_json, "up to date", shown)
 
 
 def _write(placement: Placement, force: bool, as_json: bool) -> None:
@@ -92,14 +97,14 @@ def _write(placement: Placement, force: bool, as_json: bool) -> None:
     _report(placement, as_json, "written" if placement.changes else "up to date")
 
 
-def _report(placement: Placement, as_json: bool, state: str) -> None:
+def _report(placement: Placement, as_json: bool, state: str, shown: str | None = None) -> None:
     if as_json:
-        answer = {
+        answer: dict[str, object] = {
             "folder": str(placement.folder),
             "state": state,
             "digest": placement.wrapper.digest,
             "changes": {change.path: change.kind for change in placement.changes},
         }
-        click.echo(json.dumps(answer))
+        click.echo(json.dumps(answer if shown is None else {**answer, "diff": shown}))
         return
     click.echo(f"{placement.folder}: {state}, {len(placement.wrapper)} files")

@@ -85,7 +85,7 @@ def test_an_edit_is_known_without_a_manifest(folder, wrapgen):
 
 
 def test_the_hooks_file_is_the_users(folder, wrapgen):
-    """It is written once; edited, it is neither drift nor an edit, and stays; removed, it stays away."""
+    """It is written once; edited, it is neither drift nor an edit, and stays; only a missing one is written."""
     wrapgen("build")
     hooks = folder / "generated" / "SentimentBatch" / "src" / "hooks.py"
     hooks.write_text("def before(item):\n    return item['text']\n")
@@ -94,6 +94,37 @@ def test_the_hooks_file_is_the_users(folder, wrapgen):
     assert wrapgen("build")[0] == 0
     assert wrapgen("build", "--force")[0] == 0
     assert "item['text']" in hooks.read_text()
+    hooks.unlink()
+    assert "added: src/hooks.py" in wrapgen("build", "--check")[2]
+    assert wrapgen("build")[0] == 0 and "never touched" in hooks.read_text()
+
+
+def test_a_hooks_file_that_is_a_link_stays_one(folder, wrapgen):
+    """A link to the user's own hooks is neither drift nor an edit, wherever it leads, and no build replaces it."""
+    wrapgen("build")
+    hooks = folder / "generated" / "SentimentBatch" / "src" / "hooks.py"
+    hooks.unlink()
+    hooks.symlink_to(folder / "mine.py")
+    for there in (False, True):
+        if there:
+            (folder / "mine.py").write_text("# mine\n")
+        assert wrapgen("build", "--check")[0] == 0
+        assert wrapgen("build", "--force")[0] == 0
+        assert hooks.is_symlink()
+    assert hooks.read_text() == "# mine\n"
+
+
+def test_a_link_in_place_of_a_generated_file_is_an_edit(folder, wrapgen):
+    """Where a build wrote a file and now a link stands, the build stops; --force replaces only the link."""
+    wrapgen("build")
+    items = folder / "generated" / "SentimentBatch" / "src" / "items.py"
+    (folder / "mine.py").write_bytes(items.read_bytes() + b"# mine\n")
+    items.unlink()
+    items.symlink_to(folder / "mine.py")
+    code, _, err = wrapgen("build")
+    assert code == 4 and "edited by hand: src/items.py" in err and items.is_symlink()
+    assert wrapgen("build", "--force")[0] == 0
+    assert not items.is_symlink() and (folder / "mine.py").read_text().endswith("# mine\n")
 
 
 def test_files_that_are_no_longer_planned_go(folder, wrapgen):
@@ -121,6 +152,24 @@ def test_diff_shows_what_a_build_would_change(folder, wrapgen):
     assert wrapgen("build", "--check")[0] == 4
     changes = json.loads(wrapgen("build", "--json")[1])["changes"]
     assert changes[MAIN] == "changed" and changes["spec.yaml"] == "changed"
+
+
+def test_check_and_diff_go_together(folder, wrapgen):
+    """--check --diff prints the differences and ends as --check does; --json is one object that holds them."""
+    wrapgen("build")
+    assert wrapgen("build", "--check", "--diff") == wrapgen("build", "--check")
+    same = json.loads(wrapgen("build", "--diff", "--json")[1])
+    assert (same["state"], same["diff"], same["changes"]) == ("up to date", "", {})
+    (folder / "spec.yaml").write_text((folder / "spec.yaml").read_text() + "dispatch: {attempts: 5}\n")
+    code, out, err = wrapgen("build", "--check", "--diff")
+    assert code == 4 and '+    "attempts": 5,' in out and "changed: src/SentimentBatch.py" in err
+    code, out, _ = wrapgen("build", "--diff", "--json")
+    found = json.loads(out)
+    assert code == 0 and found["state"] == "different" and found["changes"][MAIN] == "changed"
+    assert '+    "attempts": 5,' in found["diff"]
+    code, out, _ = wrapgen("build", "--check", "--diff", "--json")
+    assert code == 4 and '+    "attempts": 5,' in json.loads(out)["error"]["diff"]
+    assert wrapgen("build", "--check")[0] == 4
 
 
 def test_places_that_cannot_hold_a_wrapper_are_told(folder, wrapgen):
