@@ -75,7 +75,7 @@ class Wrapper(Mapping[str, bytes]):
         files: the tree.
 
     Raises:
-        ValueError: a path is absolute, has `..` or a backslash, or two paths differ in case only.
+        ValueError: a path is absolute, has `..` or a backslash, is not UTF-8, or two differ in case only.
     """
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
@@ -89,8 +89,13 @@ class Wrapper(Mapping[str, bytes]):
                 or str(PurePosixPath(path)) != path
             ):
                 raise ValueError(f"not a relative path inside a wrapper: {path!r}")
-        if len({path.lower() for path in files}) != len(files):
-            raise ValueError("two paths differ in case only, which is one file on some systems")
+            if path.encode("utf-8", "ignore").decode("utf-8") != path:
+                raise ValueError(f"not a path in UTF-8: {path!r}")
+        alike: dict[str, str] = {}
+        for path in sorted(files):
+            if alike.setdefault(path.lower(), path) != path:
+                both = f"{alike[path.lower()]!r} and {path!r}"
+                raise ValueError(f"{both} differ in case only, which is one file on some systems")
         self._files = {path: bytes(files[path]) for path in sorted(files)}
 
     def __getitem__(self, path: str) -> bytes:

@@ -6,13 +6,13 @@ import hashlib
 from collections.abc import Mapping
 
 from wrapgen.build.context import build_context
+from wrapgen.build.inline import copied_files
 from wrapgen.build.literals import json_text
 from wrapgen.build.plan import HOOKS, MANIFEST, plan
 from wrapgen.build.render import render
 from wrapgen.build.templates import read_templates
 from wrapgen.errors import UsageError
 from wrapgen.spec import Spec
-from wrapgen.spec.load import INLINE_FOLDER
 from wrapgen.wrapper import Wrapper
 
 
@@ -25,11 +25,12 @@ def generate(spec: Spec, templates: Mapping[str, bytes] | None = None) -> Wrappe
 
     Raises:
         BadTemplate: a template can't be rendered; never with ours.
-        UsageError: a file of an inline target or of a user's templates has a name that no wrapper can hold.
+        SpecError: an inline target has no module to call, or a file with a name that no wrapper can hold.
+        UsageError: a user's template has such a name.
     """
     templates = read_templates() if templates is None else templates
     context = build_context(spec)
-    files = {f"{INLINE_FOLDER}/{path}": content for path, content in spec.source_files.items()}
+    files = dict(copied_files(spec))
     for path, template in plan(spec, templates).items():
         content = templates[template]
         files[path] = render(template, content, context) if template.endswith(".jinja") else content
@@ -37,7 +38,7 @@ def generate(spec: Spec, templates: Mapping[str, bytes] | None = None) -> Wrappe
     files[MANIFEST] = manifest(files, spec.digest)
     try:
         return Wrapper(files)
-    except ValueError as error:  # a name of an inline target's file, or of a user's template
+    except ValueError as error:  # the name of a user's template
         raise UsageError(f"no wrapper can hold these files: {error}", hint="rename the file") from None
 
 

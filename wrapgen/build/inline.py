@@ -1,4 +1,4 @@
-"""An inline target's own module: which of the files in its folder holds the algorithm."""
+"""An inline target's folder: its files in the wrapper, and which of them holds the algorithm."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import ast
 import json
 from collections.abc import Mapping
 
-from wrapgen.errors import Problem, SpecError
 from wrapgen.spec import Spec
+from wrapgen.spec.load import INLINE_FOLDER, source_error
+from wrapgen.wrapper import Wrapper
 
 
 def main_module(spec: Spec) -> str:
@@ -22,13 +23,27 @@ def main_module(spec: Spec) -> str:
     named = f"src/{_algorithm_name(files)}.py"
     if named in files:
         return _dotted(named)
-    found = [path for path in _candidates(files) if _defines_apply(files[path])]
+    faults: list[str] = []
+    found = [path for path in _candidates(files) if _defines_apply(path, files[path], faults)]
     if len(found) == 1:
         return _dotted(found[0])
+    if not found and faults:
+        raise source_error(spec, ", ".join(faults), "mend it, so that the function apply can be found")
     said = f"both {found[0]} and {found[1]} define" if found else "no module there defines"
     hint = "add an algorithmia.conf whose algoname names the module in src, as the platform needs it"
-    problem = Problem(1, 1, f"target.source: {said} a function apply", hint)
-    raise SpecError(path="spec.yaml", problems=[problem])
+    raise source_error(spec, f"{said} a function apply", hint)
+
+
+def copied_files(spec: Spec) -> Wrapper:
+    """An inline target's folder as the wrapper holds it.
+
+    Raises:
+        SpecError: a file there has a name that no wrapper can hold.
+    """
+    try:
+        return Wrapper({f"{INLINE_FOLDER}/{path}": content for path, content in spec.source_files.items()})
+    except ValueError as error:
+        raise source_error(spec, f"no wrapper can hold its files: {error}", "rename the file") from None
 
 
 def _algorithm_name(files: Mapping[str, bytes]) -> str:
@@ -47,10 +62,13 @@ def _candidates(files: Mapping[str, bytes]) -> list[str]:
     ]
 
 
-def _defines_apply(source: bytes) -> bool:
+def _defines_apply(path: str, source: bytes, faults: list[str]) -> bool:
+    """Whether a module does; one that is not Python adds to the faults."""
     try:
         tree = ast.parse(source)
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError) as error:
+        line, said = getattr(error, "lineno", None) or 1, getattr(error, "msg", error)
+        faults.append(f"{path}:{line} is not Python: {said}")
         return False
     return any(isinstance(node, ast.FunctionDef) and node.name == "apply" for node in tree.body)
 

@@ -19,6 +19,10 @@ def command(spec: str, as_json: bool) -> None:
     from wrapgen.spec import check  # imported here: --help must not load the model
 
     checked, found = check(spec)
+    if checked.source_files:  # the one thing that a build may still refuse
+        from wrapgen.build import generate
+
+        generate(checked)
     if as_json:
         answer = {"path": spec, "digest": checked.digest, "warnings": [vars(problem) for problem in found]}
         click.echo(json.dumps(answer))

@@ -8,9 +8,12 @@ from __future__ import annotations
 import codecs
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 from wrapgen.errors import Problem, SpecError
+from wrapgen.spec import names
 from wrapgen.spec import tree as trees
 from wrapgen.spec.model import Spec
 from wrapgen.spec.validate import validate, warnings
@@ -21,10 +24,21 @@ MAX_SOURCE_BYTES = 50_000_000
 INLINE_FOLDER = "inline"
 """Where a wrapper keeps its copy of an inline target's folder."""
 
-SKIPPED = frozenset(
-    {".git", "__pycache__", ".venv", "venv", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".idea"}
+NOT_SOURCE = frozenset(
+    (
+        ".git",
+        ".hg",
+        ".idea",
+        ".mypy_cache",
+        ".pytest_cache",
+        ".ruff_cache",
+        ".venv",
+        "__pycache__",
+        "node_modules",
+        "venv",
+    )
 )
-"""Folders that are never part of an algorithm's source."""
+"""Folders that are never part of an algorithm's source: those that no wrapper holds, and an editor's own."""
 
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x84\x86-\x9f\ufffe\uffff]")
 _OTHER_ENCODINGS = (
@@ -53,7 +67,7 @@ def check(path: str | os.PathLike[str]) -> tuple[Spec, list[Problem]]:
     file = file / "spec.yaml" if file.is_dir() else file
     spec, found = _parse(_bytes(file), str(file))
     if spec.target.source:
-        spec._source_files = _source(file, spec.target.source)
+        spec._source_files = _source(spec, file.parent / spec.target.source)
         spec.__dict__.pop("digest", None)
     return spec, found
 
@@ -81,6 +95,7 @@ def _parse(text: bytes, path: str) -> tuple[Spec, list[Problem]]:
     if spec is None:
         raise SpecError(path=path, problems=tree.problems)
     spec._source_text = text
+    spec._place = (path, *tree.place(("target", "source")))
     return spec, warnings(spec, tree)
 
 
@@ -139,44 +154,65 @@ def _place(before: str) -> trees.Place:
     return line, len(before) - (before.rfind("\n") + 1) + 1
 
 
-def _source(spec_file: Path, source: str) -> dict[str, bytes]:
+def source_error(spec: Spec, message: str, hint: str) -> SpecError:
+    """What is wrong with an inline target's folder, at the line of the spec that names it."""
+    path, line, column = spec.source_place
+    return SpecError(path=path, problems=[Problem(line, column, f"target.source: {message}", hint)])
+
+
+def _source(spec: Spec, folder: Path) -> dict[str, bytes]:
     """The files of an inline target's folder: beside the spec, or the copy inside a generated wrapper.
 
     Raises:
-        SpecError: there is no such folder, or it holds nothing or too much.
+        SpecError: there is no such folder, or it holds nothing, too much or what can't be read.
     """
-    folder = spec_file.parent / source
-    copy = spec_file.parent / INLINE_FOLDER
-    if (spec_file.parent / ".wrapgen.json").is_file() and copy.is_dir():
-        folder = copy
+    beside = Path(spec.source_place[0]).parent
+    if (beside / ".wrapgen.json").is_file() and (beside / INLINE_FOLDER).is_dir():
+        folder = beside / INLINE_FOLDER
+    source, own = spec.target.source, "name the algorithm's own folder"
+    try:
+        if not folder.is_dir():
+            raise source_error(spec, f"there is no folder {source} beside the spec", own)
+        files = _read(spec, folder)
+    except OSError as error:
+        where = names.shown(os.path.relpath(error.filename or folder, folder))
+        said = f"{where} in {source} can't be read: {error.strerror or error}"
+        raise source_error(spec, said, "make it readable, or move it away") from None
+    if not any(name.endswith(".py") for name in files):
+        raise source_error(spec, f"{source} holds no Python file", own)
+    return files
 
-    def refuse(message: str, hint: str) -> SpecError:
-        line = next(
-            (
-                n
-                for n, text in enumerate(spec_file.read_text("utf-8-sig").splitlines(), 1)
-                if "source" in text
-            ),
-            1,
-        )
-        return SpecError(path=str(spec_file), problems=[Problem(line, 1, message, hint)])
 
-    if not folder.is_dir():
-        raise refuse(
-            f"target.source: there is no folder {source} beside the spec", "name the algorithm's own folder"
-        )
+def _read(spec: Spec, folder: Path) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     total = 0
-    for path in sorted(folder.rglob("*")):
-        relative = path.relative_to(folder)
-        if SKIPPED.intersection(relative.parts) or path.suffix == ".pyc" or not path.is_file():
+    for path in sorted(_paths(folder)):
+        relative = path.relative_to(folder).as_posix()
+        if path.is_symlink() and not _leads_into(path, folder):
+            said = f"{names.shown(relative)} is a link that leads out of {spec.target.source}"
+            raise source_error(spec, said, "put a copy in its place, or remove it")
+        if not path.is_file():
             continue
         total += path.stat().st_size
         if total > MAX_SOURCE_BYTES:
-            raise refuse(
-                f"target.source: {source} holds more than {MAX_SOURCE_BYTES:,} bytes", "move data out of it"
-            )
-        files[relative.as_posix()] = path.read_bytes()
-    if not any(name.endswith(".py") for name in files):
-        raise refuse(f"target.source: {source} holds no Python file", "name the algorithm's own folder")
+            said = f"{spec.target.source} holds more than {MAX_SOURCE_BYTES:,} bytes"
+            raise source_error(spec, said, "move data out of it")
+        files[relative] = path.read_bytes()
     return files
+
+
+def _paths(folder: Path) -> Iterator[Path]:
+    """All that may be source under a folder, without following a link to another."""
+
+    def fail(error: OSError) -> NoReturn:
+        raise error
+
+    for place, folders, files in os.walk(folder, onerror=fail):
+        folders[:] = [name for name in folders if name not in NOT_SOURCE]
+        for name in (*folders, *files):
+            if name not in NOT_SOURCE and not name.endswith(".pyc"):
+                yield Path(place) / name
+
+
+def _leads_into(link: Path, folder: Path) -> bool:
+    return Path(os.path.realpath(link)).is_relative_to(os.path.realpath(folder))

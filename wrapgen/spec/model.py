@@ -267,6 +267,7 @@ class Spec(Section):
     record: RecordPart = _DEFAULTS
     publish: Publish = _DEFAULTS
 
+    _place: tuple[str, int, int] = PrivateAttr(default=("spec.yaml", 1, 1))
     _source_text: bytes = PrivateAttr(default=b"")
     _source_files: Mapping[str, bytes] = PrivateAttr(default_factory=dict)
 
@@ -279,6 +280,11 @@ class Spec(Section):
     def source_files(self) -> Mapping[str, bytes]:
         """With `target.source`: the folder's files by POSIX path. Empty otherwise."""
         return self._source_files
+
+    @property
+    def source_place(self) -> tuple[str, int, int]:
+        """Where `target.source` is written: the spec's path, line and column."""
+        return self._place
 
     @property
     def parallel(self) -> int:

@@ -85,7 +85,7 @@ def test_an_edit_is_known_without_a_manifest(folder, wrapgen):
 
 
 def test_the_hooks_file_is_the_users(folder, wrapgen):
-    """It is written once; edited, it is neither drift nor an edit, and stays; only a missing one is written."""
+    """It is written once; edited, it is neither drift nor an edit; only a missing one is written anew."""
     wrapgen("build")
     hooks = folder / "generated" / "SentimentBatch" / "src" / "hooks.py"
     hooks.write_text("def before(item):\n    return item['text']\n")
@@ -100,7 +100,7 @@ def test_the_hooks_file_is_the_users(folder, wrapgen):
 
 
 def test_a_hooks_file_that_is_a_link_stays_one(folder, wrapgen):
-    """A link to the user's own hooks is neither drift nor an edit, wherever it leads, and no build replaces it."""
+    """A link to the user's own hooks, even a dangling one, is neither drift nor an edit, and stays."""
     wrapgen("build")
     hooks = folder / "generated" / "SentimentBatch" / "src" / "hooks.py"
     hooks.unlink()
@@ -155,7 +155,7 @@ def test_diff_shows_what_a_build_would_change(folder, wrapgen):
 
 
 def test_check_and_diff_go_together(folder, wrapgen):
-    """--check --diff prints the differences and ends as --check does; --json is one object that holds them."""
+    """--check --diff prints the differences and ends as --check does; --json is one object with them."""
     wrapgen("build")
     assert wrapgen("build", "--check", "--diff") == wrapgen("build", "--check")
     same = json.loads(wrapgen("build", "--diff", "--json")[1])

@@ -50,3 +50,29 @@ def test_json_has_the_same(spec, capsys):
     assert main(["check", "--json"]) == 3
     told = json.loads(capsys.readouterr().out)["error"]
     assert told["code"] == "spec" and [problem["line"] for problem in told["problems"]] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"a.py": "x = 1\n"}, "no module there defines a function apply"),
+        ({"a.py": "def apply(i): ...\n", "b.py": "def apply(i): ...\n"}, "both a.py and b.py define"),
+        ({"a.py": "x = 1\ndef apply(\n"}, "a.py:2 is not Python: "),
+        ({"a.py": "def apply(i): ...\n", "a\\b.txt": ""}, "no wrapper can hold its files: not a relative"),
+        ({"a.py": "def apply(i): ...\n", "a.txt": "", "A.txt": ""}, "differ in case only"),
+        ({"a.py": "def apply(i): ...\n", "\udcff.txt": ""}, "not a path in UTF-8: "),
+    ],
+)
+@pytest.mark.parametrize("words", [["check"], ["build", "--check"], ["build", "--json"]])
+def test_an_inline_target_that_can_not_be_built_is_told(spec, capsys, files, said, words):
+    """check refuses what build refuses, at the line of the spec that names the folder."""
+    spec.write_text(SPEC.replace("algorithm: nlp/SentimentAnalysis", "source: ./own"))
+    (spec.parent / "own").mkdir()
+    for name, text in files.items():
+        (spec.parent / "own" / name).write_text(text)
+    if len(list((spec.parent / "own").iterdir())) < len(files):
+        pytest.skip("this file system has no case")
+    assert main(words) == 3
+    captured = capsys.readouterr()
+    told = captured.err or json.loads(captured.out)["error"]["message"]
+    assert told.removeprefix("error: ").startswith("spec.yaml:2:18: target.source: ") and said in told

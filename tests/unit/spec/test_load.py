@@ -10,6 +10,8 @@ import pytest
 
 from wrapgen.errors import SpecError
 from wrapgen.spec import check, load, parse
+from wrapgen.spec.load import NOT_SOURCE
+from wrapgen.wrapper import SKIPPED
 
 SHORTEST = b"""version: 1
 target:
@@ -171,8 +173,42 @@ def test_an_inline_target_brings_its_files(inline: Path):
 def test_an_inline_target_without_code_is_told(inline: Path):
     """A missing folder and one without Python are problems of the line that names it."""
     (inline.parent / "my_algorithm" / "src" / "Shout.py").unlink()
-    with pytest.raises(SpecError, match=r"spec.yaml:3:1: target.source: ./my_algorithm holds no Python file"):
+    with pytest.raises(SpecError, match=r"spec.yaml:3:11: target.source: .* holds no Python file"):
         load(inline)
     (inline.parent / "my_algorithm").rename(inline.parent / "other")
     with pytest.raises(SpecError, match=r"there is no folder \./my_algorithm"):
         load(inline)
+
+
+def test_a_link_out_of_an_inline_targets_folder_is_refused(inline: Path):
+    """What lies elsewhere never lands in a wrapper by a link; a link to a file of the folder is read."""
+    folder = inline.parent / "my_algorithm"
+    (folder / "same.py").symlink_to("src/Shout.py")
+    assert list(load(inline).source_files) == ["same.py", "src/Shout.py"]
+    (inline.parent / "secret").mkdir()
+    (inline.parent / "secret" / "key.txt").write_text("x")
+    for target in ("secret", "secret/key.txt", "nothing"):
+        (folder / "link").symlink_to(inline.parent / target)
+        with pytest.raises(SpecError, match=r"spec.yaml:3:11: .*'link' is a link that leads out of"):
+            load(inline)
+        (folder / "link").unlink()
+
+
+def test_an_unreadable_file_of_an_inline_target_is_told(inline: Path, monkeypatch: pytest.MonkeyPatch):
+    """A file or folder that can't be read is one problem that names it, not a wrapper without it."""
+
+    def refuse(path: object) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_bytes", refuse)
+        with pytest.raises(SpecError, match=r"spec.yaml:3:11: .*'src/Shout.py' in .* can't be read: Perm"):
+            load(inline)
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(SpecError, match=r"spec.yaml:3:11: .*my_algorithm can't be read: Perm"):
+        load(inline)
+
+
+def test_what_no_wrapper_holds_is_no_source():
+    """Each folder that is skipped when a wrapper is read is skipped in an inline target too."""
+    assert SKIPPED <= NOT_SOURCE
