@@ -47,6 +47,13 @@ _OTHER_ENCODINGS = (
     (codecs.BOM_UTF16_LE, "UTF-16"),
     (codecs.BOM_UTF16_BE, "UTF-16"),
 )
+_ZEROS: dict[tuple[bool, ...], str] = {
+    (False, True, False, True): "UTF-16",
+    (True, False, True, False): "UTF-16",
+    (False, True, True, True): "UTF-32",
+    (True, True, True, False): "UTF-32",
+}
+"""Which of the first four bytes are zero, in another encoding without a mark (RFC 4627, section 3)."""
 
 
 def load(path: str | os.PathLike[str]) -> Spec:
@@ -126,10 +133,11 @@ def _decode(text: bytes, path: str) -> str:
     Raises:
         SpecError: it is not UTF-8, or holds characters that YAML forbids.
     """
-    for mark, encoding in _OTHER_ENCODINGS:
-        if text.startswith(mark):
-            problem = Problem(1, 1, f"the file is encoded in {encoding}", "save it as UTF-8")
-            raise SpecError(path=path, problems=[problem])
+    unmarked = _ZEROS.get(tuple(byte == 0 for byte in text[:4]))
+    encoding = next((name for mark, name in _OTHER_ENCODINGS if text.startswith(mark)), unmarked)
+    if encoding:
+        problem = Problem(1, 1, f"the file is encoded in {encoding}", "save it as UTF-8")
+        raise SpecError(path=path, problems=[problem])
     try:
         decoded = text.removeprefix(codecs.BOM_UTF8).decode("utf-8")
     except UnicodeDecodeError as error:

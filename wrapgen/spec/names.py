@@ -20,6 +20,7 @@ _VERSION = re.compile(
     r"([0-9]{1,9}(\.([0-9]{1,9}|\*)){0,2}|[0-9]+\.[0-9]+\.x|latest|latestPrivate|[0-9a-f]{40})\Z"
 )
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_API_KEY = re.compile(r"sim[A-Za-z0-9]{20,}\Z")
 _STEP = re.compile(
     r"\.([A-Za-z_][A-Za-z0-9_-]*)|\[([0-9]{1,9})\]|\[\*\]|\.\*|\['([^'\\\]]+)'\]|\[\"([^\"\\\]]+)\"\]"
 )
@@ -29,11 +30,16 @@ WRAPPER_MODULES = frozenset(
         "adk",
         "adk_quirks",
         "algorithmia",
+        "algorithmia_api_client",
         "answer",
         "attempts",
         "batches",
         "boto3",
+        "botocore",
         "certifi",
+        "chardet",
+        "charset_normalizer",
+        "conftest",
         "copies",
         "credentials",
         "data_api",
@@ -42,29 +48,48 @@ WRAPPER_MODULES = frozenset(
         "datastore_sql",
         "datastore_sqs",
         "datastore_sqs_oversize",
+        "dateutil",
         "deadline",
         "dispatch",
+        "greenlet",
         "hooked",
         "hooks",
+        "idna",
+        "iniconfig",
         "inline",
         "items",
+        "jmespath",
         "main",
+        "packaging",
+        "pluggy",
         "protocol",
+        "psycopg2",
+        "pyaml",
+        "pymysql",
+        "pytest",
         "records",
         "redaction",
+        "requests",
+        "s3transfer",
         "serial",
+        "setuptools",
         "sideband",
+        "six",
         "spec",
         "sqlalchemy",
         "src",
         "target",
         "tests",
+        "toml",
         "transport",
+        "typing_extensions",
         "urllib3",
         "work",
+        "yaml",
     )
 )
-"""Modules that stand beside, or are imported by, a wrapper's main module; compared without case."""
+"""Modules that stand beside, or are imported by, a wrapper's main module or its tests, with all that the client
+and the drivers depend on; compared without case."""
 
 _GONE = frozenset({"asynchat", "asyncore", "cgi", "crypt", "distutils", "imp", "smtpd", "telnetlib", "uu"})
 _STANDARD = frozenset(name.lower() for name in sys.stdlib_module_names) | _GONE
@@ -159,7 +184,7 @@ def check_wrapper_name(text: str) -> None:
 
 def check_variable(text: str) -> None:
     """The name of an environment variable."""
-    if "://" in text or "=" in text:
+    if "://" in text or "=" in text or _API_KEY.match(text):
         raise Refused(
             "this is a value, where the name of an environment variable belongs",
             "write for example DATABASE_URL",

@@ -79,7 +79,7 @@ def _datastore_by_mode(document: dict[str, Any]) -> Iterator[Fault]:
     if store is None:
         yield ("datastore",), "datastore is empty", "give it a url:, or remove it (mode: batch)"
     if mode == "batch":
-        if store:
+        if "datastore" in document and store is not None:
             yield (
                 ("datastore",),
                 "mode batch records nothing, so there is no datastore",
@@ -107,7 +107,7 @@ def _datastore_by_mode(document: dict[str, Any]) -> Iterator[Fault]:
 
 def _one_url(document: dict[str, Any]) -> Iterator[Fault]:
     store = document.get("datastore")
-    if not isinstance(store, dict):
+    if not isinstance(store, dict) or _section(document, "wrapper").get("mode") == "batch":
         return
     url, variable = store.get("url"), store.get("url_env")
     if url is not None and variable is not None:

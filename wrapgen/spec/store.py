@@ -26,7 +26,7 @@ _VANISHING = {
     ".algo": ".algo/temp is deleted after a day, and .algo/perm belongs to whoever calls",
 }
 _PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
-_SECRET = re.compile(r"password|passwd|secret|token|credential|api_?key|access_?key", re.I)
+_SECRET = re.compile(r"password|passwd|pwd|secret|token|credential|api_?key|access_?key", re.I)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,9 @@ MAX_BYTES = 1_000_000
 LONGEST = 240
 """Most characters of a message or a hint."""
 
+LONGEST_NUMBER = 40
+"""Most characters of a number; no number of a spec has as many."""
+
 MAX_DEPTH = 50
 MAX_NODES = 20_000
 """Deepest nesting and most values, aliases counted as often as they are used: what stops a YAML bomb."""
@@ -250,7 +253,10 @@ class _Reader:
             return None
         if text.lower() in ("true", "false") and text in (text.lower(), text.title(), text.upper()):
             return text.lower() == "true"
-        if len(text) > 40:  # no number of a spec; keeps int() away from a million digits
+        if len(text) > LONGEST_NUMBER:  # keeps int() away from a million digits
+            if any(number.match(text) for number in (_NUMBER, _HEX, _FLOAT)):
+                said = f"{len(text)} characters are too long for a number"
+                self.fail(event, said, "put it in quotes, or write a shorter one")
             return text
         if _NUMBER.match(text):
             return int(text.replace("_", ""))

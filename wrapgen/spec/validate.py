@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails
 from wrapgen.errors import Problem
 from wrapgen.spec import environments, names, rules
 from wrapgen.spec.model import Datastore, Dispatch, Limits, Publish, RecordPart, Spec, Target, WrapperPart
-from wrapgen.spec.tree import Path, Tree
+from wrapgen.spec.tree import LONGEST_NUMBER, Path, Tree
 
 SECTIONS: dict[str, type[BaseModel]] = {
     "target": Target,
@@ -46,6 +46,7 @@ def validate(tree: Tree) -> Spec | None:
         said = "the file is empty" if tree.value is None else f"a spec is a mapping, not {_kind(tree.value)}"
         tree.problem((), said, "start with version: 1; wrapgen init writes a commented spec")
         return None
+    _rename(tree)
     spec = None
     try:
         _complete()
@@ -57,6 +58,17 @@ def validate(tree: Tree) -> Spec | None:
         for path, message, hint in rule(tree.value):
             tree.problem(path, message, hint, key=_is_key(tree, path))
     return None if tree.problems else spec
+
+
+def _rename(tree: Tree) -> None:
+    """Takes a misspelled top key for the one it was meant as, so that what is below it is checked too."""
+    for key in [key for key in tree.value if key not in Spec.model_fields]:
+        close = _close(key, None)
+        if close and close not in tree.value:
+            tree.problem((key,), f"unknown key {_key(key)}", f"did you mean {close}?", key=True)
+            tree.value[close] = tree.value.pop(key)
+            for places in (tree.keys, tree.values):
+                places.update({(close, *path[1:]): places[path] for path in [*places] if path[:1] == (key,)})
 
 
 def _complete() -> None:
@@ -123,7 +135,8 @@ def _not_listed(key: str, value: Any, context: dict[str, Any]) -> tuple[str, str
 def _not_whole(key: str, value: Any, _: dict[str, Any]) -> tuple[str, str]:
     hint = "write digits only, without a unit"
     if isinstance(value, str) and value.isascii() and value.isdigit():
-        hint = f"write {key}: {value}, without quotes"
+        short = len(value) <= LONGEST_NUMBER
+        hint = f"write {key}: {value}, without quotes" if short else "write a shorter number, without quotes"
     elif isinstance(value, float) and value == int(value):
         hint = f"write {key}: {int(value)}"
     return f"{key} must be a whole number, not {_kind(value)}", hint
@@ -197,12 +210,18 @@ def _fields(section: str | None) -> dict[str, FieldInfo]:
     return SECTIONS[section].model_fields if section else Spec.model_fields
 
 
+def _close(key: str, section: str | None) -> str:
+    """The key of a section, or of the top, that is most like a misspelled one; empty if none is like it."""
+    found = difflib.get_close_matches(key.lower().replace("-", "_"), _fields(section), 1, 0.6)
+    return found[0] if found else ""
+
+
 def _suggest(path: Path) -> str:
     """What an unknown key may have been meant as: a similar one here, or the same one in another section."""
     key, section = str(path[-1]), str(path[0]) if len(path) > 1 else None
-    close = difflib.get_close_matches(key.lower().replace("-", "_"), _fields(section), 1, 0.6)
+    close = _close(key, section)
     if close:
-        return f"did you mean {close[0]}?"
+        return f"did you mean {close}?"
     homes = [name for name, model in SECTIONS.items() if key in model.model_fields]
     if homes:
         return f"{key} belongs in the section {' or '.join(homes)}"

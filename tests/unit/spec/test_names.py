@@ -9,6 +9,7 @@ import pytest
 
 from wrapgen.spec.names import (
     Refused,
+    check_variable,
     check_wrapper_name,
     parse_path,
     parse_reference,
@@ -44,7 +45,13 @@ def test_what_is_no_reference_is_refused(text):
 
 
 @pytest.mark.parametrize(
-    "name", [*keyword.kwlist, *sorted(sys.stdlib_module_names), "Algorithmia", "src", "hooks"]
+    "name",
+    [
+        *keyword.kwlist,
+        *sorted(sys.stdlib_module_names),
+        *("Algorithmia", "src", "hooks", "requests", "six", "urllib3", "certifi", "idna", "yaml"),
+        *("boto3", "botocore", "sqlalchemy", "psycopg2", "pymysql", "pytest", "conftest"),
+    ],
 )
 def test_no_name_shadows_a_module_or_a_keyword(name):
     """Keywords, the standard library and the wrapper's own modules are refused in any case of letters."""
@@ -107,3 +114,18 @@ def test_a_url_tells_its_kind(url, kind, kept, dialect):
     """The scheme decides what kind of datastore it is, and short spellings become the full one."""
     store = parse_store(url)
     assert (store.kind, store.url, store.dialect) == (kind, kept, dialect)
+
+
+@pytest.mark.parametrize("key", ["sim" + "a1B2c" * 5, "sim" + "x" * 20])
+def test_an_api_key_is_no_name_of_a_variable(key):
+    """A key put where its variable's name belongs is refused, and not repeated in the message."""
+    with pytest.raises(Refused, match="this is a value") as caught:
+        check_variable(key)
+    assert key not in caught.value.message + caught.value.hint
+    check_variable("simulation_of_the_whole_world_key")
+
+
+def test_pwd_in_a_database_url_is_a_password():
+    """The short spelling that some drivers take is a secret as the long one is."""
+    with pytest.raises(Refused, match="holds a password"):
+        parse_store("mysql://db.example/records?pwd=x")
