@@ -88,8 +88,8 @@ WRAPPER_MODULES = frozenset(
         "yaml",
     )
 )
-"""Modules that stand beside, or are imported by, a wrapper's main module or its tests, with all that the client
-and the drivers depend on; compared without case."""
+"""Modules that stand beside, or are imported by, a wrapper's main module or its tests, with all that the
+client and the drivers depend on; compared without case."""
 
 _GONE = frozenset({"asynchat", "asyncore", "cgi", "crypt", "distutils", "imp", "smtpd", "telnetlib", "uu"})
 _STANDARD = frozenset(name.lower() for name in sys.stdlib_module_names) | _GONE
