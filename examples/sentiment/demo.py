@@ -109,12 +109,18 @@ def serial_loop(server: dict[str, Any], sample: list[Rated]) -> float:
     return len(sample) / (time.perf_counter() - started)
 
 
+def paired(rated: list[Rated], scores: Path) -> tuple[list[Rated], list[float]]:
+    """The texts that have a result, and their results; one that failed has none."""
+    lines = [json.loads(line) for line in scores.read_text("utf-8").splitlines()]
+    scored = [line for line in lines if "result" in line]
+    return [rated[line["index"]] for line in scored], [line["result"]["sentiment"] for line in scored]
+
+
 def report(
     wrapper: str, rated: list[Rated], scores: Path, scored: dict[str, Any], serial: float, recorded: int
 ) -> None:
     """What was done, in numbers, and what to try next."""
-    lines = [json.loads(line) for line in scores.read_text("utf-8").splitlines()]
-    sentiments = [line["result"]["sentiment"] for line in lines]
+    people, sentiments = paired(rated, scores)
     rate = scored["items"] / scored["seconds"]
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_row("items", f"{scored['items']:,}")
@@ -123,7 +129,7 @@ def report(
     table.add_row(
         "the guide's serial loop", f"{serial:,.0f} on a sample of {SAMPLE} ({rate / serial:.1f} times)"
     )
-    table.add_row("correlation with the human ratings", f"{agreement(rated, sentiments):.4f}")
+    table.add_row("correlation with the human ratings", f"{agreement(people, sentiments):.4f}")
     table.add_row("records in data://acme/sentiment", f"{recorded:,} for this run, read back")
     table.add_row("results", relative(scores))
     table.add_row("report", f"{scored['report']['path']}  (open it in a browser)")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import os
 import re
 import subprocess
@@ -42,3 +44,16 @@ def test_the_demo_scores_every_tweet_and_leaves_no_process_behind() -> None:
     assert re.search(r"^correlation with the human ratings +0\.8722$", said, re.MULTILINE), said
     assert re.search(r"^records in data://acme/sentiment +4,200 ", said, re.MULTILINE), said
     assert not processes()
+
+
+def test_a_failed_item_leaves_the_others_with_their_own_ratings(tmp_path, monkeypatch) -> None:
+    """The correlation is over the texts that have a result, each beside its own rating."""
+    monkeypatch.syspath_prepend(str(ROOT / "examples" / "sentiment"))
+    demo = importlib.import_module("demo")
+    ratings = importlib.import_module("ratings")
+    rated = [ratings.Rated(str(number), float(number), "text") for number in range(3)]
+    scores = tmp_path / "scores.jsonl"
+    lines = [{"index": 0, "result": {"sentiment": 0.5}}, {"index": 1, "error": {}}]
+    lines.append({"index": 2, "result": {"sentiment": 0.75}})
+    scores.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    assert demo.paired(rated, scores) == ([rated[0], rated[2]], [0.5, 0.75])

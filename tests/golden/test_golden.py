@@ -17,7 +17,7 @@ from wrapgen.wrapper import Wrapper  # noqa: E402
 
 @pytest.mark.parametrize("case", golden.CASES, ids=lambda case: case.name)
 def test_a_spec_generates_the_files_beside_it(case):
-    """Rendered files are byte for byte those that were reviewed; `make golden` writes new ones."""
+    """Rendered files are byte for byte those that were reviewed; `make derived` writes new ones."""
     found = Wrapper.read(case / "wrapper").diff(golden.expected_wrapper(case))
     assert not found, "".join(change.unified("committed", "generated") for change in found)
 
