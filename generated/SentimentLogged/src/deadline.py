@@ -25,20 +25,23 @@ class Deadline:
         self._begun = self.start
         self._slowest = 0.0
         self._lock = threading.Lock()
+        self._stop = self._soft_stop()
 
     def begin(self):
         # type: () -> None
         """Work on the items starts now; reading them may have taken time already."""
         self._begun = self.clock()
+        self._stop = self._soft_stop()
 
     def saw(self, seconds):
         # type: (float) -> None
         """An item took so long."""
-        with self._lock:
-            self._slowest = max(self._slowest, seconds)
+        if seconds > self._slowest:
+            with self._lock:
+                self._slowest = max(self._slowest, seconds)
+                self._stop = self._soft_stop()
 
-    def soft_stop(self):
-        # type: () -> float
+    def _soft_stop(self):
         """The time, by the clock, at which open items are sealed."""
         half_way = self._begun + max(self._end - self._begun, 1.0) / 2  # so one item is always tried
         return max(self._end - self._margin(), half_way)
@@ -49,7 +52,7 @@ class Deadline:
     def left(self):
         # type: () -> float
         """Seconds until the soft stop; not below zero."""
-        return max(0.0, self.soft_stop() - self.clock())
+        return max(0.0, self._stop - self.clock())
 
     def left_for_records(self):
         # type: () -> float
