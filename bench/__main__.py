@@ -42,6 +42,7 @@ def main() -> None:
         go(bench, [PARTS[each] for each in given.only])
     if not given.smoke:
         note_versions(store)
+    given.out.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(progress, given.out / "results.json")
     write(store, given.out, plots=not given.smoke)
     if set(given.only) == set(PARTS):
@@ -94,7 +95,6 @@ def note_versions(store: Store) -> None:
 
 def write(store: Store, out: Path, *, plots: bool = True) -> None:
     """RESULTS.md and the plots, from what the store has."""
-    out.mkdir(parents=True, exist_ok=True)
     (out / "RESULTS.md").write_text(render(store.data), "utf-8")
     if not plots:
         return

@@ -19,6 +19,6 @@ class Score:
         return batch
 
 
-ray.init(include_dashboard=False)
+ray.init(include_dashboard=False, num_cpus=2 * os.cpu_count())  # slots: reading wants some beside the actors
 tweets = ray.data.read_json(sys.argv[1], lines=True)
 tweets.repartition(16).map_batches(Score, concurrency=os.cpu_count()).write_json(sys.argv[2])
