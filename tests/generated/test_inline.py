@@ -153,6 +153,29 @@ def test_an_algorithm_that_takes_lists_gets_them(
     assert results[2]["$error"]["message"] == "division by zero"
 
 
+def test_what_an_author_changes_later_changes_no_answer_and_no_record(
+    edge_python: Path, tmp_path: Path, platform: Platform
+) -> None:
+    """An author may write into its input, and answer with one object again and again."""
+    author = {
+        "scoring.py": """
+LAST = {}
+def apply(input):
+    input["seen"] = True
+    LAST["name"] = input["name"]
+    return LAST
+"""
+    }
+    wrapper = build(tmp_path, author)
+    (answer,) = run_adk(edge_python, wrapper, platform, [[{"name": "a"}, {"name": "b"}]])
+    assert answer["result"] == [{"name": "a"}, {"name": "b"}]
+    recorded = [json.loads(line) for body in platform.files.values() for line in body.splitlines()]
+    assert [(one["input"], one["result"]) for one in sorted(recorded, key=lambda one: one["index"])] == [
+        ({"name": "a"}, {"name": "a"}),
+        ({"name": "b"}, {"name": "b"}),
+    ]
+
+
 def test_not_a_letter_of_the_authors_code_is_changed(tmp_path: Path) -> None:
     """The copy inside the wrapper is the folder, byte for byte."""
     wrapper = build(tmp_path, AUTHORS["adk-with-load"])

@@ -101,15 +101,24 @@ def test_a_batch_is_read_from_a_url_with_the_callers_key(platform: Platform, zip
     assert platform.requests[0].headers["Authorization"] == platform.client().apiKey
 
 
+DAMAGED = gzip.compress(b"[1, 2]" * 99, mtime=0)[:12] + b"\xff" * 20
 CUT_OFF = gzip.compress(b"[1, 2]", mtime=0)[:-6]
 
 
-@pytest.mark.parametrize("body", [b"\xff\xfe", b"[1", CUT_OFF, b"\x1f\x8bjunk"])
+@pytest.mark.parametrize("body", [b"\xff\xfe", b"[1", CUT_OFF, b"\x1f\x8bjunk", DAMAGED, b"[" * 5000])
 def test_a_broken_file_is_an_input_error(platform: Platform, body: bytes) -> None:
     """Not UTF-8, not JSON, or cut off."""
     platform.files["acme/in/items.json"] = body
     with pytest.raises(protocol.InputError, match="can't be read"):
         list(sideband.Sideband(platform.client(), "acme/W").read(URL))
+
+
+def test_a_file_that_breaks_off_is_not_taken_for_the_whole(platform: Platform) -> None:
+    """A download that ends early is a failure that may be tried again, never fewer items."""
+    platform.data = lambda method, path: Reply(200, b"1\n2\n3\n", cut=100)
+    with pytest.raises(protocol.Failure) as caught:
+        list(sideband.Sideband(platform.client(), "acme/W").read(URL))
+    assert (caught.value.error_type, caught.value.retryable) == ("ConnectionError", True)
 
 
 @pytest.mark.parametrize(

@@ -91,15 +91,12 @@ def error_objects(results: list[str]) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def read_results(text: str) -> list[str]:
-    """Results that came by sideband: a JSON array, or JSON Lines.
+    """Results that came by sideband: JSON Lines, as every wrapper writes them.
 
     Raises:
-        WireError: neither.
+        WireError: a line is not one JSON value.
     """
     try:
-        start = _skip(text, 0)
-        if text[start : start + 1] == "[":
-            return _elements(text, start)[0]
         lines = [line.strip(_BLANK) for line in text.split("\n") if line.strip(_BLANK)]
         for line in lines:
             if scan(line, 0)[1] != len(line):

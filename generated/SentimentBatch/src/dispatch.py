@@ -108,10 +108,12 @@ class Dispatch:
             attempts = task.attempts + (1 if task.calling else 0)
             for item in task.items:
                 yield item, self._unfinished(attempts, task.started_at)
-        if self._fault is None:
-            for task in self._tasks:
+        try:
+            for task in self._tasks if self._fault is None else ():
                 for item in task.items:
                     yield item, self._unfinished(0, None)
+        except Exception as fault:  # reading the items failed: tell the caller once the rest is recorded
+            self._fault = fault
 
     def _unfinished(self, attempts, started_at):
         if self.stopped is not None:

@@ -138,6 +138,8 @@ def _receive(connection, into):
         return Answer(response.status, response.headers, response.read())
     for piece in iter(lambda: response.read(65536), b""):
         into.write(piece)
+    if response.length:  # with a size to read, http.client takes a body that was cut off for a whole one
+        raise http.client.IncompleteRead(b"", response.length)
     return Answer(response.status, response.headers, b"")
 
 

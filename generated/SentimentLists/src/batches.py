@@ -92,4 +92,7 @@ def halves_of(task):
     """Both halves of a task, each to be tried once."""
     half = len(task.items) // 2
     parts = (task.items[:half], task.items[half:])
-    return [Task(part, task.first_send, task.attempts, halved=True) for part in parts]
+    halves = [Task(part, task.first_send, task.attempts, halved=True) for part in parts]
+    for each in halves:
+        each.started_at = task.started_at  # for records of halves that the soft stop finds untried
+    return halves

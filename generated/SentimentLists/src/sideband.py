@@ -8,6 +8,7 @@ import io
 import json
 import tempfile
 import uuid
+import zlib
 from typing import Any  # noqa: F401 - for the type comments
 
 from .data_api import DataApi, DataFailed
@@ -17,6 +18,7 @@ LONG = 65536  # characters read at once
 LARGEST = 64 * 1024 * 1024  # characters that one item may have
 SPACE = " \t\r\n"
 LINES = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
+UNREADABLE = (ValueError, EOFError, OSError, zlib.error, RecursionError)  # no UTF-8, no JSON, no gzip
 
 
 class Sideband:
@@ -41,7 +43,7 @@ class Sideband:
             text = io.TextIOWrapper(gzip.GzipFile(fileobj=file) if zipped else file, encoding="utf-8-sig")
             try:
                 yield from read_items(text, by_line=url.endswith(LINES))
-            except (ValueError, EOFError, OSError) as error:  # not UTF-8, not JSON, or a gzip cut short
+            except UNREADABLE as error:
                 raise InputError("$batch at {} can't be read: {}".format(url, error)) from None
 
     def write(self, url, lines):

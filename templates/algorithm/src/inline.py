@@ -50,12 +50,29 @@ class Target:
         del seconds
         try:
             if self._state and self._adk.apply_arity == 2:  # as upstream adk/ADK.py, `apply`
-                return self._adk.apply_func(value, self._state)
-            return self._adk.apply_func(value)
+                return snapshot(self._adk.apply_func(snapshot(value), self._state))
+            return snapshot(self._adk.apply_func(snapshot(value)))
         except (Exception, SystemExit) as error:
             kind = getattr(error, "error_type", None)
             default = "SystemExit" if isinstance(error, SystemExit) else "AlgorithmError"
             raise InlineFailed(kind if isinstance(kind, str) and kind else default, str(error)) from error
+
+
+def snapshot(value):
+    # type: (Any) -> Any
+    """A value as it is now: an author may change its input, or answer with one object again and again."""
+    try:
+        return _copied(value)
+    except RecursionError:  # a loop, or nested too deep: what makes it no JSON is told of it later
+        return value
+
+
+def _copied(value):
+    if isinstance(value, dict):
+        return {key: _copied(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_copied(one) for one in value]
+    return bytes(value) if isinstance(value, bytearray) else value
 
 
 def _move_in():

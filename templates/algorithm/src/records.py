@@ -96,7 +96,11 @@ class Recorder:
         self._answer.put(item, outcome)
         if not item.recordable or (outcome.failure is not None and outcome.failure.untried):
             return
-        record = self._record(item, outcome)
+        try:
+            record = self._record(item, outcome)
+        except ValueError as error:  # JSON can't say it, which is not to cost the batch
+            outcome = self._unrecordable(item, outcome, error)
+            record = self._record(item, outcome, bare=True)
         if self._buffer and self._bytes + len(record.line) > PIECE_BYTES:
             self.flush()
         if not self._buffer:
@@ -126,9 +130,22 @@ class Recorder:
         """What is recorded of an item or a result."""
         return value
 
-    def _record(self, item, outcome):
+    def _unrecordable(self, item, outcome, error):
+        """A result becomes a final RecordError, a failure stays what it was."""
+        if outcome.failure is not None:
+            return outcome
+        words = "the record can't be written as JSON: {}".format(error)
+        failure = Failure("RecordError", words, False, outcome.attempts)
+        outcome = Outcome.of_failure(failure, outcome.started_at, outcome.seconds)
+        self._answer.put(item, outcome)
+        return outcome
+
+    def _record(self, item, outcome, bare=False):
+        """What is recorded of an item; ``bare`` leaves the input out."""
         fields = {"run": self._items.run, "id": item.id, "index": item.index, "try": self._items.send}
-        if self.settings["input"] == "keep":
+        if bare:
+            pass
+        elif self.settings["input"] == "keep":
             fields["input"] = to_wire(self.payload(item.value))
         elif self.settings["input"] == "hash":
             fields["input"] = {"$sha256": content_id(item.value)}

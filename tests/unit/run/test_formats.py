@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import io
 import json
 
 import pytest
+import zstandard
 
 from wrapgen.errors import RunError, UsageError
 from wrapgen.run.connectors.files import find, format_of
@@ -75,14 +78,41 @@ def test_a_wrong_input_names_the_place(reader, body, says):
     assert says in caught.value.message
 
 
-def test_truncated_gzip_is_a_clear_error(tmp_path):
-    """A compressed file that was cut off does not end in a traceback."""
-    import gzip
+DIGESTS = [hashlib.sha256(b"%d" % number).hexdigest() for number in range(4000)]
+ROWS = "".join(f'{{"a": {at}, "digest": "{digest}"}}\n' for at, digest in enumerate(DIGESTS)).encode()
+PACK = {"gz": gzip.compress, "zst": zstandard.compress}
 
-    path = tmp_path / "in.jsonl.gz"
-    path.write_bytes(gzip.compress(b'{"a": 1}\n' * 10_000)[:-20])
-    with pytest.raises(RunError, match="can't read"):
+
+@pytest.mark.parametrize("suffix", sorted(PACK))
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.999])
+def test_a_packed_file_that_is_cut_off_is_an_error(tmp_path, suffix, kept):
+    """The rows of a compressed file that breaks off are not taken for all of them."""
+    packed = PACK[suffix](ROWS)
+    path = tmp_path / f"in.jsonl.{suffix}"
+    path.write_bytes(packed[: int(len(packed) * kept)])
+    for read in (lambda: find(str(path)).rows(), lambda: find(str(path)).texts(again=False)):
+        with pytest.raises(RunError, match="can't read"):
+            list(read())
+
+
+@pytest.mark.parametrize("suffix", sorted(PACK))
+def test_a_packed_file_that_is_damaged_is_an_error(tmp_path, suffix):
+    """Changed bytes at the head of a compressed file are one message."""
+    packed = bytearray(PACK[suffix](ROWS))
+    packed[16:64] = bytes(48)
+    path = tmp_path / f"in.jsonl.{suffix}"
+    path.write_bytes(packed)
+    with pytest.raises(RunError):
         list(find(str(path)).rows())
+
+
+@pytest.mark.parametrize("suffix", sorted(PACK))
+def test_a_packed_file_may_have_several_parts(tmp_path, suffix):
+    """Compressed files that were put one behind the other are read to the end of the last."""
+    path = tmp_path / f"in.jsonl.{suffix}"
+    path.write_bytes(PACK[suffix](ROWS) + PACK[suffix](ROWS) + PACK[suffix](b'{"a": -1}\n'))
+    rows = [row.value["a"] for row in find(str(path)).rows()]
+    assert rows == [*range(4000), *range(4000), -1]
 
 
 @pytest.mark.parametrize(

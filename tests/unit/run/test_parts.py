@@ -206,10 +206,11 @@ def test_an_error_of_the_whole_call_is_told():
     assert isinstance(answer, wire.ItemError) and (answer.type, answer.message) == ("InputError", "m")
 
 
-@pytest.mark.parametrize("text", ['[1, {"a": "x\\n"}]', '1\n{"a": "x\\n"}\n'])
-def test_results_by_sideband_are_an_array_or_lines(text):
-    """Both forms of a results file give the same results."""
-    assert list(map(json.loads, read_results(text))) == [1, {"a": "x\n"}]
+@pytest.mark.parametrize("results", [[1, {"a": "x\n"}], [[1, 2], [3, 4]], [[1, 2], [3]], [[1]], [[]]])
+def test_results_by_sideband_are_lines_whatever_they_are(results):
+    """Each line is one result, one that is itself a list too."""
+    text = "".join(json.dumps(result) + "\n" for result in results)
+    assert list(map(json.loads, read_results(text))) == results
 
 
 # Waiting and concurrency

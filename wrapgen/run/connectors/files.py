@@ -6,13 +6,14 @@ import codecs
 import glob
 import gzip
 import hashlib
+import io
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from wrapgen.errors import RunError, UsageError
 from wrapgen.run.connectors.base import Row
@@ -22,6 +23,7 @@ FORMATS = (*READERS, "parquet")
 """What an input may be."""
 
 _BLOCK = 1 << 20
+_PACKED = 1 << 10  # of a packed file at a time: a few kilobytes may unpack to many megabytes
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
 
@@ -120,14 +122,55 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
             with gzip.open(file, "rb") as unpacked:
                 yield unpacked  # type: ignore[misc]
         elif head.startswith(_ZSTD):
-            import zstandard
-
-            with zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True) as reader:
-                import io
-
-                yield io.BufferedReader(reader, _BLOCK)
+            yield io.BufferedReader(_Unpacked(file), _BLOCK)
         else:
             yield file
+
+
+class _Unpacked(io.RawIOBase):
+    """The content of a zstd file of any number of frames; one that is cut off or damaged is an OSError.
+
+    The library's own reader takes a frame that breaks off for one that has ended.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        import zstandard
+
+        self._file = file
+        self._frames = zstandard.ZstdDecompressor()
+        self._fault = zstandard.ZstdError
+        self._frame = self._frames.decompressobj()
+        self._begun = False
+        self._content = memoryview(b"")
+
+    def readable(self) -> bool:
+        """It can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """The next bytes; 0 at the end of the last frame."""
+        while not self._content:
+            if self._frame.eof:
+                packed, self._frame, self._begun = (
+                    self._frame.unused_data,
+                    self._frames.decompressobj(),
+                    False,
+                )
+            else:
+                packed = b""
+            packed = packed or self._file.read(_PACKED)
+            if not packed:
+                if self._begun:
+                    raise OSError("the file is cut off: its last zstd frame has no end")
+                return 0
+            self._begun = True
+            try:
+                self._content = memoryview(self._frame.decompress(packed))
+            except self._fault as error:
+                raise OSError(f"the file is damaged: {error}") from error
+        size = min(len(buffer), len(self._content))
+        buffer[:size], self._content = self._content[:size], self._content[size:]
+        return size
 
 
 def format_of(names: Iterable[str]) -> str:
