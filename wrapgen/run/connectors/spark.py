@@ -149,9 +149,22 @@ def _probed(df: Any, plan: Plan) -> Any:
             hint="declare it: schema='double', 'label string, score double', or 'json'",
         )
     try:
-        return from_arrow_type(pa.infer_type(values))
+        return from_arrow_type(_widened(pa.infer_type(values)))
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, TypeError):
         return StringType()  # of several types: each as JSON text
+
+
+def _widened(found: Any) -> Any:
+    """An inferred Arrow type with double for every integer: a later row may have a fraction there."""
+    import pyarrow as pa
+
+    if pa.types.is_integer(found):
+        return pa.float64()
+    if pa.types.is_list(found):
+        return pa.list_(_widened(found.value_type))
+    if pa.types.is_struct(found):
+        return pa.struct([(one.name, _widened(one.type)) for one in found])
+    return found
 
 
 def _arrow(result: Any) -> Any:

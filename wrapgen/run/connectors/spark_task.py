@@ -202,9 +202,22 @@ def fitted(value: Any, result_type: Any) -> Any:
     if pa.types.is_string(result_type) and not isinstance(value, (str, type(None))):
         return wire.dumps(value).decode("ascii")
     try:
-        return pa.array([value], result_type)[0].as_py()
+        fit = pa.array([value], result_type)[0].as_py()
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
         return None
+    return fit if _kept(value, fit) else None
+
+
+def _kept(value: Any, fit: Any) -> bool:
+    """Whether every number is still there: Arrow cuts 20.5 to 20 and reads 20 as a time, without a word."""
+    if isinstance(value, dict):
+        there = dict(fit)  # Arrow hands out a map as pairs
+        return all(_kept(one, there[name]) for name, one in value.items() if name in there)
+    if isinstance(value, list):
+        return all(_kept(one, other) for one, other in zip(value, fit, strict=True))
+    if isinstance(value, (int, float)):
+        return isinstance(fit, float) or bool(fit == value)  # a float column may round
+    return True
 
 
 def _entry(index: int, value: Any, id_: Any, by_content: bool, tries: int) -> Entry:
