@@ -5,7 +5,7 @@ import pytest
 pa = pytest.importorskip("pyarrow")
 
 from wrapgen.run.connectors.spark import _widened  # noqa: E402
-from wrapgen.run.connectors.spark_task import fitted  # noqa: E402
+from wrapgen.run.connectors.spark_task import _entry, fitted  # noqa: E402
 
 
 def test_no_fraction_is_cut() -> None:
@@ -22,3 +22,9 @@ def test_inferred_integers_are_doubles() -> None:
     """A probe that saw whole numbers alone leaves room for later rows' fractions, at any depth."""
     found = _widened(pa.infer_type([{"a": [1], "b": "x"}]))
     assert fitted({"a": [0.5], "b": "x"}, found) == {"a": [0.5], "b": "x"}
+
+
+def test_rows_that_are_not_json_have_ids_of_their_own() -> None:
+    """With the content as id, a row that is no JSON shares no id with null or with another such row."""
+    rows = [None, object(), object()]
+    assert len({_entry(0, row, None, True, 0).id for row in rows}) == len(rows)

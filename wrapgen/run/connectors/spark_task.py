@@ -224,12 +224,14 @@ def _entry(index: int, value: Any, id_: Any, by_content: bool, tries: int) -> En
     try:
         sent = wire.to_wire(_plain(value))
         item = wire.dumps(sent)
+        text = json.dumps(sent, sort_keys=True, separators=(",", ":"))
     except (wire.WireError, TypeError) as error:
-        sent = None
+        text = f"not JSON: {value!r}"  # which no JSON text is
         item = given_up_item("InputError", f"the row is not JSON: {error}")
     if by_content:
-        text = json.dumps(sent, sort_keys=True, separators=(",", ":"))
-        return Entry(index, item, hashlib.sha256(text.encode("ascii")).hexdigest(), 0, tries)
+        return Entry(
+            index, item, hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest(), 0, tries
+        )
     return Entry(index, item, str(id_), 0, tries)
 
 
