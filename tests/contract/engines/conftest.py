@@ -100,7 +100,10 @@ class Platform:
     def records(self, run: str) -> dict[str, dict[str, Any]]:
         """A run's records by id, read as a user reads them; each id once."""
         with open_records(self.client().data, "data://acme/recorded", run=run) as records:
-            return {record["id"]: record for record in records}
+            found = list(records)
+        by_id = {record["id"]: record for record in found}
+        assert len(by_id) == len(found), "an id has more than one record"
+        return by_id
 
 
 @pytest.fixture(scope="session")
