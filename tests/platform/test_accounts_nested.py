@@ -92,10 +92,63 @@ def test_it_never_manages_accounts_or_algorithms(server: Any, jane: tuple[str, s
         ("GET", "/v1/users", None),
         ("POST", f"/v1/admin/users/{name}/keys", {}),
         ("POST", "/v1/organizations", {"org_name": "planted"}),
+        ("GET", f"/v1/users/{name}", None),
+        ("GET", f"/v1/users/{name}/errors", None),
+        ("GET", f"/v1/users/{name}/algorithms", None),
+        ("PUT", f"/v1/users/{name}", {"fullname": "Planted"}),
     ]
     assert [status for status, _ in send(*tried)] == [403] * len(tried)
     assert len(server.request("GET", f"/v1/users/{name}/keys", jane[1]).json()) == 1
     assert server.request("GET", f"/v1/users/{name}/algorithms", jane[1]).json() == []
+
+
+def test_its_callers_private_algorithms_stay_out_of_sight(server: Any, sender: str, send: Any) -> None:
+    """Private algorithms, their versions, builds and errors, are not shown to what works for their owner."""
+    name = f"Hidden{uuid.uuid4().hex[:6]}"
+    place = f"/v1/algorithms/local/{name}"
+    assert server.request("POST", "/v1/algorithms/local", json={"name": name}).status_code == 201
+    assert server.request("POST", f"{place}/compile").status_code == 200
+    assert server.request("POST", f"{place}/versions", json={}).status_code == 200
+    paths = [place, f"{place}/versions", f"{place}/versions/0.1.0", f"{place}/builds", f"{place}/errors"]
+    assert [server.request("GET", path).status_code for path in paths] == [200] * len(paths)
+    asked = send(*(("GET", path, None) for path in paths), key=server.key)
+    assert [status for status, _ in asked] == [403] * len(paths)
+
+
+LOADING = '''\
+import json, os
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+ANSWERS = []
+for method, path in [("POST", "/v1/algo/local/PRIVATE/0.1.0"), ("POST", "/v1/algo/local/PRIVATE?output=void"),
+                     ("GET", "/v1/users/local/errors")]:
+    headers = {"Authorization": os.environ["ALGORITHMIA_API_KEY"], "Content-Type": "application/json"}
+    try:
+        data = b"1" if method == "POST" else None
+        answer = urlopen(Request(os.environ["ALGORITHMIA_API"] + path, data, headers))
+    except HTTPError as error:
+        answer = error
+    ANSWERS.append([answer.status, answer.read().decode()])
+
+
+def apply(input):
+    """What it was answered while it loaded."""
+    return ANSWERS
+'''
+
+
+def test_while_it_loads_it_calls_nothing(server: Any, sender: str, tmp_path: Path) -> None:
+    """Before any call an algorithm acts for nobody: it can't call its owner's algorithms, nor read errors."""
+    name = f"Loader{uuid.uuid4().hex[:6]}"
+    private = sender.split("/")[1]
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "__init__.py").write_text("")
+    (tmp_path / "src" / f"{name}.py").write_text(LOADING.replace("PRIVATE", private))
+    (tmp_path / "algorithmia.conf").write_text(json.dumps({"algoname": name}))
+    loader = host_plain(server, name, tmp_path)
+    answers = server.call(loader, 1).json()["result"]
+    assert [status for status, _ in answers] == [403, 403, 403], answers
 
 
 def test_my_data_is_the_callers(server: Any, jane: tuple[str, str], send: Any) -> None:

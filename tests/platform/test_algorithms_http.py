@@ -65,6 +65,38 @@ def test_the_object_of_a_version(server: Any, algorithm: str) -> None:
     assert (missing.status_code, missing.json()["error"]["code"]) == (404, 1001)
 
 
+@pytest.fixture(scope="module")
+def stranger(server: Any) -> str:
+    """The key of a user who owns nothing here."""
+    name = f"stranger{uuid.uuid4().hex[:6]}"
+    server.request("POST", "/v1/users", server.admin_key, json={"username": name, "email": f"{name}@x.org"})
+    return str(
+        server.request("POST", f"/v1/admin/users/{name}/keys", server.admin_key, json={}).json()["api_key"]
+    )
+
+
+def test_strangers_see_public_versions_alone(server: Any, stranger: str) -> None:
+    """Beside a public version, private ones, builds and what an installation printed stay the owner's."""
+    name = f"Mixed{uuid.uuid4().hex[:8]}"
+    place = f"/v1/algorithms/local/{name}"
+    server.request("POST", "/v1/algorithms/local", json={"name": name})
+    hashes = []
+    for callability, kind in (("public", "minor"), ("private", "major")):
+        server.request("POST", f"{place}/compile")
+        body = {"settings": {"algorithm_callability": callability}, "version_info": {"version_type": kind}}
+        released = server.request("POST", f"{place}/versions", json=body)
+        assert released.status_code == 200, released.text
+        hashes.append(released.json()["version_info"]["git_hash"])
+    assert server.request("GET", f"{place}/versions/1.0.0").json()["compilation"]["output"]
+    seen = server.request("GET", place, stranger).json()
+    assert seen["version_info"]["semantic_version"] == "0.1.0" and seen["compilation"]["output"] == ""
+    listed = server.request("GET", f"{place}/versions", stranger).json()["results"]
+    assert [each["version_info"]["semantic_version"] for each in listed] == ["0.1.0"]
+    assert server.request("GET", f"{place}/versions/0.1.0", stranger).status_code == 200
+    assert server.request("GET", f"{place}/versions/1.0.0", stranger).status_code == 404
+    assert server.request("GET", f"{place}/builds", stranger).status_code == 403
+
+
 @pytest.mark.parametrize(
     ("query", "count"),
     [

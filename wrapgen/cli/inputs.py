@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from wrapgen.cli import completion
 from wrapgen.cli.options import client_for
+from wrapgen.errors import UsageError
 
 if TYPE_CHECKING:
     from wrapgen.client import Client
@@ -30,6 +32,33 @@ _INPUT_OPTIONS = (
     click.option("--template", metavar="JSON", help="""The item is made so: '{"document": "{text}"}'."""),
     click.option("--id", "id_field", metavar="FIELD", help="The field that is the item's id. [run index]"),
 )
+
+
+def spare_files(source: str, output: Path, folder: Folder, *, fresh: bool) -> None:
+    """Makes sure that a run writes over nothing but what it wrote itself.
+
+    Args:
+        source: what the user wrote for the input.
+        output: the file that results go to.
+        folder: the run's.
+        fresh: the user wants to start over, so an output that is there may go.
+
+    Raises:
+        UsageError: the output is there already and of no run here, or the input is a file that is written.
+    """
+    from wrapgen.run.folder import errors_for
+    from wrapgen.run.report import report_beside
+
+    if Path(source).resolve() in {
+        each.resolve() for each in (output, errors_for(output), report_beside(output))
+    }:
+        raise UsageError(f"{source} is the input, and would be written over", hint="name another output")
+    if output.exists() and not folder.ledger.exists() and not fresh:
+        raise UsageError(
+            f"{output} exists and is not of a run here", hint="name another file, or add --fresh"
+        )
+    if not output.parent.is_dir():
+        raise UsageError(f"there is no folder {output.parent}")
 
 
 def input_options(function: F) -> F:

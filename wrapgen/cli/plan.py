@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wrapgen.cli import completion
-from wrapgen.cli.inputs import input_options, items_of, platform, reading
+from wrapgen.cli.inputs import input_options, items_of, platform, reading, spare_files
 from wrapgen.cli.options import platform_options
 from wrapgen.errors import UsageError
 
@@ -57,6 +57,8 @@ def command(reference: str, source: str, output: Path | None, as_json: bool, **g
 
     with TemporaryDirectory(prefix="wrapgen-plan-") as name, platform(given, given["workers"]) as client:
         folder = Folder(folder_for(output) if output else Path(name))
+        if output:
+            spare_files(source, output, folder, fresh=False)
         items = items_of(source, given, folder, client, replace=False)
         wrapper = find_wrapper(client, reference, folder)
         found = survey(items.entries(), Path(name), aim=wrapper.aim, compare_items=True, tell=reading)

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wrapgen.cli import completion
-from wrapgen.cli.inputs import input_options, items_of, platform, reading
+from wrapgen.cli.inputs import input_options, items_of, platform, reading, spare_files
 from wrapgen.cli.options import platform_options
-from wrapgen.errors import UsageError
 
 if TYPE_CHECKING:
     from wrapgen.cli.progress import Reporter
@@ -108,7 +107,7 @@ def command(reference: str, source: str, output: Path, as_json: bool, log_json: 
     layout = Layout(given["layout"], given["keep"], given["pick"])
     check(output, layout)
     folder = Folder(given["state"] or folder_for(output))
-    _output_is_ours(output, folder.path, fresh=options.fresh)
+    spare_files(source, output, folder, fresh=options.fresh)
     with platform(given, options.workers) as client:
         items = items_of(source, given, folder, client, replace=options.fresh or options.accept_changes)
         wrapper = find_wrapper(client, reference, None if options.fresh else folder)
@@ -153,15 +152,6 @@ def _origin(address: str, output: Path, options: Options, layout: Layout) -> dic
         output=str(output.resolve()),
         options={**vars(options), "layout": layout.shape},
     )
-
-
-def _output_is_ours(output: Path, folder: Path, *, fresh: bool) -> None:
-    if output.exists() and not folder.exists() and not fresh:
-        raise UsageError(
-            f"{output} exists and is not of a run here", hint="name another file, or add --fresh"
-        )
-    if not output.parent.is_dir():
-        raise UsageError(f"there is no folder {output.parent}")
 
 
 def _announce(session: Session, wrapper: Wrapper, source: str, options: Options) -> None:

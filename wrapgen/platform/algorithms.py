@@ -314,7 +314,9 @@ class Algorithms:
 
     def _visible(self, caller: Caller, algorithm: Algorithm) -> Algorithm:
         versions = self._table.versions(algorithm.id)
-        if caller.owns(algorithm.owner) or any(version.callability == "public" for version in versions):
+        # A running algorithm acts for its caller in calls and data; here it sees what a stranger sees.
+        mine = caller.owns(algorithm.owner) and caller.algorithm is None
+        if mine or any(version.callability == "public" for version in versions):
             return algorithm
         # The vendor's client looks for the number in the text (algorithmia-python, Algorithmia/algorithm.py).
         raise NotAuthorized(

@@ -136,6 +136,8 @@ class Calls:
         """
         if caller.admin:
             raise NotAuthorized("an admin key can't call algorithms", status=403, api_code=2001)
+        if caller.algorithm is not None and parent is None and request_id is None:
+            raise NotAuthorized("an algorithm that is loading can't call others", status=403, api_code=2001)
         runnable = self._resolve(request.path, caller)
         if parent is None and self.draining:
             raise ServerFault("the server is about to stop", status=503, retry_after=5)

@@ -93,6 +93,7 @@ def open_platform_state(
     """
     home = home.absolute()
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    home.chmod(0o700)  # one that was there may have been open to all, and secrets come to lie in it
     lock = _lock(home)
     try:
         wall = Wall.find(home, isolation)

@@ -74,6 +74,7 @@ class Session:
         self._origin = origin or {}
         self._stack = ExitStack()
         self._runner: Runner | None = None
+        self._told_to_stop = ""
 
     def __enter__(self) -> Session:
         with self._stack as stack:
@@ -106,6 +107,7 @@ class Session:
         self.survey = Survey.from_json(kept) if kept else self._survey()
         facts["survey"] = self.survey.as_json()
         self.resumed = standing is not None
+        self._fingerprint = facts["input"]["fingerprint"]
         self.run_id: str = facts["run"]
         self.reference: str = facts["reference"]
         self._next_seq = standing.next_seq if standing else 0
@@ -151,6 +153,7 @@ class Session:
 
     def stop(self, reason: str) -> None:
         """Lets open calls finish and starts no more; safe in a signal handler."""
+        self._told_to_stop = reason
         if self._runner is not None:
             self._runner.stop(reason)
 
@@ -190,11 +193,21 @@ class Session:
             counts=self.counts,
             next_seq=self._next_seq,
         )
+        if self._told_to_stop:  # before there was a runner to tell
+            self._runner.stop(self._told_to_stop)
         state, reason = self._runner.run()
         if most is not None:
             state, reason = EndState.INCOMPLETE, reason or "a probe"
+        elif not self._is_as_surveyed(state):
+            state, reason = EndState.INCOMPLETE, "the input changed while it was read"
         self.ledger.append([{"e": "end", "state": state.value, "why": reason, "at": self._now()}])
         return state, reason
+
+    def _is_as_surveyed(self, state: EndState) -> bool:
+        """Whether a run that has finished had the items that it began with."""
+        if state not in (EndState.OK, EndState.ERRORS):
+            return True
+        return self.counts.finished == self.counts.items and self._items.fingerprint() == self._fingerprint
 
     def wrote(self, output: Path, layout: dict[str, Any]) -> None:
         """Notes which output was written and how, so that it can be verified."""

@@ -125,7 +125,9 @@ def test_a_newer_version_does_not_change_a_run_under_way(wrapgen, platform, twee
         (["run", REF, "bad.jsonl", "-o", "out.jsonl"], "bad.jsonl:2: not a line of JSON"),
         (["run", REF, "tweets.jsonl", "-o", "none/out.jsonl"], "there is no folder none"),
         (["run", REF, "tweets.jsonl", "-o", "out.jsonl", "--field", "text"], "there is no field 'text'"),
-        (["run", REF, "tweets.jsonl", "-o", "tweets.jsonl"], "tweets.jsonl exists"),
+        (["run", REF, "tweets.jsonl", "-o", "bad.jsonl"], "bad.jsonl exists"),
+        (["run", REF, "tweets.jsonl", "-o", "tweets.jsonl", "--fresh"], "tweets.jsonl is the input"),
+        (["plan", REF, "tweets.jsonl", "-o", "bad.jsonl"], "bad.jsonl exists"),
     ],
 )
 def test_a_mistake_is_one_clear_message(wrapgen, tweets, words, says):

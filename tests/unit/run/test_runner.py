@@ -5,8 +5,12 @@ from __future__ import annotations
 import pytest
 
 from wrapgen.errors import NotAuthorized, RunError, ServerFault, Throttled, Unreachable
-from wrapgen.run.items import Selection
+from wrapgen.run.connectors.memory import MemorySource
+from wrapgen.run.items import Selected, Selection
+from wrapgen.run.options import Options, Wrapper
+from wrapgen.run.session import Session
 from wrapgen.run.summary import EndState
+from wrapgen.run.wrappers import describe
 
 
 def test_outcomes_come_in_input_order(bench, memory_wrapper):
@@ -264,3 +268,35 @@ def test_a_run_that_is_finished_is_not_called_stopped(bench, memory_wrapper):
     faults = {str(n): ["InputError"] for n in range(60)}
     summary = bench.run(memory_wrapper(faults=faults), list(range(60)), workers=1)
     assert summary.state is EndState.ERRORS and len(bench.lines()) == 60
+
+
+@pytest.mark.parametrize(
+    "after", [[0, 1, 2], list(range(60)), [*range(39), "other"]], ids=["cut", "grown", "edited"]
+)
+def test_an_input_that_changes_while_it_is_read_is_not_done(bench, memory_wrapper, after):
+    """Fewer rows, more rows or other rows than the run began with: the end says so, and is no success."""
+    before = list(range(40))
+    source = MemorySource(before)
+
+    wrapper = memory_wrapper()
+    real = wrapper.call
+
+    def call(body, seconds):
+        if b'"$run"' in body:
+            source._values = list(after)
+        return real(body, seconds)
+
+    wrapper.call = call
+    summary = bench.run(wrapper, [], source=source)
+    assert summary.state is EndState.INCOMPLETE and "the input changed" in summary.reason
+
+
+def test_a_stop_before_the_first_chunk_is_kept(bench, memory_wrapper):
+    """Told to stop while the input is surveyed, a run sends nothing."""
+    wrapper = memory_wrapper()
+    called = Wrapper("acme/W/1.0.0", describe(wrapper.call, "acme/W/1.0.0"), wrapper.call, None)
+    items = Selected(MemorySource(list(range(100))), Selection())
+    with Session(bench.folder / "s.run", items, called, Options(run="r1"), bench.world()) as session:
+        session.stop("interrupted")
+        assert session.work() == (EndState.INCOMPLETE, "interrupted")
+    assert not wrapper.calls

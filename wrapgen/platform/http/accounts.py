@@ -120,7 +120,7 @@ class AccountRoutes:
 
     async def user_algorithms(self, request: Request) -> Response:
         """GET /v1/users/:user/algorithms; organizations have some too"""
-        caller = auth.caller(request)
+        caller = auth.person(request)
         account = await run_in_threadpool(self._accounts.get, request.path_params["user"])
         if not caller.admin and not caller.owns(account.name):
             raise NotAuthorized(f"403: {account.name} is not you", status=403, api_code=2001)
@@ -252,7 +252,7 @@ class AccountRoutes:
 
     async def _user(self, request: Request) -> Account:
         """The user of the path: for admin keys any, for others themselves."""
-        caller = auth.caller(request)
+        caller = auth.person(request)
         found = await run_in_threadpool(self._accounts.get, request.path_params["user"], "user")
         if not caller.admin and found.name != caller.account:
             raise NotAuthorized(f"403: {found.name} is not you", status=403, api_code=2001)
@@ -260,7 +260,7 @@ class AccountRoutes:
 
     async def _organization(self, request: Request) -> Account:
         """The organization of the path: for admin keys any, for others those they are members of."""
-        caller = auth.caller(request)
+        caller = auth.person(request)
         found = await run_in_threadpool(self._accounts.get, request.path_params["org"], "organization")
         if not caller.admin and not caller.owns(found.name):
             raise NotAuthorized(f"403: you are no member of {found.name}", status=403, api_code=2001)

@@ -82,14 +82,14 @@ class AlgorithmRoutes:
         except NotFound:
             # A string where other errors have an object (algorithmia-python, Algorithmia/algorithm.py).
             return reply({"error": NO_SUCH}, 404)
-        return reply(await run_in_threadpool(self._current, algorithm, base_of(request)))
+        return reply(await run_in_threadpool(self._current, algorithm, base_of(request), caller))
 
     async def update(self, request: Request) -> Response:
         """PUT .../:name"""
         caller, fields = auth.standard(request), await fields_of(request)
         algorithm = await self._algorithm(request, caller)
         changed = await run_in_threadpool(self._state.algorithms.update, caller, algorithm, fields)
-        return reply(await run_in_threadpool(self._current, changed, base_of(request)))
+        return reply(await run_in_threadpool(self._current, changed, base_of(request), caller))
 
     async def delete(self, request: Request) -> Response:
         """DELETE .../:name"""
@@ -108,7 +108,7 @@ class AlgorithmRoutes:
         build = await run_in_threadpool(self._state.builds.get, algorithm.id, build.id)
         if build.status == "in-progress":
             raise ServerFault("the platform is stopping; compile again later", status=503)
-        return reply(self._show(algorithm, Released(build, None), base_of(request)))
+        return reply(self._show(algorithm, Released(build, None), base_of(request), caller))
 
     async def publish(self, request: Request) -> Response:
         """POST .../versions"""
@@ -116,19 +116,21 @@ class AlgorithmRoutes:
         algorithm = await self._algorithm(request, caller)
         released = await run_in_threadpool(self._state.algorithms.publish, caller, algorithm, fields)
         algorithm = await self._algorithm(request, caller)
-        return reply(self._show(algorithm, released, base_of(request)))
+        return reply(self._show(algorithm, released, base_of(request), caller))
 
     async def versions(self, request: Request) -> Response:
         """GET .../versions"""
         caller = auth.standard(request)
         algorithm = await self._algorithm(request, caller)
         published, public = _flag(request, "published"), _flag(request, "callable")
-        listed = await run_in_threadpool(self._listed, algorithm, published, public)
-        if not caller.owns(algorithm.owner):
-            listed = [each for each in listed if each.version and each.version.callability == "public"]
+        listed = await run_in_threadpool(self._listed, algorithm, caller, published, public)
         base = base_of(request)
         return await run_in_threadpool(
-            page, request, listed, lambda each: each.build.id, lambda each: self._show(algorithm, each, base)
+            page,
+            request,
+            listed,
+            lambda each: each.build.id,
+            lambda each: self._show(algorithm, each, base, caller),
         )
 
     async def version(self, request: Request) -> Response:
@@ -136,17 +138,17 @@ class AlgorithmRoutes:
         caller = auth.standard(request)
         algorithm = await self._algorithm(request, caller)
         wanted = request.path_params["git_hash"]
-        for each in await run_in_threadpool(self._listed, algorithm, None, None):
+        for each in await run_in_threadpool(self._listed, algorithm, caller):
             semantic = each.version.semantic if each.version else None
             if wanted in (each.build.git_hash, semantic):
-                return reply(self._show(algorithm, each, base_of(request)))
+                return reply(self._show(algorithm, each, base_of(request), caller))
         raise NotFound(f"no such version: {wanted}", status=404, api_code=1001)
 
     async def builds(self, request: Request) -> Response:
         """GET .../builds"""
         caller = auth.standard(request)
         algorithm = await self._own(request, caller)
-        listed = await run_in_threadpool(self._listed, algorithm, None, None)
+        listed = await run_in_threadpool(self._listed, algorithm, caller)
         return page(
             request, listed, lambda each: each.build.id, lambda each: build_object(each.build, each.version)
         )
@@ -243,22 +245,35 @@ class AlgorithmRoutes:
         algorithm = await self._own(request, auth.standard(request))
         return await run_in_threadpool(self._state.builds.get, algorithm.id, request.path_params["build_id"])
 
-    def _listed(self, algorithm: Algorithm, published: bool | None, public: bool | None) -> list[Released]:
+    def _listed(
+        self, algorithm: Algorithm, caller: Caller, published: bool | None = None, public: bool | None = None
+    ) -> list[Released]:
+        """Builds and what they became, newest first; strangers see public versions only."""
         found = self._state.algorithms.listed(algorithm.id)
         if published is not None:
             found = [each for each in found if (each.version is not None) == published]
+        if not _trusts(algorithm, caller):
+            found = [each for each in found if each.version and each.version.callability == "public"]
         if public is not None:
             wanted = "public" if public else "private"
             found = [each for each in found if each.version and each.version.callability == wanted]
         return found
 
-    def _current(self, algorithm: Algorithm, base: str) -> dict[str, Any]:
-        newest = self._listed(algorithm, None, None)[:1]
-        return self._show(algorithm, newest[0], base) if newest else algorithm_object(algorithm, base=base)
+    def _current(self, algorithm: Algorithm, base: str, caller: Caller) -> dict[str, Any]:
+        newest = self._listed(algorithm, caller)[:1]
+        if not newest:
+            return algorithm_object(algorithm, base=base)
+        return self._show(algorithm, newest[0], base, caller)
 
-    def _show(self, algorithm: Algorithm, released: Released, base: str) -> dict[str, Any]:
-        log = self._state.builds.log(released.build)
+    def _show(self, algorithm: Algorithm, released: Released, base: str, caller: Caller) -> dict[str, Any]:
+        # What an installation prints may name its author's sources.
+        log = self._state.builds.log(released.build) if _trusts(algorithm, caller) else ""
         return algorithm_object(algorithm, released, log=log, base=base)
+
+
+def _trusts(algorithm: Algorithm, caller: Caller) -> bool:
+    """Whether the caller may see what isn't public: the owner may, but no algorithm that works for it."""
+    return caller.owns(algorithm.owner) and caller.algorithm is None
 
 
 def _flag(request: Request, name: str) -> bool | None:

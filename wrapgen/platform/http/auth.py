@@ -59,6 +59,18 @@ def standard(request: Request) -> Caller:
     return found
 
 
+def person(request: Request) -> Caller:
+    """The caller of an endpoint that tells of accounts, which is no running algorithm's business.
+
+    Raises:
+        NotAuthorized: as `caller`; or an algorithm's worker, which acts for its caller in calls and data.
+    """
+    found = caller(request)
+    if found.algorithm is not None:
+        raise NotAuthorized("a running algorithm can't look at accounts", status=403, api_code=2001)
+    return found
+
+
 def admin(request: Request) -> Caller:
     """The caller of an admin endpoint.
 

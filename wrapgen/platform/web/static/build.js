@@ -7,8 +7,11 @@ let next = Number(log.dataset.start);
 async function look() {
   try {
     const answer = await fetch(`${log.dataset.address}?from=${next}`, { headers: { Accept: "application/json" } });
-    if (!answer.ok) {
+    if ([401, 403, 404].includes(answer.status)) {
       return;
+    }
+    if (!answer.ok) {
+      throw new Error(answer.statusText);
     }
     const { status, text, next: end } = await answer.json();
     const following = box.scrollTop + box.clientHeight >= box.scrollHeight - 8;
