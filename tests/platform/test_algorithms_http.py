@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 import uuid
 from typing import Any
 
@@ -263,6 +265,8 @@ def test_secrets_never_tell_their_value(server: Any, algorithm: str) -> None:
     one = f"{place}/{made.json()['id']}"
     changed = server.request("PUT", one, json={"secret_value": "hunter3", "description": "new"})
     assert (changed.status_code, changed.json()["description"]) == (200, "new")
+    for name in ("secret_value", "short_name", "description"):
+        assert server.request("PUT", one, json={name: {"a": 1}}).status_code == 400
     listed = server.request("GET", place)
     assert [each["secret_key"] for each in listed.json()["results"]] == ["API_TOKEN"]
     for answer in (made, again, changed, listed):
@@ -316,11 +320,33 @@ def test_deleting(server: Any) -> None:
 
 
 def test_insights_are_taken_without_a_key(server: Any) -> None:
-    """The client sends them anonymously; the documented limits and reserved names hold."""
-    report = [{"insight_key": "score", "insight_value": 0.5}]
+    """The client sends them anonymously, and the log has them; the limits and reserved names hold."""
+    report = [{"insight_key": f"score{uuid.uuid4().hex}", "insight_value": 0.5}]
     assert server.request("POST", "/v1/insights", "", json=report).status_code == 200
+    log, until = server.home / "logs" / "platform.jsonl", time.monotonic() + 120
+    while report[0]["insight_key"] not in log.read_text():
+        assert time.monotonic() < until, "the report is not in the log"
+        threading.Event().wait(0.05)
     many = [{"insight_key": str(number), "insight_value": 1} for number in range(26)]
     taken = [{"insight_key": "request_id", "insight_value": 1}]
     large = [{"insight_key": "x", "insight_value": "y" * 30_000}]
     for body, status in ((many, 400), (taken, 400), (large, 413), ({}, 200), ([1], 400), ({"a": 1}, 400)):
         assert server.request("POST", "/v1/insights", "", json=body).status_code == status
+
+
+@pytest.mark.parametrize("text", ["1e999", "NaN", "-Infinity"])
+def test_numbers_without_json_are_not_stored(server: Any, algorithm: str, text: str) -> None:
+    """A number that couldn't be told again is refused, and the object is as it was."""
+    before = server.request("GET", algorithm).json()
+    answer = server.request("PUT", algorithm, data=f'{{"details":{{"label":{text}}}}}')
+    assert answer.status_code == 400, answer.text
+    assert server.request("GET", algorithm).json() == before
+
+
+def test_numbers_of_thousands_of_digits_are_no_fault(server: Any, algorithm: str) -> None:
+    """Limits and versions that no counter reaches are refused like any other that is not there."""
+    digits = "7" * 5000
+    assert server.request("GET", f"{algorithm}/versions?limit={digits}").status_code == 400
+    name = algorithm.rpartition("/")[2]
+    for version in (f"{digits}.*", f"1.2.{digits}"):
+        assert server.request("POST", f"/v1/algo/local/{name}/{version}", json=1).status_code in (400, 404)

@@ -92,17 +92,17 @@ class Secrets:
 
         Raises:
             NotFound: the algorithm has no such secret.
-            BadRequest: the value is not a string.
+            BadRequest: one of them is not a string.
         """
-        value = fields.get("secret_value")
-        if value is not None and not isinstance(value, str):
-            raise BadRequest("secret_value must be a string", status=400, api_code=2015)
+        for name in ("secret_value", "short_name", "description"):
+            if not isinstance(fields.get(name), str | None):
+                raise BadRequest(f"{name} must be a string", status=400, api_code=2015)
         self._get(algorithm_id, secret_id)
         with self._changing(algorithm_id):
             self._database.execute(
                 "UPDATE secrets SET value = coalesce(?, value), short_name = coalesce(?, short_name), "
                 "description = coalesce(?, description), modified_at = ? WHERE id = ?",
-                value,
+                fields.get("secret_value"),
                 fields.get("short_name"),
                 fields.get("description"),
                 self._clock(),

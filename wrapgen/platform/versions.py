@@ -18,8 +18,8 @@ Number = tuple[int, int, int]
 GIT_HASH = re.compile(r"[0-9a-f]{40}\Z")
 """A reference to a build instead of a version."""
 
-_EXACT = re.compile(r"(\d+)\.(\d+)\.(\d+)\Z")
-_PARTIAL = re.compile(r"(\d+)(?:\.(\d+))?(?:\.[*x])?\Z")
+_EXACT = re.compile(r"(\d{1,9})\.(\d{1,9})\.(\d{1,9})\Z")
+_PARTIAL = re.compile(r"(\d{1,9})(?:\.(\d{1,9}))?(?:\.[*x])?\Z")
 
 
 @dataclass(frozen=True)

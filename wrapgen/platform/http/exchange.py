@@ -62,8 +62,8 @@ async def fields_of(request: Request) -> dict[str, Any]:
         return {}
     try:
         found = json.loads(body)
-        if b"\\ud" in body.lower():
-            json.dumps(found, ensure_ascii=False).encode("utf-8")  # half a surrogate pair can't be stored
+        # What can be read but not written again, as half a surrogate pair, NaN or 1e999, can't be stored.
+        json.dumps(found, ensure_ascii=False, allow_nan=False).encode("utf-8")
     except (ValueError, RecursionError) as error:
         raise BadRequest(f"the body is not JSON: {error}", status=400, api_code=2013) from error
     if found is None:
@@ -80,8 +80,8 @@ def limit_of(request: Request) -> int:
         BadRequest: it is not a number from 1 on.
     """
     text = request.query_params.get("limit") or str(PAGE)
-    if not text.isdecimal() or not int(text) >= 1:
-        raise BadRequest(f"limit can't be {text!r}", status=400, api_code=5003)
+    if not text.isdecimal() or len(text) > 9 or not int(text) >= 1:
+        raise BadRequest(f"limit can't be {text[:40]!r}", status=400, api_code=5003)
     return min(int(text), LARGEST_PAGE)
 
 

@@ -1,13 +1,12 @@
 """The route for insights: metrics that algorithms report about themselves (platform contract, section 8).
 
-They go to the server's log. The vendor's client sends them without credentials (algorithmia-python,
-Algorithmia/insights.py), so nothing is kept that a stranger could fill the disk with.
+They go to the server's log, whose size is bounded: the vendor's client sends them without credentials
+(algorithmia-python, Algorithmia/insights.py), so a stranger can too.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
@@ -38,8 +37,6 @@ RESERVED = frozenset(
 )
 """Names that the platform gives itself."""
 
-_log = logging.getLogger(__name__)
-
 
 def routes(platform: Platform) -> list[Route]:  # noqa: ARG001 - all route modules look alike
     """The one route."""
@@ -51,7 +48,8 @@ async def report(request: Request) -> Response:
     body = await body_of(request)
     if len(body) > LARGEST:
         raise TooLarge(f"a report has {len(body)} bytes; at most {LARGEST}", status=413)
-    _log.info("insights %s", json.dumps(_metrics(body)))
+    platform: Platform = request.app.state.platform
+    platform.journal.note("insights", metrics=_metrics(body))
     return empty(200)
 
 
