@@ -192,13 +192,16 @@ class Verification:
         run = self._known.header["run"]
         target = self._known.header["wrapper"]["target"]
         spec = self._known.header["wrapper"]["spec"].removeprefix("sha256:")[:12]
-        seen = 0
+        seen = mended = 0
         for _, slot, line in outcomes(self._slots, self._spool):
             if slot.fate == Fate.AGAIN:
                 continue
             outcome = json.loads(line)
             record = records.get(run, outcome["id"])
             seen += record is not None
+            if slot.fate == Fate.FAILED and record and "result" in record and record["try"] > slot.tries:
+                mended += 1  # by a run of this one's errors file
+                continue
             _match(check, outcome, record, succeeded=slot.fate == Fate.OK)
             if record is not None:
                 wrapper = str(record.get("wrapper") or "")
@@ -206,13 +209,18 @@ class Verification:
                     what = f"recorded by {wrapper} of {record.get('target')}"
                     check.fault("other version", f"item {outcome['id']} was {what}")
         held = records.runs().get(run, 0)
+        check.detail = f"{held:,} keys of run {run}"
+        if mended:
+            check.detail += f", {mended:,} of failed items that were mended since"
+        if self._known.header["input"].get("format") == "errors":
+            check.detail += f", {held - seen:,} of items that this run did not reopen"
+            return
         # A call whose answer was lost may have recorded items that are still open here.
         unfinished = self._known.header["survey"]["items"] - self._known.counts.finished
         still_open = min(held - seen, unfinished)
         if held - seen > still_open:
             more = held - seen - still_open
             check.fault("doubled", f"{more:,} records of run {run} belong to none of its items")
-        check.detail = f"{held:,} keys of run {run}"
         if still_open:
             check.detail += f", {still_open:,} of items without a final outcome"
 

@@ -8,7 +8,9 @@ from contextlib import nullcontext
 import pytest
 
 from wrapgen.errors import NotAuthorized
+from wrapgen.run.connectors.files import find
 from wrapgen.run.connectors.memory import MemorySource
+from wrapgen.run.folder import folder_for
 from wrapgen.run.items import Selected, Selection
 from wrapgen.run.verifying import Verification
 
@@ -159,3 +161,23 @@ def test_the_errors_file_must_hold_the_failed_items(finished):
     line = json.loads(path.read_text())
     path.write_text(json.dumps({**line, "input": 8}) + "\n")
     assert verify(finished)["errors"].faults == {"altered": 1}
+
+
+def test_an_item_that_was_mended_since_is_no_fault(finished):
+    """A failed item whose errors file was run again has a result under a later try; an older one is told."""
+    held = [record(n) for n in VALUES if n != 7]
+    later = verify(finished, [*held, record(7, **{"try": 2})])["records"]
+    assert later.state == "ok" and "1 of failed items that were mended since" in later.detail
+    assert verify(finished, [*held, record(7)])["records"].faults == {"better": 1}
+
+
+def test_a_run_of_an_errors_file_may_leave_the_rest_alone(bench, memory_wrapper, finished):
+    """Records of the run's other items belong to the run that the errors file came from."""
+    errors = bench.folder / "out.jsonl.errors.jsonl"
+    mended = bench.folder / "mended.jsonl"
+    bench.run(memory_wrapper(), [], source=find(str(errors)), reopen=True, output=mended)
+    held = Held([*(record(n) for n in VALUES if n != 7), record(7, **{"try": 2})])
+    with Verification(folder_for(mended)) as verification:
+        check = verification.records(lambda url, run: nullcontext(held))
+    assert check.state == "ok", check
+    assert "49 of items that this run did not reopen" in check.detail
