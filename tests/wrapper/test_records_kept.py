@@ -1,0 +1,91 @@
+"""Records that survive what goes wrong: broken files, a stop for everyone, no JSON, time running out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flow import Kept, Wrapper
+from runtime import protocol, target
+
+
+def echo(value: Any, seconds: float) -> Any:
+    return value
+
+
+@pytest.mark.parametrize("one_by_one", [False, True])
+def test_what_was_done_before_a_broken_file_is_recorded(one_by_one: bool) -> None:
+    """A `$batch` file that breaks off half-way is an InputError; the items before it keep their records."""
+
+    class Files:
+        write = None
+
+        @staticmethod
+        def read(url: str) -> Any:
+            yield from range(50)
+            raise protocol.InputError("broken")
+
+    kept = Kept()
+    with pytest.raises(protocol.InputError, match="broken"):
+        Wrapper(echo, datastore=kept, files=Files(), one_by_one=one_by_one)(
+            {"$batch": "data://a/b/c", "$run": "r"}
+        )
+    assert len(kept.fields) == 50
+
+
+@pytest.mark.parametrize("one_by_one", [False, True])
+def test_a_broken_tail_costs_no_record_of_what_was_done_before_everyone_stopped(one_by_one: bool) -> None:
+    """An authentication error, then a `$batch` file that breaks off: what was done keeps its records."""
+
+    class Files:
+        write = None
+
+        @staticmethod
+        def read(url: str) -> Any:
+            yield from range(50)
+            raise protocol.InputError("broken")
+
+    def call(value: int, seconds: float) -> int:
+        if value == 5:
+            raise target.CallFailed("AuthenticationError", "no")
+        return value
+
+    kept = Kept()
+    with pytest.raises(protocol.InputError, match="broken"):
+        Wrapper(call, datastore=kept, files=Files(), one_by_one=one_by_one, parallel=1)(
+            {"$batch": "data://a/b/c", "$run": "r"}
+        )
+    assert [fields["index"] for fields in kept.fields] == [0, 1, 2, 3, 4]
+
+
+def test_a_record_that_json_can_not_say_costs_no_other() -> None:
+    """An item without a JSON form is its own item's failure, recorded without its payload."""
+    deep: Any = []
+    for _ in range(5000):
+        deep = [deep]
+    kept = Kept()
+    answer = Wrapper(lambda value, seconds: "fine", datastore=kept)(
+        {"$batch": ["a", float("inf"), deep, "b"], "$run": "r"}
+    )
+    fields = {one["index"]: one for one in kept.fields}
+    assert sorted(fields) == [0, 1, 2, 3]
+    assert [answer["$results"][at] for at in (0, 3)] == ["fine", "fine"]
+    for at in (1, 2):
+        assert answer["$results"][at]["$error"]["type"] == fields[at]["error"]["type"] == "RecordError"
+        assert not answer["$results"][at]["$error"]["retryable"] and "input" not in fields[at]
+
+
+def test_halves_that_the_soft_stop_finds_are_recorded() -> None:
+    """A list that was tried, split, and left when time ran out is recorded with the time it was tried at."""
+    now = [0.0]
+
+    def call(value: list[int], seconds: float) -> list[int]:
+        now[0] += 100.0
+        raise target.CallFailed("ServerError" if now[0] < 150 else "InputError", "no")
+
+    kept = Kept()
+    answer = Wrapper(
+        call, datastore=kept, batch_size=4, clock=lambda: now[0], wait=lambda s: False, parallel=1
+    )({"$batch": [1, 2, 3, 4], "$run": "r", "$timeout": 210})
+    assert {result["$error"]["type"] for result in answer["$results"]} == {"DeadlineExceeded"}
+    assert len(kept.fields) == 4 and all(one["started_at"] for one in kept.fields)
