@@ -17,15 +17,11 @@ def render(data: dict[str, Any]) -> str:
     sections = [_head(data["about"])]
     if targets := verdicts(data):
         sections.append("## What was aimed at\n\n" + table(("aim", "measured", ""), targets))
-    for name, title, section in (
-        ("batch", "The same tweets through everything", _batch),
-        ("serving", "Serving", _serving),
-        ("distance", "With distance", _distance),
-        ("generation", "Generation", _generation),
-        ("growth", "Growth", _growth),
-    ):
+    for name, (title, section) in PARTS.items():
         if parts.get(name):
             sections.append(f"## {title}\n\n{section(parts[name], data['about'])}")
+    if missing := [title for name, (title, _) in PARTS.items() if not parts.get(name)]:
+        sections.append(f"Not measured here: {', '.join(missing)}.")
     return "\n\n".join(sections) + "\n"
 
 
@@ -294,3 +290,12 @@ def _grown_algorithms(size: int, note: dict[str, Any]) -> list[str]:
 
 
 GROWN = {"items": _grown_items, "connections": _grown_connections, "algorithms": _grown_algorithms}
+
+PARTS = {
+    "batch": ("The same tweets through everything", _batch),
+    "serving": ("Serving", _serving),
+    "distance": ("With distance", _distance),
+    "generation": ("Generation", _generation),
+    "growth": ("Growth", _growth),
+}
+"""Title and table of each part, in the order of the page."""
