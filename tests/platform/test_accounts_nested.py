@@ -187,6 +187,24 @@ def test_a_session_ends_with_its_call(send: Any) -> None:
     assert [status for status, _ in send(("GET", "/v1/data/.session/f", None))] == [404]
 
 
+def test_a_keys_list_guards_the_callers_private_algorithms(
+    server: Any, sender: str, jane: tuple[str, str], send: Any
+) -> None:
+    """An algorithm calls private ones of its caller only where the key's list has them too."""
+    name, key = jane
+    private, place = f"Own{uuid.uuid4().hex[:6]}", f"/v1/algorithms/{name}"
+    assert server.request("POST", place, key, json={"name": private}).status_code == 201
+    assert server.request("POST", f"{place}/{private}/compile", key).status_code == 200
+    assert server.request("POST", f"{place}/{private}/versions", key, json={}).status_code == 200
+    asked = ("POST", f"/v1/algo/{name}/{private}/0.1.0", "Jane")
+    for more, status in (([], 403), ([f"algo://{name}/{private}/*"], 200)):
+        wanted = {"algo_acl": [f"algo://{sender.rpartition('/')[0]}/*", *more]}
+        narrow = server.request("POST", f"/v1/users/{name}/keys", key, json={"permissions": wanted}).json()
+        assert [found for found, _ in send(asked, key=narrow["api_key"])] == [status]
+    assert [found for found, _ in send(asked)] == [200]
+    assert server.request("DELETE", f"{place}/{private}", key).status_code == 204
+
+
 def test_the_keys_restrictions_go_along(server: Any, sender: str, jane: tuple[str, str], send: Any) -> None:
     """With a read-only key of the caller the algorithm writes nothing; it still calls what it needs."""
     name, key = jane

@@ -85,13 +85,17 @@ class Resolution:
 
 
 def _require_callable(caller: Caller, found: Runnable, reference: str | None) -> None:
-    # A key's list is about what is called with the key; what that calls in turn is its author's choice.
-    if caller.algorithm is None and not caller.may_call(found.owner, found.name):
+    by_hash = bool(reference and GIT_HASH.match(reference))
+    private = by_hash or found.callability == "private"
+    # A key's list is about what is called with the key. What that calls in turn is its author's choice, if it is
+    # public or the author's own: private algorithms of the caller stay under the caller's list.
+    author = caller.algorithm.partition("/")[0].lower() if caller.algorithm else ""
+    listed = caller.algorithm is None or (private and author != found.owner.lower())
+    if listed and not caller.may_call(found.owner, found.name):
         raise NotAuthorized(
             f"this API key may not call algo://{found.owner}/{found.name}", status=403, api_code=2001
         )
-    by_hash = bool(reference and GIT_HASH.match(reference))
-    if (by_hash or found.callability == "private") and not caller.owns(found.owner):
+    if private and not caller.owns(found.owner):
         raise NotAuthorized(
             f"algo://{found.owner}/{found.name}/{found.version} is private", status=403, api_code=2001
         )
