@@ -87,8 +87,8 @@ class Resolution:
 def _require_callable(caller: Caller, found: Runnable, reference: str | None) -> None:
     by_hash = bool(reference and GIT_HASH.match(reference))
     private = by_hash or found.callability == "private"
-    # A key's list is about what is called with the key. What that calls in turn is its author's choice, where it
-    # is public or the author's own: private algorithms of the caller stay under the caller's list.
+    # A key's list is about what is called with the key. What that calls in turn is its author's choice,
+    # where it is public or the author's own: the caller's private algorithms stay under the caller's list.
     author = caller.algorithm.partition("/")[0].lower() if caller.algorithm else ""
     listed = caller.algorithm is None or (private and author != found.owner.lower())
     if listed and not caller.may_call(found.owner, found.name):
