@@ -9,6 +9,17 @@ from flow import Kept, Wrapper
 from runtime import protocol, target
 
 
+class Broken:
+    """Fifty items from a `$batch` URL, then the file breaks off."""
+
+    write = None
+
+    @staticmethod
+    def read(url: str) -> Any:
+        yield from range(50)
+        raise protocol.InputError("broken")
+
+
 def echo(value: Any, seconds: float) -> Any:
     return value
 
@@ -17,17 +28,9 @@ def echo(value: Any, seconds: float) -> Any:
 def test_what_was_done_before_a_broken_file_is_recorded(one_by_one: bool) -> None:
     """A `$batch` file that breaks off half-way is an InputError; the items before it keep their records."""
 
-    class Files:
-        write = None
-
-        @staticmethod
-        def read(url: str) -> Any:
-            yield from range(50)
-            raise protocol.InputError("broken")
-
     kept = Kept()
     with pytest.raises(protocol.InputError, match="broken"):
-        Wrapper(echo, datastore=kept, files=Files(), one_by_one=one_by_one)(
+        Wrapper(echo, datastore=kept, files=Broken(), one_by_one=one_by_one)(
             {"$batch": "data://a/b/c", "$run": "r"}
         )
     assert len(kept.fields) == 50
@@ -37,14 +40,6 @@ def test_what_was_done_before_a_broken_file_is_recorded(one_by_one: bool) -> Non
 def test_a_broken_tail_costs_no_record_of_what_was_done_before_everyone_stopped(one_by_one: bool) -> None:
     """An authentication error, then a `$batch` file that breaks off: what was done keeps its records."""
 
-    class Files:
-        write = None
-
-        @staticmethod
-        def read(url: str) -> Any:
-            yield from range(50)
-            raise protocol.InputError("broken")
-
     def call(value: int, seconds: float) -> int:
         if value == 5:
             raise target.CallFailed("AuthenticationError", "no")
@@ -52,7 +47,7 @@ def test_a_broken_tail_costs_no_record_of_what_was_done_before_everyone_stopped(
 
     kept = Kept()
     with pytest.raises(protocol.InputError, match="broken"):
-        Wrapper(call, datastore=kept, files=Files(), one_by_one=one_by_one, parallel=1)(
+        Wrapper(call, datastore=kept, files=Broken(), one_by_one=one_by_one, parallel=1)(
             {"$batch": "data://a/b/c", "$run": "r"}
         )
     assert [fields["index"] for fields in kept.fields] == [0, 1, 2, 3, 4]

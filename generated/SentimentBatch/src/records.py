@@ -134,20 +134,22 @@ class Recorder:
         """A result becomes a final RecordError, a failure stays what it was."""
         if outcome.failure is not None:
             return outcome
-        words = "the record can't be written as JSON: {}".format(error)
+        return self._without_record(item, outcome, "the record can't be written as JSON: {}".format(error))
+
+    def _without_record(self, item, outcome, words):
+        """The final RecordError that an item has instead of its outcome, which the answer hears of."""
         failure = Failure("RecordError", words, False, outcome.attempts)
-        outcome = Outcome.of_failure(failure, outcome.started_at, outcome.seconds)
-        self._answer.put(item, outcome)
-        return outcome
+        replaced = Outcome.of_failure(failure, outcome.started_at, outcome.seconds)
+        self._answer.put(item, replaced)
+        return replaced
 
     def _record(self, item, outcome, bare=False):
         """What is recorded of an item; ``bare`` leaves the input out."""
+        policy = "drop" if bare else self.settings["input"]
         fields = {"run": self._items.run, "id": item.id, "index": item.index, "try": self._items.send}
-        if bare:
-            pass
-        elif self.settings["input"] == "keep":
+        if policy == "keep":
             fields["input"] = to_wire(self.payload(item.value))
-        elif self.settings["input"] == "hash":
+        elif policy == "hash":
             fields["input"] = {"$sha256": content_id(item.value)}
         if outcome.failure is None:
             fields["result"] = to_wire(self.payload(outcome.value))
@@ -198,12 +200,10 @@ class Recorder:
         if outcome.failure is not None and outcome.failure.error_type == "RecordError":
             return
         words = "the datastore refused the record: {}".format(refused)
-        failure = Failure("RecordError", words, False, outcome.attempts)
-        replaced = Outcome.of_failure(failure, outcome.started_at, outcome.seconds)
-        self._answer.put(item, replaced)
+        replaced = self._without_record(item, outcome, words)
         self._settled[record.position] = (item, replaced)
         fields = {key: value for key, value in record.fields.items() if key not in ("input", "result")}
-        fields["error"] = error_field(failure)
+        fields["error"] = error_field(replaced.failure)
         self._write([Record(fields, record.position)])
 
 

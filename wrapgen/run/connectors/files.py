@@ -151,11 +151,8 @@ class _Unpacked(io.RawIOBase):
         """The next bytes; 0 at the end of the last frame."""
         while not self._content:
             if self._frame.eof:
-                packed, self._frame, self._begun = (
-                    self._frame.unused_data,
-                    self._frames.decompressobj(),
-                    False,
-                )
+                packed, self._begun = self._frame.unused_data, False
+                self._frame = self._frames.decompressobj()
             else:
                 packed = b""
             packed = packed or self._file.read(_PACKED)
