@@ -6,6 +6,7 @@ The only file access of the spec layer is here: the spec itself and, for an inli
 from __future__ import annotations
 
 import codecs
+import contextlib
 import os
 import re
 from collections.abc import Iterator
@@ -23,6 +24,9 @@ MAX_SOURCE_BYTES = 50_000_000
 
 INLINE_FOLDER = "inline"
 """Where a wrapper keeps its copy of an inline target's folder."""
+
+OWN_FOLDER = "name the algorithm's own folder"
+"""What to do about a source that is none."""
 
 NOT_SOURCE = frozenset(
     (
@@ -72,9 +76,9 @@ def check(path: str | os.PathLike[str]) -> tuple[Spec, list[Problem]]:
     """As `load`, with the warnings beside the spec."""
     file = Path(path)
     file = file / "spec.yaml" if file.is_dir() else file
-    spec, found = _parse(_bytes(file), str(file))
+    spec, found = _parse(_bytes(file), str(file), beside=file.parent)
     if spec.target.source:
-        spec._source_files = _source(spec, file.parent / spec.target.source)
+        spec._source_files = _source(spec, _source_folder(file.parent, spec.target.source))
         spec.__dict__.pop("digest", None)
     return spec, found
 
@@ -92,7 +96,8 @@ def parse(text: bytes, path: str = "spec.yaml") -> Spec:
     return _parse(text, path)[0]
 
 
-def _parse(text: bytes, path: str) -> tuple[Spec, list[Problem]]:
+def _parse(text: bytes, path: str, beside: Path | None = None) -> tuple[Spec, list[Problem]]:
+    """The spec and its warnings; with the folder it lies in, a missing source is told with all else."""
     if len(text) > trees.MAX_BYTES:
         raise SpecError(path=path, problems=[_too_large(len(text))])
     tree = trees.read(_decode(text, path))
@@ -100,6 +105,8 @@ def _parse(text: bytes, path: str) -> tuple[Spec, list[Problem]]:
         raise SpecError(path=path, problems=tree.problems)
     spec = validate(tree)
     if spec is None:
+        if beside is not None:
+            _tell_missing_source(tree, beside)
         raise SpecError(path=path, problems=tree.problems)
     spec._source_text = text
     spec._place = (path, *tree.place(("target", "source")))
@@ -168,26 +175,41 @@ def source_error(spec: Spec, message: str, hint: str) -> SpecError:
     return SpecError(path=path, problems=[Problem(line, column, f"target.source: {message}", hint)])
 
 
+def _source_folder(beside: Path, source: str) -> Path:
+    """An inline target's folder: beside the spec, or the copy inside a generated wrapper."""
+    copy = beside / INLINE_FOLDER
+    return copy if (beside / ".wrapgen.json").is_file() and copy.is_dir() else beside / source
+
+
+def _tell_missing_source(tree: trees.Tree, beside: Path) -> None:
+    """Adds to a wrong spec's problems that there is no such folder, unless its name is wrong already."""
+    path = ("target", "source")
+    target = tree.value.get("target") if isinstance(tree.value, dict) else None
+    source = target.get("source") if isinstance(target, dict) else None
+    if not isinstance(source, str) or any((p.line, p.column) == tree.place(path) for p in tree.problems):
+        return
+    with contextlib.suppress(OSError, ValueError):  # no name that a folder could have
+        if not _source_folder(beside, source).is_dir():
+            tree.problem(path, f"target.source: there is no folder {source} beside the spec", OWN_FOLDER)
+
+
 def _source(spec: Spec, folder: Path) -> dict[str, bytes]:
-    """The files of an inline target's folder: beside the spec, or the copy inside a generated wrapper.
+    """The files of an inline target's folder.
 
     Raises:
         SpecError: there is no such folder, or it holds nothing, too much or what can't be read.
     """
-    beside = Path(spec.source_place[0]).parent
-    if (beside / ".wrapgen.json").is_file() and (beside / INLINE_FOLDER).is_dir():
-        folder = beside / INLINE_FOLDER
-    source, own = spec.target.source, "name the algorithm's own folder"
+    source = spec.target.source
     try:
         if not folder.is_dir():
-            raise source_error(spec, f"there is no folder {source} beside the spec", own)
+            raise source_error(spec, f"there is no folder {source} beside the spec", OWN_FOLDER)
         files = _read(spec, folder)
     except OSError as error:
         where = names.shown(os.path.relpath(error.filename or folder, folder))
         said = f"{where} in {source} can't be read: {error.strerror or error}"
         raise source_error(spec, said, "make it readable, or move it away") from None
     if not any(name.endswith(".py") for name in files):
-        raise source_error(spec, f"{source} holds no Python file", own)
+        raise source_error(spec, f"{source} holds no Python file", OWN_FOLDER)
     return files
 
 

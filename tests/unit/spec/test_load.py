@@ -170,6 +170,23 @@ def test_an_inline_target_brings_its_files(inline: Path):
     assert [problem.line for problem in warnings] == [8]
 
 
+def test_a_missing_source_is_told_with_everything_else(tmp_path):
+    """A wrong spec whose source folder is missing names both at once; a name that is wrong is told once."""
+    wrong = "version: 1\ntarget: {source: %s, batch_size: zero}\nwrapper: {name: acme/X, mode: batch}\nnonsense: 1\n"
+    file = tmp_path / "spec.yaml"
+    for source, said in (("./nowhere", "there is no folder ./nowhere"), ("/absolute", "/absolute")):
+        file.write_text(wrong % source)
+        with pytest.raises(SpecError) as caught:
+            load(file)
+        told = [problem.message for problem in caught.value.problems]
+        assert len(told) == 3 and sum(said in message for message in told) == 1, told
+    (tmp_path / "nowhere").mkdir()
+    file.write_text(wrong % "./nowhere")
+    with pytest.raises(SpecError) as caught:
+        load(file)
+    assert len(caught.value.problems) == 2
+
+
 def test_an_inline_target_without_code_is_told(inline: Path):
     """A missing folder and one without Python are problems of the line that names it."""
     (inline.parent / "my_algorithm" / "src" / "Shout.py").unlink()
