@@ -11,7 +11,6 @@ from .attempts import Stopped
 from .items import Outcome
 from .protocol import Failure
 
-GATHERED = 2  # finished tasks per thread for which the collector is woken: for each one it would cost more
 WAITING = 4  # finished tasks per thread that may wait to be collected before no more are handed out
 
 
@@ -36,7 +35,7 @@ class Dispatch:
         self._open = {}  # type: dict
         self._dropped = []  # type: list
         self._more = self._handing_out = True
-        self._begun = self._sealed = self._failed = False
+        self._begun = self._sealed = False
         self._fault = None  # type: BaseException | None
         self._change = threading.Condition()
 
@@ -75,15 +74,12 @@ class Dispatch:
     def _collect(self, tick):
         """Wait for something to take; False when everything has ended or been sealed."""
         with self._change:
-            if not self._is_worth_taking():
+            if not (self._finished or self._is_over()):
                 left = self._deadline.left()
                 if left <= 0:
                     return False
                 self._change.wait(min(left, tick))
             return bool(self._finished) or not self._is_over()
-
-    def _is_worth_taking(self):
-        return len(self._finished) >= GATHERED * self._parallel or self._failed or self._is_over()
 
     def _is_over(self):
         return not self._open and not (self._handing_out and (self._more or self._halves))
@@ -92,7 +88,6 @@ class Dispatch:
         with self._change:
             taken = [pair for finished in self._finished for pair in finished]
             self._finished.clear()
-            self._failed = False
             self._change.notify_all()
             return taken
 
@@ -187,9 +182,7 @@ class Dispatch:
             del self._open[id(task)]
             self._halves.extendleft(reversed(halves))
             self._finished.append(finished)
-            self._failed = self._failed or any(outcome.failure is not None for _, outcome in finished)
-            if halves or self._is_worth_taking():
-                self._change.notify_all()
+            self._change.notify_all()
 
     def _stop(self, task, failure):
         with self._change:

@@ -172,7 +172,8 @@ def test_an_inline_target_brings_its_files(inline: Path):
 
 def test_a_missing_source_is_told_with_everything_else(tmp_path):
     """A wrong spec whose source folder is missing names both at once; a name that is wrong is told once."""
-    wrong = "version: 1\ntarget: {source: %s, batch_size: zero}\nwrapper: {name: acme/X, mode: batch}\nnonsense: 1\n"
+    wrong = "version: 1\nnonsense: 1\ntarget: {source: %s, batch_size: zero}\n"
+    wrong += "wrapper: {name: acme/X, mode: batch}\n"
     file = tmp_path / "spec.yaml"
     for source, said in (("./nowhere", "there is no folder ./nowhere"), ("/absolute", "/absolute")):
         file.write_text(wrong % source)
