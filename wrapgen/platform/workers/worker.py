@@ -254,7 +254,8 @@ class Worker(asyncio.Protocol):
         assert self._waiting is None or self._waiting.done()
         future: asyncio.Future[Response] = self._loop.create_future()
         self._waiting = future
-        if self.exited is not None or self._transport is None:
+        # The socket may be closed before the process is known to have ended.
+        if self.exited is not None or self._transport is None or self._transport.is_closing():
             future.set_exception(WorkerEnded(self.exited or Exited(-9, ""), unread=True))
             return future
         now = time.monotonic()
