@@ -48,8 +48,8 @@ class Items(Protocol):
     run: str | None
     """The run that the items belong to already, or None for a run of their own."""
 
-    def entries(self, *, again: bool = False) -> Iterator[Entry]:
-        """Every item; `again` says that they have been read before, so that less is checked.
+    def entries(self) -> Iterator[Entry]:
+        """Every item.
 
         Raises:
             RunError: a row can't be read or holds no such item; names the place.
@@ -90,25 +90,25 @@ class Selected:
         self._source = source
         self._selection = selection
 
-    def entries(self, *, again: bool = False) -> Iterator[Entry]:
+    def entries(self) -> Iterator[Entry]:
         """Every row as an item, its number as its run index.
 
         Raises:
             RunError: a row has no such field, or its id is neither text nor a whole number.
             UsageError: the template is not JSON, or stands beside a field.
         """
-        texts = self._texts(again=again)
+        texts = self._texts()
         if texts is None:
             return self._selected()
         return map(_entry, zip(count(), texts, repeat(None), repeat(0), repeat(0), strict=False))
 
     def sizes(self) -> Iterator[int] | None:
         """Bytes of every row, where it is the item as it stands."""
-        texts = self._texts(again=False)
+        texts = self._texts()
         return None if texts is None else map(len, texts)
 
-    def _texts(self, *, again: bool) -> Iterator[bytes] | None:
-        texts = self._source.texts(again=again) if self._selection == Selection() else None
+    def _texts(self) -> Iterator[bytes] | None:
+        texts = self._source.texts() if self._selection == Selection() else None
         if texts is None:
             return None
         return (_literal(text) if text.startswith(_PERHAPS_ERROR) else text for text in texts)
@@ -155,7 +155,7 @@ class Reopened:
         first = next(source.rows(), None)
         self.run: str | None = None if first is None else str(self._read(first)["run"])
 
-    def entries(self, *, again: bool = False) -> Iterator[Entry]:  # noqa: ARG002
+    def entries(self) -> Iterator[Entry]:
         """Every failed item, to be sent with a higher try than it had.
 
         Raises:

@@ -15,6 +15,7 @@ from itertools import count
 from random import Random
 from typing import Any
 
+from wrapgen.errors import RunError
 from wrapgen.run.answers import by_item
 from wrapgen.run.budget import Budget
 from wrapgen.run.chunks import FIRST_SIZE, Chunk, Entry, Intake, Size, gather
@@ -145,7 +146,7 @@ class Runner:
             for returned in self._do.lanes.wait(self._pause()):
                 self._apply(returned)
         # A run that was told to stop when nothing was left to do is a finished run.
-        if self._end and (self._waiting or not self._intake.empty):
+        if self._end and self._counts.finished != self._counts.items:
             return self._end
         return (EndState.ERRORS if self._counts.failed else EndState.OK), ""
 
@@ -170,7 +171,11 @@ class Runner:
         left = self._counts.items - self._counts.finished - sum(map(len, self._open.values()))
         share = max(FIRST_SIZE, math.ceil(left / (2 * self._concurrency.most)))
         together = self._limits.together
-        return self._intake.take(min(self._size.now, math.ceil(share / together) * together))
+        try:
+            return self._intake.take(min(self._size.now, math.ceil(share / together) * together))
+        except RunError as error:  # every row could be read before the first call
+            self._end = EndState.INCOMPLETE, f"the input changed while it was read: {error.message}"
+            return None
 
     def _due(self, now: float) -> Chunk | None:
         """What has waited long enough: halves and lost chunks as they are, loose items together."""

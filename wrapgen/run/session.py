@@ -207,14 +207,18 @@ class Session:
         """Whether a run that has finished had the items that it began with."""
         if state not in (EndState.OK, EndState.ERRORS):
             return True
-        return self.counts.finished == self.counts.items and self._items.fingerprint() == self._fingerprint
+        try:
+            same = self._items.fingerprint() == self._fingerprint
+        except RunError:  # it is gone
+            return False
+        return same and self.counts.finished == self.counts.items
 
     def wrote(self, output: Path, layout: dict[str, Any]) -> None:
         """Notes which output was written and how, so that it can be verified."""
         self.ledger.append([{"e": "output", "path": str(output.resolve()), "layout": layout}])
 
     def _entries(self) -> Iterator[Entry]:
-        rows = self._items.entries(again=True)
+        rows = self._items.entries()
         return unfinished(rows, self.slots) if self.resumed else rows
 
 

@@ -27,7 +27,7 @@ def test_a_pattern_reads_files_in_the_order_of_their_names(tmp_path):
         (tmp_path / f"{name}.jsonl").write_text(f'"{name}1"\n"{name}2"')
     source = find(str(tmp_path / "*.jsonl"))
     assert [row.value for row in source.rows()] == ["a1", "a2", "b1", "b2"]
-    assert list(source.texts(again=True)) == [b'"a1"', b'"a2"', b'"b1"', b'"b2"']
+    assert list(source.texts()) == [b'"a1"', b'"a2"', b'"b1"', b'"b2"']
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_row(tmp_path):
@@ -36,7 +36,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_row(tmp_path):
     path.write_bytes(b"\xef\xbb\xbf{}\n1\n")
     source = find(str(path))
     assert [row.value for row in source.rows()] == [{}, 1]
-    assert list(source.texts(again=True)) == [b"{}", b"1"]
+    assert list(source.texts()) == [b"{}", b"1"]
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 7, 64])
@@ -90,7 +90,7 @@ def test_a_packed_file_that_is_cut_off_is_an_error(tmp_path, suffix, kept):
     packed = PACK[suffix](ROWS)
     path = tmp_path / f"in.jsonl.{suffix}"
     path.write_bytes(packed[: int(len(packed) * kept)])
-    for read in (lambda: find(str(path)).rows(), lambda: find(str(path)).texts(again=False)):
+    for read in (lambda: find(str(path)).rows(), lambda: find(str(path)).texts()):
         with pytest.raises(RunError, match="can't read"):
             list(read())
 

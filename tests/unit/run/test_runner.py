@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from wrapgen.errors import NotAuthorized, RunError, ServerFault, Throttled, Unreachable
+from wrapgen.run.connectors.files import find
 from wrapgen.run.connectors.memory import MemorySource
 from wrapgen.run.items import Selected, Selection
 from wrapgen.run.options import Options, Wrapper
@@ -289,6 +292,35 @@ def test_an_input_that_changes_while_it_is_read_is_not_done(bench, memory_wrappe
     wrapper.call = call
     summary = bench.run(wrapper, [], source=source)
     assert summary.state is EndState.INCOMPLETE and "the input changed" in summary.reason
+
+
+def test_an_input_that_is_cut_inside_a_line_ends_the_run(bench, memory_wrapper):
+    """A row that could be read before the first call and can't be now stops the run, and is not sent."""
+    path = bench.folder / "in.jsonl"
+    path.write_text("".join(f'{{"document": "tweet number {n:05}"}}\n' for n in range(6000)))
+    wrapper = memory_wrapper()
+    real = wrapper.call
+
+    def call(body, seconds):
+        if b'"$run"' in body:
+            os.truncate(path, 2000 * 35 - 10)
+        return real(body, seconds)
+
+    wrapper.call = call
+    summary = bench.run(wrapper, [], source=find(str(path)), workers=1)
+    assert summary.state is EndState.INCOMPLETE and summary.counts.failed == 0
+    assert summary.reason.startswith("the input changed while it was read: ")
+    assert "in.jsonl:2000: not a line of JSON" in summary.reason
+    assert bench.ledger()[-1]["state"] == "incomplete"
+
+
+def test_an_input_that_is_gone_at_the_end_has_changed(bench, memory_wrapper):
+    """A run that can't look at its input any more does not call it unchanged."""
+    path = bench.folder / "in.jsonl"
+    path.write_text("1\n2\n")
+    wrapper = memory_wrapper(target=lambda item: path.unlink(missing_ok=True))
+    summary = bench.run(wrapper, [], source=find(str(path)))
+    assert (summary.state, summary.reason) == (EndState.INCOMPLETE, "the input changed while it was read")
 
 
 def test_a_stop_before_the_first_chunk_is_kept(bench, memory_wrapper):

@@ -31,11 +31,8 @@ class Source(Protocol):
             RunError: a row can't be read; names the place.
         """
 
-    def texts(self, *, again: bool) -> Iterator[bytes] | None:
-        """Each row as JSON text, not decoded; None where rows don't come as JSON.
-
-        Args:
-            again: the input has been gone through before, so that nothing needs to be checked.
+    def texts(self) -> Iterator[bytes] | None:
+        """Each row as JSON text, checked but not decoded; None where rows don't come as JSON.
 
         Raises:
             RunError: a row can't be read; names the place.

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import codecs
 import glob
 import gzip
 import hashlib
 import io
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
@@ -55,15 +53,15 @@ class FileSource:
             except (OSError, EOFError, zlib.error) as error:
                 raise RunError(f"can't read {path}: {error}") from error
 
-    def texts(self, *, again: bool) -> Iterator[bytes] | None:
+    def texts(self) -> Iterator[bytes] | None:
         """The lines of JSON Lines, not decoded."""
-        return self._lines(jsonl_texts if not again else _unchecked) if self.format == "jsonl" else None
+        return self._lines() if self.format == "jsonl" else None
 
-    def _lines(self, read: Callable[[IO[bytes], str], Iterator[bytes]]) -> Iterator[bytes]:
+    def _lines(self) -> Iterator[bytes]:
         for path in self.paths:
             try:
                 with opened(path) as stream:
-                    yield from read(stream, str(path))
+                    yield from jsonl_texts(stream, str(path))
             except (OSError, EOFError, zlib.error) as error:  # noqa: PERF203  # tells which file
                 raise RunError(f"can't read {path}: {error}") from error
 
@@ -106,11 +104,6 @@ def find(name: str, format: str | None = None) -> FileSource:  # noqa: A002
     if not paths:
         raise UsageError(f"there is no {name}", hint="name a file, or a pattern in quotes")
     return FileSource(name, paths, format or format_of(map(str, paths)))
-
-
-def _unchecked(stream: IO[bytes], _: str) -> Iterator[bytes]:
-    first = stream.readline().removeprefix(codecs.BOM_UTF8)
-    return filter(None, map(bytes.strip, chain([first], stream)))
 
 
 @contextmanager

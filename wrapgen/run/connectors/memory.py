@@ -28,7 +28,7 @@ class MemorySource:
         for number, value in enumerate(self._values, start=1):
             yield Row(value, _encoded(number, value), number)
 
-    def texts(self, *, again: bool) -> Iterator[bytes] | None:  # noqa: ARG002
+    def texts(self) -> Iterator[bytes] | None:
         """Every value as JSON."""
         return (_encoded(number, value) for number, value in enumerate(self._values, start=1))
 
