@@ -15,6 +15,8 @@ from wrapgen.run.session import Session
 from wrapgen.run.summary import EndState, Progress, Summary
 from wrapgen.run.writers import write
 
+_COMPLETE = (EndState.OK, EndState.ERRORS)
+
 
 def run_to_files(
     session: Session,
@@ -30,23 +32,26 @@ def run_to_files(
     Args:
         session: open.
         items: the same that the session was opened with.
-        output: the file of outcomes; written only if every item has a final outcome.
+        output: the file of outcomes; written only if every item has a final outcome. Until it and the file of
+            failed items are there, the run is incomplete.
         layout: what it holds of each.
         watch: told how the run stands.
         clock: seconds that only go forward.
         report: where the run's report goes; None: nowhere.
     """
-    started = clock()
-    state, reason = session.work(watch)
-    complete = state in (EndState.OK, EndState.ERRORS)
-    if complete:
-        write(output, layout, items, session.slots, session.spool)
-        session.wrote(output, asdict(layout))
     errors = errors_for(output)
-    if session.counts.failed:
-        write_errors(errors, session.run_id, session.slots, session.spool)
-    else:
-        errors.unlink(missing_ok=True)
+
+    def files(state: EndState) -> None:
+        if session.counts.failed:
+            write_errors(errors, session.run_id, session.slots, session.spool)
+        else:
+            errors.unlink(missing_ok=True)
+        if state in _COMPLETE:
+            write(output, layout, items, session.slots, session.spool)
+            session.wrote(output, asdict(layout))
+
+    started = clock()
+    state, reason = session.work(watch, files=files)
     seconds = clock() - started
     return Summary(
         run=session.run_id,
@@ -55,8 +60,8 @@ def run_to_files(
         reason=reason,
         counts=session.counts,
         seconds=seconds,
-        output=str(output) if complete else None,
-        errors=str(errors) if session.counts.failed else None,
+        output=str(output) if state in _COMPLETE else None,
+        errors=str(errors) if session.counts.failed and errors.exists() else None,
         folder=str(session.folder.path),
         report=_reported(session, report) if report else None,
     )

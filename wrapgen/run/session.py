@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from wrapgen.errors import RunError
+from wrapgen.errors import RunError, WrapgenError
 from wrapgen.run.budget import Budget
 from wrapgen.run.chunks import Entry, Size
 from wrapgen.run.concurrency import Concurrency, ceiling
@@ -158,23 +158,45 @@ class Session:
             self._runner.stop(reason)
 
     def work(
-        self, watch: Callable[[Progress], None] = lambda _: None, *, most: int | None = None
+        self,
+        watch: Callable[[Progress], None] = lambda _: None,
+        *,
+        most: int | None = None,
+        files: Callable[[EndState], None] = lambda _: None,
     ) -> tuple[EndState, str]:
         """Sends everything that has no final outcome yet.
 
         Args:
             watch: told how the run stands after every change.
             most: send only so many items, as a probe; None sends all.
+            files: writes what is to be there before the end is noted; where it can't, the run is incomplete.
 
         Returns:
             The end state, and why it stopped early or an empty string.
         """
+        self._runner = self._made_runner(watch, most)
+        if self._told_to_stop:  # before there was a runner to tell
+            self._runner.stop(self._told_to_stop)
+        state, reason = self._runner.run()
+        if most is not None:
+            state, reason = EndState.INCOMPLETE, reason or "a probe"
+        elif not self._is_as_surveyed(state):
+            state, reason = EndState.INCOMPLETE, "the input changed while it was read"
+        try:
+            files(state)
+        except (OSError, WrapgenError) as error:
+            hint = f" ({error.hint})" if isinstance(error, WrapgenError) and error.hint else ""
+            state, reason = EndState.INCOMPLETE, f"the files of the run can't be written: {error}{hint}"
+        self.ledger.append([{"e": "end", "state": state.value, "why": reason, "at": self._now()}])
+        return state, reason
+
+    def _made_runner(self, watch: Callable[[Progress], None], most: int | None) -> Runner:
         world, options, description = self._world, self._options, self._wrapper.description
         terms = self._wrapper.terms(self.run_id, options, world.clock)
         together = max(1, description.parallel * description.batch_size)
         call = self._wrapper.called_in(self.run_id)
         lanes = world.lanes(lambda chunk: process_chunk(chunk, call, terms))
-        self._runner = Runner(
+        return Runner(
             islice(self._entries(), most),
             Effects(
                 ledger=self.ledger,
@@ -193,15 +215,6 @@ class Session:
             counts=self.counts,
             next_seq=self._next_seq,
         )
-        if self._told_to_stop:  # before there was a runner to tell
-            self._runner.stop(self._told_to_stop)
-        state, reason = self._runner.run()
-        if most is not None:
-            state, reason = EndState.INCOMPLETE, reason or "a probe"
-        elif not self._is_as_surveyed(state):
-            state, reason = EndState.INCOMPLETE, "the input changed while it was read"
-        self.ledger.append([{"e": "end", "state": state.value, "why": reason, "at": self._now()}])
-        return state, reason
 
     def _is_as_surveyed(self, state: EndState) -> bool:
         """Whether a run that has finished had the items that it began with."""

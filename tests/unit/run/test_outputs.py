@@ -86,8 +86,10 @@ def test_parquet_holds_the_same(bench, memory_wrapper):
 def test_a_row_with_more_fields_than_the_first_is_refused_in_a_table(bench, memory_wrapper):
     """A table can't grow columns on the way; the message says what to do, and nothing half is written."""
     output = bench.folder / "out.csv"
-    with pytest.raises(RunError, match="row 2 has a field 'b'"):
-        bench.run(memory_wrapper(), [{"a": 1}, {"a": 1, "b": 2}], output=output, layout=Layout("joined"))
+    rows = [{"a": 1}, {"a": 1, "b": 2}]
+    summary = bench.run(memory_wrapper(), rows, output=output, layout=Layout("joined"))
+    assert summary.state is EndState.INCOMPLETE and "row 2 has a field 'b'" in summary.reason
+    assert summary.reason.endswith("(name the fields to write with --keep)")
     assert not output.exists()
 
 
@@ -140,3 +142,18 @@ def test_a_repeated_id_is_refused_before_the_first_call(bench, memory_wrapper):
     with pytest.raises(RunError, match="row 4,322 of the input has the id of row 18"):
         bench.run(wrapper, rows, selection=Selection(id="k"))
     assert not wrapper.calls
+
+
+@pytest.mark.parametrize("stuck", ["out.jsonl.part", "out.jsonl.errors.jsonl.part"])
+def test_a_run_whose_files_cannot_be_written_is_incomplete(bench, memory_wrapper, stuck):
+    """The ledger notes an end only when the files are there; the same command writes them without a call."""
+    wrapper = memory_wrapper(faults=FAULTS)
+    (bench.folder / stuck).mkdir()
+    summary = bench.run(wrapper, ROWS)
+    assert (summary.state, summary.exit_code, summary.output) == (EndState.INCOMPLETE, 12, None)
+    assert summary.reason.startswith("the files of the run can't be written: ")
+    assert not bench.output.exists() and bench.ledger()[-1]["state"] == "incomplete"
+    (bench.folder / stuck).rmdir()
+    calls = len(wrapper.calls)
+    assert bench.run(wrapper, ROWS).state is EndState.ERRORS and len(wrapper.calls) == calls
+    assert [entry["e"] for entry in bench.ledger()[-2:]] == ["output", "end"]
