@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 from wrapgen.errors import RunError
 
@@ -43,7 +43,7 @@ class Ledger:
     """The ledger of one run, open for appending.
 
     Args:
-        path: the file; made if it is missing. A torn last line is cut off.
+        path: the file; made if it is missing. A torn or damaged last line is cut off.
         disk: the effects.
     """
 
@@ -67,7 +67,7 @@ class Ledger:
 
 
 def read_ledger(path: Path) -> Iterator[dict[str, Any]]:
-    """The entries of a ledger, oldest first; a torn last line is left out. Constant memory.
+    """The entries of a ledger, oldest first; a torn or damaged last line is left out. Constant memory.
 
     Raises:
         RunError: a line before the last is damaged.
@@ -97,16 +97,21 @@ def _parse(line: bytes) -> dict[str, Any] | None:
 
 
 def _whole(path: Path) -> int:
-    """Bytes up to the end of the last whole line."""
-    size = path.stat().st_size
+    """Bytes up to the end of the last entry, by the reader's rule: a last line that is none is cut off."""
     with path.open("rb") as file:
-        end = size
-        while end > 0:
-            start = max(0, end - 65536)
-            file.seek(start)
-            block = file.read(end - start)
-            found = block.rfind(b"\n")
-            if found >= 0:
-                return start + found + 1
-            end = start
+        end = _line_end(file, path.stat().st_size)
+        start = _line_end(file, end - 1)
+        file.seek(start)
+        return start if _parse(file.read(end - start)) is None else end
+
+
+def _line_end(file: IO[bytes], end: int) -> int:
+    """Bytes up to the end of the last line that ends before `end`."""
+    while end > 0:
+        start = max(0, end - 65536)
+        file.seek(start)
+        found = file.read(end - start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
     return 0

@@ -79,7 +79,13 @@ def rebuild(
     sends: dict[int, tuple[Sequence[int], int]] = {}
     with spool.open("rb") if spool.exists() else BytesIO() as file:
         for entry in entries:
-            _replay(entry, standing, sends, file, slots)
+            try:
+                _replay(entry, standing, sends, file, slots)
+            except (LookupError, TypeError) as error:
+                raise RunError(
+                    f"{ledger}: the ledger is damaged: {str(entry)[:100]} does not fit what is before it",
+                    hint="restore it, or start over with --fresh",
+                ) from error
             each(entry)
     standing.open = len(sends)
     _killed(sends, slots)

@@ -145,3 +145,15 @@ def test_a_lone_mistake_in_options_is_said_before_any_call(wrapgen, platform, ta
         ran = wrapgen("run", REF, "in.csv", "-o", "out.jsonl", *words)
         assert ran.returncode == 2 and "Traceback" not in ran.stderr, ran.stderr
     assert not platform.wrapper.calls
+
+
+def test_a_damaged_ledger_does_not_hide_the_other_runs(wrapgen, table):
+    """`runs` calls a run damaged whose ledger tells of one answer twice, and lists the others."""
+    for name in ("bad.jsonl", "good.jsonl"):
+        assert wrapgen("run", REF, "in.csv", "-o", name).returncode == 0
+    path = wrapgen.folder / "bad.jsonl.run" / "ledger.jsonl"
+    (done,) = (line for line in path.read_text().splitlines() if '"e":"done"' in line)
+    path.write_text(path.read_text() + done + "\n")
+    listed = wrapgen("runs", "--json")
+    assert listed.returncode == 0, listed.stderr
+    assert [run["state"] for run in json.loads(listed.stdout)] == ["damaged", "ok"]

@@ -247,14 +247,15 @@ def test_one_congestion_halves_once():
 # Ledger
 
 
-def test_a_torn_last_line_is_cut_off(tmp_path):
-    """What was half written when the runner died vanishes, and writing goes on after the last whole line."""
+@pytest.mark.parametrize("torn", [b'{"a": 3, "b"', b'{"e":"send","s":\n', b"\x00" * 70_000, b"\n", b"5\n"])
+def test_a_torn_last_line_is_cut_off(tmp_path, torn):
+    """What was half written when the runner died vanishes, and writing goes on after the last whole entry."""
     path = tmp_path / "ledger"
     ledger = Ledger(path, RealDisk())
     ledger.append([{"a": 1}, {"a": 2}])
     ledger.close()
     with path.open("ab") as file:
-        file.write(b'{"a": 3, "b"')
+        file.write(torn)
     assert list(read_ledger(path)) == [{"a": 1}, {"a": 2}]
     ledger = Ledger(path, RealDisk())
     ledger.append([{"a": 4}])

@@ -10,6 +10,7 @@ from wrapgen.errors import NotAuthorized, RunError, ServerFault, Throttled, Unre
 from wrapgen.run.connectors.files import find
 from wrapgen.run.connectors.memory import MemorySource
 from wrapgen.run.items import Selected, Selection
+from wrapgen.run.known import load
 from wrapgen.run.options import Options, Wrapper
 from wrapgen.run.session import Session
 from wrapgen.run.summary import EndState
@@ -321,6 +322,20 @@ def test_an_input_that_is_gone_at_the_end_has_changed(bench, memory_wrapper):
     wrapper = memory_wrapper(target=lambda item: path.unlink(missing_ok=True))
     summary = bench.run(wrapper, [], source=find(str(path)))
     assert (summary.state, summary.reason) == (EndState.INCOMPLETE, "the input changed while it was read")
+
+
+@pytest.mark.parametrize("repeat", ["done", "lost"])
+def test_an_entry_of_no_open_call_is_damage(bench, memory_wrapper, repeat):
+    """A ledger that tells of an answer twice is refused in words, not counted twice."""
+    bench.run(memory_wrapper(calls_fail={2: Unreachable("reset")}), list(range(60)))
+    path = bench.folder / "out.jsonl.run/ledger.jsonl"
+    (entry, *_) = (line for line in path.read_text().splitlines() if f'"e":"{repeat}"' in line)
+    with path.open("a") as file:
+        file.write(entry + "\n")
+    with pytest.raises(RunError, match="damaged"):
+        load(path.parent)
+    with pytest.raises(RunError, match="damaged"):
+        bench.run(memory_wrapper(), list(range(60)))
 
 
 def test_a_stop_before_the_first_chunk_is_kept(bench, memory_wrapper):
