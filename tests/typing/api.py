@@ -24,3 +24,5 @@ async def awaited() -> None:
     """So does awaiting."""
     async for outcome in run("acme/A", [1, 2]):
         assert_type(outcome, ItemOutcome)
+    async with run("acme/A", [1, 2]) as outcomes:
+        assert_type(outcomes, Outcomes)

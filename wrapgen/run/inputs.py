@@ -54,7 +54,7 @@ def open_input(
     """
     if format is not None and format not in FORMATS:
         raise UsageError(f"there is no format {format}", hint=f"one of {', '.join(FORMATS)}")
-    return _items(_source(name, format, folder, stdin, data, replace=replace), selection)
+    return items_from(_source(name, format, folder, stdin, data, replace=replace), selection)
 
 
 def input_again(facts: dict[str, str | None], selection: dict[str, str | None], folder: Folder) -> Items:
@@ -75,10 +75,16 @@ def input_again(facts: dict[str, str | None], selection: dict[str, str | None], 
         raise UsageError(f"the input was {name}, which can't be read again")
     else:
         source = find(location, format_)
-    return _items(source, Selection(**selection))
+    return items_from(source, Selection(**selection))
 
 
-def _items(source: FileSource, selection: Selection) -> Items:
+def items_from(source: FileSource, selection: Selection) -> Items:
+    """The items of a source: its rows, or those that failed before where it is an errors file.
+
+    Raises:
+        UsageError: a selection of items that failed before.
+        RunError: the errors file can't be read.
+    """
     if source.format != "errors":
         return Selected(source, selection)
     if selection != Selection():

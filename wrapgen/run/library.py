@@ -22,7 +22,8 @@ from wrapgen.run.answers import scan
 from wrapgen.run.calling import find_wrapper
 from wrapgen.run.connectors.files import FileSource, find
 from wrapgen.run.folder import Folder
-from wrapgen.run.items import Selected, Selection
+from wrapgen.run.inputs import items_from
+from wrapgen.run.items import Selection
 from wrapgen.run.options import Options
 from wrapgen.run.output import whole
 from wrapgen.run.session import Session
@@ -58,19 +59,24 @@ class ItemOutcome:
 class Outcomes(Iterator[ItemOutcome], AsyncIterator[ItemOutcome]):
     """The outcomes of a run in input order, each as soon as it and all before it are known.
 
-    For `for` and `async for`, once. Leaving early, by `close` or as a context manager, lets open calls finish
-    and starts no more; with a state folder the same call goes on later.
+    For `for` and `async for`, once. Leaving early, by `close` or the end of `with` or `async with`, lets open
+    calls finish and starts no more; there are no outcomes then, and with a state folder the same call goes on.
 
     Attributes:
         run_id: the run's id.
         counts: how the run stands.
     """
 
-    def __init__(self, session: Session, stack: ExitStack, *, report: bool = False) -> None:
+    def __init__(
+        self, session: Session, indexes: Iterable[int], stack: ExitStack, *, report: bool = False
+    ) -> None:
         self._session = session
+        self._indexes = indexes
         self._report = report
         self._stack = stack
         self._changed = threading.Condition()
+        self._reading = threading.RLock()  # so that nobody closes the files below a reader
+        self._closed = False
         self._end: tuple[EndState, str] | None = None
         self._fault: BaseException | None = None
         self._order = self._finished_in_order()
@@ -87,6 +93,14 @@ class Outcomes(Iterator[ItemOutcome], AsyncIterator[ItemOutcome]):
     ) -> None:
         self.close()
 
+    async def __aenter__(self) -> Outcomes:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.to_thread(self.close)
+
     def __iter__(self) -> Outcomes:
         return self
 
@@ -96,11 +110,14 @@ class Outcomes(Iterator[ItemOutcome], AsyncIterator[ItemOutcome]):
         Raises:
             RunError: the run stopped before every item had one; says why.
         """
-        try:
-            return next(self._order)
-        except BaseException:
-            self.close()
-            raise
+        with self._reading:
+            if self._closed:
+                raise StopIteration
+            try:
+                return next(self._order)
+            except BaseException:
+                self.close()
+                raise
 
     def __aiter__(self) -> Outcomes:
         return self
@@ -121,7 +138,9 @@ class Outcomes(Iterator[ItemOutcome], AsyncIterator[ItemOutcome]):
         """Stops the run when the open calls are back; does nothing to one that has ended."""
         self._session.stop("closed")
         self._thread.join()
-        self._stack.close()
+        with self._reading:
+            self._closed = True
+            self._stack.close()
 
     def _work(self) -> None:
         try:
@@ -143,7 +162,7 @@ class Outcomes(Iterator[ItemOutcome], AsyncIterator[ItemOutcome]):
             self._changed.notify_all()
 
     def _finished_in_order(self) -> Iterator[ItemOutcome]:
-        for index in range(self._session.survey.items):
+        for index in self._indexes:
             yield _decoded(self._wait_for(index))
 
     def _wait_for(self, index: int) -> bytes:
@@ -176,7 +195,8 @@ def run(
 
     Args:
         reference: the wrapper, `owner/name`, with a version or without.
-        items: anything JSON, texts or bytes, from any iterable; or the path of a file of them.
+        items: anything JSON, texts or bytes, from any iterable; or the path of a file of them. That of an
+            `.errors.jsonl` reopens its items, under their run, ids and indexes.
         client: the platform; None finds it as the command does.
         state: a folder that makes the run resumable and holds its report; None: one that is gone with the
             outcomes.
@@ -188,7 +208,7 @@ def run(
 
     Raises:
         RunError: an item can't be read, another runner is at work, or something changed since the run began.
-        UsageError: there is no such wrapper or version.
+        UsageError: there is no such wrapper or version, no such file, or a selection of failed items.
         PlatformError: the platform can't be reached.
     """
     options = options or Options()
@@ -198,20 +218,38 @@ def run(
         path = state or Path(stack.enter_context(TemporaryDirectory(prefix="wrapgen-run-")))
         folder = Folder(path)
         wrapper = find_wrapper(client, reference, None if options.fresh else folder)
-        source = _source(items, folder)
-        session = Session(path, Selected(source, selection or Selection()), wrapper, options)
-        stack.enter_context(session)
-        return Outcomes(session, stack.pop_all(), report=state is not None)
+        source = find(str(items)) if isinstance(items, Path) else _given(folder.input)
+        found = items_from(source, selection or Selection())
+
+        def prepare() -> None:
+            if not isinstance(items, Path):
+                _keep(items, folder, replace=options.fresh or options.accept_changes)
+
+        session = stack.enter_context(Session(path, found, wrapper, options, prepare=prepare))
+        # Items that failed before are some of a run's, under the indexes that they had there.
+        reopened = found.run is not None
+        indexes = (entry.index for entry in found.entries()) if reopened else range(session.survey.items)
+        return Outcomes(session, indexes, stack.pop_all(), report=state is not None)
 
 
-def _source(items: Iterable[Any] | Path, folder: Folder) -> FileSource:
-    """A file of the items: what an iterable gives is written down, so that it may be read again."""
-    if isinstance(items, Path):
-        return find(str(items))
-    folder.path.mkdir(parents=True, exist_ok=True)
-    with whole(folder.input) as file:
+def _given(path: Path) -> FileSource:
+    return FileSource("the given items", [path], "jsonl")
+
+
+def _keep(items: Iterable[Any], folder: Folder, *, replace: bool) -> None:
+    """Writes down what an iterable gives, so that it may be read again; a run's own stays if it differs."""
+    new = folder.input.with_name("input.new")
+    with whole(new) as file:
         file.writelines(_line(number, value) for number, value in enumerate(items))
-    return FileSource("the given items", [folder.input], "jsonl")
+    header = None if replace else folder.header()
+    if header is None or header["input"]["fingerprint"] == _given(new).fingerprint():
+        new.replace(folder.input)
+        return
+    new.unlink()
+    raise RunError(
+        "the given items are others than when this run began",
+        hint="Options(fresh=True) starts over, accept_changes=True goes on with what is not finished",
+    )
 
 
 def _line(number: int, value: Any) -> bytes:

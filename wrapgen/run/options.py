@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,6 +22,15 @@ from wrapgen.wire import CHUNK_AIM, MAX_TIMEOUT, RUN_ID
 TELL = 30.0
 """Seconds that a wrapper's own limit leaves below the platform's."""
 
+_BOUNDS: dict[str, tuple[float, float]] = {
+    "timeout": (2, MAX_TIMEOUT),
+    "workers": (1, math.inf),
+    "chunk": (1, 100_000),
+    "attempts": (1, math.inf),
+    "budget": (0, 1),
+    "patience": (0, math.inf),
+}
+
 
 @dataclass(frozen=True)
 class Options:
@@ -38,7 +48,7 @@ class Options:
         accept_changes: go on although input, wrapper or options changed.
 
     Raises:
-        UsageError: the run id has another form.
+        UsageError: the run id has another form, or a number is out of bounds.
     """
 
     run: str | None = None
@@ -54,6 +64,11 @@ class Options:
     def __post_init__(self) -> None:
         if self.run is not None and not RUN_ID.match(self.run):
             raise UsageError(f"not a run id: {self.run!r}", hint="1 to 64 letters, digits, - and _")
+        for name, (least, most) in _BOUNDS.items():
+            value = getattr(self, name)
+            if value is not None and not least <= value <= most:
+                upwards = f" and at most {most:,g}" if most < math.inf else ""
+                raise UsageError(f"{name} must be at least {least:g}{upwards}, not {value!r}")
 
 
 @dataclass(frozen=True)

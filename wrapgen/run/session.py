@@ -43,6 +43,7 @@ class Session:
         world: see World.
         reading: told how many rows have been read, now and then.
         origin: what else the ledger keeps of this session, such as its command; see `report_origin`.
+        prepare: called once the folder is held and before the items are looked at.
 
     Raises:
         RunError: another runner is at work, the ledger is damaged, the input can't be read, or something
@@ -64,6 +65,7 @@ class Session:
         world: World | None = None,
         reading: Callable[[int], None] = lambda _: None,
         origin: Mapping[str, Any] | None = None,
+        prepare: Callable[[], None] = lambda: None,
     ) -> None:
         self.folder = Folder(folder)
         self._items = items
@@ -72,6 +74,7 @@ class Session:
         self._world = world or World()
         self._reading = reading
         self._origin = origin or {}
+        self._prepare = prepare
         self._stack = ExitStack()
         self._runner: Runner | None = None
         self._told_to_stop = ""
@@ -79,6 +82,7 @@ class Session:
     def __enter__(self) -> Session:
         with self._stack as stack:
             stack.enter_context(self.folder.locked())
+            self._prepare()
             if self._options.fresh:
                 self.folder.clear()
             self.slots = Slots(self.folder.slots, fresh=True)

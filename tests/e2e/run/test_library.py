@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 
 import pytest
 
 from wrapgen import run
 from wrapgen.client import Client, Connection
-from wrapgen.errors import RunError
+from wrapgen.errors import RunError, UsageError
 from wrapgen.run.items import Selection
 from wrapgen.run.options import Options
 from wrapgen.run.summary import EndState
@@ -58,6 +59,43 @@ def test_leaving_early_stops_and_goes_on_later(platform, client, tmp_path):
     assert "every item succeeded" in (tmp_path / "state" / "report.html").read_text("utf-8")
 
 
+def test_closed_outcomes_have_no_next(client):
+    """After `close` the iteration is at its end, as after the last outcome."""
+    outcomes = run(REF, range(40), client=client)
+    assert next(outcomes).index == 0
+    outcomes.close()
+    outcomes.close()
+    assert next(outcomes, None) is None and list(outcomes) == []
+
+
+def test_an_errors_file_reopens_its_items(platform, client, tmp_path):
+    """The path of an errors file sends its items again, as the command does: same run, ids and indexes."""
+    path = tmp_path / "m.errors.jsonl"
+    lines = [{"run": "r1", "index": n, "try": 2, "id": f"k{n}", "error": {}, "input": n} for n in (3, 8)]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    outcomes = run(REF, path, client=client)
+    assert outcomes.run_id == "r1"
+    found = [(outcome.index, outcome.id, outcome.result) for outcome in outcomes]
+    assert found == [(3, "k3", {"seen": 3}), (8, "k8", {"seen": 8})]
+    assert platform.wrapper.calls[0]["$try"] == 3
+    with pytest.raises(UsageError, match="items that failed before"):
+        run(REF, path, client=client, selection=Selection(field="input"))
+
+
+def test_a_refused_run_leaves_the_first_ones_items_alone(platform, client, tmp_path):
+    """Neither a second runner on a state folder nor other items for it touch what is kept there."""
+    state, options = tmp_path / "state", Options(chunk=16, workers=1)
+    with run(REF, range(100), client=client, state=state, options=options) as outcomes:
+        assert next(outcomes).index == 0
+        with pytest.raises(RunError, match="another runner is at work"):
+            run(REF, ["other"], client=client, state=state)
+    with pytest.raises(RunError, match="others than when this run began"):
+        run(REF, ["other"], client=client, state=state)
+    assert len(list(run(REF, range(100), client=client, state=state, options=options))) == 100
+    fresh = run(REF, ["other"], client=client, state=state, options=Options(fresh=True))
+    assert [outcome.result for outcome in fresh] == [{"seen": "other"}]
+
+
 def test_a_stopped_run_raises_where_the_outcomes_end(platform, client):
     """A run that stops early gives what it has and then says why."""
     platform.wrapper.faults = {str(n): ["InputError"] for n in range(0, 2000, 3)}
@@ -90,6 +128,36 @@ def test_outcomes_can_be_awaited(platform, client, tmp_path):
 
     found, ticks = asyncio.run(collect())
     assert found == [("k1", "a"), ("k2", "b")] and ticks > 1
+
+
+def test_leaving_early_can_be_awaited(platform, client):
+    """`async with` lets the open calls finish without holding up the event loop."""
+
+    async def first():
+        options = Options(chunk=16, workers=1)
+        async with run(REF, range(1000), client=client, options=options) as outcomes:
+            return (await anext(outcomes)).index, outcomes
+
+    index, outcomes = asyncio.run(first())
+    assert index == 0 and outcomes.state is not None and next(outcomes, None) is None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"chunk": 0}, "chunk must be at least 1 and at most 100,000, not 0"),
+        ({"workers": 0}, "workers must be at least 1, not 0"),
+        ({"attempts": 0}, "attempts must be at least 1, not 0"),
+        ({"timeout": 1}, "timeout must be at least 2 and at most 3,000, not 1"),
+        ({"budget": 5.0}, "budget must be at least 0 and at most 1, not 5.0"),
+        ({"patience": float("nan")}, "patience must be at least 0, not nan"),
+    ],
+)
+def test_options_out_of_bounds_are_refused(wrong, says):
+    """A number that no run could keep to is a mistake of whoever gives it, told at once."""
+    with pytest.raises(UsageError) as caught:
+        Options(**wrong)
+    assert caught.value.message == says
 
 
 def test_what_is_not_json_is_refused(client):
