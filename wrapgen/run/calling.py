@@ -34,4 +34,5 @@ def find_wrapper(client: Client, reference: str, folder: Folder | None = None) -
         return lambda body, timeout: client.call_body(exact, body, timeout=timeout, run=run)
 
     call = called_in("")
-    return Wrapper(exact, describe(call, exact), call, DataSideband(client.data), called_in)
+    described = describe(call, exact)
+    return Wrapper(exact, described, call, DataSideband(client.data), called_in, client.connection.address)

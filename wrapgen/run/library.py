@@ -60,7 +60,7 @@ class Outcomes(Iterator[ItemOutcome], AsyncIterator[ItemOutcome]):
     """The outcomes of a run in input order, each as soon as it and all before it are known.
 
     For `for` and `async for`, once. Leaving early, by `close` or the end of `with` or `async with`, lets open
-    calls finish and starts no more; there are no outcomes then, and with a state folder the same call goes on.
+    calls finish and starts no more; there are no outcomes then; with a state folder the same call goes on.
 
     Attributes:
         run_id: the run's id.

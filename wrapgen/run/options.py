@@ -100,6 +100,7 @@ class Wrapper:
         call: how to call it.
         sideband: where large bodies go.
         named: makes a way to call it that tells the platform a run's id; None where there is none.
+        address: of its platform; empty where that does not matter.
     """
 
     reference: str
@@ -107,6 +108,7 @@ class Wrapper:
     call: Call
     sideband: Sideband | None = None
     named: Callable[[str], Call] | None = None
+    address: str = ""
 
     def called_in(self, run: str) -> Call:
         """How to call it for a run, whose id the platform is told where that can be."""
@@ -117,12 +119,16 @@ class Wrapper:
         """Bytes that a chunk's items may take."""
         return min(CHUNK_AIM, self.description.request_bytes * 8 // 10)
 
+    def attempts(self, options: Options) -> int:
+        """Calls of the target that an item may take."""
+        return options.attempts or self.description.attempts
+
     def terms(self, run: str, options: Options, clock: Callable[[], float]) -> Terms:
         """What holds for every send."""
         return Terms(
             run=run,
             timeout=min(MAX_TIMEOUT, options.timeout or self.description.timeout + TELL),
-            attempts=options.attempts or self.description.attempts,
+            attempts=self.attempts(options),
             request_bytes=self.description.request_bytes,
             clock=clock,
             sideband=self.sideband,

@@ -22,6 +22,7 @@ from wrapgen.run.items import Items
 from wrapgen.run.ledger import Ledger
 from wrapgen.run.options import Options, World, Wrapper
 from wrapgen.run.process import process_chunk
+from wrapgen.run.report_origin import cleaned
 from wrapgen.run.resume import FORMAT, Standing, in_their_places, rebuild, unfinished
 from wrapgen.run.runner import Effects, Limits, Runner
 from wrapgen.run.spool import Slots, Spool
@@ -132,6 +133,8 @@ class Session:
             "run": self._items.run or self._options.run or kept or self._new_id(),
             "reference": self._wrapper.reference,
             "wrapper": self._wrapper.description.as_json(),
+            "address": cleaned(self._wrapper.address),
+            "attempts": self._wrapper.attempts(self._options),
             "input": {
                 "name": self._items.name,
                 "fingerprint": self._items.fingerprint(),
@@ -248,8 +251,11 @@ def changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
         changes.append("the wrapper describes itself differently")
     if before["input"]["fingerprint"] != now["input"]["fingerprint"]:
         changes.append(f"the input {now['input']['name']} has other content")
-    if before["run"] != now["run"]:
-        changes.append(f"the run was {before['run']}, now {now['run']}")
+    changes.extend(
+        f"{what} was {before[name]}, now {now[name]}"
+        for name, what in (("run", "the run"), ("address", "the platform"), ("attempts", "--attempts"))
+        if before.get(name, now[name]) != now[name]
+    )
     changes.extend(
         f"--{name} was {was!r}, now {now['selection'].get(name)!r}"
         for name, was in before["selection"].items()

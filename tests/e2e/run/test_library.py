@@ -11,6 +11,7 @@ import pytest
 from wrapgen import run
 from wrapgen.client import Client, Connection
 from wrapgen.errors import RunError, UsageError
+from wrapgen.run.folder import Folder
 from wrapgen.run.items import Selection
 from wrapgen.run.options import Options
 from wrapgen.run.summary import EndState
@@ -52,7 +53,8 @@ def test_leaving_early_stops_and_goes_on_later(platform, client, tmp_path):
     with run(REF, range(100), client=client, state=tmp_path / "state", options=options) as outcomes:
         assert next(outcomes).index == 0
     before = sum(len(call["$batch"]) for call in platform.wrapper.calls)
-    assert before < 100
+    assert before < 100 and outcomes.state is EndState.INCOMPLETE
+    assert Folder(tmp_path / "state").header()["address"] == platform.address
     again = list(run(REF, range(100), client=client, state=tmp_path / "state", options=options))
     assert [outcome.result["seen"] for outcome in again] == list(range(100))
     assert sum(len(call["$batch"]) for call in platform.wrapper.calls) == 100

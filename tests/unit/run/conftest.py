@@ -215,6 +215,7 @@ class Bench:
         source: Any = None,
         reference: str = "acme/SentimentBatch/1.0.0",
         sideband: Any = None,
+        address: str = "",
         layout: Layout = Layout(),  # noqa: B008
         selection: Selection = Selection(),  # noqa: B008
         reopen: bool = False,
@@ -224,7 +225,8 @@ class Bench:
         """One session to its end."""
         if not reopen:
             options.setdefault("run", "r1")
-        called = Wrapper(reference, describe(wrapper.call, reference), wrapper.call, sideband)
+        described = describe(wrapper.call, reference)
+        called = Wrapper(reference, described, wrapper.call, sideband, address=address)
         source = source or MemorySource(values)
         items = Reopened(source) if reopen else Selected(source, selection)
         output = output or self.output

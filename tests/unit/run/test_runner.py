@@ -11,6 +11,7 @@ from wrapgen.run.connectors.files import find
 from wrapgen.run.connectors.memory import MemorySource
 from wrapgen.run.items import Selected, Selection
 from wrapgen.run.known import load
+from wrapgen.run.layouts import Layout
 from wrapgen.run.options import Options, Wrapper
 from wrapgen.run.session import Session
 from wrapgen.run.summary import EndState
@@ -336,6 +337,27 @@ def test_an_entry_of_no_open_call_is_damage(bench, memory_wrapper, repeat):
         load(path.parent)
     with pytest.raises(RunError, match="damaged"):
         bench.run(memory_wrapper(), list(range(60)))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"attempts": 5}, "--attempts was 3, now 5"),
+        ({"address": "http://b"}, "the platform was http://a, now http://b"),
+    ],
+)
+def test_what_an_outcome_depends_on_may_not_change(bench, memory_wrapper, change, says):
+    """Another limit of attempts, or another platform, is refused unless told; what sets the pace is not."""
+    first = {"address": "http://a", "workers": 1}
+    wrapper = memory_wrapper(calls_fail={2: NotAuthorized("no")})
+    assert bench.run(wrapper, list(range(60)), **first).state is EndState.INCOMPLETE
+    with pytest.raises(RunError, match=says):
+        bench.run(wrapper, list(range(60)), **{**first, **change})
+    pace = {"workers": 2, "chunk": 7, "timeout": 99, "budget": 1.0, "patience": 5, "layout": Layout("bare")}
+    wrapper.calls_fail[len(wrapper.calls) + 2] = NotAuthorized("no")
+    assert bench.run(wrapper, list(range(60)), **{**first, **pace}).state is EndState.INCOMPLETE
+    last = bench.run(wrapper, list(range(60)), **{**first, **change, "accept_changes": True})
+    assert last.state is EndState.OK
 
 
 def test_a_stop_before_the_first_chunk_is_kept(bench, memory_wrapper):
