@@ -138,8 +138,9 @@ def _replay(
 
 def _fill(entry: dict[str, Any], indexes: Sequence[int], tries: int, spool: IO[bytes], slots: Slots) -> None:
     spool.seek(entry["at"])
-    lines = spool.read(entry["b"]).splitlines(keepends=True)
-    if len(lines) != len(indexes):
+    data = spool.read(entry["b"])
+    lines = data.splitlines(keepends=True)
+    if len(data) != entry["b"] or len(lines) != len(indexes):
         raise RunError("the spool does not hold what the ledger points at", hint="start over with --fresh")
     fates = [Fate.OK] * len(lines)
     attempts = [0] * len(lines)

@@ -6,26 +6,31 @@ A check ends as ok, as faulty with what is wrong, or as not checked with the rea
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
-from itertools import zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
-from wrapgen.errors import WrapgenError
+from wrapgen.errors import RunError, WrapgenError
 from wrapgen.run.folder import Folder, errors_for
 from wrapgen.run.items import Items
 from wrapgen.run.layouts import Layout
 from wrapgen.run.ledger import RealDisk
 from wrapgen.run.output import outcomes, write_errors
 from wrapgen.run.resume import Standing, rebuild
-from wrapgen.run.spool import Slots, Spool
+from wrapgen.run.spool import Slot, Slots, Spool
 from wrapgen.run.states import Fate
 from wrapgen.run.writers import write
 
 OK, FAULTY, UNKNOWN = "ok", "faulty", "not checked"
+
+_Lines = Iterator[tuple[int, bytes | None]]
+
+_INDEX = re.compile(rb'\{\s*(?:"run":\s*"[^"]*",\s*)?"index":\s*(\d+)|(\d+)[,\t]')
+"""How a line of an output, an errors file or a table starts that tells its item's index."""
 
 SAMPLES = 5
 """Faults of one kind that are told in full."""
@@ -92,8 +97,17 @@ class Verification:
             self._scratch = Path(name)
             self._slots = Slots(self._scratch / "slots", fresh=True)
             stack.callback(self._slots.close)
-            self.standing: Standing | None = rebuild(self.folder.ledger, self.folder.spool, self._slots)
-            self._spool = Spool(self.folder.spool, RealDisk(), None)
+            ledger, spool = self.folder.ledger, self.folder.spool
+            self._damage = ""
+            try:
+                self.standing: Standing | None = rebuild(ledger, spool, self._slots)
+            except RunError as error:
+                self.standing = rebuild(ledger, spool, None)  # raises if the ledger is to blame
+                self._damage = error.message
+            if not spool.exists():
+                spool = self._scratch / "spool"
+                spool.touch()
+            self._spool = Spool(spool, RealDisk(), None)
             stack.callback(self._spool.close)
             self._stack = stack.pop_all()
         return self
@@ -122,13 +136,16 @@ class Verification:
         """Whether every item has a final outcome, and the spool holds what the ledger points at."""
         check = Check("items")
         expected, counts = self._known.header["survey"]["items"], self._known.counts
+        check.detail = f"{counts.succeeded:,} succeeded, {counts.failed:,} failed, of {expected:,}"
+        if self._damage:
+            check.fault("damaged", self._damage)
+            return check
         for index, slot, line in outcomes(self._slots, self._spool):
             if slot.fate != Fate.AGAIN and not _reads(line, index):
                 check.fault("damaged", f"the outcome of item {index:,} can't be read from the spool")
         if counts.finished != expected:
             missing = expected - counts.finished
             check.fault("missing", f"{missing:,} of {expected:,} items have no final outcome")
-        check.detail = f"{counts.succeeded:,} succeeded, {counts.failed:,} failed, of {expected:,}"
         return check
 
     def output(self, items: Callable[[], Items]) -> Check:
@@ -138,17 +155,8 @@ class Verification:
         if wrote is None:
             return check.unknown("no output has been written yet")
         path = Path(wrote["path"])
-        check.detail = str(path)
-        if not path.exists():
-            check.fault("missing", f"{path} is gone")
-            return check
-        again = self._scratch / path.name
-        try:
-            write(again, Layout(**wrote["layout"]), items(), self._slots, self._spool)
-        except WrapgenError as error:
-            return check.unknown(error.message)
-        _compare(check, path, again)
-        return check
+        layout = Layout(**wrote["layout"])
+        return self._compared(check, path, lambda to: write(to, layout, items(), self._slots, self._spool))
 
     def errors(self) -> Check:
         """Whether the file of failed items holds exactly those."""
@@ -157,17 +165,29 @@ class Verification:
         if wrote is None:
             return check.unknown("no output has been written yet")
         path = errors_for(Path(wrote["path"]))
-        check.detail = str(path)
         if not self._known.counts.failed:
             check.detail = "no items failed"
             if path.exists():
                 check.fault("doubled", f"{path} exists, but no item failed")
             return check
+        run = self._known.header["run"]
+        return self._compared(check, path, lambda to: write_errors(to, run, self._slots, self._spool))
+
+    def _compared(self, check: Check, path: Path, make: Callable[[Path], object]) -> Check:
+        """The check of a file against what the outcomes make."""
+        check.detail = str(path)
         if not path.exists():
             check.fault("missing", f"{path} is gone")
             return check
+        if self._damage:
+            return check.unknown(self._damage)
         again = self._scratch / path.name
-        write_errors(again, self._known.header["run"], self._slots, self._spool)
+        try:
+            make(again)
+        except WrapgenError as error:
+            return check.unknown(error.message)
+        except (ValueError, LookupError) as error:
+            return check.unknown(f"the outcomes can't be read from the spool: {error}")
         _compare(check, path, again)
         return check
 
@@ -181,6 +201,8 @@ class Verification:
         url = self._known.header["wrapper"]["datastore"]
         if not url:
             return check.unknown("the wrapper records nothing")
+        if self._damage:
+            return check.unknown(self._damage)
         try:
             with opened(url, self._known.header["run"]) as records:
                 self._reconcile(check, records)
@@ -190,11 +212,14 @@ class Verification:
 
     def _reconcile(self, check: Check, records: Records) -> None:
         run = self._known.header["run"]
-        target = self._known.header["wrapper"]["target"]
-        spec = self._known.header["wrapper"]["spec"].removeprefix("sha256:")[:12]
         seen = mended = 0
-        for _, slot, line in outcomes(self._slots, self._spool):
+        # A call whose answer was lost may have recorded items that are still open here.
+        unfinished = self._known.header["survey"]["items"] - self._known.counts.finished
+        for index, slot, line in outcomes(self._slots, self._spool):
             if slot.fate == Fate.AGAIN:
+                continue
+            if not _reads(line, index):  # which `items` tells
+                unfinished += 1
                 continue
             outcome = json.loads(line)
             record = records.get(run, outcome["id"])
@@ -202,12 +227,9 @@ class Verification:
             if slot.fate == Fate.FAILED and record and "result" in record and record["try"] > slot.tries:
                 mended += 1  # by a run of this one's errors file
                 continue
-            _match(check, outcome, record, succeeded=slot.fate == Fate.OK)
+            _match(check, outcome, record, slot)
             if record is not None:
-                wrapper = str(record.get("wrapper") or "")
-                if record.get("target") != target or not wrapper.endswith(spec):
-                    what = f"recorded by {wrapper} of {record.get('target')}"
-                    check.fault("other version", f"item {outcome['id']} was {what}")
+                self._of_this_version(check, record)
         held = records.runs().get(run, 0)
         check.detail = f"{held:,} keys of run {run}"
         if mended:
@@ -215,8 +237,6 @@ class Verification:
         if self._known.header["input"].get("format") == "errors":
             check.detail += f", {held - seen:,} of items that this run did not reopen"
             return
-        # A call whose answer was lost may have recorded items that are still open here.
-        unfinished = self._known.header["survey"]["items"] - self._known.counts.finished
         still_open = min(held - seen, unfinished)
         if held - seen > still_open:
             more = held - seen - still_open
@@ -224,19 +244,44 @@ class Verification:
         if still_open:
             check.detail += f", {still_open:,} of items without a final outcome"
 
+    def _of_this_version(self, check: Check, record: dict[str, Any]) -> None:
+        expected, wrapper = self._known.header["wrapper"], str(record.get("wrapper") or "")
+        spec = expected["spec"].removeprefix("sha256:")[:12]
+        if record.get("target") != expected["target"] or not wrapper.endswith(spec):
+            what = f"recorded by {wrapper} of {record.get('target')}"
+            check.fault("other version", f"item {record['id']} was {what}")
 
-def _match(check: Check, outcome: dict[str, Any], record: dict[str, Any] | None, *, succeeded: bool) -> None:
-    name = f"item {outcome['id']}"
+
+def _match(check: Check, outcome: dict[str, Any], record: dict[str, Any] | None, slot: Slot) -> None:
+    name, succeeded = f"item {outcome['id']}", slot.fate == Fate.OK
     if record is None:
         if succeeded:
             check.fault("missing", f"{name} succeeded and has no record")
     elif succeeded and "result" not in record:
         check.fault("altered", f"{name} succeeded and is recorded as {record.get('error')}")
-    elif succeeded and record["result"] != outcome["result"]:
-        check.fault("altered", f"{name} is recorded with another result")
-    elif not succeeded and "result" in record:
+    elif succeeded:
+        if not _same(record["result"], outcome["result"]):
+            check.fault("altered", f"{name} is recorded with another result")
+    elif "result" in record:
         # The answer of that call was lost on its way, its record was not.
         check.fault("better", f"{name} failed here and is recorded with a result")
+    elif record["try"] == slot.tries and not _same_error(record["error"], outcome["error"]):
+        check.fault("altered", f"{name} failed with {outcome['error']}, recorded is {record['error']}")
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two values are the same JSON; for Python 1 is True."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(value, other[name]) for name, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
+
+
+def _same_error(recorded: Any, told: dict[str, Any]) -> bool:
+    """Whether a record has the error of its own send; a run that gave up says why in words of its own."""
+    gave_up = not told["retryable"] and isinstance(recorded, dict) and recorded.get("retryable") is True
+    return gave_up or _same(recorded, told)
 
 
 def _reads(line: bytes, index: int) -> bool:
@@ -252,13 +297,30 @@ def _compare(check: Check, path: Path, again: Path) -> None:
         if path.read_bytes() != again.read_bytes():
             check.fault("altered", f"{path.name} is not what the outcomes make")
         return
-    for number, (found, expected) in enumerate(_lines(path, again), start=1):
-        if found == expected:
-            continue
-        kind = "missing" if found is None else "doubled" if expected is None else "altered"
-        check.fault(kind, f"line {number:,} of {path.name}")
-
-
-def _lines(path: Path, again: Path) -> Iterator[tuple[bytes | None, bytes | None]]:
     with path.open("rb") as found, again.open("rb") as expected:
-        yield from zip_longest(found, expected)
+        for kind, number in _differences(enumerate(found, start=1), enumerate(expected, start=1)):
+            check.fault(kind, f"line {number:,} of {path.name}")
+
+
+def _differences(found: _Lines, expected: _Lines) -> Iterator[tuple[str, int]]:
+    """What is wrong with which line, by its number; lines that tell an index are compared with their own."""
+    end = (0, None)
+    (number, line), (place, wanted) = next(found, end), next(expected, end)
+    while line is not None or wanted is not None:
+        kind = "" if line == wanted else _difference(line, wanted)
+        if kind:
+            yield kind, place if kind == "missing" else number
+        if kind != "missing":
+            number, line = next(found, end)
+        if kind != "doubled":
+            place, wanted = next(expected, end)
+
+
+def _difference(line: bytes | None, wanted: bytes | None) -> str:
+    if line is None or wanted is None:
+        return "missing" if line is None else "doubled"
+    has, should = _INDEX.match(line), _INDEX.match(wanted)
+    if not has or not should:
+        return "altered"
+    ahead = int(has[1] or has[2]) - int(should[1] or should[2])
+    return "missing" if ahead > 0 else "doubled" if ahead else "altered"

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 
 import pytest
 
-from wrapgen.errors import NotAuthorized
+from wrapgen.errors import NotAuthorized, RunError
 from wrapgen.run.connectors.files import find
 from wrapgen.run.connectors.memory import MemorySource
 from wrapgen.run.folder import folder_for
@@ -16,6 +16,7 @@ from wrapgen.run.verifying import Verification
 
 VALUES = list(range(50))
 FAULTS = {"7": ["InputError"]}
+REST = [n for n in VALUES if n != 7]
 
 
 class Held:
@@ -43,6 +44,12 @@ def record(index: int, **changes):
         "wrapper": "acme/SentimentBatch@sha256:" + "ab" * 6,
         **changes,
     }
+
+
+def failure(**changes):
+    """The record of the item that failed."""
+    error = {"type": "InputError", "message": "as planned for 7", "retryable": False, **changes}
+    return {**{name: value for name, value in record(7).items() if name != "result"}, "error": error}
 
 
 @pytest.fixture
@@ -83,6 +90,8 @@ def test_a_changed_input_is_altered(finished):
     ("change", "faults"),
     [
         (lambda lines: lines[:-1], {"missing": 1}),
+        (lambda lines: [*lines[:10], *lines[11:]], {"missing": 1}),
+        (lambda lines: [*lines[:10], *lines[9:]], {"doubled": 1}),
         (lambda lines: [*lines, lines[0]], {"doubled": 1}),
         (lambda lines: [b'{"index":0}\n', *lines[1:]], {"altered": 1}),
     ],
@@ -102,11 +111,43 @@ def test_a_lost_output_and_errors_file_are_missing(finished):
     assert checks["output"].faults == checks["errors"].faults == {"missing": 1}
 
 
-def test_a_damaged_spool_is_found(finished):
-    """An outcome that can't be read from the spool is told."""
+def test_a_line_is_missed_in_a_table_too(bench, memory_wrapper):
+    """The lines of a table are told apart by their index column."""
+    output = bench.folder / "out.csv"
+    bench.run(memory_wrapper(), VALUES, output=output)
+    lines = output.read_bytes().splitlines(keepends=True)
+    output.write_bytes(b"".join([*lines[:10], *lines[11:]]))
+    with Verification(folder_for(output)) as verification:
+        check = verification.output(lambda: Selected(MemorySource(VALUES), Selection()))
+    assert (check.faults, check.samples) == ({"missing": 1}, ["missing: line 11 of out.csv"])
+
+
+@pytest.mark.parametrize("damage", [b'{"index":9,', b"\0" * 11])
+def test_a_damaged_spool_is_found(finished, damage):
+    """An outcome that can't be read from the spool is told, and the other items are looked at."""
     spool = finished.folder / "out.jsonl.run/spool.jsonl"
-    spool.write_bytes(spool.read_bytes().replace(b'{"index":3,', b'{"index":9,'))
-    assert verify(finished)["items"].faults == {"damaged": 1}
+    spool.write_bytes(spool.read_bytes().replace(b'{"index":3,', damage))
+    checks = verify(finished)
+    assert checks["items"].faults == {"damaged": 1} and checks["output"].state == "faulty"
+    assert checks["records"].state == "ok"
+
+
+@pytest.mark.parametrize("left", [0, 5, 100, -1, None], ids=str)
+def test_a_spool_that_is_cut_off_is_a_fault(finished, bench, memory_wrapper, left):
+    """Outcomes that are gone are faulty items; what is made of them is not checked, and no run goes on."""
+    spool = finished.folder / "out.jsonl.run/spool.jsonl"
+    content = spool.read_bytes()
+    spool.unlink()
+    if left is not None:
+        spool.write_bytes(content[:left])
+    checks = verify(finished)
+    assert checks["items"].faults == {"damaged": 1}
+    assert [checks[name].state for name in ("input", "output", "errors", "records")] == [
+        "ok",
+        *["not checked"] * 3,
+    ]
+    with pytest.raises(RunError, match="the spool does not hold"):
+        bench.run(memory_wrapper(faults=FAULTS), VALUES)
 
 
 @pytest.mark.parametrize(
@@ -117,6 +158,11 @@ def test_a_damaged_spool_is_found(finished):
         ([record(n, **({"result": 0} if n == 9 else {})) for n in VALUES if n != 7], {"altered": 1}),
         ([record(n, target="nlp/S/2.0.0") for n in VALUES if n != 7], {"other version": 49}),
         ([record(n) for n in VALUES], {"better": 1}),
+        ([record(n, **({"result": {"seen": True}} if n == 1 else {})) for n in REST], {"altered": 1}),
+        ([*map(record, REST), failure()], {}),
+        ([*map(record, REST), failure(message="other words")], {"altered": 1}),
+        ([*map(record, REST), failure(type="ServerError")], {"altered": 1}),
+        ([*map(record, REST), failure(type="TimeoutError", retryable=True)], {}),
     ],
 )
 def test_records_are_reconciled(finished, records, faults):
