@@ -9,6 +9,7 @@ import pytest
 from wrapgen.errors import NotAuthorized, RunError, ServerFault, Throttled, Unreachable
 from wrapgen.run.connectors.files import find
 from wrapgen.run.connectors.memory import MemorySource
+from wrapgen.run.folder import folder_for
 from wrapgen.run.items import Selected, Selection
 from wrapgen.run.known import load
 from wrapgen.run.layouts import Layout
@@ -369,3 +370,25 @@ def test_a_stop_before_the_first_chunk_is_kept(bench, memory_wrapper):
         session.stop("interrupted")
         assert session.work() == (EndState.INCOMPLETE, "interrupted")
     assert not wrapper.calls
+
+
+def test_a_stop_while_finished_rows_are_passed_over_is_kept(bench, memory_wrapper):
+    """Told to stop while a resumed run reads past what is finished, it sends nothing more."""
+    wrapper = memory_wrapper(calls_fail={2: NotAuthorized("no")})
+    assert bench.run(wrapper, list(range(100)), workers=1).state is EndState.INCOMPLETE
+    sent = len(wrapper.calls)
+
+    class Stopping(MemorySource):
+        def texts(self):
+            for number, text in enumerate(super().texts()):
+                if number == 3:
+                    session.stop("interrupted")
+                yield text
+
+    described = describe(wrapper.call, "acme/SentimentBatch/1.0.0")
+    called = Wrapper("acme/SentimentBatch/1.0.0", described, wrapper.call, None)
+    items = Selected(Stopping(list(range(100))), Selection())
+    with Session(folder_for(bench.output), items, called, Options(run="r1"), bench.world()) as session:
+        assert session.counts.finished == 16
+        assert session.work() == (EndState.INCOMPLETE, "interrupted")
+    assert len(wrapper.calls) == sent
