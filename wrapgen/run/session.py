@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from wrapgen.client.transport import is_loopback
 from wrapgen.errors import RunError, WrapgenError
 from wrapgen.run.budget import Budget
 from wrapgen.run.chunks import Entry, Size
@@ -255,6 +256,7 @@ def changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
         f"{what} was {before[name]}, now {now[name]}"
         for name, what in (("run", "the run"), ("address", "the platform"), ("attempts", "--attempts"))
         if before.get(name, now[name]) != now[name]
+        and not (name == "address" and is_loopback(before[name]) and is_loopback(now[name]))
     )
     changes.extend(
         f"--{name} was {was!r}, now {now['selection'].get(name)!r}"
