@@ -151,14 +151,21 @@ class Intake:
         self._entries = entries
         self._aim = aim
         self._next: Entry | None = next(entries, None)
+        self._back: list[Chunk] = []
 
     @property
     def empty(self) -> bool:
         """Whether every item has been taken."""
-        return self._next is None
+        return self._next is None and not self._back
+
+    def give_back(self, chunk: Chunk) -> None:
+        """Puts back a chunk that was not sent; it is the next to be taken, as it is."""
+        self._back.append(chunk)
 
     def take(self, count: int) -> Chunk | None:
         """The next chunk of at most `count` items, or None when there is none left."""
+        if self._back:
+            return self._back.pop()
         if self._next is None:
             return None
         taken: list[Entry] = []

@@ -11,6 +11,7 @@ from typing import Protocol
 from wrapgen.run.chunks import Chunk
 from wrapgen.run.process import Lost, Reply
 from wrapgen.run.states import Fault
+from wrapgen.run.turns import Turn, Turns
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,19 @@ class Returned:
 
 
 class Lanes(Protocol):
-    """Where chunks go and come back from; a test has one without threads."""
+    """Where chunks go and come back from; a test has one without threads.
+
+    Attributes:
+        ahead: chunks that may be submitted beyond those that may be open; they wait, ready to leave.
+    """
+
+    ahead: int
+
+    def allow(self, most: int) -> None:
+        """So many calls may be open from now on."""
+
+    def recall(self) -> None:
+        """Has what was submitted and has not left come back, lost as `Fault.UNSENT`."""
 
     def submit(self, seq: int, chunk: Chunk) -> None:
         """Starts a send; never blocks."""
@@ -38,13 +51,16 @@ class ThreadLanes:
     """Threads, started as they are needed. They never keep the process from ending.
 
     Args:
-        process: sends one chunk once; must not raise.
+        process: sends one chunk once, in the turn that it is given; must not raise.
     """
 
-    def __init__(self, process: Callable[[Chunk], Reply | Lost]) -> None:
+    ahead = 1
+
+    def __init__(self, process: Callable[[Chunk, Turn], Reply | Lost]) -> None:
         self._process = process
-        self._in: SimpleQueue[tuple[int, Chunk] | None] = SimpleQueue()
-        self._out: SimpleQueue[Returned | None] = SimpleQueue()
+        self._turns = Turns()
+        self._in: SimpleQueue[tuple[int, Chunk, Turn] | None] = SimpleQueue()
+        self._out: SimpleQueue[tuple[Returned, Turn] | None] = SimpleQueue()
         self._threads = 0
         self._open = 0
 
@@ -55,7 +71,15 @@ class ThreadLanes:
             self._threads += 1
             name = f"wrapgen-lane-{self._threads}"
             threading.Thread(target=self._work, name=name, daemon=True).start()
-        self._in.put((seq, chunk))
+        self._in.put((seq, chunk, self._turns.make()))
+
+    def allow(self, most: int) -> None:
+        """So many calls may be open from now on."""
+        self._turns.allow(most)
+
+    def recall(self) -> None:
+        """Has what was submitted and has not left come back."""
+        self._turns.recall()
 
     def wait(self, seconds: float | None) -> list[Returned]:
         """Whatever has come back; waits for the first up to `seconds`."""
@@ -64,7 +88,9 @@ class ThreadLanes:
             first = self._out.get(timeout=seconds)
             while True:
                 if first is not None:
-                    found.append(first)
+                    returned, turn = first
+                    turn.heard()
+                    found.append(returned)
                 first = self._out.get_nowait()
         except Empty:
             self._open -= len(found)
@@ -81,9 +107,9 @@ class ThreadLanes:
 
     def _work(self) -> None:
         while (task := self._in.get()) is not None:
-            seq, chunk = task
+            seq, chunk, turn = task
             try:
-                reply = self._process(chunk)
+                reply = self._process(chunk, turn)
             except BaseException as error:  # a lane that dies silently would hang the run
                 reply = Lost(Fault.STOPPED, type(error).__name__, f"a fault of wrapgen: {error!r}")
-            self._out.put(Returned(seq, reply))
+            self._out.put((Returned(seq, reply), turn))

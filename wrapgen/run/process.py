@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import repeat
@@ -32,12 +33,16 @@ from wrapgen.errors import (
 from wrapgen.run.answers import Answered, error_objects, read_answer, read_results
 from wrapgen.run.chunks import Chunk
 from wrapgen.run.states import Fate, Fault
+from wrapgen.run.turns import Recalled
 
 Call = Callable[[bytes, float], bytes]
 """One call of a wrapper: the encoded input and the seconds it gets; the body of the 200 answer."""
 
 DESCRIBE = b'{"$batch":[]}'
 """The input that makes a wrapper describe itself."""
+
+ANY_TIME: AbstractContextManager[None] = nullcontext()
+"""The turn of a chunk that need not wait."""
 
 MARGIN = 30
 """Seconds of a call's time that the wrapper is not told of."""
@@ -129,23 +134,39 @@ class Lost:
         return Outcome(Fate.FAILED, error_text(self.type, self.message, retryable=False), attempts)
 
 
-def process_chunk(chunk: Chunk, call: Call, terms: Terms) -> Reply | Lost:
+def process_chunk(
+    chunk: Chunk, call: Call, terms: Terms, turn: AbstractContextManager[None] = ANY_TIME
+) -> Reply | Lost:
     """Sends a chunk once.
 
     Args:
         chunk: at least one item; goes out as try `chunk.tries + 1`.
         call: makes the call.
         terms: what holds for the run.
+        turn: entered once the chunk is ready to leave, and left when its call is over.
 
     Returns:
         What became of each item, or why nothing is known of any. Platform errors never escape.
     """
     started = terms.clock()
-    reply = _process(chunk, call, terms, started)
+
+    def in_turn(body: bytes, timeout: float) -> bytes:
+        nonlocal started
+        with turn:
+            started = terms.clock()
+            return call(body, timeout)
+
+    try:
+        reply = _process(chunk, in_turn, terms)
+    except Recalled:
+        reply = Lost(Fault.UNSENT, "Unsent", "it did not leave")
+    except (PlatformError, UsageError) as error:
+        timed_out = terms.clock() - started >= terms.timeout
+        reply = _lost(error, timed_out=timed_out, alive=lambda: _alive(call))
     return replace(reply, seconds=terms.clock() - started)
 
 
-def _process(chunk: Chunk, call: Call, terms: Terms, started: float) -> Reply | Lost:
+def _process(chunk: Chunk, call: Call, terms: Terms) -> Reply | Lost:
     try:
         body, uploaded = _request(chunk, terms)
         try:
@@ -163,9 +184,6 @@ def _process(chunk: Chunk, call: Call, terms: Terms, started: float) -> Reply | 
         return Lost(Fault.LOST, "ServerError", str(error))
     except AlgorithmFailed as error:
         return Lost(_FAULTS.get(error.error_type, Fault.REFUSED), error.error_type, error.detail)
-    except (PlatformError, UsageError) as error:
-        timed_out = terms.clock() - started >= terms.timeout
-        return _lost(error, timed_out=timed_out, alive=lambda: _alive(call))
 
 
 def got_nowhere(reply: Reply) -> Lost | None:

@@ -50,7 +50,12 @@ class Tally:
         self._sizes = Counter[int]()
         self._slow_calls: list[_Slow] = []
         self._slow_items: list[_Slow] = []
-        self._takers = {"send": self._sent, "done": self._done, "lost": self._lost_call}
+        self._takers = {
+            "send": self._sent,
+            "unsent": self._unsent,
+            "done": self._done,
+            "lost": self._lost_call,
+        }
 
     def note(self, entry: dict[str, Any]) -> None:
         """Takes the next entry."""
@@ -134,6 +139,14 @@ class Tally:
         self._bin.sends += 1
         self._bin.sent += len(indexes)
 
+    def _unsent(self, entry: dict[str, Any]) -> None:
+        """A send that did not leave after all; the bin that it was noted in may be a past one."""
+        indexes, tries, _, _ = self._open.pop(entry["s"])
+        self._counts["sent"] -= 1
+        if tries > 1:
+            self._counts["resent"] -= len(indexes)
+        self._sizes = self._sizes - Counter([len(indexes)])
+
     def _done(self, entry: dict[str, Any]) -> None:
         indexes, tries = self._back(entry, "")
         again, failed = dict(entry["again"]), entry["failed"]
@@ -181,8 +194,8 @@ class Tally:
         """A call that came back: how long it took, and what it says of the moment."""
         indexes, tries, sent, since = self._open.pop(entry["s"])
         took = entry.get("took") or max(0.0, entry["w"] - sent)
-        # The ledger notes an answer a little after it came, when the next calls have left.
-        self._timeline.was_open(since, min(since + took, self.seconds))
+        # A chunk is noted as sent when it is ready, and leaves when its turn comes.
+        self._timeline.was_open(max(since, self.seconds - took), self.seconds)
         self._timeline.limit = entry.get("limit", 0)
         each = took / len(indexes)
         self._calls.add(took)

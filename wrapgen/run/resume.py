@@ -122,13 +122,26 @@ def _replay(
         standing.next_seq = entry["s"] + 1
         standing.calls += 1
         sends[entry["s"]] = (indexes_of(entry), entry["t"])
+    elif kind in ("unsent", "lost", "done"):
+        _came_back(entry, standing, *sends.pop(entry["s"]), spool, slots)
+
+
+def _came_back(
+    entry: dict[str, Any],
+    standing: Standing,
+    indexes: Sequence[int],
+    tries: int,
+    spool: IO[bytes],
+    slots: Slots | None,
+) -> None:
+    kind = entry["e"]
+    if kind == "unsent":
+        standing.calls -= 1
     elif kind == "lost":
-        indexes, tries = sends.pop(entry["s"])
         standing.lost[entry["type"]] = standing.lost.get(entry["type"], 0) + 1
         if slots is not None:
             slots.sent(indexes, tries)
-    elif kind == "done":
-        indexes, tries = sends.pop(entry["s"])
+    else:
         standing.spool_end = entry["at"] + entry["b"]
         standing.counts.failed += len(entry["failed"])
         standing.counts.succeeded += len(indexes) - len(entry["failed"]) - len(entry["again"])

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
-from random import Random
 from typing import Any
 
 from wrapgen.errors import RunError
@@ -20,12 +19,12 @@ from wrapgen.run.answers import by_item
 from wrapgen.run.budget import Budget
 from wrapgen.run.chunks import FIRST_SIZE, Chunk, Entry, Intake, Size, gather
 from wrapgen.run.concurrency import Concurrency
-from wrapgen.run.lanes import Lanes, Returned
-from wrapgen.run.ledger import Ledger
+from wrapgen.run.effects import Effects, Limits
+from wrapgen.run.lanes import Returned
 from wrapgen.run.process import Lost, Outcome, Reply, got_nowhere
 from wrapgen.run.resume import send_entry
 from wrapgen.run.retry import delay, throttle_delay
-from wrapgen.run.spool import Slots, Spool, outcome_lines
+from wrapgen.run.spool import outcome_lines
 from wrapgen.run.states import Event, Fate, Fault, State, reaction, step
 from wrapgen.run.summary import Counts, EndState, Progress
 
@@ -34,46 +33,6 @@ PATIENCE = 600.0
 
 HELD_BYTES = 32_000_000
 """Bytes of waiting items beyond which no new ones are read."""
-
-
-@dataclass(frozen=True)
-class Effects:
-    """Everything that a run does to the world, and its sources of time and chance.
-
-    Args:
-        ledger, spool, slots: the run's files.
-        lanes: makes the calls.
-        clock: seconds that only go forward.
-        wall: seconds since 1970, for the ledger's readers.
-        random: the source of chance.
-        watch: told how the run stands after every change.
-    """
-
-    ledger: Ledger
-    spool: Spool
-    slots: Slots
-    lanes: Lanes
-    clock: Callable[[], float]
-    wall: Callable[[], float]
-    random: Random
-    watch: Callable[[Progress], None]
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What holds a run back.
-
-    Args:
-        attempts: calls of the target that an item may take, and sends that a chunk may lose at one size.
-        patience: seconds to wait for a platform that is down.
-        aim: bytes of a chunk's items.
-        together: items that the wrapper has in work at once.
-    """
-
-    attempts: int
-    patience: float
-    aim: int
-    together: int = 1
 
 
 class Runner:
@@ -154,7 +113,12 @@ class Runner:
 
     def _choose(self, now: float) -> list[tuple[int, Chunk]]:
         sends: list[tuple[int, Chunk]] = []
-        while not self._end and now >= self._quiet_until and len(self._open) < self._concurrency.now:
+        lanes = self._do.lanes
+        if self._end or now < self._quiet_until:
+            lanes.recall()
+            return sends
+        lanes.allow(self._concurrency.now)
+        while len(self._open) < self._concurrency.now + lanes.ahead:
             chunk = self._due(now) or self._fresh()
             if chunk is None:
                 break
@@ -208,7 +172,7 @@ class Runner:
     def _pause(self) -> float | None:
         """Seconds until something may be sent although nothing came back; None if only replies matter."""
         now = self._do.clock()
-        if self._end or len(self._open) >= self._concurrency.now:
+        if self._end or len(self._open) >= self._concurrency.now + self._do.lanes.ahead:
             return None
         if self._waiting:
             return max(0.0, max(self._quiet_until, self._waiting[0][0]) - now)
@@ -221,7 +185,9 @@ class Runner:
         reply = returned.reply
         if isinstance(reply, Reply):
             reply = got_nowhere(reply) or reply
-        if isinstance(reply, Lost):
+        if isinstance(reply, Lost) and reply.fault is Fault.UNSENT:
+            self._unsent(returned.seq, chunk)
+        elif isinstance(reply, Lost):
             self._lost(returned.seq, chunk, reply)
         else:
             self._answered(returned.seq, chunk, reply)
@@ -314,6 +280,12 @@ class Runner:
             due = now + delay(sent.tries, self._do.random)
             self._hold(sent.part(tried, [outcomes[at].attempts for at in tried]), due, loose=True)
 
+    def _unsent(self, seq: int, chunk: Chunk) -> None:
+        step(State.OPEN, Event.RECALL)
+        self._counts.calls -= 1
+        self._entries.append({"e": "unsent", "s": seq, "w": round(self._do.wall(), 3)})
+        self._intake.give_back(chunk)
+
     def _lost(self, seq: int, chunk: Chunk, lost: Lost) -> None:
         spent = chunk.losses + 1 >= self._limits.attempts
         event = reaction(lost.fault, alone=len(chunk) == 1, spent=spent)
@@ -380,7 +352,8 @@ class Runner:
         self._counts.calls += len(sends)
 
     def _tell(self) -> None:
-        self._do.watch(Progress(self._counts, len(self._open), self._concurrency.now, self._size.now))
+        now = self._concurrency.now
+        self._do.watch(Progress(self._counts, min(len(self._open), now), now, self._size.now))
 
 
 def _number(summary: dict[str, Any], name: str) -> int:

@@ -18,14 +18,15 @@ from wrapgen.errors import RunError, WrapgenError
 from wrapgen.run.budget import Budget
 from wrapgen.run.chunks import Entry, Size
 from wrapgen.run.concurrency import Concurrency, ceiling
+from wrapgen.run.effects import Effects, Limits
 from wrapgen.run.folder import Folder
 from wrapgen.run.items import Items
 from wrapgen.run.ledger import Ledger
 from wrapgen.run.options import Options, World, Wrapper
-from wrapgen.run.process import process_chunk
+from wrapgen.run.process import ANY_TIME, process_chunk
 from wrapgen.run.report_origin import cleaned
 from wrapgen.run.resume import FORMAT, Standing, in_their_places, rebuild, unfinished
-from wrapgen.run.runner import Effects, Limits, Runner
+from wrapgen.run.runner import Runner
 from wrapgen.run.spool import Slots, Spool
 from wrapgen.run.summary import Counts, EndState, Progress
 from wrapgen.run.survey import Survey, survey, survey_sizes
@@ -203,7 +204,7 @@ class Session:
         terms = self._wrapper.terms(self.run_id, options, world.clock)
         together = max(1, description.parallel * description.batch_size)
         call = self._wrapper.called_in(self.run_id)
-        lanes = world.lanes(lambda chunk: process_chunk(chunk, call, terms))
+        lanes = world.lanes(lambda chunk, turn=ANY_TIME: process_chunk(chunk, call, terms, turn))
         return Runner(
             islice(self._entries(), most),
             Effects(

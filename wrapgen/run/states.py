@@ -5,7 +5,8 @@ READY ──SEND──▶ OPEN ──ANSWER──▶ DONE
   │              │ ├──GIVE_UP─▶ DONE     its one item has failed
   │              │ ├──AGAIN───▶ WAITING  this send counts against the chunk
   │              │ ├──HOLD────▶ WAITING  this send counts against nobody
-  ├──STOP, KILL──┘ │
+  ├─STOP, RECALL,┘ │
+  │         KILL   │
   └──────DUE───────┘ (from WAITING)
 """
 
@@ -34,6 +35,7 @@ class Event(Enum):
     HOLD = "hold"
     GIVE_UP = "give-up"
     STOP = "stop"
+    RECALL = "recall"
     KILL = "kill"
     DUE = "due"
 
@@ -48,6 +50,7 @@ class Fault(Enum):
     THROTTLED = "throttled"
     DOWN = "down"
     STOPPED = "stopped"
+    UNSENT = "unsent"
 
 
 class Fate(IntEnum):
@@ -66,6 +69,7 @@ NEXT: dict[tuple[State, Event], State] = {
     (State.OPEN, Event.AGAIN): State.WAITING,
     (State.OPEN, Event.HOLD): State.WAITING,
     (State.OPEN, Event.STOP): State.READY,
+    (State.OPEN, Event.RECALL): State.READY,
     (State.OPEN, Event.KILL): State.READY,
     (State.WAITING, Event.DUE): State.READY,
 }
@@ -73,6 +77,7 @@ NEXT: dict[tuple[State, Event], State] = {
 
 # A chunk of one can't be halved; one that is spent has used up the sends that an item may lose.
 _H, _A, _G, _HOLD, _S = Event.HALVE, Event.AGAIN, Event.GIVE_UP, Event.HOLD, Event.STOP
+_R = Event.RECALL
 _REACTIONS: dict[Fault, tuple[Event, Event, Event, Event]] = {
     #                many,  many spent, one,   one spent
     Fault.TIMEOUT: (_H, _H, _A, _G),
@@ -82,6 +87,7 @@ _REACTIONS: dict[Fault, tuple[Event, Event, Event, Event]] = {
     Fault.THROTTLED: (_HOLD, _HOLD, _HOLD, _HOLD),
     Fault.DOWN: (_HOLD, _HOLD, _HOLD, _HOLD),
     Fault.STOPPED: (_S, _S, _S, _S),
+    Fault.UNSENT: (_R, _R, _R, _R),
 }
 
 

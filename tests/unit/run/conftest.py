@@ -165,6 +165,8 @@ class Clock:
 class FakeLanes:
     """Lanes without threads: calls are made when they are waited for, in order; waiting moves the clock."""
 
+    ahead = 0
+
     def __init__(self, process: Callable[..., Any], clock: Clock) -> None:
         self.process = process
         self.clock = clock
@@ -185,6 +187,12 @@ class FakeLanes:
         self.clock.now += 0.01
         seq, chunk = self.open.pop(0)
         return [Returned(seq, self.process(chunk))]
+
+    def allow(self, most: int) -> None:
+        pass
+
+    def recall(self) -> None:
+        pass
 
     def wake(self) -> None:
         pass
