@@ -75,10 +75,10 @@ class Outcome:
 class Task:
     """The items that go to the target together, and the attempts they share.
 
-    ``calling`` while a call is under way; ``halved`` once cut from a larger task.
+    A call that is under way is among the attempts; ``halved`` once cut from a larger task.
     """
 
-    __slots__ = ("attempts", "calling", "first_send", "halved", "items", "started_at")
+    __slots__ = ("attempts", "first_send", "halved", "items", "started_at")
 
     def __init__(self, items, first_send, attempts=0, halved=False):
         # type: (list, bool, int, bool) -> None
@@ -86,7 +86,6 @@ class Task:
         self.first_send = first_send
         self.attempts = attempts
         self.halved = halved
-        self.calling = False
         self.started_at = None  # type: float | None
 
     @property

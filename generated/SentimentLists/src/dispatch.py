@@ -7,9 +7,8 @@ import collections
 import threading
 from typing import Any  # noqa: F401 - for the type comments
 
-from .attempts import Stopped
-from .items import Outcome
-from .protocol import Failure
+from .attempts import Stopped, unfinished
+from .protocol import Failure  # noqa: F401 - for the type comments
 
 WAITING = 4  # finished tasks per thread that may wait to be collected before no more are handed out
 
@@ -52,7 +51,7 @@ class Dispatch:
         """Yields (item, outcome) as the items end; calls ``idle()`` at least every ``tick`` seconds.
 
         At the soft stop whatever is open is sealed: it comes back as DeadlineExceeded, and an answer that is
-        still on its way is dropped. After authentication and payment errors open items come back untried.
+        still on its way is dropped. After authentication and payment errors open items come back as they are.
         """
         self._start_thread()
         try:
@@ -100,23 +99,16 @@ class Dispatch:
     def _leftovers(self):
         """What is open when work ends, as `outcomes` yields it."""
         for task in list(self._open.values()) + self._dropped + list(self._halves):
-            attempts = task.attempts + (1 if task.calling else 0)
+            outcome = unfinished(task, self.stopped)
             for item in task.items:
-                yield item, self._unfinished(attempts, task.started_at)
+                yield item, outcome
         try:
             for task in self._tasks if self._fault is None else ():
+                outcome = unfinished(task, self.stopped)
                 for item in task.items:
-                    yield item, self._unfinished(0, None)
+                    yield item, outcome
         except Exception as fault:  # reading the items failed: tell the caller once the rest is recorded
             self._fault = fault
-
-    def _unfinished(self, attempts, started_at):
-        if self.stopped is not None:
-            failure = Failure(self.stopped.error_type, self.stopped.message, True, 0)
-        else:
-            when = "while the item was tried" if attempts else "before the item was tried"
-            failure = Failure("DeadlineExceeded", "the time of this call ran out " + when, True, attempts)
-        return Outcome.of_failure(failure, started_at)
 
     def _start_thread(self):
         """One more thread, unless there are enough or nothing is left for it to do."""

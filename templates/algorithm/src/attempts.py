@@ -8,6 +8,7 @@ import random
 import threading
 from typing import Any  # noqa: F401 - for the type comments
 
+from .items import Outcome
 from .protocol import Failure
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
@@ -63,23 +64,24 @@ class Attempts:
             except Failure as failure:
                 throttled += failure.throttled
                 self._count(failure.called, failure.throttled)
+                tried = failure.called and not (failure.stops or failure.throttled)
+                if not tried or (task.splits and failure.splits):
+                    task.attempts -= 1
                 if failure.stops:
                     raise Stopped(failure) from None
-                if failure.called and not failure.throttled and not (task.splits and failure.splits):
-                    task.attempts += 1
                 if not self._again(failure, task, throttled):
                     raise
             else:
                 self._count(1, 0)
-                task.attempts += 1
                 return result
 
     def _call(self, value, task):
-        task.calling = True
-        try:
-            return self.call(value, min(self._item_timeout, max(self._deadline.left(), 1.0)))
-        finally:
-            task.calling = False
+        """One call, counted before it is made, so that whoever seals the item meanwhile counts it too."""
+        task.attempts += 1
+        left = self._deadline.left()
+        if left <= 0 and self._ended.is_set():
+            raise Failure("DeadlineExceeded", "the item is sealed already", True)
+        return self.call(value, min(self._item_timeout, max(left, 1.0)))
 
     def _count(self, calls, throttled):
         with self._lock:
@@ -103,3 +105,18 @@ class Attempts:
             return failure.retry_after
         longest = min(LONGEST_THROTTLED_PAUSE, FIRST_THROTTLED_PAUSE * 2**throttled)
         return FIRST_THROTTLED_PAUSE + self._chance() * (longest - FIRST_THROTTLED_PAUSE)
+
+
+def unfinished(task, stopped):
+    # type: (Any, Failure | None) -> Outcome
+    """What becomes of the items of a task that is open when work ends; the attempts they had stay theirs.
+
+    ``stopped`` is what stops everyone; without it, time ran out.
+    """
+    attempts = task.attempts  # its thread may still be at work
+    if stopped is not None:
+        failure = Failure(stopped.error_type, stopped.message, True, attempts)
+    else:
+        when = "while the item was tried" if attempts else "before the item was tried"
+        failure = Failure("DeadlineExceeded", "the time of this call ran out " + when, True, attempts)
+    return Outcome.of_failure(failure, task.started_at)

@@ -6,9 +6,8 @@ The counterpart of ``dispatch``. What has begun can't be interrupted, so the sof
 import collections
 from typing import Any  # noqa: F401 - for the type comments
 
-from .attempts import Stopped
-from .items import Outcome
-from .protocol import Failure
+from .attempts import Stopped, unfinished
+from .protocol import Failure  # noqa: F401 - for the type comments
 
 
 class Dispatch:
@@ -36,8 +35,8 @@ class Dispatch:
         # type: (Any) -> Any
         """Yields (item, outcome) as the items end, and calls ``idle()`` in between.
 
-        One task is always tried. After the soft stop the rest comes back untried, and so do all open items
-        after an error that stops everyone.
+        One task is always tried. After the soft stop, or an error that stops everyone, what is open comes
+        back with the attempts it had.
         """
         task = self._pull()
         self._deadline.begin()
@@ -69,14 +68,10 @@ class Dispatch:
     def _leftovers(self):
         task = self._pull()
         while task is not None:
+            outcome = unfinished(task, self.stopped)
             for item in task.items:
-                yield item, Outcome.of_failure(self._untried(), None)
+                yield item, outcome
             task = self._pull()
-
-    def _untried(self):
-        if self.stopped is not None:
-            return Failure(self.stopped.error_type, self.stopped.message, True)
-        return Failure("DeadlineExceeded", "the time of this call ran out before the item was tried", True)
 
     def raise_fault(self):
         # type: () -> None
