@@ -155,6 +155,35 @@ def test_what_is_sealed_between_its_answer_and_its_count_was_tried(monkeypatch: 
     assert seen == [1, 1]
 
 
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_a_call_that_the_soft_stop_cut_short_is_sealed(batch_size: int) -> None:
+    """It is not tried again nor bisected: its items come back as any that time ran out for."""
+    clock, granted = Clock(), []
+
+    def call(value: Any, seconds: float) -> Any:
+        granted.append(seconds)
+        clock.now += int(seconds)
+        raise target.CallFailed("TimeoutError", "the call took too long")
+
+    wrapper = Wrapper(call, clock=clock, parallel=1, batch_size=batch_size, wait=lambda seconds: False)
+    reply = wrapper({"$batch": list(range(batch_size)), "$timeout": 40.5})
+    assert granted == [pytest.approx(36.45)]
+    errors = [result["$error"] for result in reply["$results"]]
+    assert {(error["type"], error["retryable"], error["attempts"]) for error in errors} == {
+        ("DeadlineExceeded", True, 1)
+    }
+
+
+def test_a_timeout_with_time_left_is_tried_again() -> None:
+    """What took the whole time of an item, or took none of a short call's, is the target's own failure."""
+    for limits, seconds in (({}, 300), ({"item_timeout": 1000}, 40)):
+        fated = Fates([["TimeoutError", "TimeoutError"]])
+        reply = Wrapper(fated.call, clock=Clock(), wait=lambda seconds: False, **limits)(
+            {"$batch": [0], "$timeout": seconds}
+        )
+        assert (reply["$results"], fated.made[0]) == ([0], 3)
+
+
 def test_what_is_sealed_is_not_called_any_more() -> None:
     """A thread that comes to its call only after the soft stop leaves it: the item came back as untried."""
     clock, called = Clock(), []

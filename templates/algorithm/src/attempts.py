@@ -14,6 +14,7 @@ from .protocol import Failure
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 FIRST_THROTTLED_PAUSE, LONGEST_THROTTLED_PAUSE = 2.0, 60.0
 THROTTLED_TIMES = 5
+LEAST_SECONDS = 1.0  # that a call of the target is granted
 
 
 class Stopped(Exception):
@@ -80,8 +81,16 @@ class Attempts:
         task.attempts += 1
         left = self._deadline.left()
         if left <= 0 and self._ended.is_set():
-            raise Failure("DeadlineExceeded", "the item is sealed already", True)
-        return self.call(value, min(self._item_timeout, max(left, 1.0)))
+            raise out_of_time(0)
+        try:
+            return self.call(value, min(self._item_timeout, max(left, LEAST_SECONDS)))
+        except Failure as failure:
+            clipped = left < self._item_timeout and self._deadline.left() < LEAST_SECONDS
+            if not clipped or failure.error_type != "TimeoutError":
+                raise
+            cut_short = out_of_time(task.attempts)  # not the item's fault, as when it is sealed meanwhile
+            cut_short.called = True
+            raise cut_short from None
 
     def _count(self, calls, throttled):
         with self._lock:
@@ -96,7 +105,7 @@ class Attempts:
         if failure.splits and (task.splits or task.halved):  # a list is bisected, and each half tried once
             return False
         pause = self._pause(failure, task.attempts, throttled)
-        return pause < self._deadline.left() and not self._wait(pause)
+        return pause + LEAST_SECONDS <= self._deadline.left() and not self._wait(pause)
 
     def _pause(self, failure, attempts, throttled):
         if not failure.throttled:
@@ -113,10 +122,15 @@ def unfinished(task, stopped):
 
     ``stopped`` is what stops everyone; without it, time ran out.
     """
-    attempts = task.attempts  # its thread may still be at work
     if stopped is not None:
-        failure = Failure(stopped.error_type, stopped.message, True, attempts)
+        failure = Failure(stopped.error_type, stopped.message, True, task.attempts)
     else:
-        when = "while the item was tried" if attempts else "before the item was tried"
-        failure = Failure("DeadlineExceeded", "the time of this call ran out " + when, True, attempts)
+        failure = out_of_time(task.attempts)
     return Outcome.of_failure(failure, task.started_at)
+
+
+def out_of_time(attempts):
+    # type: (int) -> Failure
+    """The failure of an item that the soft stop found open."""
+    when = "while the item was tried" if attempts else "before the item was tried"
+    return Failure("DeadlineExceeded", "the time of this call ran out " + when, True, attempts)
