@@ -67,6 +67,13 @@ class Platform:
         """
         return self.calls.identify(key)
 
+    async def forget(self, account: str) -> None:
+        """Drops what is kept of an account that is no more: the next of its name must not see it."""
+        self.activity.forget(account)
+        self.minutes.forget(account)
+        await asyncio.to_thread(self.unattended.forget, account)
+        await asyncio.to_thread(self.state.failures.forget, account)
+
     async def run(self, address: str) -> None:
         """Looks after the workers until cancelled; then ends every one of them.
 

@@ -55,16 +55,24 @@ class Failures:
             name,
         )
 
+    def forget(self, account: str) -> None:
+        """Drops the entries of an account that is no more: the next of its name must not see them."""
+        self._flush()
+        self._database.execute("DELETE FROM failures WHERE account = ?", account)
+
     def close(self) -> None:
         """Writes what is waiting and ends the thread."""
         if self._thread.is_alive():
             self._waiting.put(None)
             self._thread.join(timeout=5)
 
-    def _list(self, condition: str, *values: Any) -> list[dict[str, Any]]:
+    def _flush(self) -> None:
         written = threading.Event()
         self._waiting.put(written)
         written.wait(timeout=5)
+
+    def _list(self, condition: str, *values: Any) -> list[dict[str, Any]]:
+        self._flush()
         rows = self._database.rows(
             f"SELECT entry FROM failures WHERE {condition} AND created_at >= ? "  # noqa: S608 - fixed texts
             "ORDER BY number DESC LIMIT ?",

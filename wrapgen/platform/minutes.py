@@ -108,8 +108,8 @@ class Minutes:
         }
 
     def forget(self, account: str) -> None:
-        """Drops what an account that is no more has called."""
-        for key in [key for key in self._series if key[3] == account]:
+        """Drops what an account that is no more has called, and what others have called of it."""
+        for key in [key for key in self._series if account in (key[0], key[3])]:
             del self._series[key]
 
     @property

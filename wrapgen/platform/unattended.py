@@ -106,10 +106,20 @@ class Unattended:
             if self._clock() - path.stat().st_mtime > KEPT_SECONDS:
                 path.unlink(missing_ok=True)
 
+    def forget(self, account: str) -> None:
+        """Removes the calls of an account that is no more: the next of its name must not see them."""
+        for path in (*self._folder.glob("*.request"), *self._folder.glob("*.outcome")):
+            with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+                if msgspec.json.decode(file.readline(), type=Taken).caller.account == account:
+                    path.unlink()
+
     async def resume(self) -> None:
         """Runs again what a former server took down and did not finish."""
         for path in sorted(self._folder.glob("*.request")):
-            head, _, body = path.read_bytes().partition(b"\n")
+            try:
+                head, _, body = path.read_bytes().partition(b"\n")
+            except FileNotFoundError:  # forgotten meanwhile
+                continue
             taken = msgspec.json.decode(head, type=Taken)
             await self._again(path.stem, taken, body)
 
@@ -157,6 +167,8 @@ class Unattended:
         self._write(self._path(call.id, ".request"), [head, call.request.body])
 
     def _settle(self, request_id: str, taken: Taken, reply: Iterable[bytes | memoryview]) -> None:
+        if not self._path(request_id, ".request").exists():  # forgotten meanwhile
+            return
         head = msgspec.json.encode(taken) + b"\n"
         self._write(self._path(request_id, ".outcome"), [head, *reply])
         self._path(request_id, ".request").unlink(missing_ok=True)

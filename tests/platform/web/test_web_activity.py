@@ -251,3 +251,14 @@ def test_percentiles_are_exact_to_a_fifth() -> None:
     assert kept.seen_by(Caller("two", "k", organizations=frozenset({"nlp"})))
     now[0] += KEPT_MINUTES * 60
     assert not kept.seen_by(Caller("one", "k"))
+
+
+def test_minutes_go_with_either_account() -> None:
+    """What an account called, and what others called of it, is dropped when the account is no more."""
+    for gone in ("one", "nlp"):
+        kept = Minutes(SimpleNamespace(listeners=[]))  # type: ignore[arg-type]
+        kept.note(ended("one"))
+        kept.forget("another")
+        assert kept.seen_by(Caller("one", "k"))
+        kept.forget(gone)
+        assert not kept.seen_by(Caller("one", "k")) and not kept.seen_by(Caller("nlp", "k"))

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from wrapgen.errors import BadRequest, NotAuthorized
+from wrapgen.errors import BadRequest, Conflict, NotAuthorized
 from wrapgen.platform.accounts import ORGANIZATION_TYPES, Account, Key
 from wrapgen.platform.database import iso
 from wrapgen.platform.http import auth
@@ -70,6 +70,7 @@ class AccountRoutes:
     """One method per route; each only translates."""
 
     def __init__(self, platform: Platform) -> None:
+        self._platform = platform
         self._state = platform.state
         self._accounts = platform.state.accounts
 
@@ -107,11 +108,7 @@ class AccountRoutes:
     async def delete_user(self, request: Request) -> Response:
         """DELETE /v1/users/:user"""
         auth.admin(request)
-        user, platform = await self._user(request), request.app.state.platform
-        await run_in_threadpool(self._accounts.delete, user)
-        platform.activity.forget(user.name)
-        platform.minutes.forget(user.name)
-        return empty()
+        return await self._delete(await self._user(request))
 
     async def user_errors(self, request: Request) -> Response:
         """GET /v1/users/:user/errors"""
@@ -178,8 +175,7 @@ class AccountRoutes:
     async def delete_organization(self, request: Request) -> Response:
         """DELETE /v1/organizations/:org"""
         auth.admin(request)
-        await run_in_threadpool(self._accounts.delete, await self._organization(request))
-        return empty()
+        return await self._delete(await self._organization(request))
 
     async def organization_errors(self, request: Request) -> Response:
         """GET /v1/organizations/:org/errors: of its algorithms, whoever called them."""
@@ -246,6 +242,15 @@ class AccountRoutes:
         """DELETE .../keys/:id"""
         account = await self._key_holder(request)
         await run_in_threadpool(self._accounts.revoke_key, account.name, request.path_params["key"])
+        return empty()
+
+    async def _delete(self, account: Account) -> Response:
+        """Removes an account, and what is kept under its name: another may come to have that."""
+        if self._platform.calls.open_of(account.name):
+            hint = "delete it when they have ended"
+            raise Conflict(f"{account.name} has open calls", hint=hint, status=409)
+        await run_in_threadpool(self._accounts.delete, account)
+        await self._platform.forget(account.name)
         return empty()
 
     # -- looking up ------------------------------------------------------------------------------------
