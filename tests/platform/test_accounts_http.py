@@ -194,6 +194,28 @@ def test_a_key_is_limited_to_where_calls_come_from(server: Any, zoo: str) -> Non
     assert server.request("POST", f"/v1/algo/{zoo}", data="1", headers=odd).status_code == 403
 
 
+def test_the_limit_to_a_page_holds_for_everything(server: Any, zoo: str) -> None:
+    """Data, management and git are no way around it."""
+    name, key = user_with_key(server, allow_algo=False, referer_host="a.org")
+    asked = [
+        ("GET", f"/v1/data/{name}"),
+        ("POST", f"/v1/data/{name}"),
+        ("GET", f"/v1/algorithms/{zoo}"),
+        ("POST", f"/v1/algorithms/{name}"),
+        ("GET", f"/v1/users/{name}/errors"),
+    ]
+    for number, (method, path) in enumerate(asked):
+        body = None if method == "GET" else {"name": f"Made{number}"}
+        for origin, refused in (("", True), ("https://b.org", True), ("https://a.org", False)):
+            headers = {"Origin": origin} if origin else {}
+            answer = server.request(method, path, key, json=body, headers=headers)
+            assert answer.status_code == 403 if refused else answer.ok, (method, path, origin, answer.text)
+    for rights, status in (({"allow_algo": False}, 403), ({"allow_web_algo": False}, 200)):
+        made = server.request("POST", "/v1/users/local/keys", json={"permissions": rights}).json()
+        refs = f"{server.address}/git/{zoo}.git/info/refs?service=git-upload-pack"
+        assert requests.get(refs, auth=("local", made["api_key"])).status_code == status
+
+
 def test_browsers_are_told_that_pages_may_call(server: Any, zoo: str) -> None:
     """The question before a page's call is answered without a key."""
     asked = {"Origin": "https://a.org", "Access-Control-Request-Method": "POST"}

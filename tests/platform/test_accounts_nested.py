@@ -205,6 +205,22 @@ def test_a_keys_list_guards_the_callers_private_algorithms(
     assert server.request("DELETE", f"{place}/{private}", key).status_code == 204
 
 
+def test_an_algorithm_is_not_asked_for_a_page(server: Any, jane: tuple[str, str], sender: str) -> None:
+    """Called from a page with a key that only its host's pages may use, it reaches its caller's data."""
+    name, key = jane
+    wanted = {"allow_algo": False, "referer_host": "a.org"}
+    narrow = server.request("POST", f"/v1/users/{name}/keys", key, json={"permissions": wanted}).json()
+    asked = [("GET", "/v1/data/.my", None), ("POST", f"/v1/algo/{sender}", [])]
+    called = server.request(
+        "POST",
+        f"/v1/algo/{sender}",
+        narrow["api_key"],
+        json=asked,
+        headers={"Origin": "https://a.org"},
+    )
+    assert [status for status, _ in called.json()["result"]] == [200, 200]
+
+
 def test_the_keys_restrictions_go_along(server: Any, sender: str, jane: tuple[str, str], send: Any) -> None:
     """With a read-only key of the caller the algorithm writes nothing; it still calls what it needs."""
     name, key = jane

@@ -16,14 +16,13 @@ from functools import partial
 from pathlib import Path
 
 from wrapgen.platform.activity import Activity
-from wrapgen.platform.call import Call, Limits, Outcome
+from wrapgen.platform.call import Limits, Outcome
 from wrapgen.platform.calls import Calls
 from wrapgen.platform.faults import Faults
 from wrapgen.platform.journal import CallEntry, Journal
 from wrapgen.platform.lines import Problem
 from wrapgen.platform.metrics import Metrics
 from wrapgen.platform.minutes import Minutes
-from wrapgen.platform.model import Caller
 from wrapgen.platform.state import State, open_platform_state
 from wrapgen.platform.unattended import Unattended
 from wrapgen.platform.workers.disk import watch
@@ -58,14 +57,6 @@ class Platform:
     activity: Activity
     minutes: Minutes
     journal: Journal
-
-    def identify(self, key: str) -> tuple[Caller, Call | None]:
-        """Who a key stands for, and the running call it belongs to if it is a worker's.
-
-        Raises:
-            NotAuthorized: nobody.
-        """
-        return self.calls.identify(key)
 
     async def forget(self, account: str) -> None:
         """Drops what is kept of an account that is no more: the next of its name must not see it."""

@@ -22,8 +22,8 @@ class Permissions:
         data_read: whether it may read data.
         data_write: whether it may write data.
         manage: whether it may create, build and publish algorithms.
-        native: whether it may call from anything but web pages.
-        web: whether it may call from web pages.
+        native: whether anything but web pages may use it.
+        web: whether web pages may use it.
         referrer: the one host whose pages may; empty for all.
     """
 
@@ -36,7 +36,7 @@ class Permissions:
     referrer: str = ""
 
     def allow_origin(self, page: str) -> bool:
-        """Whether a call may come from where it says: a web page's address, or empty for anything else."""
+        """Whether a request may come from where it says: a web page's address, or empty for anything else."""
         if not page:
             return self.native
         try:

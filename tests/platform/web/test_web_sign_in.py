@@ -57,6 +57,26 @@ def test_a_key_that_does_not_serve_is_refused(
 
 
 @pytest.mark.parametrize(
+    ("rights", "status"),
+    [
+        ({"allow_web_algo": False}, 403),
+        ({"referer_host": "a.org"}, 403),
+        ({"referer_host": "127.0.0.1", "allow_algo": False}, 303),
+    ],
+)
+def test_a_key_signs_in_only_where_it_may_be_used(
+    server: Any, browse: Callable[..., Any], rights: dict[str, Any], status: int
+) -> None:
+    """This is a web page of this host: keys for programs, or for the pages of another host, are refused."""
+    body = {"permissions": rights}
+    key = server.request("POST", "/v1/users/local/keys", json=body).json()["api_key"]
+    someone = browse()
+    token = someone.page("/web/sign-in").value("token")
+    answer = someone.request("POST", "/web/sign-in", data={"token": token, "key": key})
+    assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
     "back", ["//evil.example", "https://evil.example/", "/web/\\evil", "/web/\r\nx: y", "/v1/"]
 )
 def test_signing_in_never_leads_elsewhere(server: Any, browse: Callable[..., Any], back: str) -> None:
@@ -90,13 +110,13 @@ def test_a_session_ends_by_itself(tmp_path: Path) -> None:
     accounts.create("user", "somebody", {})
     key, _ = accounts.create_key("somebody")
     sessions = Sessions(database, accounts, lambda: now[0])
-    token = sessions.begin(key)
+    token = sessions.begin(key, "http://127.0.0.1")
     now[0] += LIFETIME - 1
     assert sessions.caller(token).account == "somebody"
     now[0] += 1
     with pytest.raises(NotAuthorized):
         sessions.caller(token)
-    sessions.begin(key)
+    sessions.begin(key, "http://127.0.0.1")
     assert len(database.rows("SELECT * FROM sessions")) == 1
     database.close()
 

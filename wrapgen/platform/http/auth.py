@@ -1,6 +1,6 @@
 """Who sends a request: the Authorization header in each form that the vendor's clients send.
 
-Route modules call `caller(request)`; the path of a call uses `key_of` and `Platform.identify` directly.
+Route modules call `caller(request)`; the path of a call, which has no request object, calls `identify`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from wrapgen.platform.model import Caller
 
 if TYPE_CHECKING:
     from wrapgen.platform import Platform
+    from wrapgen.platform.call import Call
+    from wrapgen.platform.calls import Calls
 
 SCHEMES = ("simple", "bearer")
 """Prefixes of a key; without one the header is the key itself (upstream `Algorithmia/client.py`)."""
@@ -32,14 +34,43 @@ def key_of(header: str) -> str:
     return key
 
 
+def identify(calls: Calls, authorization: str, origin: str) -> tuple[Caller, Call | None]:
+    """Who sends a request, and the running call it belongs to if it is a worker's.
+
+    Args:
+        calls: knows the workers.
+        authorization: that header.
+        origin: that header: the address of the web page that sends the request, empty if none does.
+
+    Raises:
+        NotAuthorized: no key, or one that stands for nobody (401); or one that can't be used there (403).
+    """
+    found, call = calls.identify(key_of(authorization))
+    # Where a call came from was asked when it came; its algorithm may send requests from wherever it runs.
+    if found.algorithm is None:
+        require_origin(found, origin)
+    return found, call
+
+
+def require_origin(found: Caller, origin: str) -> None:
+    """Refuses a key that is limited to other places.
+
+    Raises:
+        NotAuthorized: it is (403).
+    """
+    if not found.permissions.allow_origin(origin):
+        raise NotAuthorized("this API key can't be used from here", status=403, api_code=2001)
+
+
 def caller(request: Request) -> Caller:
     """Who the request acts for; an algorithm's worker acts for whoever called the algorithm.
 
     Raises:
-        NotAuthorized: no key, or one that stands for nobody (401).
+        NotAuthorized: as `identify`.
     """
     platform: Platform = request.app.state.platform
-    return platform.identify(key_of(request.headers.get("authorization", "")))[0]
+    headers = request.headers
+    return identify(platform.calls, headers.get("authorization", ""), headers.get("origin", ""))[0]
 
 
 def standard(request: Request) -> Caller:

@@ -22,7 +22,7 @@ from wrapgen.platform.call import Limits, Outcome, Request
 from wrapgen.platform.calls import too_large
 from wrapgen.platform.envelope import envelope
 from wrapgen.platform.faults import Fault
-from wrapgen.platform.http.auth import key_of
+from wrapgen.platform.http.auth import identify
 from wrapgen.platform.http.errors import call_body, facts, headers, words
 from wrapgen.platform.http.protocol import CONNECTION
 from wrapgen.platform.lines import Problem
@@ -113,9 +113,7 @@ class CallEndpoint:
             if scope["method"] == "OPTIONS" and found.origin:
                 return _Reply(204, JSON, [], [*_BEFORE_PAGES])
             raise BadRequest("algorithms are called with POST", status=405)
-        caller, parent = self._calls.identify(key_of(found.authorization))
-        if parent is None and not caller.permissions.allow_origin(found.origin):
-            raise NotAuthorized("this API key can't be used from here", status=403, api_code=2001)
+        caller, parent = identify(self._calls, found.authorization, found.origin)
         output = _output(options)
         request = Request(
             path=_path(scope["path"]),

@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from wrapgen.errors import NotAuthorized, NotFound, ServerFault
 from wrapgen.platform.algorithm_table import Algorithm
+from wrapgen.platform.http import auth
 from wrapgen.platform.model import Caller
 
 if TYPE_CHECKING:
@@ -105,7 +106,10 @@ class GitRoutes:
             caller = await run_in_threadpool(self._state.accounts.caller, key)
         except (binascii.Error, UnicodeDecodeError, NotAuthorized):
             return None
-        return caller if caller.account.lower() == name.lower() and not caller.admin else None
+        if caller.account.lower() != name.lower() or caller.admin:
+            return None
+        auth.require_origin(caller, request.headers.get("origin", ""))
+        return caller
 
     def _view(self, algorithm: Algorithm, version: str) -> str:
         """The repository of one version, named by its number or its hash.

@@ -48,16 +48,22 @@ class Sessions:
         self._accounts = accounts
         self._clock = clock
 
-    def begin(self, key: str) -> str:
+    def begin(self, key: str, page: str) -> str:
         """Signs in with an API key; the token of the new session. Forgets sessions that have expired.
 
+        Args:
+            key: what somebody typed.
+            page: the address of the page that they see.
+
         Raises:
-            NotAuthorized: there is no such key (401), or it is an admin key (403).
+            NotAuthorized: there is no such key (401); or it is an admin key, or can't be used there (403).
         """
         caller = self._accounts.caller(key)
         if caller.admin:
             hint = "sign in with a standard key"
             raise NotAuthorized("an admin key serves the admin endpoints only", hint=hint, status=403)
+        if not caller.permissions.allow_origin(page):
+            raise NotAuthorized("this API key can't be used from here", status=403, api_code=2001)
         token, now = new_token(), self._clock()
         with self._database.transaction():
             self._database.execute("DELETE FROM sessions WHERE expires_at <= ?", now)

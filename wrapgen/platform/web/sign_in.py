@@ -22,7 +22,7 @@ def sign_in(visit: Visit) -> Response:
     """POST /web/sign-in: a session under a new token; the one that the form was made with ends."""
     sessions: Sessions = visit.request.app.state.sessions
     try:
-        token = sessions.begin(visit.text("key").strip())
+        token = sessions.begin(visit.text("key").strip(), visit.address)
     except NotAuthorized as error:
         return _form(visit, visit.text("next"), error)
     sessions.end(visit.token)
