@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import threading
 import uuid
 from dataclasses import dataclass
 from typing import Any
@@ -168,6 +169,35 @@ def test_a_key_for_one_algorithm_calls_that_one(server: Any, zoo: str) -> None:
     for pattern in (f"algo://{zoo}2", "algo://local/Other/*", "algo://nobody/*"):
         _, key = user_with_key(server, algo_acl=[pattern])
         assert server.call(zoo, "you", key).status_code == 403, pattern
+
+
+def test_a_restricted_key_sees_no_more_than_it_may_call(server: Any, zoo: str) -> None:
+    """Errors, with the inputs in them, and replies of void calls stay with keys that may call what failed."""
+    name, key = user_with_key(server)
+
+    def restricted(**rights: Any) -> str:
+        made = server.request("POST", f"/v1/users/{name}/keys", key, json={"permissions": rights})
+        return str(made.json()["api_key"])
+
+    def seen(asking: str, request_id: str) -> tuple[int, bool]:
+        listed = server.request("GET", f"/v1/users/{name}/errors", asking).json()
+        answer = server.request("GET", f"/v1/requests/{request_id}", asking)
+        return answer.status_code, bool(listed)
+
+    narrow, allowed = restricted(algo_acl=["algo://nobody/*"]), restricted(algo_acl=[f"algo://{zoo}/*"])
+    assert "error" in server.call(zoo, {"op": "refuse"}, key).json()
+    for asking, status in ((key, (200, 404, 404)), (allowed, (200, 404, 200))):
+        request_id = server.call(zoo, "you", asking, output="void").json()["request_id"]
+        while server.request("GET", f"/v1/requests/{request_id}", asking).status_code == 202:
+            threading.Event().wait(0.02)
+        found = [seen(each, request_id) for each in (key, narrow, allowed)]
+        assert found == list(zip(status, (True, False, True), strict=True))
+    group = fresh("org")
+    admin(server, "POST", "/v1/organizations", {"org_name": group})
+    admin(server, "PUT", f"/v1/organizations/{group}/members/{name}")
+    place = f"/v1/organizations/{group}/errors"
+    asking_keys = (key, restricted(allow_algo_management=False))
+    assert [server.request("GET", place, each).status_code for each in asking_keys] == [200, 403]
 
 
 def test_a_key_is_limited_to_where_calls_come_from(server: Any, zoo: str) -> None:

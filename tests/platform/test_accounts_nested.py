@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import threading
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -203,6 +204,21 @@ def test_a_keys_list_guards_the_callers_private_algorithms(
         assert [found for found, _ in send(asked, key=narrow["api_key"])] == [status]
     assert [found for found, _ in send(asked)] == [200]
     assert server.request("DELETE", f"{place}/{private}", key).status_code == 204
+
+
+def test_an_algorithm_follows_only_its_own_void_calls(
+    server: Any, jane: tuple[str, str], sender: str, send: Any
+) -> None:
+    """What its caller has called besides is none of its business."""
+    callers = server.call(sender, [], jane[1], output="void").json()["request_id"]
+    ((_, body),) = send(("POST", f"/v1/algo/{sender}?output=void", []))
+    own = json.loads(body)["request_id"]
+    while server.request("GET", f"/v1/requests/{callers}", jane[1]).status_code == 202:
+        threading.Event().wait(0.02)
+    while send(("GET", f"/v1/requests/{own}", None))[0][0] == 202:
+        threading.Event().wait(0.02)
+    asked = send(*(("GET", f"/v1/requests/{each}", None) for each in (callers, own)))
+    assert [status for status, _ in asked] == [404, 200]
 
 
 def test_an_algorithm_is_not_asked_for_a_page(server: Any, jane: tuple[str, str], sender: str) -> None:

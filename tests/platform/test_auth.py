@@ -44,7 +44,6 @@ FACTS = {
     "GET /v1/algorithms/{owner}/{name}",
     "GET /v1/algorithms/{owner}/{name}/versions",
     "GET /v1/organizations/{org}",
-    "GET /v1/organizations/{org}/errors",
     "GET /v1/organizations/{org}/members",
     "GET /v1/users/{user}",
     "GET /v1/users/{user}/algorithms",

@@ -89,14 +89,14 @@ class Unattended:
         """What became of a call.
 
         Raises:
-            NotFound: there is no such call of this account, or it is too long ago.
+            NotFound: there is no such call that this caller may follow, or it is too long ago.
         """
         if _ID.match(request_id):
             for suffix in (".outcome", ".request"):
                 with contextlib.suppress(FileNotFoundError):
                     head, _, rest = self._path(request_id, suffix).read_bytes().partition(b"\n")
                     taken = msgspec.json.decode(head, type=Taken)
-                    if taken.caller.account == caller.account:
+                    if _may_follow(caller, taken.caller):
                         return Found(request_id, rest if suffix == ".outcome" else None)
         raise NotFound(f"no request {request_id[:80]}", status=404, api_code=7000)
 
@@ -183,6 +183,18 @@ class Unattended:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
+
+
+def _may_follow(caller: Caller, maker: Caller) -> bool:
+    """Whether a caller sees what came of another's call.
+
+    An algorithm follows the calls that it made; a key that may not call everything, those made with it.
+    """
+    if caller.account != maker.account:
+        return False
+    if caller.algorithm is not None:
+        return caller.algorithm == maker.algorithm
+    return caller.key_id == maker.key_id or "algo://*" in caller.permissions.algorithms
 
 
 def _taken(call: Call) -> Taken:

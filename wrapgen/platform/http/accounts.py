@@ -111,9 +111,12 @@ class AccountRoutes:
         return await self._delete(await self._user(request))
 
     async def user_errors(self, request: Request) -> Response:
-        """GET /v1/users/:user/errors"""
-        user = await self._user(request)
-        return reply(await run_in_threadpool(self._state.failures.of_account, user.name))
+        """GET /v1/users/:user/errors: inputs are in them, so a key sees those of what it may call."""
+        user, caller = await self._user(request), auth.person(request)
+        found = await run_in_threadpool(self._state.failures.of_account, user.name)
+        if not caller.admin:
+            found = [each for each in found if caller.may_call(each["username"], each["algoname"])]
+        return reply(found)
 
     async def user_algorithms(self, request: Request) -> Response:
         """GET /v1/users/:user/algorithms; organizations have some too"""
@@ -179,7 +182,9 @@ class AccountRoutes:
 
     async def organization_errors(self, request: Request) -> Response:
         """GET /v1/organizations/:org/errors: of its algorithms, whoever called them."""
-        group = await self._organization(request)
+        group, caller = await self._organization(request), auth.person(request)
+        if not caller.admin and not caller.permissions.manage:
+            raise NotAuthorized("this API key may not manage algorithms", status=403, api_code=2001)
         return reply(await run_in_threadpool(self._state.failures.of_owner, group.name))
 
     async def members(self, request: Request) -> Response:
