@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,18 @@ class Server:
         headers = {"Authorization": self.key if key is None else key, **options.pop("headers", {})}
         options.setdefault("verify", self.verify)
         return requests.request(method, self.address + path, headers=headers, timeout=60, **options)
+
+    def admin(self, method: str, path: str, body: Any = None) -> requests.Response:
+        """One HTTP request with the admin key."""
+        return self.request(method, path, self.admin_key, json=body)
+
+    def user(self, prefix: str = "user", **permissions: Any) -> tuple[str, str]:
+        """A new user whose name no other test has, and a key of theirs with the given restrictions."""
+        name = f"{prefix}{uuid.uuid4().hex[:12]}"
+        made = self.admin("POST", "/v1/users", {"username": name, "email": f"{name}@example.org"})
+        assert made.ok, made.text
+        body = {"permissions": permissions} if permissions else {}
+        return name, self.admin("POST", f"/v1/admin/users/{name}/keys", body).json()["api_key"]
 
     def call(self, reference: str, value: Any, key: str | None = None, **query: Any) -> requests.Response:
         """One call with a JSON input."""

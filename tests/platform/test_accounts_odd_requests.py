@@ -65,10 +65,19 @@ def templates() -> list[tuple[str, str]]:
     """Method and path, with placeholders, of every endpoint."""
     from types import SimpleNamespace
 
-    from wrapgen.platform.http import accounts, algorithms, connectors, data, environments, git, insights
+    from wrapgen.platform.http import (
+        accounts,
+        algorithms,
+        connectors,
+        data,
+        environments,
+        git,
+        insights,
+        keys,
+    )
 
     platform: Any = SimpleNamespace(state=MagicMock())
-    modules = (accounts, algorithms, connectors, data, environments, git, insights)
+    modules = (accounts, algorithms, connectors, data, environments, git, insights, keys)
     routes = [route for module in modules for route in module.routes(platform)]
     return sorted({(method, route.path) for route in routes for method in route.methods or ()})
 

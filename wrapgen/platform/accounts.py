@@ -15,13 +15,13 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from sqlite3 import Row
 from typing import Any
 
 from wrapgen.errors import BadRequest, Conflict, NotAuthorized, NotFound
 from wrapgen.platform.database import Database
-from wrapgen.platform.model import Caller, Permissions
+from wrapgen.platform.model import ADMIN_KEY, STANDARD_KEY, Account, Caller, Key, Permissions
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,29}\Z")
 """What accounts and algorithms may be called (platform contract, section 9)."""
@@ -36,48 +36,6 @@ ORGANIZATION_TYPES = {
 """Name and id of each organization type; the same on every platform of ours."""
 
 _ALPHABET = string.ascii_letters + string.digits
-
-
-@dataclass(frozen=True)
-class Account:
-    """A user or an organization.
-
-    Args:
-        id: UUID, never changes.
-        kind: `user` or `organization`.
-        name: as it was registered.
-        details: further fields of the API's object, such as `email`.
-        created_at: epoch seconds.
-    """
-
-    id: str
-    kind: str
-    name: str
-    details: dict[str, Any]
-    created_at: float
-
-
-@dataclass(frozen=True)
-class Key:
-    """What is kept of an API key: everything but the key.
-
-    Args:
-        id: UUID.
-        account: name of the user or organization it stands for.
-        label: the user's own words.
-        admin: whether it serves the admin endpoints (and only those).
-        mask: its first characters, for recognizing it.
-        permissions: its restrictions.
-        created_at: epoch seconds.
-    """
-
-    id: str
-    account: str
-    label: str
-    admin: bool
-    mask: str
-    permissions: Permissions
-    created_at: float
 
 
 class Accounts:
@@ -137,7 +95,7 @@ class Accounts:
         account: str,
         *,
         label: str = "",
-        admin: bool = False,
+        kind: str = STANDARD_KEY,
         permissions: Permissions | None = None,
     ) -> tuple[str, Key]:
         """Makes a key; the only time that the key itself is told.
@@ -151,17 +109,19 @@ class Accounts:
             id=str(uuid.uuid4()),
             account=owner.name,
             label=label,
-            admin=admin,
+            kind=kind,
             mask=key[:6] + "…" + key[-2:],
             permissions=permissions or Permissions(),
             created_at=self._clock(),
         )
         self._database.execute(
-            "INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO keys (id, account_id, label, kind, admin, hash, mask, permissions, created_at) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             made.id,
             owner.id,
             label,
-            int(admin),
+            kind,
+            int(kind == ADMIN_KEY),
             hashlib.sha256(key.encode()).hexdigest(),
             made.mask,
             json.dumps(asdict(made.permissions)),
@@ -182,7 +142,7 @@ class Accounts:
                 id=row["id"],
                 account=owner.name,
                 label=row["label"],
-                admin=bool(row["admin"]),
+                kind=row["kind"],
                 mask=row["mask"],
                 permissions=_permissions(row["permissions"]),
                 created_at=row["created_at"],
@@ -244,7 +204,7 @@ class Accounts:
 
         Raises:
             BadRequest: the name is not a possible one.
-            Conflict: the name is taken (or the e-mail address, for a user).
+            Conflict: the name is taken, or what else has to be unique.
         """
         if not NAME.match(name) or name.lower() in RESERVED:
             raise BadRequest(
@@ -255,6 +215,9 @@ class Accounts:
             )
         made = Account(str(uuid.uuid4()), kind, name, details, self._clock())
         with self._changing():
+            if self._database.row("SELECT 1 FROM accounts WHERE lower(name) = lower(?)", name):
+                code = 3101 if kind == "organization" else 3003
+                raise Conflict(f"the name {name} is taken", status=409, api_code=code)
             self._refuse_taken(made)
             self._database.execute(
                 "INSERT INTO accounts VALUES (?, ?, ?, ?, ?)",
@@ -267,18 +230,26 @@ class Accounts:
         return made
 
     def update(self, account: Account, details: dict[str, Any]) -> Account:
-        """Replaces the given fields of an account's details."""
-        merged = {**account.details, **details}
-        self._database.execute("UPDATE accounts SET details = ? WHERE id = ?", json.dumps(merged), account.id)
-        return Account(account.id, account.kind, account.name, merged, account.created_at)
+        """Replaces the given fields of an account's details.
+
+        Raises:
+            Conflict: another has what has to be unique.
+        """
+        changed = replace(account, details={**account.details, **details})
+        with self._database.transaction():
+            self._refuse_taken(changed)
+            kept = json.dumps(changed.details)
+            self._database.execute("UPDATE accounts SET details = ? WHERE id = ?", kept, account.id)
+        return changed
 
     def delete(self, account: Account) -> None:
         """Removes an account with its keys and memberships.
 
         Raises:
-            Conflict: it still owns algorithms or data.
+            Conflict: it still owns algorithms or data, or is an organization's last owner.
         """
         with self._changing():
+            self._refuse_last_owner(account)
             owned = self._database.row(
                 "SELECT (SELECT count(*) FROM algorithms WHERE owner_id = :1) AS algorithms, "
                 "(SELECT count(*) FROM collections WHERE owner_id = :1) AS collections",
@@ -348,14 +319,29 @@ class Accounts:
         return frozenset(row["name"] for row in rows)
 
     def _refuse_taken(self, made: Account) -> None:
-        if self._database.row("SELECT 1 FROM accounts WHERE lower(name) = lower(?)", made.name):
-            code = 3101 if made.kind == "organization" else 3003
-            raise Conflict(f"the name {made.name} is taken", status=409, api_code=code)
-        email = made.details.get("email")
-        if made.kind == "user" and email:
-            same = (user for user in self.all("user") if user.details.get("email") == email)
-            if next(same, None) is not None:
-                raise Conflict(f"the e-mail address {email} is taken", status=409, api_code=3004)
+        """Refuses an e-mail address, in any letter case, or an external id that another account has."""
+        name, code = ("email", 3004) if made.kind == "user" else ("external_id", 3101)
+        value = made.details.get(name)
+        if not value:
+            return
+        for other in self.all(made.kind):
+            there = other.details.get(name) or ""
+            same = there.casefold() == value.casefold() if name == "email" else there == value
+            if same and other.id != made.id:
+                what = {"email": "e-mail address", "external_id": "external id"}[name]
+                raise Conflict(f"the {what} {value} is taken", status=409, api_code=code)
+
+    def _refuse_last_owner(self, account: Account) -> None:
+        found = self._database.row(
+            "SELECT name FROM members AS mine JOIN accounts ON accounts.id = organization_id "
+            "WHERE user_id = ? AND role = 'owner' AND NOT EXISTS (SELECT 1 FROM members AS other "
+            "WHERE other.organization_id = mine.organization_id AND other.role = 'owner' "
+            "AND other.user_id <> mine.user_id)",
+            account.id,
+        )
+        if found:
+            message = f"{account.name} is the last owner of {found['name']}"
+            raise Conflict(message, hint="delete that organization first", status=409, api_code=3102)
 
     @contextmanager
     def _changing(self) -> Iterator[None]:

@@ -143,5 +143,10 @@ CREATE TABLE default_collections (
 )
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _CONNECTORS, _SESSIONS, _HOSTS)
+_KINDS = """
+ALTER TABLE keys ADD COLUMN kind TEXT NOT NULL DEFAULT 'AlgorithmKey';
+UPDATE keys SET kind = 'PlatformAdminKey' WHERE admin
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _CONNECTORS, _SESSIONS, _HOSTS, _KINDS)
 """Script n brings a database from version n to n + 1 (SQLite's `user_version`)."""

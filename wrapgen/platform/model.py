@@ -1,4 +1,4 @@
-"""What the parts of the platform tell each other: who is calling, and what can be run.
+"""What the parts of the platform tell each other: accounts and keys, who is calling, what can be run.
 
 Plain frozen values with no behaviour beyond questions about themselves; no database, no HTTP, no process.
 """
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 
@@ -44,6 +45,54 @@ class Permissions:
         except ValueError:  # no address at all, which no browser sends
             return False
         return self.web and (not self.referrer or host == self.referrer.lower())
+
+
+@dataclass(frozen=True)
+class Account:
+    """A user or an organization.
+
+    Args:
+        id: UUID, never changes.
+        kind: `user` or `organization`.
+        name: as it was registered.
+        details: further fields of the API's object, such as `email`.
+        created_at: epoch seconds.
+    """
+
+    id: str
+    kind: str
+    name: str
+    details: dict[str, Any]
+    created_at: float
+
+
+STANDARD_KEY = "AlgorithmKey"
+ADMIN_KEY = "PlatformAdminKey"
+KEY_KINDS = (STANDARD_KEY, "ManagementKey", ADMIN_KEY)
+"""What the API calls kinds of keys. A ManagementKey is a standard key: its permissions say what it may."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """What is kept of an API key: everything but the key.
+
+    Args:
+        id: UUID.
+        account: name of the user or organization it stands for.
+        label: the user's own words.
+        kind: one of KEY_KINDS; an ADMIN_KEY serves the admin endpoints (and only those).
+        mask: its first characters, for recognizing it.
+        permissions: its restrictions.
+        created_at: epoch seconds.
+    """
+
+    id: str
+    account: str
+    label: str
+    kind: str
+    mask: str
+    permissions: Permissions
+    created_at: float
 
 
 @dataclass(frozen=True)

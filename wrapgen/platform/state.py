@@ -30,6 +30,7 @@ from wrapgen.platform.data import Data
 from wrapgen.platform.database import Database
 from wrapgen.platform.environments import Environments
 from wrapgen.platform.failures import Failures
+from wrapgen.platform.model import ADMIN_KEY
 from wrapgen.platform.repositories import Repositories
 from wrapgen.platform.scms import Scms
 from wrapgen.platform.secrets import Secrets
@@ -154,5 +155,5 @@ def _first_keys(home: Path, accounts: Accounts) -> None:
     if read_credentials(home).get("api_key"):
         return
     key, _ = accounts.create_key(FIRST_ACCOUNT, label="first")
-    admin_key, _ = accounts.create_key(FIRST_ACCOUNT, label="first admin", admin=True)
+    admin_key, _ = accounts.create_key(FIRST_ACCOUNT, label="first admin", kind=ADMIN_KEY)
     write_credentials(home, {"account": FIRST_ACCOUNT, "api_key": key, "admin_key": admin_key})

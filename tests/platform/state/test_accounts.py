@@ -91,6 +91,45 @@ def test_names_and_addresses_are_unique(state: State) -> None:
         state.accounts.create("user", "Joan", {"email": "jane@example.org"})
 
 
+@pytest.mark.parametrize(
+    ("kind", "field", "there", "wanted"),
+    [
+        ("user", "email", "jane@example.org", "JANE@Example.org"),
+        ("organization", "external_id", "e-1", "e-1"),
+    ],
+)
+def test_what_is_unique_stays_so_at_updates(
+    state: State, kind: str, field: str, there: str, wanted: str
+) -> None:
+    """Neither a new account nor a changed one gets another's address or external id; its own it keeps."""
+    state.accounts.create(kind, "First", {field: there})
+    with pytest.raises(Conflict, match="is taken"):
+        state.accounts.create(kind, "Second", {field: wanted})
+    second = state.accounts.create(kind, "Second", {field: "another"})
+    with pytest.raises(Conflict, match="is taken"):
+        state.accounts.update(second, {field: wanted})
+    assert state.accounts.get("Second").details == {field: "another"}
+    assert state.accounts.update(state.accounts.get("First"), {field: wanted}).details == {field: wanted}
+
+
+def test_a_last_owner_is_not_deleted(state: State) -> None:
+    """Deleting the account is no way around it; with a second owner, or without the organization, it goes."""
+    for name in ("jane", "joe"):
+        state.accounts.create("user", name, {})
+    for name in ("acme", "nlp"):
+        state.accounts.create("organization", name, {})
+        state.accounts.add_member(name, "jane", "owner")
+        state.accounts.add_member(name, "joe")
+    with pytest.raises(Conflict, match="jane is the last owner of"):
+        state.accounts.delete(state.accounts.get("jane"))
+    assert dict(state.accounts.members("acme"))["jane"] == "owner"
+    state.accounts.delete(state.accounts.get("acme"))
+    state.accounts.remove_member("nlp", "joe")
+    state.accounts.add_member("nlp", "joe", "owner")
+    state.accounts.delete(state.accounts.get("jane"))
+    assert state.accounts.members("nlp") == [("joe", "owner")]
+
+
 def test_an_account_with_belongings_is_not_deleted(state: State, local: Caller) -> None:
     """Deleting never takes algorithms or data along unasked."""
     state.algorithms.create(local, "local", {"name": "Hello"})
@@ -135,4 +174,4 @@ def test_permissions_survive_the_database(state: State) -> None:
 def test_the_database_refuses_what_the_code_forgets(state: State) -> None:
     """Foreign keys are on: no key without an account."""
     with pytest.raises(sqlite3.IntegrityError):
-        state.database.execute("INSERT INTO keys VALUES ('k', 'nobody', '', 0, 'h', 'm', '{}', 0)")
+        state.database.execute("INSERT INTO keys VALUES ('k', 'nobody', '', 0, 'h', 'm', '{}', 0, '')")

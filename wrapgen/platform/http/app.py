@@ -29,6 +29,7 @@ MODULES = (
     "data",
     "git",
     "accounts",
+    "keys",
     "environments",
     "scms",
     "connectors",

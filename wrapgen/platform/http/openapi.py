@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from wrapgen import __version__
 from wrapgen.platform.http.exchange import reply
+from wrapgen.platform.model import KEY_KINDS
 
 if TYPE_CHECKING:
     from wrapgen.platform import Platform
@@ -45,7 +46,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "AccountRoutes.update_user": {"email": _TEXT, "fullname": _TEXT},
     "AccountRoutes.create_organization": {"org_name": _TEXT, "org_label": _TEXT, "type_id": _TEXT},
     "AccountRoutes.update_organization": {"org_label": _TEXT, "org_email": _TEXT, "type_id": _TEXT},
-    "AccountRoutes.create_key": {"key_label": _TEXT, "key_type": _TEXT, "permissions": _OBJECT},
+    "KeyRoutes.create": {"key_label": _TEXT, "key_type": {"enum": list(KEY_KINDS)}, "permissions": _OBJECT},
     "ConnectorRoutes.configure": {"bucket": _TEXT, "endpoint_url": _TEXT, "write": _FLAG},
     "ScmRoutes.create": {
         "id": _TEXT,
