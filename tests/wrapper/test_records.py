@@ -263,6 +263,27 @@ def test_copies_are_best_effort_and_reported() -> None:
     assert len(main.fields) == len(good.fields) == 4
 
 
+def test_copies_get_what_the_datastore_took() -> None:
+    """A record that it refuses by itself costs the copies no other, and reaches them without its payload."""
+
+    def refuse(written: list[Any]) -> None:
+        bad = [record for record in written if record.fields.get("result") in ("b", "d")]
+        if bad:
+            raise records.Refused("not this one", bad)
+
+    copy, fussy = Kept(), Kept(refuse)
+    summary: dict[str, Any] = {}
+    both = copies.Copies(Kept(refuse), {"sqlite:///a": copy}, summary)
+    reply = Wrapper(echo, datastore=both)({"$batch": ["a", "b", "c", "d"], "$run": "r"})
+    assert [fields.get("result") for fields in copy.fields].count(None) == 2
+    assert sorted(fields["id"] for fields in copy.fields) == ["0", "1", "2", "3"]
+    assert (reply["$summary"]["recorded"], summary["copies"][0]["recorded"]) == (4, 4)
+    both = copies.Copies(Kept(), {"sqlite:///b": fussy}, summary)
+    Wrapper(echo, datastore=both)({"$batch": ["a", "b", "c"], "$run": "r"})
+    report = summary["copies"][0]
+    assert (report["recorded"], report["failed"], report["error"]) == (2, 1, "not this one")
+
+
 def record(number: int, run: str | None = "r", send: int = 1, **outcome: Any) -> records.Record:
     fields = {"run": run, "id": str(number), "index": number, "try": send, **(outcome or {"result": number})}
     return records.Record(fields, number)

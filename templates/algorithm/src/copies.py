@@ -20,16 +20,30 @@ class Copies:
     def write(self, records, piece):
         # type: (list, int) -> None
         """Store one piece. Raises ``Refused`` or ``Unavailable`` for the datastore itself only."""
-        self._datastore.write(records, piece)
+        try:
+            self._datastore.write(records, piece)
+        except Refused as refused:
+            if refused.records:  # all others are stored; otherwise parts of the piece are written again
+                self._copy([record for record in records if record not in refused.records], piece)
+            raise
+        self._copy(records, piece)
+
+    def _copy(self, records, piece):
+        if not records:
+            return
         for url, copy in self._copies.items():
             report = self._reports[url]
+            failed = len(records)
             try:
                 if url in self._away:
                     raise Unavailable(report["error"])
                 copy.write(records, piece)
-                report["recorded"] += len(records)
+                failed = 0
             except Exception as error:  # best effort: not even a driver's own fault may fail the call
-                report["failed"] += len(records)
                 report["error"] = str(error) or type(error).__name__
-                if not isinstance(error, Refused):
+                if isinstance(error, Refused):
+                    failed = len(error.records) or failed
+                else:
                     self._away.add(url)  # waiting for it once is enough in one call
+            report["failed"] += failed
+            report["recorded"] += len(records) - failed
