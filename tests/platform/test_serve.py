@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from wrapgen.cli.serve import _certificate
+from wrapgen.errors import UsageError
 from wrapgen.platform.workers.family import marked
 
 PLAIN = {
@@ -160,6 +162,18 @@ def test_beyond_this_machine_it_wants_tls_or_a_word(tmp_path):
     refused = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert refused.returncode == 2
     assert "--insecure" in refused.stderr
+
+
+def test_all_of_loopback_is_this_machine(serve, tmp_path):
+    """127.0.0.0/8, ::1 and localhost need no TLS; a name or address that others reach does."""
+    server = serve(tmp_path / "home", "--host", "127.0.0.2")
+    assert server.address.startswith("http://127.0.0.2:")
+    assert server.request("GET", "/health").json() == {"status": "ok"}
+    for host in ("127.0.0.1", "127.8.9.10", "::1", "0:0:0:0:0:0:0:1", "localhost", "LOCALHOST"):
+        assert _certificate(host, None, None, False) is None
+    for host in ("0.0.0.0", "::", "128.0.0.1", "10.0.0.1", "localhost.example.org", "127.0.0.1.example.org"):
+        with pytest.raises(UsageError, match="other machines"):
+            _certificate(host, None, None, False)
 
 
 def test_over_tls_everything_works(serve, tmp_path, publish, zoo_folder, monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from wrapgen.platform import Platform
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @click.command("serve")
@@ -124,12 +124,20 @@ def _certificate(
         raise UsageError("TLS needs both --certificate and --private-key")
     if certificate is not None and private_key is not None:
         return certificate, private_key
-    if host not in LOOPBACK and not insecure:
+    if not _is_loopback(host) and not insecure:
         raise UsageError(
             f"{host} can be reached from other machines, and keys would travel readable",
             hint="give --certificate and --private-key, or say --insecure if something else encrypts",
         )
     return None
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether nothing but this machine reaches an address: 127.0.0.0/8, ::1 and localhost."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:  # a name, which may come to mean any address
+        return host.lower() == "localhost"
 
 
 def _ready(platform: Platform, as_json: bool, address: str) -> None:

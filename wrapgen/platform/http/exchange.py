@@ -16,9 +16,10 @@ BODY_CAP = 10 * 1024 * 1024
 """Bytes of a management request's body."""
 
 PAGE = 50
-"""Default and greatest number of results per page (platform contract, section 1); see `limit_of`."""
+"""Results of a page where the request doesn't say (platform contract, section 1)."""
 
 LARGEST_PAGE = 1000
+"""Most results of a page, whatever the request says; some of the vendor's clients ask for more than PAGE."""
 
 T = TypeVar("T")
 
@@ -74,7 +75,7 @@ async def fields_of(request: Request) -> dict[str, Any]:
 
 
 def limit_of(request: Request) -> int:
-    """The `limit` of a listing.
+    """The `limit` of a listing, at most LARGEST_PAGE.
 
     Raises:
         BadRequest: it is not a number from 1 on.
