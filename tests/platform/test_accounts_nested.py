@@ -91,6 +91,7 @@ def test_it_never_manages_accounts_or_algorithms(server: Any, jane: tuple[str, s
         ("GET", f"/v1/users/{name}/keys", None),
         ("POST", f"/v1/algorithms/{name}", {"name": "Planted"}),
         ("GET", "/v1/users", None),
+        ("GET", "/metrics", None),
         ("POST", f"/v1/admin/users/{name}/keys", {}),
         ("POST", "/v1/organizations", {"org_name": "planted"}),
         ("GET", f"/v1/users/{name}", None),

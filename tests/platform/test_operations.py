@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import threading
 import time
+import uuid
 
 from prometheus_client.parser import text_string_to_metric_families
 
 
-def samples(server):
+def samples(server, key=None):
     """Every sample of /metrics by name and labels."""
-    text = server.request("GET", "/metrics").text
+    text = server.request("GET", "/metrics", key).text
     families = text_string_to_metric_families(text)
     return {
         (each.name, *sorted(each.labels.items())): each.value
@@ -38,6 +39,31 @@ def test_metrics_count_calls_by_algorithm_and_error(server, zoo):
     assert rise("wrapgen_calls_refused_total", code="not-found") == 1
     assert rise("wrapgen_call_seconds_count", algorithm=version) == 2
     assert after["process_resident_memory_bytes",] > 0
+
+
+def test_metrics_name_algorithms_to_their_owners_only(server, zoo):
+    """Others' names are for admin keys, in scrapers' form of them too; totals are for every key."""
+    name, key = server.user()
+    server.call(zoo, "you", key)
+
+    def names(key):
+        found = samples(server, key)
+        assert ("wrapgen_calls_open",) in found
+        return {value for sample in found for label, value in sample[1:] if label == "algorithm"}
+
+    version = f"{zoo}/0.1.0"
+    assert version in names(server.key)
+    assert version in names(f"Bearer {server.admin_key}")
+    assert names(key) == set()
+    group = f"org{uuid.uuid4().hex[:12]}"
+    assert server.admin("POST", "/v1/organizations", {"org_name": group}).ok
+    assert server.admin("PUT", f"/v1/organizations/{group}/members/{name}").ok
+    place = f"/v1/algorithms/{group}"
+    assert server.request("POST", place, key, json={"name": "Ours"}).ok
+    assert server.request("POST", f"{place}/Ours/compile", key).ok
+    assert server.request("POST", f"{place}/Ours/versions", key, json={}).ok
+    assert server.call(f"{group}/Ours/0.1.0", "you", key).ok
+    assert names(key) == {f"{group}/Ours/0.1.0"}
 
 
 def test_each_call_and_request_is_a_line_of_the_log(server, zoo):

@@ -62,6 +62,7 @@ class Platform:
         """Drops what is kept of an account that is no more: the next of its name must not see it."""
         self.activity.forget(account)
         self.minutes.forget(account)
+        self.metrics.forget(account)
         await asyncio.to_thread(self.unattended.forget, account)
         await asyncio.to_thread(self.state.failures.forget, account)
 

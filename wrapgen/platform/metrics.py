@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -60,45 +60,73 @@ class Metrics:
         """Counts a call that was refused before anything ran, by the error's code."""
         self._refused[code] += 1
 
-    def text(self) -> bytes:
-        """Everything in Prometheus's text format."""
+    def forget(self, account: str) -> None:
+        """Drops the numbers of the algorithms of an account that is no more."""
+        for name in [name for name in self._ended if _owner(name) == account]:
+            del self._ended[name]
+
+    def text(self, sees: Callable[[str], bool]) -> bytes:
+        """Prometheus's text format.
+
+        Args:
+            sees: whether to show the numbers of an owner's algorithms, whose names are in them.
+        """
         from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, generate_latest
 
         registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
-        registry.register(self)
+        registry.register(_Seen(self, sees))
         return generate_latest(registry)
 
-    def collect(self) -> Iterator[Metric]:
-        """The current numbers, as the Prometheus library asks for them."""
+    def collect(self, sees: Callable[[str], bool]) -> Iterator[Metric]:
+        """The current numbers; `sees` as for `text`."""
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
+        # Calls are counted on another thread meanwhile, so each loop has a copy.
+        seen = {name: numbers for name, numbers in list(self._ended.items()) if sees(_owner(name))}
         ended = CounterMetricFamily("wrapgen_calls", "Calls that ended.", labels=["algorithm", "error_type"])
-        for name, numbers in self._ended.items():
-            for kind, count in numbers.kinds.items():
+        for name, numbers in seen.items():
+            for kind, count in list(numbers.kinds.items()):
                 ended.add_metric([name, kind], count)
         yield ended
         refused = CounterMetricFamily("wrapgen_calls_refused", "Calls that never ran.", labels=["code"])
-        for code, count in self._refused.items():
+        for code, count in list(self._refused.items()):
             refused.add_metric([code], count)
         yield refused
         duration = HistogramMetricFamily(
             "wrapgen_call_seconds", "Time that algorithms worked on calls.", labels=["algorithm"]
         )
-        for name, numbers in self._ended.items():
+        for name, numbers in seen.items():
             duration.add_metric([name], _cumulative(numbers.classes), numbers.seconds)
         yield duration
         yield GaugeMetricFamily("wrapgen_calls_open", "Calls that are open.", self._calls.open)
         workers = GaugeMetricFamily("wrapgen_workers", "Workers by state.", labels=["algorithm", "state"])
         waiting = GaugeMetricFamily("wrapgen_calls_waiting", "Calls without a worker.", labels=["algorithm"])
-        for pool in self._calls.pools.by_key.values():
+        for pool in list(self._calls.pools.by_key.values()):
+            if not sees(pool.runnable.owner):
+                continue
             name = f"{pool.runnable.owner}/{pool.runnable.name}/{pool.runnable.version}"
             workers.add_metric([name, "idle"], pool.idle)
             workers.add_metric([name, "busy"], len(pool.workers) - pool.idle)
             waiting.add_metric([name], pool.waiting)
         yield workers
         yield waiting
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """The numbers for somebody who may not see all of them, in the shape that the library asks for."""
+
+    metrics: Metrics
+    sees: Callable[[str], bool]
+
+    def collect(self) -> Iterator[Metric]:
+        return self.metrics.collect(self.sees)
+
+
+def _owner(name: str) -> str:
+    return name.partition("/")[0]
 
 
 def _cumulative(classes: list[int]) -> list[tuple[str, float]]:

@@ -118,10 +118,11 @@ class _Journaled:
 
 
 def metrics(request: Request) -> Response:
-    """Prometheus's text format; for any valid key, since names of accounts and algorithms are in it."""
-    auth.caller(request)
+    """Prometheus's text format: of all algorithms for an admin key, of its account's for another."""
+    caller = auth.person(request)
     platform: Platform = request.app.state.platform
-    return Response(platform.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    text = platform.metrics.text(lambda owner: caller.admin or caller.owns(owner))
+    return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 def door(request: Request) -> Response:
