@@ -11,7 +11,6 @@ import click
 
 from wrapgen.cli import completion
 from wrapgen.cli.options import client_for
-from wrapgen.errors import UsageError
 
 if TYPE_CHECKING:
     from wrapgen.client import Client
@@ -34,33 +33,6 @@ _INPUT_OPTIONS = (
 )
 
 
-def spare_files(source: str, output: Path, folder: Folder, *, fresh: bool) -> None:
-    """Makes sure that a run writes over nothing but what it wrote itself.
-
-    Args:
-        source: what the user wrote for the input.
-        output: the file that results go to.
-        folder: the run's.
-        fresh: the user wants to start over, so an output that is there may go.
-
-    Raises:
-        UsageError: the output is there already and of no run here, or the input is a file that is written.
-    """
-    from wrapgen.run.folder import errors_for
-    from wrapgen.run.report import report_beside
-
-    if Path(source).resolve() in {
-        each.resolve() for each in (output, errors_for(output), report_beside(output))
-    }:
-        raise UsageError(f"{source} is the input, and would be written over", hint="name another output")
-    if output.exists() and not folder.ledger.exists() and not fresh:
-        raise UsageError(
-            f"{output} exists and is not of a run here", hint="name another file, or add --fresh"
-        )
-    if not output.parent.is_dir():
-        raise UsageError(f"there is no folder {output.parent}")
-
-
 def input_options(function: F) -> F:
     """Adds --format, --field, --template and --id: format_, field, template, id_field."""
     for option in reversed(_INPUT_OPTIONS):
@@ -68,7 +40,15 @@ def input_options(function: F) -> F:
     return function
 
 
-def items_of(source: str, given: dict[str, Any], folder: Folder, client: Client, *, replace: bool) -> Items:
+def items_of(
+    source: str,
+    given: dict[str, Any],
+    folder: Folder,
+    client: Client,
+    *,
+    replace: bool,
+    output: Path | None = None,
+) -> Items:
     """The items that INPUT and the input options name."""
     from wrapgen.run.inputs import open_input
     from wrapgen.run.items import Selection
@@ -81,6 +61,7 @@ def items_of(source: str, given: dict[str, Any], folder: Folder, client: Client,
         stdin=sys.stdin.buffer,
         data=client.data,
         replace=replace,
+        output=output,
     )
 
 

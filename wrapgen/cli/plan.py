@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wrapgen.cli import completion
-from wrapgen.cli.inputs import input_options, items_of, platform, reading, spare_files
+from wrapgen.cli.inputs import input_options, items_of, platform, reading
 from wrapgen.cli.options import platform_options
 from wrapgen.errors import UsageError
 
@@ -53,13 +53,14 @@ def command(reference: str, source: str, output: Path | None, as_json: bool, **g
     from wrapgen.run.calling import find_wrapper
     from wrapgen.run.folder import Folder, folder_for
     from wrapgen.run.planning import plan
+    from wrapgen.run.spare import claim
     from wrapgen.run.survey import survey
 
     with TemporaryDirectory(prefix="wrapgen-plan-") as name, platform(given, given["workers"]) as client:
         folder = Folder(folder_for(output) if output else Path(name))
         if output:
-            spare_files(source, output, folder, fresh=False)
-        items = items_of(source, given, folder, client, replace=False)
+            claim(output, folder, fresh=False)
+        items = items_of(source, given, folder, client, replace=False, output=output)
         wrapper = find_wrapper(client, reference, folder)
         found = survey(items.entries(), Path(name), aim=wrapper.aim, compare_items=True, tell=reading)
         probe = _probe(folder, items, wrapper, given["probe"]) if output else None

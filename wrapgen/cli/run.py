@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wrapgen.cli import completion
-from wrapgen.cli.inputs import input_options, items_of, platform, reading, spare_files
+from wrapgen.cli.inputs import input_options, items_of, platform, reading
 from wrapgen.cli.options import platform_options
 
 if TYPE_CHECKING:
@@ -101,15 +101,17 @@ def command(reference: str, source: str, output: Path, as_json: bool, log_json: 
     from wrapgen.run.folder import Folder, folder_for
     from wrapgen.run.layouts import Layout
     from wrapgen.run.session import Session
+    from wrapgen.run.spare import claim
     from wrapgen.run.writers import check
 
     options = _options(given)
     layout = Layout(given["layout"], given["keep"], given["pick"])
     check(output, layout)
     folder = Folder(given["state"] or folder_for(output))
-    spare_files(source, output, folder, fresh=options.fresh)
+    claim(output, folder, fresh=options.fresh)
     with platform(given, options.workers) as client:
-        items = items_of(source, given, folder, client, replace=options.fresh or options.accept_changes)
+        replace = options.fresh or options.accept_changes
+        items = items_of(source, given, folder, client, replace=replace, output=output)
         wrapper = find_wrapper(client, reference, None if options.fresh else folder)
         told = _origin(client.connection.address, output, options, layout)
         with Session(folder.path, items, wrapper, options, reading=reading, origin=told) as session:
@@ -194,7 +196,7 @@ def _foretelling(session: Session, wrapper: Wrapper, options: Options) -> Callab
 
 def _work(session: Session, items: Items, output: Path, layout: Layout, watch: Reporter) -> Summary:
     from wrapgen.run.finish import run_to_files
-    from wrapgen.run.report import report_beside
+    from wrapgen.run.folder import report_beside
 
     with _interruptible(session):
         return run_to_files(session, items, output, layout, watch, time.monotonic, report_beside(output))

@@ -74,12 +74,16 @@ def _checks(verification: Verification, source: str | None, given: dict[str, Any
 
 def _items(verification: Verification, source: str | None) -> Items:
     """The input where the ledger says that it is, or where the user says that it is now."""
+    from wrapgen.run.folder import output_of
     from wrapgen.run.inputs import input_again
+    from wrapgen.run.spare import outputs_of
 
     assert verification.standing is not None
     header = verification.standing.header
     moved = {"location": str(Path(source).absolute())} if source else {}
-    return input_again({**header["input"], **moved}, header["selection"], verification.folder)
+    folder = verification.folder
+    outputs = [*outputs_of(folder), *filter(None, [output_of(folder.path)])]
+    return input_again({**header["input"], **moved}, header["selection"], folder, *outputs)
 
 
 def _records(url: str, run: str, given: dict[str, Any]) -> AbstractContextManager[Any]:

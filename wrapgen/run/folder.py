@@ -43,6 +43,11 @@ class Folder:
         """The copy of an input that can't be read twice, such as standard input."""
         return self.path / "input"
 
+    def files(self) -> list[Path]:
+        """Everything that a run may write into it, be it there or not."""
+        names = ("lock", "input.part", "input.new", "report.html", "report.html.part")
+        return [self.ledger, self.spool, self.slots, self.input, *(self.path / name for name in names)]
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Holds the folder, making it if it is missing; the lock vanishes with the process.
@@ -99,6 +104,16 @@ def folder_for(output: Path) -> Path:
     return output.with_name(output.name + SUFFIX)
 
 
+def output_of(folder: Path) -> Path | None:
+    """The reverse of `folder_for`; None for a folder that is called otherwise."""
+    return folder.with_name(folder.name.removesuffix(SUFFIX)) if folder.name.endswith(SUFFIX) else None
+
+
 def errors_for(output: Path) -> Path:
     """Where the failed items of an output go."""
     return output.with_name(output.name + ".errors.jsonl")
+
+
+def report_beside(output: Path) -> Path:
+    """Where the report of an output belongs."""
+    return output.with_name(output.name + ".report.html")

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import IO, Protocol
 
 from wrapgen.client import is_data_url
 from wrapgen.errors import RunError, UsageError
-from wrapgen.run.connectors.files import FORMATS, FileSource, find, format_of
+from wrapgen.run.connectors.files import FORMATS, FileSource, format_of
 from wrapgen.run.folder import Folder
 from wrapgen.run.items import Items, Reopened, Selected, Selection
+from wrapgen.run.spare import find_input
 
 STDIN = "-"
 """The name of standard input."""
@@ -35,6 +37,7 @@ def open_input(
     stdin: IO[bytes],
     data: Streams,
     replace: bool,
+    output: Path | None = None,
 ) -> Items:
     """The items that an input names.
 
@@ -46,24 +49,33 @@ def open_input(
         stdin: standard input.
         data: the platform's data service.
         replace: an earlier copy in the folder may be replaced by another content.
+        output: the file that results go to, if any.
 
     Raises:
-        UsageError: nothing is there, the format can't be told, or options contradict each other.
+        UsageError: nothing is there, the format can't be told, it would be written over, or options
+            contradict each other.
         RunError: standard input or the URL gives something else than when the run began.
         PlatformError: the URL can't be read.
     """
     if format is not None and format not in FORMATS:
         raise UsageError(f"there is no format {format}", hint=f"one of {', '.join(FORMATS)}")
-    return items_from(_source(name, format, folder, stdin, data, replace=replace), selection)
+    if name == STDIN or is_data_url(name):
+        source = _copied(name, format, folder, stdin, data, replace=replace)
+    else:
+        source = find_input(name, format, folder, *filter(None, [output]))
+    return items_from(source, selection)
 
 
-def input_again(facts: dict[str, str | None], selection: dict[str, str | None], folder: Folder) -> Items:
+def input_again(
+    facts: dict[str, str | None], selection: dict[str, str | None], folder: Folder, *outputs: Path
+) -> Items:
     """The items of a run that began earlier, from where its ledger says that they are.
 
     Args:
         facts: the ledger's `input`.
         selection: the ledger's `selection`.
         folder: the run's.
+        outputs: the files that its results went to.
 
     Raises:
         UsageError: they were not in a file, or the file is gone.
@@ -74,7 +86,7 @@ def input_again(facts: dict[str, str | None], selection: dict[str, str | None], 
     elif location is None:
         raise UsageError(f"the input was {name}, which can't be read again")
     else:
-        source = find(location, format_)
+        source = find_input(location, format_, folder, *outputs)
     return items_from(source, Selection(**selection))
 
 
@@ -95,7 +107,7 @@ def items_from(source: FileSource, selection: Selection) -> Items:
     return Reopened(source)
 
 
-def _source(
+def _copied(
     name: str,
     format: str | None,  # noqa: A002
     folder: Folder,
@@ -107,12 +119,10 @@ def _source(
     if name == STDIN:
         _keep(iter(lambda: stdin.read(_BLOCK), b""), folder, "standard input", replace=replace)
         return FileSource("standard input", [folder.input], format or "jsonl")
-    if is_data_url(name):
-        known = format or format_of([name])
-        with data.stream(name) as pieces:
-            _keep(pieces, folder, name, replace=replace)
-        return FileSource(name, [folder.input], known)
-    return find(name, format)
+    known = format or format_of([name])
+    with data.stream(name) as pieces:
+        _keep(pieces, folder, name, replace=replace)
+    return FileSource(name, [folder.input], known)
 
 
 def _keep(pieces: Iterable[bytes], folder: Folder, name: str, *, replace: bool) -> None:

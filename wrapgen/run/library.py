@@ -20,13 +20,14 @@ from wrapgen.client import Client, connect
 from wrapgen.errors import RunError
 from wrapgen.run.answers import scan
 from wrapgen.run.calling import find_wrapper
-from wrapgen.run.connectors.files import FileSource, find
+from wrapgen.run.connectors.files import FileSource
 from wrapgen.run.folder import Folder
 from wrapgen.run.inputs import items_from
 from wrapgen.run.items import Selection
 from wrapgen.run.options import Options
 from wrapgen.run.output import whole
 from wrapgen.run.session import Session
+from wrapgen.run.spare import find_input
 from wrapgen.run.states import Fate
 from wrapgen.run.summary import Counts, EndState
 
@@ -218,7 +219,7 @@ def run(
         path = state or Path(stack.enter_context(TemporaryDirectory(prefix="wrapgen-run-")))
         folder = Folder(path)
         wrapper = find_wrapper(client, reference, None if options.fresh else folder)
-        source = find(str(items)) if isinstance(items, Path) else _given(folder.input)
+        source = find_input(str(items), None, folder) if isinstance(items, Path) else _given(folder.input)
         found = items_from(source, selection or Selection())
 
         def prepare() -> None:

@@ -18,10 +18,15 @@ from wrapgen.run.states import Fate
 _BYTES = 4_000_000
 
 
+def part_of(path: Path) -> Path:
+    """What a file is called until it is whole."""
+    return path.with_name(path.name + ".part")
+
+
 @contextmanager
 def whole(path: Path) -> Iterator[IO[bytes]]:
     """A file that appears under its name only when the block has ended well."""
-    part = path.with_name(path.name + ".part")
+    part = part_of(path)
     with part.open("wb", buffering=1 << 20) as file:
         yield file
         file.flush()

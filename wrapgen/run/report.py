@@ -11,7 +11,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from wrapgen.run.folder import SUFFIX
+from wrapgen.run.folder import output_of, report_beside
 from wrapgen.run.output import whole
 from wrapgen.run.report_facts import facts_of
 
@@ -21,17 +21,12 @@ REPORT = "report.html"
 _PAGE = Path(__file__).with_name("report_page")
 
 
-def report_beside(output: Path) -> Path:
-    """Where the report of an output belongs."""
-    return output.with_name(output.name + ".report.html")
-
-
 def report_for(folder: Path, facts: dict[str, Any]) -> Path:
     """Where the report of the run in a folder belongs: beside its output, or in it where that is not known.
 
     An output that exists beside its folder comes first: both may have been moved.
     """
-    beside = folder.with_name(folder.name.removesuffix(SUFFIX)) if folder.name.endswith(SUFFIX) else None
+    beside = output_of(folder)
     told = facts["provenance"].get("output")
     known = Path(told) if told else None
     for output in (beside, known):

@@ -8,7 +8,7 @@ import hashlib
 import io
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -83,12 +83,13 @@ class FileSource:
         return f"sha256:{digest.hexdigest()}"
 
 
-def find(name: str, format: str | None = None) -> FileSource:  # noqa: A002
+def find(name: str, format: str | None = None, besides: Collection[Path] = ()) -> FileSource:  # noqa: A002
     """The source that a path or a glob names.
 
     Args:
         name: a path, or a pattern such as `in/*.jsonl.gz`.
         format: one of FORMATS; None goes by the suffix.
+        besides: resolved paths that a pattern leaves out.
 
     Raises:
         UsageError: nothing is there, or the format can't be told.
@@ -100,7 +101,7 @@ def find(name: str, format: str | None = None) -> FileSource:  # noqa: A002
         raise UsageError(f"{name} is a folder", hint=f"name its files: '{name}/*.jsonl'")
     else:
         paths = sorted(Path(found) for found in glob.glob(name, recursive=True))  # noqa: PTH207
-        paths = [found for found in paths if found.is_file()]
+        paths = [found for found in paths if found.is_file() and found.resolve() not in besides]
     if not paths:
         raise UsageError(f"there is no {name}", hint="name a file, or a pattern in quotes")
     return FileSource(name, paths, format or format_of(map(str, paths)))

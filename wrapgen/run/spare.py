@@ -1,0 +1,110 @@
+"""The files that a run writes, and what they must never be: its own input, or what no run here wrote."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from wrapgen.errors import RunError, UsageError
+from wrapgen.run.connectors.files import FileSource, find
+from wrapgen.run.folder import Folder, errors_for, folder_for, report_beside
+from wrapgen.run.ledger import read_ledger
+from wrapgen.run.output import part_of
+
+
+def own_files(folder: Folder, *outputs: Path) -> list[Path]:
+    """Every file that a run in this folder writes, be it there or not."""
+    beside = [file for output in outputs for file in _beside(output)]
+    return [*beside, *folder.files()]
+
+
+def find_input(name: str, format: str | None, folder: Folder, *outputs: Path) -> FileSource:  # noqa: A002
+    """The source that a path or a pattern names; a pattern leaves out what the run itself wrote.
+
+    Args:
+        name: a path, or a pattern such as `in/*.jsonl.gz`.
+        format: one of FORMATS; None goes by the suffix.
+        folder: the run's.
+        outputs: the files that results go to.
+
+    Raises:
+        UsageError: nothing is there, the format can't be told, or the run would write over it.
+    """
+    own = own_files(folder, *outputs)
+    besides = {file.resolve() for file in own} if folder.ledger.exists() else set()
+    source = find(name, format, besides)
+    written = {_identity(file) for file in own if file.exists()}
+    for path in source.paths:
+        if _identity(path) in written:
+            raise UsageError(f"{path} is the input, and would be written over", hint="name another output")
+    return source
+
+
+def claim(output: Path, folder: Folder, *, fresh: bool) -> None:
+    """Makes sure that a run writes over nothing but what a run of this output wrote.
+
+    Args:
+        output: the file that results go to.
+        folder: the run's.
+        fresh: the user wants to start over, so an output that is there may go.
+
+    Raises:
+        UsageError: a file is there already and of no run here, or the folder is that of another output.
+    """
+    if not output.parent.is_dir():
+        raise UsageError(f"there is no folder {output.parent}")
+    beside = _beside(output)
+    kept = {file.resolve() for file in folder.files()}
+    for file in beside:
+        if file.resolve() in kept:
+            raise UsageError(f"{file} is a file of the run itself", hint="name another output, or --state")
+    begun = folder.ledger.exists()
+    others = outputs_of(folder) if begun and folder.path.resolve() != folder_for(output).resolve() else set()
+    if others and output.resolve() not in others:
+        raise UsageError(
+            f"{folder.path} is the folder of a run that writes {min(others)}", hint="name another --state"
+        )
+    for file in beside:
+        if file.exists() and not file.is_dir() and not begun and not fresh:
+            raise UsageError(
+                f"{file} exists and is not of a run here", hint="name another output, or add --fresh"
+            )
+    errors = errors_for(output)
+    if errors.exists() and not _holds_errors(errors):
+        raise UsageError(
+            f"{errors} is where failed items go, and no run wrote it", hint="move it, or name another output"
+        )
+
+
+def outputs_of(folder: Folder) -> set[Path]:
+    """The outputs that the sessions in a folder wrote, or were to write, as its ledger tells."""
+    found = set()
+    try:
+        for entry in read_ledger(folder.ledger):
+            name = {"open": "output", "output": "path"}.get(str(entry.get("e")))
+            if name in entry:
+                found.add(Path(entry[name]))
+    except RunError:  # whoever resumes it says so; starting over is possible
+        pass
+    return found
+
+
+def _beside(output: Path) -> list[Path]:
+    files = (output, errors_for(output), report_beside(output))
+    return [*files, *map(part_of, files)]
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Tells files apart whatever they are called."""
+    found = path.stat()
+    return found.st_dev, found.st_ino
+
+
+def _holds_errors(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            first: Any = json.loads(file.readline())
+    except (OSError, ValueError):
+        return False
+    return isinstance(first, dict) and {"run", "index", "id", "error"} <= first.keys()
