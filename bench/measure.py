@@ -17,6 +17,7 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 EVERY = 0.5
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -36,16 +37,21 @@ class Usage:
         cpu: processor seconds of it, its descendants and the servers.
         peak_mb: most memory that all of them had at a time.
         own_mb: the same without the servers.
+        shares: the processor seconds by who spent them: `client`, `server`, and on our platform each
+            algorithm by its name.
     """
 
     seconds: float
     cpu: float
     peak_mb: float
     own_mb: float
+    shares: dict[str, float]
 
-    def as_json(self) -> dict[str, float]:
+    def as_json(self) -> dict[str, Any]:
         """For the store."""
-        return {name: round(value, 4) for name, value in asdict(self).items()}
+        shares = {name: round(value, 4) for name, value in self.shares.items()}
+        figures = {name: value for name, value in asdict(self).items() if name != "shares"}
+        return {**{name: round(value, 4) for name, value in figures.items()}, "shares": shares}
 
 
 def run(
@@ -69,7 +75,7 @@ def run(
         Failed: it did not end well, or not in time.
     """
     roots = list(servers)
-    before = sum(spent(root) for root in roots)
+    before = shares(roots)
     with tempfile.TemporaryDirectory() as scratch:
         answer, errors = Path(scratch) / "answer.json", Path(scratch) / "errors.txt"
         words = [sys.executable, str(CHILD), str(answer), str(limit), *command]
@@ -90,8 +96,9 @@ def run(
         told = json.loads(answer.read_text())
         if told["code"] != 0:
             raise Failed(_reason(told["code"], errors.read_text("utf-8", "replace"), limit))
-    cpu = told["cpu"] + sum(spent(root) for root in roots) - before
-    return Usage(told["seconds"], cpu, memory.peak, memory.own)
+    spent = {name: seconds - before.get(name, 0.0) for name, seconds in shares(roots).items()}
+    spent["client"] = told["cpu"]
+    return Usage(told["seconds"], sum(spent.values()), memory.peak, memory.own, spent)
 
 
 def environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -100,13 +107,27 @@ def environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**kept, **(variables or {})}
 
 
-def spent(root: int) -> float:
-    """Processor seconds of a process and everything below it so far."""
-    total = 0
-    for pid in family(root):
-        fields = _stat(pid)
-        total += sum(int(fields[at]) for at in (11, 12, 13, 14)) if fields else 0
-    return total / TICKS
+def shares(roots: Iterable[int]) -> dict[str, float]:
+    """Processor seconds of servers and everything below them so far: `server`, or an algorithm's name."""
+    found: dict[str, float] = {}
+    for root in roots:
+        for pid in family(root):
+            fields = _stat(pid)
+            ticks = sum(int(fields[at]) for at in (11, 12, 13, 14)) if fields else 0
+            owner = "server" if pid == root else _algorithm(pid)
+            found[owner] = found.get(owner, 0.0) + ticks / TICKS
+    return found
+
+
+def _algorithm(pid: int) -> str:
+    """The algorithm that a process of our platform runs, by the module in its folder; `server` for others."""
+    try:
+        folder = Path(f"/proc/{pid}/cwd").readlink()
+        places = (folder.parent / "src", folder / "src")  # an inline algorithm works in a folder below
+        modules = [path.stem for place in places for path in place.glob("[A-Z]*.py")]
+    except OSError:
+        return "server"
+    return modules[0] if modules else "server"
 
 
 def memory(root: int) -> float:

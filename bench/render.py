@@ -114,7 +114,36 @@ def _batch(part: dict[str, Any], about: dict[str, Any]) -> str:
         rows = [_program(name, note, items) for name, note in part.items() if note["group"] == group]
         if rows:
             words += [f"### {title}", table(head, rows)]
+    words += ["### Where the processor time goes", SHARED, table(("", *SHARES), _shares(part))]
     return "\n\n".join([*words, "![items per second](plots/batch.svg)"])
+
+
+SHARES = ("client", "server", "wrapper", "target", "all")
+SHARED = (
+    "Microseconds of processor time an item. The client is what the user starts; the server is the process "
+    "that answers HTTP, with FastAPI the scoring too; wrapper and target are the platform's workers."
+)
+
+
+def _shares(part: dict[str, Any]) -> Rows:
+    for name, note in part.items():
+        spent = [
+            {owner: 1e6 * seconds / each["items"] for owner, seconds in each["shares"].items()}
+            for each in note["rounds"]
+            if "shares" in each
+        ]
+        if spent:
+            sums = [{**dict.fromkeys(SHARES, 0.0), **_by_kind(each)} for each in spent]
+            yield [name, *(f"{statistics.median(each[owner] for each in sums):,.0f}" for owner in SHARES)]
+
+
+def _by_kind(shares: dict[str, float]) -> dict[str, float]:
+    """The shares of algorithms under what they are to the program; with all of them together."""
+    found = {"all": sum(shares.values())}
+    for owner, value in shares.items():
+        kind = owner if owner in SHARES else "wrapper" if owner.startswith(("Bench", "Guide")) else "target"
+        found[kind] = found.get(kind, 0.0) + value
+    return found
 
 
 def _program(name: str, note: dict[str, Any], items: int) -> list[str]:
