@@ -20,6 +20,7 @@ CORE = (
     "run/push.py",
     "run/retry.py",
     "run/states.py",
+    "run/turns.py",
 )
 """What every traveller needs, relative to the package."""
 

@@ -67,7 +67,8 @@ def test_rows_get_results_or_errors_and_each_is_recorded_once(platform, spark, k
     assert failed.result is None and (failed.error.type, failed.error.message) == ("InputError", "as planned")
     records = platform.records(run)
     assert set(records) == {"bad", *(f"r{n}" for n in range(40))}
-    assert {record["try"] for record in records.values()} == {1}
+    # Not the probe's; on a slow machine Spark runs a task a second time.
+    assert {record["try"] for record in records.values()} <= {1, 2}
 
 
 def test_a_declared_schema_is_kept_to(platform, spark, keys, run):
