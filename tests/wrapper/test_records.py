@@ -1,4 +1,4 @@
-"""Records: what they say, their keys, pieces, refusals, a datastore that is away, copies, redaction."""
+"""Records: what they say, their keys, pieces, refusals, a datastore that is away, redaction."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from flow import Kept, Wrapper
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runtime import copies, datastore_data, protocol, records, redaction, target
+from runtime import datastore_data, protocol, records, redaction, target
 from standins import Platform, Reply
 
 FIELDS = [
@@ -240,48 +240,6 @@ def test_redaction_takes_any_value_and_path(value: Any, path: list[Any]) -> None
     before = json.dumps(value)
     redaction.redact(value, [path])
     assert json.dumps(value) == before
-
-
-def test_copies_are_best_effort_and_reported() -> None:
-    """A copy that fails is not asked again in this call; the records themselves are safe."""
-
-    def away(written: list[Any]) -> None:
-        raise records.Unavailable("away")
-
-    main, good, bad = Kept(), Kept(), Kept(away)
-    summary: dict[str, Any] = {}
-    both = copies.Copies(main, {"sqlite:///a": good, "sqlite:///b": bad}, summary)
-    made = [
-        records.Record({"run": "r", "id": str(n), "index": n, "try": 1, "result": n}, n) for n in range(3)
-    ]
-    both.write(made, 1)
-    both.write(made[:1], 2)
-    assert summary["copies"] == [
-        {"url": "sqlite:///a", "recorded": 4, "failed": 0, "error": None},
-        {"url": "sqlite:///b", "recorded": 0, "failed": 4, "error": "away"},
-    ]
-    assert len(main.fields) == len(good.fields) == 4
-
-
-def test_copies_get_what_the_datastore_took() -> None:
-    """A record that it refuses by itself costs the copies no other, and reaches them without its payload."""
-
-    def refuse(written: list[Any]) -> None:
-        bad = [record for record in written if record.fields.get("result") in ("b", "d")]
-        if bad:
-            raise records.Refused("not this one", bad)
-
-    copy, fussy = Kept(), Kept(refuse)
-    summary: dict[str, Any] = {}
-    both = copies.Copies(Kept(refuse), {"sqlite:///a": copy}, summary)
-    reply = Wrapper(echo, datastore=both)({"$batch": ["a", "b", "c", "d"], "$run": "r"})
-    assert [fields.get("result") for fields in copy.fields].count(None) == 2
-    assert sorted(fields["id"] for fields in copy.fields) == ["0", "1", "2", "3"]
-    assert (reply["$summary"]["recorded"], summary["copies"][0]["recorded"]) == (4, 4)
-    both = copies.Copies(Kept(), {"sqlite:///b": fussy}, summary)
-    Wrapper(echo, datastore=both)({"$batch": ["a", "b", "c"], "$run": "r"})
-    report = summary["copies"][0]
-    assert (report["recorded"], report["failed"], report["error"]) == (2, 1, "not this one")
 
 
 def record(number: int, run: str | None = "r", send: int = 1, **outcome: Any) -> records.Record:

@@ -72,7 +72,7 @@ def client(spec: Spec) -> str:
 def recorded_in(spec: Spec) -> str:
     """The expression for what a call's records are written to."""
     if plan.has_copies(spec):
-        return 'Copies(state["datastore"], state["copies"], answer.summary)'
+        return 'Copies(state["datastore"], state["copies"], deadline, answer.summary)'
     return 'state["datastore"]'
 
 

@@ -57,5 +57,12 @@ class Deadline:
     def left_for_records(self):
         # type: () -> float
         """Seconds to spend on a datastore that is away: the margin or what is left of it, less a tenth."""
-        left = min(self._margin(), self._end - self.clock())
-        return max(0.0, left - self._margin() / 10)
+        return max(0.0, min(self._margin() * 0.9, self._left_to_answer()))
+
+    def left_for_write(self):
+        # type: () -> float
+        """Seconds that one write may take: all but a tenth of the margin, and one in any case."""
+        return max(1.0, self._left_to_answer())
+
+    def _left_to_answer(self):
+        return self._end - self.clock() - self._margin() / 10

@@ -2,18 +2,19 @@
 
 from typing import Any  # noqa: F401 - for the type comments
 
-from .records import Refused, Unavailable
+from .records import Refused, Unavailable, in_time
 
 
 class Copies:
     """The datastore of one call, with copies. Whatever happens to a copy, the records are safe."""
 
-    def __init__(self, datastore, copies, summary):
-        # type: (Any, dict, dict) -> None
+    def __init__(self, datastore, copies, deadline, summary):
+        # type: (Any, dict, Any, dict) -> None
         """``copies`` maps where each further datastore is to the datastore; ``summary`` gets the report."""
         self._datastore = datastore
         self._copies = copies
         self._reports = {url: {"url": url, "recorded": 0, "failed": 0, "error": None} for url in copies}
+        self._deadline = deadline
         self._away = set()  # type: set
         summary["copies"] = list(self._reports.values())
 
@@ -37,7 +38,8 @@ class Copies:
             try:
                 if url in self._away:
                     raise Unavailable(report["error"])
-                copy.write(records, piece)
+                # Half of the time, so that the time of the datastore itself can't run out over its copies.
+                in_time(self._deadline.left_for_records() / 2, copy.write, records, piece)
                 failed = 0
             except Exception as error:  # best effort: not even a driver's own fault may fail the call
                 report["error"] = str(error) or type(error).__name__

@@ -38,6 +38,23 @@ DENYING = (
 )
 
 
+class Piece:
+    """What is left of the records of one write, and those that were refused, with the words for it."""
+
+    def __init__(self, records):
+        # type: (list) -> None
+        self.records = records
+        self.left = list(records)
+        self.refused = {}  # type: dict
+
+    def settle(self, record, refused=None):
+        # type: (Any, str | None) -> None
+        """The queue has taken a record, or never will."""
+        self.left.remove(record)
+        if refused:
+            self.refused[record] = refused
+
+
 class Datastore:
     """Sends records to a queue, one piece after the other. AWS credentials are where boto3 looks for them."""
 
@@ -48,9 +65,7 @@ class Datastore:
         self._queue = boto3.client(
             "sqs", region_name=region_of(self._url), endpoint_url=root_of(self._url), config=SECONDS
         )
-        self._piece = None  # type: list | None
-        self._left = []  # type: list
-        self._refused = {}  # type: dict
+        self._piece = Piece([])
 
     def write(self, records, _piece):
         # type: (list, int) -> None
@@ -58,12 +73,13 @@ class Datastore:
 
         Raises ``Unavailable``, or ``Refused`` with the records at fault once all others are sent.
         """
-        if records is not self._piece:
-            self._piece, self._left, self._refused = records, list(records), {}
-        for batch in batches(self._messages()):
-            self._send(batch)
-        if self._refused:
-            raise Refused(next(iter(self._refused.values())), list(self._refused))
+        if records is not self._piece.records:
+            self._piece = Piece(records)
+        piece = self._piece  # its own from here on: a write that takes too long goes on beside the next
+        for batch in batches(self._messages(piece)):
+            self._send(piece, batch)
+        if piece.refused:
+            raise Refused(next(iter(piece.refused.values())), list(piece.refused))
 
     def oversize(self, record):
         # type: (Any) -> str
@@ -71,30 +87,25 @@ class Datastore:
         words = "the record has {} bytes, and a message of a queue at most {}"
         raise Refused(words.format(len(record.line), LARGEST))
 
-    def _messages(self):
+    def _messages(self, piece):
         """Pairs of record and message for what is left."""
-        for record in list(self._left):
+        for record in list(piece.left):
             try:
                 yield record, record.line if len(record.line) <= LARGEST else self.oversize(record)
             except Refused as refused:
-                self._settle(record, str(refused))
+                piece.settle(record, str(refused))
 
-    def _settle(self, record, refused=None):
-        self._left.remove(record)
-        if refused:
-            self._refused[record] = refused
-
-    def _send(self, batch):
+    def _send(self, piece, batch):
         failures = self._ask(batch)
         if failures is None:  # the service does not say which is at fault
             for message in batch:
-                self._send([message])
+                self._send(piece, [message])
             return
         away = None
         for place, (record, _) in enumerate(batch):
             code, words = failures.get(str(place), (None, None))
             if code is None or code.endswith(REFUSING):
-                self._settle(record, words)
+                piece.settle(record, words)
             else:
                 away = words
         if away:

@@ -124,7 +124,7 @@ def apply(input, state):
     tasks = work.tasks(hooked.before(items), request.send)
     dispatch = Dispatch(work, tasks, LIMITS["parallel"], deadline, attempts.end)
     answer = Answer(request, items, LIMITS["response_bytes"], deadline)
-    datastore = Copies(state["datastore"], state["copies"], answer.summary)
+    datastore = Copies(state["datastore"], state["copies"], deadline, answer.summary)
     recorder = Recorder(datastore, items, RECORDS, deadline, answer)
     keep, idle = recorder.put, recorder.flush_if_due
     for item, outcome in dispatch.outcomes(idle):
