@@ -6,7 +6,19 @@ import random
 from types import SimpleNamespace
 from typing import Any
 
-from runtime import answer, attempts, batches, deadline, dispatch, items, protocol, records, serial, work
+from runtime import (
+    answer,
+    attempts,
+    batches,
+    deadline,
+    dispatch,
+    hooked,
+    items,
+    protocol,
+    records,
+    serial,
+    work,
+)
 
 LIMITS = {
     "timeout": 300,
@@ -89,7 +101,11 @@ class Wrapper:
         self.tries = tries
         doing = self.work_class(tries.make, self.target, until)
         handed = self.dispatch_class(
-            doing, doing.tasks(all_items, request.send), self.limits["parallel"], until, tries.end
+            doing,
+            doing.tasks(hooked.before(all_items), request.send),
+            self.limits["parallel"],
+            until,
+            tries.end,
         )
         reply = answer.Answer(request, all_items, self.limits["response_bytes"], until)
         keep, idle = reply.put, reply.idle
@@ -97,7 +113,7 @@ class Wrapper:
             recorder = self.recorder(self.datastore, all_items, self.settings, until, reply)
             keep, idle = recorder.put, recorder.flush_if_due
         for item, outcome in handed.outcomes(idle):
-            keep(item, outcome)
+            keep(item, hooked.after(item, outcome))
             if reply.failures and request.form in self.raising:
                 handed.stop_handing_out()
         if self.datastore is not None:

@@ -97,6 +97,19 @@ def test_equal_items_share_a_record_by_content() -> None:
     assert len({(fields["run"], fields["id"]) for fields in kept.fields}) == 1
 
 
+def test_a_malformed_item_has_the_id_of_its_content() -> None:
+    """It is not mistaken for the item of that index in another call, nor for one that says the same."""
+    kept = Kept()
+    wrapper = Wrapper(echo, datastore=kept, item_id="content")
+    wrapper([{"$binary": 1}])
+    results = wrapper(["a", {"$binary": 2}, {"$literal": {"$binary": 2}}, {"$binary": 1}])
+    ids = [(fields["id"], fields["index"]) for fields in kept.fields]
+    assert results[2] == {"$literal": {"$binary": 2}}
+    assert len({one for one, _ in ids}) == 4
+    assert len({one for one, index in ids if index in (0, 3)}) == 2
+    assert all(len(one) == 64 for one, _ in ids)
+
+
 @pytest.mark.parametrize(
     "item", [{}, {"id": None}, {"id": True}, {"id": ""}, {"id": 1.5}, {"id": []}, "text", None]
 )

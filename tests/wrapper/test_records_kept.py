@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from flow import Kept, Wrapper
-from runtime import protocol, target
+from runtime import hooks, protocol, target
 
 
 class Broken:
@@ -21,6 +21,14 @@ class Broken:
 
 
 def echo(value: Any, seconds: float) -> Any:
+    return value
+
+
+def nested(depth: int) -> Any:
+    """Lists in lists."""
+    value: Any = []
+    for _ in range(depth):
+        value = [value]
     return value
 
 
@@ -55,12 +63,9 @@ def test_a_broken_tail_costs_no_record_of_what_was_done_before_everyone_stopped(
 
 def test_a_record_that_json_can_not_say_costs_no_other() -> None:
     """An item without a JSON form is its own item's failure, recorded without its payload."""
-    deep: Any = []
-    for _ in range(5000):
-        deep = [deep]
     kept = Kept()
     answer = Wrapper(lambda value, seconds: "fine", datastore=kept)(
-        {"$batch": ["a", float("inf"), deep, "b"], "$run": "r"}
+        {"$batch": ["a", float("inf"), nested(5000), "b"], "$run": "r"}
     )
     fields = {one["index"]: one for one in kept.fields}
     assert sorted(fields) == [0, 1, 2, 3]
@@ -68,6 +73,46 @@ def test_a_record_that_json_can_not_say_costs_no_other() -> None:
     for at in (1, 2):
         assert answer["$results"][at]["$error"]["type"] == fields[at]["error"]["type"] == "RecordError"
         assert not answer["$results"][at]["$error"]["retryable"] and "input" not in fields[at]
+
+
+@pytest.mark.parametrize("item_id", ["content", ["id"], "random"])
+@pytest.mark.parametrize("ids", [{}, {"$ids": ["1", "2", "3", "3", "4"]}])
+@pytest.mark.parametrize("kept_input", ["keep", "hash", "drop"])
+def test_an_item_nested_too_deep_fails_alone(item_id: Any, ids: dict[str, Any], kept_input: str) -> None:
+    """Wherever ids come from and whatever is kept: the others go on, and it has its record."""
+    kept = Kept()
+    wrapper = Wrapper(
+        lambda value, seconds: protocol.encode_body(value) and "fine",
+        datastore=kept,
+        item_id=item_id,
+        kept_input=kept_input,
+    )
+    batch = [{"id": "a"}, nested(5000), {"id": "b", "deep": nested(5000)}, nested(5000), {"id": "c"}]
+    results = wrapper({"$batch": batch, **ids})["$results"]
+    assert (results[0], results[4]) == ("fine", "fine")
+    assert {results[at]["$error"]["type"] for at in (1, 2, 3)} == {"InputError"}
+    assert len(kept.fields) == (4 if ids else 5)
+
+
+def test_what_a_hook_makes_of_an_item_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value that is no JSON, or an error that is none, is the failure of that one item."""
+    monkeypatch.setattr(hooks, "before", lambda item: {item} if item == "b" else item, raising=False)
+    monkeypatch.setattr(hooks, "error", lambda item, kind, message, again: (kind, {1}, again), raising=False)
+    for kept_input in ("keep", "hash", "drop"):
+        kept = Kept()
+        wrapper = Wrapper(
+            lambda value, seconds: protocol.encode_body(value) and "fine",
+            datastore=kept,
+            kept_input=kept_input,
+        )
+        results = wrapper({"$batch": ["a", "b", "c"], "$run": "r"})["$results"]
+        assert (results[0], results[2]) == ("fine", "fine")
+        assert results[1]["$error"]["type"] == "AlgorithmError"
+        assert {fields["id"]: fields.get("error", {}).get("type") for fields in kept.fields} == {
+            "0": None,
+            "1": "AlgorithmError",
+            "2": None,
+        }
 
 
 def test_halves_that_the_soft_stop_finds_are_recorded() -> None:

@@ -107,8 +107,9 @@ class Items:
         self._request = request
         self._values = values
         named = request.run is not None or request.ids is not None
-        self._id_of = None if named or item_id == "random" else finder(item_id)
-        self.run = request.run if named or self._id_of else uuid.uuid4().hex
+        self._has_own_id = not named and item_id != "random"
+        self._path = item_id if self._has_own_id and item_id != "content" else None  # type: Any
+        self.run = request.run if named or self._has_own_id else uuid.uuid4().hex
         self.send = request.send
         self._first = {}  # type: dict
         self.count = 0
@@ -131,52 +132,75 @@ class Items:
     def _item(self, position, value):
         """The item at a position, or None where it repeats an earlier one."""
         item = Item(position, self._request.index_of(position), value)
-        if self._request.ids is not None:
-            item.id = self._request.ids[position]
         try:
             if self._request.form != "item":
                 item.value = from_wire(value)
-            if self._request.ids is None and self._id_of is not None:
-                item.id = content_id(item.value)
-                item.id = self._id_of(item.value)
         except InputError as fault:
             item.fault = fault
-        if self._request.ids is None and self._id_of is None:
+        if self._request.ids is None and not self._has_own_id:
             return item
-        first, content = self._first.setdefault(item.id, (position, content_id(item.value)))
+        content = self._content(item)
+        item.id = self._own_id(item, content) if self._request.ids is None else self._request.ids[position]
+        first, known = self._first.setdefault(item.id, (position, content))
         if first == position:
             return item
-        if content == content_id(item.value):
+        if content == known:
             self.repeats[position] = first
             return None
         item.fault = InputError("id {!r} is taken by a different item of this call".format(item.id))
         item.recordable = False
         return item
 
+    def _own_id(self, item, content):
+        if self._path is None:
+            return content
+        try:
+            return id_at(item.value, self._path)
+        except InputError as fault:
+            item.fault = item.fault or fault
+            return content
 
-def finder(item_id):
-    # type: (str | list) -> Any
-    """The function that finds the id of an item: its content, or what is at a path of keys and places."""
-    if item_id == "content":
-        return content_id
+    @staticmethod
+    def _content(item):
+        """The content id of an item; one that has none is like no other, and has its fault."""
+        try:
+            return digest(item.value) if item.fault else content_id(item.value)  # malformed: as it travelled
+        except ValueError as error:
+            item.fault = item.fault or InputError("the item can't be written as JSON: {}".format(error))
+            return uuid.uuid4().hex
 
-    def at_path(value):
-        for step in item_id:
-            try:
-                value = value[step]
-            except (TypeError, KeyError, IndexError):
-                raise InputError("the item has no id at {}".format(item_id)) from None
-        if isinstance(value, str) and value:
-            return value
-        if isinstance(value, int) and not isinstance(value, bool):
-            return str(value)
-        raise InputError("the id at {} must be a text or a whole number".format(item_id))
 
-    return at_path
+def id_at(value, path):
+    # type: (Any, list) -> str
+    """The id of an item at a path of keys and places. Raises ``InputError``."""
+    for step in path:
+        try:
+            value = value[step] if isinstance(value, (dict, list)) else None
+        except (TypeError, KeyError, IndexError):
+            value = None
+    if value is None:
+        raise InputError("the item has no id at {}".format(path))
+    if isinstance(value, str) and value:
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise InputError("the id at {} must be a text or a whole number".format(path))
+
+
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 def content_id(value):
     # type: (Any) -> str
-    """The same short text for equal items, whatever the order of their keys."""
-    text = json.dumps(to_wire(value), sort_keys=True, separators=(",", ":"))
+    """The same short text for equal items, whatever the order of their keys. Raises ``ValueError``."""
+    return digest(to_wire(value))
+
+
+def digest(wire):
+    # type: (Any) -> str
+    """A short text for an item as it travels. Raises ``ValueError`` for what JSON can't say."""
+    try:
+        text = _canonical(wire)
+    except (TypeError, RecursionError) as error:
+        raise ValueError(str(error)) from None
     return hashlib.sha256(text.encode("ascii")).hexdigest()

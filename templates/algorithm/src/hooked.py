@@ -35,6 +35,8 @@ def after(item, outcome):
             value = hook(item.value, outcome.value)
             return Outcome.of_result(value, outcome.started_at, outcome.seconds, outcome.attempts)
         failure = Failure(*hook(item.value, failure.error_type, failure.message, failure.retryable))
+        failure.attempts = outcome.attempts
+        return Outcome.of_failure(failure, outcome.started_at, outcome.seconds)
     except Exception as error:
         failure = _failure(error)
     failure.attempts = outcome.attempts
