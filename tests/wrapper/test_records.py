@@ -324,23 +324,47 @@ def test_a_writers_key_that_is_not_set_is_told(platform: Platform, monkeypatch: 
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"),
+    ("status", "kind", "lasting"),
     [
-        (400, records.Refused),
-        (413, records.Refused),
-        (401, records.Unavailable),
-        (403, records.Unavailable),
-        (503, records.Unavailable),
-        (429, records.Unavailable),
+        *((status, records.Refused, None) for status in (400, 413, 415, 422)),
+        *((status, records.Unavailable, True) for status in (301, 307, 401, 402, 403, 404, 405, 410, 412)),
+        *((status, records.Unavailable, False) for status in (200, 201, 408, 409, 429, 500, 503, 504)),
     ],
 )
 def test_a_refused_object_is_told_from_a_datastore_that_is_away(
-    platform: Platform, status: int, kind: type[Exception]
+    platform: Platform, status: int, kind: type[Exception], lasting: bool | None
 ) -> None:
-    """Only what is wrong with the records themselves is bisected."""
+    """Only what is wrong with the records themselves is bisected; nothing else may cost their payloads."""
     platform.data = lambda method, path: Reply(status, {"error": {"message": "no"}})
-    with pytest.raises(kind, match="no"):
+    with pytest.raises(kind, match="no") as caught:
         datastore_data.Datastore(platform.client(), STORE).write([record(1)], 1)
+    assert getattr(caught.value, "lasting", None) is lasting
+
+
+@pytest.mark.parametrize(
+    ("body", "fails"),
+    [
+        (b'{"error": {"message": "no"}}', True),
+        (b' {\n "error" : "no"}', True),
+        (b'{"result": null, "error": {"message": "no", "code": 5001}}', True),
+        (b'{"result": "data://acme/scores/error"}', False),
+        (b"", False),
+        (b'["error"]', False),
+        (b"<html>", False),
+    ],
+)
+def test_an_error_inside_a_successful_answer_is_an_error(
+    platform: Platform, body: bytes, fails: bool
+) -> None:
+    """However the JSON is laid out; the write is made again, as nothing says that a record is at fault."""
+    platform.data = lambda method, path: Reply(200, body)
+    store = datastore_data.Datastore(platform.client(), STORE)
+    if not fails:
+        store.write([record(1)], 1)
+        return
+    with pytest.raises(records.Unavailable, match="no") as caught:
+        store.write([record(1)], 1)
+    assert not caught.value.lasting
 
 
 def test_precedence_is_rank_then_try() -> None:

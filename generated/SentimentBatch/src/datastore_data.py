@@ -14,6 +14,8 @@ from .data_api import DataApi, DataFailed
 from .protocol import dumps
 from .records import Refused, Unavailable
 
+REFUSING = (400, 413, 415, 422)  # statuses that find fault with what is written
+
 
 class Datastore:
     """Writes pieces of records as objects under a URL."""
@@ -48,11 +50,12 @@ class Datastore:
                 self._data_api.make_collection(self._url)
                 self._data_api.put(url, body)
         except DataFailed as failed:
+            if failed.status in REFUSING:
+                raise Refused(str(failed)) from None
             if failed.is_down:
                 raise Unavailable(str(failed)) from None
-            if failed.status in (401, 402, 403, 404):  # whatever the records, and waiting mends it for nobody
-                raise Unavailable("{}; {}".format(failed, self._writer), lasting=True) from None
-            raise Refused(str(failed)) from None
+            # Whatever the records: no right to write, no such place, a redirection. Waiting mends none.
+            raise Unavailable("{}; {}".format(failed, self._writer), lasting=True) from None
 
 
 def object_name(records, piece):

@@ -24,8 +24,9 @@ class DataFailed(Exception):
     @property
     def is_down(self):
         # type: () -> bool
-        """Whether the same request may succeed later."""
-        return self.status is None or self.status in (408, 429) or self.status >= 500
+        """Whether the same request may succeed later; an error inside a successful answer tells no more."""
+        status = self.status
+        return status is None or status < 300 or status in (408, 409, 425, 429) or status >= 500
 
 
 class DataApi:
@@ -67,8 +68,8 @@ class DataApi:
             raise DataFailed(url, None, str(error)) from None
         if not 200 <= answer.status < 300:
             raise DataFailed(url, answer.status, _message(answer))
-        if into is None and answer.body.startswith(b'{"error"'):  # the platform also reports errors with 200
-            raise DataFailed(url, 400, _message(answer))
+        if into is None and "error" in _json(answer.body):  # the platform also reports errors with 200
+            raise DataFailed(url, answer.status, _message(answer))
 
 
 def path_of(url):
@@ -79,9 +80,16 @@ def path_of(url):
     return root + urllib.parse.quote(rest.strip("/"), safe="/")
 
 
-def _message(answer):
+def _json(body):
+    """The JSON object of an answer; empty for any other."""
     try:
-        error = json.loads(answer.body.decode("utf-8"))["error"]
-        return str(error["message"] if isinstance(error, dict) else error)
-    except (TypeError, ValueError, KeyError):
-        return answer.headers.get("X-Error-Message") or ""
+        value = json.loads(body.decode("utf-8"))
+    except (ValueError, RecursionError):
+        value = None
+    return value if isinstance(value, dict) else {}
+
+
+def _message(answer):
+    error = _json(answer.body).get("error")
+    words = error.get("message") if isinstance(error, dict) else error
+    return str(words or answer.headers.get("X-Error-Message") or "")
