@@ -19,6 +19,7 @@ import certifi
 
 CONNECT_TIMEOUT = 10.0
 READ_GRACE = 30.0
+BROKEN = (BrokenPipeError, ConnectionResetError, ConnectionAbortedError)
 
 
 class ConnectionFailed(Exception):
@@ -69,13 +70,13 @@ class Transport:
         connection had broken before the platform can have read the whole of it.
         """
         request = (method, self._target(path), body, dict(self._headers, **(headers or {})))
-        connection = self._take()
+        connection, answer = self._take(), None
         try:
-            if connection is None or not _begin(connection, request, timeout):
+            if connection is not None:
+                answer = _exchange(connection, request, timeout, into, again=True)
+            if answer is None:
                 connection = self._connect()
-                connection.sock.settimeout(timeout + READ_GRACE)
-                connection.request(*request)
-            answer = _receive(connection, into)
+                answer = _exchange(connection, request, timeout, into)
         except (OSError, http.client.HTTPException) as error:
             if connection is not None:
                 connection.close()
@@ -119,17 +120,30 @@ class Transport:
         return self._root + path
 
 
-def _begin(connection, request, timeout):
-    """Send on a connection used before; False if it broke before all was sent: nothing can have run."""
+def _exchange(connection, request, timeout, into, again=False):
+    """Send and receive. None if it may go ``again``: it broke before all was sent, so nothing can have run."""
     try:
         connection.sock.settimeout(timeout + READ_GRACE)
         connection.request(*request)
-        return True
-    except (BrokenPipeError, ConnectionResetError, ConnectionAbortedError):
+    except OSError as error:
+        answer = _early(connection)
         connection.close()
-        if hasattr(request[2], "seek"):
+        if answer is None and not (again and isinstance(error, BROKEN)):
+            raise
+        if answer is None and hasattr(request[2], "seek"):
             request[2].seek(0)
-        return False
+        return answer
+    return _receive(connection, into)
+
+
+def _early(connection):
+    """What the platform answered before it had read the whole request, such as 413; None if nothing."""
+    if not _is_readable(connection.sock):
+        return None
+    try:
+        return _receive(connection, None)
+    except (OSError, http.client.HTTPException):
+        return None
 
 
 def _receive(connection, into):
