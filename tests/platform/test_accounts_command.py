@@ -65,6 +65,56 @@ def test_keys_are_made_with_their_restrictions(run: Run, server: Any) -> None:
     assert (wrong.returncode, "algo://" in wrong.stderr) == (5, True)
 
 
+def test_keys_are_limited_to_programs_or_pages(run: Run, server: Any) -> None:
+    """--from and --page say who may use a key; what makes no sense is refused before anything is sent."""
+    name, _ = server.user()
+    statuses = {}
+    for words in ((), ("--from", "programs"), ("--from", "pages"), ("--from", "pages", "--page", "a.org")):
+        key = run("keys", "add", name, *words).stdout.strip()
+        origins: list[dict[str, str]] = [{}, {"Origin": "https://a.org"}, {"Origin": "https://b.org"}]
+        asked = [server.request("GET", f"/v1/data/{name}", key, headers=origin) for origin in origins]
+        statuses[words[-1] if words else ""] = [each.status_code for each in asked]
+    assert statuses == {
+        "": [200, 200, 200],
+        "programs": [200, 403, 403],
+        "pages": [403, 200, 200],
+        "a.org": [403, 200, 403],
+    }
+    for words in (("--from", "programs", "--page", "a.org"), ("--page", "https://a.org/"), ("--page", "a b")):
+        assert run("keys", "add", name, *words).returncode == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--algorithm", "algo://nlp/*"),
+        ("--data", "read"),
+        ("--no-manage",),
+        ("--from", "programs"),
+        ("--page", "a.org", "--data", "none"),
+    ],
+)
+def test_an_admin_key_is_not_restricted(run: Run, words: tuple[str, ...]) -> None:
+    """One line says that restrictions would mean nothing, and no key is made."""
+    before = run("keys", "list", "local").stdout
+    refused = run("keys", "add", "local", "--admin", *words)
+    assert (refused.returncode, refused.stderr.count("can't be restricted")) == (2, 1)
+    assert run("keys", "list", "local").stdout == before
+
+
+def test_organizations_have_keys(run: Run, server: Any) -> None:
+    """Made, listed and removed like those of users; neither passes for the other."""
+    name = f"org{uuid.uuid4().hex[:8]}"
+    run("organizations", "add", name)
+    made = json.loads(run("keys", "add", name, "--organization", "--label", "ci", "--json").stdout)
+    assert server.request("GET", "/v1/data/", made["api_key"]).json()["folders"] == [{"name": name}]
+    assert made["id"] in run("keys", "list", name, "--organization").stdout
+    assert run("keys", "list", name).returncode == 5
+    assert run("keys", "add", "local", "--organization").returncode == 5
+    assert run("keys", "remove", name, made["id"], "--organization").returncode == 0
+    assert server.request("GET", "/v1/data/", made["api_key"]).status_code == 401
+
+
 def test_organizations_and_their_members(run: Run) -> None:
     """Made once, joined, listed."""
     name = f"org{uuid.uuid4().hex[:8]}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -148,21 +149,29 @@ def join(client: Client, name: str, user: str, as_json: bool) -> None:
 # -- keys ----------------------------------------------------------------------------------------------
 
 
+organization_option = click.option(
+    "--organization", is_flag=True, help="ACCOUNT is an organization, and not a user."
+)
+
+
 @command.group()
 def keys() -> None:
-    """API keys of a user: list, add, remove."""
+    """API keys of a user or an organization: list, add, remove."""
 
 
 @keys.command("list")
-@click.argument("user")
+@click.argument("account")
+@organization_option
 @_connected
-def list_keys(client: Client, user: str, as_json: bool) -> None:
-    """List the keys of USER, without the keys themselves."""
-    _show(client.accounts.keys(user), ("id", "api_key_mask", "key_type", "key_label", "created_at"), as_json)
+def list_keys(client: Client, account: str, organization: bool, as_json: bool) -> None:
+    """List the keys of ACCOUNT, without the keys themselves."""
+    found = client.accounts.keys(account, organization=organization)
+    _show(found, ("id", "api_key_mask", "key_type", "key_label", "created_at"), as_json)
 
 
 @keys.command("add")
-@click.argument("user")
+@click.argument("account")
+@organization_option
 @click.option("--label", default="", help="What it is for.")
 @click.option("--admin", is_flag=True, help="An admin key, for the admin endpoints and nothing else.")
 @click.option(
@@ -174,35 +183,72 @@ def list_keys(client: Client, user: str, as_json: bool) -> None:
 )
 @click.option("--data", type=click.Choice(["none", "read", "write"]), default="write", show_default=True)
 @click.option("--no-manage", is_flag=True, help="May not create, build or publish algorithms.")
+@click.option(
+    "--from",
+    "source",
+    type=click.Choice(["anywhere", "programs", "pages"]),
+    default="anywhere",
+    show_default=True,
+    help="Who may use it: programs, web pages, or both.",
+)
+@click.option("--page", default="", metavar="HOST", help="Of web pages only those of this host. [any]")
 @_connected
 def add_key(
     client: Client,
-    user: str,
+    account: str,
+    organization: bool,
     label: str,
     admin: bool,
     algorithms: tuple[str, ...],
     data: str,
     no_manage: bool,
+    source: str,
+    page: str,
     as_json: bool,
 ) -> None:
-    """Make a key for USER, restricted as asked; it is shown this once."""
-    permissions = {
-        "algo_acl": list(algorithms) or ["algo://*"],
-        "allow_data": data != "none",
-        "allow_data_write": data == "write",
-        "allow_algo_management": not no_manage,
-    }
-    made = client.accounts.add_key(user, label=label, admin=admin, permissions=permissions)
+    """Make a key for ACCOUNT, restricted as asked; it is shown this once."""
+    permissions = _permissions(algorithms, data, no_manage, source, page)
+    if admin and permissions:
+        hint = "leave out what restricts it, or --admin"
+        raise UsageError("an admin key serves the admin endpoints, and can't be restricted", hint=hint)
+    made = client.accounts.add_key(
+        account, label=label, admin=admin, permissions=permissions, organization=organization
+    )
     _done(made, str(made["api_key"]), as_json)
 
 
+def _permissions(
+    algorithms: tuple[str, ...], data: str, no_manage: bool, source: str, page: str
+) -> dict[str, Any]:
+    """The API's permissions, but for those that restrict nothing.
+
+    Raises:
+        UsageError: a page is none, or none may use the key.
+    """
+    if page and source == "programs":
+        raise UsageError("--page is about web pages, and --from programs lets none use the key")
+    if page and not re.fullmatch(r"[A-Za-z0-9.-]+", page):
+        raise UsageError(f"{page!r} is not a host", hint="as in --page www.example.org")
+    asked: dict[str, Any] = {
+        "algo_acl": list(algorithms) or None,
+        "allow_data": False if data == "none" else None,
+        "allow_data_write": None if data == "write" else False,
+        "allow_algo_management": False if no_manage else None,
+        "allow_algo": False if source == "pages" else None,
+        "allow_web_algo": False if source == "programs" else None,
+        "referer_host": page or None,
+    }
+    return {name: value for name, value in asked.items() if value is not None}
+
+
 @keys.command("remove")
-@click.argument("user")
+@click.argument("account")
 @click.argument("key_id")
+@organization_option
 @_connected
-def remove_key(client: Client, user: str, key_id: str, as_json: bool) -> None:
-    """Make the key KEY_ID of USER worthless."""
-    client.accounts.remove_key(user, key_id)
+def remove_key(client: Client, account: str, key_id: str, organization: bool, as_json: bool) -> None:
+    """Make the key KEY_ID of ACCOUNT worthless."""
+    client.accounts.remove_key(account, key_id, organization=organization)
     _done({"removed": key_id}, f"removed {key_id}", as_json)
 
 

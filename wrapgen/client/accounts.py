@@ -50,33 +50,45 @@ class Accounts:
         """
         self._transport.request("DELETE", f"/v1/users/{quote(name)}", key=self._key())
 
-    def keys(self, account: str) -> list[dict[str, Any]]:
-        """The keys of a user, without the keys themselves."""
-        return self._list(f"/v1/users/{quote(account)}/keys")
+    def keys(self, account: str, *, organization: bool = False) -> list[dict[str, Any]]:
+        """The keys of a user or an organization, without the keys themselves."""
+        return self._list(f"{_place(account, organization)}/keys")
 
     def add_key(
-        self, account: str, *, label: str, admin: bool, permissions: Mapping[str, Any]
+        self,
+        account: str,
+        *,
+        label: str,
+        admin: bool,
+        permissions: Mapping[str, Any],
+        organization: bool = False,
     ) -> dict[str, Any]:
-        """Makes a key for a user; its `api_key` is told this once.
+        """Makes a key for a user or an organization; its `api_key` is told this once.
 
         Args:
-            account: the user.
+            account: the name.
             label: what it is for.
             admin: an admin key instead of a standard one.
             permissions: the API's `allow_data` and so on; what is not named is allowed.
+            organization: whether the name is an organization's.
+
+        Raises:
+            NotFound: there is no such user, or organization.
         """
         fields: dict[str, Any] = {"key_label": label, "permissions": dict(permissions)}
         if admin:
             fields["key_type"] = "PlatformAdminKey"
-        return self._object("POST", f"/v1/admin/users/{quote(account)}/keys", fields)
+        place = _place(account, organization) if organization else f"/v1/admin/users/{quote(account)}"
+        return self._object("POST", f"{place}/keys", fields)
 
-    def remove_key(self, account: str, key_id: str) -> None:
-        """Makes a key worthless at once.
+    def remove_key(self, account: str, key_id: str, *, organization: bool = False) -> None:
+        """Makes a key of a user or an organization worthless at once.
 
         Raises:
-            NotFound: the user has no such key.
+            NotFound: the account has no such key.
         """
-        self._transport.request("DELETE", f"/v1/users/{quote(account)}/keys/{quote(key_id)}", key=self._key())
+        path = f"{_place(account, organization)}/keys/{quote(key_id)}"
+        self._transport.request("DELETE", path, key=self._key())
 
     def algorithms(self, account: str) -> list[dict[str, Any]]:
         """The algorithms of a user or an organization."""
@@ -134,6 +146,10 @@ class Accounts:
             if not following or following == marker:
                 return
             marker = str(following)
+
+
+def _place(account: str, organization: bool) -> str:
+    return f"/v1/{'organizations' if organization else 'users'}/{quote(account)}"
 
 
 def _entries(found: Any, path: str) -> list[dict[str, Any]]:
