@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -181,3 +182,145 @@ def publish() -> Callable[..., str]:
 def zoo_folder() -> Path:
     """The source of the algorithm that does what its input asks."""
     return HERE / "zoo"
+
+
+NOTHING = {"allow_data": False, "allow_data_write": False, "allow_algo_management": False, "algo_acl": []}
+PAGES = {"allow_algo": False, "referer_host": "a.org"}
+
+
+class World:
+    """An account's things on one server, and a key of each kind; `hush` is in all that it keeps to itself."""
+
+    def __init__(self, server: Server, zoo: str) -> None:
+        self.server = server
+        self.hush = f"hush{uuid.uuid4().hex[:12]}"
+        self.owner, key = server.user("owner")
+        self.stranger, stranger_key = server.user("stranger")
+        self.gone, gone_key = server.user("gone")
+        self.keys = {
+            "none": "",
+            "wrong": "simWRONGWRONGWRONGWRONGWRONG",
+            "revoked": key,
+            "gone": gone_key,
+            "stranger": stranger_key,
+            "admin": server.admin_key,
+            "owner": key,
+        }
+        assert server.admin("DELETE", f"/v1/users/{self.gone}").ok
+        for kind, rights in (("restricted", NOTHING), ("elsewhere", PAGES), ("revoked", {})):
+            self.keys[kind] = self.made("POST", f"/v1/users/{self.owner}/keys", {"permissions": rights})[
+                "api_key"
+            ]
+        listed = self.made("GET", f"/v1/users/{self.owner}/keys")
+        self.made("DELETE", f"/v1/users/{self.owner}/keys/{listed[-1]['id']}")
+        self.values = {**self._common(zoo), **self.algorithm("Secret"), **self.data()}
+        self.values |= {**self.released(), **self.organization(), **self.api_key()}
+
+    def made(self, method: str, path: str, body: Any = None, kind: str = "owner") -> Any:
+        """What the platform answers to the owner."""
+        data = {"data": body} if isinstance(body, bytes) else {"json": body}
+        answer = self.server.request(method, path, self.keys[kind], **data)
+        assert answer.ok, (method, path, answer.text)
+        return answer.json() if answer.content else {}
+
+    def _common(self, zoo: str) -> dict[str, str]:
+        specifications = "/v1/algorithm-environments/edge/languages/python3/environments"
+        found = self.made("GET", specifications)["environments"][0]
+        return {
+            "hush": self.hush,
+            "owner": self.owner,
+            "user": self.owner,
+            "connector": "data",
+            "scm": "internal",
+            "language": "python3",
+            "specification": found["environment_specification_id"],
+            "public": zoo,
+            "public_id": self.server.request("GET", f"/v1/algorithms/{zoo}").json()["id"],
+        }
+
+    def algorithm(self, name: str = "") -> dict[str, str]:
+        """A private algorithm, not built yet."""
+        body = {"name": name or f"New{uuid.uuid4().hex[:8]}", "details": {"label": self.hush}}
+        made = self.made("POST", f"/v1/algorithms/{self.owner}", body)
+        return {"id": made["id"], "name": made["name"]}
+
+    def built(self) -> dict[str, str]:
+        """A private algorithm with a build that can be published."""
+        found = self.algorithm()
+        self.made("POST", f"/v1/algorithms/{found['id']}/compile", {})
+        return found
+
+    def released(self) -> dict[str, str]:
+        """A private release of the algorithm that is there, its secret, and a void call that has ended."""
+        place = f"/v1/algorithms/{self.values['id']}"
+        self.made("POST", f"{place}/compile", {})
+        git_hash = self.made("POST", f"{place}/versions", {})["version_info"]["git_hash"]
+        called = self.made("POST", f"/v1/algo/{self.owner}/Secret/0.1.0?output=void", self.hush)["request_id"]
+        while self.server.request("GET", f"/v1/requests/{called}", self.keys["owner"]).status_code == 202:
+            threading.Event().wait(0.02)
+        return {
+            "version": "0.1.0",
+            "git_hash": git_hash,
+            "build_id": self.made("GET", f"{place}/builds")["results"][0]["build_id"],
+            "request_id": called,
+            **self.secret(),
+        }
+
+    def secret(self) -> dict[str, str]:
+        """A secret of the algorithm that is there."""
+        body = {"short_name": self.hush, "secret_key": f"V{uuid.uuid4().hex[:8]}", "secret_value": "x"}
+        made = self.made("POST", f"/v1/algorithms/{self.values['id']}/secrets", body)
+        return {"secret_id": made["id"]}
+
+    def data(self) -> dict[str, str]:
+        """A private file in a private collection."""
+        name = f"col{uuid.uuid4().hex[:8]}"
+        self.made("POST", f"/v1/data/{self.owner}", {"name": name, "acl": {"read": []}})
+        self.made("PUT", f"/v1/data/{self.owner}/{name}/file", self.hush.encode())
+        (found,) = (
+            each for each in self.made("GET", "/v1/hostedData")["result"] if each["collection_name"] == name
+        )
+        place = f"{self.owner}/{name}"
+        return {"path": f"{place}/file", "collection": place, "collection_id": found["id"]}
+
+    def organization(self) -> dict[str, str]:
+        """An organization that the owner is a member of."""
+        name = f"org{uuid.uuid4().hex[:12]}"
+        body = {"org_name": name, "org_label": self.hush, "external_id": name}
+        self.made("POST", "/v1/organizations", body, "admin")
+        self.made("PUT", f"/v1/organizations/{name}/members/{self.owner}", None, "admin")
+        return {"org": name, "external": name}
+
+    def api_key(self) -> dict[str, str]:
+        """A key of the owner."""
+        return {"key": self.made("POST", f"/v1/users/{self.owner}/keys", {"key_label": self.hush})["id"]}
+
+    def organizations_key(self) -> dict[str, str]:
+        """A key of the organization that is there."""
+        return {"key": self.made("POST", f"/v1/organizations/{self.values['org']}/keys", {})["id"]}
+
+    def user(self) -> dict[str, str]:
+        """Another user, to be deleted."""
+        return {"user": self.server.user()[0]}
+
+    def storage(self) -> dict[str, str]:
+        """A connector of the owner."""
+        body = {"bucket": "b", "access_key_id": "i", "secret_access_key": "s"}
+        self.made("PUT", f"/v1/admin/users/{self.owner}/connectors/s3", body, "admin")
+        return {"connector": "s3"}
+
+    def scm(self) -> dict[str, str]:
+        """A source host that is switched on."""
+        return {
+            "scm": self.made("POST", "/v1/admin/scms", {"provider": "github", "enabled": True}, "admin")["id"]
+        }
+
+    def another(self) -> dict[str, str]:
+        """A name nobody has."""
+        return {"new": f"new{uuid.uuid4().hex[:8]}"}
+
+
+@pytest.fixture(scope="module")
+def world(server: Server, zoo: str) -> World:
+    """What keys are tried on."""
+    return World(server, zoo)
