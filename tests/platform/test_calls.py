@@ -93,9 +93,9 @@ def test_references(server, zoo, reference):
 
 
 def test_an_algorithm_is_called_by_its_id_too(server, zoo):
-    """The id takes the place of owner and name, with or without a version."""
+    """The id takes the place of owner and name, with or without a version, in any letter case."""
     number = server.request("GET", f"/v1/algorithms/{zoo}").json()["id"]
-    for reference in (number, f"{number}/0.1.0"):
+    for reference in (number, f"{number}/0.1.0", number.upper()):
         assert server.call(reference, "you").json()["result"] == "hello you"
 
 

@@ -66,8 +66,8 @@ class AlgorithmTable:
         return _algorithm(row) if row else None
 
     def by_id(self, algorithm_id: str) -> Algorithm | None:
-        """The algorithm of an id."""
-        row = self._database.row(f"{_SELECT} WHERE algorithms.id = ?", algorithm_id)
+        """The algorithm of an id, in any letter case."""
+        row = self._database.row(f"{_SELECT} WHERE algorithms.id = ?", algorithm_id.lower())
         return _algorithm(row) if row else None
 
     def all(self) -> list[Algorithm]:

@@ -46,19 +46,20 @@ class Database:
     def transaction(self) -> Iterator[None]:
         """Everything inside happens or nothing does; nests, the outermost one decides."""
         with self._lock:
-            if self._depth == 0:
+            outermost = self._depth == 0
+            if outermost:
                 self._connection.execute("BEGIN IMMEDIATE")
             self._depth += 1
             try:
                 yield
+                if outermost:
+                    self._connection.execute("COMMIT")
             except BaseException:
-                self._depth -= 1
-                if self._depth == 0:
+                if outermost and self._connection.in_transaction:  # SQLite may have ended it by itself
                     self._connection.execute("ROLLBACK")
                 raise
-            self._depth -= 1
-            if self._depth == 0:
-                self._connection.execute("COMMIT")
+            finally:
+                self._depth -= 1
 
     def execute(self, sql: str, *values: Any) -> int:
         """Runs one statement (in the open transaction, else in its own); the number of rows it changed."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 import queue
+import sqlite3
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import asdict
@@ -87,19 +89,25 @@ class Failures:
             batch, last = [self._waiting.get()], False
             while not self._waiting.empty() and len(batch) < 500:
                 batch.append(self._waiting.get())
-            with self._database.transaction():
-                for each in batch:
-                    if isinstance(each, Failure):
-                        self._insert(each)
-                self._database.execute(
-                    "DELETE FROM failures WHERE created_at < ?", int((self._clock() - KEPT_SECONDS) * 1000)
-                )
+            self._store([each for each in batch if isinstance(each, Failure)])
             for each in batch:
                 if isinstance(each, threading.Event):
                     each.set()
                 last = last or each is None
             if last:
                 return
+
+    def _store(self, failures: list[Failure]) -> None:
+        """Writes some down; a database that can't take them costs these entries, never the later ones."""
+        try:
+            with self._database.transaction():
+                for each in failures:
+                    self._insert(each)
+                self._database.execute(
+                    "DELETE FROM failures WHERE created_at < ?", int((self._clock() - KEPT_SECONDS) * 1000)
+                )
+        except sqlite3.Error as error:
+            sys.stderr.write(f"warning: {len(failures)} entries of the error log are lost: {error}\n")
 
     def _insert(self, failure: Failure) -> None:
         entry = asdict(failure)

@@ -100,6 +100,17 @@ def test_a_transaction_is_all_or_nothing(state: State) -> None:
     assert state.database.row("SELECT * FROM accounts WHERE id = 'a'") is None
 
 
+def test_a_commit_that_fails_is_taken_back(state: State) -> None:
+    """What can't be committed leaves no transaction open: the next one works."""
+    with pytest.raises(sqlite3.IntegrityError), state.database.transaction():
+        state.database.execute("PRAGMA defer_foreign_keys = ON")
+        state.database.execute("INSERT INTO default_collections VALUES ('none', 'none')")
+    assert state.database.row("SELECT * FROM default_collections") is None
+    with state.database.transaction():
+        state.database.execute("INSERT INTO accounts VALUES ('a', 'user', 'a', '{}', 0)")
+    assert state.database.row("SELECT * FROM accounts WHERE id = 'a'") is not None
+
+
 def test_acknowledged_writes_are_on_disk() -> None:
     """WAL with synchronous=FULL: the commit returns after the disk has it."""
     with tempfile.TemporaryDirectory() as folder:
@@ -175,28 +186,35 @@ def check(state: State, acknowledged: list[int]) -> None:
     assert len(folders) == len(state.data.list_directory(caller, parse(".my")).folders)
 
 
+def failure(number: int, algorithm_id: str, seconds: float) -> Failure:
+    """An entry of the error log: a call that jane made."""
+    millis = int(seconds * 1000)
+    words = ("jane", "local/Hello", "0.1.0", "1", "bad", "InputError")
+    return Failure(millis, f"req-{number}", algorithm_id, *words)
+
+
+def test_a_database_error_does_not_end_the_log_of_failures(
+    state: State, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Entries that can't be written are told of and lost; the ones after them are kept."""
+    state.database.execute("ALTER TABLE failures RENAME TO away")
+    state.failures.add(failure(1, "id", time.time()))
+    with pytest.raises(sqlite3.OperationalError):
+        state.failures.of_account("jane")
+    state.database.execute("ALTER TABLE away RENAME TO failures")
+    state.failures.add(failure(2, "id", time.time()))
+    assert [entry["request_id"] for entry in state.failures.of_account("jane")] == ["req-2"]
+    assert "1 entries of the error log are lost" in capsys.readouterr().err
+
+
 def test_failures_are_listed_for_owner_and_caller(
     open_home: Callable[..., State], state: State, local: Caller
 ) -> None:
     """Newest first, at most 200, for seven days, and across a restart."""
     made = state.algorithms.create(local, "local", {"name": "Hello"})
-
-    def failure(number: int, seconds: float) -> Failure:
-        return Failure(
-            int(seconds * 1000),
-            f"req-{number}",
-            made.id,
-            "jane",
-            "local/Hello",
-            "0.1.0",
-            "1",
-            "bad",
-            "InputError",
-        )
-
-    state.failures.add(failure(-1, time.time() - 8 * 24 * 3600))
+    state.failures.add(failure(-1, made.id, time.time() - 8 * 24 * 3600))
     for number in range(250):
-        state.failures.add(failure(number, time.time()))
+        state.failures.add(failure(number, made.id, time.time()))
     listed = state.failures.of_algorithm(made.id)
     assert [entry["request_id"] for entry in listed] == [f"req-{number}" for number in range(249, 49, -1)]
     assert {key: listed[0][key] for key in ("username", "algoname", "algoversion", "billable_to")} == {
