@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 
@@ -66,21 +67,62 @@ def test_metrics_name_algorithms_to_their_owners_only(server, zoo):
     assert names(key) == {f"{group}/Ours/0.1.0"}
 
 
+def logged(server, request_id):
+    """The line of the server's log that has a request id, once it is there."""
+    path, deadline = server.home / "logs" / "platform.jsonl", time.monotonic() + 120
+    while request_id not in path.read_text():
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.05)
+    lines = (json.loads(line) for line in path.read_text().splitlines() if request_id in line)
+    return next(line for line in lines if line.get("request_id") == request_id)
+
+
 def test_each_call_and_request_is_a_line_of_the_log(server, zoo):
     """The line has the request id that the caller got, and nothing of the input."""
     called = server.call(zoo, "a very secret input").json()["request_id"]
     asked = server.request("GET", "/v1/data/").headers["x-request-id"]
-    path = server.home / "logs" / "platform.jsonl"
-    deadline = time.monotonic() + 120
-    while asked not in path.read_text():
-        assert time.monotonic() < deadline
-        threading.Event().wait(0.05)
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    call = next(line for line in lines if line.get("request_id") == called)
+    request, call = logged(server, asked), logged(server, called)
     assert (call["event"], call["account"], call["algorithm"]) == ("call", "local", f"{zoo}/0.1.0")
-    request = next(line for line in lines if line.get("request_id") == asked)
     assert (request["method"], request["status"]) == ("GET", 200)
-    assert "very secret" not in path.read_text()
+    assert "very secret" not in (server.home / "logs" / "platform.jsonl").read_text()
+
+
+@pytest.mark.parametrize(
+    ("reference", "key", "query", "status"),
+    [
+        ("{}", "wrong", {}, 401),
+        ("local/Nothing", None, {}, 404),
+        ("{}", None, {"timeout": "0"}, 400),
+        ("{}", None, {"output": "void", "timeout": "0"}, 400),
+        ("{}", None, {"output": "raw", "timeout": "0"}, 400),
+    ],
+)
+def test_a_refused_call_has_a_request_id(server, zoo, reference, key, query, status):
+    """The header, the body and the log's line of what never ran have the same id."""
+    refused = server.call(reference.format(zoo), "you", key, **query)
+    number = refused.headers["x-request-id"]
+    assert refused.status_code == status
+    assert query.get("output") == "raw" or refused.json()["request_id"] == number
+    line = logged(server, number)
+    assert (line["event"], line["path"]) == ("refused", f"/v1/algo/{reference.format(zoo)}")
+
+
+def test_a_call_that_a_fault_refuses_has_a_request_id(server, zoo):
+    """A status that was asked for is in the log like any other refusal."""
+    rule = [{"status": 429, "times": 1}]
+    assert server.request("PUT", "/v1/admin/faults", server.admin_key, json=rule).status_code == 200
+    refused = server.call(zoo, "you")
+    server.request("DELETE", "/v1/admin/faults", server.admin_key)
+    assert (refused.status_code, refused.json()["request_id"]) == (429, refused.headers["x-request-id"])
+    assert logged(server, refused.headers["x-request-id"])["code"] == "throttled"
+
+
+def test_a_raw_result_has_its_request_id_in_a_header(server, zoo):
+    """The body is the result alone, the header says which line of the log is the call's."""
+    for value in ("you", {"op": "refuse"}):
+        assert (
+            logged(server, server.call(zoo, value, output="raw").headers["x-request-id"])["event"] == "call"
+        )
 
 
 def test_no_more_than_24_calls_below_one(server, zoo, tmp_path):
@@ -91,3 +133,17 @@ def test_no_more_than_24_calls_below_one(server, zoo, tmp_path):
     assert sorted(statuses) == [200] * 24 + [429] * 16
     few = {"op": "many", "algorithm": zoo, "count": 20, "gate": gate, "refused": 0}
     assert server.call(zoo, few).json()["result"] == [200] * 20
+
+
+def test_nothing_is_left_of_a_deleted_algorithm(server, publish, zoo_folder):
+    """Its `.algo` files and its numbers in /metrics go with it, and at once."""
+    gone = publish(server, "Gone", zoo_folder)
+    assert server.call(gone, {"op": "keep", "file": "data://.algo/perm/kept"}).json()["result"] == "x"
+    number = server.request("GET", f"/v1/algorithms/{gone}").json()["id"]
+    kept = server.home / "data" / "algorithms" / number
+    assert kept.exists()
+    assert gone in server.request("GET", "/metrics").text
+    assert server.request("DELETE", f"/v1/algorithms/{gone}").status_code == 204
+    assert not kept.exists()
+    numbers = {name for name, *labels in samples(server) if ("algorithm", f"{gone}/0.1.0") in labels}
+    assert numbers <= {"wrapgen_calls_waiting", "wrapgen_workers"}  # of workers that are ending now

@@ -39,6 +39,16 @@ def test_a_failed_void_call_keeps_its_error(server, zoo):
     assert outcome(server, started["request_id"]).json()["error"]["error_type"] == "InputError"
 
 
+def test_a_session_ends_with_its_last_call(server, zoo, tmp_path):
+    """A void call that outlives the call that made it still has their `.session`; it ends with it."""
+    late = {"op": "keep", "gate": str(tmp_path / "gate"), "file": "data://.session/late"}
+    request_id = server.call(zoo, {"op": "leave", "algorithm": zoo, "value": late}).json()["result"]
+    assert server.request("GET", f"/v1/requests/{request_id}").status_code == 202
+    (tmp_path / "gate").touch()
+    assert outcome(server, request_id).json()["result"] == "x"
+    assert list((server.home / "data" / "sessions").iterdir()) == []
+
+
 def test_wrong_void_calls_are_refused_at_once(server, zoo):
     """What can't run is never acknowledged."""
     assert server.call("local/Nothing", 1, output="void").status_code == 404

@@ -146,7 +146,7 @@ class Calls:
         if len(request.body) > limits.request:
             raise too_large(limits.request)
         parts = request_parts(request.content_type, request.encoding, request.body)
-        number, now = request_id or _new_id(), time.monotonic()
+        number, now = request_id or new_id(), time.monotonic()
         call = Call(number, caller, runnable, parent, request, parts, limits, timeout, now, now + timeout)
         call.run = request.run or (parent.run if parent else "")
         self._admit(call)
@@ -158,9 +158,11 @@ class Calls:
             answer, seconds, output = await self._serve(call)
         finally:
             self._release(call)
-            if call.acted and call.parent is None:
+            root = call.root
+            # An unattended call may outlive the call from outside that it is below of.
+            if root.acted and not root.below and root not in self._calls:
                 end = self.state.data.end_session
-                await asyncio.get_running_loop().run_in_executor(None, end, call.id)
+                await asyncio.get_running_loop().run_in_executor(None, end, root.id)
         trusted = call.caller.owns(call.runnable.owner)
         shown = output if call.request.stdout and trusted else None
         outcome = Outcome(call, answer, seconds, shown, trusted)
@@ -317,8 +319,8 @@ class _Expired(Exception):
     """The time of a call is over."""
 
 
-def _new_id() -> str:
-    """A random UUID with the platform's prefix; the standard library takes ten times as long."""
+def new_id() -> str:
+    """A request's id: a random UUID with a prefix; the standard library takes ten times as long."""
     digits = os.urandom(16).hex()
     return f"req-{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
 

@@ -287,6 +287,10 @@ class Data:
         """Removes what a top-level call and the calls below it kept in `.session`."""
         stored.remove_folder(self._places.session(session), self.incoming)
 
+    def forget_algorithm(self, algorithm_id: str) -> None:
+        """Removes what an algorithm that is no more kept in `.algo`, for all users."""
+        stored.remove_folder(self._places.kept(algorithm_id), self.incoming)
+
     def sweep(self) -> int:
         """Removes expired temporary files; how many."""
         self._swept = self._clock()

@@ -56,6 +56,11 @@ class Metrics:
         numbers.seconds += outcome.seconds
         numbers.classes[bisect_left(BUCKETS, outcome.seconds)] += 1
 
+    def forget(self, algorithm: str) -> None:
+        """Drops the numbers of an algorithm that is no more, of all its versions; `owner/name`."""
+        kept = self._ended.items()
+        self._ended = {name: numbers for name, numbers in kept if name.rpartition("/")[0] != algorithm}
+
     def note_refused(self, code: str) -> None:
         """Counts a call that was refused before anything ran, by the error's code."""
         self._refused[code] += 1

@@ -112,6 +112,11 @@ class Minutes:
         for key in [key for key in self._series if account in (key[0], key[3])]:
             del self._series[key]
 
+    def forget_algorithm(self, owner: str, name: str) -> None:
+        """Drops the calls of an algorithm that is no more."""
+        for key in [key for key in self._series if key[:2] == (owner, name)]:
+            del self._series[key]
+
     @property
     def now(self) -> int:
         """The number of this minute."""

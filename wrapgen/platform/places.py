@@ -121,6 +121,10 @@ class Places:
         """Where a collection's files are."""
         return self._root / "collections" / collection_id
 
+    def kept(self, algorithm_id: str) -> Path:
+        """Where an algorithm's own files are, with a folder for each user."""
+        return self._root / "algorithms" / algorithm_id
+
     def session(self, session: str) -> Path:
         """Where a session's files are, whatever its id looks like."""
         return self._root / "sessions" / hashlib.sha256(session.encode()).hexdigest()[:32]
@@ -147,7 +151,7 @@ class Places:
         # Each user has files of their own there: what one user's calls keep, another's never see.
         account = self._accounts.get(caller.account)
         return Place(
-            self._root / "algorithms" / row["id"] / account.id / kind,
+            self.kept(row["id"]) / account.id / kind,
             f"data://.algo/{row['owner']}/{row['name']}/{kind}",
             caller.permissions.data_read,
             caller.permissions.data_write,

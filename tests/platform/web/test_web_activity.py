@@ -235,6 +235,17 @@ def test_memory_is_bounded() -> None:
     assert not kept.recent("one") and kept.recent("account0")
 
 
+def test_the_minutes_of_a_deleted_algorithm_are_dropped() -> None:
+    """The next algorithm of its name starts with empty charts."""
+    kept = Minutes(SimpleNamespace(listeners=[]), clock=lambda: 6000.0)  # type: ignore[arg-type]
+    outcome = ended("one")
+    kept.note(outcome)
+    kept.forget_algorithm(outcome.call.runnable.owner, "another")
+    assert kept.seen_by(Caller("one", "k"))
+    kept.forget_algorithm(outcome.call.runnable.owner, outcome.call.runnable.name)
+    assert not kept.seen_by(Caller("one", "k"))
+
+
 def test_percentiles_are_exact_to_a_fifth() -> None:
     """A minute's percentiles lie within their class of the real ones; without calls there are none."""
     now = [6000.0]

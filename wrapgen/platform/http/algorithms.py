@@ -96,6 +96,10 @@ class AlgorithmRoutes:
         caller = auth.standard(request)
         algorithm = await self._algorithm(request, caller)
         await run_in_threadpool(self._state.algorithms.delete, caller, algorithm)
+        await run_in_threadpool(self._state.data.forget_algorithm, algorithm.id)
+        platform: Platform = request.app.state.platform
+        platform.metrics.forget(f"{algorithm.owner}/{algorithm.name}")
+        platform.minutes.forget_algorithm(algorithm.owner, algorithm.name)
         return empty()
 
     async def compile(self, request: Request) -> Response:

@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 from wrapgen.errors import BadRequest, NotAuthorized, ServerFault, WrapgenError
 from wrapgen.platform.activity import RUN_ID
 from wrapgen.platform.call import Limits, Outcome, Request
-from wrapgen.platform.calls import too_large
+from wrapgen.platform.calls import new_id, too_large
 from wrapgen.platform.envelope import envelope
 from wrapgen.platform.faults import Fault
 from wrapgen.platform.http.auth import identify
@@ -45,10 +45,12 @@ connection under a client that still writes, and the client would never see why.
 JSON = b"application/json"
 _KINDS = {"json": JSON, "text": b"text/plain; charset=utf-8", "binary": b"application/octet-stream"}
 
+REQUEST_ID = b"x-request-id"
+"""Where a reply whose body has no place for its request id has it; refusals have it in both."""
 
 _FOR_PAGES = [
     (b"access-control-allow-origin", b"*"),
-    (b"access-control-expose-headers", b"retry-after, x-error-message"),
+    (b"access-control-expose-headers", b"retry-after, x-error-message, x-request-id"),
 ]
 """What lets web pages of any site read a reply: the key decides which may call, and no cookie counts here."""
 
@@ -88,18 +90,22 @@ class CallEndpoint:
             return
         except WrapgenError as error:
             self._metrics.note_refused(error.code)
-            where, why = scope["path"][:200], error.message[:200]
-            self._journal.note("refused", path=where, code=error.code, message=why)
-            reply = _refusal(error, raw=raw)
+            reply = self._refuse("refused", scope, error, raw=raw, message=error.message[:200])
         except Exception:
-            self._journal.note("fault", path=scope["path"][:200], trace=traceback.format_exc())
-            reply = _refusal(ServerFault("internal error", status=500), raw=raw)
+            ours, trace = ServerFault("internal error", status=500), traceback.format_exc()
+            reply = self._refuse("fault", scope, ours, raw=raw, trace=trace)
         if found.origin:
             reply.headers += _FOR_PAGES
         if fault is not None and fault.reply != "whole":
             await _spoil(scope, send, reply, fault)
         else:
             await _send(send, reply)
+
+    def _refuse(self, event: str, scope: Scope, error: WrapgenError, *, raw: bool, **facts: str) -> _Reply:
+        """The reply to a call that never ran; the log has the id that it carries."""
+        number = new_id()
+        self._journal.note(event, request_id=number, path=scope["path"][:200], code=error.code, **facts)
+        return _refusal(error, number, raw=raw)
 
     async def _answer(
         self,
@@ -171,19 +177,20 @@ class _Reply(msgspec.Struct):
 
 
 def _raw(outcome: Outcome) -> _Reply:
-    answer = outcome.answer
+    answer, number = outcome.answer, [(REQUEST_ID, outcome.call.id.encode("ascii"))]
     if isinstance(answer, Problem):
         status = 400 if answer.kind in REQUEST_PROBLEMS else 500
-        return _Reply(status, _KINDS["text"], [answer.message.encode("utf-8", "replace")])
-    return _Reply(200, _KINDS[answer.kind], [answer.raw()])
+        return _Reply(status, _KINDS["text"], [answer.message.encode("utf-8", "replace")], number)
+    return _Reply(200, _KINDS[answer.kind], [answer.raw()], number)
 
 
-def _refusal(error: WrapgenError, *, raw: bool) -> _Reply:
+def _refusal(error: WrapgenError, request_id: str, *, raw: bool) -> _Reply:
     extra = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers(error).items()]
+    extra.append((REQUEST_ID, request_id.encode("ascii")))
     # The body may not have been read to its end, so this connection can't be used again.
     if isinstance(error, BadRequest | NotAuthorized):
         extra.append((b"connection", b"close"))
-    body, kind = (words(error).encode(), _KINDS["text"]) if raw else (call_body(error), JSON)
+    body, kind = (words(error).encode(), _KINDS["text"]) if raw else (call_body(error, request_id), JSON)
     return _Reply(facts(error)[0], kind, [body], extra)
 
 

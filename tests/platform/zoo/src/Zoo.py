@@ -67,6 +67,21 @@ def nested(request):
     return client.algo(request["algorithm"]).pipe(dict(below, algorithm=request["algorithm"])).result
 
 
+def keep(request):
+    """Write a data file, once a gate is open if one is given."""
+    if "gate" in request:
+        wait({"path": request["gate"]})
+    client.file(request["file"]).put("x")
+    return client.file(request["file"]).getString()
+
+
+def leave(request):
+    """Start a call below this one that nobody waits for; its request id."""
+    url = "%s/v1/algo/%s?output=void" % (os.environ["ALGORITHMIA_API"], request["algorithm"])
+    headers = {"Authorization": "Simple " + os.environ["ALGORITHMIA_API_KEY"]}
+    return requests.post(url, json=request["value"], headers=headers).json()["request_id"]
+
+
 def many(request):
     """Open calls that wait at a gate; open the gate when so many have ended; the status of each."""
     url = "%s/v1/algo/%s" % (os.environ["ALGORITHMIA_API"], request["algorithm"])
@@ -102,6 +117,8 @@ OPERATIONS = {
     "fork": lambda request: "child" if os.fork() == 0 else "parent",
     "half": half,
     "hang": hang,
+    "keep": keep,
+    "leave": leave,
     "many": many,
     "memory": memory,
     "nan": lambda request: float("nan"),
