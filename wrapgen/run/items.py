@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -226,7 +227,7 @@ def _maker(selection: Selection) -> Callable[[Row], bytes]:
         raise UsageError("give --field or --template, not both")
     if selection.field is not None:
         field = selection.field
-        return lambda row: wire.dumps(wire.to_wire(field_of(row.value, field)))
+        return lambda row: _encoded(field_of(row.value, field))
     if selection.template is not None:
         try:
             template = json.loads(selection.template)
@@ -234,7 +235,7 @@ def _maker(selection: Selection) -> Callable[[Row], bytes]:
             raise UsageError(
                 f"the template is not JSON: {error}", hint="""such as --template '{"document": "{text}"}'"""
             ) from error
-        return lambda row: wire.dumps(wire.to_wire(_fill(template, row.value)))
+        return lambda row: _encoded(_fill(template, row.value))
     return _whole
 
 
@@ -242,8 +243,24 @@ def _whole(row: Row) -> bytes:
     """The row as it is. JSON rows are items as in `$batch`: $binary and $literal mean what they do there."""
     value, raw, _ = row
     if raw is None:
-        return wire.dumps(wire.to_wire(value))
+        return _encoded(value)
     return _literal(raw) if raw.startswith(_PERHAPS_ERROR) else raw
+
+
+def _encoded(value: Any) -> bytes:
+    try:
+        return wire.dumps(wire.to_wire(value))
+    except wire.WireError:
+        return wire.dumps(wire.to_wire(plain(value)))
+
+
+def plain(value: Any) -> Any:
+    """A value with bytes as base64 text, at any depth: within JSON there are none."""
+    if isinstance(value, dict):
+        return {name: plain(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [plain(one) for one in value]
+    return base64.b64encode(value).decode("ascii") if isinstance(value, bytes) else value
 
 
 def _literal(text: bytes) -> bytes:
@@ -266,15 +283,19 @@ def _fill(template: Any, row: Any) -> Any:
     def put(match: re.Match[str]) -> str:
         if not match[1]:
             return match[0][0]
-        value = field_of(row, match[1])
+        value = plain(field_of(row, match[1]))
         return value if isinstance(value, str) else wire.dumps(value).decode("ascii")
 
     return _PLACE.sub(put, template)
 
 
 def _id(value: Any) -> str:
+    if value == "":
+        raise LookupError("the id is empty")
     if isinstance(value, str):
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    raise LookupError(f"the id must be text or a whole number, not {json.dumps(value)[:40]}")
+    if isinstance(value, bytes) and value:
+        return str(plain(value))
+    raise LookupError(f"the id must be text or a whole number, not {json.dumps(plain(value))[:40]}")

@@ -18,6 +18,11 @@ from wrapgen.run.spool import Slots, Spool
 SHAPES = ("keyed", "bare", "joined")
 """keyed: index, id and result or error; bare: the result alone; joined: with the row that it came from."""
 
+MOST_COLUMNS = 10_000
+"""Columns that a table may get from the rows of the input."""
+
+_INPUT, _WHOLE_ROW = "input.", "input"
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -53,24 +58,44 @@ def objects(layout: Layout, items: Items, slots: Slots, spool: Spool) -> Iterato
         yield found
 
 
-def cells(layout: Layout, items: Items, slots: Slots, spool: Spool) -> Iterator[dict[str, Any]]:
-    """Every outcome in run order as cells under column names, the same for all."""
-    columns: list[str] | None = None
+def columns(layout: Layout, items: Items) -> list[str]:
+    """The names of a table's columns, the same for all its rows.
+
+    A row that is joined whole has the fields of all rows, in the order in which they occur.
+
+    Raises:
+        RunError: there are too many; or the input can't be read.
+    """
+    found = [] if layout.shape == "bare" else ["index", "id"]
+    if layout.shape == "joined":
+        found += _row_columns(layout, items)
+    found += [f"result.{name}" for name in _once(layout.pick)] or ["result"]
+    return [*found, "error_type", "error_message"]
+
+
+def cells(layout: Layout, names: list[str], items: Items, slots: Slots, spool: Spool) -> Iterator[list[Any]]:
+    """Every outcome in run order as the cells under these columns."""
+    whole = _WHOLE_ROW in names
+    fields = [name.removeprefix(_INPUT) for name in names if name.startswith(_INPUT)]
     for line, row in _with_rows(layout, items, slots, spool):
-        found: dict[str, Any] = {}
-        if layout.shape != "bare":
-            found.update({"index": line["index"], "id": line["id"]})
-        if layout.shape == "joined":
-            columns = columns or _row_columns(layout, row)
-            found.update(_row_cells(columns, layout, row, line["index"]))
-        if layout.pick:
-            picked = _picked(layout, line) or {}
-            found.update({f"result.{name}": picked.get(name) for name in layout.pick})
+        found = [] if layout.shape == "bare" else [line["index"], line["id"]]
+        if whole:
+            found.append(row)
+        elif layout.keep:
+            found += [_get(row, name) for name in fields]
         else:
-            found["result"] = line.get("result")
+            found += [row.get(name) for name in fields]
+        if layout.pick:
+            result = line.get("result")
+            found += [_get(result, name) for name in _once(layout.pick)]
+        else:
+            found.append(line.get("result"))
         error = line.get("error") or {}
-        found.update({"error_type": error.get("type"), "error_message": error.get("message")})
-        yield found
+        yield [*found, error.get("type"), error.get("message")]
+
+
+def _once(names: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(names))
 
 
 def _with_rows(
@@ -102,19 +127,17 @@ def _get(value: Any, path: str) -> Any:
         return None
 
 
-def _row_columns(layout: Layout, row: Any) -> list[str]:
+def _row_columns(layout: Layout, items: Items) -> list[str]:
     if layout.keep:
-        return list(layout.keep)
-    return list(row) if isinstance(row, dict) else []
-
-
-def _row_cells(columns: list[str], layout: Layout, row: Any, index: int) -> dict[str, Any]:
-    if not columns:
-        return {"input": row}
-    if not layout.keep and isinstance(row, dict) and not row.keys() <= set(columns):
-        extra = sorted(row.keys() - set(columns))[0]
-        raise RunError(
-            f"row {index + 1:,} has a field {extra!r} that the first row does not have",
-            hint="name the fields to write with --keep",
-        )
-    return {f"input.{name}": _get(row, name) for name in columns}
+        return [_INPUT + name for name in _once(layout.keep)]
+    found: dict[str, None] = {}
+    for index, row in items.rows():
+        if not isinstance(row, dict):
+            return [_WHOLE_ROW]
+        found.update(dict.fromkeys(row))
+        if len(found) > MOST_COLUMNS:
+            raise RunError(
+                f"the first {index + 1:,} rows have more than {MOST_COLUMNS:,} fields together",
+                hint="name the fields to write with --keep",
+            )
+    return [_INPUT + name for name in found] or [_WHOLE_ROW]

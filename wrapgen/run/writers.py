@@ -6,18 +6,20 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from wrapgen.errors import MissingExtra, UsageError
-from wrapgen.run.items import Items
-from wrapgen.run.layouts import Layout, cells, objects
+from wrapgen.run.items import Items, plain
+from wrapgen.run.layouts import Layout, cells, columns, objects
 from wrapgen.run.output import blocks, whole
 from wrapgen.run.spool import Slots, Spool
 from wrapgen.run.states import Fate
 
 _BATCH = 10_000
+_ESCAPED = "backslashreplace"
 
 SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".parquet": "parquet"}
 """Suffix of an output to its format; anything else is JSON Lines."""
@@ -34,7 +36,8 @@ def write(path: Path, layout: Layout, items: Items, slots: Slots, spool: Spool) 
     if kind == "jsonl":
         _jsonl(path, layout, items, slots, spool)
     else:
-        _TABLES[kind](path, cells(layout, items, slots, spool))
+        names = columns(layout, items)
+        _TABLES[kind](path, names, cells(layout, names, items, slots, spool))
 
 
 def check(path: Path, layout: Layout) -> None:
@@ -73,38 +76,44 @@ def _without_input(line: bytes) -> bytes:
 
 
 def _line(content: Any) -> bytes:
-    return json.dumps(content, separators=(",", ":")).encode("ascii") + b"\n"
+    return _json(content).encode("ascii") + b"\n"
 
 
-def _delimited(delimiter: str) -> Callable[[Path, Iterator[dict[str, Any]]], None]:
-    def write_table(path: Path, rows: Iterator[dict[str, Any]]) -> None:
+def _json(value: Any, *, ascii_only: bool = True) -> str:
+    """JSON in any case: bytes of a row as base64 text, NaN and infinity as null."""
+    encode = partial(json.dumps, separators=(",", ":"), ensure_ascii=ascii_only, allow_nan=False)
+    try:
+        return encode(value)
+    except (TypeError, ValueError):
+        return encode(json.loads(json.dumps(plain(value)), parse_constant=lambda _: None))
+
+
+def _delimited(delimiter: str) -> Callable[[Path, list[str], Iterator[list[Any]]], None]:
+    def write_table(path: Path, names: list[str], rows: Iterator[list[Any]]) -> None:
         with whole(path) as file:
-            text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+            # Half a character, which JSON can say and UTF-8 can't, becomes its escape.
+            text = io.TextIOWrapper(file, encoding="utf-8", errors=_ESCAPED, newline="")
             writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
-            first = next(rows, None)
-            if first is not None:
-                writer.writerow(first)
-                writer.writerow(map(_text, first.values()))
-                writer.writerows(map(_text, row.values()) for row in rows)
+            writer.writerow(names)
+            writer.writerows(map(_text, row) for row in rows)
             text.detach()  # flushes; closing is for `whole`
 
     return write_table
 
 
-def _parquet(path: Path, rows: Iterator[dict[str, Any]]) -> None:
+def _parquet(path: Path, names: list[str], rows: Iterator[list[Any]]) -> None:
     """The index as a number, every other cell as text or null: nested values as JSON text."""
     pyarrow, parquet = _pyarrow(path)
-    with whole(path) as file:
-        writer = None
+    kinds = [pyarrow.int64() if name == "index" else pyarrow.string() for name in names]
+    schema = pyarrow.schema(list(zip(names, kinds, strict=True)))
+    with whole(path) as file, parquet.ParquetWriter(file, schema) as writer:
         while batch := list(islice(rows, _BATCH)):
-            schema = pyarrow.schema(
-                [(name, pyarrow.int64() if name == "index" else pyarrow.string()) for name in batch[0]]
-            )
-            writer = writer or parquet.ParquetWriter(file, schema)
-            table = [{name: v if name == "index" else _text(v) for name, v in row.items()} for row in batch]
-            writer.write_table(pyarrow.Table.from_pylist(table, schema=schema))
-        if writer is not None:
-            writer.close()
+            table = zip(names, kinds, zip(*batch, strict=True), strict=True)
+            arrays = [
+                pyarrow.array(cells if name == "index" else map(_utf8, map(_text, cells)), kind)
+                for name, kind, cells in table
+            ]
+            writer.write_table(pyarrow.Table.from_arrays(arrays, schema=schema))
 
 
 def _pyarrow(path: Path) -> tuple[Any, Any]:
@@ -119,10 +128,17 @@ def _pyarrow(path: Path) -> tuple[Any, Any]:
 def _text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    if isinstance(value, bytes):
+        return str(plain(value))
+    text = _json(value, ascii_only=False)
+    return None if text == "null" else text
 
 
-_TABLES: dict[str, Callable[[Path, Iterator[dict[str, Any]]], None]] = {
+def _utf8(text: str | None) -> bytes | None:
+    return None if text is None else text.encode("utf-8", _ESCAPED)
+
+
+_TABLES: dict[str, Callable[[Path, list[str], Iterator[list[Any]]], None]] = {
     "csv": _delimited(","),
     "tsv": _delimited("\t"),
     "parquet": _parquet,

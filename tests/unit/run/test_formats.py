@@ -6,13 +6,18 @@ import gzip
 import hashlib
 import io
 import json
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
 
+import pyarrow
 import pytest
 import zstandard
+from pyarrow import parquet
 
 from wrapgen.errors import RunError, UsageError
 from wrapgen.run.connectors.files import find, format_of
 from wrapgen.run.connectors.formats import array, delimited, jsonl, lines
+from wrapgen.run.items import Selected, Selection
 
 
 def test_plain_lines_are_texts():
@@ -135,3 +140,62 @@ def test_names_that_say_nothing_are_refused(names):
     """A format that can't be told is asked for."""
     with pytest.raises(UsageError):
         format_of(names)
+
+
+PARQUET = [
+    ("timestamp", datetime(2020, 1, 2, 3, 4, 5, 6), None, "2020-01-02T03:04:05.000006"),
+    ("zone", datetime(2020, 1, 2, 3, tzinfo=timezone.utc), None, "2020-01-02T03:00:00+00:00"),
+    ("date", date(2020, 1, 2), None, "2020-01-02"),
+    ("time", time(1, 2, 3), None, "01:02:03"),
+    ("duration", timedelta(minutes=1), None, 60.0),
+    ("decimal", Decimal("1.50"), None, 1.5),
+    ("whole", Decimal(10**25), None, 10**25),
+    ("bytes", b"\xff\x00", {"$binary": "/wA="}, "/wA="),
+    ("dates", [date(2020, 1, 2), None], None, ["2020-01-02", None]),
+    ("inner", {"at": date(2020, 1, 2), "b": b"x", "n": 1}, None, {"at": "2020-01-02", "b": "eA==", "n": 1}),
+    ("nothing", None, None, None),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "alone", "within"), PARQUET, ids=[case[0] for case in PARQUET])
+def test_every_type_of_parquet_is_json(tmp_path, name, value, alone, within):
+    """Times, decimals, maps and bytes are what the manual says, as an item, within one, and in a template."""
+    path = tmp_path / "in.parquet"
+    parquet.write_table(pyarrow.Table.from_pylist([{"k": 1, name: value}]), path)
+
+    def item(**selection):
+        (entry,) = Selected(find(str(path)), Selection(**selection)).entries()
+        return json.loads(entry.item)
+
+    assert item(field=name) == (alone or within)
+    assert item() == {"k": 1, name: within}
+    text = within if isinstance(within, str) else json.dumps(within, separators=(",", ":"))
+    assert item(template=f'{{"one": "{{{name}}}", "text": "is {{{name}}}"}}') == {
+        "one": within,
+        "text": f"is {text}",
+    }
+
+
+def test_a_map_of_parquet_is_an_object(tmp_path):
+    """A map column, nested values included, becomes an object, an empty one too."""
+    kind = pyarrow.map_(pyarrow.int64(), pyarrow.date32())
+    column = pyarrow.array([[(1, date(2020, 1, 2))], [], None], kind)
+    parquet.write_table(pyarrow.table({"m": column}), tmp_path / "in.parquet")
+    rows = [row.value["m"] for row in find(str(tmp_path / "in.parquet")).rows()]
+    assert rows == [{"1": "2020-01-02"}, {}, None]
+
+
+def test_ids_of_parquet_are_texts(tmp_path):
+    """A date, bytes or a whole decimal can be an id; what has no name of its own can't."""
+    table = {"d": [date(2020, 1, 2)], "b": [b"x"], "n": [Decimal("7.00")], "f": [0.5], "e": [""], "o": [b""]}
+    path = tmp_path / "in.parquet"
+    parquet.write_table(pyarrow.table(table), path)
+
+    def id_of(field):
+        (entry,) = Selected(find(str(path)), Selection(field="e", id=field)).entries()
+        return entry.id
+
+    assert [id_of(field) for field in "dbn"] == ["2020-01-02", "eA==", "7"]
+    for field, says in (("f", "text or a whole number, not 0.5"), ("e", "the id is empty"), ("o", "text or")):
+        with pytest.raises(RunError, match=f"row at 1: .*{says}"):
+            id_of(field)

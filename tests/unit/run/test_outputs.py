@@ -8,6 +8,8 @@ import json
 import pytest
 
 from wrapgen.errors import RunError, UsageError
+from wrapgen.run import layouts
+from wrapgen.run.connectors.files import find
 from wrapgen.run.connectors.memory import MemorySource
 from wrapgen.run.items import Selection
 from wrapgen.run.layouts import Layout
@@ -83,14 +85,62 @@ def test_parquet_holds_the_same(bench, memory_wrapper):
     assert rows[1]["result.score"] is None and rows[1]["error_type"] == "InputError"
 
 
-def test_a_row_with_more_fields_than_the_first_is_refused_in_a_table(bench, memory_wrapper):
-    """A table can't grow columns on the way; the message says what to do, and nothing half is written."""
+def test_a_table_has_the_fields_of_all_rows(bench, memory_wrapper):
+    """Rows that differ in their fields are joined under the columns of all of them, none is left out."""
     output = bench.folder / "out.csv"
-    rows = [{"a": 1}, {"a": 1, "b": 2}]
+    rows = [{"a": 1}, {"b": {"c": 2}, "a": None}, {"b.c": ""}]
+    bench.run(memory_wrapper(lambda _: 1), rows, output=output, layout=Layout("joined"))
+    found = [row[2:5] for row in table(output)]
+    assert found == [["input.a", "input.b", "input.b.c"], ["1", "", ""], ["", '{"c":2}', ""], ["", "", ""]]
+    mixed = bench.folder / "mixed.csv"
+    bench.run(memory_wrapper(lambda _: 1), [{"a": 1}, [2], "x"], output=mixed, layout=Layout("joined"))
+    assert [row[2] for row in table(mixed)] == ["input", '{"a":1}', "[2]", "x"]
+
+
+def test_too_many_fields_for_a_table_say_what_to_do(bench, memory_wrapper, monkeypatch):
+    """Rows with ever other fields make no table, but leave a run that goes on with chosen fields."""
+    monkeypatch.setattr(layouts, "MOST_COLUMNS", 5)
+    output = bench.folder / "out.csv"
+    rows = [{f"f{n}": 1} for n in range(9)]
     summary = bench.run(memory_wrapper(), rows, output=output, layout=Layout("joined"))
-    assert summary.state is EndState.INCOMPLETE and "row 2 has a field 'b'" in summary.reason
-    assert summary.reason.endswith("(name the fields to write with --keep)")
+    assert summary.state is EndState.INCOMPLETE and "first 6 rows have more than 5 fields" in summary.reason
     assert not output.exists()
+    summary = bench.run(memory_wrapper(), rows, output=output, layout=Layout("joined", ["f1", "f1"]))
+    assert summary.state is EndState.OK and table(output)[0][2:4] == ["input.f1", "result"]
+
+
+@pytest.mark.parametrize("layout", [Layout(), Layout("joined"), Layout("bare", pick=["a", "b"])])
+def test_a_table_of_nothing_is_a_table(bench, memory_wrapper, layout):
+    """An empty input gives a CSV file with its header, and a Parquet file with its columns."""
+    from pyarrow import parquet
+
+    output = bench.folder / "out.csv"
+    bench.run(memory_wrapper(), [], output=output, layout=layout)
+    names = table(output)[0]
+    assert names[-2:] == ["error_type", "error_message"] and len(table(output)) == 1
+    bench.run(memory_wrapper(), [], output=bench.folder / "out.parquet", layout=layout)
+    found = parquet.read_table(bench.folder / "out.parquet")
+    assert (found.column_names, found.num_rows) == (names, 0)
+
+
+def test_what_json_or_utf8_cannot_say_makes_no_broken_output(bench, memory_wrapper):
+    """NaN and infinity of a joined row are null, bytes base64 text, half a character its escape."""
+    from pyarrow import Table, parquet
+
+    source = bench.folder / "in.parquet"
+    row = {"n": float("nan"), "i": float("inf"), "l": [float("nan")], "b": b"\xff", "t": "x"}
+    parquet.write_table(Table.from_pylist([row]), source)
+    wrapper = memory_wrapper(lambda _: {"big": 1, "half": "\ud83d"})
+    joined = {"layout": Layout("joined"), "selection": Selection(field="t"), "source": find(str(source))}
+    bench.run(wrapper, [], **joined)
+    line = json.loads(bench.output.read_text(), parse_constant=pytest.fail)
+    assert line["input"] == {"n": None, "i": None, "l": [None], "b": "/w==", "t": "x"}
+    wanted = ["", "", "[null]", "/w==", "x", '{"big":1,"half":"\\ud83d"}']
+    bench.run(wrapper, [], output=bench.folder / "out.csv", **joined)
+    assert table(bench.folder / "out.csv")[1][2:8] == wanted
+    bench.run(wrapper, [], output=bench.folder / "out.parquet", **joined)
+    (found,) = parquet.read_table(bench.folder / "out.parquet").to_pylist()
+    assert [cell or "" for cell in found.values()][2:8] == wanted
 
 
 def test_keep_without_joined_is_refused(tmp_path):
