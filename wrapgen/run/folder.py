@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from wrapgen.errors import RunError
+from wrapgen.errors import RunError, UsageError
 from wrapgen.run.ledger import read_ledger
 
 SUFFIX = ".run"
@@ -53,10 +53,10 @@ class Folder:
         """Holds the folder, making it if it is missing; the lock vanishes with the process.
 
         Raises:
-            RunError: another runner is at work in it.
+            RunError: another runner is at work in it, or it can't be made or written to.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / "lock").open("a+") as file:
+        self.make()
+        with self._lock() as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -69,6 +69,19 @@ class Folder:
             file.write(f"{os.getpid()}\n")
             file.flush()
             yield
+
+    def make(self) -> None:
+        """Makes the folder if it is missing.
+
+        Raises:
+            RunError: it can't be made.
+        """
+        with writable(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+
+    def _lock(self) -> IO[str]:
+        with writable(self.path):
+            return (self.path / "lock").open("a+")
 
     def busy(self) -> bool:
         """Whether a runner is at work in it."""
@@ -99,9 +112,22 @@ class Folder:
         return kept if f"{kept}/".startswith(f"{reference.removeprefix('algo://').rstrip('/')}/") else None
 
 
+@contextmanager
+def writable(path: Path) -> Iterator[None]:
+    """Makes a fault of the file system, such as a full disk, a RunError that names a run's folder."""
+    try:
+        yield
+    except OSError as error:
+        reason = "a file is in its place" if isinstance(error, FileExistsError) else error.strerror
+        raise RunError(
+            f"the run's folder {path} can't be made or written to: {reason}",
+            hint="name another output, or another folder with --state",
+        ) from error
+
+
 def folder_for(output: Path) -> Path:
     """Where the ledger of an output lives, unless the user says otherwise."""
-    return output.with_name(output.name + SUFFIX)
+    return _beside(output, SUFFIX)
 
 
 def output_of(folder: Path) -> Path | None:
@@ -111,9 +137,15 @@ def output_of(folder: Path) -> Path | None:
 
 def errors_for(output: Path) -> Path:
     """Where the failed items of an output go."""
-    return output.with_name(output.name + ".errors.jsonl")
+    return _beside(output, ".errors.jsonl")
 
 
 def report_beside(output: Path) -> Path:
     """Where the report of an output belongs."""
-    return output.with_name(output.name + ".report.html")
+    return _beside(output, ".report.html")
+
+
+def _beside(output: Path, suffix: str) -> Path:
+    if not output.name:
+        raise UsageError("the output has no name", hint="name a file with -o")
+    return output.with_name(output.name + suffix)

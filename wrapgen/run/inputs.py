@@ -11,7 +11,7 @@ from typing import IO, Protocol
 from wrapgen.client import is_data_url
 from wrapgen.errors import RunError, UsageError
 from wrapgen.run.connectors.files import FORMATS, FileSource, format_of
-from wrapgen.run.folder import Folder
+from wrapgen.run.folder import Folder, writable
 from wrapgen.run.items import Items, Reopened, Selected, Selection
 from wrapgen.run.spare import find_input
 
@@ -129,11 +129,11 @@ def _keep(pieces: Iterable[bytes], folder: Folder, name: str, *, replace: bool) 
     """Copies what can't be read twice; a resumed run may give it again, or nothing, but nothing else."""
     if folder.busy():
         raise RunError(f"another runner is at work in {folder.path}", hint="wait for it to end")
-    folder.path.mkdir(parents=True, exist_ok=True)
+    folder.make()
     part = folder.input.with_name("input.part")
     size = 0
     digest = hashlib.sha256()
-    with part.open("wb") as file:
+    with writable(folder.path), part.open("wb") as file:
         for piece in pieces:
             size += len(piece)
             digest.update(piece)

@@ -50,16 +50,26 @@ class Ledger:
     def __init__(self, path: Path, disk: Disk) -> None:
         self._disk = disk
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-        end = _whole(path)
-        if end < os.fstat(self._descriptor).st_size:
-            os.ftruncate(self._descriptor, end)
+        self._end = _whole(path)
+        if self._end < os.fstat(self._descriptor).st_size:
+            os.ftruncate(self._descriptor, self._end)
 
     def append(self, entries: Iterable[Mapping[str, Any]]) -> None:
-        """Adds lines and syncs; returns when they are on the disk. No entries: no effect."""
+        """Adds lines and syncs; returns when they are on the disk. No entries: no effect.
+
+        Raises:
+            OSError: they can't be written, as on a full disk; none of them is there then.
+        """
         data = b"".join(json.dumps(entry, separators=(",", ":")).encode("ascii") + b"\n" for entry in entries)
-        if data:
+        if not data:
+            return
+        try:
             self._disk.write(self._descriptor, data)
             self._disk.sync(self._descriptor)
+        except OSError:
+            os.ftruncate(self._descriptor, self._end)
+            raise
+        self._end += len(data)
 
     def close(self) -> None:
         """Closes the file."""

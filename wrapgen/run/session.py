@@ -19,7 +19,7 @@ from wrapgen.run.budget import Budget
 from wrapgen.run.chunks import Entry, Size
 from wrapgen.run.concurrency import Concurrency, ceiling
 from wrapgen.run.effects import Effects, Limits
-from wrapgen.run.folder import Folder
+from wrapgen.run.folder import Folder, writable
 from wrapgen.run.items import Items
 from wrapgen.run.ledger import Ledger
 from wrapgen.run.options import Options, World, Wrapper
@@ -83,7 +83,7 @@ class Session:
         self._told_to_stop = ""
 
     def __enter__(self) -> Session:
-        with self._stack as stack:
+        with self._stack as stack, writable(self.folder.path):
             stack.enter_context(self.folder.locked())
             self._prepare()
             if self._options.fresh:
@@ -186,7 +186,17 @@ class Session:
         self._runner = self._made_runner(watch, most)
         if self._told_to_stop:  # before there was a runner to tell
             self._runner.stop(self._told_to_stop)
-        state, reason = self._runner.run()
+        try:
+            state, reason = self._ended(self._runner, most, files)
+            self.ledger.append([{"e": "end", "state": state.value, "why": reason, "at": self._now()}])
+        except OSError as error:  # a full disk, say
+            state, reason = EndState.INCOMPLETE, f"ledger and spool can't be written: {error}"
+        return state, reason
+
+    def _ended(
+        self, runner: Runner, most: int | None, files: Callable[[EndState], None]
+    ) -> tuple[EndState, str]:
+        state, reason = runner.run()
         if most is not None:
             state, reason = EndState.INCOMPLETE, reason or "a probe"
         elif not self._is_as_surveyed(state):
@@ -196,7 +206,6 @@ class Session:
         except (OSError, WrapgenError) as error:
             hint = f" ({error.hint})" if isinstance(error, WrapgenError) and error.hint else ""
             state, reason = EndState.INCOMPLETE, f"the files of the run can't be written: {error}{hint}"
-        self.ledger.append([{"e": "end", "state": state.value, "why": reason, "at": self._now()}])
         return state, reason
 
     def _made_runner(self, watch: Callable[[Progress], None], most: int | None) -> Runner:

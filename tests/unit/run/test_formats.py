@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import json
+import os
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 
@@ -140,6 +141,14 @@ def test_names_that_say_nothing_are_refused(names):
     """A format that can't be told is asked for."""
     with pytest.raises(UsageError):
         format_of(names)
+
+
+def test_what_cannot_be_read_twice_is_refused(tmp_path):
+    """A pipe by name would hang or end after the first look: the message names standard input instead."""
+    os.mkfifo(tmp_path / "in.jsonl")
+    with pytest.raises(UsageError, match="can be read twice") as raised:
+        find(str(tmp_path / "in.jsonl"))
+    assert "as standard input" in raised.value.hint
 
 
 PARQUET = [

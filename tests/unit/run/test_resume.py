@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 import pytest
@@ -13,6 +14,7 @@ from wrapgen.run.folder import folder_for
 from wrapgen.run.items import Selected, Selection
 from wrapgen.run.known import load
 from wrapgen.run.layouts import Layout
+from wrapgen.run.ledger import RealDisk
 from wrapgen.run.options import Options, Wrapper
 from wrapgen.run.session import Session
 from wrapgen.run.summary import EndState
@@ -235,3 +237,31 @@ def test_a_stop_while_finished_rows_are_passed_over_is_kept(bench, memory_wrappe
         assert session.counts.finished == 16
         assert session.work() == (EndState.INCOMPLETE, "interrupted")
     assert len(wrapper.calls) == sent
+
+
+@pytest.mark.parametrize("at", range(1, 13))
+def test_a_full_disk_leaves_a_run_that_goes_on(bench, memory_wrapper, at):
+    """Where ledger or spool can't be written the run says so, leaves no half line, and goes on later."""
+    wrapper, disk = memory_wrapper(), FullDisk(at)
+    if at == 1:
+        with pytest.raises(RunError, match="can't be made or written to: No space left"):
+            bench.run(wrapper, list(range(60)), disk=disk, workers=1)
+    else:
+        summary = bench.run(wrapper, list(range(60)), disk=disk, workers=1)
+        assert summary.exit_code == 12 and "No space left" in summary.reason and summary.output is None
+    assert bench.run(wrapper, list(range(60)), workers=1).state is EndState.OK
+    assert [line["result"]["seen"] for line in bench.lines()] == list(range(60))
+
+
+class FullDisk(RealDisk):
+    """A disk that takes half of the n-th write and nothing more."""
+
+    def __init__(self, at: int) -> None:
+        self.left = at
+
+    def write(self, descriptor: int, data: bytes) -> None:
+        self.left -= 1
+        if self.left <= 0:
+            super().write(descriptor, data[: len(data) // 2] if not self.left else b"")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        super().write(descriptor, data)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from wrapgen.errors import UsageError
+from wrapgen.errors import RunError, UsageError
 from wrapgen.run.folder import Folder, folder_for
 from wrapgen.run.inputs import open_input
 from wrapgen.run.items import Selection
@@ -117,3 +117,16 @@ def test_an_output_among_the_files_of_the_run_is_refused(tmp_path: Path) -> None
     claim(tmp_path / "scores.jsonl", Folder(tmp_path), fresh=False)
     with pytest.raises(UsageError, match="a file of the run itself"):
         claim(tmp_path / "ledger.jsonl", Folder(tmp_path), fresh=False)
+
+
+def test_a_folder_that_cannot_be_made_says_so(tmp_path: Path) -> None:
+    """A file in the place of the run's folder, or one where nothing can be written, is one clear line."""
+    (tmp_path / "out.jsonl.run").write_text("")
+    for path, says in (
+        (tmp_path / "out.jsonl.run", "a file is in its place"),
+        (Path("/proc/x.run"), "No such"),
+    ):
+        with pytest.raises(RunError, match=f"can't be made or written to: {says}"), Folder(path).locked():
+            pass
+    with pytest.raises(UsageError, match="has no name"):
+        folder_for(Path())

@@ -99,6 +99,11 @@ def find(name: str, format: str | None = None, besides: Collection[Path] = ()) -
         paths = [path]
     elif path.is_dir():
         raise UsageError(f"{name} is a folder", hint=f"name its files: '{name}/*.jsonl'")
+    elif path.exists():
+        raise UsageError(
+            f"{name} is no file that can be read twice, as a run has to read its input",
+            hint="give it as standard input, named -, which is kept; or make a file of it",
+        )
     else:
         paths = sorted(Path(found) for found in glob.glob(name, recursive=True))  # noqa: PTH207
         paths = [found for found in paths if found.is_file() and found.resolve() not in besides]
