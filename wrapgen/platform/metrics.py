@@ -56,19 +56,14 @@ class Metrics:
         numbers.seconds += outcome.seconds
         numbers.classes[bisect_left(BUCKETS, outcome.seconds)] += 1
 
-    def forget(self, algorithm: str) -> None:
-        """Drops the numbers of an algorithm that is no more, of all its versions; `owner/name`."""
+    def forget(self, name: str) -> None:
+        """Drops the numbers of an account, or of an `owner/name` in all its versions, that is no more."""
         kept = self._ended.items()
-        self._ended = {name: numbers for name, numbers in kept if name.rpartition("/")[0] != algorithm}
+        self._ended = {key: numbers for key, numbers in kept if not key.startswith(f"{name}/")}
 
     def note_refused(self, code: str) -> None:
         """Counts a call that was refused before anything ran, by the error's code."""
         self._refused[code] += 1
-
-    def forget(self, account: str) -> None:
-        """Drops the numbers of the algorithms of an account that is no more."""
-        for name in [name for name in self._ended if _owner(name) == account]:
-            del self._ended[name]
 
     def text(self, sees: Callable[[str], bool]) -> bytes:
         """Prometheus's text format.

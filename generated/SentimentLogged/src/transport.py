@@ -121,7 +121,7 @@ class Transport:
 
 
 def _exchange(connection, request, timeout, into, again=False):
-    """Send and receive. None if it may go ``again``: it broke before all was sent, so nothing can have run."""
+    """Send and receive. None if it may go ``again``: it broke before all was sent, nothing can have run."""
     try:
         connection.sock.settimeout(timeout + READ_GRACE)
         connection.request(*request)
