@@ -24,6 +24,28 @@ from wrapgen.run.summary import Counts
 FORMAT = 1
 """Version of the ledger's own format."""
 
+_NUMBER = (int, float)
+_Kinds = dict[str, type | tuple[type, ...]]
+_RUN: _Kinds = {
+    **dict.fromkeys(("run", "reference", "at", "wrapper.target", "wrapper.spec"), str),
+    **dict.fromkeys(("input.name", "input.fingerprint"), str),
+    **dict.fromkeys(("wrapper", "input", "selection", "survey"), dict),
+    "survey.items": int,
+}
+_HOLDS: dict[str, _Kinds] = {
+    "run": _RUN,
+    "changed": _RUN,
+    "open": {"at": str},
+    "send": {"s": int, "w": _NUMBER, "t": int},
+    "done": {"s": int, "w": _NUMBER, "at": int, "b": int, "failed": list, "again": list},
+    "lost": {"s": int, "w": _NUMBER, "type": str},
+    "output": {"path": str, "layout": dict},
+    "end": {"at": str, "state": str, "why": str},
+}
+"""What an entry holds at least, by its kind."""
+
+_KIND: _Kinds = {"e": str}
+
 
 @dataclass
 class Standing:
@@ -75,21 +97,38 @@ def rebuild(
         return None
     if header.get("e") != "run" or header.get("format") != FORMAT:
         raise RunError(f"{ledger} is no ledger of this version of wrapgen", hint="start over with --fresh")
+    _whole(header, ledger)
     standing = Standing(header)
     sends: dict[int, tuple[Sequence[int], int]] = {}
     with spool.open("rb") if spool.exists() else BytesIO() as file:
         for entry in entries:
+            _whole(entry, ledger)
+            if entry["e"] == "send" and not standing.sessions:
+                raise _damaged(ledger, entry, "is of no session")
             try:
                 _replay(entry, standing, sends, file, slots)
             except (LookupError, TypeError) as error:
-                raise RunError(
-                    f"{ledger}: the ledger is damaged: {str(entry)[:100]} does not fit what is before it",
-                    hint="restore it, or start over with --fresh",
-                ) from error
+                raise _damaged(ledger, entry, "does not fit what is before it") from error
             each(entry)
     standing.open = len(sends)
     _killed(sends, slots)
     return standing
+
+
+def _whole(entry: dict[str, Any], ledger: Path) -> None:
+    for name, kind in _HOLDS.get(str(entry.get("e")), _KIND).items():
+        value: Any = entry
+        for key in name.split("."):
+            value = value.get(key) if isinstance(value, dict) else None
+        if not isinstance(value, kind):
+            raise _damaged(ledger, entry, f"lacks {name!r}")
+
+
+def _damaged(ledger: Path, entry: dict[str, Any], what: str) -> RunError:
+    return RunError(
+        f"{ledger}: the ledger is damaged: {str(entry)[:100]} {what}",
+        hint="restore it, or start over with --fresh",
+    )
 
 
 def _killed(sends: dict[int, tuple[Sequence[int], int]], slots: Slots | None) -> None:

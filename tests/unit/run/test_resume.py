@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 
 import pytest
@@ -174,6 +175,36 @@ def test_an_entry_of_no_open_call_is_damage(bench, memory_wrapper, repeat):
         load(path.parent)
     with pytest.raises(RunError, match="damaged"):
         bench.run(memory_wrapper(), list(range(60)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "lacks"),
+    [
+        ("run", "survey"),
+        ("run", "wrapper"),
+        ("open", "at"),
+        ("open", "e"),
+        ("send", "t"),
+        ("done", "b"),
+        ("end", "state"),
+        ("output", "path"),
+        ("open", None),
+    ],
+)
+def test_an_entry_that_lacks_something_is_damage(bench, memory_wrapper, kind, lacks):
+    """A ledger with an entry that is not whole, or without one, is refused in words wherever it is read."""
+    bench.run(memory_wrapper(), list(range(3)))
+    entries = bench.ledger()
+    for entry in entries:
+        if entry["e"] == kind and lacks:
+            entry.pop(lacks)
+    left = [entry for entry in entries if lacks or entry["e"] != kind]
+    path = bench.folder / "out.jsonl.run/ledger.jsonl"
+    path.write_text("".join(json.dumps(entry) + "\n" for entry in left))
+    with pytest.raises(RunError, match="the ledger is damaged"):
+        load(path.parent).as_json()
+    with pytest.raises(RunError, match="the ledger is damaged"):
+        bench.run(memory_wrapper(), list(range(3)))
 
 
 @pytest.mark.parametrize(
