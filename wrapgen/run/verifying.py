@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
@@ -31,6 +32,9 @@ _Lines = Iterator[tuple[int, bytes | None]]
 
 _INDEX = re.compile(rb'\{\s*(?:"run":\s*"[^"]*",\s*)?"index":\s*(\d+)|(\d+)[,\t]')
 """How a line of an output, an errors file or a table starts that tells its item's index."""
+
+_BLANK = "[redacted]"
+"""What a wrapper records in place of what is not to be recorded."""
 
 SAMPLES = 5
 """Faults of one kind that are told in full."""
@@ -212,7 +216,8 @@ class Verification:
 
     def _reconcile(self, check: Check, records: Records) -> None:
         run = self._known.header["run"]
-        seen = mended = 0
+        seen = 0
+        noted: Counter[str] = Counter()
         # A call whose answer was lost may have recorded items that are still open here.
         unfinished = self._known.header["survey"]["items"] - self._known.counts.finished
         for index, slot, line in outcomes(self._slots, self._spool):
@@ -225,15 +230,15 @@ class Verification:
             record = records.get(run, outcome["id"])
             seen += record is not None
             if slot.fate == Fate.FAILED and record and "result" in record and record["try"] > slot.tries:
-                mended += 1  # by a run of this one's errors file
+                noted["of failed items that were mended since"] += 1  # by a run of this one's errors file
                 continue
-            _match(check, outcome, record, slot)
+            if _match(check, outcome, record, slot):
+                noted["with redacted parts, which can't be checked"] += 1
             if record is not None:
                 self._of_this_version(check, record)
         held = records.runs().get(run, 0)
         check.detail = f"{held:,} keys of run {run}"
-        if mended:
-            check.detail += f", {mended:,} of failed items that were mended since"
+        check.detail += "".join(f", {count:,} {what}" for what, count in noted.items())
         if self._known.header["input"].get("format") == "errors":
             check.detail += f", {held - seen:,} of items that this run did not reopen"
             return
@@ -252,7 +257,8 @@ class Verification:
             check.fault("other version", f"item {record['id']} was {what}")
 
 
-def _match(check: Check, outcome: dict[str, Any], record: dict[str, Any] | None, slot: Slot) -> None:
+def _match(check: Check, outcome: dict[str, Any], record: dict[str, Any] | None, slot: Slot) -> bool:
+    """Notes in what a record differs from its outcome; returns whether parts of it are redacted."""
     name, succeeded = f"item {outcome['id']}", slot.fate == Fate.OK
     if record is None:
         if succeeded:
@@ -261,12 +267,26 @@ def _match(check: Check, outcome: dict[str, Any], record: dict[str, Any] | None,
         check.fault("altered", f"{name} succeeded and is recorded as {record.get('error')}")
     elif succeeded:
         if not _same(record["result"], outcome["result"]):
+            if _same(record["result"], _redacted(outcome["result"], record["result"])):
+                return True
             check.fault("altered", f"{name} is recorded with another result")
     elif "result" in record:
         # The answer of that call was lost on its way, its record was not.
         check.fault("better", f"{name} failed here and is recorded with a result")
     elif record["try"] == slot.tries and not _same_error(record["error"], outcome["error"]):
         check.fault("altered", f"{name} failed with {outcome['error']}, recorded is {record['error']}")
+    return False
+
+
+def _redacted(value: Any, recorded: Any) -> Any:
+    """A result with blanks where its record has them, as the spec's `datastore.redact` makes them."""
+    if recorded == _BLANK:
+        return _BLANK
+    if isinstance(value, dict) and isinstance(recorded, dict):
+        return {name: _redacted(part, recorded.get(name)) for name, part in value.items()}
+    if isinstance(value, list) and isinstance(recorded, list) and len(value) == len(recorded):
+        return [_redacted(part, blanked) for part, blanked in zip(value, recorded, strict=True)]
+    return value
 
 
 def _same(one: Any, other: Any) -> bool:

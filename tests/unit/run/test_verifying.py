@@ -170,6 +170,26 @@ def test_records_are_reconciled(finished, records, faults):
     assert verify(finished, records)["records"].faults == faults
 
 
+@pytest.mark.parametrize(
+    ("result", "state"),
+    [
+        ({"user": {"pin": "[redacted]", "rows": [1, "[redacted]"]}, "score": 2}, "ok"),
+        ("[redacted]", "ok"),
+        ({"user": {"pin": "[redacted]", "rows": [1, "[redacted]"]}, "score": 3}, "faulty"),
+        ({"user": {"pin": "[redacted]", "rows": ["[redacted]"]}, "score": 2}, "faulty"),
+        ({"user": {"pin": "[redacted]"}, "score": 2}, "faulty"),
+    ],
+)
+def test_what_is_redacted_is_not_altered(bench, memory_wrapper, result, state):
+    """A record without what the spec redacts is right as far as it can be checked, which is told."""
+    whole = {"user": {"pin": 1234, "rows": [1, 2]}, "score": 2}
+    bench.run(memory_wrapper(lambda _: whole), [1])
+    with Verification(bench.folder / "out.jsonl.run") as verification:
+        check = verification.records(lambda *_: nullcontext(Held([record(0, result=result)])))
+    assert check.state == state
+    assert ("1 with redacted parts, which can't be checked" in check.detail) == (state == "ok")
+
+
 def test_what_cannot_be_read_is_not_checked(finished):
     """Without access the records are neither right nor wrong, and the reason is told."""
 
