@@ -221,7 +221,7 @@ def spark_alone(items: int) -> float:
         result_type=pa.int64(),
         as_json=False,
         concurrency=8,
-        partitions=2,
+        at_once=2,
         chunk=CALL,
         aim=8_000_000,
         timeout=330,

@@ -46,13 +46,14 @@ def apply(
         df: a `pyspark.sql.DataFrame`.
         wrapper: exact version, `owner/name/1.0.0`.
         input: the column that is the item, or several that make an object.
-        id: the column with each row's id, or `content`: a digest of the item.
+        id: the column with each row's id, or `content`: a digest of the item (`$content` where a column has
+            that name).
         output, error: the added columns; error is null, or a struct of type, message and retryable.
         run: the run's id; None makes one.
         schema: type of the result in Spark's DDL (`double`, `label string, score double`), or `json` for JSON
             text. None finds it out by sending the first 20 rows.
-        concurrency: calls of the wrapper open at once, over all partitions; None: what the account allows.
-        partitions: how many tasks they are divided over; None: as many as Spark has cores.
+        concurrency: calls of the wrapper open at once, over all tasks; None: what the account allows.
+        partitions: how many tasks there are at most; None: as many as Spark has cores.
         chunk: rows in a call, at most.
         timeout: seconds each call gets; None: the wrapper's limit and 30.
         patience: seconds to wait for a platform that is down before the task fails.
@@ -62,7 +63,7 @@ def apply(
         MissingExtra: pyspark, pandas or pyarrow is not installed.
         UsageError: a column or the schema is not what it should be.
         RunError: this is no wrapper.
-        PlatformError: the platform can't be reached.
+        PlatformError: the platform can't be reached, or refuses everyone.
     """
     from wrapgen.run.connectors.spark import require, scored
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from wrapgen.errors import UsageError
-from wrapgen.run.connectors.spark import find_java
+from wrapgen.run.connectors.spark import _spread, find_java
 from wrapgen.run.connectors.spark_task import Plan
 from wrapgen.spark import apply, foreach_batch
 
@@ -69,6 +69,22 @@ def test_rows_get_results_or_errors_and_each_is_recorded_once(platform, spark, k
     assert set(records) == {"bad", *(f"r{n}" for n in range(40))}
     # Not the probe's; on a slow machine Spark runs a task a second time.
     assert {record["try"] for record in records.values()} <= {1, 2}
+
+
+def test_the_probe_sends_rows_under_the_ids_of_the_tasks(platform, spark, keys, run):
+    """Timestamps, maps and decimals are the same item to both, in whatever zone the session is."""
+    frame = spark.session.sql(
+        "select id as n, timestamp_seconds(id) as at, map('a', id) as facts, 1.5bd as price from range(3)"
+    )
+    spark.session.conf.set("spark.sql.session.timeZone", "America/Los_Angeles")
+    try:
+        names = ["n", "at", "facts", "price"]
+        apply(frame, platform.reference, input=names, id="content", run=run, **keys).collect()
+    finally:
+        spark.session.conf.unset("spark.sql.session.timeZone")
+    inputs = {record["input"]["n"]: record["input"] for record in platform.records(run).values()}
+    assert len(platform.records(run)) == 3
+    assert inputs[2] == {"n": 2, "at": "1970-01-01T00:00:02+00:00", "facts": {"a": 2}, "price": 1.5}
 
 
 def test_a_declared_schema_is_kept_to(platform, spark, keys, run):
@@ -188,20 +204,36 @@ def test_a_missing_column_is_one_clear_message(platform, spark, keys):
         apply(frame, platform.reference, input="text", id="id", output="text", **keys)
 
 
-def test_the_declared_concurrency_is_divided_over_the_partitions():
-    """All partitions together keep to the whole."""
-    plan = Plan(
-        *[None] * 9,
-        concurrency=8,
-        partitions=3,
-        chunk=1,
-        aim=1,
-        timeout=1,
-        attempts=1,
-        request_bytes=1,
-        patience=1,
-    )
-    assert [plan.share(partition) for partition in range(3)] == [3, 3, 2]
+def test_a_column_named_content_is_not_taken_for_the_digest(platform, spark, keys, run):
+    """Where `content` could be either nothing is guessed; `$content` is always the digest."""
+    frame = spark.session.createDataFrame([("a", "some words")], "id string, content string")
+    common = {"input": "content", "run": run, "schema": "string", **keys}
+    with pytest.raises(UsageError, match="the digest of the item or the column of that name"):
+        apply(frame, platform.reference, id="content", **common)
+    assert apply(frame, platform.reference, id="$content", **common).first().result == "SOME WORDS"
+    assert [len(id_) for id_ in platform.records(run)] == [64]
+
+
+def test_the_declared_concurrency_is_divided_over_the_tasks_that_run_at_once():
+    """All of them together keep to the whole, and reach it, however many tasks there are."""
+
+    def plan(at_once: int) -> Plan:
+        rest = {"chunk": 1, "aim": 1, "timeout": 1, "attempts": 1, "request_bytes": 1, "patience": 1}
+        return Plan(*[None] * 9, concurrency=8, at_once=at_once, **rest)
+
+    assert [plan(3).share(partition) for partition in range(3)] == [3, 3, 2]
+    assert [plan(2).share(partition) for partition in range(6)] == [4] * 6
+    assert plan(1).share(0) == 8
+
+
+def test_tasks_are_counted_as_spark_will_run_them(spark):
+    """Few partitions stay, many are merged, and after a shuffle there are as many as was counted."""
+    frame = spark.session.range(0, 100, 1, 3)
+    for wanted, tasks in ((8, 3), (2, 2)):
+        spread, counted = _spread(frame, wanted)
+        assert (counted, spread.rdd.getNumPartitions()) == (tasks, tasks)
+    spread, counted = _spread(frame.groupBy("id").count(), 4)
+    assert (counted, spread.rdd.getNumPartitions()) == (4, 4)
 
 
 def test_java_comes_from_a_package_where_the_machine_has_none(monkeypatch):

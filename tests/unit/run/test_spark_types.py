@@ -1,11 +1,15 @@
 """What a Spark column takes of a result."""
 
+from datetime import datetime, timezone
+from decimal import Decimal
+
 import pytest
 
 pa = pytest.importorskip("pyarrow")
 
-from wrapgen.run.connectors.spark import _widened  # noqa: E402
-from wrapgen.run.connectors.spark_task import _entry, fitted  # noqa: E402
+from wrapgen.errors import NotAuthorized, PlatformError  # noqa: E402
+from wrapgen.run.connectors.spark import _probed, _widened  # noqa: E402
+from wrapgen.run.connectors.spark_task import CONTENT, Plan, _entry, fitted  # noqa: E402
 
 
 def test_no_fraction_is_cut() -> None:
@@ -28,3 +32,63 @@ def test_rows_that_are_not_json_have_ids_of_their_own() -> None:
     """With the content as id, a row that is no JSON shares no id with null or with another such row."""
     rows = [None, object(), object()]
     assert len({_entry(0, row, None, True, 0).id for row in rows}) == len(rows)
+
+
+def read(values: list, kind) -> list:
+    """What a column of an Arrow type becomes in items."""
+    plan = Plan(*[None] * 3, "item", CONTENT, *[None] * 12)
+    return [item for item, _ in plan.items(pa.RecordBatch.from_pydict({"item": pa.array(values, kind)}))]
+
+
+def test_an_instant_is_the_same_text_in_every_zone() -> None:
+    """The probe and the tasks get timestamps in different zones, and send one item under one id."""
+    moment = datetime(2026, 5, 1, 12, 30, tzinfo=timezone.utc)
+    nested = pa.struct([("at", pa.list_(pa.timestamp("us", "Asia/Tokyo")))])
+    for zone in ("UTC", "America/Los_Angeles"):
+        assert read([moment, None], pa.timestamp("us", zone)) == ["2026-05-01T12:30:00+00:00", None]
+    assert read([{"at": [moment]}], nested) == [{"at": ["2026-05-01T12:30:00+00:00"]}]
+    assert read([moment.replace(tzinfo=None)], pa.timestamp("us")) == ["2026-05-01T12:30:00"]
+
+
+def test_no_decimal_loses_a_digit() -> None:
+    """A column whose digits a double keeps gives numbers, any other one text; whole ones stay whole."""
+    assert read([Decimal("0.10"), Decimal("2.00")], pa.decimal128(10, 2)) == [0.1, 2]
+    long = "12345678901234567.123456789"
+    assert read([Decimal(long), Decimal(1)], pa.decimal128(38, 9)) == [long, "1.000000000"]
+    assert read([Decimal(10**30 + 1)], pa.decimal128(38, 0)) == [10**30 + 1]
+    assert read([{"sum": Decimal("1.5")}], pa.struct([("sum", pa.decimal128(38, 9))])) == [
+        {"sum": "1.500000000"}
+    ]
+
+
+def test_a_map_is_an_object_though_it_is_empty() -> None:
+    """Arrow hands out pairs, which a list of none would hide."""
+    assert read([{"a": 1}, {}, None], pa.map_(pa.string(), pa.int64())) == [{"a": 1}, {}, None]
+
+
+def test_a_platform_that_stops_everyone_stops_the_probe_in_one_line() -> None:
+    """The rows that find out the schema are sent by the driver, which says what a command says."""
+    pytest.importorskip("pyspark")
+
+    class Refused:
+        """A platform that no longer takes the key."""
+
+        def call(self, *_: object) -> bytes:
+            raise NotAuthorized("the key is wrong", hint="")
+
+    class Frame:
+        """One row."""
+
+        def select(self, *_: str) -> "Frame":
+            return self
+
+        def limit(self, _: int) -> "Frame":
+            return self
+
+        def toArrow(self):
+            return pa.table({"item": ["a"]})
+
+    limits = {"chunk": 1, "aim": 100, "timeout": 1, "attempts": 1, "request_bytes": 10_000, "patience": 0}
+    plan = Plan(Refused(), "a/B/1.0.0", "run", "item", CONTENT, "r", "e", None, False, 1, 1, **limits)
+    with pytest.raises(PlatformError, match="the key is wrong"):
+        _probed(Frame(), plan)

@@ -22,9 +22,9 @@ from typing import Any
 from uuid import uuid4
 
 from wrapgen import carried, wire
-from wrapgen.errors import MissingExtra, UsageError
+from wrapgen.errors import MissingExtra, PlatformError, UsageError
 from wrapgen.run.concurrency import ceiling
-from wrapgen.run.connectors.spark_task import CONTENT, Plan, Task, columns, error_type
+from wrapgen.run.connectors.spark_task import CONTENT, Plan, Stopped, Task, columns, error_type
 from wrapgen.run.plain_calls import PlainCalls
 from wrapgen.run.states import Fate
 from wrapgen.run.wrappers import describe
@@ -60,9 +60,11 @@ def scored(
     session = df.sparkSession
     about = describe(lambda body, seconds: calls.call(reference, body, seconds), reference)
     names = (input,) if isinstance(input, str) else tuple(input)
+    id = _digest_or_column(df, id)  # noqa: A001
     _columns_exist(df, [*names, *([] if id == CONTENT else [id])], [output, error])
     most = concurrency or ceiling(about.parallel)
-    parts = min(most, partitions or session.sparkContext.defaultParallelism)
+    slots = session.sparkContext.defaultParallelism
+    df, tasks = _spread(df, max(1, min(most, partitions or slots)))
     plan = Plan(
         calls=calls,
         reference=reference,
@@ -74,7 +76,7 @@ def scored(
         result_type=None,
         as_json=schema == JSON,
         concurrency=most,
-        partitions=max(1, parts),
+        at_once=min(tasks, slots),
         chunk=chunk,
         aim=min(wire.CHUNK_AIM, about.request_bytes * 8 // 10),
         timeout=min(wire.MAX_TIMEOUT, timeout or about.timeout + 30),
@@ -85,7 +87,31 @@ def scored(
     result = _probed(df, plan) if schema is None else _declared(schema)
     plan = replace(plan, result_type=_arrow(result))
     _send_modules(session)
-    return df.coalesce(plan.partitions).mapInArrow(Task(plan), _schema(df, plan, result))
+    return df.mapInArrow(Task(plan), _schema(df, plan, result))
+
+
+def _digest_or_column(df: Any, id: str) -> str:  # noqa: A002
+    """The id as a plan has it: `content` is the digest, unless it could be a column."""
+    if id != "content":
+        return id
+    if id in df.columns:
+        raise UsageError(
+            "id 'content' could be the digest of the item or the column of that name",
+            hint=f"write {CONTENT!r} for the digest, or rename the column",
+        )
+    return CONTENT
+
+
+def _spread(df: Any, wanted: int) -> tuple[Any, int]:
+    """The data frame over at most so many tasks, and how many those are.
+
+    Fewer stay as they are: each keeps more calls open. After a shuffle, where Spark decides only while it
+    runs, the rows are dealt out anew.
+    """
+    plan = df._jdf.queryExecution()
+    if plan.executedPlan().getClass().getSimpleName() == "AdaptiveSparkPlanExec":
+        return df.repartition(wanted), wanted
+    return df.coalesce(wanted), max(1, min(wanted, plan.toRdd().getNumPartitions()))
 
 
 def _columns_exist(df: Any, wanted: list[str], added: list[str]) -> None:
@@ -131,16 +157,16 @@ def _probed(df: Any, plan: Plan) -> Any:
 
     names = [plan.input] if isinstance(plan.input, str) else list(plan.input)
     wanted = list(dict.fromkeys([*names, *([] if plan.id == CONTENT else [plan.id])]))
-    first = [row.asDict(recursive=True) for row in df.select(*wanted).limit(PROBE).collect()]
-    rows = [
-        (
-            row[plan.input] if isinstance(plan.input, str) else {name: row[name] for name in names},
-            None if plan.id == CONTENT else row[plan.id],
-        )
-        for row in first
-    ]
+    first = df.select(*wanted).limit(PROBE).toArrow()
+    rows = [row for batch in first.to_batches() for row in plan.items(batch)]  # as a task reads them
     # Below the try of every task, whose outcome is the one that counts.
-    found = [o for o in plan.score(rows, tries=-1) if o.fate is Fate.OK] if rows else []
+    try:
+        outcomes = plan.score(rows, tries=-1) if rows else []
+    except Stopped as stopped:
+        raise PlatformError(
+            str(stopped), hint="nothing has been scored; mend that, then start again"
+        ) from None
+    found = [outcome for outcome in outcomes if outcome.fate is Fate.OK]
     texts, _ = columns(found, pa.string(), as_json=True)
     values = [json.loads(text) for text in texts.to_pylist()]
     if not any(value is not None for value in values):

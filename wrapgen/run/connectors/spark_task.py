@@ -10,10 +10,10 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timezone
 from datetime import time as day_time
 from decimal import Decimal
 from random import Random
@@ -26,7 +26,7 @@ from wrapgen.run.process import Outcome, Terms, error_text, process_chunk
 from wrapgen.run.push import Pace, Quiet, given_up_item, push
 from wrapgen.run.states import Fate
 
-CONTENT = "content"
+CONTENT = "$content"
 """The id that is a digest of the item: equal items share a record."""
 
 NO_ID = error_text("InputError", "the row has no id, so its record could not be told apart", retryable=False)
@@ -45,12 +45,12 @@ class Plan:
         reference: the wrapper's exact version.
         run: the run's id.
         input: the column that is the item, or columns that make an object.
-        id: the column with the id, or `content`.
+        id: the column with the id, or `CONTENT`.
         output, error: names of the columns that are added.
         result_type: Arrow type of the result column.
         as_json: the result column holds JSON text.
-        concurrency: calls open at once over all partitions.
-        partitions: how many there are.
+        concurrency: calls open at once over all tasks.
+        at_once: how many tasks run at once.
         chunk: items in a call, at most.
         aim: bytes of a call.
         timeout: seconds asked of the platform for each call.
@@ -69,7 +69,7 @@ class Plan:
     result_type: Any
     as_json: bool
     concurrency: int
-    partitions: int
+    at_once: int
     chunk: int
     aim: int
     timeout: float
@@ -78,15 +78,15 @@ class Plan:
     patience: float
 
     def share(self, partition: int) -> int:
-        """Calls that one partition may keep open, so that all together keep to the whole."""
-        whole, rest = divmod(self.concurrency, self.partitions)
-        return max(1, whole + (partition < rest))
+        """Calls that one task may keep open, so that all that run at once come to the whole."""
+        whole, rest = divmod(self.concurrency, self.at_once)
+        return max(1, whole + (partition % self.at_once < rest))
 
     def score(self, rows: Sequence[tuple[Any, Any]], tries: int, lanes: int = 1) -> list[Outcome]:
         """What becomes of pairs of item and id, in their order.
 
         Args:
-            rows: values of Spark's types.
+            rows: as `items` reads them.
             tries: earlier sends; a task's first attempt has 0.
             lanes: calls to keep open.
 
@@ -132,13 +132,13 @@ class Plan:
         return self.id != CONTENT and row[1] in (None, "")
 
     def items(self, batch: Any) -> list[tuple[Any, Any]]:
-        """Item and id of every row of an Arrow batch."""
+        """Item, as JSON has it, and id of every row of an Arrow batch."""
         if isinstance(self.input, str):
-            values = batch.column(self.input).to_pylist()
+            values = _values(batch.column(self.input))
         else:
-            columns = [batch.column(name).to_pylist() for name in self.input]
+            columns = [_values(batch.column(name)) for name in self.input]
             values = [dict(zip(self.input, row, strict=True)) for row in zip(*columns, strict=True)]
-        ids = [None] * len(values) if self.id == CONTENT else batch.column(self.id).to_pylist()
+        ids = [None] * len(values) if self.id == CONTENT else _values(batch.column(self.id))
         return list(zip(values, ids, strict=True))
 
 
@@ -222,7 +222,7 @@ def _kept(value: Any, fit: Any) -> bool:
 
 def _entry(index: int, value: Any, id_: Any, by_content: bool, tries: int) -> Entry:
     try:
-        sent = wire.to_wire(_plain(value))
+        sent = wire.to_wire(value)
         item = wire.dumps(sent)
         text = json.dumps(sent, sort_keys=True, separators=(",", ":"))
     except (wire.WireError, TypeError) as error:
@@ -235,16 +235,54 @@ def _entry(index: int, value: Any, id_: Any, by_content: bool, tries: int) -> En
     return Entry(index, item, str(id_), 0, tries)
 
 
-def _plain(value: Any) -> Any:
-    """A value of Spark's types as JSON has it."""
-    if isinstance(value, dict):
-        return {str(key): _plain(one) for key, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        if value and all(isinstance(one, tuple) and len(one) == 2 for one in value):
-            return {str(key): _plain(one) for key, one in value}  # how Arrow hands out a map
-        return [_plain(one) for one in value]
-    if isinstance(value, (datetime, date, day_time)):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
+Reader = Callable[[Any], Any]
+"""Makes JSON of a value that Arrow hands out."""
+
+EXACT = 15
+"""Digits that every double keeps."""
+
+
+def _values(column: Any) -> list[Any]:
+    """An Arrow column as JSON has its values."""
+    values: list[Any] = column.to_pylist()
+    read = _reader(column.type)
+    return values if read is None else [_or_null(read, value) for value in values]
+
+
+def _or_null(read: Reader, value: Any) -> Any:
+    return None if value is None else read(value)
+
+
+def _reader(kind: Any) -> Reader | None:
+    """What reads the values of an Arrow type; None where they are JSON as they are."""
+    from pyarrow import types
+
+    if types.is_timestamp(kind) or types.is_date(kind) or types.is_time(kind):
+        return _time
+    if types.is_decimal(kind):
+        return _number if kind.scale <= 0 or kind.precision <= EXACT else "{:f}".format
+    if types.is_map(kind):
+        item = _reader(kind.item_type) or _same
+        return lambda pairs: {str(_time(key)): _or_null(item, one) for key, one in pairs}
+    if types.is_struct(kind):
+        fields = {field.name: _reader(field.type) or _same for field in kind}
+        return lambda row: {name: _or_null(read, row[name]) for name, read in fields.items()}
+    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+        each = _reader(kind.value_type)
+        return each and (lambda values: [_or_null(each, value) for value in values])
+    return None
+
+
+def _same(value: Any) -> Any:
     return value
+
+
+def _time(value: Any) -> Any:
+    """A time as text, an instant in UTC: so it is the same text wherever the session says it is."""
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        value = value.astimezone(timezone.utc)
+    return value.isoformat() if isinstance(value, (datetime, date, day_time)) else value
+
+
+def _number(value: Decimal) -> int | float:
+    return int(value) if value == value.to_integral_value() else float(value)
