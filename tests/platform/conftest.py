@@ -256,8 +256,7 @@ class World:
         self.made("POST", f"{place}/compile", {})
         git_hash = self.made("POST", f"{place}/versions", {})["version_info"]["git_hash"]
         called = self.made("POST", f"/v1/algo/{self.owner}/Secret/0.1.0?output=void", self.hush)["request_id"]
-        while self.server.request("GET", f"/v1/requests/{called}", self.keys["owner"]).status_code == 202:
-            threading.Event().wait(0.02)
+        self.ended(called)
         return {
             "version": "0.1.0",
             "git_hash": git_hash,
@@ -265,6 +264,11 @@ class World:
             "request_id": called,
             **self.secret(),
         }
+
+    def ended(self, request_id: str) -> None:
+        """Waits until a void call of the owner has ended."""
+        while self.server.request("GET", f"/v1/requests/{request_id}", self.keys["owner"]).status_code == 202:
+            threading.Event().wait(0.02)
 
     def secret(self) -> dict[str, str]:
         """A secret of the algorithm that is there."""
@@ -321,6 +325,15 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(server: Server, zoo: str) -> World:
-    """What keys are tried on."""
-    return World(server, zoo)
+def world(server: Server, zoo: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """What keys are tried on; one of them is that of an algorithm which runs for the owner all the time."""
+    made, folder = World(server, zoo), tmp_path_factory.mktemp("world")
+    key, gate = folder / "key", folder / "gate"
+    body = {"op": "wait", "path": str(gate), "key": str(key)}
+    running = made.made("POST", f"/v1/algo/{zoo}?output=void&timeout=3000", body)["request_id"]
+    while not key.exists():
+        threading.Event().wait(0.02)
+    made.keys["algorithm"] = key.read_text()
+    yield made
+    gate.touch()
+    made.ended(running)

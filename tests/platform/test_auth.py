@@ -214,8 +214,13 @@ def expected(endpoint: str, kind: str) -> set[int]:
     entry, refused = ENTRIES[endpoint], {403}
     if entry.who == "everybody":
         return DONE
-    if kind in ("none", "wrong", "revoked", "gone") or ("/git/" in endpoint and kind == "admin"):
+    if kind in ("none", "wrong", "revoked", "gone") or (
+        "/git/" in endpoint and kind in ("admin", "algorithm")
+    ):
         return {401}
+    if kind == "algorithm" and entry.who != "nobody":
+        lent = endpoint.partition(" ")[2].startswith(LENT)
+        return DONE if lent else {403, 404} | (DONE if entry.who == "anyone" else set())
     if kind == "elsewhere":
         return refused
     if entry.who == "nobody":
@@ -234,7 +239,9 @@ def expected(endpoint: str, kind: str) -> set[int]:
 
 
 DONE = set(range(200, 300))
-REFUSED = ("none", "wrong", "revoked", "gone", "elsewhere", "stranger", "restricted")
+REFUSED = ("none", "wrong", "revoked", "gone", "elsewhere", "stranger", "restricted", "algorithm")
+LENT = ("/v1/algo/", "/v1/data", "/v1/connector", "/v1/hostedData")
+"""Where a running algorithm is its caller: calls and data."""
 
 
 def test_every_endpoint_has_an_entry() -> None:
@@ -249,8 +256,8 @@ def test_who_may_use_it(world: Any, endpoint: str) -> None:
     values = {**world.values, **(getattr(world, entry.fresh)() if entry.fresh else {})}
     last = "admin" if entry.who == "admin" else "owner"
     for kind in (*REFUSED, "owner" if last == "admin" else "admin", last):
-        if kind == "admin" and entry.who == "account":
-            continue  # the owner uses it up
+        if (kind == "admin" and entry.who == "account") or (kind == "algorithm" and "/{path}" in endpoint):
+            continue  # it may, and the owner needs what it would use up
         answer = send(world, endpoint, kind, values)
         assert answer.status_code in expected(endpoint, kind), (kind, answer.status_code, answer.text)
         if kind != last and not (kind == "restricted" and entry.restricted):
