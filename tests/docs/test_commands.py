@@ -131,7 +131,7 @@ def furnish(address: str) -> None:
         "aws_secret_access_key": "x",
     }
     queues = boto3.client("sqs", **known)
-    queues.create_queue(QueueName="dead")
+    queues.create_queue(QueueName="dead", Attributes={"MessageRetentionPeriod": "1209600"})
     dead = json.dumps(
         {"deadLetterTargetArn": "arn:aws:sqs:eu-west-1:123456789012:dead", "maxReceiveCount": "5"}
     )

@@ -13,11 +13,13 @@ import click
 
 from wrapgen.cli import completion
 from wrapgen.cli.options import client_for, platform_options
-from wrapgen.errors import UsageError
+from wrapgen.errors import PlatformError, UsageError
 
 if TYPE_CHECKING:
     from wrapgen.doctor import Finding
+    from wrapgen.run.connectors.sqs_queue import Queue, QueueFacts
     from wrapgen.spec import Spec
+    from wrapgen.spec.queue import QueueNumbers
 
 
 @click.command()
@@ -81,7 +83,8 @@ def _queue(spec: Spec, url: str, consumer: str) -> Iterator[Finding]:
     from wrapgen.run.connectors.sqs_queue import Queue
     from wrapgen.spec.queue import differences, queue_numbers
 
-    facts = Queue(url).facts()
+    queue = Queue(url)
+    facts = queue.facts()
     wanted = queue_numbers(spec, consumer)
     found = differences(
         wanted,
@@ -94,6 +97,27 @@ def _queue(spec: Spec, url: str, consumer: str) -> Iterator[Finding]:
         yield fault("queue", f"{url}: {difference}", "deploy the queue.yaml of wrapgen build --sqs")
     if not found:
         yield ok("queue", f"{url} is set up for {consumer}")
+    if facts.dead_letter:
+        yield from _dead_letters(queue, facts, wanted)
+
+
+def _dead_letters(queue: Queue, facts: QueueFacts, wanted: QueueNumbers) -> Iterator[Finding]:
+    from wrapgen.doctor.finding import fault, ok, unchecked
+    from wrapgen.spec.queue import dead_letter_differences
+
+    what, arn = "dead letters", facts.dead_letter
+    try:
+        dead = queue.dead_letters(facts)
+    except PlatformError as error:
+        yield unchecked(what, f"{arn}: {error.message}", "look with credentials that may read its attributes")
+        return
+    found = dead_letter_differences(
+        wanted, retention=facts.retention, dead_retention=dead.retention, takes=dead.takes
+    )
+    for difference in found:
+        yield fault(what, f"{arn}: {difference}", "deploy the queue.yaml of wrapgen build --sqs")
+    if not found:
+        yield ok(what, f"{arn} keeps them for {dead.retention // 86_400} days")
 
 
 def _show(finding: Finding) -> None:

@@ -77,3 +77,24 @@ def differences(
     if retention < wanted.visibility * (max_receives or wanted.max_receives):
         found.append(f"messages expire after {retention} s, before all their deliveries can have happened")
     return found
+
+
+def dead_letter_differences(
+    wanted: QueueNumbers, *, retention: int, dead_retention: int, takes: bool
+) -> list[str]:
+    """What is amiss with a live dead-letter queue, in sentences; empty if nothing is.
+
+    Args:
+        wanted: see `queue_numbers`.
+        retention: seconds that the queue itself keeps messages.
+        dead_retention: those that the dead-letter queue keeps them, counted from when they were first sent.
+        takes: whether it lets the queue send it dead letters.
+    """
+    found = []
+    if not takes:
+        found.append("its redrive allow policy does not let the queue send it dead letters")
+    if dead_retention < retention:
+        found.append(f"it keeps messages for {dead_retention} s, and the queue itself for {retention}")
+    elif dead_retention < wanted.dead_retention:
+        found.append(f"it keeps messages for {dead_retention} s; the template has {wanted.dead_retention}")
+    return found

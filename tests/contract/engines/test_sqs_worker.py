@@ -196,10 +196,10 @@ def test_a_queue_without_a_dead_letter_queue_is_refused(platform, make_queue, wo
 
 
 def test_doctor_compares_a_live_queue_with_the_spec(platform, make_queue):
-    """A queue that would lose messages for its consumer is a fault, with what to do."""
+    """A queue that would lose messages for its consumer is a fault, and its dead-letter queue too."""
     queue = make_queue(max_receives=2, visibility=30)
 
-    def doctor(*words: str) -> dict:
+    def doctor(*words: str, what: str = "queue") -> dict:
         done = subprocess.run(
             [sys.executable, "-m", "wrapgen", "doctor", "spec.yaml", "--queue", queue.url, *words, "--json"],
             cwd=platform.folder,
@@ -210,10 +210,29 @@ def test_doctor_compares_a_live_queue_with_the_spec(platform, make_queue):
         )
         found = json.loads(done.stdout)
         return {
-            each["message"].partition(": ")[2]: each for each in found["findings"] if each["what"] == "queue"
+            each["message"].partition(": ")[2]: each for each in found["findings"] if each["what"] == what
         }
 
     found = doctor("--consumer", "lambda")
     assert any("messages are hidden for 30 s; lambda needs 2160" in message for message in found)
     assert any("dead after 2 deliveries; the attempts take 5" in message for message in found)
     assert list(doctor()) == ["a message is dead after 2 deliveries; the attempts take 5"]
+
+    def keep(url: str, seconds: int) -> None:
+        queue.client.set_queue_attributes(QueueUrl=url, Attributes={"MessageRetentionPeriod": str(seconds)})
+
+    keep(queue.dead_url, 86_400)
+    assert list(doctor(what="dead letters")) == [
+        "it keeps messages for 86400 s, and the queue itself for 345600"
+    ]
+    keep(queue.dead_url, 345_600)
+    assert list(doctor(what="dead letters")) == ["it keeps messages for 345600 s; the template has 1209600"]
+    keep(queue.dead_url, 1_209_600)
+    assert doctor_lines(doctor(what="dead letters")) == ["ok"]
+    queue.client.delete_queue(QueueUrl=queue.dead_url)
+    assert doctor_lines(doctor(what="dead letters")) == ["not checked"]
+
+
+def doctor_lines(found: dict) -> list[str]:
+    """How findings stand."""
+    return [each["level"] for each in found.values()]

@@ -51,6 +51,19 @@ class QueueFacts:
     fifo: bool
 
 
+@dataclass(frozen=True)
+class DeadLetterFacts:
+    """What a live dead-letter queue says of itself.
+
+    Args:
+        retention: seconds that a message is kept.
+        takes: whether it takes the dead letters of the queue that was asked for.
+    """
+
+    retention: int
+    takes: bool
+
+
 class Queue:
     """A queue behind its URL. Safe to share between threads.
 
@@ -85,6 +98,20 @@ class Queue:
             dead_letter=redrive.get("deadLetterTargetArn"),
             retention=int(found.get("MessageRetentionPeriod") or 345_600),
             fifo=found.get("FifoQueue") == "true",
+        )
+
+    def dead_letters(self, facts: QueueFacts) -> DeadLetterFacts:
+        """Attributes of its dead-letter queue, which `facts` names."""
+        account, name = (facts.dead_letter or "").split(":")[-2:]
+        url = self._request("get_queue_url", QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
+        answer = self._request("get_queue_attributes", QueueUrl=url, AttributeNames=["All"])
+        found = answer.get("Attributes") or {}
+        allowed = json.loads(found.get("RedriveAllowPolicy") or "{}")
+        permission = allowed.get("redrivePermission") or "allowAll"
+        return DeadLetterFacts(
+            retention=int(found.get("MessageRetentionPeriod") or 345_600),
+            takes=permission == "allowAll"
+            or (permission == "byQueue" and facts.arn in (allowed.get("sourceQueueArns") or [])),
         )
 
     def remaining(self) -> int:
@@ -129,8 +156,11 @@ class Queue:
         return [messages[int(failed["Id"])] for failed in answer.get("Failed") or []]
 
     def _ask(self, method: str, **parameters: Any) -> dict[str, Any]:
+        return self._request(method, QueueUrl=self.url, **parameters)
+
+    def _request(self, method: str, **parameters: Any) -> dict[str, Any]:
         try:
-            answer: dict[str, Any] = getattr(self._client, method)(QueueUrl=self.url, **parameters)
+            answer: dict[str, Any] = getattr(self._client, method)(**parameters)
             return answer
         except self._errors as error:
             raise _error(self.url, error) from error
