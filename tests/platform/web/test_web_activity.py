@@ -206,6 +206,21 @@ def test_a_removed_accounts_calls_are_forgotten(
     assert watched.reference not in again.page("/web/charts").text
 
 
+def test_a_restricted_key_sees_what_it_may_call(
+    server: Any, watched: Any, browse: Callable[..., Any]
+) -> None:
+    """Calls and runs of other algorithms of its account are not shown to it, by address neither."""
+    run = new_run()
+    made = call(server, watched, "fail", run=run)["request_id"]
+    for acl, seen in ((["algo://nobody/*"], False), ([f"algo://{watched.reference}/*"], True)):
+        body = {"permissions": {"algo_acl": acl}}
+        key = server.request("POST", "/v1/users/local/keys", json=body).json()["api_key"]
+        someone = browse(key)
+        page = someone.page("/web/activity")
+        assert (run in page.text, made in page.source) == (seen, seen)
+        assert someone.get(f"/web/activity/calls/{made}").status_code == (200 if seen else 404)
+
+
 # -- what is kept ------------------------------------------------------------------------------------------
 
 

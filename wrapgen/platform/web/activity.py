@@ -46,7 +46,8 @@ class _Choice:
 async def activity(visit: Visit) -> Response:
     """GET /web/activity"""
     watched, account = visit.platform.activity, visit.caller.account
-    open_calls, recent, runs = watched.in_progress(account), watched.recent(account), watched.runs(account)
+    open_calls, recent = _shown(visit, watched.in_progress(account)), _shown(visit, watched.recent(account))
+    runs = [run for run in watched.runs(account) if all(_may_call(visit, name) for name in run.algorithms)]
     calls = visit.platform.calls
     choice = _Choice.of(visit)
     ended = [known for known in recent if choice.takes_ended(known)]
@@ -69,7 +70,8 @@ async def activity(visit: Visit) -> Response:
 async def call(visit: Visit) -> Response:
     """GET /web/activity/calls/:id"""
     watched, account = visit.platform.activity, visit.caller.account
-    known = {each.id: each for each in [*watched.in_progress(account), *watched.recent(account)]}
+    there = [*watched.in_progress(account), *watched.recent(account)]
+    known = {each.id: each for each in _shown(visit, there)}
     found = known.get(visit.word("id"))
     if found is None:
         hint = "only the newest calls of your own account are kept, until the server stops"
@@ -85,6 +87,16 @@ async def call(visit: Visit) -> Response:
         "found": len(below),
     }
     return await run_in_threadpool(visit.html, "call.html", context)
+
+
+def _may_call(visit: Visit, reference: str) -> bool:
+    owner, name = reference.split("/")[:2]
+    return visit.caller.may_call(owner, name)
+
+
+def _shown(visit: Visit, calls: list[Known]) -> list[Known]:
+    """Calls of what the visitor's key may call; outputs and errors are in them."""
+    return [each for each in calls if _may_call(visit, each.algorithm)]
 
 
 def is_fragment(visit: Visit) -> bool:
