@@ -151,6 +151,37 @@ def test_a_message_whose_visibility_runs_out_is_recorded_once(platform, make_que
     assert queue.count() == 0 and queue.dead() == []
 
 
+def test_a_message_stays_hidden_while_its_call_lasts_longer_than_its_visibility(platform, make_queue, work):
+    """The heartbeat extends it: nobody else gets it, and one delivery does."""
+    queue = make_queue(max_receives=1, visibility=3)
+    gate = platform.folder / "heartbeat"
+    os.mkfifo(gate)
+    (id_,) = queue.send({"n": 6, "gate": str(gate)})
+    slow = work(queue.url, "--visibility", "3", "--until-empty")
+    with gate.open("w"):  # opens when the target has the message in work
+        assert not queue.client.receive_message(QueueUrl=queue.url, WaitTimeSeconds=7).get("Messages")
+    code, summary, said = slow.end()
+    assert code == 0 and summary["deleted"] == 1, said
+    assert platform.records(run_id(queue))[id_]["try"] == 1 and queue.dead() == []
+
+
+def test_two_workers_are_in_work_at_once(platform, make_queue, work):
+    """Each has a call open that the other has not, and every message has one record."""
+    queue = make_queue(visibility=600)
+    gate, note = platform.folder / "both", platform.folder / "both.note"
+    os.mkfifo(gate)
+    ids = queue.send(*({"n": n, "gate": str(gate), "note": str(note)} for n in range(5)))
+    one_by_one = ("--batch", "1", "--calls", "1", "--visibility", "600", "--until-empty")
+    workers = [work(queue.url, *one_by_one) for _ in range(2)]
+    wait_until(lambda: note.exists() and len(note.read_text().split()) == 2)
+    ended = [worker.process.poll for worker in workers]
+    wait_until(lambda: let_through(gate) or all(poll() is not None for poll in ended))
+    found = [worker.end() for worker in workers]
+    assert [code for code, _, _ in found] == [0, 0] and all(summary["deleted"] for _, summary, _ in found)
+    assert set(platform.records(run_id(queue))) == set(ids) and queue.count() == 0
+    assert len(note.read_text().split()) == 5
+
+
 def test_a_platform_that_is_down_burns_no_delivery(platform, make_queue, work):
     """While nothing answers, messages are held, not bounced towards the dead-letter queue."""
     queue = make_queue(max_receives=1)
