@@ -41,7 +41,7 @@ docs: $(VENV)/.dev  ## build the documentation site: build/site/index.html
 	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -d build/doctrees docs build/site
 	@echo "open build/site/index.html"
 
-bench: $(VENV)/.platform  ## measure against everything a user would pick instead; writes bench/RESULTS.md
+bench: $(VENV)/.dev  ## measure against everything a user would pick instead; writes bench/RESULTS.md
 	@$(BIN)/python -m bench $(BENCH)
 
 screenshots: $(VENV)/.dev  ## take the pictures in docs/images anew, from a real platform and run

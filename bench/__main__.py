@@ -17,13 +17,13 @@ from pathlib import Path
 from bench import machine, peers
 from bench.measure import Failed
 from bench.options import Bench
-from bench.parts import batch, distance, generation, growth, serving
+from bench.parts import batch, distance, engines, generation, growth, serving
 from bench.parts.surroundings import Surroundings
 from bench.render import render
 from bench.store import Store
 
 HERE = Path(__file__).resolve().parent
-PARTS = {"1": batch, "2": serving, "3": distance, "4": generation, "5": growth}
+PARTS = {"1": batch, "2": serving, "3": distance, "4": generation, "5": growth, "6": engines}
 
 
 def main() -> None:
@@ -52,7 +52,7 @@ def main() -> None:
 def options() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--only", default="1,2,3,4,5", help="parts, as 1,2")
+    parser.add_argument("--only", default="1,2,3,4,5,6", help="parts, as 1,2")
     parser.add_argument("--items", type=int, default=100_000, help="of part 1")
     parser.add_argument("--seconds", type=float, default=60, help="most for a slow case, over all its rounds")
     parser.add_argument("--rounds", type=int, default=3)

@@ -318,6 +318,23 @@ def _grown_algorithms(size: int, note: dict[str, Any]) -> list[str]:
     ]
 
 
+def _engines(part: dict[str, Any], _: dict[str, Any]) -> str:
+    words = (
+        "Alone, each connector has a wrapper that answers at once: what an item costs us. Whole, each engine "
+        "is started as a user starts it, over the same wrapper around a target that does next to nothing, "
+        "with an SQS server in memory; start-up counts, but not Spark's."
+    )
+    rows = []
+    for name, note in part.items():
+        if note.get("failed") or not note["rounds"]:
+            rows.append([name, f"failed: {note.get('failed')}", "", ""])
+            continue
+        rates = [each["items"] / max(0.001, each["seconds"]) for each in note["rounds"]]
+        costs = [1e6 * each["seconds"] / each["items"] for each in note["rounds"]]
+        rows.append([name, f"{note['rounds'][0]['items']:,}", spread(rates), spread(costs, ",.1f")])
+    return f"{words}\n\n" + table(("", "items", "items/s", "µs an item"), rows)
+
+
 GROWN = {"items": _grown_items, "connections": _grown_connections, "algorithms": _grown_algorithms}
 
 PARTS = {
@@ -326,5 +343,6 @@ PARTS = {
     "distance": ("With distance", _distance),
     "generation": ("Generation", _generation),
     "growth": ("Growth", _growth),
+    "engines": ("Engines", _engines),
 }
 """Title and table of each part, in the order of the page."""

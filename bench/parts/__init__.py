@@ -1,1 +1,1 @@
-"""The five parts of the issue, one file each: what is run, and what is noted of it."""
+"""The parts of the bench, one file each: what is run, and what is noted of it."""

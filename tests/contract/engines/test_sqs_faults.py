@@ -153,13 +153,13 @@ def test_a_message_whose_visibility_runs_out_is_recorded_once(platform, make_que
 
 def test_a_message_stays_hidden_while_its_call_lasts_longer_than_its_visibility(platform, make_queue, work):
     """The heartbeat extends it: nobody else gets it, and one delivery does."""
-    queue = make_queue(max_receives=1, visibility=3)
+    queue = make_queue(max_receives=1, visibility=6)
     gate = platform.folder / "heartbeat"
     os.mkfifo(gate)
     (id_,) = queue.send({"n": 6, "gate": str(gate)})
-    slow = work(queue.url, "--visibility", "3", "--until-empty")
+    slow = work(queue.url, "--visibility", "6", "--until-empty")
     with gate.open("w"):  # opens when the target has the message in work
-        assert not queue.client.receive_message(QueueUrl=queue.url, WaitTimeSeconds=7).get("Messages")
+        assert not queue.client.receive_message(QueueUrl=queue.url, WaitTimeSeconds=10).get("Messages")
     code, summary, said = slow.end()
     assert code == 0 and summary["deleted"] == 1, said
     assert platform.records(run_id(queue))[id_]["try"] == 1 and queue.dead() == []

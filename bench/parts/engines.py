@@ -1,0 +1,74 @@
+"""Part 6: the ways in beside each other: runner, SQS, Lambda and Spark, alone and whole."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+from bench import hosting
+from bench.measure import Failed, environment
+from bench.options import Bench
+from bench.parts.programs import CASES
+from bench.parts.surroundings import Surroundings
+
+PART = "engines"
+SCRIPT = CASES.parent / "engines.py"
+ITEMS = 600
+"""Through each whole engine, and a hundred times as many through each connector alone."""
+ALONE = ("runner alone", "SQS worker alone", "Lambda handler alone", "Spark task alone")
+WHOLE = ("runner", "SQS, one worker", "SQS, two workers", "Spark, local[2]")
+LONGEST = 900.0
+"""Seconds for one round."""
+
+
+def minutes(bench: Bench) -> float:
+    """About how long it takes."""
+    return 1.5 * bench.rounds
+
+
+def measure_all(bench: Bench, around: Surroundings) -> None:  # noqa: ARG001
+    """Measures the rounds that the store does not have yet; everything of a round in turn."""
+    for number in range(bench.rounds):
+        notes = {name: bench.store.get(PART, name) or {"rounds": []} for name in ALONE + WHOLE}
+        if all("failed" in note or len(note["rounds"]) > number for note in notes.values()):
+            continue
+        try:
+            found = _round(min(ITEMS, bench.items))
+        except Failed as error:
+            found, said = {}, str(error)
+        else:
+            said = "its round ended before it"
+        for name, note in notes.items():
+            if name in found:
+                note["rounds"].append(found[name])
+                bench.say(
+                    f"  {number + 1}. {name}: {found[name]['items']:,} in {found[name]['seconds']:.2f} s"
+                )
+            else:
+                note["failed"] = said
+                bench.say(f"  {number + 1}. {name}: failed: {said}")
+            bench.store.put(PART, name, note)
+
+
+def _round(items: int) -> dict[str, dict[str, Any]]:
+    """Items and seconds by name; what comes after the first failure is not there."""
+    process = subprocess.Popen(
+        [sys.executable, str(SCRIPT), str(items), "--json"],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        out, log = process.communicate(timeout=LONGEST)
+    except subprocess.TimeoutExpired:
+        raise Failed(f"took longer than {LONGEST:.0f} s") from None
+    finally:
+        hosting.end(process)
+    lines = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+    if not lines:
+        raise Failed((log.strip().splitlines() or ["no output"])[-1][:160])
+    return {each["name"]: {"items": each["items"], "seconds": each["seconds"]} for each in lines}
