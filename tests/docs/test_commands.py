@@ -5,6 +5,10 @@ Its blocks fenced as `sh` and `python` are run in order, by bash and Python, aga
 
 - a line that starts with `wrapgen serve` is started beside the others, on a free port;
 - `wrapgen worker sqs` gets `--until-empty`, since nobody is there to stop it;
+- `pip install` gets `--dry-run --no-deps --no-index`: pip reads the line, finds this checkout and the extra,
+  and installs nothing. `tests/repo/test_wheel.py` really installs the wheel, and `make setup` the extras;
+- `make TARGET` gets `-n`, in the checkout: make says what it would run. What `make demo` runs is really run
+  by `tests/e2e/test_demo.py`; `make test` is what runs all this;
 - a block that starts with a comment like `# spec.yaml` is saved as that file;
 - what a page needs but need not show stands in `<!-- hidden: COMMAND -->`;
 - what stands for something of the reader's (see STANDS_FOR) is replaced by something real that runs here.
@@ -37,8 +41,12 @@ STANDS_FOR: dict[str, Callable[[Any], str]] = {
     QUEUE: lambda session: session.cloud() + "/123456789012/tweets",
     "https://minio.example.org": lambda session: session.cloud(),
 }
-HEAVY = ["docs/spark.md"]
-"""Pages that take longer than a page may in `make test`."""
+RUN_AS = [
+    (r"^(wrapgen worker sqs .*)$", r"\1 --until-empty --wait 0"),
+    (r"^pip install\b", "pip install --dry-run --no-deps --no-index"),
+    (r"^make\b", f"make -n -C '{ROOT}'"),
+]
+"""Beginnings of lines that would not end, or change the machine, and what is run instead."""
 
 
 @dataclass
@@ -66,7 +74,8 @@ class Session:
         if step.kind == "python":
             self.run([sys.executable, "-c", script])
         else:
-            script = re.sub(r"^(wrapgen worker sqs .*)$", r"\1 --until-empty --wait 0", script, flags=re.M)
+            for printed, run in RUN_AS:
+                script = re.sub(printed, run, script, flags=re.MULTILINE)
             self.run(["bash", "-euo", "pipefail", "-c", script])
 
     def run(self, command: list[str]) -> None:
@@ -80,7 +89,7 @@ class Session:
             stdin=subprocess.DEVNULL,
         )
         said = f"{command[-1]}\n--- stdout\n{done.stdout}\n--- stderr\n{done.stderr}"
-        assert done.returncode == 0, said
+        assert done.returncode == 0 and "does not provide the extra" not in done.stderr, said
 
     def serve(self, line: str) -> None:
         """Starts a platform as the line says, but on a free port, and waits until it is ready."""
@@ -157,6 +166,7 @@ def session(tmp_path: Path, cloud: Callable[[], str]) -> Iterator[Session]:
         "HOME": str(home),
         "UV_CACHE_DIR": kept.get("UV_CACHE_DIR", str(Path("~/.cache/uv").expanduser())),
         "NO_COLOR": "1",
+        "JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",  # for programs that live for seconds
         "AWS_ACCESS_KEY_ID": "x",
         "AWS_SECRET_ACCESS_KEY": "x",
         "AWS_DEFAULT_REGION": "eu-west-1",
@@ -167,10 +177,10 @@ def session(tmp_path: Path, cloud: Callable[[], str]) -> Iterator[Session]:
 
 
 def listed() -> list[Any]:
-    """The pages that print something to run; the heavy ones are for `make soak`."""
-    runnable = [page for page in PAGES if {step.kind for step in steps(page)} - {"save"}]
-    marks = [[pytest.mark.soak] if name(page) in HEAVY else [] for page in runnable]
-    return [pytest.param(page, marks=mark, id=name(page)) for page, mark in zip(runnable, marks, strict=True)]
+    """The pages that print something to run."""
+    return [
+        pytest.param(page, id=name(page)) for page in PAGES if {step.kind for step in steps(page)} - {"save"}
+    ]
 
 
 @pytest.mark.parametrize("page", listed())
