@@ -96,7 +96,8 @@ def foreach_batch(
 
     Args:
         wrapper: exact version, `owner/name/1.0.0`.
-        write: takes each scored batch and its id; the batch is persisted while it runs.
+        write: takes each scored batch and its id; the batch is persisted while it runs. Not called for
+            a batch without rows where the schema is found out.
         options: as for `apply`, but for `run`.
     """
     from wrapgen.run.connectors.spark import per_batch, require

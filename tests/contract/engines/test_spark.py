@@ -202,6 +202,10 @@ def test_a_missing_column_is_one_clear_message(platform, spark, keys):
         apply(frame, platform.reference, input="words", id="id", **keys)
     with pytest.raises(UsageError, match="a column 'text' already"):
         apply(frame, platform.reference, input="text", id="id", output="text", **keys)
+    with pytest.raises(UsageError, match="both added columns are 'error'"):
+        apply(frame, platform.reference, input="text", id="id", output="error", **keys)
+    with pytest.raises(UsageError, match="chunk is 0"):
+        apply(frame, platform.reference, input="text", id="id", chunk=0, **keys)
 
 
 def test_a_column_named_content_is_not_taken_for_the_digest(platform, spark, keys, run):

@@ -1,5 +1,7 @@
 """What a Spark column takes of a result."""
 
+from __future__ import annotations
+
 from datetime import datetime, timezone
 from decimal import Decimal
 
@@ -7,8 +9,8 @@ import pytest
 
 pa = pytest.importorskip("pyarrow")
 
-from wrapgen.errors import NotAuthorized, PlatformError  # noqa: E402
-from wrapgen.run.connectors.spark import _probed, _widened  # noqa: E402
+from wrapgen.errors import NotAuthorized, PlatformError, UsageError  # noqa: E402
+from wrapgen.run.connectors.spark import _probed, _widened, per_batch  # noqa: E402
 from wrapgen.run.connectors.spark_task import CONTENT, Plan, _entry, fitted  # noqa: E402
 
 
@@ -66,29 +68,57 @@ def test_a_map_is_an_object_though_it_is_empty() -> None:
     assert read([{"a": 1}, {}, None], pa.map_(pa.string(), pa.int64())) == [{"a": 1}, {}, None]
 
 
+class Refused:
+    """A platform that no longer takes the key."""
+
+    def call(self, *_: object) -> bytes:
+        """Its answer to anything."""
+        raise NotAuthorized("the key is wrong", hint="")
+
+
+class Frame:
+    """A data frame of these items, as the probe looks at it, and as a batch of a stream."""
+
+    def __init__(self, *items: str) -> None:
+        self._items = list(items)
+        self.sparkSession = self.sparkContext = self
+
+    def select(self, *_: str) -> Frame:
+        """The columns that there are."""
+        return self
+
+    def limit(self, _: int) -> Frame:
+        """The rows that there are."""
+        return self
+
+    def toArrow(self):
+        """As Arrow has it."""
+        return pa.table({"item": pa.array(self._items, pa.string())})
+
+    def getLocalProperty(self, _: str) -> str:
+        """The id of the stream's query."""
+        return "query"
+
+
+def probed(frame: Frame) -> object:
+    """What the probe finds on a platform that refuses everyone."""
+    limits = {"chunk": 1, "aim": 100, "timeout": 1, "attempts": 1, "request_bytes": 10_000, "patience": 0}
+    plan = Plan(Refused(), "a/B/1.0.0", "run", "item", CONTENT, "r", "e", None, False, 1, 1, **limits)
+    return _probed(frame, plan)
+
+
 def test_a_platform_that_stops_everyone_stops_the_probe_in_one_line() -> None:
     """The rows that find out the schema are sent by the driver, which says what a command says."""
     pytest.importorskip("pyspark")
-
-    class Refused:
-        """A platform that no longer takes the key."""
-
-        def call(self, *_: object) -> bytes:
-            raise NotAuthorized("the key is wrong", hint="")
-
-    class Frame:
-        """One row."""
-
-        def select(self, *_: str) -> "Frame":
-            return self
-
-        def limit(self, _: int) -> "Frame":
-            return self
-
-        def toArrow(self):
-            return pa.table({"item": ["a"]})
-
-    limits = {"chunk": 1, "aim": 100, "timeout": 1, "attempts": 1, "request_bytes": 10_000, "patience": 0}
-    plan = Plan(Refused(), "a/B/1.0.0", "run", "item", CONTENT, "r", "e", None, False, 1, 1, **limits)
     with pytest.raises(PlatformError, match="the key is wrong"):
-        _probed(Frame(), plan)
+        probed(Frame("a"))
+
+
+def test_a_batch_without_rows_ends_no_stream() -> None:
+    """Nothing says what type its results would have, and nothing has to be written."""
+    pytest.importorskip("pyspark")
+    with pytest.raises(UsageError, match="no row that could say"):
+        probed(Frame())
+    written: list[object] = []
+    per_batch(lambda batch, run: probed(batch), lambda batch, number: written.append(number))(Frame(), 3)
+    assert not written

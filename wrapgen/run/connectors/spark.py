@@ -35,6 +35,8 @@ PROBE = 20
 JAVA = 17
 """The oldest Java that Spark 4 runs on."""
 
+DECLARE = "declare it: schema='double', 'label string, score double', or 'json'"
+
 JSON = "json"
 """The schema that takes every result, as JSON text."""
 
@@ -57,6 +59,7 @@ def scored(
     patience: float,
 ) -> Any:
     """The data frame with a column of results and one of errors; see `wrapgen.spark.apply`."""
+    _sensible(concurrency=concurrency, partitions=partitions, chunk=chunk, timeout=timeout)
     session = df.sparkSession
     about = describe(lambda body, seconds: calls.call(reference, body, seconds), reference)
     names = (input,) if isinstance(input, str) else tuple(input)
@@ -90,6 +93,16 @@ def scored(
     return df.mapInArrow(Task(plan), _schema(df, plan, result))
 
 
+class NoRows(UsageError):
+    """Without a row there is no result that could say its type."""
+
+
+def _sensible(**given: float | None) -> None:
+    for name, value in given.items():
+        if value is not None and value < 1:
+            raise UsageError(f"{name} is {value}", hint="it is 1 or more")
+
+
 def _digest_or_column(df: Any, id: str) -> str:  # noqa: A002
     """The id as a plan has it: `content` is the digest, unless it could be a column."""
     if id != "content":
@@ -121,6 +134,8 @@ def _columns_exist(df: Any, wanted: list[str], added: list[str]) -> None:
             f"there is no column {missing[0]!r}", hint=f"the columns are: {', '.join(df.columns)}"
         )
     taken = [name for name in added if name in df.columns]
+    if len(set(added)) < len(added):
+        raise UsageError(f"both added columns are {added[0]!r}", hint="name one with output= or error=")
     if taken:
         raise UsageError(
             f"there is a column {taken[0]!r} already", hint="name another with output= or error="
@@ -159,9 +174,11 @@ def _probed(df: Any, plan: Plan) -> Any:
     wanted = list(dict.fromkeys([*names, *([] if plan.id == CONTENT else [plan.id])]))
     first = df.select(*wanted).limit(PROBE).toArrow()
     rows = [row for batch in first.to_batches() for row in plan.items(batch)]  # as a task reads them
+    if not rows:
+        raise NoRows("there is no row that could say what type results have", hint=DECLARE)
     # Below the try of every task, whose outcome is the one that counts.
     try:
-        outcomes = plan.score(rows, tries=-1) if rows else []
+        outcomes = plan.score(rows, tries=-1)
     except Stopped as stopped:
         raise PlatformError(
             str(stopped), hint="nothing has been scored; mend that, then start again"
@@ -172,7 +189,7 @@ def _probed(df: Any, plan: Plan) -> Any:
     if not any(value is not None for value in values):
         raise UsageError(
             f"none of the first {PROBE} rows has a result that says its type",
-            hint="declare it: schema='double', 'label string, score double', or 'json'",
+            hint=DECLARE,
         )
     try:
         return from_arrow_type(_widened(pa.infer_type(values)))
@@ -234,7 +251,10 @@ def per_batch(apply: Callable[..., Any], write: Callable[[Any, int], None]) -> C
         query = batch.sparkSession.sparkContext.getLocalProperty("sql.streaming.queryId")
         if not query:
             raise UsageError("this is no streaming query", hint="give it to writeStream.foreachBatch")
-        kept = apply(batch, run=f"{query}-{batch_id}").persist()
+        try:
+            kept = apply(batch, run=f"{query}-{batch_id}").persist()
+        except NoRows:
+            return  # a stream has batches of nothing now and then
         try:
             write(kept, batch_id)
         finally:

@@ -145,7 +145,7 @@ class SqsWorker:
             PlatformError: the queue can't be used.
         """
         threads = [
-            threading.Thread(target=work, name=f"wrapgen-sqs-{name}", daemon=True)
+            threading.Thread(target=self._guarded, args=(work,), name=f"wrapgen-sqs-{name}", daemon=True)
             for name, work in (("receive", self._receive), ("beat", self._hold.keep_beating))
         ]
         for thread in threads:
@@ -157,9 +157,25 @@ class SqsWorker:
             self._hold.end()
         return self.counts
 
+    def _guarded(self, work: Callable[[], None]) -> None:
+        """A thread's work. One that died silently would keep messages hidden for ever, or let them go."""
+        try:
+            work()
+        except Exception as error:
+            self.fault = f"a fault of wrapgen: {error!r}"
+            self._stopping.set()
+
     # Receiving
 
     def _receive(self) -> None:
+        try:
+            self._receive_until_stopped()
+        finally:
+            with self._change:
+                self._receiving = False
+                self._change.notify_all()
+
+    def _receive_until_stopped(self) -> None:
         losses = 0
         while not self._stopping.is_set():
             room = self._wait_for_room()
@@ -182,9 +198,6 @@ class SqsWorker:
                 self._stopping.set()
                 break
             self._received(messages)
-        with self._change:
-            self._receiving = False
-            self._change.notify_all()
 
     def _wait_for_room(self) -> int:
         """How many messages may be received now; 0 after a while without room."""
