@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from wrapgen.errors import UsageError
-from wrapgen.run.connectors.spark import _spread, find_java
+from wrapgen.run.connectors.spark import _slots, _spread, find_java
 from wrapgen.run.connectors.spark_task import Plan
 from wrapgen.spark import apply, foreach_batch
 
@@ -232,6 +232,7 @@ def test_the_declared_concurrency_is_divided_over_the_tasks_that_run_at_once():
 
 def test_tasks_are_counted_as_spark_will_run_them(spark):
     """Few partitions stay, many are merged, and after a shuffle there are as many as was counted."""
+    assert _slots(spark.session.sparkContext) == 2
     frame = spark.session.range(0, 100, 1, 3)
     for wanted, tasks in ((8, 3), (2, 2)):
         spread, counted = _spread(frame, wanted)

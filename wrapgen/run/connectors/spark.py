@@ -66,8 +66,7 @@ def scored(
     id = _digest_or_column(df, id)  # noqa: A001
     _columns_exist(df, [*names, *([] if id == CONTENT else [id])], [output, error])
     most = concurrency or ceiling(about.parallel)
-    slots = session.sparkContext.defaultParallelism
-    df, tasks = _spread(df, max(1, min(most, partitions or slots)))
+    df, tasks = _spread(df, max(1, min(most, partitions or session.sparkContext.defaultParallelism)))
     plan = Plan(
         calls=calls,
         reference=reference,
@@ -79,7 +78,7 @@ def scored(
         result_type=None,
         as_json=schema == JSON,
         concurrency=most,
-        at_once=min(tasks, slots),
+        at_once=min(tasks, _slots(session.sparkContext) or tasks),
         chunk=chunk,
         aim=min(wire.CHUNK_AIM, about.request_bytes * 8 // 10),
         timeout=min(wire.MAX_TIMEOUT, timeout or about.timeout + 30),
@@ -125,6 +124,14 @@ def _spread(df: Any, wanted: int) -> tuple[Any, int]:
     if plan.executedPlan().getClass().getSimpleName() == "AdaptiveSparkPlanExec":
         return df.repartition(wanted), wanted
     return df.coalesce(wanted), max(1, min(wanted, plan.toRdd().getNumPartitions()))
+
+
+def _slots(context: Any) -> int:
+    """Tasks that the executors run at once; 0 where that is not known, since they come and go."""
+    if context.getConf().get("spark.dynamicAllocation.enabled", "false") == "true":
+        return 0
+    inner = context._jsc.sc()
+    return int(inner.maxNumConcurrentTasks(inner.resourceProfileManager().defaultResourceProfile()))
 
 
 def _columns_exist(df: Any, wanted: list[str], added: list[str]) -> None:
