@@ -123,9 +123,9 @@ def _item_id(spec: Spec) -> str | list[str | int | None]:
 def _opening(spec: Spec, store: Store) -> dict[str, Any]:
     """What a datastore's module needs to open it."""
     assert spec.datastore is not None
-    opening: dict[str, Any] = {"url": store.url, "url_env": store.url_env, "key_env": spec.datastore.key_env}
-    if store.kind == "data":
-        opening["gzip"] = spec.datastore.gzip
+    if store.kind == "sql":
+        return {"url": store.url, "url_env": store.url_env}
+    opening = {"url": store.url, "key_env": spec.datastore.key_env, "gzip": spec.datastore.gzip}
     if store.kind == "sqs":  # a record that is too large for a message
         opening |= {"gzip": False, "oversize": f"data://{spec.wrapper.name}_oversize"}
     return opening

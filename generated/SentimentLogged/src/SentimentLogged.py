@@ -47,7 +47,6 @@ LIMITS = {
 }
 DATASTORE = {
     "url": "data://acme/sentiment_log",
-    "url_env": None,
     "key_env": "WRAPPER_DATA_KEY",
     "gzip": False,
 }

@@ -48,7 +48,6 @@ LIMITS = {
 }
 DATASTORE = {
     "url": "s3+archive://bucket/records",
-    "url_env": None,
     "key_env": None,
     "gzip": False,
 }

@@ -50,22 +50,16 @@ LIMITS = {
 }
 DATASTORE = {
     "url": "data://acme/sentiment",
-    "url_env": None,
     "key_env": "WRAPPER_DATA_KEY",
     "gzip": False,
 }
 COPIES = [
     {
         "url": "s3://archive/sentiment",
-        "url_env": None,
         "key_env": "WRAPPER_DATA_KEY",
         "gzip": False,
     },
-    {
-        "url": "postgresql://db.example/records",
-        "url_env": None,
-        "key_env": "WRAPPER_DATA_KEY",
-    },
+    {"url": "postgresql://db.example/records", "url_env": None},
 ]
 CREDENTIALS = "data://acme/private/credentials.json"
 RECORDS = {

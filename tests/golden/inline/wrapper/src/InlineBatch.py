@@ -47,7 +47,6 @@ LIMITS = {
 }
 DATASTORE = {
     "url": "data://acme/inline",
-    "url_env": None,
     "key_env": None,
     "gzip": False,
 }

@@ -47,7 +47,6 @@ LIMITS = {
 }
 DATASTORE = {
     "url": "data://acme/vectors",
-    "url_env": None,
     "key_env": None,
     "gzip": False,
 }

@@ -49,7 +49,6 @@ LIMITS = {
 }
 DATASTORE = {
     "url": "data://acme/sentiment",
-    "url_env": None,
     "key_env": "WRAPPER_DATA_KEY",
     "gzip": False,
 }

@@ -48,7 +48,6 @@ LIMITS = {
 }
 DATASTORE = {
     "url": "data://acme/sentiment",
-    "url_env": None,
     "key_env": None,
     "gzip": False,
 }

@@ -49,7 +49,6 @@ LIMITS = {
 DATASTORE = {
     "url": None,
     "url_env": "DATABASE_URL",
-    "key_env": None,
 }
 RECORDS = {
     "target": "nlp/SentimentAnalysis/1.0.5",

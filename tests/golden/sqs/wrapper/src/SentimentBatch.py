@@ -47,7 +47,6 @@ LIMITS = {
 }
 DATASTORE = {
     "url": "https://sqs.eu-west-1.amazonaws.com/123456789012/sentiment.fifo",
-    "url_env": None,
     "key_env": None,
     "gzip": False,
     "oversize": "data://acme/SentimentBatch_oversize",
