@@ -84,22 +84,11 @@ class Server:
         return code
 
 
-def start_server(home: Path, *options: str) -> Server:
+def start_server(home: Path, *options: str, program: tuple[str, ...] = ("-m", "wrapgen")) -> Server:
     """Starts `wrapgen serve` and waits until it says that it is ready."""
-    command = [
-        sys.executable,
-        "-m",
-        "wrapgen",
-        "serve",
-        "--home",
-        str(home),
-        "--port",
-        "0",
-        "--json",
-        *options,
-    ]
+    command = [sys.executable, *program, "serve", "--home", str(home), "--port", "0", "--json", *options]
     variables = {name: value for name, value in os.environ.items() if not name.startswith("ALGORITHMIA_")}
-    process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, env=variables)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, env=variables)
     assert process.stdout is not None
     line = process.stdout.readline()
     assert line, f"the server ended with code {process.wait()}"
@@ -119,6 +108,16 @@ def serve() -> Iterator[Callable[..., Server]]:
     for each in running:
         if each.process.poll() is None:
             each.stop()
+
+
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A platform that gives slow clients two seconds."""
+    program = "import sys; from wrapgen.cli.main import main; from wrapgen.platform.http import protocol; "
+    program += "protocol.HEAD_SECONDS = protocol.BODY_SECONDS = 2.0; sys.exit(main())"
+    started = start_server(tmp_path_factory.mktemp("impatient") / "home", program=("-c", program))
+    yield started
+    started.stop()
 
 
 @pytest.fixture(scope="session")

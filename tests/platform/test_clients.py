@@ -8,10 +8,13 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from wrapgen.platform.http.protocol import BODY_SECONDS, HEAD_SECONDS, GuardedProtocol
+from wrapgen.platform.http.protocol import BODY_SECONDS, HEAD_SECONDS, LEAST, GuardedProtocol
 
 
 def talk(server, *pieces):
@@ -42,8 +45,10 @@ def talk(server, *pieces):
     ],
 )
 def test_malformed_requests_are_refused(server, request_bytes, status):
-    """Oversize heads get 431, what isn't HTTP 400; the server goes on."""
-    assert status in talk(server, request_bytes).partition(b"\r\n")[0]
+    """Oversize heads get 431, what isn't HTTP 400, both with a message as JSON; the server goes on."""
+    head, _, body = talk(server, request_bytes).partition(b"\r\n\r\n")
+    assert status in head.partition(b"\r\n")[0]
+    assert json.loads(body)["error"]["message"]
     assert server.request("GET", "/health").status_code == 200
 
 
@@ -51,6 +56,12 @@ def test_conflicting_lengths_are_refused(server):
     """A request with both Content-Length and chunks can't be smuggled past anybody."""
     head = b"POST /v1/algo/a/b HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n"
     assert b"400" in talk(server, head + b"0\r\n\r\n").partition(b"\r\n")[0]
+
+
+def test_a_large_report_is_refused_before_it_is_read(server):
+    """Insights need no key: more than 25 KB of them are never waited for."""
+    head = b"POST /v1/insights HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n"
+    assert b"413" in talk(server, head + b" " * 30_000).partition(b"\r\n")[0]
 
 
 def test_compressed_bodies_are_never_unpacked(server, zoo):
@@ -62,21 +73,105 @@ def test_compressed_bodies_are_never_unpacked(server, zoo):
     assert server.request("POST", f"/v1/algo/{zoo}", data=bomb, headers=headers).status_code == 400
 
 
-def test_slow_clients_run_out_of_time():
-    """A head may take 20 s, a pause in a body 60 s; a client that waits for us is never overdue."""
-    from types import SimpleNamespace
-
-    waits = SimpleNamespace(_waiting_since=100.0)
-    assert not GuardedProtocol.overdue(waits, 100.0 + HEAD_SECONDS)
-    assert GuardedProtocol.overdue(waits, 100.1 + HEAD_SECONDS)
-    cycle = SimpleNamespace(more_body=True, response_complete=False)
-    stopped = SimpleNamespace(
-        _waiting_since=None, _moved=100.0, cycle=cycle, flow=SimpleNamespace(read_paused=False)
+def guarded(written=0, unsent=0, cycle=None):
+    """A connection made at 100 s, with a reply of so many bytes of which so many are not sent yet."""
+    found = SimpleNamespace(
+        _waiting_since=None,
+        _received=0,
+        _seen=(0, 100.0),
+        _sent=(0, 100.0),
+        _held=SimpleNamespace(written=written, get_write_buffer_size=lambda: unsent),
+        cycle=cycle,
+        flow=SimpleNamespace(read_paused=False),
     )
-    assert not GuardedProtocol.overdue(stopped, 100.0 + BODY_SECONDS)
-    assert GuardedProtocol.overdue(stopped, 100.1 + BODY_SECONDS)
+    found.overdue = partial(GuardedProtocol.overdue, found)
+    return found
+
+
+def test_slow_clients_run_out_of_time():
+    """A head may take 20 s, a piece of a body 60 s; a client that waits for us is never overdue."""
+    waits = guarded()
+    waits._waiting_since = 100.0
+    assert not waits.overdue(100.0 + HEAD_SECONDS)
+    assert waits.overdue(100.1 + HEAD_SECONDS)
+    cycle = SimpleNamespace(more_body=True, response_complete=False)
+    stopped = guarded(cycle=cycle)
+    assert not stopped.overdue(100.0 + BODY_SECONDS)
+    assert stopped.overdue(100.1 + BODY_SECONDS)
+    dribbles, sends = guarded(cycle=cycle), guarded(cycle=cycle)
+    for second in range(1, 61):
+        dribbles._received += LEAST // 100
+        sends._received += LEAST // 10
+        assert not dribbles.overdue(100.0 + second)
+        assert not sends.overdue(100.0 + second)
+    assert dribbles.overdue(100.1 + BODY_SECONDS)
+    assert not sends.overdue(100.1 + BODY_SECONDS)
     cycle.more_body = False
-    assert not GuardedProtocol.overdue(stopped, 1e9)
+    assert not stopped.overdue(1e9)
+
+
+def test_a_client_that_does_not_read_runs_out_of_time():
+    """Nothing of a reply taken in 60 s ends the connection; taken slowly, a reply may take for ever."""
+    stuck, slow = guarded(written=1000, unsent=900), guarded(written=1000, unsent=900)
+    for second in range(1, 61):
+        slow._held.written += 1
+        assert not stuck.overdue(100.0 + second)
+        assert not slow.overdue(100.0 + second)
+    assert stuck.overdue(101.1 + BODY_SECONDS)
+    assert not slow.overdue(101.1 + BODY_SECONDS)
+
+
+@pytest.mark.parametrize(
+    ("head", "piece"),
+    [
+        (b"GET /health HTTP/1.1\r\nHost: x\r\n", b"A: b\r\n"),
+        (b"GET /", b"x"),
+        (b"POST /v1/algo/a/b HTTP/1.1\r\nHost: x\r\nAuthorization: KEY\r\n"
+         b"Content-Length: 9999\r\n\r\n", b"x"),
+        (b"PUT /v1/data/.my/col/f HTTP/1.1\r\nHost: x\r\nAuthorization: KEY\r\n"
+         b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+        (b"POST /v1/insights HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n\r\n", b"x"),
+    ],
+)  # fmt: skip
+def test_dribbling_clients_are_ended(impatient, head, piece):
+    """A head or a body that comes in by bytes, never a pause in it, holds a connection only so long."""
+    impatient.request("POST", "/v1/data/.my", json={"name": "col"})
+    host, port = impatient.address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=0.1) as connection:
+        connection.sendall(head.replace(b"KEY", impatient.key.encode()))
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            try:
+                connection.sendall(piece)
+                assert connection.recv(1024) == b""
+            except TimeoutError:
+                continue
+            except OSError:
+                pass
+            break
+        else:
+            pytest.fail("the server waited for a minute")
+    assert impatient.request("GET", "/health").status_code == 200
+
+
+def test_a_reply_that_is_never_read_is_given_up(impatient):
+    """The connection ends with what was not read; one that reads gets all."""
+    host, port = impatient.address.removeprefix("http://").split(":")
+    impatient.request("POST", "/v1/data/.my", json={"name": "col"})
+    assert impatient.request("PUT", "/v1/data/.my/col/large", data=b"x" * 50_000_000).status_code == 200
+    sockets = Path(f"/proc/{impatient.process.pid}/fd")
+    before = len(list(sockets.iterdir()))
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
+        head = f"GET /v1/data/.my/col/large HTTP/1.1\r\nHost: x\r\nAuthorization: {impatient.key}\r\n\r\n"
+        connection.sendall(head.encode())
+        assert connection.recv(12) == b"HTTP/1.1 200"
+        eventually(lambda: len(list(sockets.iterdir())) <= before)
+        got = 0
+        with contextlib.suppress(OSError):
+            while data := connection.recv(1 << 20):
+                got += len(data)
+        assert got < 50_000_000
+    assert len(impatient.request("GET", "/v1/data/.my/col/large").content) == 50_000_000
 
 
 def test_many_open_connections_do_not_stop_others(server, zoo):

@@ -35,8 +35,8 @@ def empty(status: int = 204) -> Response:
     return Response(b"", status)
 
 
-async def body_of(request: Request) -> bytes:
-    """The whole body of a management request.
+async def body_of(request: Request, cap: int = BODY_CAP) -> bytes:
+    """The whole body of a management request; no more than the cap, in bytes, is ever held.
 
     Raises:
         TooLarge: it is over the cap.
@@ -44,9 +44,23 @@ async def body_of(request: Request) -> bytes:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > BODY_CAP:
-            raise TooLarge(f"the request is over {BODY_CAP} bytes", status=413)
+        if len(body) > cap:
+            raise TooLarge(f"the request is over {cap} bytes", status=413)
     return bytes(body)
+
+
+def json_of(body: bytes) -> Any:
+    """A JSON value that can be written again; half a surrogate pair, NaN or 1e999 can be read only.
+
+    Raises:
+        BadRequest: it is none.
+    """
+    try:
+        found = json.loads(body)
+        json.dumps(found, ensure_ascii=False, allow_nan=False).encode("utf-8")
+    except (ValueError, RecursionError) as error:
+        raise BadRequest(f"the body is not JSON: {error}", status=400, api_code=2013) from error
+    return found
 
 
 async def fields_of(request: Request) -> dict[str, Any]:
@@ -61,12 +75,7 @@ async def fields_of(request: Request) -> dict[str, Any]:
     form = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
     if not body.strip() or form:
         return {}
-    try:
-        found = json.loads(body)
-        # What can be read but not written again, as half a surrogate pair, NaN or 1e999, can't be stored.
-        json.dumps(found, ensure_ascii=False, allow_nan=False).encode("utf-8")
-    except (ValueError, RecursionError) as error:
-        raise BadRequest(f"the body is not JSON: {error}", status=400, api_code=2013) from error
+    found = json_of(body)
     if found is None:
         return {}
     if not isinstance(found, dict):

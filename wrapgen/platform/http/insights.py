@@ -6,15 +6,14 @@ They go to the server's log, whose size is bounded: the vendor's client sends th
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from wrapgen.errors import BadRequest, TooLarge
-from wrapgen.platform.http.exchange import body_of, empty
+from wrapgen.errors import BadRequest
+from wrapgen.platform.http.exchange import body_of, empty, json_of
 
 if TYPE_CHECKING:
     from wrapgen.platform import Platform
@@ -45,9 +44,7 @@ def routes(platform: Platform) -> list[Route]:  # noqa: ARG001 - all route modul
 
 async def report(request: Request) -> Response:
     """POST /v1/insights: an array of `{"insight_key", "insight_value"}`."""
-    body = await body_of(request)
-    if len(body) > LARGEST:
-        raise TooLarge(f"a report has {len(body)} bytes; at most {LARGEST}", status=413)
+    body = await body_of(request, LARGEST)
     platform: Platform = request.app.state.platform
     platform.journal.note("insights", metrics=_metrics(body))
     return empty(200)
@@ -59,10 +56,10 @@ def _metrics(body: bytes) -> dict[str, Any]:
     Raises:
         BadRequest: the report is not of the documented shape.
     """
+    found = json_of(body)
     try:
-        found = json.loads(body)
         metrics = {str(each["insight_key"]): each["insight_value"] for each in found}
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (TypeError, KeyError) as error:
         message = 'insights must be a JSON array of {"insight_key", "insight_value"}'
         raise BadRequest(message, status=400, api_code=2013) from error
     if len(metrics) > MOST:

@@ -15,7 +15,12 @@ HEAD_SECONDS = 20.0
 """How long a client may take for them, counted from the connection or from their first byte."""
 
 BODY_SECONDS = 60.0
-"""How long a client may send nothing in the middle of a body."""
+"""In what time a client has to send LEAST bytes of a body, or the rest of it, and to read some of a reply."""
+
+LEAST = 1024
+"""Bytes of a body that show that somebody is really sending one."""
+
+TOO_LARGE = (b"431 Request Header Fields Too Large", "the request's headers are too large")
 
 CONNECTION = "wrapgen.connection"
 """Where a request's ASGI scope has its connection."""
@@ -31,6 +36,7 @@ class HeldHead:
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._head = b""
+        self.written = 0
         self.is_closing = transport.is_closing
 
     def __getattr__(self, name: str) -> Any:
@@ -38,6 +44,7 @@ class HeldHead:
 
     def write(self, data: bytes) -> None:
         """Holds a head back, sends what follows it with it."""
+        self.written += len(data)
         if self._head:
             head, self._head = self._head, b""
             if len(data) < HEAD_BYTES:
@@ -65,29 +72,32 @@ class GuardedProtocol(HttpToolsProtocol):
     """Refuses oversize heads with 431; `overdue` tells whether a slow client has used up its time."""
 
     _waiting_since: float | None = None
-    _moved = 0.0
     _head_bytes = 0
+    _received = 0
+    _seen = (0, 0.0)
+    _sent = (0, 0.0)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client connected (called by the event loop)."""
         self._held = HeldHead(cast(asyncio.Transport, transport))
         super().connection_made(cast(asyncio.Transport, self._held))
-        self._waiting_since = time.monotonic()
+        now = self._waiting_since = time.monotonic()
+        self._seen = self._sent = (0, now)
 
     def data_received(self, data: bytes) -> None:
         """Counts the bytes of a head that isn't complete yet (called by the event loop)."""
         waiting = self._waiting_since is not None
         if waiting and len(data) > HEAD_BYTES and b"\r\n\r\n" not in data[:HEAD_BYTES]:
-            self._refuse()
+            self._refuse(*TOO_LARGE)
             return
         super().data_received(data)
-        self._moved = time.monotonic()
+        self._received += len(data)
         if self._waiting_since is None:
             self._head_bytes = 0
         else:
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES:
-                self._refuse()
+                self._refuse(*TOO_LARGE)
 
     def on_message_begin(self) -> None:
         """The first byte of a request (called by the parser)."""
@@ -106,17 +116,32 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_response_complete()
 
     def overdue(self, now: float) -> bool:
-        """Whether a client took too long for a head, or stopped in a body, at time.monotonic() `now`."""
+        """Whether a client took too long for a head, in a body, or to read, at time.monotonic() `now`.
+
+        Has to be asked all the time: what moved since the last question is what counts.
+        """
+        unsent = self._held.get_write_buffer_size()
+        sent = self._held.written - unsent
+        if not unsent or sent != self._sent[0]:
+            self._sent = (sent, now)
+        elif now - self._sent[1] > BODY_SECONDS:
+            return True
         if self._waiting_since is not None:
             return now - self._waiting_since > HEAD_SECONDS
         cycle = self.cycle
-        stopped = cycle is not None and cycle.more_body and not cycle.response_complete
-        return stopped and not self.flow.read_paused and now - self._moved > BODY_SECONDS
+        sends = cycle is not None and cycle.more_body and not cycle.response_complete
+        if not sends or self.flow.read_paused or self._received - self._seen[0] >= LEAST:
+            self._seen = (self._received, now)
+        return now - self._seen[1] > BODY_SECONDS
 
-    def _refuse(self) -> None:
+    def send_400_response(self, msg: str) -> None:
+        """Refuses what isn't HTTP (called by uvicorn)."""
+        self._refuse(b"400 Bad Request", msg)
+
+    def _refuse(self, status: bytes, message: str) -> None:
         if self.transport.is_closing():
             return
-        body = b'{"error":{"code":2015,"message":"the request\'s headers are too large"}}'
-        head = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/json\r\n"
+        body = b'{"error":{"code":2015,"message":"%s"}}' % message.encode("ascii")
+        head = b"HTTP/1.1 %s\r\ncontent-type: application/json\r\n" % status
         self.transport.write(head + b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body) + body)
         self.transport.close()
