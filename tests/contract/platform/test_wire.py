@@ -205,3 +205,48 @@ def test_documented_bearer_requests(platform: Any, hello: str) -> None:
     bearer = {"Authorization": f"Bearer {platform.key}"}
     assert send(platform, "GET", "/v1/algorithm-environments/edge/languages", **bearer).status == 200
     assert send(platform, "GET", "/v1/algorithms/local/Hello/errors", **bearer).status == 200
+
+
+def test_node_calls(platform: Any, hello: str) -> None:
+    """pipe always sends all three options behind a slash, raw unless told otherwise; a scheme stays in place
+    (nodejs, src/AlgorithmExecutable.ts)."""
+    text = {"Content_Type": "text/plain"}
+    for path in ("local/Hello/", "local/Hello/0.1.0/", "algo://local/Hello/0.1.0/"):
+        raw = node(platform, "POST", f"/v1/algo/{path}?timeout=300&stdout=false&output=raw", b"you", **text)
+        assert (raw.status, raw.body) == (200, b"hello you")
+    place = f"/v1/algo/{hello}/"
+    whole = node(platform, "POST", f"{place}?timeout=3000&stdout=true&output=default", b"you", **text).json()
+    assert (whole["result"], whole["metadata"]["stdout"]) == ("hello you", "")
+    quiet = node(platform, "POST", f"{place}?timeout=10&stdout=false&output=default", b"you", **text).json()
+    assert set(quiet["metadata"]) == {"content_type", "duration"}
+    void = node(platform, "POST", f"{place}?timeout=10&stdout=false&output=void", b"you", **text).json()
+    assert (void["async"], void["request_id"][:4]) == ("void", "req-")
+    pretty = json.dumps("you", indent=2).encode()
+    sent = node(platform, "POST", f"{place}?timeout=300&stdout=false&output=raw", pretty)
+    assert (sent.status, sent.body) == (200, b"hello you")
+    missing = node(
+        platform, "POST", "/v1/algo/local/None/?timeout=300&stdout=false&output=raw", b"you", **text
+    )
+    assert (missing.status, b"not found" in missing.body) == (404, True)
+    late = node(platform, "POST", f"{place}?timeout=3001&stdout=false&output=raw", b"you", **text)
+    assert late.status == 400
+
+
+def test_java_calls(platform: Any, hello: str) -> None:
+    """setTimeout, setStdout and setOutputType, which can say `default`; entities with a charset
+    (java, algo/AlgorithmExecutable.java)."""
+    place, kind = f"/v1/algo/{hello}", {"Content_Type": "text/plain; charset=UTF-8"}
+    plain = java(platform, "POST", place, "wörld".encode(), **kind).json()
+    assert (plain["result"], plain["metadata"]["content_type"]) == ("hello wörld", "text")
+    assert isinstance(plain["metadata"]["duration"], float)
+    assert "stdout" not in plain["metadata"]
+    options = f"{place}?output=default&stdout=true&timeout=60"
+    sent = java(platform, "POST", options, b'"you"', Content_Type="application/json; charset=UTF-8").json()
+    assert (sent["result"], sent["metadata"]["stdout"]) == ("hello you", "")
+    raw = java(platform, "POST", f"{place}?output=raw&timeout=60", b"you", **kind)
+    assert (raw.status, raw.body, raw.headers["Content-Type"][:10]) == (200, b"hello you", "text/plain")
+    void = java(platform, "POST", f"{place}?output=void", b"you", **kind).json()
+    assert (void["async"], void["request_id"][:4]) == ("void", "req-")
+    binary = java(platform, "POST", place, b"\x00\xff", Content_Type="application/octet-stream").json()
+    assert isinstance(binary["error"]["message"], str)
+    assert isinstance(binary["error"]["stacktrace"], str)

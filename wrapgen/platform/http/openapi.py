@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from wrapgen import __version__
+from wrapgen.platform.call import Limits
 from wrapgen.platform.http.exchange import reply
 from wrapgen.platform.model import KEY_KINDS
 
@@ -215,7 +216,7 @@ def _responses() -> dict[str, Any]:
 def _call(path: str) -> dict[str, Any]:
     kinds: dict[str, Any] = {"application/json": {}, "text/plain": {}, "application/octet-stream": {}}
     query: dict[str, dict[str, Any]] = {
-        "timeout": {"type": "integer"},
+        "timeout": {"type": "integer", "minimum": 1, "maximum": int(Limits.longest)},
         "stdout": _FLAG,
         "output": {"enum": ["raw", "void"]},
     }
