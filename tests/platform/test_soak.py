@@ -1,8 +1,9 @@
-"""Heavy loads, for `make soak`: thousands of connections, many of them hostile."""
+"""Heavy loads, for `make soak`: thousands of connections, many of them hostile, and hours of calls."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import resource
 import socket
 import sys
@@ -18,6 +19,8 @@ pytestmark = [
 ]
 
 CONNECTIONS = 10_000
+
+HOURS = float(os.environ.get("WRAPGEN_SOAK_HOURS", "2"))
 
 
 def resident(server: Any) -> int:
@@ -62,3 +65,33 @@ def test_ten_thousand_connections_do_not_stop_others(
             link.close()
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     print(f"\n{count} connections of {hard} open files allowed")
+
+
+def test_hours_of_good_and_bad_calls_leave_nothing_behind(
+    serve: Any, publish: Any, zoo_folder: Path, tmp_path: Path
+) -> None:
+    """Results, errors, crashes, floods, timeouts and void calls by turns: memory and open files stay flat."""
+    server = serve(tmp_path / "home", "--workers", "4")
+    zoo = publish(server, "Zoo", zoo_folder)
+    files = Path(f"/proc/{server.process.pid}/fd")
+
+    def turn() -> None:
+        for _ in range(50):
+            assert server.call(zoo, "you").json()["result"] == "hello you"
+        nested = {"op": "pipe", "algorithm": zoo, "value": "you"}
+        assert server.call(zoo, nested).json()["result"] == "hello you"
+        assert "error" in server.call(zoo, {"op": "refuse"}).json()
+        assert "error" in server.call(zoo, {"op": "exit", "code": 3}).json()
+        assert "error" in server.call(zoo, {"op": "stall"}, timeout="1").json()
+        assert server.call(zoo, {"op": "flood", "kilobytes": 500}).json()["result"] == "done"
+        assert server.call(zoo, {"op": "keep", "file": "data://.session/x"}).json()["result"] == "x"
+        assert server.call(zoo, "you", output="void").json()["async"] == "void"
+
+    for _ in range(5):
+        turn()
+    held, opened, deadline = resident(server), len(list(files.iterdir())), time.monotonic() + HOURS * 3600
+    while time.monotonic() < deadline:
+        turn()
+    assert resident(server) < held + 40_000_000
+    assert len(list(files.iterdir())) < opened + 20
+    assert list((server.home / "data" / "sessions").iterdir()) == []

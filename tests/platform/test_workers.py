@@ -56,6 +56,24 @@ def test_half_a_response_is_not_an_answer(server, zoo):
     assert server.call(zoo, "you").json()["result"] == "hello you"
 
 
+def test_half_a_response_that_stalls_ends_at_the_deadline(server, zoo):
+    """The rest of it is waited for no longer than the call may take, and nothing of it gets into another."""
+    assert server.call(zoo, {"op": "stall"}, timeout="2").json()["error"]["error_type"] == "TimeoutError"
+    assert [server.call(zoo, "you").json()["result"] for _ in range(3)] == ["hello you"] * 3
+
+
+def test_too_much_memory_hurts_only_its_call(serve, publish, zoo_folder, tmp_path):
+    """Over `--worker-memory` a call is an OutOfMemoryError; others are answered meanwhile and after."""
+    own = serve(tmp_path / "home", "--workers", "3", "--worker-memory", "512")
+    reference = publish(own, "Zoo", zoo_folder)
+    with ThreadPoolExecutor(4) as threads:
+        greedy = threads.submit(own.call, reference, {"op": "memory", "bytes": 4 << 30})
+        others = [threads.submit(own.call, reference, "you") for _ in range(12)]
+        assert all(call.result().json()["result"] == "hello you" for call in others)
+    assert greedy.result().json()["error"]["error_type"] == "OutOfMemoryError"
+    assert own.call(reference, {"op": "memory", "bytes": 1 << 20}).json()["result"] == 1 << 20
+
+
 def test_a_forked_child_cannot_answer(server, zoo):
     """Only the process that was asked speaks; its copies end quietly."""
     assert [server.call(zoo, {"op": "fork"}).json()["result"] for _ in range(5)] == ["parent"] * 5

@@ -91,6 +91,9 @@ class CallEndpoint:
         except WrapgenError as error:
             self._metrics.note_refused(error.code)
             reply = self._refuse("refused", scope, error, raw=raw, message=error.message[:200])
+        except asyncio.CancelledError:  # the server ends, and has waited long enough
+            ended = ServerFault("the server stopped before there was an answer", status=503, retry_after=5)
+            reply = self._refuse("stopped", scope, ended, raw=raw)
         except Exception:
             ours, trace = ServerFault("internal error", status=500), traceback.format_exc()
             reply = self._refuse("fault", scope, ours, raw=raw, trace=trace)
@@ -102,7 +105,7 @@ class CallEndpoint:
             await _send(send, reply)
 
     def _refuse(self, event: str, scope: Scope, error: WrapgenError, *, raw: bool, **facts: str) -> _Reply:
-        """The reply to a call that never ran; the log has the id that it carries."""
+        """The reply to a call without an outcome; the log has the id that it carries."""
         number = new_id()
         self._journal.note(event, request_id=number, path=scope["path"][:200], code=error.code, **facts)
         return _refusal(error, number, raw=raw)

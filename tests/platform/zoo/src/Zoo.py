@@ -32,6 +32,15 @@ def half(request):
     os._exit(0)
 
 
+def stall(request):
+    """Write half a response and never the rest."""
+    with open("/tmp/algoout", "w") as pipe:
+        pipe.write('{"result": "ha')
+        pipe.flush()
+        while True:
+            time.sleep(1)
+
+
 def hang(request):
     """Start a child that left the process group, say its id, and never come back."""
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
@@ -135,6 +144,7 @@ OPERATIONS = {
     "print": lambda request: print(request["text"]),
     "refuse": refuse,
     "set": lambda request: {1, 2},
+    "stall": stall,
     "sleep": lambda request: time.sleep(request["seconds"]) or os.getpid(),
     "text": lambda request: "x" * request["size"],
     "wait": wait,
