@@ -234,15 +234,18 @@ def _tell(summary: Summary) -> None:
     from wrapgen.cli.terminal import STATES, styled
 
     counts = summary.counts
-    rate = counts.finished / summary.seconds if summary.seconds else 0.0
+    earlier = f", {summary.already:,} of them in earlier sessions" if summary.already else ""
     reason = f": {summary.reason}" if summary.reason else ""
     styled((_HEADLINES[summary.state.value], STATES[summary.state.value]), reason)
-    print(f"  items      {counts.items:,} read, {counts.succeeded:,} succeeded, {counts.failed:,} failed")
+    print(
+        f"  items      {counts.items:,} read, {counts.succeeded:,} succeeded, "
+        f"{counts.failed:,} failed{earlier}"
+    )
     print(
         f"  calls      {counts.calls:,}, {counts.lost:,} lost, "
         f"{counts.resent:,} items resent, {counts.throttled:,} throttled"
     )
-    print(f"  time       {summary.seconds:,.1f} s, {rate:,.0f} items/s")
+    print(f"  time       {summary.seconds:,.1f} s, {summary.rate:,.0f} items/s")
     if summary.output:
         print(f"  output     {summary.output}")
     if summary.errors:

@@ -50,6 +50,7 @@ def run_to_files(
             write(output, layout, items, session.slots, session.spool)
             session.wrote(output, asdict(layout))
 
+    already = session.counts.finished
     started = clock()
     state, reason = session.work(watch, files=files)
     seconds = clock() - started
@@ -64,6 +65,7 @@ def run_to_files(
         errors=str(errors) if session.counts.failed and errors.exists() else None,
         folder=str(session.folder.path),
         report=_reported(session, report) if report else None,
+        already=already,
     )
 
 

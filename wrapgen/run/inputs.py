@@ -81,12 +81,12 @@ def input_again(
         UsageError: they were not in a file, or the file is gone.
     """
     name, location, format_ = str(facts["name"]), facts["location"], str(facts["format"])
-    if folder.input.exists():
-        source = FileSource(name, [folder.input], format_)
-    elif location is None:
-        raise UsageError(f"the input was {name}, which can't be read again")
-    else:
+    if location is not None:
         source = find_input(location, format_, folder, *outputs)
+    elif folder.input.exists():
+        source = FileSource(f"the run's copy of {name}", [folder.input], format_, copied=True)
+    else:
+        raise UsageError(f"the input was {name}, which can't be read again")
     return items_from(source, Selection(**selection))
 
 
@@ -118,11 +118,11 @@ def _copied(
 ) -> FileSource:
     if name == STDIN:
         _keep(iter(lambda: stdin.read(_BLOCK), b""), folder, "standard input", replace=replace)
-        return FileSource("standard input", [folder.input], format or "jsonl")
+        return FileSource("standard input", [folder.input], format or "jsonl", copied=True)
     known = format or format_of([name])
     with data.stream(name) as pieces:
         _keep(pieces, folder, name, replace=replace)
-    return FileSource(name, [folder.input], known)
+    return FileSource(name, [folder.input], known, copied=True)
 
 
 def _keep(pieces: Iterable[bytes], folder: Folder, name: str, *, replace: bool) -> None:
@@ -138,7 +138,7 @@ def _keep(pieces: Iterable[bytes], folder: Folder, name: str, *, replace: bool) 
             size += len(piece)
             digest.update(piece)
             file.write(piece)
-    if replace or not folder.input.exists():
+    if replace or not folder.input.exists() or folder.header() is None:
         part.replace(folder.input)
         return
     with folder.input.open("rb") as file:

@@ -115,7 +115,7 @@ def locate(name: str, root: Path) -> Path:
     for folder in (path, folder_for(path)) if path.name else (path,):
         if (folder / "ledger.jsonl").exists():
             return folder
-    found = [folder for folder in find_runs(root) if (Folder(folder).header() or {}).get("run") == name]
+    found = [folder for folder in find_runs(root) if _run_in(folder) == name]
     if len(found) == 1:
         return found[0]
     if found:
@@ -124,6 +124,13 @@ def locate(name: str, root: Path) -> Path:
     raise UsageError(
         f"there is no run {name} here", hint="name its output, its folder, or its id; see wrapgen runs"
     )
+
+
+def _run_in(folder: Path) -> str | None:
+    try:
+        return (Folder(folder).header() or {}).get("run")
+    except RunError:  # another run's ledger is damaged
+        return None
 
 
 def errors_by_type(folder: Path) -> dict[str, dict[str, Any]]:

@@ -234,7 +234,7 @@ def run(
 
 
 def _given(path: Path) -> FileSource:
-    return FileSource("the given items", [path], "jsonl")
+    return FileSource("the given items", [path], "jsonl", copied=True)
 
 
 def _keep(items: Iterable[Any], folder: Folder, *, replace: bool) -> None:

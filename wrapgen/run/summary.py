@@ -74,6 +74,7 @@ class Summary:
         errors: the file of failed items, or None.
         folder: where the ledger lives.
         report: path and facts of its report, or None where none was asked for or could be written.
+        already: items that earlier sessions had finished.
     """
 
     run: str
@@ -86,6 +87,12 @@ class Summary:
     errors: str | None
     folder: str
     report: dict[str, Any] | None = None
+    already: int = 0
+
+    @property
+    def rate(self) -> float:
+        """Items that this session finished, per second."""
+        return (self.counts.finished - self.already) / self.seconds if self.seconds else 0.0
 
     @property
     def exit_code(self) -> int:

@@ -49,6 +49,20 @@ def test_standard_input_is_kept_and_resumed(wrapgen, platform):
     assert len(lines(wrapgen.folder / "out.jsonl")) == 3000
 
 
+def test_a_copy_of_standard_input_is_only_its_own_run_s(wrapgen, platform, table):
+    """What was copied for a run that never began, or was started over with a file, is nobody's input."""
+    assert wrapgen("run", f"{REF}/9.9.9x", "-", "-o", "out.jsonl", text="7\n").returncode == 2
+    assert wrapgen("run", REF, "-", "-o", "out.jsonl", text="8\n").returncode == 0
+    assert [call["$batch"] for call in platform.wrapper.calls] == [[8]]
+    (kept, *_) = json.loads(wrapgen("verify", "out.jsonl", "--json").stdout)["checks"]
+    assert (kept["state"], kept["detail"]) == ("ok", "the run's copy of standard input")
+    (moved, *_) = json.loads(wrapgen("verify", "out.jsonl", "--input", "in.csv", "--json").stdout)["checks"]
+    assert moved["state"] == "faulty"
+    assert wrapgen("run", REF, "in.csv", "-o", "out.jsonl", "--fresh").returncode == 0
+    (now, *_) = json.loads(wrapgen("verify", "out.jsonl", "--json").stdout)["checks"]
+    assert (now["state"], now["detail"]) == ("ok", str(table))
+
+
 def test_a_data_url_is_an_input(wrapgen, platform):
     """A file of the platform's data service is read like one on the disk."""
     platform.files["/v1/data/acme/in/rows.jsonl.gz"] = gzip.compress(b"1\n2\n3\n")
@@ -156,4 +170,7 @@ def test_a_damaged_ledger_does_not_hide_the_other_runs(wrapgen, table):
     path.write_text(path.read_text() + done + "\n")
     listed = wrapgen("runs", "--json")
     assert listed.returncode == 0, listed.stderr
-    assert [run["state"] for run in json.loads(listed.stdout)] == ["damaged", "ok"]
+    bad, good = json.loads(listed.stdout)
+    assert (bad["state"], good["state"]) == ("damaged", "ok")
+    path.write_text("no ledger\n" + path.read_text())
+    assert wrapgen("show", good["run"]).returncode == 0

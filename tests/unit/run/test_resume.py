@@ -90,6 +90,16 @@ def test_the_budget_counts_over_all_sessions(bench, memory_wrapper):
     assert bench.run(wrapper, list(range(2000)), workers=1, budget=0.2).state is EndState.ERRORS
 
 
+def test_the_rate_is_that_of_the_session(bench, memory_wrapper):
+    """What earlier sessions finished is told apart, and does not make this one look faster."""
+    wrapper = memory_wrapper(calls_fail={3: NotAuthorized("no")})
+    first = bench.run(wrapper, list(range(500)), workers=1)
+    assert first.already == 0 and first.rate == first.counts.finished / first.seconds
+    second = bench.run(wrapper, list(range(500)), workers=1)
+    assert second.already == first.counts.finished > 0
+    assert second.rate == (500 - second.already) / second.seconds
+
+
 def test_an_empty_input_ends_well(bench, memory_wrapper):
     """No items: an empty output, no calls."""
     summary = bench.run(memory_wrapper(), [])

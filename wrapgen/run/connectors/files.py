@@ -32,10 +32,12 @@ class FileSource:
         name: what the user wrote.
         paths: the files; the rows of the second follow those of the first.
         format: one of FORMATS.
+        copied: the paths are a run's own copy of what can't be read again.
     """
 
-    def __init__(self, name: str, paths: Sequence[Path], format: str) -> None:  # noqa: A002
+    def __init__(self, name: str, paths: Sequence[Path], format: str, *, copied: bool = False) -> None:  # noqa: A002
         self.name = name
+        self._copied = copied
         self.paths = list(paths)
         self.format = format
 
@@ -66,8 +68,9 @@ class FileSource:
                 raise RunError(f"can't read {path}: {error}") from error
 
     def origin(self) -> dict[str, str | None]:
-        """The path or pattern from the root of the file system, and the format."""
-        return {"location": str(Path(self.name).absolute()), "format": self.format}
+        """The path or pattern from the root of the file system, or None for a copy; and the format."""
+        location = None if self._copied else str(Path(self.name).absolute())
+        return {"location": location, "format": self.format}
 
     def fingerprint(self) -> str:
         """A digest of the files' bytes and the format."""
