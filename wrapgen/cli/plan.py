@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +14,7 @@ import click
 from wrapgen.cli import completion
 from wrapgen.cli.inputs import input_options, items_of, platform, reading
 from wrapgen.cli.options import platform_options
-from wrapgen.errors import UsageError
+from wrapgen.errors import RunError, UsageError
 
 if TYPE_CHECKING:
     from wrapgen.run.items import Items
@@ -83,19 +84,19 @@ def command(reference: str, source: str, output: Path | None, as_json: bool, **g
 
 def _probe(folder: Any, items: Items, wrapper: Wrapper, count: int) -> Probe:
     from wrapgen.run.options import Options
-    from wrapgen.run.planning import Probe
+    from wrapgen.run.planning import Probing
     from wrapgen.run.session import Session
 
-    options = Options(workers=1, chunk=count)
+    options = Options(workers=1, chunk=math.ceil(count / 2))
     with Session(folder.path, items, wrapper, options) as session:
-        before = session.counts.finished
-        started = time.monotonic()
-        session.work(most=count)
-        seconds = time.monotonic() - started
-        sent = session.counts.finished - before
-    if not sent:
+        probing = Probing(session.counts.finished, time.monotonic)
+        _, reason = session.work(probing, most=count)
+        left = session.counts.items - session.counts.finished
+    if probing.probe is None and left:
+        raise RunError(f"the probe brought nothing: {reason}")
+    if probing.probe is None:
         raise UsageError("every item of this run is finished: there is nothing left to probe with")
-    return Probe(sent, seconds)
+    return probing.probe
 
 
 def lines(made: Plan) -> list[str]:

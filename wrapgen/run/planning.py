@@ -6,11 +6,13 @@ Billing: the platform rounds each call, the nested ones too, up to a whole secon
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from wrapgen.run.chunks import FIRST_SIZE
 from wrapgen.run.concurrency import ACCOUNT_CALLS, ceiling
+from wrapgen.run.summary import Progress
 from wrapgen.run.survey import Survey
 from wrapgen.run.wrappers import Description
 
@@ -21,11 +23,41 @@ class Probe:
 
     Args:
         items: how many.
-        seconds: of the call that they went in.
+        seconds: of the calls that they went in, one after the other.
     """
 
     items: int
     seconds: float
+
+
+class Probing:
+    """Measures a probe as it goes: tell it how the run stands after every change.
+
+    The first call may have had to start workers, which the run does once: where there are others, they count.
+
+    Args:
+        already: items that are finished before it.
+        clock: seconds that only go forward.
+    """
+
+    def __init__(self, already: int, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._moments = [(clock(), already)]
+
+    def __call__(self, progress: Progress) -> None:
+        """Notes when more items are finished."""
+        if progress.counts.finished > self._moments[-1][1]:
+            self._moments.append((self._clock(), progress.counts.finished))
+
+    @property
+    def probe(self) -> Probe | None:
+        """What was measured; None where no item was finished."""
+        first, *others = self._moments
+        if not others:
+            return None
+        if len(others) > 1:
+            first = others[0]
+        return Probe(others[-1][1] - first[1], others[-1][0] - first[0])
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ import json
 
 import pytest
 
+from wrapgen.errors import NotAuthorized
+
 REF = "acme/SentimentBatch"
 
 
@@ -111,10 +113,19 @@ def test_a_plan_says_what_a_run_takes_and_its_probe_counts(wrapgen, platform, ta
     assert plan["seconds"] == {} and not platform.wrapper.calls
     probed = wrapgen("plan", REF, "in.csv", "-o", "out.jsonl", "--probe", "2")
     assert probed.returncode == 0 and "s with 1, " in probed.stdout, probed.stdout + probed.stderr
-    assert len(platform.wrapper.calls[0]["$batch"]) == 2
+    assert [len(call["$batch"]) for call in platform.wrapper.calls] == [1, 1]
     assert wrapgen("run", REF, "in.csv", "-o", "out.jsonl").returncode == 0
-    assert [call["$index"] for call in platform.wrapper.calls] == [0, 2]
+    assert [call["$index"] for call in platform.wrapper.calls] == [0, 1, 2]
     assert len(lines(wrapgen.folder / "out.jsonl")) == 3
+    again = wrapgen("plan", REF, "in.csv", "-o", "out.jsonl")
+    assert again.returncode == 2 and "nothing left to probe with" in again.stderr
+
+
+def test_a_probe_that_brings_nothing_says_why(wrapgen, platform, table):
+    """A plan whose probe is refused names the refusal."""
+    platform.wrapper.calls_fail = {1: NotAuthorized("no", status=401)}
+    probed = wrapgen("plan", REF, "in.csv", "-o", "out.jsonl")
+    assert probed.returncode == 8 and "the probe brought nothing: AuthenticationError" in probed.stderr
 
 
 def test_runs_are_listed_and_shown(wrapgen, platform, table):

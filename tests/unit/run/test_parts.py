@@ -17,10 +17,11 @@ from wrapgen.run.answers import Answered, read_answer, read_results
 from wrapgen.run.chunks import CALM, Chunk, Entry, Intake, Size
 from wrapgen.run.concurrency import Concurrency, ceiling
 from wrapgen.run.ledger import Ledger, RealDisk, read_ledger
-from wrapgen.run.planning import Probe, plan
+from wrapgen.run.planning import Probe, Probing, plan
 from wrapgen.run.process import Terms, request_body
 from wrapgen.run.retry import delay, throttle_delay
 from wrapgen.run.states import NEXT, Event, Fault, State, reaction, step
+from wrapgen.run.summary import Counts, Progress
 from wrapgen.run.survey import Survey, survey
 from wrapgen.run.wrappers import Description, resolve
 
@@ -319,3 +320,15 @@ def test_a_plan_follows_the_probe():
     assert (found.open_calls, found.concurrent, found.account_limit) == (8, 72, 80)
     assert found.seconds == {1: 12500.0, 2: 6250.0, 4: 3125.0, 8: 1562.5}
     assert found.billed_seconds == 105 * 120 + 100_000
+
+
+def test_a_probe_leaves_out_the_call_that_started_workers():
+    """Where several calls were made, time and items of the first are not what the rest will take."""
+    now = iter([0.0, 30.0, 31.5, 33.0])
+    probing = Probing(10, lambda: next(now))
+    assert probing.probe is None
+    for finished, found in ((10, None), (18, Probe(8, 30.0)), (18, Probe(8, 30.0)), (26, Probe(8, 1.5))):
+        probing(Progress(Counts(items=99, succeeded=finished), 1, 1, 8))
+        assert probing.probe == found
+    probing(Progress(Counts(items=99, succeeded=34), 0, 1, 8))
+    assert probing.probe == Probe(16, 3.0)
