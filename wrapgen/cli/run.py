@@ -234,7 +234,7 @@ def _tell(summary: Summary) -> None:
     from wrapgen.cli.terminal import STATES, styled
 
     counts = summary.counts
-    earlier = f", {summary.already:,} of them in earlier sessions" if summary.already else ""
+    earlier = f"; {summary.already:,} were finished before" if summary.already else ""
     reason = f": {summary.reason}" if summary.reason else ""
     styled((_HEADLINES[summary.state.value], STATES[summary.state.value]), reason)
     print(
