@@ -51,6 +51,7 @@ WRAPPER_MODULES = frozenset(
         "dateutil",
         "deadline",
         "dispatch",
+        "exchange",
         "greenlet",
         "hooked",
         "hooks",

@@ -17,6 +17,8 @@ from typing import Any  # noqa: F401 - for the type comments
 
 import certifi
 
+from .exchange import receive, send
+
 CONNECT_TIMEOUT = 10.0
 READ_GRACE = 30.0
 BROKEN = (BrokenPipeError, ConnectionResetError, ConnectionAbortedError)
@@ -31,17 +33,6 @@ class ConnectionFailed(Exception):
         self.timed_out = timed_out
 
 
-class Answer:
-    """Status, headers and body of one HTTP exchange."""
-
-    __slots__ = ("body", "headers", "status")
-
-    def __init__(self, status, headers, body):
-        self.status = status
-        self.headers = headers
-        self.body = body
-
-
 class Transport:
     """Sends requests from any number of threads; each uses a connection of its own while it sends."""
 
@@ -54,7 +45,7 @@ class Transport:
         self._port = address.port or (443 if self._secure else 80)
         self._root = address.path.rstrip("/")
         self._netloc = address.netloc.rpartition("@")[2]
-        self._headers = _authorization(client, key)
+        self._headers = dict(_authorization(client, key), Host=self._netloc)
         self._proxy = _proxy(client.requestSession, address)
         self._tls = _tls(client.requestSession.verify) if self._secure else None
         if self._proxy is not None and not self._secure:
@@ -62,7 +53,7 @@ class Transport:
         self._idle = collections.deque()  # type: collections.deque
 
     def send(self, method, path, body=b"", headers=None, timeout=60.0, into=None):
-        # type: (str, str, Any, dict | None, float, Any) -> Answer
+        # type: (str, str, Any, dict | None, float, Any) -> Any
         """One exchange; ``path`` starts with /v1.
 
         ``body`` is bytes or an open file; with ``into``, a successful answer's bytes go to that open file
@@ -81,7 +72,7 @@ class Transport:
             if connection is not None:
                 connection.close()
             raise ConnectionFailed(_words(error), isinstance(error, socket.timeout)) from None
-        if connection.sock is not None:  # http.client drops it when the platform wants it closed
+        if connection.sock is not None:  # else the platform wants it closed
             self._idle.append(connection)
         return answer
 
@@ -124,7 +115,7 @@ def _exchange(connection, request, timeout, into, again=False):
     """Send and receive. None if it may go ``again``: it broke before all was sent, nothing can have run."""
     try:
         connection.sock.settimeout(timeout + READ_GRACE)
-        connection.request(*request)
+        send(connection.sock, *request)
     except OSError as error:
         answer = _early(connection)
         connection.close()
@@ -133,7 +124,7 @@ def _exchange(connection, request, timeout, into, again=False):
         if answer is None and hasattr(request[2], "seek"):
             request[2].seek(0)
         return answer
-    return _receive(connection, into)
+    return receive(connection, into)
 
 
 def _early(connection):
@@ -141,20 +132,9 @@ def _early(connection):
     if not _is_readable(connection.sock):
         return None
     try:
-        return _receive(connection, None)
+        return receive(connection)
     except (OSError, http.client.HTTPException):
         return None
-
-
-def _receive(connection, into):
-    response = connection.getresponse()
-    if into is None or response.status != 200:
-        return Answer(response.status, response.headers, response.read())
-    for piece in iter(lambda: response.read(65536), b""):
-        into.write(piece)
-    if response.length:  # with a size to read, http.client takes a body that was cut off for a whole one
-        raise http.client.IncompleteRead(b"", response.length)
-    return Answer(response.status, response.headers, b"")
 
 
 def _words(error):
