@@ -66,6 +66,15 @@ def test_only_the_named_algorithm_is_hit(server, zoo, ask):
     assert server.call(zoo, "you").status_code == 200
 
 
+def test_an_algorithm_is_hit_by_its_id_too(server, zoo, ask):
+    """A rule for a name counts for calls that give the id instead."""
+    number = server.request("GET", f"/v1/algorithms/{zoo}").json()["id"]
+    ask({"algorithm": zoo, "status": 500, "times": 2})
+    for reference in (number, f"{number}/0.1.0"):
+        assert server.call(reference, "you").status_code == 500
+    assert server.call(number, "you").status_code == 200
+
+
 def test_faults_need_the_admin_key(server):
     """A standard key can neither see nor set them."""
     assert server.request("GET", "/v1/admin/faults").status_code == 403

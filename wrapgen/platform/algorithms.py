@@ -257,6 +257,11 @@ class Algorithms:
             raise NotFound(f"algorithm {algorithm_id} not found", status=404, api_code=1009)
         return self.resolve(found.owner, found.name, version, caller)
 
+    def full_name(self, algorithm_id: str) -> str:
+        """`owner/name` of an algorithm's id, whoever asks; the id if there is none."""
+        found = self._table.by_id(algorithm_id)
+        return f"{found.owner}/{found.name}" if found else algorithm_id
+
     def on_change(self, listener: Callable[[str], None]) -> None:
         """Registers what is called with an algorithm's id after anything about it may resolve differently."""
         self._listeners.append(listener)

@@ -187,6 +187,11 @@ class Calls:
         for each in call.above:
             each.below -= 1
 
+    def named(self, path: str) -> str:
+        """A reference with `owner/name` where it has an algorithm's id."""
+        first = path.strip("/").partition("/")[0]
+        return self.state.algorithms.full_name(first) if ALGORITHM_ID.match(first) else path
+
     def _resolve(self, path: str, caller: Caller) -> Runnable:
         words = path.strip("/").split("/")
         if len(words) <= 2 and ALGORITHM_ID.match(words[0]):

@@ -84,7 +84,7 @@ class CallEndpoint:
         found = _Headers(scope["headers"])
         try:
             if self._faults.rules:
-                fault = self._faults.choose(_path(scope["path"]))
+                fault = self._faults.choose(self._calls.named(_path(scope["path"])))
             reply = await self._answer(scope, receive, found, options, fault)
         except _Gone:
             return
