@@ -108,7 +108,7 @@ def command(reference: str, source: str, output: Path, as_json: bool, log_json: 
     layout = Layout(given["layout"], given["keep"], given["pick"])
     check(output, layout)
     folder = Folder(given["state"] or folder_for(output))
-    claim(output, folder, fresh=options.fresh)
+    claim(output, folder, fresh=options.fresh, moved=options.accept_changes)
     with platform(given, options.workers) as client:
         replace = options.fresh or options.accept_changes
         items = items_of(source, given, folder, client, replace=replace, output=output)

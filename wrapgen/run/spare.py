@@ -41,13 +41,14 @@ def find_input(name: str, format: str | None, folder: Folder, *outputs: Path) ->
     return source
 
 
-def claim(output: Path, folder: Folder, *, fresh: bool) -> None:
+def claim(output: Path, folder: Folder, *, fresh: bool, moved: bool = False) -> None:
     """Makes sure that a run writes over nothing but what a run of this output wrote.
 
     Args:
         output: the file that results go to.
         folder: the run's.
         fresh: the user wants to start over, so an output that is there may go.
+        moved: the user says that the run in the folder is this output's, whatever its ledger calls it.
 
     Raises:
         UsageError: a file is there already and of no run here, or the folder is that of another output.
@@ -61,9 +62,10 @@ def claim(output: Path, folder: Folder, *, fresh: bool) -> None:
             raise UsageError(f"{file} is a file of the run itself", hint="name another output, or --state")
     begun = folder.ledger.exists()
     others = outputs_of(folder) if begun and folder.path.resolve() != folder_for(output).resolve() else set()
-    if others and output.resolve() not in others:
+    if others and output.resolve() not in others and not moved:
         raise UsageError(
-            f"{folder.path} is the folder of a run that writes {min(others)}", hint="name another --state"
+            f"{folder.path} is the folder of a run that writes {min(others)}",
+            hint="name another --state, or say --accept-changes if that run was moved here",
         )
     for file in beside:
         if file.exists() and not file.is_dir() and not begun and not fresh:

@@ -102,13 +102,14 @@ def test_a_file_in_the_place_of_failed_items_is_left_alone(output: Path) -> None
 
 @pytest.mark.parametrize("fresh", [False, True])
 def test_the_folder_of_another_output_is_left_alone(tmp_path: Path, output: Path, fresh: bool) -> None:
-    """A run's folder serves no other output; under its own name it may have been moved with its output."""
+    """A run's folder serves no other output, unless it was moved: by its name, or as the user says."""
     folder = Folder(tmp_path / "state")
     folder.path.mkdir()
     folder.ledger.write_text(json.dumps({"e": "open", "output": str(output)}) + "\n")
     claim(output, folder, fresh=fresh)
     with pytest.raises(UsageError, match=r"state is the folder of a run that writes .*out\.jsonl"):
         claim(tmp_path / "other.jsonl", folder, fresh=fresh)
+    claim(tmp_path / "other.jsonl", folder, fresh=fresh, moved=True)
     claim(tmp_path / "moved.jsonl", Folder(folder.path.rename(tmp_path / "moved.jsonl.run")), fresh=fresh)
 
 
