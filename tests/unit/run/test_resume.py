@@ -280,10 +280,11 @@ def test_a_stop_while_finished_rows_are_passed_over_is_kept(bench, memory_wrappe
     assert len(wrapper.calls) == sent
 
 
+@pytest.mark.parametrize("lasting", [True, False])
 @pytest.mark.parametrize("at", range(1, 13))
-def test_a_full_disk_leaves_a_run_that_goes_on(bench, memory_wrapper, at):
+def test_a_full_disk_leaves_a_run_that_goes_on(bench, memory_wrapper, at, lasting):
     """Where ledger or spool can't be written the run says so, leaves no half line, and goes on later."""
-    wrapper, disk = memory_wrapper(), FullDisk(at)
+    wrapper, disk = memory_wrapper(), FullDisk(at, lasting)
     if at == 1:
         with pytest.raises(RunError, match="can't be made or written to: No space left"):
             bench.run(wrapper, list(range(60)), disk=disk, workers=1)
@@ -295,14 +296,15 @@ def test_a_full_disk_leaves_a_run_that_goes_on(bench, memory_wrapper, at):
 
 
 class FullDisk(RealDisk):
-    """A disk that takes half of the n-th write and nothing more."""
+    """A disk that takes half of the n-th write, and nothing more if it lasts."""
 
-    def __init__(self, at: int) -> None:
+    def __init__(self, at: int, lasting: bool) -> None:
         self.left = at
+        self.lasting = lasting
 
     def write(self, descriptor: int, data: bytes) -> None:
         self.left -= 1
-        if self.left <= 0:
-            super().write(descriptor, data[: len(data) // 2] if not self.left else b"")
+        if self.left == 0 or (self.left < 0 and self.lasting):
+            super().write(descriptor, b"" if self.left else data[: len(data) // 2])
             raise OSError(errno.ENOSPC, "No space left on device")
         super().write(descriptor, data)
