@@ -154,8 +154,9 @@ def furnish(address: str) -> None:
 
 @pytest.fixture
 def session(tmp_path: Path, cloud: Callable[[], str]) -> Iterator[Session]:
-    """A user's session: wrapgen on the PATH, a home of its own, none of the vendor's variables."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("ALGORITHMIA", "AWS_"))}
+    """A user's session: wrapgen on the PATH, a home of its own, none of the vendor's or Spark's variables."""
+    theirs = ("ALGORITHMIA", "AWS_", "PYSPARK_", "SPARK_")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(theirs)}
     home, folder = tmp_path / "user", tmp_path / "session"
     home.mkdir()
     for tree in ("examples", "generated", "templates"):
