@@ -11,7 +11,7 @@ import pytest
 from flow import Kept, Wrapper
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runtime import protocol, target
+from runtime import deadline, dispatch, items, protocol, target
 from test_protocol import ANYTHING
 
 DUMPS = json.dumps
@@ -234,3 +234,22 @@ def test_the_summary_names_what_was_retried_and_what_was_slow() -> None:
     assert summary["retried"] == [[3, 2], [5, 4]]
     assert [place for place, _ in summary["slowest"]] == [5, 13, 12, 11, 10, 9, 8, 7, 6, 3]
     assert summary["slowest"][0] == [5, 20_000]
+
+
+def test_what_has_ended_does_not_wait_for_what_goes_on() -> None:
+    """An outcome comes out while another item is still under way, though several are collected at a time."""
+    first_is_out = threading.Event()
+
+    def work(task: Any) -> Any:
+        (item,) = task.items
+        if item == "slow":
+            assert first_is_out.wait(30)
+        return [(item, items.Outcome.of_result(item, 0.0, 0.0, 1))], []
+
+    tasks = [items.Task([name], first_send=True) for name in ("quick", "slow")]
+    work_on = dispatch.Dispatch(work, tasks, 2, deadline.Deadline(300), lambda: None)
+    found = []
+    for item, _ in work_on.outcomes(lambda: None):
+        found.append(item)
+        first_is_out.set()
+    assert found == ["quick", "slow"]

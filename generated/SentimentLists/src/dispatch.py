@@ -10,6 +10,7 @@ from typing import Any  # noqa: F401 - for the type comments
 from .attempts import Stopped, unfinished
 from .protocol import Failure  # noqa: F401 - for the type comments
 
+TOGETHER, LINGER = 16, 0.02  # finished tasks that are collected at once; seconds that one waits for others
 WAITING = 4  # finished tasks per thread that may wait to be collected before no more are handed out
 
 
@@ -78,6 +79,8 @@ class Dispatch:
                 if left <= 0:
                     return False
                 self._change.wait(min(left, tick))
+            if 0 < len(self._finished) < TOGETHER and not self._is_over():
+                self._change.wait(LINGER)
             return bool(self._finished) or not self._is_over()
 
     def _is_over(self):
@@ -124,7 +127,8 @@ class Dispatch:
             task = self._next()
             if task is None:
                 return
-            self._start_thread()
+            if self._threads < self._parallel:
+                self._start_thread()
             try:
                 finished, halves = self._work(task)
             except Stopped as stop:
@@ -174,7 +178,8 @@ class Dispatch:
             del self._open[id(task)]
             self._halves.extendleft(reversed(halves))
             self._finished.append(finished)
-            self._change.notify_all()
+            if len(self._finished) in (1, TOGETHER) or self._is_over():
+                self._change.notify_all()
 
     def _stop(self, task, failure):
         with self._change:
