@@ -6,7 +6,11 @@ import signal
 import threading
 import time
 
+import msgspec
 from Algorithmia.algorithm import OutputType
+
+from wrapgen.platform.model import Caller
+from wrapgen.platform.unattended import Taken, Unattended
 
 
 def outcome(server, request_id, key=None):
@@ -30,6 +34,25 @@ def test_void_output_answers_at_once_and_can_be_followed(server, zoo, tmp_path):
     reply = outcome(server, answer.request_id).json()
     assert reply["request_id"] == answer.request_id
     assert reply["metadata"]["duration"] > 0
+
+
+def test_a_call_that_ends_while_it_is_asked_for_is_found(tmp_path):
+    """Between a look for the outcome and one for the request both change places; one look finds it."""
+    request_id = "req-" + 36 * "0"
+    caller = Caller("one", "k")
+    head = msgspec.json.encode(Taken(caller, "one/a/1.0.0", "application/json", "", None, False))
+    request, ended = tmp_path / f"{request_id}.request", tmp_path / f"{request_id}.outcome"
+
+    class Ending(Unattended):
+        def _path(self, asked, suffix):
+            if suffix == ".request" and request.exists():
+                ended.write_bytes(head + b'\n{"result": 1}')
+                request.unlink()
+            return super()._path(asked, suffix)
+
+    request.write_bytes(head + b"\n{}")
+    found = Ending(tmp_path, None, time.time).find(request_id, caller)
+    assert found.reply == b'{"result": 1}'
 
 
 def test_a_failed_void_call_keeps_its_error(server, zoo):

@@ -92,7 +92,8 @@ class Unattended:
             NotFound: there is no such call that this caller may follow, or it is too long ago.
         """
         if _ID.match(request_id):
-            for suffix in (".outcome", ".request"):
+            # The outcome is there before the request goes, so one that ends meanwhile is found at the end.
+            for suffix in (".outcome", ".request", ".outcome"):
                 with contextlib.suppress(FileNotFoundError):
                     head, _, rest = self._path(request_id, suffix).read_bytes().partition(b"\n")
                     taken = msgspec.json.decode(head, type=Taken)
