@@ -1,14 +1,18 @@
-"""RESULTS.md from what was measured: a pure function of the data."""
+"""RESULTS.md from what was measured, and from what is written about it in behind.md."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from bench.verdicts import verdicts
 
 Rows = Iterable[Sequence[Any]]
+
+BEHIND = Path(__file__).with_name("behind.md")
+"""Why some aims are missed, by hand: the figures that it argues with are in the page's tables."""
 
 
 def render(data: dict[str, Any]) -> str:
@@ -17,6 +21,7 @@ def render(data: dict[str, Any]) -> str:
     sections = [_head(data["about"])]
     if targets := verdicts(data):
         sections.append("## What was aimed at\n\n" + table(("aim", "measured", ""), targets))
+        sections.append(BEHIND.read_text("utf-8").strip())
     for name, (title, section) in PARTS.items():
         if parts.get(name):
             sections.append(f"## {title}\n\n{section(parts[name], data['about'])}")
