@@ -24,7 +24,7 @@ CORE = (
 )
 """What every traveller needs, relative to the package."""
 
-SPARK_TASK = (*CORE, "run/connectors/spark_task.py")
+SPARK_TASK = (*CORE, "run/connectors/arrow.py", "run/connectors/spark_task.py")
 """What goes to the executors."""
 
 SPARK = (*SPARK_TASK, "run/concurrency.py", "run/connectors/spark.py", "run/wrappers.py")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
 pa = pytest.importorskip("pyarrow")
 
 from wrapgen.errors import NotAuthorized, PlatformError, UsageError  # noqa: E402
+from wrapgen.run.connectors import parquet  # noqa: E402
 from wrapgen.run.connectors.spark import _probed, _widened, per_batch  # noqa: E402
-from wrapgen.run.connectors.spark_task import CONTENT, Plan, _entry, fitted  # noqa: E402
+from wrapgen.run.connectors.spark_task import CONTENT, Plan, _entry, _values, fitted  # noqa: E402
 
 
 def test_no_fraction_is_cut() -> None:
@@ -122,3 +124,28 @@ def test_a_batch_without_rows_ends_no_stream() -> None:
     written: list[object] = []
     per_batch(lambda batch, run: probed(batch), lambda batch, number: written.append(number))(Frame(), 3)
     assert not written
+
+
+def test_a_parquet_file_has_the_items_that_spark_has(tmp_path: Path) -> None:
+    """Instants, long decimals, maps and bytes within a value are the same in both: ids by content agree."""
+    from pyarrow.parquet import write_table
+
+    moment = datetime(2026, 5, 1, 12, 30, tzinfo=timezone.utc)
+    table = pa.table(
+        {
+            "at": pa.array([moment, None], pa.timestamp("us", "Asia/Tokyo")),
+            "sum": pa.array([Decimal("0.123456789"), Decimal(2)], pa.decimal128(38, 9)),
+            "facts": pa.array([[("a", moment)], []], pa.map_(pa.string(), pa.timestamp("us", "UTC"))),
+            "held": pa.array([{"raw": b"x"}, None], pa.struct([("raw", pa.binary())])),
+        }
+    )
+    write_table(table, tmp_path / "in.parquet")
+    cells = [_values(table.column(name)) for name in table.column_names]
+    spark = [dict(zip(table.column_names, row, strict=True)) for row in zip(*cells, strict=True)]
+    assert [row.value for row in parquet.rows(tmp_path / "in.parquet")] == spark
+    assert spark[0] == {
+        "at": "2026-05-01T12:30:00+00:00",
+        "sum": "0.123456789",
+        "facts": {"a": "2026-05-01T12:30:00+00:00"},
+        "held": {"raw": "eA=="},
+    }

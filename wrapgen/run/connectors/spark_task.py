@@ -10,17 +10,15 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date, datetime, timezone
-from datetime import time as day_time
-from decimal import Decimal
 from random import Random
 from typing import Any
 
 from wrapgen import wire
 from wrapgen.run.chunks import Chunk, Entry, Intake
+from wrapgen.run.connectors.arrow import cell_reader
 from wrapgen.run.plain_calls import PlainCalls
 from wrapgen.run.process import Outcome, Terms, error_text, process_chunk
 from wrapgen.run.push import Pace, Quiet, given_up_item, push
@@ -235,54 +233,8 @@ def _entry(index: int, value: Any, id_: Any, by_content: bool, tries: int) -> En
     return Entry(index, item, str(id_), 0, tries)
 
 
-Reader = Callable[[Any], Any]
-"""Makes JSON of a value that Arrow hands out."""
-
-EXACT = 15
-"""Digits that every double keeps."""
-
-
 def _values(column: Any) -> list[Any]:
     """An Arrow column as JSON has its values."""
     values: list[Any] = column.to_pylist()
-    read = _reader(column.type)
-    return values if read is None else [_or_null(read, value) for value in values]
-
-
-def _or_null(read: Reader, value: Any) -> Any:
-    return None if value is None else read(value)
-
-
-def _reader(kind: Any) -> Reader | None:
-    """What reads the values of an Arrow type; None where they are JSON as they are."""
-    from pyarrow import types
-
-    if types.is_timestamp(kind) or types.is_date(kind) or types.is_time(kind):
-        return _time
-    if types.is_decimal(kind):
-        return _number if kind.scale <= 0 or kind.precision <= EXACT else "{:f}".format
-    if types.is_map(kind):
-        item = _reader(kind.item_type) or _same
-        return lambda pairs: {str(_time(key)): _or_null(item, one) for key, one in pairs}
-    if types.is_struct(kind):
-        fields = {field.name: _reader(field.type) or _same for field in kind}
-        return lambda row: {name: _or_null(read, row[name]) for name, read in fields.items()}
-    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
-        each = _reader(kind.value_type)
-        return each and (lambda values: [_or_null(each, value) for value in values])
-    return None
-
-
-def _same(value: Any) -> Any:
-    return value
-
-
-def _time(value: Any) -> Any:
-    """A time as text, an instant in UTC: so it is the same text wherever the session says it is."""
-    if isinstance(value, datetime) and value.tzinfo is not None:
-        value = value.astimezone(timezone.utc)
-    return value.isoformat() if isinstance(value, (datetime, date, day_time)) else value
-
-
-def _number(value: Decimal) -> int | float:
-    return int(value) if value == value.to_integral_value() else float(value)
+    read = cell_reader(column.type)
+    return values if read is None else [read(value) for value in values]
