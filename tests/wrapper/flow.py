@@ -87,17 +87,19 @@ class Wrapper:
         self.clock, self.chance, self.wait = clock, chance, wait
         self.files = files or SimpleNamespace(read=None, write=None)
         self.dispatch_class = serial.Dispatch if one_by_one else dispatch.Dispatch
-        self.work_class = batches.Work if self.limits["batch_size"] > 1 else work.Work
+        listed = self.limits["batch_size"] > 1
+        self.work_class = batches.Work if listed else work.Work
+        self.attempts_class = batches.Attempts if listed else attempts.Attempts
 
     def __call__(self, value: Any) -> Any:
         request = protocol.read(value, self.bare_lists)
         if request is None:
-            return answer.describe({"datastore": None})
+            return answer.describe({"datastore": None}, self.limits)
         clock = {} if self.clock is None else {"clock": self.clock}
         until = deadline.Deadline(request.timeout or self.limits["timeout"], **clock)
-        values = self.files.read(request.source) if request.source else request.values
+        values = self.files.read(request.source, until) if request.source else request.values
         all_items = items.Items(request, values, self.item_id)
-        tries = attempts.Attempts(self.call, self.limits, until, self.chance, self.wait)
+        tries = self.attempts_class(self.call, self.limits, until, self.chance, self.wait)
         self.tries = tries
         doing = self.work_class(tries.make, self.target, until)
         handed = self.dispatch_class(

@@ -107,7 +107,7 @@ def test_time_that_reading_took_leaves_some_for_the_first_item(one_by_one: bool)
         write = None
 
         @staticmethod
-        def read(url: str) -> Any:
+        def read(url: str, until: Any) -> Any:
             clock.now += 190
             yield from "ab"
 

@@ -15,7 +15,7 @@ class Broken:
     write = None
 
     @staticmethod
-    def read(url: str) -> Any:
+    def read(url: str, until: Any) -> Any:
         yield from range(50)
         raise protocol.InputError("broken")
 

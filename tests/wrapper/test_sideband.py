@@ -5,12 +5,13 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import threading
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runtime import protocol, sideband
+from runtime import deadline, protocol, sideband
 from standins import Platform, Reply
 from test_protocol import JSON
 
@@ -89,6 +90,7 @@ def test_a_long_array_on_one_line_is_not_held_in_memory() -> None:
 
 
 URL = "data://acme/in/items.json"
+AMPLE = deadline.Deadline(300)
 
 
 @pytest.mark.parametrize("zipped", [False, True])
@@ -96,7 +98,7 @@ def test_a_batch_is_read_from_a_url_with_the_callers_key(platform: Platform, zip
     """JSON Lines or an array, gzipped or not, whatever the name says."""
     body = b'["a", {"$binary": "AAE="}]'
     platform.files["acme/in/items.json"] = gzip.compress(body) if zipped else body
-    items = sideband.Sideband(platform.client(), "acme/W").read(URL)
+    items = sideband.Sideband(platform.client(), "acme/W").read(URL, AMPLE)
     assert list(items) == ["a", {"$binary": "AAE="}]
     assert platform.requests[0].headers["Authorization"] == platform.client().apiKey
 
@@ -110,14 +112,14 @@ def test_a_broken_file_is_an_input_error(platform: Platform, body: bytes) -> Non
     """Not UTF-8, not JSON, or cut off."""
     platform.files["acme/in/items.json"] = body
     with pytest.raises(protocol.InputError, match="can't be read"):
-        list(sideband.Sideband(platform.client(), "acme/W").read(URL))
+        list(sideband.Sideband(platform.client(), "acme/W").read(URL, AMPLE))
 
 
 def test_a_file_that_breaks_off_is_not_taken_for_the_whole(platform: Platform) -> None:
     """A download that ends early is a failure that may be tried again, never fewer items."""
     platform.data = lambda method, path: Reply(200, b"1\n2\n3\n", cut=100)
     with pytest.raises(protocol.Failure) as caught:
-        list(sideband.Sideband(platform.client(), "acme/W").read(URL))
+        list(sideband.Sideband(platform.client(), "acme/W").read(URL, AMPLE))
     assert (caught.value.error_type, caught.value.retryable) == ("ConnectionError", True)
 
 
@@ -131,7 +133,7 @@ def test_a_file_that_can_not_be_had_fails_the_call(
     """What the caller got wrong is final; a platform in trouble may be asked again."""
     platform.data = lambda method, path: Reply(status, {"error": {"message": "no"}})
     with pytest.raises(protocol.Failure) as caught:
-        list(sideband.Sideband(platform.client(), "acme/W").read(URL))
+        list(sideband.Sideband(platform.client(), "acme/W").read(URL, AMPLE))
     assert (caught.value.error_type, caught.value.retryable) == (kind, again)
 
 
@@ -139,9 +141,10 @@ def test_results_go_to_the_url_or_to_a_temporary_place(platform: Platform) -> No
     """JSON Lines; gzipped where the name says so; the full URL comes back."""
     platform.collections.add("acme/out")
     files = sideband.Sideband(platform.client(), "acme/W")
-    assert files.write("data://acme/out/r.jsonl", [b"1\n", b"2\n"]) == "data://acme/out/r.jsonl"
-    assert files.write("data://acme/out/r.jsonl.gz", iter([b"1\n", b"2\n"])) == "data://acme/out/r.jsonl.gz"
-    url = files.write(None, [b"3\n"])
+    assert files.write("data://acme/out/r.jsonl", [b"1\n", b"2\n"], AMPLE) == "data://acme/out/r.jsonl"
+    zipped = "data://acme/out/r.jsonl.gz"
+    assert files.write(zipped, iter([b"1\n", b"2\n"]), AMPLE) == zipped
+    url = files.write(None, [b"3\n"], AMPLE)
     assert url.startswith("data://.algo/acme/W/temp/")
     assert platform.files["acme/out/r.jsonl"] == b"1\n2\n"
     assert gzip.decompress(platform.files["acme/out/r.jsonl.gz"]) == b"1\n2\n"
@@ -151,5 +154,25 @@ def test_results_go_to_the_url_or_to_a_temporary_place(platform: Platform) -> No
 def test_results_that_can_not_be_written_fail_the_call(platform: Platform) -> None:
     """A missing collection is the caller's mistake."""
     with pytest.raises(protocol.Failure, match="can't be written") as caught:
-        sideband.Sideband(platform.client(), "acme/W").write("data://acme/none/r.jsonl", [b"1\n"])
+        sideband.Sideband(platform.client(), "acme/W").write("data://acme/none/r.jsonl", [b"1\n"], AMPLE)
     assert caught.value.error_type == "InputError"
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_a_platform_that_does_not_answer_can_not_outlast_the_call(platform: Platform, reads: bool) -> None:
+    """Reading items and writing results end with the time of the call, as what may be tried again."""
+    release = threading.Event()
+
+    def hangs(method: str, path: str) -> Reply:
+        assert release.wait(60)
+        return Reply(200, b"1\n")
+
+    platform.data = hangs
+    files, soon = sideband.Sideband(platform.client(), "acme/W"), deadline.Deadline(1)
+    with pytest.raises(protocol.Failure, match="no answer within the 1 s") as caught:
+        if reads:
+            list(files.read(URL, soon))
+        else:
+            files.write(URL, [b"1\n"], soon)
+    release.set()
+    assert (caught.value.error_type, caught.value.retryable) == ("TimeoutError", True)

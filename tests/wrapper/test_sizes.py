@@ -41,7 +41,7 @@ def test_no_request_and_no_response_is_over_its_cap(values: list[Any], batch_siz
             return type("Answer", (), {"status": 200, "headers": {}, "body": DUMPS(answer).encode()})
 
     class Files:
-        def write(self, url: Any, lines: Any) -> str:
+        def write(self, url: Any, lines: Any, until: Any) -> str:
             stored.append(list(lines))
             return "data://.algo/o/W/temp/x"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runtime import target, transport
+from runtime import batches, protocol, target, transport
 from standins import KEY, Platform, Reply, error, result
 
 TARGET = {"algorithm": "nlp/Sentiment/1.0.5", "request_bytes": 1000}
@@ -105,7 +105,7 @@ def test_every_outcome_has_its_type(
     with pytest.raises(target.CallFailed) as caught:
         called.call("x", 60)
     failure = caught.value
-    assert (failure.error_type, failure.retryable, failure.stops, failure.splits) == (
+    assert (failure.error_type, failure.retryable, failure.stops, batches.may_be_of_one(failure)) == (
         kind,
         retryable,
         stops,
@@ -133,8 +133,9 @@ def test_an_input_over_the_cap_is_not_sent(platform: Platform, called: target.Ta
     """What counts is the size on the wire, where one character may take twelve bytes."""
     called.call("x" * 1000, 60)
     for value in ("x" * 1001, ["\U0001f600" * 90], b"x" * 1001):
-        with pytest.raises(target.TooLarge):
+        with pytest.raises(protocol.Failure) as caught:
             called.call(value, 60)
+        assert (caught.value.error_type, caught.value.called) == ("TooLargeError", False)
     assert len(platform.calls) == 1
 
 

@@ -18,14 +18,16 @@ def imports(spec: Spec) -> list[str]:
     modules = ["adk_quirks", *credentials, *_datastore_modules(spec), "hooked", "protocol"]
     names = {
         "answer": ["Answer", "describe"],
-        "attempts": ["Attempts"],
         "deadline": ["Deadline"],
         "items": ["Items"],
         "serial" if plan.one_by_one(spec) else "dispatch": ["Dispatch"],
         "sideband": ["Sideband"],
         "inline" if plan.inline(spec) else "target": ["Target"],
-        "batches" if plan.sub_batches(spec) else "work": ["Work"],
     }
+    if plan.sub_batches(spec):
+        names["batches"] = ["Attempts", "Work"]
+    else:
+        names |= {"attempts": ["Attempts"], "work": ["Work"]}
     if spec.datastore:
         names["redaction" if plan.redacts(spec) else "records"] = ["Recorder"]
     if plan.has_copies(spec):
@@ -80,7 +82,7 @@ COMMENTS = {
     "BARE_LISTS": "Whether a list is a batch; if not, it is one item like anything else.",
     "RAISING": "The forms of a call that fail when an item fails.",
     "ITEM_ID": "What tells items apart where the caller names no run and no ids.",
-    "DESCRIPTION": 'What {"$batch": []} is answered with.',
+    "DESCRIPTION": 'What {"$batch": []} is answered with, beside the limits.',
 }
 """What is not plain from a constant's name."""
 
@@ -161,13 +163,12 @@ def _records(spec: Spec) -> dict[str, Any]:
 
 
 def description(spec: Spec) -> dict[str, Any]:
-    """What the wrapper answers to `{"$batch": []}`."""
+    """What the wrapper answers to `{"$batch": []}`, but for its limits."""
     store = spec.datastore.store if spec.datastore else None
     return {
         "protocol": PROTOCOL,
         "mode": spec.wrapper.mode,
         "spec": spec.digest,
         "target": spec.target_reference,
-        "limits": _limits(spec),
         "datastore": {"url": store.where} if store else None,
     }

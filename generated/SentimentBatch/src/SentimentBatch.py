@@ -56,21 +56,12 @@ RECORDS = {
     "wrapper": "acme/SentimentBatch@sha256:5226e82a2ce9",
     "input": "keep",
 }
-# What {"$batch": []} is answered with.
+# What {"$batch": []} is answered with, beside the limits.
 DESCRIPTION = {
     "protocol": 1,
     "mode": "both",
     "spec": "sha256:5226e82a2ce99bec93e1f88b44ed65355876c485723e1f9d1d739470171a9baa",
     "target": "nlp/SentimentAnalysis/1.0.5",
-    "limits": {
-        "timeout": 300,
-        "request_bytes": 10000000,
-        "response_bytes": 10000000,
-        "parallel": 8,
-        "batch_size": 1,
-        "attempts": 3,
-        "item_timeout": 60,
-    },
     "datastore": {"url": "data://acme/sentiment"},
 }
 
@@ -93,9 +84,9 @@ def apply(input, state):
     """
     request = protocol.read(input, BARE_LISTS)
     if request is None:
-        return describe(DESCRIPTION)
+        return describe(DESCRIPTION, LIMITS)
     deadline = Deadline(request.timeout or LIMITS["timeout"])
-    values = state["files"].read(request.source) if request.source else request.values
+    values = state["files"].read(request.source, deadline) if request.source else request.values
     items = Items(request, values, ITEM_ID)
     attempts = Attempts(state["target"].call, LIMITS, deadline)
     work = Work(attempts.make, TARGET, deadline)

@@ -55,8 +55,7 @@ class Attempts:
         # type: (Any, Any) -> Any
         """The target's result for one input.
 
-        ``task.attempts`` counts them; with ``task.splits``, a failure that one poison item may have caused is
-        not an attempt of all. Raises ``Failure``, or ``Stopped``.
+        ``task.attempts`` counts them. Raises ``Failure``, or ``Stopped``.
         """
         throttled = 0
         while True:
@@ -65,9 +64,7 @@ class Attempts:
             except Failure as failure:
                 throttled += failure.throttled
                 self._count(failure.called, failure.throttled)
-                tried = failure.called and not (failure.stops or failure.throttled)
-                if not tried or (task.splits and failure.splits):
-                    task.attempts -= 1
+                task.attempts -= not self._is_attempt(failure, task)
                 if failure.stops:
                     raise Stopped(failure) from None
                 if not self._again(failure, task, throttled):
@@ -92,6 +89,11 @@ class Attempts:
             cut_short.called = True
             raise cut_short from None
 
+    def _is_attempt(self, failure, task):
+        """Whether a failed call was one."""
+        del task
+        return failure.called and not (failure.stops or failure.throttled)
+
     def _count(self, calls, throttled):
         with self._lock:
             self.calls += calls
@@ -101,8 +103,6 @@ class Attempts:
         """Whether to try again; pauses first."""
         limit = self._limit if task.first_send else 1
         if not failure.retryable or throttled >= THROTTLED_TIMES or task.attempts >= limit:
-            return False
-        if failure.splits and (task.splits or task.halved):  # a list is bisected, and each half tried once
             return False
         pause = self._pause(failure, task.attempts, throttled)
         return pause + LEAST_SECONDS <= self._deadline.left() and not self._wait(pause)

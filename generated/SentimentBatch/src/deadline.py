@@ -1,13 +1,38 @@
-"""How long a call may still work: the soft stop, and the time clipped for a call of the target.
-
-The clock is passed in; nothing here waits.
-"""
+"""How long a call may still work: the soft stop, the time for one call of the target or one write."""
 
 import threading
 import time
 from typing import Any  # noqa: F401 - for the type comments
 
 LARGEST_MARGIN = 300.0
+
+
+class TimeUp(Exception):
+    """What was given some time took longer."""
+
+
+def within(seconds, do, *arguments):
+    # type: (float, Any, Any) -> None
+    """Do something in a thread that is left alone when it takes longer than that many seconds.
+
+    Raises what it raises, else ``TimeUp``.
+    """
+    ended = []  # type: list
+
+    def run():
+        # type: () -> None
+        try:
+            ended.append(do(*arguments))
+        except BaseException as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not ended:
+        raise TimeUp("no answer within the {:.0f} s there were".format(seconds))
+    if ended[0] is not None:
+        raise ended[0]
 
 
 class Deadline:

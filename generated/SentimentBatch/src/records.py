@@ -9,6 +9,7 @@ import threading
 import time
 from typing import Any  # noqa: F401 - for the type comments
 
+from .deadline import TimeUp, within
 from .items import Outcome, content_id
 from .protocol import Failure, dumps, to_wire
 
@@ -185,10 +186,11 @@ class Recorder:
         until = None
         while True:
             try:
-                return in_time(self._deadline.left_for_write(), self._datastore.write, records, piece)
-            except Unavailable as error:
+                return within(self._deadline.left_for_write(), self._datastore.write, records, piece)
+            except (Unavailable, TimeUp) as error:  # what is still written then is right, and is sent again
                 until = until or self._deadline.clock() + self._deadline.left_for_records()
-                if error.lasting or self._deadline.clock() + pause > until:
+                lasting = isinstance(error, TimeUp) or error.lasting
+                if lasting or self._deadline.clock() + pause > until:
                     words = "records can't be written: {}".format(error)
                     raise Failure("DatastoreError", words, True) from None
                 threading.Event().wait(pause)
@@ -205,31 +207,6 @@ class Recorder:
         fields = {key: value for key, value in record.fields.items() if key not in ("input", "result")}
         fields["error"] = error_field(replaced.failure)
         self._write([Record(fields, record.position)])
-
-
-def in_time(seconds, write, records, piece):
-    # type: (float, Any, list, int) -> None
-    """Write in a thread that is left alone when it takes longer than that many seconds.
-
-    What it still writes then is right too, and whoever sends the items again writes it once more. Raises what
-    ``write`` does, else ``Unavailable``.
-    """
-    ended = []  # type: list
-
-    def run():
-        # type: () -> None
-        try:
-            ended.append(write(records, piece))
-        except BaseException as error:
-            ended.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if not ended:
-        raise Unavailable("no answer within the {:.0f} s there were".format(seconds), lasting=True)
-    if ended[0] is not None:
-        raise ended[0]
 
 
 def error_field(failure):

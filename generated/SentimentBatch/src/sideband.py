@@ -12,6 +12,7 @@ import zlib
 from typing import Any  # noqa: F401 - for the type comments
 
 from .data_api import DataApi, DataFailed
+from .deadline import TimeUp, within
 from .protocol import Failure, InputError
 
 LONG = 65536  # characters read at once
@@ -29,13 +30,13 @@ class Sideband:
         self._data_api = DataApi(client)
         self._algorithm = algorithm
 
-    def read(self, url):
-        # type: (str) -> Any
+    def read(self, url, deadline):
+        # type: (str, Any) -> Any
         """Yields the items of a file. Raises ``InputError``, or a retryable ``Failure``."""
         with tempfile.TemporaryFile() as file:
             try:
-                self._data_api.get(url, into=file)
-            except DataFailed as failed:
+                within(deadline.left(), self._data_api.get, url, file)
+            except (DataFailed, TimeUp) as failed:
                 raise _failure("$batch can't be read", failed) from None
             file.seek(0)
             zipped = file.read(2) == b"\x1f\x8b"
@@ -46,8 +47,8 @@ class Sideband:
             except UNREADABLE as error:
                 raise InputError("$batch at {} can't be read: {}".format(url, error)) from None
 
-    def write(self, url, lines):
-        # type: (str | None, Any) -> str
+    def write(self, url, lines, deadline):
+        # type: (str | None, Any, Any) -> str
         """Store results as JSON Lines; returns the full URL. Raises ``Failure``."""
         if url is None:
             url = "data://.algo/{}/temp/{}.jsonl".format(self._algorithm, uuid.uuid4().hex)
@@ -60,15 +61,18 @@ class Sideband:
             length = file.tell()
             file.seek(0)
             try:
-                self._data_api.put(url, file, length)
-            except DataFailed as failed:
+                within(deadline.left_for_write(), self._data_api.put, url, file, length)
+            except (DataFailed, TimeUp) as failed:
                 raise _failure("the results can't be written", failed) from None
         return url
 
 
 def _failure(what, failed):
-    kind = "ConnectionError" if failed.is_down else "InputError"
-    return Failure(kind, "{}: {}".format(what, failed), failed.is_down)
+    if isinstance(failed, TimeUp):
+        kind, retryable = "TimeoutError", True
+    else:
+        kind, retryable = "ConnectionError" if failed.is_down else "InputError", failed.is_down
+    return Failure(kind, "{}: {}".format(what, failed), retryable)
 
 
 def read_items(text, by_line=False):

@@ -121,15 +121,16 @@ class Answer:
         # type: (Any, Any, Failure | None) -> Any
         """The reply: the bare result for form 1, a list for form 2, results and summary for form 3.
 
-        ``store(url, lines)`` puts results at a URL (None: a temporary place) and returns the full URL.
-        Raises ``Failure`` of type TooLargeError when a bare result or a list does not fit.
+        ``store(url, lines, deadline)`` puts results at a URL (None: a temporary place) and returns the full
+        URL. Raises ``Failure`` of type TooLargeError when a bare result or a list does not fit.
         """
         repeats = self._items.repeats
         places = [repeats.get(position, position) for position in range(self._items.count)]
         summary = self._summary(places, attempts, stopped)
         results = self._results.values(places, len(dumps(summary)))  # type: list | str | None
         if results is None:
-            results = self._results.store(places, lambda lines: store(self._request.output, lines))
+            output, deadline = self._request.output, self._deadline
+            results = self._results.store(places, lambda lines: store(output, lines, deadline))
         if self._request.form == BATCH:
             return {"$results": results, "$summary": summary}
         if isinstance(results, str):
@@ -158,10 +159,10 @@ class Answer:
         return heapq.nlargest(SLOWEST, taken)
 
 
-def describe(facts):
-    # type: (dict) -> dict
+def describe(facts, limits):
+    # type: (dict, dict) -> dict
     """The answer to ``{"$batch": []}``: nothing was done, and this is who did it."""
-    summary = dict(dict.fromkeys(COUNTS, 0), stopped=None, wrapper=facts)
+    summary = dict(dict.fromkeys(COUNTS, 0), stopped=None, wrapper=dict(facts, limits=limits))
     return {"$results": [], "$summary": dict(summary, recorded=0) if facts["datastore"] else summary}
 
 

@@ -18,7 +18,6 @@ RETRYABLE = {
     "TimeoutError",
     "TooManyRequests",
 }
-SPLITTING = {"SystemExit", "TimeoutError"}
 STOPPING = {"AuthenticationError", "PaymentRequiredError"}
 STATUS_TYPES = {
     400: "InputError",
@@ -40,23 +39,13 @@ class CallFailed(Failure):
 
     called = True
 
-    def __init__(self, error_type, message, retry_after=None, splits=None):
-        # type: (str, str, float | None, bool | None) -> None
+    def __init__(self, error_type, message, status=None, retry_after=None):
+        # type: (str, str, int | None, float | None) -> None
         super().__init__(error_type, message, error_type in RETRYABLE or error_type in STOPPING)
         self.stops = error_type in STOPPING
         self.throttled = error_type == "TooManyRequests"
-        self.splits = (error_type in SPLITTING or not self.retryable) if splits is None else splits
+        self.status = status
         self.retry_after = retry_after
-
-
-class TooLarge(Failure):
-    """The input is over the limit on the wire; it was not sent."""
-
-    splits = True
-
-    def __init__(self, message):
-        # type: (str) -> None
-        super().__init__("TooLargeError", message)
 
 
 class Target:
@@ -73,12 +62,12 @@ class Target:
         # type: (Any, float) -> Any
         """The target's result for one input, granted so many seconds.
 
-        Raises ``CallFailed``; ``InputError`` and ``TooLarge`` before anything is sent.
+        Raises ``CallFailed``; before anything is sent, ``InputError``, or ``Failure`` for what is too large.
         """
         body, content_type = encode_body(value)
         if len(body) > self._request_bytes:
             words = "the input has {} bytes on the wire; at most {} may be sent"
-            raise TooLarge(words.format(len(body), self._request_bytes))
+            raise Failure("TooLargeError", words.format(len(body), self._request_bytes))
         seconds = max(1, int(seconds))
         path = "{}?timeout={}".format(self._path, seconds)
         try:
@@ -105,8 +94,8 @@ def failed_status(answer):
     return CallFailed(
         default if decided else failure.error_type,
         "status {}{}".format(answer.status, ": " + failure.message if failure.message else ""),
-        retry_after=_seconds(answer.headers.get("Retry-After")),
-        splits=False if answer.status == 404 else None,
+        answer.status,
+        _seconds(answer.headers.get("Retry-After")),
     )
 
 

@@ -20,7 +20,7 @@ with mock.patch.object(Algorithmia.ADK, "init"):  # it would wait for requests
 class Broken(protocol.Failure):
     """What the stand-in raises for an item that it can't do."""
 
-    called = splits = True
+    called = True
 
 
 class Denied(protocol.Failure):
@@ -67,12 +67,14 @@ class Files:
     def __init__(self):
         self.content = {}
 
-    def read(self, url):
+    def read(self, url, deadline):
         """The items at a URL."""
+        assert deadline.left() > 0
         return iter(self.content[url])
 
-    def write(self, url, lines):
+    def write(self, url, lines, deadline):
         """Store results."""
+        assert deadline.left_for_write() > 0
         url = url or "data://.algo/temp/results.jsonl"
         self.content[url] = [json.loads(line.decode("ascii")) for line in lines]
         return url

@@ -56,21 +56,12 @@ RECORDS = {
     "input": "keep",
     "redact": [["user"]],
 }
-# What {"$batch": []} is answered with.
+# What {"$batch": []} is answered with, beside the limits.
 DESCRIPTION = {
     "protocol": 1,
     "mode": "log",
     "spec": "sha256:031a8935594991d2cbdc1a429ee36eb087e98247c7b970c9622df3bea75dcac5",
     "target": "nlp/SentimentAnalysis/1.0.5",
-    "limits": {
-        "timeout": 300,
-        "request_bytes": 10000000,
-        "response_bytes": 10000000,
-        "parallel": 8,
-        "batch_size": 1,
-        "attempts": 3,
-        "item_timeout": 60,
-    },
     "datastore": {"url": "data://acme/sentiment_log"},
 }
 
@@ -93,9 +84,9 @@ def apply(input, state):
     """
     request = protocol.read(input, BARE_LISTS)
     if request is None:
-        return describe(DESCRIPTION)
+        return describe(DESCRIPTION, LIMITS)
     deadline = Deadline(request.timeout or LIMITS["timeout"])
-    values = state["files"].read(request.source) if request.source else request.values
+    values = state["files"].read(request.source, deadline) if request.source else request.values
     items = Items(request, values, ITEM_ID)
     attempts = Attempts(state["target"].call, LIMITS, deadline)
     work = Work(attempts.make, TARGET, deadline)

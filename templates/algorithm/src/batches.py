@@ -1,24 +1,73 @@
 """Sub-batches: one call of a target that takes lists serves many items; bisection finds a poison item.
 
-The counterpart of ``work`` for a target with a batch size.
+The counterpart of ``work`` for a target with a batch size, with what attempts are where lists are bisected.
 """
 
 import time
 from typing import Any  # noqa: F401 - for the type comments
 
+from . import attempts
 from .items import Outcome, Task
 from .protocol import Failure, InputError, dumps
+
+SPLITTING = ("SystemExit", "TimeoutError")  # retryable, but one item of the list may have caused it
 
 
 class WrongLength(Failure):
     """The target answered a list with something else than one result for each of its items."""
 
-    called = splits = True
+    called = True
 
     def __init__(self, items, result):
         # type: (int, Any) -> None
         answered = "{} results".format(len(result)) if isinstance(result, list) else type(result).__name__
         super().__init__("ParsingError", "the target answered {} items with {}".format(items, answered))
+
+
+class List(Task):
+    """Items that are sent as one list; ``halved`` once it was cut from a longer one."""
+
+    __slots__ = ("halved",)
+
+    def __init__(self, items, first_send):
+        # type: (list, bool) -> None
+        super().__init__(items, first_send)
+        self.halved = False
+
+    @property
+    def splits(self):
+        # type: () -> bool
+        """Whether there is anything to bisect."""
+        return len(self.items) > 1
+
+    def halves(self):
+        # type: () -> list
+        """Both halves, each to be tried once."""
+        half = len(self.items) // 2
+        halves = [List(part, self.first_send) for part in (self.items[:half], self.items[half:])]
+        for each in halves:
+            each.halved = True
+            each.attempts = self.attempts
+            each.started_at = self.started_at  # for records of halves that the soft stop finds untried
+        return halves
+
+
+class Attempts(attempts.Attempts):
+    """Attempts at lists: one that is bisected is not sent again, and not an attempt of all its items."""
+
+    def _is_attempt(self, failure, task):
+        return super()._is_attempt(failure, task) and not (task.splits and may_be_of_one(failure))
+
+    def _again(self, failure, task, throttled):
+        if may_be_of_one(failure) and (task.splits or task.halved):
+            return False
+        return super()._again(failure, task, throttled)
+
+
+def may_be_of_one(failure):
+    # type: (Failure) -> bool
+    """Whether one poison item may have failed its list; a target that is not there fails any."""
+    return failure.status != 404 and (failure.error_type in SPLITTING or not failure.retryable)
 
 
 class Work:
@@ -40,15 +89,15 @@ class Work:
         for item in items:
             bytes_of_item = self._weigh(item)
             if together and (len(together) == self._size or weight + bytes_of_item > self._bytes):
-                yield Task(together, send <= 1)
+                yield List(together, send <= 1)
                 together, weight = [], 2
             if item.fault is None:
                 together.append(item)
                 weight += bytes_of_item
             else:
-                yield Task([item], send <= 1)
+                yield List([item], send <= 1)
         if together:
-            yield Task(together, send <= 1)
+            yield List(together, send <= 1)
 
     def _weigh(self, item):
         """Bytes of an item in a list with its comma; what can't be in a list gets its fault here."""
@@ -60,14 +109,14 @@ class Work:
         return 0
 
     def __call__(self, task):
-        # type: (Task) -> tuple[list, list]
+        # type: (List) -> tuple[list, list]
         """The items with their outcomes and no further tasks, or no outcomes and two halves."""
         task.started_at, started = self._wall(), self._deadline.clock()
         try:
             results = self._results(task)
         except Failure as failure:
-            if failure.splits and task.splits:
-                return [], halves_of(task)
+            if task.splits and may_be_of_one(failure):
+                return [], task.halves()
             failure.attempts = task.attempts
             seconds = self._deadline.clock() - started
             failed = Outcome.of_failure(failure, task.started_at, seconds)
@@ -85,14 +134,3 @@ class Work:
             task.attempts -= task.splits  # as with any failure that one poison item may have caused
             raise WrongLength(len(task.items), results)
         return results
-
-
-def halves_of(task):
-    # type: (Task) -> list
-    """Both halves of a task, each to be tried once."""
-    half = len(task.items) // 2
-    parts = (task.items[:half], task.items[half:])
-    halves = [Task(part, task.first_send, task.attempts, halved=True) for part in parts]
-    for each in halves:
-        each.started_at = task.started_at  # for records of halves that the soft stop finds untried
-    return halves

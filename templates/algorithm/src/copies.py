@@ -2,7 +2,8 @@
 
 from typing import Any  # noqa: F401 - for the type comments
 
-from .records import Refused, Unavailable, in_time
+from .deadline import within
+from .records import Refused, Unavailable
 
 
 class Copies:
@@ -39,7 +40,7 @@ class Copies:
                 if url in self._away:
                     raise Unavailable(report["error"])
                 # Half of the time, so that the time of the datastore itself can't run out over its copies.
-                in_time(self._deadline.left_for_records() / 2, copy.write, records, piece)
+                within(self._deadline.left_for_records() / 2, copy.write, records, piece)
                 failed = 0
             except Exception as error:  # best effort: not even a driver's own fault may fail the call
                 report["error"] = str(error) or type(error).__name__

@@ -20,7 +20,7 @@ from .protocol import Failure
 class InlineFailed(Failure):
     """The author's code raised; the same item can't be expected to fare better next time."""
 
-    called = splits = True
+    called = True
 
 
 class Target:

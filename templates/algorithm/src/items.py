@@ -75,24 +75,17 @@ class Outcome:
 class Task:
     """The items that go to the target together, and the attempts they share.
 
-    A call that is under way is among the attempts; ``halved`` once cut from a larger task.
+    A call that is under way is among the attempts.
     """
 
-    __slots__ = ("attempts", "first_send", "halved", "items", "started_at")
+    __slots__ = ("attempts", "first_send", "items", "started_at")
 
-    def __init__(self, items, first_send, attempts=0, halved=False):
-        # type: (list, bool, int, bool) -> None
+    def __init__(self, items, first_send):
+        # type: (list, bool) -> None
         self.items = items
         self.first_send = first_send
-        self.attempts = attempts
-        self.halved = halved
+        self.attempts = 0
         self.started_at = None  # type: float | None
-
-    @property
-    def splits(self):
-        # type: () -> bool
-        """Whether there is anything to bisect."""
-        return len(self.items) > 1
 
 
 class Items:

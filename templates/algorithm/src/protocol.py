@@ -28,7 +28,7 @@ class Failure(Exception):
     called = False  # whether the target was called for it
     stops = False  # no other call can fare better
     throttled = False  # the platform did not let the call start
-    splits = False  # a list that fails so may hold one poison item
+    status = None  # type: int | None  # of the answer to an HTTP request, if one came
     retry_after = None  # type: float | None  # seconds the platform asks to wait
 
     def __init__(self, error_type, message, retryable=False, attempts=0):

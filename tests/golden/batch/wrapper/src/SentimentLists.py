@@ -12,8 +12,7 @@ from Algorithmia import ADK
 
 from . import adk_quirks, hooked, protocol
 from .answer import Answer, describe
-from .attempts import Attempts
-from .batches import Work
+from .batches import Attempts, Work
 from .deadline import Deadline
 from .dispatch import Dispatch
 from .items import Items
@@ -45,21 +44,12 @@ LIMITS = {
     "attempts": 3,
     "item_timeout": 60,
 }
-# What {"$batch": []} is answered with.
+# What {"$batch": []} is answered with, beside the limits.
 DESCRIPTION = {
     "protocol": 1,
     "mode": "batch",
     "spec": "sha256:1220d8ebc0e10b834f53f6604f486f61acb74cfbcd6b62d0cd6bf0c0ba83b23d",
     "target": "nlp/SentimentAnalysis/1.0.5",
-    "limits": {
-        "timeout": 300,
-        "request_bytes": 10000000,
-        "response_bytes": 10000000,
-        "parallel": 8,
-        "batch_size": 50,
-        "attempts": 3,
-        "item_timeout": 60,
-    },
     "datastore": None,
 }
 
@@ -81,9 +71,9 @@ def apply(input, state):
     """
     request = protocol.read(input, BARE_LISTS)
     if request is None:
-        return describe(DESCRIPTION)
+        return describe(DESCRIPTION, LIMITS)
     deadline = Deadline(request.timeout or LIMITS["timeout"])
-    values = state["files"].read(request.source) if request.source else request.values
+    values = state["files"].read(request.source, deadline) if request.source else request.values
     items = Items(request, values, ITEM_ID)
     attempts = Attempts(state["target"].call, LIMITS, deadline)
     work = Work(attempts.make, TARGET, deadline)

@@ -13,8 +13,7 @@ from Algorithmia import ADK
 
 from . import adk_quirks, credentials, datastore_data, datastore_sql, hooked, protocol
 from .answer import Answer, describe
-from .attempts import Attempts
-from .batches import Work
+from .batches import Attempts, Work
 from .copies import Copies
 from .deadline import Deadline
 from .dispatch import Dispatch
@@ -68,21 +67,12 @@ RECORDS = {
     "input": "hash",
     "redact": [["user", "email"], ["lines", None, "free text"]],
 }
-# What {"$batch": []} is answered with.
+# What {"$batch": []} is answered with, beside the limits.
 DESCRIPTION = {
     "protocol": 1,
     "mode": "both",
     "spec": "sha256:0267bb21bb82b4b5d3dfbfe099b09874a1e86f8b1759907275787b19ba106f39",
     "target": "nlp/SentimentAnalysis/1.0.5",
-    "limits": {
-        "timeout": 600,
-        "request_bytes": 5000000,
-        "response_bytes": 6000000,
-        "parallel": 4,
-        "batch_size": 100,
-        "attempts": 5,
-        "item_timeout": 30,
-    },
     "datastore": {"url": "data://acme/sentiment"},
 }
 
@@ -109,9 +99,9 @@ def apply(input, state):
     """
     request = protocol.read(input, BARE_LISTS)
     if request is None:
-        return describe(DESCRIPTION)
+        return describe(DESCRIPTION, LIMITS)
     deadline = Deadline(request.timeout or LIMITS["timeout"])
-    values = state["files"].read(request.source) if request.source else request.values
+    values = state["files"].read(request.source, deadline) if request.source else request.values
     items = Items(request, values, ITEM_ID)
     attempts = Attempts(state["target"].call, LIMITS, deadline)
     work = Work(attempts.make, TARGET, deadline)

@@ -55,21 +55,12 @@ RECORDS = {
     "wrapper": "acme/InlineBatch@sha256:b0c73aace32c",
     "input": "keep",
 }
-# What {"$batch": []} is answered with.
+# What {"$batch": []} is answered with, beside the limits.
 DESCRIPTION = {
     "protocol": 1,
     "mode": "both",
     "spec": "sha256:b0c73aace32cf1207a7fbd3fb94d1641be3ddea76e9189674bf54a0c158d751b",
     "target": "inline:./my_algorithm",
-    "limits": {
-        "timeout": 300,
-        "request_bytes": 10000000,
-        "response_bytes": 10000000,
-        "parallel": 1,
-        "batch_size": 1,
-        "attempts": 3,
-        "item_timeout": 60,
-    },
     "datastore": {"url": "data://acme/inline"},
 }
 
@@ -92,9 +83,9 @@ def apply(input, state):
     """
     request = protocol.read(input, BARE_LISTS)
     if request is None:
-        return describe(DESCRIPTION)
+        return describe(DESCRIPTION, LIMITS)
     deadline = Deadline(request.timeout or LIMITS["timeout"])
-    values = state["files"].read(request.source) if request.source else request.values
+    values = state["files"].read(request.source, deadline) if request.source else request.values
     items = Items(request, values, ITEM_ID)
     attempts = Attempts(state["target"].call, LIMITS, deadline)
     work = Work(attempts.make, TARGET, deadline)

@@ -55,21 +55,12 @@ RECORDS = {
     "wrapper": "acme/VectorsBatch@sha256:ce19ece53cda",
     "input": "keep",
 }
-# What {"$batch": []} is answered with.
+# What {"$batch": []} is answered with, beside the limits.
 DESCRIPTION = {
     "protocol": 1,
     "mode": "both",
     "spec": "sha256:ce19ece53cda9eeb451effc024ae98f802517a2a12f22294e8f476e5c4f9cb18",
     "target": "acme/Vectors/0.3.1",
-    "limits": {
-        "timeout": 300,
-        "request_bytes": 10000000,
-        "response_bytes": 10000000,
-        "parallel": 8,
-        "batch_size": 1,
-        "attempts": 3,
-        "item_timeout": 60,
-    },
     "datastore": {"url": "data://acme/vectors"},
 }
 
@@ -92,9 +83,9 @@ def apply(input, state):
     """
     request = protocol.read(input, BARE_LISTS)
     if request is None:
-        return describe(DESCRIPTION)
+        return describe(DESCRIPTION, LIMITS)
     deadline = Deadline(request.timeout or LIMITS["timeout"])
-    values = state["files"].read(request.source) if request.source else request.values
+    values = state["files"].read(request.source, deadline) if request.source else request.values
     items = Items(request, values, ITEM_ID)
     attempts = Attempts(state["target"].call, LIMITS, deadline)
     work = Work(attempts.make, TARGET, deadline)

@@ -56,21 +56,12 @@ RECORDS = {
     "wrapper": "acme/SentimentBatch@sha256:154183f571df",
     "input": "keep",
 }
-# What {"$batch": []} is answered with.
+# What {"$batch": []} is answered with, beside the limits.
 DESCRIPTION = {
     "protocol": 1,
     "mode": "both",
     "spec": "sha256:154183f571df626d175383871daf16e110d4fbce824ef0e4194610b0bfe15344",
     "target": "nlp/SentimentAnalysis/1.0.5",
-    "limits": {
-        "timeout": 300,
-        "request_bytes": 10000000,
-        "response_bytes": 10000000,
-        "parallel": 8,
-        "batch_size": 1,
-        "attempts": 3,
-        "item_timeout": 60,
-    },
     "datastore": {"url": "data://acme/sentiment"},
 }
 
@@ -93,9 +84,9 @@ def apply(input, state):
     """
     request = protocol.read(input, BARE_LISTS)
     if request is None:
-        return describe(DESCRIPTION)
+        return describe(DESCRIPTION, LIMITS)
     deadline = Deadline(request.timeout or LIMITS["timeout"])
-    values = state["files"].read(request.source) if request.source else request.values
+    values = state["files"].read(request.source, deadline) if request.source else request.values
     items = Items(request, values, ITEM_ID)
     attempts = Attempts(state["target"].call, LIMITS, deadline)
     work = Work(attempts.make, TARGET, deadline)

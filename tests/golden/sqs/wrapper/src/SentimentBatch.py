@@ -56,21 +56,12 @@ RECORDS = {
     "wrapper": "acme/SentimentBatch@sha256:69e078cbfeef",
     "input": "keep",
 }
-# What {"$batch": []} is answered with.
+# What {"$batch": []} is answered with, beside the limits.
 DESCRIPTION = {
     "protocol": 1,
     "mode": "log",
     "spec": "sha256:69e078cbfeef87e6a0b94f6334e9e9f333b17596405cbf9bb29412df7c288a7d",
     "target": "nlp/SentimentAnalysis/1.0.5",
-    "limits": {
-        "timeout": 300,
-        "request_bytes": 10000000,
-        "response_bytes": 10000000,
-        "parallel": 8,
-        "batch_size": 1,
-        "attempts": 3,
-        "item_timeout": 60,
-    },
     "datastore": {
         "url": "https://sqs.eu-west-1.amazonaws.com/123456789012/sentiment.fifo",
     },
@@ -95,9 +86,9 @@ def apply(input, state):
     """
     request = protocol.read(input, BARE_LISTS)
     if request is None:
-        return describe(DESCRIPTION)
+        return describe(DESCRIPTION, LIMITS)
     deadline = Deadline(request.timeout or LIMITS["timeout"])
-    values = state["files"].read(request.source) if request.source else request.values
+    values = state["files"].read(request.source, deadline) if request.source else request.values
     items = Items(request, values, ITEM_ID)
     attempts = Attempts(state["target"].call, LIMITS, deadline)
     work = Work(attempts.make, TARGET, deadline)
