@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-__all__ = ["Environment", "environment"]
+__all__ = ["Environment", "Template", "environment"]
 
 
 def environment(folder: Path) -> Environment:

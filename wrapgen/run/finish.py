@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from wrapgen.run.folder import errors_for
@@ -50,6 +51,8 @@ def run_to_files(
             write(output, layout, items, session.slots, session.spool)
             session.wrote(output, asdict(layout))
 
+    if report:  # while calls are open its making costs nobody time
+        Thread(target=_prepare_report, daemon=True).start()
     already = session.counts.finished
     started = clock()
     state, reason = session.work(watch, files=files)
@@ -67,6 +70,12 @@ def run_to_files(
         report=_reported(session, report) if report else None,
         already=already,
     )
+
+
+def _prepare_report() -> None:
+    from wrapgen.run.report import page
+
+    page()
 
 
 def _reported(session: Session, path: Path) -> dict[str, Any] | None:

@@ -109,12 +109,12 @@ class Items:
         self.repeats = {}  # type: dict
 
     def __iter__(self):
+        listed = [key for key in ("ids", "index") if isinstance(getattr(self._request, key), list)]
         for value in self._values:
             position = self.count
             self.count += 1
-            for key in ("ids", "index"):
-                listed = getattr(self._request, key)
-                if isinstance(listed, list) and position >= len(listed):
+            for key in listed:
+                if position >= len(getattr(self._request, key)):
                     raise InputError("${} has fewer entries than there are items".format(key))
             item = self._item(position, value)
             if item is not None:

@@ -154,7 +154,19 @@ _RULES = {
 }
 
 
-_encode = json.JSONEncoder(allow_nan=False).encode  # made once, where json.dumps would for every value
+def _encoder():
+    """``JSONEncoder.encode``, its part in C made once and not for each value (upstream ``json/encoder.py``)."""
+    encoder = json.JSONEncoder(allow_nan=False)
+    try:
+        quick = json.encoder.c_make_encoder(  # type: ignore[attr-defined]
+            None, encoder.default, json.encoder.encode_basestring_ascii, None, ": ", ", ", False, False, False
+        )
+    except (AttributeError, TypeError):  # a Python without it, or with another
+        return encoder.encode
+    return lambda value: "".join(quick(value, 0))
+
+
+_encode = _encoder()
 
 
 def dumps(value):

@@ -67,11 +67,14 @@ def snapshot(value):
         return value
 
 
+PLAIN = frozenset((str, int, float, bool, type(None)))
+
+
 def _copied(value):
     if isinstance(value, dict):
-        return {key: _copied(one) for key, one in value.items()}
+        return {key: one if type(one) in PLAIN else _copied(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_copied(one) for one in value]
+        return [one if type(one) in PLAIN else _copied(one) for one in value]
     return bytes(value) if isinstance(value, bytearray) else value
 
 
