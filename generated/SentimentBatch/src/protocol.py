@@ -155,7 +155,7 @@ _RULES = {
 
 
 def _encoder():
-    """``JSONEncoder.encode``, its part in C made once and not for each value (upstream ``json/encoder.py``)."""
+    """``JSONEncoder.encode`` with one C encoder; upstream ``json/encoder.py`` makes one for each value."""
     encoder = json.JSONEncoder(allow_nan=False)
     try:
         quick = json.encoder.c_make_encoder(  # type: ignore[attr-defined]
