@@ -100,8 +100,8 @@ def serve() -> Iterator[Callable[..., Server]]:
     """Starts servers of the test's own; whatever still runs is stopped afterwards."""
     running: list[Server] = []
 
-    def start(home: Path, *options: str) -> Server:
-        running.append(start_server(home, *options))
+    def start(home: Path, *options: str, program: tuple[str, ...] = ("-m", "wrapgen")) -> Server:
+        running.append(start_server(home, *options, program=program))
         return running[-1]
 
     yield start

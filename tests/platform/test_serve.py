@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import logging
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -17,6 +20,8 @@ import pytest
 
 from wrapgen.cli.serve import _certificate
 from wrapgen.errors import UsageError
+from wrapgen.platform.http.serve import ServerLog
+from wrapgen.platform.journal import Journal
 from wrapgen.platform.workers.family import marked
 
 PLAIN = {
@@ -124,6 +129,55 @@ def test_a_call_that_does_not_end_holds_no_one_for_ever(serve, tmp_path, zoo_fol
         assert "stopped" in call.result().json()["error"]["message"]
     processes = [Path(f"/proc/{each}") for each in note.read_text().split()]
     wait_for(lambda: not any(each.exists() for each in processes))
+
+
+def test_what_the_end_cuts_short_is_told_so_as_json(serve, tmp_path):
+    """An upload that is open when the server ends gets 503 with Retry-After and the API's error."""
+    program = "import sys; from wrapgen.cli.main import main; from wrapgen.platform.http import serve; "
+    server = serve(tmp_path / "home", program=("-c", program + "serve.LINGER_SECONDS = 1; sys.exit(main())"))
+    assert server.request("POST", "/v1/data/.my", json={"name": "c"}).status_code == 200
+    host, _, port = server.address.removeprefix("http://").partition(":")
+    upload = http.client.HTTPConnection(host, int(port), timeout=60)
+    upload.putrequest("PUT", "/v1/data/.my/c/f")
+    upload.putheader("Authorization", server.key)
+    upload.putheader("Content-Length", "100")
+    upload.endheaders(b"half")
+    wait_for(lambda: any((tmp_path / "home").rglob("incoming/*")))
+    server.process.send_signal(signal.SIGTERM)
+    answer = upload.getresponse()
+    assert (answer.status, answer.headers["content-type"]) == (503, "application/json")
+    assert answer.headers["retry-after"]
+    assert "stopped" in json.loads(answer.read())["error"]["message"]
+    assert server.process.wait(60) == 0
+    assert not list((tmp_path / "home").rglob("incoming/*"))
+
+
+def test_bad_requests_are_lines_of_the_log(serve, tmp_path, capfd):
+    """What is no HTTP is logged as JSON, with the reason, and nothing goes to stderr."""
+    server = serve(tmp_path / "home")
+    host, _, port = server.address.removeprefix("http://").partition(":")
+    for _ in range(50):
+        with socket.create_connection((host, int(port)), 10) as peer:
+            peer.sendall(b"hello there\r\n\r\n")
+            assert b" 400 " in peer.recv(4096)
+    assert server.stop() == 0
+    lines = map(json.loads, (tmp_path / "home" / "logs" / "platform.jsonl").read_text().splitlines())
+    found = [line for line in lines if line["event"] == "server"]
+    assert "Invalid HTTP" in found[0]["message"]
+    assert "method" in found[0]["reason"]
+    assert capfd.readouterr().err == ""
+
+
+def test_the_log_says_the_same_once_a_second(tmp_path):
+    """Of what repeats itself within a second only the number is kept, and told with the next line."""
+    now = iter([10.0, 10.4, 10.9, 11.5])
+    journal = Journal(tmp_path)
+    log = ServerLog(journal, lambda: next(now))
+    for _ in range(4):
+        log.handle(logging.makeLogRecord({"msg": "again", "levelname": "WARNING"}))
+    journal.flush()
+    lines = [json.loads(line) for line in journal.path.read_text().splitlines()]
+    assert [line.get("untold") for line in lines] == [None, 2]
 
 
 def open_calls(server):

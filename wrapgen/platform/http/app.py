@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import time
 import traceback
@@ -15,7 +16,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from wrapgen.errors import WrapgenError
+from wrapgen.errors import ServerFault, WrapgenError
 from wrapgen.platform import Platform
 from wrapgen.platform.http import auth
 from wrapgen.platform.http.calls import PREFIX, CallEndpoint
@@ -104,6 +105,9 @@ class _Journaled:
 
         try:
             await self._app(scope, receive, watched)
+        except asyncio.CancelledError:  # the server ends, and has waited long enough
+            if not status:
+                await _stopped(Request(scope, receive), watched)
         except Exception:
             self._journal.note("fault", request_id=request_id, trace=traceback.format_exc())
         finally:
@@ -115,6 +119,13 @@ class _Journaled:
                 status=status,
                 seconds=round(time.monotonic() - began, 6),
             )
+
+
+async def _stopped(request: Request, send: Send) -> None:
+    """Refuses a request that the server's end cuts short."""
+    ended = ServerFault("the server stopped before there was an answer", status=503, retry_after=5)
+    answer = await respond(request, ended)
+    await answer(request.scope, request.receive, send)
 
 
 def metrics(request: Request) -> Response:

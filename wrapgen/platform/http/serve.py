@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 import resource
 import socket
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,9 +26,19 @@ from wrapgen.errors import UsageError
 from wrapgen.platform import Platform, memory
 from wrapgen.platform.http.app import Application
 from wrapgen.platform.http.protocol import GuardedProtocol
+from wrapgen.platform.journal import Journal
+
+LINGER_SECONDS = 5
+"""How long what isn't a call may take when calls have ended, until it is refused."""
 
 SWEEP_TICKS = 10
 """Ticks of 0.1 s between two looks for clients that keep us waiting."""
+
+REPEAT_SECONDS = 1.0
+"""How often the log says the same thing of uvicorn's at most; bad requests may come by the thousand."""
+
+MESSAGES = 100
+"""Different ones that are remembered for that."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +114,10 @@ async def _serve(
     certificate: Certificate | None,
 ) -> None:
     app = Application(platform)
+    for name in ("uvicorn.error", "asyncio"):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [ServerLog(platform.journal)], False
+        logger.setLevel(logging.WARNING)
     inner = listen("127.0.0.1", 0) if certificate else None
     address = address_of(listener, "https" if certificate else "http")
     workers = asyncio.create_task(platform.run(address_of(inner) if inner else address))
@@ -128,10 +144,45 @@ def _settings(app: Application, certificate: Certificate | None) -> uvicorn.Conf
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=75,
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=LINGER_SECONDS,
         ssl_certfile=certificate.chain if certificate else None,
         ssl_keyfile=str(certificate.key) if certificate else None,
     )
+
+
+class ServerLog(logging.Handler):
+    """Puts what uvicorn and asyncio have to say into the platform's log: event `server`.
+
+    Args:
+        journal: the log.
+        clock: gives seconds that never go back.
+    """
+
+    def __init__(self, journal: Journal, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._journal = journal
+        self._clock = clock
+        self._last: dict[str, tuple[float, int]] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line, with the exception that it came from; `untold` is how often it was not said since."""
+        now, untold = self._clock(), 0
+        if record.msg in self._last:
+            said, untold = self._last[record.msg]
+            if now - said < REPEAT_SECONDS:
+                self._last[record.msg] = (said, untold + 1)
+                return
+        if len(self._last) >= MESSAGES:
+            self._last.clear()
+        self._last[record.msg] = (now, 0)
+        facts: dict[str, object] = {"level": record.levelname.lower(), "message": record.getMessage().strip()}
+        if record.exc_info:
+            facts["trace"] = logging.Formatter().formatException(record.exc_info)
+        elif (reason := sys.exc_info()[1]) is not None:
+            facts["reason"] = str(reason)[:200]
+        if untold:
+            facts["untold"] = untold
+        self._journal.note("server", **facts)
 
 
 class _Server(uvicorn.Server):
@@ -164,10 +215,12 @@ class _Server(uvicorn.Server):
             self._told = asyncio.create_task(asyncio.to_thread(self._on_ready))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stops listening everywhere, then does what uvicorn does."""
+        """Stops listening everywhere, then does what uvicorn does; what it cut short still says so."""
         if self._inner is not None:
             self._inner.close()
         await super().shutdown(sockets)
+        if self.server_state.tasks:
+            await asyncio.wait(self.server_state.tasks, timeout=LINGER_SECONDS)
 
     async def on_tick(self, counter: int) -> bool:
         """Looks for slow clients now and then (called by uvicorn every 0.1 s)."""
