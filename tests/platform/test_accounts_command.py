@@ -115,13 +115,21 @@ def test_organizations_have_keys(run: Run, server: Any) -> None:
     assert server.request("GET", "/v1/data/", made["api_key"]).status_code == 401
 
 
-def test_organizations_and_their_members(run: Run) -> None:
-    """Made once, joined, listed."""
+def test_organizations_and_their_members(run: Run, server: Any) -> None:
+    """Made once, joined, listed; a second owner takes the place of the first."""
     name = f"org{uuid.uuid4().hex[:8]}"
     assert run("organizations", "add", name).stdout == f"made {name}\n"
     assert run("organizations", "add", name).stdout == f"found {name}\n"
     assert run("organizations", "join", name, "local").returncode == 0
     assert run("organizations", "members", name).stdout.split() == ["local", "owner"]
+    other = server.user()[0]
+    last = run("organizations", "join", name, "local", "--role", "member")
+    assert (last.returncode, "last owner" in last.stderr) == (5, True)
+    assert run("organizations", "join", name, other, "--role", "owner").returncode == 0
+    assert run("organizations", "join", name, "local", "--role", "member").returncode == 0
+    assert sorted(run("organizations", "members", name).stdout.split()) == sorted(
+        ["local", "member", other, "owner"]
+    )
     assert any(each["org_name"] == name for each in json.loads(run("organizations", "list", "--json").stdout))
 
 

@@ -139,10 +139,13 @@ def list_members(client: Client, name: str, as_json: bool) -> None:
 @organizations.command("join")
 @click.argument("name")
 @click.argument("user")
+@click.option(
+    "--role", type=click.Choice(["member", "owner"]), help="An organization keeps an owner. [member]"
+)
 @_connected
-def join(client: Client, name: str, user: str, as_json: bool) -> None:
-    """Make USER a member of the organization NAME."""
-    client.organizations.add_member(name, user)
+def join(client: Client, name: str, user: str, role: str | None, as_json: bool) -> None:
+    """Make USER a member of the organization NAME, or give a member another role."""
+    client.organizations.add_member(name, user, role)
     _done({"organization": name, "user": user}, f"{user} acts for {name}", as_json)
 
 

@@ -46,16 +46,26 @@ class Organizations:
             return False
         return True
 
-    def add_member(self, name: str, account: str) -> None:
-        """Makes an account a member, which lets it act as the organization's owner; repeating does no harm.
+    def add_member(self, name: str, account: str, role: str | None = None) -> None:
+        """Makes an account a member, which lets it act for the organization; repeating does no harm.
+
+        Args:
+            name: the organization's.
+            account: the user's name.
+            role: `member` or `owner`; None leaves a member's. Only wrapgen's own platform knows it.
 
         Raises:
             NoCredentials: this connection has no admin key.
             NotFound: there is no such organization or account.
+            Conflict: the organization's last owner would be one no more.
         """
         path = f"/v1/organizations/{quote(name)}/members/{quote(account)}"
         self._transport.request(
-            "PUT", path, body=b"{}", content_type="application/json", key=self._admin_key()
+            "PUT",
+            path,
+            body=dumps({"role": role} if role else {}),
+            content_type="application/json",
+            key=self._admin_key(),
         )
 
     def _admin_key(self) -> str:

@@ -35,6 +35,9 @@ ORGANIZATION_TYPES = {
 }
 """Name and id of each organization type; the same on every platform of ours."""
 
+ROLES = ("member", "owner")
+"""What a member of an organization may be; both act for it, and it never goes without an owner."""
+
 _ALPHABET = string.ascii_letters + string.digits
 
 
@@ -266,19 +269,37 @@ class Accounts:
 
     # -- members ---------------------------------------------------------------------------------------
 
-    def add_member(self, organization: str, user: str, role: str = "member") -> bool:
+    def add_member(self, organization: str, user: str, role: str | None = None) -> bool:
         """Makes a user a member; whether that is new.
 
+        Args:
+            organization, user: names or ids.
+            role: one of ROLES; None leaves a member's role, and makes others `member`.
+
         Raises:
+            BadRequest: there is no such role.
             NotFound: there is no such organization or user.
+            Conflict: the organization's last owner would be one no more.
         """
+        if role not in (None, *ROLES):
+            hint = f"one of {', '.join(ROLES)}"
+            raise BadRequest(f"no role {role[:40]!r}", hint=hint, status=400, api_code=2015)
         group, person = self.get(organization, "organization"), self.get(user, "user")
         with self._changing():
-            return bool(
+            if self._database.execute(
+                "INSERT OR IGNORE INTO members VALUES (?, ?, ?)", group.id, person.id, role or "member"
+            ):
+                return True
+            if role == "member":
+                self._refuse_without_owner(group, person)
+            if role is not None:
                 self._database.execute(
-                    "INSERT OR IGNORE INTO members VALUES (?, ?, ?)", group.id, person.id, role
+                    "UPDATE members SET role = ? WHERE organization_id = ? AND user_id = ?",
+                    role,
+                    group.id,
+                    person.id,
                 )
-            )
+        return False
 
     def remove_member(self, organization: str, user: str) -> None:
         """Ends a membership; there may have been none.
@@ -289,12 +310,15 @@ class Accounts:
         """
         group, person = self.get(organization, "organization"), self.get(user, "user")
         with self._changing():
-            owners = [name for name, role in self.members(organization) if role == "owner"]
-            if owners == [person.name]:
-                raise Conflict(f"{person.name} is the last owner of {group.name}", status=409, api_code=3102)
+            self._refuse_without_owner(group, person)
             self._database.execute(
                 "DELETE FROM members WHERE organization_id = ? AND user_id = ?", group.id, person.id
             )
+
+    def _refuse_without_owner(self, group: Account, person: Account) -> None:
+        if [name for name, role in self.members(group.name) if role == "owner"] == [person.name]:
+            message = f"{person.name} is the last owner of {group.name}"
+            raise Conflict(message, hint="make another member an owner first", status=409, api_code=3102)
 
     def members(self, organization: str) -> list[tuple[str, str]]:
         """Name and role of each member, by name.
@@ -341,7 +365,9 @@ class Accounts:
         )
         if found:
             message = f"{account.name} is the last owner of {found['name']}"
-            raise Conflict(message, hint="delete that organization first", status=409, api_code=3102)
+            raise Conflict(
+                message, hint="make another member its owner, or delete it, first", status=409, api_code=3102
+            )
 
     @contextmanager
     def _changing(self) -> Iterator[None]:

@@ -75,6 +75,22 @@ def test_the_last_owner_stays(state: State) -> None:
         state.accounts.remove_member("acme", "local")
 
 
+def test_another_owner_lets_the_first_go(state: State) -> None:
+    """A member becomes an owner, and then the first one may be less; being added again changes no role."""
+    state.accounts.create("organization", "acme", {})
+    state.accounts.create("user", "jane", {})
+    state.accounts.add_member("acme", "local", "owner")
+    state.accounts.add_member("acme", "jane")
+    with pytest.raises(Conflict, match="last owner"):
+        state.accounts.add_member("acme", "local", "member")
+    assert not state.accounts.add_member("acme", "jane", "owner")
+    assert not state.accounts.add_member("acme", "jane")
+    assert not state.accounts.add_member("acme", "local", "member")
+    assert state.accounts.members("acme") == [("jane", "owner"), ("local", "member")]
+    with pytest.raises(BadRequest, match="no role 'king'"):
+        state.accounts.add_member("acme", "jane", "king")
+
+
 @pytest.mark.parametrize("name", ["", "1st", "a-b", "a b", "a/b", "..", "x" * 31, "temp", "Perm", "é"])
 def test_names_that_can_not_be(state: State, name: str) -> None:
     """Names follow the OpenAPI pattern; those that data paths need are refused."""

@@ -201,10 +201,10 @@ class AccountRoutes:
         )
 
     async def add_member(self, request: Request) -> Response:
-        """PUT .../members/:user: 201 if added, 200 if already one."""
+        """PUT .../members/:user: 201 if added, 200 if already one; `role` in the body is an addition."""
         auth.admin(request)
-        words = request.path_params
-        added = await run_in_threadpool(self._accounts.add_member, words["org"], words["user"])
+        words, role = request.path_params, _chosen(await fields_of(request), ("role",)).get("role")
+        added = await run_in_threadpool(self._accounts.add_member, words["org"], words["user"], role)
         return empty(201 if added else 200)
 
     async def remove_member(self, request: Request) -> Response:

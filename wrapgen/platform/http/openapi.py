@@ -45,6 +45,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "AlgorithmRoutes.update_secret": {"short_name": _TEXT, "secret_value": _TEXT, "description": _TEXT},
     "AccountRoutes.create_user": {"username": _TEXT, "email": _TEXT, "fullname": _TEXT},
     "AccountRoutes.update_user": {"email": _TEXT, "fullname": _TEXT},
+    "AccountRoutes.add_member": {"role": _TEXT},
     "AccountRoutes.create_organization": {"org_name": _TEXT, "org_label": _TEXT, "type_id": _TEXT},
     "AccountRoutes.update_organization": {"org_label": _TEXT, "org_email": _TEXT, "type_id": _TEXT},
     "KeyRoutes.create": {"key_label": _TEXT, "key_type": {"enum": list(KEY_KINDS)}, "permissions": _OBJECT},
