@@ -21,7 +21,7 @@ from typing import Any
 
 from wrapgen.errors import BadRequest, Conflict, NotAuthorized, NotFound
 from wrapgen.platform.database import Database
-from wrapgen.platform.model import ADMIN_KEY, STANDARD_KEY, Account, Caller, Key, Permissions
+from wrapgen.platform.model import ADMIN_KEY, FIRST_ACCOUNT, STANDARD_KEY, Account, Caller, Key, Permissions
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,29}\Z")
 """What accounts and algorithms may be called (platform contract, section 9)."""
@@ -249,7 +249,7 @@ class Accounts:
         """Removes an account with its keys and memberships.
 
         Raises:
-            Conflict: it still owns algorithms or data, or is an organization's last owner.
+            Conflict: it is the home's own, still owns algorithms or data, or is an organization's last owner.
         """
         with self._changing():
             self._refuse_last_owner(account)
@@ -265,6 +265,9 @@ class Accounts:
                     hint="delete those first",
                     status=409,
                 )
+            if account.name == FIRST_ACCOUNT:
+                hint = "commands on its machine act with the keys of this user"
+                raise Conflict(f"{FIRST_ACCOUNT} belongs to this platform, and stays", hint=hint, status=409)
             self._database.execute("DELETE FROM accounts WHERE id = ?", account.id)
 
     # -- members ---------------------------------------------------------------------------------------

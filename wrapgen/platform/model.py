@@ -66,6 +66,9 @@ class Account:
     created_at: float
 
 
+FIRST_ACCOUNT = "local"
+"""The user that a new home starts with, and keeps."""
+
 STANDARD_KEY = "AlgorithmKey"
 ADMIN_KEY = "PlatformAdminKey"
 KEY_KINDS = (STANDARD_KEY, "ManagementKey", ADMIN_KEY)

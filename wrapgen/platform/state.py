@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from wrapgen.errors import UsageError
+from wrapgen.errors import NotAuthorized, UsageError
 from wrapgen.platform.accounts import Accounts
 from wrapgen.platform.algorithms import Algorithms
 from wrapgen.platform.builds import Builds
@@ -30,14 +30,11 @@ from wrapgen.platform.data import Data
 from wrapgen.platform.database import Database
 from wrapgen.platform.environments import Environments
 from wrapgen.platform.failures import Failures
-from wrapgen.platform.model import ADMIN_KEY
+from wrapgen.platform.model import ADMIN_KEY, FIRST_ACCOUNT, STANDARD_KEY
 from wrapgen.platform.repositories import Repositories
 from wrapgen.platform.scms import Scms
 from wrapgen.platform.secrets import Secrets
 from wrapgen.platform.workers.wall import Wall
-
-FIRST_ACCOUNT = "local"
-"""The user that a new home starts with."""
 
 
 @dataclass(frozen=True)
@@ -149,11 +146,22 @@ def _lock(home: Path) -> IO[str]:
 
 
 def _first_keys(home: Path, accounts: Accounts) -> None:
-    """A crash between the steps leaves no half-made home: keys that were never written down are made anew."""
+    """Keys that were never written down (a crash between the steps), or were revoked since, are made anew."""
     if not any(account.name == FIRST_ACCOUNT for account in accounts.all("user")):
         accounts.create("user", FIRST_ACCOUNT, {})
-    if read_credentials(home).get("api_key"):
-        return
-    key, _ = accounts.create_key(FIRST_ACCOUNT, label="first")
-    admin_key, _ = accounts.create_key(FIRST_ACCOUNT, label="first admin", kind=ADMIN_KEY)
-    write_credentials(home, {"account": FIRST_ACCOUNT, "api_key": key, "admin_key": admin_key})
+    known, kinds = read_credentials(home), {"api_key": STANDARD_KEY, "admin_key": ADMIN_KEY}
+    labels = {"api_key": "first", "admin_key": "first admin"}
+    made = {
+        name: accounts.create_key(FIRST_ACCOUNT, label=labels[name], kind=kind)[0]
+        for name, kind in kinds.items()
+        if not _works(accounts, known.get(name))
+    }
+    if made:
+        write_credentials(home, {"account": FIRST_ACCOUNT, **made})
+
+
+def _works(accounts: Accounts, key: str | None) -> bool:
+    try:
+        return bool(key) and bool(accounts.caller(str(key)))
+    except NotAuthorized:
+        return False

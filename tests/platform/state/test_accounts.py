@@ -75,6 +75,13 @@ def test_the_last_owner_stays(state: State) -> None:
         state.accounts.remove_member("acme", "local")
 
 
+def test_the_homes_own_user_stays(state: State) -> None:
+    """Deleting it is refused in words: commands on the machine would be left with keys of nobody."""
+    with pytest.raises(Conflict, match="local belongs to this platform"):
+        state.accounts.delete(state.accounts.get("LOCAL"))
+    assert state.accounts.caller(read_credentials(state.home)["admin_key"]).account == "local"
+
+
 def test_another_owner_lets_the_first_go(state: State) -> None:
     """A member becomes an owner, and then the first one may be less; being added again changes no role."""
     state.accounts.create("organization", "acme", {})

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from wrapgen.errors import UsageError
+from wrapgen.errors import NotAuthorized, UsageError
 from wrapgen.platform.credentials import announce, read_credentials
 from wrapgen.platform.database import Database, iso
 from wrapgen.platform.datapath import parse
@@ -42,6 +42,21 @@ def test_keys_stay_across_openings(open_home: Callable[..., State], state: State
     assert {**before, "address": "http://127.0.0.1:1", "pid": 1} == after
     assert again.accounts.caller(before["api_key"]).account == "local"
     assert len(again.accounts.keys("local")) == 2
+
+
+def test_revoked_keys_of_the_home_are_made_anew(open_home: Callable[..., State], state: State) -> None:
+    """The next opening puts a key that works in the place of a revoked one, and keeps the other."""
+    before = read_credentials(state.home)
+    for name in ("admin_key", "api_key"):
+        revoked = read_credentials(state.home)[name]
+        state.accounts.revoke_key("local", state.accounts.caller(revoked).key_id)
+        state.close()
+        state = open_home()
+        after = read_credentials(state.home)
+        assert state.accounts.caller(after[name]).admin == (name == "admin_key")
+        with pytest.raises(NotAuthorized):
+            state.accounts.caller(before[name])
+        assert (after["api_key"] == before["api_key"]) == (name == "admin_key")
 
 
 def test_a_copy_of_the_folder_is_a_backup(tmp_path: Path, state: State, local: Caller) -> None:
