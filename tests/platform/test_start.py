@@ -250,3 +250,13 @@ def test_requests_that_python_cannot_read_are_errors(algorithm, tmp_path):
     digits, fine = asyncio.run(run())
     assert isinstance(digits, Result) or digits.kind == "ParsingError"
     assert bytes(fine.text) == b"1"
+
+
+def test_half_a_surrogate_pair_costs_no_answer():
+    """What UTF-8 can't say becomes a question mark in a raw result and in an error."""
+    assert Result("text", rb'"a\ud800b"').raw() == b"a?b"
+    assert Result("text", '"\\ud83d\\ude00é"'.encode()).raw() == "😀é".encode()
+    told = read_response(rb'{"error":{"message":"bad \udc00","error_type":"InputError"}}' + b"\n")
+    assert told == Problem("InputError", "bad ?")
+    for broken in (b'{"error"\n', b'{"result":NaN,"metadata":1}\n', b"\xff\n", b"[" * 100_000):
+        assert read_response(broken).kind == "ParsingError"

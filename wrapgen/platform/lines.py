@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from typing import Any
 
 import msgspec
@@ -84,7 +85,7 @@ class Result(msgspec.Struct, frozen=True):
         """The result itself: text as UTF-8, bytes as they are, JSON as it stands."""
         if self.kind == "json":
             return self.text
-        value = msgspec.json.decode(self.text)
+        value = _decode(self.text)
         return base64.b64decode(value) if self.kind == "binary" else str(value).encode("utf-8", "replace")
 
 
@@ -112,8 +113,8 @@ def read_response(line: bytes) -> Result | Problem:
             if line.endswith(tail):
                 return Result(kind, memoryview(line)[len(_HEAD) : -len(tail)])
     try:
-        response = msgspec.json.decode(line)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        response = _decode(line)
+    except (msgspec.DecodeError, RecursionError, ValueError):
         return Problem("ParsingError", "the algorithm's response is not JSON")
     if isinstance(response, dict) and isinstance(response.get("error"), dict):
         return _problem(response["error"])
@@ -122,6 +123,15 @@ def read_response(line: bytes) -> Result | Problem:
         told = metadata.get("content_type") if isinstance(metadata, dict) else None
         return Result(told if told in _TAILS else "json", _ENCODE(response["result"]))
     return Problem("ParsingError", "the algorithm's response has neither a result nor an error")
+
+
+def _decode(text: bytes | memoryview) -> Any:
+    """The value of a JSON text; half a surrogate pair, which UTF-8 can't say, becomes a question mark."""
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        whole = json.dumps(json.loads(bytes(text)), ensure_ascii=False)
+        return msgspec.json.decode(whole.encode("utf-8", "replace"))
 
 
 def _problem(error: dict[str, Any]) -> Problem:
