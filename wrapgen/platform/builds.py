@@ -11,7 +11,7 @@ import json
 import shutil
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
@@ -29,6 +29,9 @@ from wrapgen.platform.workers.wall import Wall
 
 AT_ONCE = 2
 """Builds that run at the same time; the others wait in order."""
+
+_POINTER_BYTES = 1024
+"""A pointer of Git LFS has fewer."""
 
 _CHECK = """
 import compileall, py_compile, sys
@@ -293,6 +296,8 @@ class Builds:
         shutil.rmtree(source, ignore_errors=True)
         source.mkdir(parents=True)
         self._repositories.export(build.algorithm_id, build.git_hash, source)
+        for warning in absent(source):
+            log.write(f"warning: {warning}\n".encode())
         main = main_module(source)
 
         def run(words: list[str], cwd: Path, room: Path) -> str | None:
@@ -313,6 +318,17 @@ class Builds:
     def _log_file(self, build: Build) -> IO[bytes]:
         self._folder(build).mkdir(exist_ok=True)
         return (self._folder(build) / "log.txt").open("a+b", buffering=0)
+
+
+def absent(source: Path) -> Iterator[str]:
+    """What a source only points to, in words: submodules and files in Git LFS, which no build fetches."""
+    if (source / ".gitmodules").is_file():
+        yield "submodules are not fetched, and their folders are empty; commit their files"
+    for path in sorted(source.rglob("*")):
+        if path.is_symlink() or not path.is_file() or path.stat().st_size > _POINTER_BYTES:
+            continue
+        if path.read_bytes().startswith(b"version https://git-lfs.github.com/spec/"):
+            yield f"{path.relative_to(source)} is a pointer of Git LFS; commit the file itself"
 
 
 def main_module(source: Path) -> str:

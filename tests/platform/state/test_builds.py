@@ -267,3 +267,18 @@ def test_a_build_sees_what_installers_need_and_nothing_else() -> None:
         "MY_PIP_": "x",
     }
     assert build_variables({**needed, **others}) == {"UV_SYSTEM_CERTS": "true", **needed}
+
+
+def test_the_log_warns_of_what_is_not_in_the_repository(
+    state: State, local: Caller, hello: Algorithm, commit: Commit, plain: Plain
+) -> None:
+    """A pointer of Git LFS and submodules are named, since their absence shows only later."""
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 12345\n"
+    commit(hello, {**plain("Hello"), "models/a.bin": pointer, ".gitmodules": "[submodule 'x']\n"})
+    build = state.algorithms.compile(local, hello)
+    log = state.builds.log(build)
+    assert build.status == "succeeded", log
+    assert "warning: models/a.bin is a pointer of Git LFS" in log
+    assert "warning: submodules are not fetched" in log
+    commit(hello, {**plain("Hello"), "README": "version"})
+    assert "warning" not in state.builds.log(state.algorithms.compile(local, hello))
