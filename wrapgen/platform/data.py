@@ -145,11 +145,14 @@ class Data:
         row = self._places.own_collection(caller, path)
         folder = self._places.files(row["id"])
         count = len(stored.names_in(folder))
-        if count and not force:
-            raise Conflict(
-                f"{path} is not empty: {count} files", hint="delete it with force=true", status=409
-            )
-        self._database.execute("DELETE FROM collections WHERE id = ?", row["id"])
+        with self._database.transaction():
+            self._database.execute("DELETE FROM collections WHERE id = ?", row["id"])
+            if not force and not stored.remove_empty(folder):  # a file may have come since they were counted
+                raise Conflict(
+                    f"{path} is not empty: {max(1, count)} files",
+                    hint="delete it with force=true",
+                    status=409,
+                )
         stored.remove_folder(folder, self.incoming)
         return max(1, count)
 

@@ -67,9 +67,9 @@ class Write:
         self._file.close()
         try:
             self._part.replace(self._target)
+            sync(self._folder)
         except FileNotFoundError as error:
             raise NotFound(f"the directory of {self._url} is gone", status=404) from error
-        sync(self._folder)
         return self._url
 
     def abandon(self) -> None:
@@ -140,6 +140,17 @@ def remove_folder(folder: Path, incoming: Path) -> None:
     except FileNotFoundError:
         return
     shutil.rmtree(trash, ignore_errors=True)
+
+
+def remove_empty(folder: Path) -> bool:
+    """Removes a folder if it holds nothing; whether it is gone."""
+    try:
+        folder.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def sync(folder: Path) -> None:

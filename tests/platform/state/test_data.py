@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wrapgen.errors import BadRequest, Conflict, NotAuthorized, NotFound
+from wrapgen.platform import stored
 from wrapgen.platform.datapath import DataPath, parse
 from wrapgen.platform.model import Caller, Permissions
 from wrapgen.platform.state import State
@@ -318,3 +320,34 @@ def test_a_session_has_files_until_it_ends(state: State, local: Caller) -> None:
     assert read(state, two, ".session/f") == b"2"
     with pytest.raises(NotFound, match="only inside an algorithm"):
         read(state, local, ".session/f")
+
+
+def test_a_file_that_comes_while_its_collection_goes(
+    state: State, local: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is there when an empty collection would be removed keeps it; else it is a 404."""
+    state.data.create_collection(local, parse(".my"), "col")
+    write = state.data.begin_write(local, parse(".my/col/file"))
+    write.append(b"content")
+    count, sync = stored.names_in, stored.sync
+
+    def counted(folder: Path) -> list[str]:
+        found = count(folder)
+        monkeypatch.setattr(stored, "names_in", count)
+        write.commit()
+        return found
+
+    monkeypatch.setattr(stored, "names_in", counted)
+    with pytest.raises(Conflict, match="not empty: 1 files"):
+        state.data.delete_collection(local, parse(".my/col"), force=False)
+    assert state.data.find(local, parse(".my/col/file")).path.read_bytes() == b"content"
+
+    def removed(folder: Path) -> None:
+        monkeypatch.setattr(stored, "sync", sync)
+        state.data.delete_collection(local, parse(".my/col"), force=True)
+        sync(folder)
+
+    late = state.data.begin_write(local, parse(".my/col/late"))
+    monkeypatch.setattr(stored, "sync", removed)
+    with pytest.raises(NotFound, match="gone"):
+        late.commit()
