@@ -107,11 +107,15 @@ _outcome: Callable[[tuple[Fate, str, int]], Outcome] = partial(tuple.__new__, Ou
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer: an outcome for every item of the chunk, in its order, the wrapper's summary, seconds."""
+    """An answer: an outcome for every item of the chunk, in its order, the wrapper's summary, seconds.
+
+    `lines` are the outcomes as the spool keeps them, where they are made already, and the length of each.
+    """
 
     outcomes: list[Outcome]
     summary: dict[str, Any]
     seconds: float = field(default=0.0, compare=False)
+    lines: tuple[bytes, list[int]] | None = field(default=None, compare=False)
 
     @cached_property
     def clean(self) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
@@ -73,7 +74,7 @@ class Runner:
         self._waiting: list[tuple[float, int, Chunk, bool]] = []
         self._held = 0
         self._order = count()
-        self._unsettled: list[tuple[int, Chunk, Reply]] = []
+        self._unsettled: deque[tuple[int, Chunk, Reply]] = deque()
         self._entries: list[dict[str, Any]] = []
         self._quiet_until = 0.0
         self._down_since: float | None = None
@@ -210,9 +211,8 @@ class Runner:
             self._end = self._end or (EndState.INCOMPLETE, f"the target refuses everyone: {detail}")
 
     def _settle_answered(self) -> None:
-        for seq, chunk, reply in self._unsettled:
-            self._settle(seq, chunk, reply)
-        self._unsettled.clear()
+        while self._unsettled:
+            self._settle(*self._unsettled.popleft())
         self._commit([])
 
     def _feel(self, seq: int, chunk: Chunk, reply: Reply) -> None:
@@ -232,7 +232,7 @@ class Runner:
     def _settle(self, seq: int, chunk: Chunk, reply: Reply) -> None:
         """Puts a chunk's outcomes where they belong: spool, ledger and slots."""
         outcomes, clean = reply.outcomes, reply.clean
-        data, lengths = outcome_lines(chunk, outcomes)
+        data, lengths = reply.lines or outcome_lines(chunk, outcomes)
         offset = self._do.spool.append(data)
         failed = [] if clean else [at for at, outcome in enumerate(outcomes) if outcome.fate is Fate.FAILED]
         again = [] if clean else [at for at, outcome in enumerate(outcomes) if outcome.fate is Fate.AGAIN]

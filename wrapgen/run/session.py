@@ -27,7 +27,7 @@ from wrapgen.run.process import ANY_TIME, process_chunk
 from wrapgen.run.report_origin import cleaned
 from wrapgen.run.resume import FORMAT, Standing, in_their_places, rebuild, unfinished
 from wrapgen.run.runner import Runner
-from wrapgen.run.spool import Slots, Spool
+from wrapgen.run.spool import Slots, Spool, laid_out
 from wrapgen.run.summary import Counts, EndState, Progress
 from wrapgen.run.survey import Survey, survey, survey_sizes
 
@@ -213,7 +213,9 @@ class Session:
         terms = self._wrapper.terms(self.run_id, options, world.clock)
         together = max(1, description.parallel * description.batch_size)
         call = self._wrapper.called_in(self.run_id)
-        lanes = world.lanes(lambda chunk, turn=ANY_TIME: process_chunk(chunk, call, terms, turn))
+        lanes = world.lanes(
+            lambda chunk, turn=ANY_TIME: laid_out(chunk, process_chunk(chunk, call, terms, turn))
+        )
         return Runner(
             islice(self._entries(), most),
             Effects(

@@ -10,6 +10,7 @@ import json
 import os
 from array import array
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import accumulate, repeat
 from operator import add, and_
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import NamedTuple
 
 from wrapgen.run.chunks import Chunk
 from wrapgen.run.ledger import Disk
-from wrapgen.run.process import Outcome
+from wrapgen.run.process import Lost, Outcome, Reply
 from wrapgen.run.states import Fate
 
 _WIDTH = 16
@@ -204,3 +205,15 @@ def outcome_lines(chunk: Chunk, outcomes: list[Outcome]) -> tuple[bytes, list[in
     if sum(lengths) != len(data):
         lengths = [len(line.encode()) for line in lines]
     return data, lengths
+
+
+def laid_out(chunk: Chunk, reply: Reply | Lost) -> Reply | Lost:
+    """The same with its lines made, if all are results; their text is then in the lines alone.
+
+    Many answers may have to wait until they are settled: as objects they would take three times the memory.
+    """
+    if isinstance(reply, Lost) or not reply.clean:
+        return reply
+    lines = outcome_lines(chunk, reply.outcomes)
+    ok = {attempts: Outcome(Fate.OK, "", attempts) for attempts in set(chunk.attempts)}
+    return replace(reply, outcomes=[ok[attempts] for attempts in chunk.attempts], lines=lines)
