@@ -104,7 +104,7 @@ class Wrapper:
         doing = self.work_class(tries.make, self.target, until)
         handed = self.dispatch_class(
             doing,
-            doing.tasks(hooked.before(all_items), request.send),
+            doing.tasks(hooked.before(all_items, tries.has_ended), request.send),
             self.limits["parallel"],
             until,
             tries.end,

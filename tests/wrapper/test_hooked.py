@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from flow import Wrapper
 from runtime import hooked, hooks
 from runtime.items import Item, Outcome
 from runtime.protocol import Failure
@@ -14,9 +15,13 @@ def _item(value: Any) -> Item:
     return Item(0, 0, value)
 
 
+def never() -> bool:
+    return False
+
+
 def test_untouched_hooks_change_nothing() -> None:
     """The file as it is written first passes everything through."""
-    (item,) = hooked.before([_item({"a": 1})])
+    (item,) = hooked.before([_item({"a": 1})], never)
     outcome = hooked.after(item, Outcome.of_result(7, 0.0, 1.0, 2))
     failed = hooked.after(item, Outcome.of_failure(Failure("InputError", "no", False, 1), 0.0))
     assert (item.value, outcome.value, outcome.attempts) == ({"a": 1}, 7, 2)
@@ -31,7 +36,7 @@ def test_items_and_results_are_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     """`before` makes what the target gets, `after` what the caller gets; time and attempts stay."""
     monkeypatch.setattr(hooks, "before", lambda item: item.strip(), raising=False)
     monkeypatch.setattr(hooks, "after", lambda item, result: {"for": item, "is": result}, raising=False)
-    (item,) = hooked.before([_item(" x ")])
+    (item,) = hooked.before([_item(" x ")], never)
     outcome = hooked.after(item, Outcome.of_result(7, 5.0, 1.0, 2))
     assert outcome.value == {"for": "x", "is": 7}
     assert (outcome.started_at, outcome.seconds, outcome.attempts) == (5.0, 1.0, 2)
@@ -69,7 +74,7 @@ def test_a_hook_that_raises_fails_its_own_item_only(monkeypatch: pytest.MonkeyPa
         return item
 
     monkeypatch.setattr(hooks, "before", before, raising=False)
-    items = list(hooked.before([_item(1), _item(2), _item(3)]))
+    items = list(hooked.before([_item(1), _item(2), _item(3)], never))
     assert [item.fault is None for item in items] == [True, False, True]
     assert (items[1].fault.error_type, items[1].fault.retryable) == ("UnsupportedError", False)
     monkeypatch.setattr(hooks, "after", lambda item, result: result["missing"], raising=False)
@@ -77,10 +82,28 @@ def test_a_hook_that_raises_fails_its_own_item_only(monkeypatch: pytest.MonkeyPa
     assert (failure.error_type, failure.retryable, failure.attempts) == ("AlgorithmError", False, 1)
 
 
+@pytest.mark.parametrize("one_by_one", [False, True])
+def test_no_hook_sees_an_item_for_which_there_is_no_time(
+    monkeypatch: pytest.MonkeyPatch, one_by_one: bool
+) -> None:
+    """After the soft stop a slow `before` would take time for items that go nowhere."""
+    now, seen = [0.0], []
+
+    def call(value: int, seconds: float) -> int:
+        now[0] += 80
+        return value
+
+    monkeypatch.setattr(hooks, "before", lambda item: seen.append(item) or item, raising=False)
+    wrapper = Wrapper(call, clock=lambda: now[0], parallel=1, one_by_one=one_by_one)
+    reply = wrapper({"$batch": list(range(1000)), "$timeout": 100})
+    assert reply["$summary"]["untried"] == 999
+    assert seen == [0]
+
+
 def test_a_hooks_file_without_functions_costs_nothing() -> None:
     """The file as it is written changes nothing, and no result is encoded a second time for it."""
     assert not any(hasattr(hooks, name) for name in ("before", "after", "error"))
-    (item,) = hooked.before([_item(1)])
+    (item,) = hooked.before([_item(1)], never)
     outcome = Outcome.of_result(2, 0.0, 1.0, 1)
     assert hooked.after(item, outcome) is outcome
 

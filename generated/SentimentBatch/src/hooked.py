@@ -7,12 +7,15 @@ from .items import Outcome
 from .protocol import Failure
 
 
-def before(items):
-    # type: (Any) -> Any
-    """Yields the items as the user's ``before`` makes them; one that it fails has its fault already."""
+def before(items, has_ended):
+    # type: (Any, Any) -> Any
+    """Yields the items as the user's ``before`` makes them; one that it fails has its fault already.
+
+    Once ``has_ended()``, items are no longer tried, only counted: a hook would cost time that is not there.
+    """
     hook = getattr(hooks, "before", None)
     for item in items:
-        if hook is not None and item.fault is None:
+        if hook is not None and item.fault is None and not has_ended():
             try:
                 item.value = hook(item.value)
             except Exception as error:

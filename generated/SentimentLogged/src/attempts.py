@@ -51,6 +51,11 @@ class Attempts:
         """Wake whoever pauses: nothing more will be tried."""
         self._ended.set()
 
+    def has_ended(self):
+        # type: () -> bool
+        """Whether nothing more will be tried."""
+        return self._ended.is_set()
+
     def make(self, value, task):
         # type: (Any, Any) -> Any
         """The target's result for one input.
@@ -77,7 +82,7 @@ class Attempts:
         """One call, counted before it is made, so that whoever seals the item meanwhile counts it too."""
         task.attempts += 1
         left = self._deadline.left()
-        if left <= 0 and self._ended.is_set():
+        if left <= 0 and self.has_ended():
             raise out_of_time(0)
         try:
             return self.call(value, min(self._item_timeout, max(left, LEAST_SECONDS)))

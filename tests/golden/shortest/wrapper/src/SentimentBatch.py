@@ -90,7 +90,7 @@ def apply(input, state):
     items = Items(request, values, ITEM_ID)
     attempts = Attempts(state["target"].call, LIMITS, deadline)
     work = Work(attempts.make, TARGET, deadline)
-    tasks = work.tasks(hooked.before(items), request.send)
+    tasks = work.tasks(hooked.before(items, attempts.has_ended), request.send)
     dispatch = Dispatch(work, tasks, LIMITS["parallel"], deadline, attempts.end)
     answer = Answer(request, items, LIMITS["response_bytes"], deadline)
     datastore = state["datastore"]
