@@ -19,7 +19,7 @@ from wrapgen.run.ledger import RealDisk, read_ledger
 from wrapgen.run.output import outcomes
 from wrapgen.run.spool import Slots, Spool
 from wrapgen.run.states import Fate
-from wrapgen.run.summary import Counts
+from wrapgen.run.summary import Counts, EndState
 
 FORMAT = 1
 """Version of the ledger's own format."""
@@ -30,7 +30,8 @@ _RUN: _Kinds = {
     **dict.fromkeys(("run", "reference", "at", "wrapper.target", "wrapper.spec"), str),
     **dict.fromkeys(("input.name", "input.fingerprint"), str),
     **dict.fromkeys(("wrapper", "input", "selection", "survey"), dict),
-    "survey.items": int,
+    **dict.fromkeys(("survey.items", "survey.bytes"), int),
+    "survey.sizes": dict,
 }
 _HOLDS: dict[str, _Kinds] = {
     "run": _RUN,
@@ -45,6 +46,9 @@ _HOLDS: dict[str, _Kinds] = {
 """What an entry holds at least, by its kind."""
 
 _KIND: _Kinds = {"e": str}
+_STATES = {state.value for state in EndState}
+_UNFIT = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, MemoryError)
+"""What reading an entry ends with whose values somebody altered."""
 
 
 @dataclass
@@ -97,36 +101,38 @@ def rebuild(
         return None
     if header.get("e") != "run" or header.get("format") != FORMAT:
         raise RunError(f"{ledger} is no ledger of this version of wrapgen", hint="start over with --fresh")
-    _whole(header, ledger)
+    _whole(header, ledger, 1)
     standing = Standing(header)
     sends: dict[int, tuple[Sequence[int], int]] = {}
     with spool.open("rb") if spool.exists() else BytesIO() as file:
-        for entry in entries:
-            _whole(entry, ledger)
+        for number, entry in enumerate(entries, start=2):
+            _whole(entry, ledger, number)
             if entry["e"] == "send" and not standing.sessions:
-                raise _damaged(ledger, entry, "is of no session")
+                raise _damaged(ledger, number, entry, "is of no session")
             try:
                 _replay(entry, standing, sends, file, slots)
-            except (LookupError, TypeError) as error:
-                raise _damaged(ledger, entry, "does not fit what is before it") from error
-            each(entry)
+                each(entry)
+            except _UNFIT as error:
+                raise _damaged(ledger, number, entry, "does not fit what is before it") from error
     standing.open = len(sends)
     _killed(sends, slots)
     return standing
 
 
-def _whole(entry: dict[str, Any], ledger: Path) -> None:
+def _whole(entry: dict[str, Any], ledger: Path, number: int) -> None:
     for name, kind in _HOLDS.get(str(entry.get("e")), _KIND).items():
         value: Any = entry
         for key in name.split("."):
             value = value.get(key) if isinstance(value, dict) else None
         if not isinstance(value, kind):
-            raise _damaged(ledger, entry, f"lacks {name!r}")
+            raise _damaged(ledger, number, entry, f"lacks {name!r}")
+    if entry["e"] == "end" and entry["state"] not in _STATES:
+        raise _damaged(ledger, number, entry, "has no such 'state'")
 
 
-def _damaged(ledger: Path, entry: dict[str, Any], what: str) -> RunError:
+def _damaged(ledger: Path, number: int, entry: dict[str, Any], what: str) -> RunError:
     return RunError(
-        f"{ledger}: the ledger is damaged: {str(entry)[:100]} {what}",
+        f"{ledger}:{number}: the ledger is damaged: {str(entry)[:100]} {what}",
         hint="restore it, or start over with --fresh",
     )
 
@@ -160,7 +166,10 @@ def _replay(
     if kind == "send":
         standing.next_seq = entry["s"] + 1
         standing.calls += 1
-        sends[entry["s"]] = (indexes_of(entry), entry["t"])
+        indexes = indexes_of(entry)
+        if indexes[0] < 0 or len(indexes) > standing.header["survey"]["items"]:
+            raise IndexError("the run has no such items")
+        sends[entry["s"]] = (indexes, entry["t"])
     elif kind in ("unsent", "lost", "done"):
         _came_back(entry, standing, *sends.pop(entry["s"]), spool, slots)
 
