@@ -19,6 +19,7 @@ JSON_EVERY = 1.0
 """Seconds between two lines of --log-json."""
 
 _REDRAW = 0.1
+_WARM = 3.0  # seconds of warm workers that foretell the rest, at most
 
 
 class Reporter:
@@ -27,8 +28,8 @@ class Reporter:
     Args:
         as_json: one JSON object per line instead of anything for people.
         already: items that earlier sessions finished; they don't count for the rate.
-        foretell: on a terminal, what to say once the first items are finished, line by line, by how many
-            they are and the seconds they took; None says nothing.
+        foretell: on a terminal, what to say once warm workers have finished some items, line by line, by how
+            many they are and the seconds they take one call after the other; None says nothing.
         clock: seconds that only go forward.
     """
 
@@ -45,6 +46,7 @@ class Reporter:
         self._foretell = foretell
         self._clock = clock
         self._started = self._last = clock()
+        self._first: tuple[float, int] | None = None
         self._terminal = sys.stderr.isatty() and not as_json
         self._bar: Any = None
         self._task: Any = None
@@ -66,9 +68,7 @@ class Reporter:
         """Shows a moment of the run, if the last one shown is old enough."""
         now = self._clock()
         if self._foretell and self._terminal and progress.counts.finished > self._already:
-            foretell, self._foretell = self._foretell, None
-            for line in foretell(progress.counts.finished - self._already, now - self._started):
-                self._bar.console.print(f"  {line}", highlight=False, markup=False)
+            self._foretold(progress, now, self._foretell)
         every = JSON_EVERY if self._as_json else _REDRAW if self._terminal else LINE_EVERY
         ended = not progress.open and progress.counts.finished >= progress.counts.items
         if now - self._last < every and not (ended and self._terminal):
@@ -87,6 +87,18 @@ class Reporter:
             )
         else:
             _print(_line(progress, rate))
+
+    def _foretold(self, progress: Progress, now: float, foretell: Callable[[int, float], list[str]]) -> None:
+        """Says what is to come, by what warm workers do in as long as the first answer took."""
+        finished = progress.counts.finished
+        if self._first is None:  # it may have had to start workers, which a run does once
+            self._first = (now, finished)
+        began, before = self._first
+        if finished == before or now - began < min(began - self._started, _WARM):
+            return
+        self._foretell = None
+        for line in foretell(finished - before, (now - began) * max(1, progress.open)):
+            self._bar.console.print(f"  {line}", highlight=False, markup=False)
 
 
 def _bar() -> Any:
