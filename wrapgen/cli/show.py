@@ -20,16 +20,20 @@ def command(run: str, as_json: bool) -> None:
     from wrapgen.cli.terminal import STATES, styled
     from wrapgen.run.known import errors_by_type, load, locate
     from wrapgen.run.report_facts import facts_of
+    from wrapgen.run.resume import as_written
 
     folder = locate(run, Path())
-    facts = load(folder).as_json()
-    facts["errors"] = errors_by_type(folder) if facts["failed"] else {}
+    with as_written(folder / "ledger.jsonl"):
+        facts = load(folder).as_json()
+        facts["errors"] = errors_by_type(folder) if facts["failed"] else {}
+        report = facts_of(folder) if as_json else None
+        lines = _lines(facts)
     if as_json:
-        click.echo(json.dumps({**facts, "report": facts_of(folder)}))
+        click.echo(json.dumps({**facts, "report": report}))
         return
     reason = f": {facts['reason']}" if facts["reason"] else ""
     styled(f"run {facts['run']}: ", (facts["state"], STATES.get(facts["state"], "")), reason)
-    for name, value in _lines(facts):
+    for name, value in lines:
         styled((f"  {name:<10} ", "dim"), value)
 
 

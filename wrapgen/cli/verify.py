@@ -35,11 +35,12 @@ def command(run: str, source: str | None, as_json: bool, **given: Any) -> int:
     Exit codes: 0 nothing wrong was found, 13 something is.
     """
     from wrapgen.run.known import load, locate
+    from wrapgen.run.resume import as_written
     from wrapgen.run.verifying import FAULTY, Verification
 
     folder = locate(run, Path())
     name = load(folder).standing.header["run"]
-    with Verification(folder) as verification:
+    with as_written(folder / "ledger.jsonl"), Verification(folder) as verification:
         checks = _checks(verification, source, given)
     faulty = any(check.state == FAULTY for check in checks)
     if as_json:

@@ -12,7 +12,7 @@ from typing import Any
 from wrapgen.errors import RunError, UsageError
 from wrapgen.run.folder import SUFFIX, Folder, folder_for
 from wrapgen.run.ledger import read_ledger
-from wrapgen.run.resume import Standing, rebuild
+from wrapgen.run.resume import Standing, as_written, rebuild, spooled
 from wrapgen.run.summary import Counts
 
 DEPTH = 4
@@ -52,7 +52,15 @@ class Known:
         return counts
 
     def as_json(self) -> dict[str, Any]:
-        """Everything that is known, as `--json` prints it."""
+        """Everything that is known, as `--json` prints it.
+
+        Raises:
+            RunError: the ledger is damaged.
+        """
+        with as_written(self.folder / "ledger.jsonl"):
+            return self._facts()
+
+    def _facts(self) -> dict[str, Any]:
         header, standing, counts = self.standing.header, self.standing, self.counts
         return {
             "run": header["run"],
@@ -140,8 +148,7 @@ def errors_by_type(folder: Path) -> dict[str, dict[str, Any]]:
     with files.spool.open("rb") as spool:
         for entry in read_ledger(files.ledger):
             if entry["e"] == "done" and entry["failed"]:
-                spool.seek(entry["at"])
-                lines = spool.read(entry["b"]).split(b"\n")
+                lines = spooled(spool, entry)
                 for at in entry["failed"]:
                     _count(found, json.loads(lines[at]))
     return dict(sorted(found.items(), key=lambda pair: -pair[1]["count"]))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from wrapgen.run.folder import output_of, report_beside
 from wrapgen.run.output import whole
 from wrapgen.run.report_facts import facts_of
+from wrapgen.run.resume import as_written
 
 if TYPE_CHECKING:
     from wrapgen.pages import Template
@@ -56,9 +57,10 @@ def write_report(folder: Path, path: Path | None, *, ended: bool = False) -> dic
         RunError: there is no run, or its ledger is damaged.
         OSError: the file can't be written.
     """
-    facts = facts_of(folder, ended=ended)
-    path = path or report_for(folder, facts)
-    page = page_of(facts)
+    with as_written(folder / "ledger.jsonl"):
+        facts = facts_of(folder, ended=ended)
+        path = path or report_for(folder, facts)
+        page = page_of(facts)
     with whole(path) as file:
         file.write(page.encode("utf-8", "replace"))
     return {"path": str(path), **facts}

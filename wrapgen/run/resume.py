@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from io import BytesIO
+from io import SEEK_END, BytesIO
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,6 +26,7 @@ FORMAT = 1
 """Version of the ledger's own format."""
 
 _NUMBER = (int, float)
+_LATEST = 253_402_300_800  # the end of the year 9999, in seconds since 1970
 _Kinds = dict[str, type | tuple[type, ...]]
 _RUN: _Kinds = {
     **dict.fromkeys(("run", "reference", "at", "wrapper.target", "wrapper.spec"), str),
@@ -32,6 +34,7 @@ _RUN: _Kinds = {
     **dict.fromkeys(("wrapper", "input", "selection", "survey"), dict),
     **dict.fromkeys(("survey.items", "survey.bytes"), int),
     "survey.sizes": dict,
+    "wrapper.datastore": (str, type(None)),
 }
 _HOLDS: dict[str, _Kinds] = {
     "run": _RUN,
@@ -47,8 +50,10 @@ _HOLDS: dict[str, _Kinds] = {
 
 _KIND: _Kinds = {"e": str}
 _STATES = {state.value for state in EndState}
-_UNFIT = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, MemoryError)
+UNFIT = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, MemoryError)
 """What reading an entry ends with whose values somebody altered."""
+
+_HINT = "restore it, or start over with --fresh"
 
 
 @dataclass
@@ -112,7 +117,7 @@ def rebuild(
             try:
                 _replay(entry, standing, sends, file, slots)
                 each(entry)
-            except _UNFIT as error:
+            except UNFIT as error:
                 raise _damaged(ledger, number, entry, "does not fit what is before it") from error
     standing.open = len(sends)
     _killed(sends, slots)
@@ -126,15 +131,29 @@ def _whole(entry: dict[str, Any], ledger: Path, number: int) -> None:
             value = value.get(key) if isinstance(value, dict) else None
         if not isinstance(value, kind):
             raise _damaged(ledger, number, entry, f"lacks {name!r}")
+    moment = entry.get("w", 0)
+    if not isinstance(moment, _NUMBER) or not 0 <= moment < _LATEST:
+        raise _damaged(ledger, number, entry, "has no such moment 'w'")
     if entry["e"] == "end" and entry["state"] not in _STATES:
         raise _damaged(ledger, number, entry, "has no such 'state'")
 
 
 def _damaged(ledger: Path, number: int, entry: dict[str, Any], what: str) -> RunError:
-    return RunError(
-        f"{ledger}:{number}: the ledger is damaged: {str(entry)[:100]} {what}",
-        hint="restore it, or start over with --fresh",
-    )
+    return RunError(f"{ledger}:{number}: the ledger is damaged: {str(entry)[:100]} {what}", hint=_HINT)
+
+
+@contextmanager
+def as_written(ledger: Path) -> Iterator[None]:
+    """Where values of a ledger are used: one that no run writes is the ledger's damage, not a reader's fault.
+
+    Raises:
+        RunError: there was such a value.
+    """
+    try:
+        yield
+    except UNFIT as error:
+        what = f"it holds a value that no run writes ({type(error).__name__}: {error})"
+        raise RunError(f"{ledger}: the ledger is damaged: {what}", hint=_HINT) from error
 
 
 def _killed(sends: dict[int, tuple[Sequence[int], int]], slots: Slots | None) -> None:
@@ -197,12 +216,26 @@ def _came_back(
             _fill(entry, indexes, tries, spool, slots)
 
 
-def _fill(entry: dict[str, Any], indexes: Sequence[int], tries: int, spool: IO[bytes], slots: Slots) -> None:
+def spooled(spool: IO[bytes], entry: dict[str, Any]) -> list[bytes]:
+    """The lines of outcomes that an entry of the ledger points at.
+
+    Raises:
+        RunError: the spool does not hold them.
+    """
+    if entry["at"] < 0 or entry["b"] < 0 or entry["at"] + entry["b"] > spool.seek(0, SEEK_END):
+        raise _unlike()
     spool.seek(entry["at"])
-    data = spool.read(entry["b"])
-    lines = data.splitlines(keepends=True)
-    if len(data) != entry["b"] or len(lines) != len(indexes):
-        raise RunError("the spool does not hold what the ledger points at", hint="start over with --fresh")
+    return spool.read(entry["b"]).splitlines(keepends=True)
+
+
+def _unlike() -> RunError:
+    return RunError("the spool does not hold what the ledger points at", hint="start over with --fresh")
+
+
+def _fill(entry: dict[str, Any], indexes: Sequence[int], tries: int, spool: IO[bytes], slots: Slots) -> None:
+    lines = spooled(spool, entry)
+    if len(lines) != len(indexes):
+        raise _unlike()
     fates = [Fate.OK] * len(lines)
     attempts = [0] * len(lines)
     for at in entry["failed"]:

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import pytest
 
+from wrapgen.cli import report, show, verify
 from wrapgen.errors import RunError
 from wrapgen.run.folder import Folder, folder_for
 from wrapgen.run.known import load
@@ -57,3 +58,25 @@ def test_the_line_is_named(bench, memory_wrapper):
     folder.ledger.write_text("\n".join(lines) + "\n")
     with pytest.raises(RunError, match=f":{number + 1}: the ledger is damaged"):
         load(folder.path)
+
+
+@pytest.mark.parametrize("odd", [None, "odd", 10**18, [None]])
+def test_no_command_crashes_on_an_altered_value(bench, memory_wrapper, odd, capsys):
+    """Every command that reads a run tells the damage in one line, or goes on without the value."""
+    bench.run(memory_wrapper(faults={"1": ["InputError"]}), [1, 2, 3])
+    folder = Folder(folder_for(bench.output))
+    lines = folder.ledger.read_text().splitlines()
+    for number, line in enumerate(lines):
+        entry = json.loads(line)
+        for path in paths_of(entry):
+            changed = [*lines[:number], altered(entry, path, odd), *lines[number + 1 :]]
+            folder.ledger.write_text("\n".join(changed) + "\n")
+            for words, command in (
+                ({"as_json": True}, show.command),
+                ({"as_json": False}, show.command),
+                ({"as_json": True, "output": bench.folder / "report.html"}, report.command),
+                ({"as_json": True, "source": None}, verify.command),
+            ):
+                with suppress(RunError):
+                    command.callback(run=str(folder.path), **words)
+    capsys.readouterr()
