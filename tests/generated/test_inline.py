@@ -92,7 +92,21 @@ if True:
     },
     "plain-file": {
         "scoring.py": """
+import asyncio
+
+class Mute(Exception):
+    def __str__(self):
+        raise OSError("no words")
+
+    @property
+    def error_type(self):
+        raise OSError("no type")
+
 def apply(input):
+    if input == "cancelled":
+        raise asyncio.CancelledError("in time")
+    if input == "mute":
+        raise Mute
     if input == "wrong":
         raise ValueError("not this")
     if input == "leave":
@@ -139,6 +153,18 @@ def test_an_algorithm_becomes_one_that_takes_lists_too(
     recorded = [json.loads(line) for body in platform.files.values() for line in body.splitlines()]
     assert len(recorded) == 9
     assert {fields["target"] for fields in recorded} == {"inline:./original"}
+
+
+def test_whatever_an_author_raises_is_its_items_alone(
+    edge_python: Path, tmp_path: Path, platform: Platform
+) -> None:
+    """Also what is no Exception, and what can't even say what it is."""
+    wrapper = build(tmp_path, AUTHORS["plain-file"])
+    (answer,) = run_adk(edge_python, wrapper, platform, [[1, "cancelled", 2, "mute", 3]])
+    results = answer["result"]
+    assert [results[0], results[2], results[4]] == [111, 121, 131]
+    assert results[1]["$error"]["message"] == "in time"
+    assert (results[3]["$error"]["type"], results[3]["$error"]["message"]) == ("AlgorithmError", "Mute")
 
 
 def test_an_algorithm_that_takes_lists_gets_them(

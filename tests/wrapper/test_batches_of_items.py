@@ -125,8 +125,7 @@ def test_on_error_raise_fails_a_list_after_recording() -> None:
 
 
 @pytest.mark.parametrize("kind", ["AuthenticationError", "PaymentRequiredError"])
-@pytest.mark.parametrize("one_by_one", [False, True])
-def test_what_stops_everyone_is_nobodys_outcome(kind: str, one_by_one: bool) -> None:
+def test_what_stops_everyone_is_nobodys_outcome(kind: str) -> None:
     """Open items come back untried and retryable, and the summary says why; none of them is recorded."""
 
     def call(value: int, seconds: float) -> int:
@@ -135,7 +134,7 @@ def test_what_stops_everyone_is_nobodys_outcome(kind: str, one_by_one: bool) -> 
         return value
 
     kept = Kept()
-    reply = Wrapper(call, datastore=kept, parallel=2, one_by_one=one_by_one)({"$batch": list(range(500))})
+    reply = Wrapper(call, datastore=kept, parallel=2)({"$batch": list(range(500))})
     assert reply["$results"][:5] == [0, 1, 2, 3, 4]
     assert all(
         (error_of(result)["type"], error_of(result)["retryable"], error_of(result)["attempts"])
@@ -147,6 +146,38 @@ def test_what_stops_everyone_is_nobodys_outcome(kind: str, one_by_one: bool) -> 
     assert (summary["succeeded"], summary["untried"], summary["failed"]) == (5, 495, 0)
     assert summary["calls"] <= 7
     assert summary["recorded"] == len(kept.fields) == 5
+
+
+@pytest.mark.parametrize("one_by_one", [False, True])
+def test_a_fault_of_ours_costs_nothing_that_was_done(one_by_one: bool) -> None:
+    """What is no failure of an item ends the call, once the items before it are recorded."""
+
+    def call(value: int, seconds: float) -> int:
+        if value == 3:
+            raise GeneratorExit("not an Exception")
+        return value
+
+    kept = Kept()
+    with pytest.raises(GeneratorExit):
+        Wrapper(call, datastore=kept, parallel=1, one_by_one=one_by_one)({"$batch": list(range(6))})
+    assert [fields["id"] for fields in kept.fields[:3]] == ["0", "1", "2"]
+
+
+def test_threads_that_are_not_to_be_had_are_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system starts no more threads, those that there are do the work, and records are written."""
+    started = iter([True])
+    start = threading.Thread.start
+
+    def few(thread: threading.Thread) -> None:
+        if not next(started, False):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", few)
+    kept = Kept()
+    reply = Wrapper(lambda value, seconds: value, datastore=kept, parallel=8)({"$batch": list(range(40))})
+    assert reply["$results"] == list(range(40))
+    assert len(kept.fields) == 40
 
 
 def test_equal_ids_are_answered_once_for_all() -> None:

@@ -7,20 +7,10 @@ import time
 from typing import Any
 
 import pytest
-from flow import Kept, Wrapper
+from flow import Clock, Kept, Wrapper
 from hypothesis import given
 from hypothesis import strategies as st
 from runtime import attempts, deadline, dispatch, items, protocol, target, work
-
-
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.mark.parametrize(

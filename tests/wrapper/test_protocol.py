@@ -67,6 +67,8 @@ def test_nothing_but_an_empty_batch_asks_for_the_description() -> None:
         ({"$batch": [1], "$timeout": float("nan")}, "$timeout must be"),
         ({"$batch": [1], "$output": 1}, "$output must be"),
         ({"$batch": [1], "$output": "file:///tmp/x"}, "$output must be"),
+        ({"$batch": [1], "$output": "data://a/b/\ud800"}, "$output must be"),
+        ({"$batch": "data://a/b/\ud800"}, "$batch must be"),
     ],
 )
 def test_wrong_instructions_are_input_errors_that_name_the_key(call: Any, words: str) -> None:

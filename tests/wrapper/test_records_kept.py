@@ -44,8 +44,7 @@ def test_what_was_done_before_a_broken_file_is_recorded(one_by_one: bool) -> Non
     assert len(kept.fields) == 50
 
 
-@pytest.mark.parametrize("one_by_one", [False, True])
-def test_a_broken_tail_costs_no_record_of_what_was_done_before_everyone_stopped(one_by_one: bool) -> None:
+def test_a_broken_tail_costs_no_record_of_what_was_done_before_everyone_stopped() -> None:
     """An authentication error, then a `$batch` file that breaks off: what was done keeps its records."""
 
     def call(value: int, seconds: float) -> int:
@@ -55,9 +54,7 @@ def test_a_broken_tail_costs_no_record_of_what_was_done_before_everyone_stopped(
 
     kept = Kept()
     with pytest.raises(protocol.InputError, match="broken"):
-        Wrapper(call, datastore=kept, files=Broken(), one_by_one=one_by_one, parallel=1)(
-            {"$batch": "data://a/b/c", "$run": "r"}
-        )
+        Wrapper(call, datastore=kept, files=Broken(), parallel=1)({"$batch": "data://a/b/c", "$run": "r"})
     assert [fields["index"] for fields in kept.fields] == [0, 1, 2, 3, 4]
 
 

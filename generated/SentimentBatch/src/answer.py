@@ -12,6 +12,7 @@ from .protocol import BATCH, ITEM, Failure, dumps
 
 COUNTS = ("items", "succeeded", "failed", "untried", "calls", "throttled", "duration_ms")
 SLOWEST = 10  # items that the summary names as the slowest
+RETRIED = 10_000  # items whose attempts it tells, so that it stays small
 ENVELOPE = 512  # bytes that the ADK and the platform add around a reply
 
 
@@ -149,7 +150,7 @@ class Answer:
             "throttled": attempts.throttled,
             "stopped": stopped and {"type": stopped.error_type, "message": stopped.message},
             "duration_ms": int((self._deadline.clock() - self._deadline.start) * 1000),
-            "retried": sorted(map(list, self._retried.items())),
+            "retried": sorted(map(list, self._retried.items()))[:RETRIED],
             "slowest": [[place, int(seconds * 1000)] for seconds, place in self._slowest()],
         }
         return dict(summary, **self.summary)

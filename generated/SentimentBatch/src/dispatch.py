@@ -119,7 +119,14 @@ class Dispatch:
             if self._threads == self._parallel or not (self._more or self._halves):
                 return
             self._threads += 1
-        threading.Thread(target=self._run, daemon=True).start()
+        try:
+            threading.Thread(target=self._run, daemon=True).start()
+        except RuntimeError:  # there are no more to be had; those that there are can do it
+            with self._change:
+                self._threads -= 1
+                self._parallel = self._threads
+            if not self._threads:
+                raise
 
     def _run(self):
         """What each thread does."""

@@ -4,7 +4,7 @@ from typing import Any  # noqa: F401 - for the type comments
 
 from . import hooks
 from .items import Outcome
-from .protocol import Failure
+from .protocol import Failure, kind_and_words
 
 
 def before(items, has_ended):
@@ -18,7 +18,7 @@ def before(items, has_ended):
         if hook is not None and item.fault is None and not has_ended():
             try:
                 item.value = hook(item.value)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 item.fault = _failure(error)
         yield item
 
@@ -40,7 +40,7 @@ def after(item, outcome):
         failure = Failure(*hook(item.value, failure.error_type, failure.message, failure.retryable))
         failure.attempts = outcome.attempts
         return Outcome.of_failure(failure, outcome.started_at, outcome.seconds)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         failure = _failure(error)
     failure.attempts = outcome.attempts
     return Outcome.of_failure(failure, outcome.started_at, outcome.seconds)
@@ -50,5 +50,5 @@ def _failure(error):
     """What the user's own code raised, as a failure that sending again can't mend."""
     if isinstance(error, Failure):
         return error
-    kind = getattr(error, "error_type", None) or "AlgorithmError"
-    return Failure(str(kind), "in hooks.py: {}".format(error))
+    kind, words = kind_and_words(error)
+    return Failure(kind, "in hooks.py: {}".format(words))

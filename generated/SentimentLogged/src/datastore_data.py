@@ -27,12 +27,12 @@ class Datastore:
         Without ``key_env`` the caller's rights decide, and only the owner's own calls are recorded.
         """
         key_env = settings["key_env"]
-        if key_env and not os.environ.get(key_env):
+        if key_env and not os.environ.get(key_env, "").strip():
             raise ValueError("the variable {} with the datastore's key is not set".format(key_env))
         self._url = settings["url"].rstrip("/")
         self._zips = settings["gzip"]
         self._writer = "written with {}".format(key_env or "the caller's rights, as the spec has no key_env")
-        self._data_api = DataApi(client, os.environ[key_env] if key_env else None)
+        self._data_api = DataApi(client, os.environ[key_env].strip() if key_env else None)
 
     def write(self, records, piece):
         # type: (list, int) -> None

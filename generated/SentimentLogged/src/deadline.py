@@ -27,8 +27,11 @@ def within(seconds, do, *arguments):
             ended.append(error)
 
     thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(seconds)
+    try:
+        thread.start()
+        thread.join(seconds)
+    except RuntimeError:  # there are no more threads to be had
+        run()
     if not ended:
         raise TimeUp("no answer within the {:.0f} s there were".format(seconds))
     if ended[0] is not None:

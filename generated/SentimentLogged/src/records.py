@@ -171,13 +171,21 @@ class Recorder:
             if refused.records:
                 self._answer.summary["recorded"] += len(records) - len(refused.records)
                 for record in refused.records:
+                    self._check_time(refused)
                     self._give_up(record, refused)
             elif len(records) == 1:
                 self._give_up(records[0], refused)
             else:
+                self._check_time(refused)
                 half = len(records) // 2
                 self._write(records[:half])
                 self._write(records[half:])
+
+    def _check_time(self, refused):
+        """Finding out which records are refused may take many writes, and ends with the call's time."""
+        if self._deadline.left_for_records() <= 0:
+            words = "time ran out over records that were refused: {}".format(refused)
+            raise Failure("DatastoreError", words, True)
 
     def _insist(self, records):
         """Write one piece, again while the datastore is away, for as long as the margin allows."""

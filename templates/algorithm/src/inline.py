@@ -14,7 +14,7 @@ from typing import Any  # noqa: F401 - for the type comments
 
 import Algorithmia
 
-from .protocol import Failure
+from .protocol import Failure, kind_and_words
 
 
 class InlineFailed(Failure):
@@ -52,10 +52,10 @@ class Target:
             if self._state and self._adk.apply_arity == 2:  # as upstream adk/ADK.py, `apply`
                 return snapshot(self._adk.apply_func(snapshot(value), self._state))
             return snapshot(self._adk.apply_func(snapshot(value)))
-        except (Exception, SystemExit) as error:
-            kind = getattr(error, "error_type", None)
-            default = "SystemExit" if isinstance(error, SystemExit) else "AlgorithmError"
-            raise InlineFailed(kind if isinstance(kind, str) and kind else default, str(error)) from error
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # asyncio.CancelledError and SystemExit too are the item's alone
+            raise InlineFailed(*kind_and_words(error)) from error
 
 
 def snapshot(value):

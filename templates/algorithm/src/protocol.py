@@ -14,7 +14,9 @@ MAX_TIMEOUT = 2970.0
 INSTRUCTIONS = {"$batch", "$run", "$ids", "$index", "$try", "$timeout", "$output"}
 RESERVED = ("$binary", "$error", "$literal")
 RUN = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
-DATA_URL = re.compile(r"(?!file:|https?:)[a-z][a-z0-9]*(\+[A-Za-z0-9_-]+)?://[^/\s][^\s]*\Z")
+DATA_URL = re.compile(
+    r"(?!file:|https?:)[a-z][a-z0-9]*(\+[A-Za-z0-9_-]+)?://[^/\s\ud800-\udfff][^\s\ud800-\udfff]*\Z"
+)
 
 ITEM, LIST, BATCH = "item", "list", "batch"
 
@@ -217,6 +219,17 @@ def given_up(error):
     failure = InputError(error["message"])
     failure.error_type = error["type"]
     return failure
+
+
+def kind_and_words(error):
+    # type: (BaseException) -> tuple[str, str]
+    """Error type and message of what somebody's own code raised, which may fail to tell them."""
+    try:
+        kind, words = getattr(error, "error_type", None), str(error)
+    except Exception:
+        kind, words = None, type(error).__name__
+    default = "SystemExit" if isinstance(error, SystemExit) else "AlgorithmError"
+    return kind if isinstance(kind, str) and kind else default, words
 
 
 def encode_body(value):

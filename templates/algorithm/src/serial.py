@@ -6,8 +6,7 @@ The counterpart of ``dispatch``. What has begun can't be interrupted, so the sof
 import collections
 from typing import Any  # noqa: F401 - for the type comments
 
-from .attempts import Stopped, unfinished
-from .protocol import Failure  # noqa: F401 - for the type comments
+from .attempts import unfinished
 
 
 class Dispatch:
@@ -17,14 +16,14 @@ class Dispatch:
         # type: (Any, Any, int, Any, Any) -> None
         """``work(task)`` gives finished items with their outcomes and further tasks; ``parallel`` is 1."""
         del parallel
-        self.stopped = None  # type: Failure | None
+        self.stopped = None  # nothing in process stops everyone, as a refused key does elsewhere
         self._work = work
         self._tasks = iter(tasks)
         self._halves = collections.deque()  # type: collections.deque
         self._deadline = deadline
         self._end = end
         self._handing_out = True
-        self._fault = None  # type: Exception | None
+        self._fault = None  # type: BaseException | None
 
     def stop_handing_out(self):
         # type: () -> None
@@ -35,17 +34,15 @@ class Dispatch:
         # type: (Any) -> Any
         """Yields (item, outcome) as the items end, and calls ``idle()`` in between.
 
-        One task is always tried. After the soft stop, or an error that stops everyone, what is open comes
-        back with the attempts it had.
+        One task is always tried. After the soft stop what is open comes back with the attempts it had.
         """
         task = self._pull()
         self._deadline.begin()
         while task is not None:
             try:
                 finished, halves = self._work(task)
-            except Stopped as stop:
-                self.stopped = stop.failure
-                self._halves.append(task)
+            except BaseException as fault:  # a fault of ours must not cost what is done already
+                self._fault = fault
                 break
             self._halves.extendleft(reversed(halves))
             yield from finished
@@ -61,14 +58,14 @@ class Dispatch:
             return self._halves.popleft() if self._halves else None
         try:
             return next(self._tasks, None)
-        except Exception as fault:  # reading the items failed: tell the caller once the rest is recorded
+        except BaseException as fault:  # reading the items failed: tell the caller once the rest is recorded
             self._fault = fault
             return None
 
     def _leftovers(self):
         task = self._pull()
         while task is not None:
-            outcome = unfinished(task, self.stopped)
+            outcome = unfinished(task, None)
             for item in task.items:
                 yield item, outcome
             task = self._pull()
