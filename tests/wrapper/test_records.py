@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from flow import Clock, Kept, Wrapper
+from flow import Kept, Wrapper
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from runtime import datastore_data, protocol, records, redaction, target
@@ -177,23 +177,6 @@ def test_a_refused_record_costs_no_other(count: int, data: st.DataObject) -> Non
             assert result == number
     assert reply["$summary"]["recorded"] == count
     assert reply["$summary"]["failed"] == len(poison)
-
-
-@pytest.mark.parametrize("by_name", [False, True])
-def test_refused_records_can_not_outlast_the_call(by_name: bool) -> None:
-    """Finding them, and recording why, ends with the time there is; the call may be sent again."""
-    clock = Clock()
-
-    def trouble(written: list[Any]) -> None:
-        clock.now += 1
-        raise records.Refused("never", written if by_name else ())
-
-    with pytest.raises(protocol.Failure, match="time ran out over records") as caught:
-        Wrapper(lambda value, seconds: value, datastore=Kept(trouble), clock=clock)(
-            {"$batch": list(range(400)), "$timeout": 60}
-        )
-    assert (caught.value.error_type, caught.value.retryable) == ("DatastoreError", True)
-    assert clock.now < 1000 + 70
 
 
 def test_a_datastore_that_comes_back_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

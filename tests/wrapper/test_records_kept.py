@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from flow import Kept, Wrapper
-from runtime import hooks, protocol, target
+from flow import Clock, Kept, Wrapper
+from runtime import hooks, protocol, records, target
 
 
 class Broken:
@@ -126,3 +126,20 @@ def test_halves_that_the_soft_stop_finds_are_recorded() -> None:
     )({"$batch": [1, 2, 3, 4], "$run": "r", "$timeout": 210})
     assert {result["$error"]["type"] for result in answer["$results"]} == {"DeadlineExceeded"}
     assert len(kept.fields) == 4 and all(one["started_at"] for one in kept.fields)
+
+
+@pytest.mark.parametrize("by_name", [False, True])
+def test_refused_records_can_not_outlast_the_call(by_name: bool) -> None:
+    """Finding them, and recording why, ends with the time there is; the call may be sent again."""
+    clock = Clock()
+
+    def trouble(written: list[Any]) -> None:
+        clock.now += 1
+        raise records.Refused("never", written if by_name else ())
+
+    with pytest.raises(protocol.Failure, match="time ran out over records") as caught:
+        Wrapper(lambda value, seconds: value, datastore=Kept(trouble), clock=clock)(
+            {"$batch": list(range(400)), "$timeout": 60}
+        )
+    assert (caught.value.error_type, caught.value.retryable) == ("DatastoreError", True)
+    assert clock.now < 1000 + 70

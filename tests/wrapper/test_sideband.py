@@ -90,7 +90,11 @@ def test_a_long_array_on_one_line_is_not_held_in_memory() -> None:
 
 
 URL = "data://acme/in/items.json"
-AMPLE = deadline.Deadline(300)
+
+
+def ample() -> deadline.Deadline:
+    """The time of a call that has just begun."""
+    return deadline.Deadline(300)
 
 
 @pytest.mark.parametrize("zipped", [False, True])
@@ -98,7 +102,7 @@ def test_a_batch_is_read_from_a_url_with_the_callers_key(platform: Platform, zip
     """JSON Lines or an array, gzipped or not, whatever the name says."""
     body = b'["a", {"$binary": "AAE="}]'
     platform.files["acme/in/items.json"] = gzip.compress(body) if zipped else body
-    items = sideband.Sideband(platform.client(), "acme/W").read(URL, AMPLE)
+    items = sideband.Sideband(platform.client(), "acme/W").read(URL, ample())
     assert list(items) == ["a", {"$binary": "AAE="}]
     assert platform.requests[0].headers["Authorization"] == platform.client().apiKey
 
@@ -112,14 +116,14 @@ def test_a_broken_file_is_an_input_error(platform: Platform, body: bytes) -> Non
     """Not UTF-8, not JSON, or cut off."""
     platform.files["acme/in/items.json"] = body
     with pytest.raises(protocol.InputError, match="can't be read"):
-        list(sideband.Sideband(platform.client(), "acme/W").read(URL, AMPLE))
+        list(sideband.Sideband(platform.client(), "acme/W").read(URL, ample()))
 
 
 def test_a_file_that_breaks_off_is_not_taken_for_the_whole(platform: Platform) -> None:
     """A download that ends early is a failure that may be tried again, never fewer items."""
     platform.data = lambda method, path: Reply(200, b"1\n2\n3\n", cut=100)
     with pytest.raises(protocol.Failure) as caught:
-        list(sideband.Sideband(platform.client(), "acme/W").read(URL, AMPLE))
+        list(sideband.Sideband(platform.client(), "acme/W").read(URL, ample()))
     assert (caught.value.error_type, caught.value.retryable) == ("ConnectionError", True)
 
 
@@ -133,7 +137,7 @@ def test_a_file_that_can_not_be_had_fails_the_call(
     """What the caller got wrong is final; a platform in trouble may be asked again."""
     platform.data = lambda method, path: Reply(status, {"error": {"message": "no"}})
     with pytest.raises(protocol.Failure) as caught:
-        list(sideband.Sideband(platform.client(), "acme/W").read(URL, AMPLE))
+        list(sideband.Sideband(platform.client(), "acme/W").read(URL, ample()))
     assert (caught.value.error_type, caught.value.retryable) == (kind, again)
 
 
@@ -141,10 +145,10 @@ def test_results_go_to_the_url_or_to_a_temporary_place(platform: Platform) -> No
     """JSON Lines; gzipped where the name says so; the full URL comes back."""
     platform.collections.add("acme/out")
     files = sideband.Sideband(platform.client(), "acme/W")
-    assert files.write("data://acme/out/r.jsonl", [b"1\n", b"2\n"], AMPLE) == "data://acme/out/r.jsonl"
+    assert files.write("data://acme/out/r.jsonl", [b"1\n", b"2\n"], ample()) == "data://acme/out/r.jsonl"
     zipped = "data://acme/out/r.jsonl.gz"
-    assert files.write(zipped, iter([b"1\n", b"2\n"]), AMPLE) == zipped
-    url = files.write(None, [b"3\n"], AMPLE)
+    assert files.write(zipped, iter([b"1\n", b"2\n"]), ample()) == zipped
+    url = files.write(None, [b"3\n"], ample())
     assert url.startswith("data://.algo/acme/W/temp/")
     assert platform.files["acme/out/r.jsonl"] == b"1\n2\n"
     assert gzip.decompress(platform.files["acme/out/r.jsonl.gz"]) == b"1\n2\n"
@@ -154,7 +158,7 @@ def test_results_go_to_the_url_or_to_a_temporary_place(platform: Platform) -> No
 def test_results_that_can_not_be_written_fail_the_call(platform: Platform) -> None:
     """A missing collection is the caller's mistake."""
     with pytest.raises(protocol.Failure, match="can't be written") as caught:
-        sideband.Sideband(platform.client(), "acme/W").write("data://acme/none/r.jsonl", [b"1\n"], AMPLE)
+        sideband.Sideband(platform.client(), "acme/W").write("data://acme/none/r.jsonl", [b"1\n"], ample())
     assert caught.value.error_type == "InputError"
 
 

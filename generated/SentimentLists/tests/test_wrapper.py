@@ -149,6 +149,7 @@ class WrapperTest(unittest.TestCase):
             answered = self.call({"$batch": ["x" * 100] * 10})
         self.assertEqual(len(self.files.content[answered["$results"]]), 10)
 
+    @unittest.skipIf("module" in wrapper.TARGET, "code in process is called without a key")
     def test_nobody_goes_on_when_the_key_is_refused(self):
         answered = self.call({"$batch": ["denied"] * 20})
         self.assertEqual(answered["$summary"]["stopped"]["type"], "AuthenticationError")

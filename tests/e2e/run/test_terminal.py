@@ -64,7 +64,6 @@ def test_colours_on_a_terminal_only(wrapgen, platform, tweets, on_a_terminal):
     platform.wrapper.faults = {"7": ["InputError"]}
     code, seen = on_a_terminal("run", REF, "tweets.jsonl", "-o", "scores.jsonl")
     assert code == 10 and COLOUR.search(seen) and "100/100" in seen and "finished, some items failed" in seen
-    assert "calls open" in seen and "billed " in seen
     assert COLOUR.search(on_a_terminal("show", "scores.jsonl")[1])
     _, seen = on_a_terminal("show", "scores.jsonl", NO_COLOR="1")
     assert not COLOUR.search(seen) and "finished-with-errors" in seen
@@ -72,6 +71,14 @@ def test_colours_on_a_terminal_only(wrapgen, platform, tweets, on_a_terminal):
     assert ESCAPE not in piped.stdout + piped.stderr and "finished-with-errors" in piped.stdout
     code, seen = on_a_terminal("run", REF, "tweets.jsonl", "-o", "second.jsonl", NO_COLOR="1")
     assert code == 10 and not COLOUR.search(seen) and "100/100" in seen
+
+
+def test_the_rest_is_foretold_on_a_terminal(wrapgen, on_a_terminal):
+    """Once warm workers have shown what an item takes, a run says how long it will be, and what is billed."""
+    rows = "".join(json.dumps({"document": f"tweet {n}"}) + "\n" for n in range(20_000))
+    (wrapgen.folder / "many.jsonl").write_text(rows)
+    code, seen = on_a_terminal("run", REF, "many.jsonl", "-o", "scores.jsonl")
+    assert code == 0 and "calls open" in seen and "billed " in seen
 
 
 def test_an_error_and_its_hint(wrapgen, on_a_terminal):
