@@ -160,10 +160,11 @@ def test_an_environment_is_chosen_or_named(publisher, make, client) -> None:
     with pytest.raises(UsageError, match="python27") as caught:
         publisher(folder, environment="python27")
     offered = caught.value.hint.removeprefix("it offers: ").split(", ")
-    other = next(each for each in offered if each != f"python{chosen.replace('.', '')}")
+    newest = f"python{chosen.replace('.', '')}"
+    named = next((each for each in offered if each != newest), newest)  # a machine may have one Python only
     (folder / "note.txt").write_text("changed")
-    found = client.call(publisher(folder, environment=other).reference, 0).result
-    assert f"python{found.replace('.', '')}" == other
+    found = client.call(publisher(folder, environment=named).reference, 0).result
+    assert f"python{found.replace('.', '')}" == named
 
 
 def test_a_wrappers_collection_is_made_private(publisher, make, client, write_spec) -> None:

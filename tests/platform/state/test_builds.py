@@ -45,8 +45,7 @@ def test_the_template_builds_and_runs_unchanged(state: State, local: Caller, hel
 def test_equal_requirements_share_an_environment(
     state: State, local: Caller, hello: Algorithm, commit: Commit, plain: Plain
 ) -> None:
-    """Comments and blank lines don't matter; another requirement or interpreter does."""
-    other = state.environments.offered()[-1].id
+    """Comments and blank lines don't matter; another requirement does."""
     interpreters = []
     for text in ("six\n", "# why\nsix   \n\n", "six\ntoml\n"):
         commit(hello, {**plain("Hello"), "requirements.txt": text})
@@ -55,8 +54,23 @@ def test_equal_requirements_share_an_environment(
         interpreters.append(build.interpreter)
     assert interpreters[0] == interpreters[1] != interpreters[2]
     assert "already installed" not in state.builds.log(build)
-    hello = state.algorithms.update(local, hello, {"settings": {"algorithm_environment": other}})
-    assert state.algorithms.compile(local, hello).interpreter not in interpreters
+
+
+def test_another_interpreter_is_another_environment(
+    state: State, local: Caller, hello: Algorithm, commit: Commit, plain: Plain
+) -> None:
+    """Equal requirements share nothing where the interpreters differ."""
+    offered = state.environments.offered()
+    if len(offered) == 1:
+        pytest.skip("this machine has one Python")
+    interpreters = set()
+    for environment in offered[:2]:
+        hello = state.algorithms.update(local, hello, {"settings": {"algorithm_environment": environment.id}})
+        commit(hello, plain("Hello"))
+        build = state.algorithms.compile(local, hello)
+        assert build.status == "succeeded", state.builds.log(build)
+        interpreters.add(build.interpreter)
+    assert len(interpreters) == 2
 
 
 @pytest.mark.parametrize(
