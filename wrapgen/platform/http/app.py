@@ -16,11 +16,11 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from wrapgen.errors import ServerFault, WrapgenError
+from wrapgen.errors import WrapgenError
 from wrapgen.platform import Platform
 from wrapgen.platform.http import auth
 from wrapgen.platform.http.calls import PREFIX, CallEndpoint
-from wrapgen.platform.http.errors import respond, respond_router, respond_unexpected
+from wrapgen.platform.http.errors import cut_short, respond, respond_router, respond_unexpected
 from wrapgen.platform.journal import Journal
 from wrapgen.platform.web.app import Web
 from wrapgen.platform.web.page import ROOT, wants_html
@@ -123,8 +123,7 @@ class _Journaled:
 
 async def _stopped(request: Request, send: Send) -> None:
     """Refuses a request that the server's end cuts short."""
-    ended = ServerFault("the server stopped before there was an answer", status=503, retry_after=5)
-    answer = await respond(request, ended)
+    answer = await respond(request, cut_short())
     await answer(request.scope, request.receive, send)
 
 

@@ -23,7 +23,7 @@ from wrapgen.platform.calls import new_id, too_large
 from wrapgen.platform.envelope import envelope
 from wrapgen.platform.faults import Fault
 from wrapgen.platform.http.auth import identify
-from wrapgen.platform.http.errors import call_body, facts, headers, words
+from wrapgen.platform.http.errors import call_body, cut_short, facts, headers, words
 from wrapgen.platform.http.protocol import CONNECTION
 from wrapgen.platform.lines import Problem
 
@@ -92,8 +92,7 @@ class CallEndpoint:
             self._metrics.note_refused(error.code)
             reply = self._refuse("refused", scope, error, raw=raw, message=error.message[:200])
         except asyncio.CancelledError:  # the server ends, and has waited long enough
-            ended = ServerFault("the server stopped before there was an answer", status=503, retry_after=5)
-            reply = self._refuse("stopped", scope, ended, raw=raw)
+            reply = self._refuse("stopped", scope, cut_short(), raw=raw)
         except Exception:
             ours, trace = ServerFault("internal error", status=500), traceback.format_exc()
             reply = self._refuse("fault", scope, ours, raw=raw, trace=trace)

@@ -105,3 +105,8 @@ async def respond_unexpected(request: Request, error: Exception) -> Response:  #
     """Starlette's handler for our own mistakes: no internals in the body; the log has the traceback."""
     body = {"error": {"code": 5001, "message": "internal error"}}
     return JSONResponse(body, 500, {"X-Error-Message": "internal error"})
+
+
+def cut_short() -> ServerFault:
+    """The refusal of a request that the server's end leaves without an answer."""
+    return ServerFault("the server stopped before there was an answer", status=503, retry_after=5)
