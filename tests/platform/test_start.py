@@ -16,6 +16,7 @@ import pytest
 
 from wrapgen.platform.lines import Problem, Result, read_response, request_parts
 from wrapgen.platform.model import Runnable
+from wrapgen.platform.workers.loan import Loan
 from wrapgen.platform.workers.pool import LoadFailed, Pools, Size
 from wrapgen.platform.workers.worker import Ceilings, WorkerEnded
 
@@ -77,17 +78,27 @@ async def pool_of(runnable, tmp_path, size=None, ceilings=None):
         assert not list((tmp_path / "workers").iterdir())
 
 
-async def ask(pool, value, output=False):
-    """One request to one worker of the pool."""
-    worker = pool.take() or await pool.wait(urgent=False)
-    body = json.dumps(value).encode()
+def nothing(_worker):
+    """What is done where nothing is to be."""
+
+
+async def serve(pool, parts, output=False, begin=nothing, end=nothing):
+    """The pool's response to one request line, given in parts; or how its worker ended."""
+    loan = Loan(parts, output=output, urgent=False, begin=begin, end=end)
     try:
-        response = await worker.request(request_parts("application/json", "", body), output=output)
+        pool.lend(loan)
+        return read_response((await loan.future).line)
     except WorkerEnded as ended:
-        pool.discard(worker)
         return ended.exited
-    pool.give_back(worker)
-    return read_response(response.line)
+    finally:
+        loan.leave()
+
+
+async def ask(pool, value, output=False, **told):
+    """One request to one worker of the pool."""
+    return await serve(
+        pool, request_parts("application/json", "", json.dumps(value).encode()), output, **told
+    )
 
 
 def answers(runnable, tmp_path, *values, **settings):
@@ -163,7 +174,7 @@ def test_a_module_that_cannot_be_imported_says_why(algorithm, tmp_path, text):
     async def run():
         async with pool_of(algorithm(text), tmp_path) as pool:
             with pytest.raises(LoadFailed) as caught:
-                await pool.wait(urgent=False)
+                await ask(pool, 1)
             return caught.value.worker.exited
 
     exited = asyncio.run(run())
@@ -178,7 +189,7 @@ def test_loading_has_a_time_limit(algorithm, tmp_path):
         size = Size(load_seconds=0.5)
         async with pool_of(algorithm("import time; time.sleep(60)"), tmp_path, size) as pool:
             with pytest.raises(LoadFailed, match="loading took more than"):
-                await pool.wait(urgent=False)
+                await ask(pool, 1)
 
     asyncio.run(run())
 
@@ -210,8 +221,7 @@ def test_idle_workers_are_retired(algorithm, tmp_path):
         size = Size(idle_seconds=0.2)
         async with pool_of(algorithm("def apply(input):\n    return input\n"), tmp_path, size) as pool:
             assert bytes((await ask(pool, 1)).text) == b"1"
-            worker = pool.take()
-            pool.give_back(worker)
+            (worker,) = pool.workers
             await asyncio.wait_for(worker.gone.wait(), 10)
             assert worker.exited.code == 0
             assert not pool.workers
@@ -233,19 +243,79 @@ def test_a_busy_pool_stays_small_and_a_waiting_one_grows(algorithm, tmp_path):
     assert 2 <= asyncio.run(run()) <= 5
 
 
+def test_a_worker_goes_straight_from_one_request_to_the_next(algorithm, tmp_path):
+    """Whoever waits has the worker before the one that had it hears its response."""
+
+    async def run():
+        events = []
+
+        async def one(pool, name):
+            await ask(pool, name, begin=lambda worker: events.append((name, worker.process)))
+            events.append(name)
+
+        size = Size(most=1, at_once=1)
+        async with pool_of(algorithm("def apply(input):\n    return input\n"), tmp_path, size) as pool:
+            await asyncio.gather(one(pool, "first"), one(pool, "second"))
+            (worker,) = pool.workers
+        return events, worker.process
+
+    events, process = asyncio.run(run())
+    assert events == [("first", process), ("second", process), "first", "second"]
+
+
+def test_a_worker_outlives_a_caller_that_leaves_as_it_answers(algorithm, tmp_path):
+    """A cancellation that comes after the response costs no worker, one that comes before it does."""
+
+    async def run():
+        text = "import time\n\n\ndef apply(input):\n    time.sleep(input)\n    return 1\n"
+        async with pool_of(algorithm(text), tmp_path, Size(most=1, at_once=1)) as pool:
+            late = asyncio.create_task(ask(pool, 0, end=lambda _: late.cancel()))
+            next_one = asyncio.create_task(ask(pool, 0))
+            await asyncio.wait([late, next_one])
+            assert late.cancelled()
+            assert bytes(next_one.result().text) == b"1"
+            assert pool.replaced == 0
+            begun = asyncio.Event()
+            early = asyncio.create_task(ask(pool, 60, begin=lambda _: begun.set()))
+            await begun.wait()
+            early.cancel()
+            assert bytes((await ask(pool, 0)).text) == b"1"
+            assert early.cancelled()
+            return pool.replaced
+
+    assert asyncio.run(run()) == 1
+
+
+def test_a_request_that_is_no_longer_wanted_leaves_its_worker_free(algorithm, tmp_path):
+    """One that refuses its worker, or was given up while it waited, is passed over."""
+
+    async def run():
+        def refuse(_worker):
+            raise LookupError("no longer")
+
+        async with pool_of(algorithm("def apply(input):\n    return input\n"), tmp_path) as pool:
+            waiting = asyncio.create_task(ask(pool, 1))
+            refused = asyncio.create_task(ask(pool, 2, begin=refuse))
+            await asyncio.sleep(0)
+            waiting.cancel()
+            await asyncio.wait([waiting, refused])
+            assert isinstance(refused.exception(), LookupError)
+            with pytest.raises(LookupError):
+                await ask(pool, 3, begin=refuse)
+            assert bytes((await ask(pool, 4)).text) == b"4"
+            return pool.replaced
+
+    assert asyncio.run(run()) == 0
+
+
 def test_requests_that_python_cannot_read_are_errors(algorithm, tmp_path):
     """JSON that is beyond Python's own limits is answered, on the ADK too, and the worker goes on."""
     text = "from Algorithmia import ADK\n\nADK(lambda input: input).init()\n"
 
     async def run():
         async with pool_of(algorithm(text, adk=True), tmp_path) as pool:
-            worker = await pool.wait(urgent=False)
-            digits = await worker.request(
-                [b'{"content_type":"json","data":', b"9" * 5000, b"}\n"], output=False
-            )
-            fine = await worker.request([b'{"content_type":"json","data":1}\n'], output=False)
-            pool.give_back(worker)
-            return read_response(digits.line), read_response(fine.line)
+            digits = await serve(pool, [b'{"content_type":"json","data":', b"9" * 5000, b"}\n"])
+            return digits, await serve(pool, [b'{"content_type":"json","data":1}\n'])
 
     digits, fine = asyncio.run(run())
     assert isinstance(digits, Result) or digits.kind == "ParsingError"

@@ -12,12 +12,14 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from wrapgen.errors import BadRequest, NotAuthorized, ServerFault, Throttled, TooLarge
 from wrapgen.platform.call import Call, Limits, Outcome, Request
 from wrapgen.platform.lines import Problem, Result, read_response, request_parts
 from wrapgen.platform.model import Caller, Failure, Permissions, Runnable
 from wrapgen.platform.state import State
+from wrapgen.platform.workers.loan import Loan
 from wrapgen.platform.workers.pool import LoadFailed, Pool, Pools
 from wrapgen.platform.workers.worker import Response, Worker, WorkerEnded
 
@@ -239,39 +241,34 @@ class Calls:
         return _answer(response, call.limits.response), response.seconds, response.output
 
     async def _respond(self, pool: Pool, call: Call) -> Response:
+        urgent = any(each.runnable.key == call.runnable.key for each in call.above)
         for chance in range(CHANCES, 0, -1):
-            worker = pool.take() or await self._wait(pool, call)
-            if call.request.gone is not None and call.request.gone():
-                pool.give_back(worker)
-                raise _Left
-            call.worker = worker
-            self._serving[worker.key] = call
-            call.future = worker.request(call.parts, output=call.request.stdout)
+            loan = Loan(
+                call.parts,
+                output=call.request.stdout,
+                urgent=urgent,
+                begin=partial(self._begin, call),
+                end=self._end,
+            )
+            call.future = loan.future
             try:
-                response: Response = await call.future
+                pool.lend(loan)
+                return await loan.future
             except WorkerEnded as ended:
-                pool.discard(worker)
                 if not ended.unread or chance == 1:
                     raise
-            except BaseException:
-                pool.discard(worker)
-                raise
-            else:
-                pool.give_back(worker)
-                return response
             finally:
-                del self._serving[worker.key]
+                loan.leave()
         raise AssertionError("the last chance returns or raises")
 
-    async def _wait(self, pool: Pool, call: Call) -> Worker:
-        urgent = any(each.runnable.key == call.runnable.key for each in call.above)
-        future = call.future = pool.wait(urgent=urgent)
-        try:
-            return await future
-        except asyncio.CancelledError:
-            if future.done() and not future.cancelled() and future.exception() is None:
-                pool.give_back(future.result())
-            raise
+    def _begin(self, call: Call, worker: Worker) -> None:
+        if call.request.gone is not None and call.request.gone():
+            raise _Left
+        call.worker = worker
+        self._serving[worker.key] = call
+
+    def _end(self, worker: Worker) -> None:
+        del self._serving[worker.key]
 
     def _log(self, call: Call, problem: Problem) -> None:
         runnable = call.runnable

@@ -19,6 +19,7 @@ from typing import Any
 
 from wrapgen.platform.model import Runnable
 from wrapgen.platform.workers import family
+from wrapgen.platform.workers.loan import Loan
 from wrapgen.platform.workers.place import Place
 from wrapgen.platform.workers.wall import Wall
 from wrapgen.platform.workers.worker import Ceilings, Worker
@@ -94,8 +95,7 @@ class Pool:
         self._wall = wall
         self._known = known
         self._idle: list[tuple[float, Worker]] = []  # the last one back is the first to go out: others retire
-        self._queue: deque[tuple[float, asyncio.Future[Worker]]] = deque()
-        self._urgent: set[asyncio.Future[Worker]] = set()
+        self._queue: deque[tuple[float, Loan]] = deque()
         self._starting = 0
         self._alive: set[Worker] = set()  # whatever has not gone: loading, serving, ending
         self._starts: set[asyncio.Task[None]] = set()
@@ -106,7 +106,7 @@ class Pool:
     @property
     def waiting(self) -> int:
         """Calls that wait for a worker."""
-        return sum(1 for _, future in self._queue if not future.done())
+        return sum(loan.waits for _, loan in self._queue)
 
     @property
     def idle(self) -> int:
@@ -136,47 +136,37 @@ class Pool:
         """Whether the worker is one of this pool's, in any state."""
         return worker in self._alive
 
-    def take(self) -> Worker | None:
-        """An idle worker right now, or None."""
-        while self._idle:
-            _, worker = self._idle.pop()
-            if worker.exited is None:
-                return worker
-        return None
+    def lend(self, loan: Loan) -> None:
+        """Lends an idle worker, else the next free one: one that is started for it where that helps.
 
-    def wait(self, *, urgent: bool) -> asyncio.Future[Worker]:
-        """The next free worker, one that is started for it where that helps.
-
-        The future raises LoadFailed if the algorithm can't be loaded. A call that stops waiting cancels it,
-        or gives back what it got.
-
-        Args:
-            urgent: the call comes from below a call that holds one of these workers: waiting could be for
-                ever, so a worker may be started beyond the pool's size.
+        Its future raises LoadFailed if the algorithm can't be loaded. Where the loan is urgent, waiting could
+        be for ever, so a worker may be started beyond the pool's size.
         """
-        future: asyncio.Future[Worker] = asyncio.get_running_loop().create_future()
-        waiting = (time.monotonic(), future)
-        if urgent:
+        while self._idle:
+            since, worker = self._idle.pop()
+            if worker.exited is None:
+                if not loan.take(self, worker):
+                    self._idle.append((since, worker))
+                return
+        waiting = (time.monotonic(), loan)
+        if loan.urgent:
             self._queue.appendleft(waiting)
-            self._urgent.add(future)
-            future.add_done_callback(self._urgent.discard)
         else:
             self._queue.append(waiting)
-        if urgent or self._total < min(self.size.at_once, self.size.most):
+        if loan.urgent or self._total < min(self.size.at_once, self.size.most):
             self._grow()
-        return future
 
     def give_back(self, worker: Worker) -> None:
-        """Ends a call's hold on a worker; the oldest waiting call gets it."""
-        surplus = len(self.workers) > self.size.most and not self._urgent
+        """Ends a loan's hold on a worker; the one that waits longest gets it."""
+        surplus = len(self.workers) > self.size.most and not any(
+            loan.urgent and loan.waits for _, loan in self._queue
+        )
         if worker.exited is not None or surplus or self._closed:
             self._retire(worker)
             self._replace()
             return
         while self._queue:
-            _, future = self._queue.popleft()
-            if not future.done():
-                future.set_result(worker)
+            if self._queue.popleft()[1].take(self, worker):
                 return
         self._idle.append((time.monotonic(), worker))
 
@@ -193,7 +183,7 @@ class Pool:
         Args:
             now: time.monotonic().
         """
-        while self._queue and self._queue[0][1].done():
+        while self._queue and not self._queue[0][1].waits:
             self._queue.popleft()
         late = bool(self._queue) and now - self._queue[0][0] >= GROW_SECONDS
         room = self._total < self.size.most and self._starting < min(self.size.at_once, self.waiting)
@@ -205,8 +195,8 @@ class Pool:
     async def close(self) -> None:
         """Ends all workers and waits until they are gone."""
         self._closed = True
-        for _, future in self._queue:
-            future.cancel()
+        for _, loan in self._queue:
+            loan.future.cancel()
         for task in self._starts:
             task.cancel()
         await asyncio.gather(*self._starts, return_exceptions=True)
@@ -289,9 +279,9 @@ class Pool:
         if self.workers:
             return
         while self._queue:
-            _, future = self._queue.popleft()
-            if not future.done():
-                future.set_exception(failed)
+            _, loan = self._queue.popleft()
+            if loan.waits:
+                loan.future.set_exception(failed)
 
     def _retire(self, worker: Worker) -> None:
         self._forget(worker)

@@ -17,6 +17,7 @@ import socket
 import sys
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -128,7 +129,7 @@ class Worker(asyncio.Protocol):
         self._why = ""
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._waiting: asyncio.Future[Response] | None = None
+        self._then: Callable[[Response | WorkerEnded], None] | None = None
         self._sent = 0.0
         self._output_wanted = False
         self._parts: list[bytes] = []
@@ -206,11 +207,12 @@ class Worker(asyncio.Protocol):
         self._output_fd = -1
         self.exited = Exited(code, self._take_output().decode("utf-8", "replace"), self._why)
         self.ready.set()
-        if self._waiting is not None and not self._waiting.done():
+        if self._then is not None:
             with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
                 await asyncio.wait_for(self._lost.wait(), 0.2)
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_exception(WorkerEnded(self.exited, unread=self._unread))
+        if self._then is not None:
+            then, self._then = self._then, None
+            then(WorkerEnded(self.exited, unread=self._unread))
         if self._transport is not None:
             self._transport.close()
         await self._loop.run_in_executor(None, self._clean_up)
@@ -243,21 +245,21 @@ class Worker(asyncio.Protocol):
 
     # -- one request -----------------------------------------------------------------------------------
 
-    def request(self, parts: list[bytes], *, output: bool) -> asyncio.Future[Response]:
-        """Sends one request line, given in parts; the future gives its response.
+    def request(
+        self, parts: list[bytes], *, output: bool, then: Callable[[Response | WorkerEnded], None]
+    ) -> None:
+        """Sends one request line, in parts; `then` is told the response, or that the process ended first.
 
-        With `output` the response has exactly what was printed meanwhile; else nothing is read just for that.
+        With `output` the response has exactly what was printed meanwhile; else that is not read for it.
 
-        The future raises WorkerEnded if the process ends first. Whoever stops waiting has to `kill` the
-        worker: a late response would be taken for the next one's.
+        Whoever stops waiting has to `kill` the worker: a late response would be taken for the next one's.
         """
-        assert self._waiting is None or self._waiting.done()
-        future: asyncio.Future[Response] = self._loop.create_future()
-        self._waiting = future
+        assert self._then is None
         # The socket may be closed before the process is known to have ended.
         if self.exited is not None or self._transport is None or self._transport.is_closing():
-            future.set_exception(WorkerEnded(self.exited or Exited(-9, ""), unread=True))
-            return future
+            then(WorkerEnded(self.exited or Exited(-9, ""), unread=True))
+            return
+        self._then = then
         now = time.monotonic()
         self._limit_cpu(now)
         self._sent = now
@@ -269,7 +271,6 @@ class Worker(asyncio.Protocol):
             self._transport.writelines(parts)
         else:
             self._transport.write(b"".join(parts))
-        return future
 
     def _limit_cpu(self, now: float) -> None:
         """Moves the ceiling on, at most once a second: the kernel counts from the start of the process."""
@@ -310,15 +311,14 @@ class Worker(asyncio.Protocol):
         line = b"".join(self._parts) if self._parts else None
         size, self._size = self._size - 1, 0
         self._parts = []
-        waiting, self._waiting = self._waiting, None
-        if waiting is None:
+        then, self._then = self._then, None
+        if then is None:
             # Upstream Algorithmia/handler.py answers a failed load like this, then ends; else it is nobody's.
             self.load_response = line if not self.ready.is_set() else None
             return
         if self._output_wanted:
             self._read_output()
-        if not waiting.done():
-            waiting.set_result(Response(line, size, self._take_output(), now - self._sent))
+        then(Response(line, size, self._take_output(), now - self._sent))
 
     def _read_output(self, *, final: bool = False) -> None:
         """Takes what was printed; a flood is left in the pipe for a while, so that its author waits."""
