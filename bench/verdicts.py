@@ -38,10 +38,15 @@ def served(data: Data, name: str, key: str, what: str = "rate") -> float:
     return statistics.median(each[key][what] for each in data["parts"]["serving"][name]["rounds"])
 
 
-def frameworks(data: Data) -> list[str]:
-    """The serving frameworks that could be measured: every peer of part 2 but bare FastAPI."""
+def peers(data: Data) -> list[str]:
+    """The servers of part 2 that could be measured, ours left out."""
     notes = data["parts"]["serving"]
-    return [name for name in notes if name not in ("wrapgen", "FastAPI") and not notes[name].get("failed")]
+    return [name for name in notes if name != "wrapgen" and not notes[name].get("failed")]
+
+
+def frameworks(data: Data) -> list[str]:
+    """Those of them that are serving frameworks: all but bare FastAPI."""
+    return [name for name in peers(data) if name != "FastAPI"]
 
 
 def _ahead(key: str) -> Callable[[Data], float]:
@@ -121,7 +126,15 @@ AIMS: tuple[tuple[str, Callable[[Data], float], Callable[[float], bool], str], .
     ("serving, 16 connections: p99 beside the best framework's", _tail("1/16"), _most(1), ".2f"),
     ("serving, 64 connections: p99 beside the best framework's", _tail("1/64"), _most(1), ".2f"),
     (
-        "serving, 100 texts: at least 95 % of what the processors can score",
+        "serving, 100 texts: at least 95 % of the best of all others",
+        lambda data: (
+            served(data, "wrapgen", "100/16") / max(served(data, name, "100/16") for name in peers(data))
+        ),
+        _least(0.95),
+        ".2f",
+    ),
+    (
+        "serving, 100 texts: at least 95 % of what the processors score with nothing around it",
         lambda data: served(data, "wrapgen", "100/16") / statistics.median(data["about"]["limits"]),
         _least(0.95),
         ".0%",
