@@ -18,6 +18,7 @@ from wrapgen.platform.lines import Problem, Result, read_response, request_parts
 from wrapgen.platform.model import Runnable
 from wrapgen.platform.workers.loan import Loan
 from wrapgen.platform.workers.pool import LoadFailed, Pools, Size
+from wrapgen.platform.workers.processors import Processors
 from wrapgen.platform.workers.worker import Ceilings, WorkerEnded
 
 MIB = 1 << 20
@@ -59,10 +60,10 @@ def algorithm(tmp_path):
 
 
 @asynccontextmanager
-async def pool_of(runnable, tmp_path, size=None, ceilings=None):
+async def pool_of(runnable, tmp_path, size=None, ceilings=None, processors=None):
     """A pool that is looked after; everything has ended when the block has."""
     (tmp_path / "workers").mkdir()
-    pools = Pools(tmp_path / "workers", size or Size(), ceilings or Ceilings())
+    pools = Pools(tmp_path / "workers", size or Size(), ceilings or Ceilings(), processors=processors)
 
     async def tend():
         while True:
@@ -236,11 +237,45 @@ def test_a_busy_pool_stays_small_and_a_waiting_one_grows(algorithm, tmp_path):
     async def run():
         size = Size(most=5, at_once=1)
         text = "import time\n\n\ndef apply(input):\n    time.sleep(input)\n    return 1\n"
-        async with pool_of(algorithm(text), tmp_path, size) as pool:
+        processors = Processors(tmp_path / "none")  # never busy, whatever else runs here
+        async with pool_of(algorithm(text), tmp_path, size, processors=processors) as pool:
             await asyncio.gather(*(ask(pool, 0.4) for _ in range(20)))
             return len(pool.workers)
 
     assert 2 <= asyncio.run(run()) <= 5
+
+
+def test_busy_processors_are_told_from_idle_ones(tmp_path):
+    """Time that is neither idle nor spent waiting for disks counts, from one look to the next."""
+    stat = tmp_path / "stat"
+    processors = Processors(stat)
+    processors.look(1.0)
+    assert processors.busy == 0.0
+    for now, line, busy in (
+        (2.0, "cpu  100 0 100 800 0 0 0 0 9 9", 0.0),
+        (3.0, "cpu  160 10 110 815 5 0 0 0 9 9", 0.8),
+        (3.1, "cpu  160 10 110 915 5 0 0 0 9 9", 0.8),
+        (4.0, "cpu  160 10 110 915 5 0 0 0 9 9", 0.0),
+        (5.0, "cpu  160 10 110 915 5 0 0 0 9 9", 0.0),
+    ):
+        stat.write_text(line + "\ncpu0 1 1 1 1\n")
+        processors.look(now)
+        assert processors.busy == pytest.approx(busy)
+
+
+def test_a_crowded_machine_keeps_a_pool_small(algorithm, tmp_path):
+    """Where all processors are busy, more workers are not started for calls that wait a moment."""
+
+    async def run():
+        processors = Processors(tmp_path / "none")
+        processors.busy = 1.0
+        size = Size(most=5, at_once=1)
+        text = "import time\n\n\ndef apply(input):\n    time.sleep(input)\n    return 1\n"
+        async with pool_of(algorithm(text), tmp_path, size, processors=processors) as pool:
+            await asyncio.gather(*(ask(pool, 0.1) for _ in range(10)))
+            return len(pool.workers)
+
+    assert asyncio.run(run()) == 1
 
 
 def test_a_worker_goes_straight_from_one_request_to_the_next(algorithm, tmp_path):

@@ -21,14 +21,19 @@ from wrapgen.platform.model import Runnable
 from wrapgen.platform.workers import family
 from wrapgen.platform.workers.loan import Loan
 from wrapgen.platform.workers.place import Place
+from wrapgen.platform.workers.processors import Processors
 from wrapgen.platform.workers.wall import Wall
 from wrapgen.platform.workers.worker import Ceilings, Worker
 
 GROW_SECONDS = 0.1
 """How long the oldest waiting call has waited before a pool grows beyond the number of processors."""
 
-BUSY_SHARE = 0.8
-"""Share of the processors in use by a pool's workers above which more workers would not help."""
+CROWDED_SECONDS = 3.0
+"""The same where all processors are busy, be it with other work: workers that only wait still get more."""
+
+BUSY_SHARE, CROWDED_SHARE = 0.8, 0.7
+"""Share of the processors in use above which more workers would not help, or hardly: by a pool's own workers,
+and by anything."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,7 @@ class Pool:
         ceilings: what one worker may use.
         wall: around each worker, or None.
         known: the server's table from worker key to worker, kept up to date here.
+        processors: looked at all the time.
     """
 
     def __init__(
@@ -81,6 +87,7 @@ class Pool:
         ceilings: Ceilings,
         wall: Wall | None,
         known: dict[str, Worker],
+        processors: Processors,
     ) -> None:
         self.runnable = runnable
         self.version = runnable.version
@@ -94,6 +101,7 @@ class Pool:
         self._mark = mark
         self._wall = wall
         self._known = known
+        self._processors = processors
         self._idle: list[tuple[float, Worker]] = []  # the last one back is the first to go out: others retire
         self._queue: deque[tuple[float, Loan]] = deque()
         self._starting = 0
@@ -185,7 +193,8 @@ class Pool:
         """
         while self._queue and not self._queue[0][1].waits:
             self._queue.popleft()
-        late = bool(self._queue) and now - self._queue[0][0] >= GROW_SECONDS
+        patience = CROWDED_SECONDS if self._processors.busy > CROWDED_SHARE else GROW_SECONDS
+        late = bool(self._queue) and now - self._queue[0][0] >= patience
         room = self._total < self.size.most and self._starting < min(self.size.at_once, self.waiting)
         if late and room and not self._saturated(now):
             self._grow()
@@ -301,9 +310,17 @@ class Pools:
         size: how large a pool may get.
         ceilings: what one worker may use.
         wall: around each worker, or None.
+        processors: of the machine.
     """
 
-    def __init__(self, root: Path, size: Size, ceilings: Ceilings, wall: Wall | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        size: Size,
+        ceilings: Ceilings,
+        wall: Wall | None = None,
+        processors: Processors | None = None,
+    ) -> None:
         self.wall = wall
         self.address = ""
         self.known: dict[str, Worker] = {}
@@ -313,6 +330,7 @@ class Pools:
         self.root = root
         self._size = size
         self._ceilings = ceilings
+        self._processors = processors or Processors()
 
     def get(self, runnable: Runnable) -> Pool:
         """The pool of a version, made when it is the first call."""
@@ -329,6 +347,7 @@ class Pools:
                 self._ceilings,
                 self.wall,
                 self.known,
+                self._processors,
             )
             self.by_key[runnable.key] = pool
         if runnable.version != runnable.git_hash:
@@ -341,6 +360,7 @@ class Pools:
 
     def tend(self, now: float) -> None:
         """Looks after all pools, at time.monotonic() `now`; has to be called every GROW_SECONDS."""
+        self._processors.look(now)
         for key, pool in list(self.by_key.items()):
             pool.tend(now)
             if pool.unused:
