@@ -90,7 +90,7 @@ def filled(template: str, chance: random.Random) -> str:
     for part in template.replace("{", "\0{").replace("}", "}\0").split("\0"):
         if part == "{id:uuid}":
             path += str(uuid.UUID(int=chance.getrandbits(128)))
-        elif part == "{path:path}":
+        elif part == "{path:anything}":
             path += "/".join(chance.choice(WORDS) for _ in range(chance.randrange(5)))
         else:
             path += chance.choice(WORDS) if part.startswith("{") else part

@@ -92,11 +92,12 @@ def test_the_vendors_client_reads_and_writes(server: Any, user: tuple[str, str],
 
 
 def test_directories(server: Any, user: tuple[str, str], bucket: str) -> None:
-    """A refusal to delete a full one without force, no ACL, nothing to make."""
+    """A refusal to delete a full one without force, no ACL, nothing to make but what a path may name."""
     key, place = user[1], f"/v1/data/s3://{bucket}/some"
     for name in ("a", "b", "sub/c"):
         assert server.request("PUT", f"{place}/{name}", key, data=b"x").status_code == 200
     assert server.request("POST", place, key, json={"name": "new"}).json()["result"].endswith("/some/new")
+    assert server.request("POST", place, key, json={"name": "a\nb"}).status_code == 400
     assert server.request("PATCH", place, key, json={"acl": {"read": []}}).status_code == 400
     assert server.request("DELETE", place, key).status_code == 409
     assert server.request("DELETE", f"{place}?force=true", key).json() == {"result": {"deleted": 3}}

@@ -45,6 +45,7 @@ def parse(text: str) -> DataPath:
     words = text.removeprefix("data://").strip("/").split("/")
     if words == [""]:
         return DataPath()
+    refuse_control(text)
     for word in words:
         _check(word, text)
     if words[0] == ".session":
@@ -79,6 +80,22 @@ def check_collection(name: str) -> str:
     return name
 
 
+def refuse_control(text: str) -> None:
+    """Refuses a path of the data API that has a control character: no header and no log line could show it.
+
+    Raises:
+        BadRequest: it has one.
+    """
+    found = _CONTROL.search(text)
+    if found:
+        raise BadRequest(
+            f"{text!r} has the control character U+{ord(found.group()):04X}",
+            hint="no name in a data path may have one",
+            status=400,
+            api_code=2015,
+        )
+
+
 def _algorithm_path(words: list[str], text: str) -> DataPath:
     if len(words) in (2, 3) and words[1] in ("temp", "perm"):
         return DataPath(".algo", words[1], words[2] if len(words) == 3 else "")
@@ -97,7 +114,7 @@ def _check(word: str, text: str) -> None:
         size = len(word.encode("utf-8"))
     except UnicodeEncodeError as error:
         raise BadRequest("a data path must be UTF-8", status=400, api_code=2015) from error
-    if not word or word in (".", "..") or _CONTROL.search(word):
+    if not word or word in (".", ".."):
         raise BadRequest(f"{text!r} is not a data path", status=400, api_code=2015)
     if size > LONGEST_NAME:
         raise BadRequest(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import IO, Protocol
 
 from wrapgen.errors import BadRequest
+from wrapgen.platform.datapath import refuse_control
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,9 @@ def split(path: ConnectorPath) -> tuple[str, str]:
     """The first word of a path and the rest.
 
     Raises:
-        BadRequest: the path is empty or climbs.
+        BadRequest: the path is empty, climbs, or has a control character.
     """
+    refuse_control(str(path))
     words = path.path.split("/")
     if not words[0] or any(word in ("", ".", "..") for word in words):
         raise BadRequest(f"{path} is not a path", status=400, api_code=2015)

@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
@@ -36,11 +37,20 @@ Handle = Callable[[Request], Awaitable[Response]]
 _SLASH = re.compile(rb"%2[fF]")
 
 
+class _Anything(PathConvertor):
+    """The rest of a path whatever it holds; Starlette's own ends at a line break, and answers 404."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("anything", _Anything())
+
+
 def routes(platform: Platform) -> list[Route]:
     """The routes under /v1/data and its other spelling, /v1/connector/data."""
     api, others = DataRoutes(platform), ConnectorRoutes(platform)
-    places = ["/v1/data", "/v1/data/{path:path}"]
-    places += [f"/v1/connector/{{connector}}{rest}" for rest in ("", "/{path:path}")]
+    places = ["/v1/data", "/v1/data/{path:anything}"]
+    places += [f"/v1/connector/{{connector}}{rest}" for rest in ("", "/{path:anything}")]
     found = [Route("/v1/hostedData", api.hosted, methods=["GET"])]
     # HEAD first: a route for GET would take it too, and read the file for nothing.
     for name in ("HEAD", "GET", "PUT", "POST", "PATCH", "DELETE"):
