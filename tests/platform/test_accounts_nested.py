@@ -165,10 +165,10 @@ def test_my_data_is_the_callers(server: Any, jane: tuple[str, str], send: Any) -
     )
     assert (made[0], written) == (200, (200, f'{{"result":"data://{jane[0]}/mine/f"}}'))
     assert json.loads(listed[1])["folders"][0] == {"name": jane[0]}
-    assert denied[0] == 403
+    assert denied[0] == 404
     server.request("PATCH", "/v1/data/local/authors", json={"acl": {"read": ["algo://.my/*"]}})
     assert send(("GET", "/v1/data/local/authors/f", None)) == [(200, "secret")]
-    assert server.request("GET", "/v1/data/local/authors/f", jane[1]).status_code == 403
+    assert server.request("GET", "/v1/data/local/authors/f", jane[1]).status_code == 404
 
 
 def test_temporary_files_go_to_the_caller(server: Any, sender: str, jane: tuple[str, str], send: Any) -> None:

@@ -210,7 +210,7 @@ def send(world: Any, endpoint: str, kind: str, values: dict[str, str]) -> reques
 
 
 def expected(endpoint: str, kind: str) -> set[int]:
-    """The statuses that a kind of key may get; whether what is another's is 403 or 404 is left open."""
+    """The statuses that a kind of key may get; 403 or 404 for what is another's is open but for data."""
     entry, refused = ENTRIES[endpoint], {403}
     if entry.who == "everybody":
         return DONE
@@ -235,6 +235,8 @@ def expected(endpoint: str, kind: str) -> set[int]:
         return DONE
     if entry.who == "anyone" and kind == "admin":
         return {*DONE, 403}
+    if endpoint.endswith("/{path}") and entry.words.get("path") != "owner":
+        return {404} if kind == "stranger" else refused
     return {403, 404} if kind in ("stranger", "restricted") else refused
 
 

@@ -62,6 +62,8 @@ def credentials(client: Client, url: str) -> tuple[Finding, list[str] | None]:
         content = json.loads(client.data.read(url))
         readers = client.data.acl(url.rpartition("/")[0]) or []
     except NotFound:
+        if not _ours(client, url):  # what is another's and private is told no other way
+            return unchecked(what, f"{url} is not there, or not for this key"), None
         return fault(what, f"{url} is not there", "put a JSON object of variables and their values there"), []
     except NotAuthorized as error:
         return unchecked(what, f"this key may not read {url}: {error}"), None
@@ -83,11 +85,19 @@ def _secret(what: str, name: str, secrets: list[str] | None) -> Finding:
     return ok(what, f"the wrapper gets {name}")
 
 
+def _ours(client: Client, url: str) -> bool:
+    """Whether a file belongs to this key's account or to one of its organizations."""
+    owner = url.removeprefix("data://").partition("/")[0].lower()
+    pages = client.data.pages("data://")
+    return owner == ".my" or owner in [name.lower() for page in pages for name in page.folders]
+
+
 def _writable(client: Client, url: str, who: str) -> Finding:
     place = f"{url.rstrip('/')}/doctor-{uuid.uuid4().hex}.txt"
     try:
         if not client.data.exists(url):
-            return fault("collection", f"{url} is not there", "make it with: wrapgen publish DIR")
+            hint = "make it with: wrapgen publish DIR; or use a key of its owner"
+            return fault("collection", f"{url} is not there for {who}", hint)
         client.data.put(place, b"written by wrapgen doctor, removed at once\n")
         client.data.delete(place)
     except (NotAuthorized, NotFound, BadRequest) as error:

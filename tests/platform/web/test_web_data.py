@@ -157,8 +157,9 @@ def test_nothing_of_others_is_shown_or_changed(
     someone, at = browse(stranger), put(server, collection, "kept.txt", b"kept")
     browser.post("/web/data/readers", {"at": collection, "audience": "private"})
     assert collection.rpartition("/")[2] not in someone.page("/web/data").text
-    for page, place in (("open", collection), ("open", at), ("download", at), ("delete", at)):
-        assert someone.get(link(page, place)).status_code == 403
+    for page, place in (("open", collection), ("open", at), ("download", at)):
+        assert someone.get(link(page, place)).status_code == 404
+    assert someone.get(link("delete", at)).status_code == 403
     account = link("open", f"data://{server.facts['account']}")
     assert collection.rpartition("/")[2] not in someone.get(account).text
     browser.post("/web/data/readers", {"at": collection, "audience": "public"})
