@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+import sqlite3
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -86,7 +87,7 @@ class Data:
         for leftover in (self.incoming, root / "sessions"):
             shutil.rmtree(leftover, ignore_errors=True)
             leftover.mkdir(parents=True)
-        self._remove_orphans()
+        self._match_folders()
         self._swept = 0.0
         self.sweep()
 
@@ -145,14 +146,18 @@ class Data:
         row = self._places.own_collection(caller, path)
         folder = self._places.files(row["id"])
         count = len(stored.names_in(folder))
-        with self._database.transaction():
-            self._database.execute("DELETE FROM collections WHERE id = ?", row["id"])
-            if not force and not stored.remove_empty(folder):  # a file may have come since they were counted
-                raise Conflict(
-                    f"{path} is not empty: {max(1, count)} files",
-                    hint="delete it with force=true",
-                    status=409,
-                )
+        try:
+            with self._database.transaction():
+                self._database.execute("DELETE FROM collections WHERE id = ?", row["id"])
+                if not force and not stored.remove_empty(folder):  # a file may have come since the count
+                    raise Conflict(
+                        f"{path} is not empty: {max(1, count)} files",
+                        hint="delete it with force=true",
+                        status=409,
+                    )
+        except sqlite3.Error:  # the disk is full, say: the row stays, and so must its folder
+            stored.make_folder(folder)
+            raise
         stored.remove_folder(folder, self.incoming)
         return max(1, count)
 
@@ -325,13 +330,15 @@ class Data:
         more = len(names) > PAGE
         return Listing(folders=tuple(names[:PAGE]), marker=_marker(names[PAGE - 1]) if more else None)
 
-    def _remove_orphans(self) -> None:
-        """Removes what a crash between disk and database left."""
-        known = {row["id"] for row in self._database.rows("SELECT id FROM collections")}
-        known |= {row["id"] for row in self._database.rows("SELECT id FROM algorithms")}
-        for kind in ("collections", "algorithms"):
+    def _match_folders(self) -> None:
+        """Mends what a crash between disk and database left: folders without a row, rows without a folder."""
+        collections = {row["id"] for row in self._database.rows("SELECT id FROM collections")}
+        algorithms = {row["id"] for row in self._database.rows("SELECT id FROM algorithms")}
+        for kind, known in (("collections", collections), ("algorithms", algorithms)):
             for name in set(stored.names_in(self._root / kind)) - known:
                 shutil.rmtree(self._root / kind / name, ignore_errors=True)
+        for name in collections:
+            stored.make_folder(self._places.files(name))
 
 
 def check_readers(readers: tuple[str, ...]) -> tuple[str, ...]:
