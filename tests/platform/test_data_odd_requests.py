@@ -54,3 +54,11 @@ def test_nobody_learns_of_collections_that_they_may_not_read(server: Any, rights
     hidden = 403 if rights.get("allow_data") is False else 404
     assert {status for method, _, status, _ in there if method == "GET"} == {hidden}
     assert server.request("GET", f"/v1/data/local/{shut}/f").content == b"x"
+
+
+@pytest.mark.parametrize(
+    "place", ["/v1/d%61ta/.my", "/v1%2Fdata/.my", "/v1/data%2F.my", "/v1/c%6Fnnector/data/.my"]
+)
+def test_an_encoded_address_means_the_same(server: Any, place: str) -> None:
+    """Letters and slashes ahead of the data path may be encoded too."""
+    assert server.request("GET", place).json() == server.request("GET", "/v1/data/.my").json()

@@ -192,14 +192,13 @@ def path_of(request: Request) -> DataPath | ConnectorPath:
     auth.standard(request)
     connector = request.path_params.get("connector")
     raw: bytes = request.scope["raw_path"].partition(b"?")[0]
-    prefix = b"/v1/data" if connector is None else b"/v1/connector"
-    rest = raw[raw.index(prefix) + len(prefix) :].strip(b"/")
-    if _SLASH.search(rest):
-        rest = rest.replace(b"+", b" ")
+    if _SLASH.search(raw):
+        raw = raw.replace(b"+", b" ")
     try:
-        text = unquote_to_bytes(rest).decode("utf-8")
+        whole = unquote_to_bytes(raw).decode("utf-8")
     except UnicodeDecodeError as error:
         raise BadRequest("a data path must be UTF-8", status=400, api_code=2015) from error
+    text = whole.removeprefix("/v1/data" if connector is None else "/v1/connector").strip("/")
     if connector is not None:
         scheme, _, path = text.partition("/")
     elif "://" in text:
