@@ -52,6 +52,22 @@ def test_malformed_requests_are_refused(server, request_bytes, status):
     assert server.request("GET", "/health").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/v1/data/.my", "DELETE, GET, HEAD, PATCH, POST, PUT"),
+        ("/v1/algorithms/local/Any/versions", "GET, HEAD, POST"),
+        ("/v1/algo/local/Any", "POST"),
+        ("/health", "GET, HEAD"),
+        ("/web/data/delete", "GET, HEAD, POST"),
+    ],
+)
+def test_a_wrong_method_is_told_the_right_ones(server, path, allowed):
+    """The Allow header of a 405 has every method that the address answers, not only those of one route."""
+    answer = server.request("TRACE", path)
+    assert (answer.status_code, answer.headers["Allow"]) == (405, allowed)
+
+
 def test_conflicting_lengths_are_refused(server):
     """A request with both Content-Length and chunks can't be smuggled past anybody."""
     head = b"POST /v1/algo/a/b HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -189,6 +189,8 @@ def _raw(outcome: Outcome) -> _Reply:
 def _refusal(error: WrapgenError, request_id: str, *, raw: bool) -> _Reply:
     extra = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers(error).items()]
     extra.append((REQUEST_ID, request_id.encode("ascii")))
+    if facts(error)[0] == 405:
+        extra.append((b"allow", b"POST"))
     # The body may not have been read to its end, so this connection can't be used again.
     if isinstance(error, BadRequest | NotAuthorized):
         extra.append((b"connection", b"close"))

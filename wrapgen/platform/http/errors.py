@@ -13,6 +13,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match, Route
 
 from wrapgen.errors import (
     AlgorithmFailed,
@@ -92,13 +93,21 @@ async def respond(request: Request, error: Exception) -> Response:  # noqa: ARG0
     return JSONResponse(management_body(error), facts(error)[0], headers(error))
 
 
-async def respond_router(request: Request, error: Exception) -> Response:  # noqa: ARG001
+async def respond_router(request: Request, error: Exception) -> Response:
     """Starlette's handler for what the router refuses: clients parse every error body of a GET as JSON."""
     assert isinstance(error, HTTPException)
     code = STATUS_CODES.get(error.status_code, 2015)
     message = "no such endpoint" if error.status_code == 404 else str(error.detail)
     body = {"error": {"code": code, "message": message}}
-    return JSONResponse(body, error.status_code, {**(error.headers or {}), "X-Error-Message": message})
+    more = {"Allow": _allowed(request)} if error.status_code == 405 else {}
+    return JSONResponse(body, error.status_code, {**more, "X-Error-Message": message})
+
+
+def _allowed(request: Request) -> str:
+    """The methods of all routes at a request's place; the router itself names those of the first one only."""
+    found = [each for each in request.app.routes if isinstance(each, Route)]
+    there = [each for each in found if each.matches(request.scope)[0] is not Match.NONE]
+    return ", ".join(sorted({method for each in there for method in each.methods or ()}))
 
 
 async def respond_unexpected(request: Request, error: Exception) -> Response:  # noqa: ARG001
