@@ -161,6 +161,7 @@ def test_an_algorithm_that_is_not_there(server: Any) -> None:
     """Reading it gives the words the Python client looks for, as a string; other calls the usual object."""
     missing = server.request("GET", "/v1/algorithms/local/None")
     assert (missing.status_code, missing.text) == (404, '{"error":"No such algorithm"}')
+    assert missing.headers["X-Error-Message"] == "No such algorithm"
     missing = server.request("GET", f"/v1/algorithms/{uuid.uuid4()}")
     assert missing.status_code == 404
     missing = server.request("POST", "/v1/algorithms/local/None/compile")

@@ -45,10 +45,11 @@ def talk(server, *pieces):
     ],
 )
 def test_malformed_requests_are_refused(server, request_bytes, status):
-    """Oversize heads get 431, what isn't HTTP 400, both with a message as JSON; the server goes on."""
+    """Oversize heads get 431, what isn't HTTP 400, with a message in body and header; the server goes on."""
     head, _, body = talk(server, request_bytes).partition(b"\r\n\r\n")
     assert status in head.partition(b"\r\n")[0]
-    assert json.loads(body)["error"]["message"]
+    message = json.loads(body)["error"]["message"]
+    assert f"x-error-message: {message}\r\n".encode() in head + b"\r\n"
     assert server.request("GET", "/health").status_code == 200
 
 

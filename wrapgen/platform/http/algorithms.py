@@ -81,7 +81,9 @@ class AlgorithmRoutes:
             algorithm = await self._algorithm(request, caller)
         except NotFound:
             # A string where other errors have an object (algorithmia-python, Algorithmia/algorithm.py).
-            return reply({"error": NO_SUCH}, 404)
+            answer = reply({"error": NO_SUCH}, 404)
+            answer.headers["X-Error-Message"] = NO_SUCH
+            return answer
         return reply(await run_in_threadpool(self._current, algorithm, base_of(request), caller))
 
     async def update(self, request: Request) -> Response:

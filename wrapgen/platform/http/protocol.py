@@ -141,7 +141,8 @@ class GuardedProtocol(HttpToolsProtocol):
     def _refuse(self, status: bytes, message: str) -> None:
         if self.transport.is_closing():
             return
-        body = b'{"error":{"code":2015,"message":"%s"}}' % message.encode("ascii")
-        head = b"HTTP/1.1 %s\r\ncontent-type: application/json\r\n" % status
+        said = message.encode("ascii")
+        body = b'{"error":{"code":2015,"message":"%s"}}' % said
+        head = b"HTTP/1.1 %s\r\ncontent-type: application/json\r\nx-error-message: %s\r\n" % (status, said)
         self.transport.write(head + b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body) + body)
         self.transport.close()
