@@ -148,7 +148,8 @@ class Data:
         count = len(stored.names_in(folder))
         try:
             with self._database.transaction():
-                self._database.execute("DELETE FROM collections WHERE id = ?", row["id"])
+                if not self._database.execute("DELETE FROM collections WHERE id = ?", row["id"]):
+                    raise NotFound(f"{path} not found", status=404)  # somebody else was quicker
                 if not force and not stored.remove_empty(folder):  # a file may have come since the count
                     raise Conflict(
                         f"{path} is not empty: {max(1, count)} files",

@@ -1,4 +1,4 @@
-"""Hosted data after a crash between a folder and its row: the next server has both, or neither."""
+"""A collection's folder and its row, which go together: after a crash, a full disk, a second deletion."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from wrapgen.errors import NotFound
 from wrapgen.platform import stored
 from wrapgen.platform.credentials import read_credentials
 from wrapgen.platform.datapath import parse
@@ -87,6 +88,24 @@ def test_a_database_that_can_not_commit_keeps_the_folder(
     with pytest.raises(sqlite3.OperationalError):
         state.data.delete_collection(local, parse(".my/col"), force=False)
     keep(state, local)
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_collection_goes_once(
+    state: State, local: Caller, monkeypatch: pytest.MonkeyPatch, force: bool
+) -> None:
+    """Of two deletions at once the later one hears that there is nothing any more."""
+    state.data.create_collection(local, parse(".my"), "col")
+    count = stored.names_in
+
+    def overtaken(folder: Path) -> list[str]:
+        monkeypatch.setattr(stored, "names_in", count)
+        assert state.data.delete_collection(local, parse(".my/col"), force=force) == 1
+        return count(folder)
+
+    monkeypatch.setattr(stored, "names_in", overtaken)
+    with pytest.raises(NotFound):
+        state.data.delete_collection(local, parse(".my/col"), force=force)
 
 
 def keep(state: State, caller: Caller) -> None:
