@@ -116,7 +116,11 @@ class Builds:
         self._listeners.append(listener)
 
     def start(self, algorithm_id: str, git_hash: str, environment: str) -> Build:
-        """Notes a build and puts it in line."""
+        """Notes a build and puts it in line.
+
+        Raises:
+            NotFound: the algorithm was deleted meanwhile.
+        """
         build_id = str(uuid.uuid4())
         self._database.execute(
             "INSERT INTO builds (id, algorithm_id, git_hash, environment, status, started_at) "

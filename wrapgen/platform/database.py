@@ -15,7 +15,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from wrapgen.errors import UsageError
+from wrapgen.errors import NotFound, UsageError
 from wrapgen.platform.migrations import MIGRATIONS
 
 
@@ -62,9 +62,18 @@ class Database:
                 self._depth -= 1
 
     def execute(self, sql: str, *values: Any) -> int:
-        """Runs one statement (in the open transaction, else in its own); the number of rows it changed."""
+        """Runs one statement (in the open transaction, else in its own); the number of rows it changed.
+
+        Raises:
+            NotFound: the row that it refers to was deleted since somebody looked.
+        """
         with self._lock:
-            return self._connection.execute(sql, values).rowcount
+            try:
+                return self._connection.execute(sql, values).rowcount
+            except sqlite3.IntegrityError as error:
+                if "FOREIGN KEY" not in str(error):
+                    raise
+                raise NotFound("what this belongs to was deleted meanwhile", status=404) from error
 
     def rows(self, sql: str, *values: Any) -> list[sqlite3.Row]:
         """All rows that a query gives."""

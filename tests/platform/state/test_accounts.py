@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 import pytest
 
 from wrapgen.errors import BadRequest, Conflict, NotAuthorized, NotFound
@@ -196,5 +194,5 @@ def test_permissions_survive_the_database(state: State) -> None:
 
 def test_the_database_refuses_what_the_code_forgets(state: State) -> None:
     """Foreign keys are on: no key without an account."""
-    with pytest.raises(sqlite3.IntegrityError):
+    with pytest.raises(NotFound):
         state.database.execute("INSERT INTO keys VALUES ('k', 'nobody', '', 0, 'h', 'm', '{}', 0, '')")

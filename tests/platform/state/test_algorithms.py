@@ -218,3 +218,12 @@ def test_deleting_takes_everything_along(state: State, local: Caller, hello: Alg
     assert not state.repositories.path(hello.id).exists()
     assert not (state.home / "builds" / released.build.id).exists()
     assert state.algorithms.create(local, "local", {"name": "Hello"}).id != hello.id
+
+
+def test_what_a_deletion_overtakes_is_not_found(state: State, local: Caller, hello: Algorithm) -> None:
+    """A build or a secret of an algorithm that was deleted since it was looked up is a NotFound, no fault."""
+    state.algorithms.delete(local, hello)
+    with pytest.raises(NotFound, match="deleted meanwhile"):
+        state.builds.start(hello.id, hello.first_commit, hello.settings["algorithm_environment"])
+    with pytest.raises(NotFound, match="deleted meanwhile"):
+        state.secrets.create(hello.id, {"secret_key": "NAME", "secret_value": "value"})
