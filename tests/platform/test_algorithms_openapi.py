@@ -79,6 +79,15 @@ def test_what_it_says_of_keys_is_true(document: dict[str, Any], server: Any) -> 
         assert (answer.status_code == 401) == (each.get("security") != []), (method, path, answer.text)
 
 
+def test_what_it_says_of_timeouts_is_true(document: dict[str, Any], server: Any, zoo: str) -> None:
+    """A call may have any part of a second, but not none; the bounds are those that calls are held to."""
+    parameters = document["paths"]["/v1/algo/{owner}/{name}"]["post"]["parameters"]
+    (schema,) = (each["schema"] for each in parameters if each["name"] == "timeout")
+    assert schema == {"type": "number", "exclusiveMinimum": 0, "maximum": 3000}
+    for timeout, status in ((0, 400), (0.001, 200), (2.5, 200), (3000, 200), (3000.5, 400)):
+        assert server.call(zoo, "you", timeout=timeout).status_code == status, timeout
+
+
 def test_bodies_belong_to_operations(document: dict[str, Any]) -> None:
     """No description of a body is left over from an endpoint that was renamed."""
     contents = [each.get("requestBody", {}).get("content", {}) for _, _, each in operations(document)]

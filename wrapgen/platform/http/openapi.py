@@ -217,7 +217,7 @@ def _responses() -> dict[str, Any]:
 def _call(path: str) -> dict[str, Any]:
     kinds: dict[str, Any] = {"application/json": {}, "text/plain": {}, "application/octet-stream": {}}
     query: dict[str, dict[str, Any]] = {
-        "timeout": {"type": "integer", "minimum": 1, "maximum": int(Limits.longest)},
+        "timeout": {"type": "number", "exclusiveMinimum": 0, "maximum": Limits.longest},
         "stdout": _FLAG,
         "output": {"enum": ["raw", "void"]},
     }
