@@ -83,9 +83,9 @@ def nothing(_worker):
     """What is done where nothing is to be."""
 
 
-async def serve(pool, parts, output=False, begin=nothing, end=nothing):
+async def serve(pool, parts, output=False, urgent=False, begin=nothing, end=nothing):
     """The pool's response to one request line, given in parts; or how its worker ended."""
-    loan = Loan(parts, output=output, urgent=False, begin=begin, end=end)
+    loan = Loan(parts, output=output, urgent=urgent, begin=begin, end=end)
     try:
         pool.lend(loan)
         return read_response((await loan.future).line)
@@ -193,6 +193,24 @@ def test_loading_has_a_time_limit(algorithm, tmp_path):
                 await ask(pool, 1)
 
     asyncio.run(run())
+
+
+def test_an_urgent_request_hears_that_its_worker_does_not_load(algorithm, tmp_path):
+    """It would wait for ever for the worker that the request above it holds."""
+
+    async def run():
+        once = tmp_path / "once"
+        text = f"open({str(once)!r}, 'x')\n\n\ndef apply(input):\n    import time\n    time.sleep(input)\n"
+        async with pool_of(algorithm(text), tmp_path, Size(most=1)) as pool:
+            begun = asyncio.Event()
+            above = asyncio.create_task(ask(pool, 60, begin=lambda _: begun.set()))
+            await begun.wait()
+            with pytest.raises(LoadFailed) as caught:
+                await ask(pool, 0, urgent=True)
+            above.cancel()
+            return caught.value.worker.exited.output
+
+    assert "FileExistsError" in asyncio.run(run())
 
 
 def test_the_memory_ceiling_holds(algorithm, tmp_path):

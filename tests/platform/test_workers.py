@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -133,6 +134,24 @@ def test_a_workers_key_is_worth_nothing_outside_a_call(server, zoo):
     key = server.call(zoo, {"op": "variables"}).json()["result"]["ALGORITHMIA_API_KEY"]
     assert server.call(zoo, "you", key=key).status_code == 401
     assert server.request("GET", "/v1/data/.my", key).status_code == 401
+
+
+def test_a_nested_call_does_not_begin_after_the_call_above_it(server, zoo, tmp_path):
+    """One whose head came in time and whose body comes when the call above has ended is refused."""
+    key, gate = tmp_path / "key", tmp_path / "gate"
+    with ThreadPoolExecutor(1) as threads:
+        above = threads.submit(server.call, zoo, {"op": "wait", "path": str(gate), "key": str(key)})
+        assert eventually(key.exists)
+        host, _, port = server.address.removeprefix("http://").partition(":")
+        with socket.create_connection((host, int(port)), timeout=10) as client:
+            head = f"POST /v1/algo/{zoo} HTTP/1.1\r\nHost: {host}\r\nAuthorization: {key.read_text()}\r\n"
+            body = "Content-Type: text/plain\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
+            client.sendall((head + body).encode())
+            assert client.recv(1000).startswith(b"HTTP/1.1 100 ")
+            gate.touch()
+            assert above.result().status_code == 200
+            client.sendall(b"you")
+            assert client.recv(1000).startswith(b"HTTP/1.1 401 ")
 
 
 def test_endless_recursion_ends(server, zoo):

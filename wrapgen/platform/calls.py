@@ -94,7 +94,7 @@ class Calls:
         """While it loads, an algorithm reads as its owner (model manifests); all else needs a caller."""
         pool = next((each for each in self.pools.by_key.values() if each.holds(worker)), None)
         if pool is None or worker.ready.is_set():
-            raise NotAuthorized("this algorithm is not serving a call now", status=401, api_code=2002)
+            raise _not_serving()
         runnable = pool.runnable
         nothing_but_reading = Permissions(algorithms=(), data_read=True, data_write=False, manage=False)
         return Caller(
@@ -132,6 +132,7 @@ class Calls:
 
         Raises:
             NotFound, NotAuthorized, BadRequest: there is no such algorithm for this caller.
+            NotAuthorized: the parent has ended (401).
             BadRequest, TooLarge: the body or an option can't be.
             Throttled: too many calls are open.
             ServerFault: the server is about to stop (503).
@@ -140,6 +141,8 @@ class Calls:
             raise NotAuthorized("an admin key can't call algorithms", status=403, api_code=2001)
         if caller.algorithm is not None and parent is None and request_id is None:
             raise NotAuthorized("an algorithm that is loading can't call others", status=403, api_code=2001)
+        if parent is not None and parent not in self._calls:  # it ended while this request was read
+            raise _not_serving()
         runnable = self._resolve(request.path, caller)
         if parent is None and self.draining:
             raise ServerFault("the server is about to stop", status=503, retry_after=5)
@@ -264,6 +267,8 @@ class Calls:
     def _begin(self, call: Call, worker: Worker) -> None:
         if call.request.gone is not None and call.request.gone():
             raise _Left
+        if time.monotonic() >= call.ends:
+            raise _Expired
         call.worker = worker
         self._serving[worker.key] = call
 
@@ -288,6 +293,10 @@ class Calls:
         )
 
 
+def _not_serving() -> NotAuthorized:
+    return NotAuthorized("this algorithm is not serving a call now", status=401, api_code=2002)
+
+
 def too_large(limit: int) -> TooLarge:
     """The refusal of a body over the limit."""
     return TooLarge(
@@ -302,7 +311,9 @@ def _timeout(asked: float | None, limits: Limits) -> float:
         return limits.timeout
     if not 0 < asked <= limits.longest:
         raise BadRequest(
-            f"timeout={asked:g} is not possible", hint=f"1 to {limits.longest:g} seconds", status=400
+            f"timeout={asked:g} is not possible",
+            hint=f"more than 0, at most {limits.longest:g} seconds",
+            status=400,
         )
     return asked
 

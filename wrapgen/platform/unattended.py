@@ -77,13 +77,16 @@ class Unattended:
         """
         try:
             await asyncio.to_thread(self._take_down, call)
-        except OSError as error:
+        except BaseException as error:
             self._calls.abandon(call)
-            raise ServerFault(f"the call can't be taken down: {error}", status=500) from error
+            if isinstance(error, OSError):
+                raise ServerFault(f"the call can't be taken down: {error}", status=500) from error
+            raise
         self._spawn(call)
         if self._clock() - self._pruned > 600:
             self._pruned = self._clock()
-            await asyncio.to_thread(self.prune)
+            with contextlib.suppress(OSError):  # next time; the call is taken down and runs
+                await asyncio.to_thread(self.prune)
 
     def find(self, request_id: str, caller: Caller) -> Found:
         """What became of a call.

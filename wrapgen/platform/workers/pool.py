@@ -283,13 +283,13 @@ class Pool:
         self._replace()
 
     def _fail(self, failed: LoadFailed) -> None:
-        """All waiting calls hear of a failed start, unless other workers are there to serve them."""
+        """Waiting requests hear of a failed start: urgent ones, and all if there is no other worker."""
         self.crashes += 1
-        if self.workers:
-            return
-        while self._queue:
-            _, loan = self._queue.popleft()
-            if loan.waits:
+        waiting, self._queue = self._queue, deque()
+        for since, loan in waiting:
+            if self.workers and not loan.urgent:
+                self._queue.append((since, loan))
+            elif loan.waits:
                 loan.future.set_exception(failed)
 
     def _retire(self, worker: Worker) -> None:

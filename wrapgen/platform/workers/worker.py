@@ -182,7 +182,13 @@ class Worker(asyncio.Protocol):
             os.close(write_fd)
         worker.process = process.pid
         worker._output_fd = read_fd
-        await worker._loop.create_unix_connection(lambda: worker, sock=ours)
+        try:
+            await worker._loop.create_unix_connection(lambda: worker, sock=ours)
+        except BaseException:
+            process.kill()
+            ours.close()
+            os.close(read_fd)
+            raise
         worker._loop.add_reader(read_fd, worker._read_output)
         worker._watch = worker._loop.create_task(worker._until_exit(process))
         return worker
