@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from wrapgen.run.options import Options, Wrapper
     from wrapgen.run.session import Session
     from wrapgen.run.summary import Summary
+
+_COLLECT_EVERY = 50_000
+"""New objects after which Python looks for cycles, which a run makes few of: its items are no part of any."""
 
 
 @click.command()
@@ -96,6 +100,7 @@ def command(reference: str, source: str, output: Path, as_json: bool, log_json: 
     Exit codes: 0 all succeeded, 10 finished with failed items, 11 stopped by the budget of errors,
     12 incomplete. 11 and 12 can be resumed.
     """
+    gc.set_threshold(_COLLECT_EVERY)
     from wrapgen.cli.progress import Reporter
     from wrapgen.run.calling import find_wrapper
     from wrapgen.run.folder import Folder, folder_for
