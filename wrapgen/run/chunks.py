@@ -172,10 +172,9 @@ class Intake:
         room = self._aim
         for entry in chain([self._next], islice(self._entries, count)):
             room -= len(entry[1]) + _PER_ITEM + (2 * len(entry[2]) if entry[2] else 0)
-            if taken and (room < 0 or len(taken) == count):
-                self._next = entry
-                break
             taken.append(entry)
-        else:
-            self._next = None
+            if room < 0:
+                break
+        over = len(taken) > 1 and (room < 0 or len(taken) > count)
+        self._next = taken.pop() if over else next(self._entries, None)
         return gather(taken)

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-_RAW = msgspec.json.Decoder(msgspec.Raw)
+_RAWS = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class _Result(msgspec.Struct):
@@ -25,12 +25,15 @@ class _Answer(msgspec.Struct):
 _ANSWER = msgspec.json.Decoder(_Answer)
 
 
-def is_json(text: bytes) -> bool:
-    """Whether this is one JSON value in UTF-8; False may also mean: look closer."""
+def are_json(texts: list[bytes]) -> bool:
+    """Whether each is one JSON value in UTF-8; False may also mean: look closer."""
+    body = b"[" + b",".join(texts) + b"]"
     try:
-        _RAW.decode(text)
+        # Read as one array; where each of its elements is as long as a text, they are the texts.
+        if list(map(len, _RAWS.decode(body))) != list(map(len, texts)):
+            return False
         # Strings that are skipped are not decoded.
-        return text.isascii() or bool(text.decode("utf-8"))
+        return body.isascii() or bool(body.decode("utf-8"))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return False
 

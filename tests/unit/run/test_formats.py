@@ -45,6 +45,26 @@ def test_a_byte_order_mark_is_no_part_of_the_first_row(tmp_path):
     assert list(source.texts()) == [b"{}", b"1"]
 
 
+@pytest.mark.parametrize("odd", [b"", b"\n \n", b'{"a":1} 2\n', b'"\xff"\n'])
+def test_a_long_file_reads_as_texts_as_it_does_as_rows(tmp_path, odd):
+    """Lines over many pieces are the same texts as rows, up to a faulty one, which is named by its place."""
+    path = tmp_path / "in.jsonl"
+    path.write_bytes(ROWS + odd + ROWS)
+
+    def read(rows):
+        found = []
+        try:
+            found.extend(rows)
+        except RunError as error:
+            return found, error.message
+        return found, ""
+
+    source = find(str(path))
+    rows, texts = read(source.rows()), read(source.texts())
+    assert ([row.raw for row in rows[0]], rows[1]) == texts
+    assert len(texts[0]) in (4000, 8000)
+
+
 @pytest.mark.parametrize("step", [1, 2, 3, 7, 64])
 def test_an_array_is_read_whatever_the_pieces(step):
     """A JSON array reads the same however small the pieces are that the file comes in."""

@@ -163,8 +163,15 @@ def test_what_is_checked_without_building_it_is_json(text, data):
     """A text that passes the quick check is one JSON value for Python's own reader too."""
     at = data.draw(st.integers(0, len(text)))
     changed = text[:at] + data.draw(st.binary(max_size=2)) + text[at:]
-    if answers.is_json(changed):
+    if answers.are_json([b"1", changed, b"{}"]):
         json.loads(changed.decode("utf-8"))
+
+
+@pytest.mark.parametrize("texts", [[b"1,2", b"[3", b"4]"], [b'"a', b'b"'], [b""], [b"1 ", b"2"], [b'"\xff"']])
+def test_texts_are_json_each_for_itself(texts):
+    """Texts that are an array together are not taken for values, nor is anything around a value."""
+    assert not answers.are_json(texts)
+    assert answers.are_json([b"[1,2]", b'"\xc3\xa4"', b"{}"])
 
 
 @pytest.mark.parametrize(

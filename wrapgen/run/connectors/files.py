@@ -10,6 +10,7 @@ import re
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
@@ -57,9 +58,9 @@ class FileSource:
 
     def texts(self) -> Iterator[bytes] | None:
         """The lines of JSON Lines, not decoded."""
-        return self._lines() if self.format == "jsonl" else None
+        return chain.from_iterable(self._texts()) if self.format == "jsonl" else None
 
-    def _lines(self) -> Iterator[bytes]:
+    def _texts(self) -> Iterator[list[bytes]]:
         for path in self.paths:
             try:
                 with opened(path) as stream:

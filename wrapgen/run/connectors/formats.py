@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from wrapgen import wire
 from wrapgen.errors import RunError
-from wrapgen.run.answers import is_json, scan
+from wrapgen.run.answers import are_json, scan
 from wrapgen.run.connectors.base import Row
 
 _PIECE = 1 << 16
@@ -34,19 +34,21 @@ def jsonl(stream: IO[bytes], name: str) -> Iterator[Row]:
         yield Row(_value(raw, number, name), raw, number)
 
 
-def jsonl_texts(stream: IO[bytes], name: str) -> Iterator[bytes]:
-    """As `jsonl`, each value only as its text: checked, but not decoded."""
-    for number, line in enumerate(stream, start=1):
-        raw = line.strip()
-        if number == 1:
-            raw = raw.removeprefix(codecs.BOM_UTF8)
-        if is_json(raw) or (raw and _is_value(raw, number, name)):
-            yield raw
-
-
-def _is_value(raw: bytes, number: int, name: str) -> bool:
-    _value(raw, number, name)
-    return True
+def jsonl_texts(stream: IO[bytes], name: str) -> Iterator[list[bytes]]:
+    """As `jsonl`, each value only as its text: checked, but not decoded; some together, for speed."""
+    read = 0
+    while lines := stream.readlines(_PIECE):
+        if not read:
+            lines[0] = lines[0].strip().removeprefix(codecs.BOM_UTF8)
+        texts = [text for line in lines if (text := line.strip())]
+        if are_json(texts):
+            yield texts
+        else:
+            for number, line in enumerate(lines, start=read + 1):
+                if text := line.strip():
+                    _value(text, number, name)
+                    yield [text]
+        read += len(lines)
 
 
 def _value(raw: bytes, number: int, name: str) -> Any:
