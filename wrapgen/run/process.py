@@ -105,17 +105,21 @@ _FATE = itemgetter(0)
 _outcome: Callable[[tuple[Fate, str, int]], Outcome] = partial(tuple.__new__, Outcome)
 
 
+Lines = tuple[bytes, list[int]]
+"""Outcomes as the spool keeps them, each a line, and the length of each."""
+
+
 @dataclass(frozen=True)
 class Reply:
     """An answer: an outcome for every item of the chunk, in its order, the wrapper's summary, seconds.
 
-    `lines` are the outcomes as the spool keeps them, where they are made already, and the length of each.
+    `lines` are the outcomes as the spool keeps them, where they are made already; results are there alone.
     """
 
     outcomes: list[Outcome]
     summary: dict[str, Any]
     seconds: float = field(default=0.0, compare=False)
-    lines: tuple[bytes, list[int]] | None = field(default=None, compare=False)
+    lines: Lines | None = field(default=None, compare=False)
 
     @cached_property
     def clean(self) -> bool:
@@ -139,7 +143,11 @@ class Lost:
 
 
 def process_chunk(
-    chunk: Chunk, call: Call, terms: Terms, turn: AbstractContextManager[None] = ANY_TIME
+    chunk: Chunk,
+    call: Call,
+    terms: Terms,
+    turn: AbstractContextManager[None] = ANY_TIME,
+    lay: Callable[[Chunk, list[str]], Lines] | None = None,
 ) -> Reply | Lost:
     """Sends a chunk once.
 
@@ -148,6 +156,8 @@ def process_chunk(
         call: makes the call.
         terms: what holds for the run.
         turn: entered once the chunk is ready to leave, and left when its call is over.
+        lay: makes the lines of an answer that is all results; else every result stays in its outcome. Many
+            answers may have to wait until they are settled: as objects they take three times the memory.
 
     Returns:
         What became of each item, or why nothing is known of any. Platform errors never escape.
@@ -161,7 +171,7 @@ def process_chunk(
             return call(body, timeout)
 
     try:
-        reply = _process(chunk, in_turn, terms)
+        reply = _process(chunk, in_turn, terms, lay)
     except Recalled:
         reply = Lost(Fault.UNSENT, "Unsent", "it did not leave")
     except (PlatformError, UsageError) as error:
@@ -170,7 +180,9 @@ def process_chunk(
     return replace(reply, seconds=terms.clock() - started)
 
 
-def _process(chunk: Chunk, call: Call, terms: Terms) -> Reply | Lost:
+def _process(
+    chunk: Chunk, call: Call, terms: Terms, lay: Callable[[Chunk, list[str]], Lines] | None
+) -> Reply | Lost:
     try:
         body, uploaded = _request(chunk, terms)
         try:
@@ -183,7 +195,16 @@ def _process(chunk: Chunk, call: Call, terms: Terms) -> Reply | Lost:
         results = _results(answer, terms)
         if len(results) != len(chunk):
             raise wire.WireError(f"the wrapper answered {len(results)} results for {len(chunk)} items")
-        return Reply(_outcomes(results, chunk, terms.attempts), answer.summary)
+        errors = list(error_objects(results))
+        if lay and not errors:
+            ok = {attempts: Outcome(Fate.OK, "", attempts) for attempts in set(chunk.attempts)}
+            outcomes = [ok[attempts] for attempts in chunk.attempts]
+            return Reply(outcomes, answer.summary, lines=lay(chunk, results))
+        outcomes = list(map(_outcome, zip(repeat(Fate.OK), results, chunk.attempts, strict=False)))
+        for at, value in errors:
+            error = wire.ItemError.from_wire(value["$error"])
+            outcomes[at] = _failed(error, chunk.attempts[at], terms.attempts)
+        return Reply(outcomes, answer.summary)
     except wire.WireError as error:
         return Lost(Fault.LOST, "ServerError", str(error))
     except AlgorithmFailed as error:
@@ -236,13 +257,6 @@ def _results(answer: Answered, terms: Terms) -> list[str]:
         return read_results(terms.sideband.fetch(answer.results).decode("utf-8"))
     except UnicodeDecodeError as error:
         raise wire.WireError(f"the results at {answer.results} are not UTF-8") from error
-
-
-def _outcomes(results: list[str], chunk: Chunk, limit: int) -> list[Outcome]:
-    found = list(map(_outcome, zip(repeat(Fate.OK), results, chunk.attempts, strict=False)))
-    for at, value in error_objects(results):
-        found[at] = _failed(wire.ItemError.from_wire(value["$error"]), chunk.attempts[at], limit)
-    return found
 
 
 def _failed(error: wire.ItemError, before: int, limit: int) -> Outcome:

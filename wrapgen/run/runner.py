@@ -251,7 +251,7 @@ class Runner:
                 **({"attempts": [outcomes[at].attempts for at in failed]} if failed else {}),
             }
         )
-        fates, _, attempts = zip(*outcomes, strict=True)
+        fates, attempts = [outcome.fate for outcome in outcomes], [outcome.attempts for outcome in outcomes]
         self._do.slots.put(chunk.indexes, offset, lengths, chunk.tries + 1, fates, attempts)
         self._counts.failed += len(failed)
         self._counts.succeeded += len(outcomes) - len(failed) - len(again)

@@ -27,7 +27,7 @@ from wrapgen.run.process import ANY_TIME, process_chunk
 from wrapgen.run.report_origin import cleaned
 from wrapgen.run.resume import FORMAT, Standing, in_their_places, rebuild, unfinished
 from wrapgen.run.runner import Runner
-from wrapgen.run.spool import Slots, Spool, laid_out
+from wrapgen.run.spool import Slots, Spool, result_lines
 from wrapgen.run.summary import Counts, EndState, Progress
 from wrapgen.run.survey import Survey, survey, survey_sizes
 
@@ -214,7 +214,7 @@ class Session:
         together = max(1, description.parallel * description.batch_size)
         call = self._wrapper.called_in(self.run_id)
         lanes = world.lanes(
-            lambda chunk, turn=ANY_TIME: laid_out(chunk, process_chunk(chunk, call, terms, turn))
+            lambda chunk, turn=ANY_TIME: process_chunk(chunk, call, terms, turn, lay=result_lines)
         )
         return Runner(
             islice(self._entries(), most),

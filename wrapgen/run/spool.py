@@ -10,7 +10,6 @@ import json
 import os
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import accumulate, repeat
 from operator import add, and_
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import NamedTuple
 
 from wrapgen.run.chunks import Chunk
 from wrapgen.run.ledger import Disk
-from wrapgen.run.process import Lost, Outcome, Reply
+from wrapgen.run.process import Lines, Outcome
 from wrapgen.run.states import Fate
 
 _WIDTH = 16
@@ -130,10 +129,8 @@ class Slots:
         start = offset | min(tries, _MOST_TRIES) << 48
         words[0::2] = array("Q", list(accumulate(lengths, initial=start))[:-1])
         # Most chunks are all results without a failed attempt: one word to add, whatever their number.
-        pairs = set(zip(fates, attempts, strict=True))
-        kinds = {fate << 32 | min(tried, _BYTE) << 40 for fate, tried in pairs}
-        if len(kinds) == 1:
-            kind = kinds.pop()
+        if len(set(fates)) == len(set(attempts)) == 1:
+            kind = fates[0] << 32 | min(attempts[0], _BYTE) << 40
             words[1::2] = array("Q", [length | kind for length in lengths])
         else:
             several = zip(lengths, fates, attempts, strict=True)
@@ -185,35 +182,37 @@ def _slot(place: int, facts: int) -> Slot:
     return Slot(place & _OFFSET, facts & _LENGTH, place >> 48, facts >> 32 & _BYTE, facts >> 40 & _BYTE)
 
 
-def outcome_lines(chunk: Chunk, outcomes: list[Outcome]) -> tuple[bytes, list[int]]:
+def outcome_lines(chunk: Chunk, outcomes: list[Outcome]) -> Lines:
     """A chunk's outcomes as the spool keeps them, and the length of each.
 
     A line is the output's own; that of an item that did not succeed holds the item too.
     """
-    names = [f'"{index}"' for index in chunk.indexes] if chunk.ids is None else map(json.dumps, chunk.ids)
     ok = Fate.OK
-    lines = [
-        f'{{"index":{index},"id":{name},"result":{body}}}\n'
-        if fate is ok
-        else f'{{"index":{index},"id":{name},"error":{body},"input":{item.decode()}}}\n'
-        for index, name, item, (fate, body, _) in zip(
-            chunk.indexes, names, chunk.items, outcomes, strict=True
-        )
-    ]
+    return _together(
+        [
+            f'{{"index":{index},"id":"{id_}","result":{body}}}\n'
+            if fate is ok
+            else f'{{"index":{index},"id":"{id_}","error":{body},"input":{item.decode()}}}\n'
+            for index, id_, item, (fate, body, _) in zip(*_names(chunk), chunk.items, outcomes, strict=True)
+        ]
+    )
+
+
+def result_lines(chunk: Chunk, results: list[str]) -> Lines:
+    """The same where all are results."""
+    columns = zip(*_names(chunk), results, strict=True)
+    return _together([f'{{"index":{index},"id":"{id_}","result":{body}}}\n' for index, id_, body in columns])
+
+
+def _names(chunk: Chunk) -> tuple[list[str], list[str]]:
+    """Each item's index and its id as they stand in a line, the id between its quotes."""
+    indexes = list(map(str, chunk.indexes))
+    return indexes, indexes if chunk.ids is None else [json.dumps(id_)[1:-1] for id_ in chunk.ids]
+
+
+def _together(lines: list[str]) -> Lines:
     data = "".join(lines).encode()
     lengths = list(map(len, lines))
     if sum(lengths) != len(data):
         lengths = [len(line.encode()) for line in lines]
     return data, lengths
-
-
-def laid_out(chunk: Chunk, reply: Reply | Lost) -> Reply | Lost:
-    """The same with its lines made, if all are results; their text is then in the lines alone.
-
-    Many answers may have to wait until they are settled: as objects they would take three times the memory.
-    """
-    if isinstance(reply, Lost) or not reply.clean:
-        return reply
-    lines = outcome_lines(chunk, reply.outcomes)
-    ok = {attempts: Outcome(Fate.OK, "", attempts) for attempts in set(chunk.attempts)}
-    return replace(reply, outcomes=[ok[attempts] for attempts in chunk.attempts], lines=lines)
