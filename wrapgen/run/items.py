@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from functools import partial
 from itertools import count, repeat
 from typing import Any, Protocol
 
@@ -15,9 +14,6 @@ from wrapgen import wire
 from wrapgen.errors import RunError, UsageError
 from wrapgen.run.chunks import Entry
 from wrapgen.run.connectors.base import Row, Source
-
-# Makes an entry of five values without a call of Python code.
-_entry: Callable[[tuple[int, bytes, None, int, int]], Entry] = partial(tuple.__new__, Entry)
 
 _PERHAPS_ERROR = (b'{"$', b'{"\\', b"{ ", b"{\t", b"{\r")
 """How an item may start that an error object looks like: a key can be written with escapes."""
@@ -101,7 +97,8 @@ class Selected:
         texts = self._texts()
         if texts is None:
             return self._selected()
-        return map(_entry, zip(count(), texts, repeat(None), repeat(0), repeat(0), strict=False))
+        columns = zip(count(), texts, repeat(None), repeat(0), repeat(0), strict=False)
+        return map(tuple.__new__, repeat(Entry), columns)  # without a call of Python code
 
     def sizes(self) -> Iterator[int] | None:
         """Bytes of every row, where it is the item as it stands."""

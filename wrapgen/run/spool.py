@@ -11,7 +11,7 @@ import os
 from array import array
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, repeat
-from operator import add, and_
+from operator import add, and_, rshift
 from pathlib import Path
 from typing import NamedTuple
 
@@ -90,12 +90,12 @@ class Stretch(NamedTuple):
     @property
     def size(self) -> int:
         """Bytes of all lines together."""
-        return sum(map(and_, self.facts, repeat(_LENGTH)))
+        return (self.places[-1] & _OFFSET) + (self.facts[-1] & _LENGTH) - self.offset
 
     @property
     def fates(self) -> set[int]:
         """The fates that occur."""
-        return {word >> 32 & _BYTE for word in self.facts}
+        return {word & _BYTE for word in set(map(rshift, self.facts, repeat(32)))}
 
     def slots(self) -> Iterator[tuple[int, Slot]]:
         """Each item's index and slot."""

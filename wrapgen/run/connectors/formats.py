@@ -40,7 +40,7 @@ def jsonl_texts(stream: IO[bytes], name: str) -> Iterator[list[bytes]]:
     while lines := stream.readlines(_PIECE):
         if not read:
             lines[0] = lines[0].strip().removeprefix(codecs.BOM_UTF8)
-        texts = [text for line in lines if (text := line.strip())]
+        texts = list(filter(None, map(bytes.strip, lines)))
         if are_json(texts):
             yield texts
         else:
