@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from itertools import count, repeat
+from itertools import chain, count, repeat
 from typing import Any, Protocol
 
 from wrapgen import wire
@@ -107,10 +107,7 @@ class Selected:
 
     def _texts(self) -> Iterator[bytes] | None:
         texts = self._source.texts() if self._selection == Selection() else None
-        if texts is None:
-            return None
-        # Comparing is quick, and says no of nearly all: those that may be are in this range.
-        return (_literal(text) if b"{" < text < b'{"]' else text for text in texts)
+        return None if texts is None else chain.from_iterable(map(_literals, texts))
 
     def _selected(self) -> Iterator[Entry]:
         make = _maker(self._selection)
@@ -259,6 +256,13 @@ def plain(value: Any) -> Any:
     if isinstance(value, list):
         return [plain(one) for one in value]
     return base64.b64encode(value).decode("ascii") if isinstance(value, bytes) else value
+
+
+def _literals(texts: list[bytes]) -> list[bytes]:
+    # Comparing is quick, and says no of nearly all: what may be an error object is between the two.
+    if min(texts, default=b"~") > b'{"]':
+        return texts
+    return [text if text < b"{" else _literal(text) for text in texts]
 
 
 def _literal(text: bytes) -> bytes:

@@ -31,8 +31,10 @@ class Source(Protocol):
             RunError: a row can't be read; names the place.
         """
 
-    def texts(self) -> Iterator[bytes] | None:
-        """Each row as JSON text, checked but not decoded; None where rows don't come as JSON.
+    def texts(self) -> Iterator[list[bytes]] | None:
+        """Each row as JSON text, checked but not decoded, as many together as are at hand.
+
+        None where rows don't come as JSON.
 
         Raises:
             RunError: a row can't be read; names the place.

@@ -10,7 +10,6 @@ import re
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
@@ -56,9 +55,9 @@ class FileSource:
             except (OSError, EOFError, zlib.error) as error:
                 raise RunError(f"can't read {path}: {error}") from error
 
-    def texts(self) -> Iterator[bytes] | None:
+    def texts(self) -> Iterator[list[bytes]] | None:
         """The lines of JSON Lines, not decoded."""
-        return chain.from_iterable(self._texts()) if self.format == "jsonl" else None
+        return self._texts() if self.format == "jsonl" else None
 
     def _texts(self) -> Iterator[list[bytes]]:
         for path in self.paths:

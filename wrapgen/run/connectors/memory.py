@@ -28,9 +28,9 @@ class MemorySource:
         for number, value in enumerate(self._values, start=1):
             yield Row(value, _encoded(number, value), number)
 
-    def texts(self) -> Iterator[bytes] | None:
+    def texts(self) -> Iterator[list[bytes]] | None:
         """Every value as JSON."""
-        return (_encoded(number, value) for number, value in enumerate(self._values, start=1))
+        return ([_encoded(number, value)] for number, value in enumerate(self._values, start=1))
 
     def origin(self) -> dict[str, str | None]:
         """Nowhere: memory is gone with the process."""
