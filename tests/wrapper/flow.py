@@ -17,6 +17,7 @@ from runtime import (
     protocol,
     records,
     serial,
+    target,
     work,
 )
 
@@ -79,7 +80,6 @@ class Wrapper:
         files: Any = None,
         **limits: int,
     ) -> None:
-        self.call = call
         self.limits = {**LIMITS, **limits}
         self.bare_lists, self.item_id, self.raising = bare_lists, item_id, raising
         self.datastore, self.recorder = datastore, recorder
@@ -97,9 +97,10 @@ class Wrapper:
         self.clock, self.chance, self.wait = clock, chance, wait
         self.files = files or SimpleNamespace(read=None, write=None)
         self.dispatch_class = serial.Dispatch if one_by_one else dispatch.Dispatch
+        self.attempts_class = serial.Attempts if one_by_one else attempts.Attempts
         listed = self.limits["batch_size"] > 1
         self.work_class = batches.Work if listed else work.Work
-        self.attempts_class = batches.Attempts if listed else attempts.Attempts
+        self.call = call_of_lists(call) if listed else call
 
     def __call__(self, value: Any) -> Any:
         request = protocol.read(value, self.bare_lists)
@@ -109,7 +110,8 @@ class Wrapper:
         until = deadline.Deadline(request.timeout or self.limits["timeout"], **clock)
         values = self.files.read(request.source, until) if request.source else request.values
         all_items = items.Items(request, values, self.item_id)
-        tries = self.attempts_class(self.call, self.limits, until, self.chance, self.wait)
+        pauses = () if self.attempts_class is serial.Attempts else (self.chance, self.wait)
+        tries = self.attempts_class(self.call, self.limits, until, *pauses)
         self.tries = tries
         doing = self.work_class(tries.make, self.target, until)
         handed = self.dispatch_class(
@@ -124,8 +126,8 @@ class Wrapper:
         if self.datastore is not None:
             recorder = self.recorder(self.datastore, all_items, self.settings, until, reply)
             keep, idle = recorder.put, recorder.flush_if_due
-        for item, outcome in handed.outcomes(idle):
-            keep(item, hooked.after(item, outcome))
+        for item, outcome in hooked.after(handed.outcomes(idle)):
+            keep(item, outcome)
             if reply.failures and request.form in self.raising:
                 handed.stop_handing_out()
         if self.datastore is not None:
@@ -134,6 +136,14 @@ class Wrapper:
         if reply.failures and request.form in self.raising:
             raise reply.first_failure()
         return reply.write(self.files.write, tries, handed.stopped)
+
+
+def call_of_lists(call: Any) -> Any:
+    """The call of a target that takes lists: a real one's own, or one that takes their values."""
+    made_for = getattr(call, "__self__", None)
+    if isinstance(made_for, target.Target):
+        return made_for.call_list
+    return lambda listed, seconds: call([item.value for item in listed], seconds)
 
 
 def seeded(seed: int) -> Any:

@@ -258,9 +258,7 @@ def test_the_summary_names_what_was_retried_and_what_was_slow() -> None:
             raise fails("ServerError")
         return value
 
-    wrapper = Wrapper(
-        call, clock=lambda: now[0], wait=lambda _: False, one_by_one=True, attempts=5, timeout=2970
-    )
+    wrapper = Wrapper(call, clock=lambda: now[0], wait=lambda _: False, parallel=1, attempts=5, timeout=2970)
     summary = wrapper({"$batch": [*range(14), 5]})["$summary"]
     assert summary["retried"] == [[3, 2], [5, 4]]
     assert [place for place, _ in summary["slowest"]] == [5, 13, 12, 11, 10, 9, 8, 7, 6, 3]

@@ -19,11 +19,17 @@ def never() -> bool:
     return False
 
 
+def after(item: Item, outcome: Outcome) -> Outcome:
+    ((same, changed),) = hooked.after([(item, outcome)])
+    assert same is item
+    return changed
+
+
 def test_untouched_hooks_change_nothing() -> None:
     """The file as it is written first passes everything through."""
     (item,) = hooked.before([_item({"a": 1})], never)
-    outcome = hooked.after(item, Outcome.of_result(7, 0.0, 1.0, 2))
-    failed = hooked.after(item, Outcome.of_failure(Failure("InputError", "no", False, 1), 0.0))
+    outcome = after(item, Outcome.of_result(7, 0.0, 1.0, 2))
+    failed = after(item, Outcome.of_failure(Failure("InputError", "no", False, 1), 0.0))
     assert (item.value, outcome.value, outcome.attempts) == ({"a": 1}, 7, 2)
     assert (failed.failure.error_type, failed.failure.message, failed.failure.attempts) == (
         "InputError",
@@ -37,7 +43,7 @@ def test_items_and_results_are_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hooks, "before", lambda item: item.strip(), raising=False)
     monkeypatch.setattr(hooks, "after", lambda item, result: {"for": item, "is": result}, raising=False)
     (item,) = hooked.before([_item(" x ")], never)
-    outcome = hooked.after(item, Outcome.of_result(7, 5.0, 1.0, 2))
+    outcome = after(item, Outcome.of_result(7, 5.0, 1.0, 2))
     assert outcome.value == {"for": "x", "is": 7}
     assert (outcome.started_at, outcome.seconds, outcome.attempts) == (5.0, 1.0, 2)
 
@@ -52,14 +58,14 @@ def test_errors_are_mapped_but_not_what_was_never_tried(monkeypatch: pytest.Monk
     )
     tried = Outcome.of_failure(Failure("ServerError", "boom", True, 3), 0.0)
     untried = Outcome.of_failure(Failure("DeadlineExceeded", "late", True, 0), 0.0)
-    mapped = hooked.after(_item(1), tried).failure
+    mapped = after(_item(1), tried).failure
     assert (mapped.error_type, mapped.message, mapped.retryable, mapped.attempts) == (
         "InputError",
         "mapped",
         False,
         3,
     )
-    assert hooked.after(_item(1), untried) is untried
+    assert after(_item(1), untried) is untried
 
 
 def test_a_hook_that_raises_fails_its_own_item_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,7 +84,7 @@ def test_a_hook_that_raises_fails_its_own_item_only(monkeypatch: pytest.MonkeyPa
     assert [item.fault is None for item in items] == [True, False, True]
     assert (items[1].fault.error_type, items[1].fault.retryable) == ("UnsupportedError", False)
     monkeypatch.setattr(hooks, "after", lambda item, result: result["missing"], raising=False)
-    failure = hooked.after(items[0], Outcome.of_result({}, 0.0, 1.0, 1)).failure
+    failure = after(items[0], Outcome.of_result({}, 0.0, 1.0, 1)).failure
     assert (failure.error_type, failure.retryable, failure.attempts) == ("AlgorithmError", False, 1)
 
 
@@ -105,10 +111,10 @@ def test_a_hooks_file_without_functions_costs_nothing() -> None:
     assert not any(hasattr(hooks, name) for name in ("before", "after", "error"))
     (item,) = hooked.before([_item(1)], never)
     outcome = Outcome.of_result(2, 0.0, 1.0, 1)
-    assert hooked.after(item, outcome) is outcome
+    assert after(item, outcome) is outcome
 
 
 def test_a_result_that_is_no_json_is_a_parsing_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """What `after` returns must travel as any result."""
     monkeypatch.setattr(hooks, "after", lambda item, result: float("nan"), raising=False)
-    assert hooked.after(_item(1), Outcome.of_result(2, 0.0, 1.0, 1)).failure.error_type == "ParsingError"
+    assert after(_item(1), Outcome.of_result(2, 0.0, 1.0, 1)).failure.error_type == "ParsingError"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import threading
 from typing import Any
@@ -11,6 +12,7 @@ from flow import Wrapper
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from runtime import target
+from test_table import wrapper_of
 
 
 def fails(error_type: str, **facts: Any) -> target.CallFailed:
@@ -104,3 +106,34 @@ def test_bytes_can_not_stand_in_a_list() -> None:
     results = Wrapper(lambda value, seconds: value, batch_size=3)([1, {"$binary": "AAE="}, 2])
     assert (results[0], results[2]) == (1, 2)
     assert error_of(results[1])["type"] == "InputError"
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ["\u00e9 \U0001f600 \ud800", {"b": [1.5, None, True], "a": ""}],
+        [[], '"\\\x00\x7f'],
+        [10**30, -0.0],
+        [{"$only": "x"}, {}],
+    ],
+)
+def test_a_list_goes_out_as_one_json_text(pair: list[Any]) -> None:
+    """Its items are encoded one by one; the body is what encoding the whole list would give."""
+    wrapper, sent = wrapper_of(4)
+    wrapper(pair)
+    assert sent == [("application/json", json.dumps(pair).encode())]
+
+
+@pytest.mark.parametrize("one_by_one", [False, True])
+def test_a_list_that_is_bisected_was_no_attempt_of_its_items(one_by_one: bool) -> None:
+    """With threads or without, only the call for the poison item itself is its attempt; all are counted."""
+
+    def call(value: list[int], seconds: float) -> list[int]:
+        if 3 in value:
+            raise fails("InputError")
+        return value
+
+    reply = Wrapper(call, batch_size=4, parallel=1, one_by_one=one_by_one)({"$batch": [0, 1, 2, 3]})
+    assert reply["$results"][:3] == [0, 1, 2]
+    assert error_of(reply["$results"][3])["attempts"] == 1
+    assert (reply["$summary"]["calls"], reply["$summary"]["retried"]) == (5, [])

@@ -67,6 +67,7 @@ def one_by_one(spec: Spec) -> bool:
 
 
 CONDITIONS: dict[str, Condition] = {
+    "src/attempts.py": lambda spec: not one_by_one(spec),
     "src/batches.py": sub_batches,
     "src/copies.py": has_copies,
     "src/credentials.py": has_credentials,

@@ -20,14 +20,14 @@ def imports(spec: Spec) -> list[str]:
         "answer": ["Answer", "describe"],
         "deadline": ["Deadline"],
         "items": ["Items"],
-        "serial" if plan.one_by_one(spec) else "dispatch": ["Dispatch"],
         "sideband": ["Sideband"],
         "inline" if plan.inline(spec) else "target": ["Target"],
+        "batches" if plan.sub_batches(spec) else "work": ["Work"],
     }
-    if plan.sub_batches(spec):
-        names["batches"] = ["Attempts", "Work"]
+    if plan.one_by_one(spec):
+        names["serial"] = ["Attempts", "Dispatch"]
     else:
-        names |= {"attempts": ["Attempts"], "work": ["Work"]}
+        names |= {"attempts": ["Attempts"], "dispatch": ["Dispatch"]}
     if spec.datastore:
         names["redaction" if plan.redacts(spec) else "records"] = ["Recorder"]
     if plan.has_copies(spec):

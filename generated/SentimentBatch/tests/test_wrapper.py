@@ -35,10 +35,13 @@ class Target:
     def call(self, value, seconds):
         """One call; ``seconds`` is the time it is given."""
         assert 0 < seconds <= wrapper.LIMITS["item_timeout"]
-        if wrapper.TARGET["batch_size"] > 1:
-            assert len(value) <= wrapper.TARGET["batch_size"]
-            return [self.echo(item) for item in value]
         return [self.echo(value)] if wrapper.TARGET["result"] == "first" else self.echo(value)
+
+    def call_list(self, items, seconds):
+        """One call for a list of items."""
+        assert 0 < seconds <= wrapper.LIMITS["item_timeout"]
+        assert len(items) <= wrapper.TARGET["batch_size"]
+        return [self.echo(item.value) for item in items]
 
     def echo(self, item):
         """The result for one item."""

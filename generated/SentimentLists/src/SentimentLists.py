@@ -12,7 +12,8 @@ from Algorithmia import ADK
 
 from . import adk_quirks, hooked, protocol
 from .answer import Answer, describe
-from .batches import Attempts, Work
+from .attempts import Attempts
+from .batches import Work
 from .deadline import Deadline
 from .dispatch import Dispatch
 from .items import Items
@@ -74,14 +75,14 @@ def apply(input, state):
     deadline = Deadline(request.timeout or LIMITS["timeout"])
     values = state["files"].read(request.source, deadline) if request.source else request.values
     items = Items(request, values, ITEM_ID)
-    attempts = Attempts(state["target"].call, LIMITS, deadline)
+    attempts = Attempts(state["target"].call_list, LIMITS, deadline)
     work = Work(attempts.make, TARGET, deadline)
     tasks = work.tasks(hooked.before(items, attempts.has_ended), request.send)
     dispatch = Dispatch(work, tasks, LIMITS["parallel"], deadline, attempts.end)
     answer = Answer(request, items, LIMITS["response_bytes"], deadline)
     keep, idle = answer.put, answer.idle
-    for item, outcome in dispatch.outcomes(idle):
-        keep(item, hooked.after(item, outcome))
+    for item, outcome in hooked.after(dispatch.outcomes(idle)):
+        keep(item, outcome)
         if answer.failures and request.form in RAISING:
             dispatch.stop_handing_out()
     dispatch.raise_fault()

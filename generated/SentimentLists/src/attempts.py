@@ -8,7 +8,7 @@ import random
 import threading
 from typing import Any  # noqa: F401 - for the type comments
 
-from .items import Outcome
+from .items import out_of_time
 from .protocol import Failure
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
@@ -69,7 +69,7 @@ class Attempts:
             except Failure as failure:
                 throttled += failure.throttled
                 self._count(failure.called, failure.throttled)
-                task.attempts -= not self._is_attempt(failure, task)
+                task.attempts -= not failure.called or failure.stops or failure.throttled
                 if failure.stops:
                     raise Stopped(failure) from None
                 if not self._again(failure, task, throttled):
@@ -94,11 +94,6 @@ class Attempts:
             cut_short.called = True
             raise cut_short from None
 
-    def _is_attempt(self, failure, task):
-        """Whether a failed call was one."""
-        del task
-        return failure.called and not (failure.stops or failure.throttled)
-
     def _count(self, calls, throttled):
         with self._lock:
             self.calls += calls
@@ -107,7 +102,9 @@ class Attempts:
     def _again(self, failure, task, throttled):
         """Whether to try again; pauses first."""
         limit = self._limit if task.first_send else 1
-        if not failure.retryable or throttled >= THROTTLED_TIMES or task.attempts >= limit:
+        if task.is_over(failure) or task.attempts >= limit:
+            return False
+        if not failure.retryable or throttled >= THROTTLED_TIMES:
             return False
         pause = self._pause(failure, task.attempts, throttled)
         return pause + LEAST_SECONDS <= self._deadline.left() and not self._wait(pause)
@@ -119,23 +116,3 @@ class Attempts:
             return failure.retry_after
         longest = min(LONGEST_THROTTLED_PAUSE, FIRST_THROTTLED_PAUSE * 2**throttled)
         return FIRST_THROTTLED_PAUSE + self._chance() * (longest - FIRST_THROTTLED_PAUSE)
-
-
-def unfinished(task, stopped):
-    # type: (Any, Failure | None) -> Outcome
-    """What becomes of the items of a task that is open when work ends; the attempts they had stay theirs.
-
-    ``stopped`` is what stops everyone; without it, time ran out.
-    """
-    if stopped is not None:
-        failure = Failure(stopped.error_type, stopped.message, True, task.attempts)
-    else:
-        failure = out_of_time(task.attempts)
-    return Outcome.of_failure(failure, task.started_at)
-
-
-def out_of_time(attempts):
-    # type: (int) -> Failure
-    """The failure of an item that the soft stop found open."""
-    when = "while the item was tried" if attempts else "before the item was tried"
-    return Failure("DeadlineExceeded", "the time of this call ran out " + when, True, attempts)

@@ -1,12 +1,12 @@
 """Sub-batches: one call of a target that takes lists serves many items; bisection finds a poison item.
 
-The counterpart of ``work`` for a target with a batch size, with what attempts are where lists are bisected.
+The counterpart of ``work`` for a target with a batch size. A list that is bisected is not sent again, and its
+call was no attempt of all its items.
 """
 
 import time
 from typing import Any  # noqa: F401 - for the type comments
 
-from . import attempts
 from .items import Outcome, Task
 from .protocol import Failure, InputError, dumps
 
@@ -40,6 +40,11 @@ class List(Task):
         """Whether there is anything to bisect."""
         return len(self.items) > 1
 
+    def is_over(self, failure):
+        # type: (Failure) -> bool
+        """Whether one of its items is being looked for, or was found."""
+        return (self.splits or self.halved) and may_be_of_one(failure)
+
     def halves(self):
         # type: () -> list
         """Both halves, each to be tried once."""
@@ -50,18 +55,6 @@ class List(Task):
             each.attempts = self.attempts
             each.started_at = self.started_at  # for records of halves that the soft stop finds untried
         return halves
-
-
-class Attempts(attempts.Attempts):
-    """Attempts at lists: one that is bisected is not sent again, and not an attempt of all its items."""
-
-    def _is_attempt(self, failure, task):
-        return super()._is_attempt(failure, task) and not (task.splits and may_be_of_one(failure))
-
-    def _again(self, failure, task, throttled):
-        if may_be_of_one(failure) and (task.splits or task.halved):
-            return False
-        return super()._again(failure, task, throttled)
 
 
 def may_be_of_one(failure):
@@ -75,7 +68,7 @@ class Work:
 
     def __init__(self, make, target, deadline, wall=time.time):
         # type: (Any, dict, Any, Any) -> None
-        """``make(value, task)`` gets the result; ``target`` limits a list by count and by bytes."""
+        """``make(items, task)`` gets the results; ``target`` limits a list by count and by bytes."""
         self._make = make
         self._size = target["batch_size"]
         self._bytes = target["request_bytes"]
@@ -103,7 +96,8 @@ class Work:
         """Bytes of an item in a list with its comma; what can't be in a list gets its fault here."""
         if item.fault is None:
             try:
-                return len(dumps(item.value)) + 2
+                item.encoded = dumps(item.value)
+                return len(item.encoded) + 2
             except ValueError:
                 item.fault = InputError("the target takes lists, and a list in JSON can't hold this item")
         return 0
@@ -116,6 +110,7 @@ class Work:
             results = self._results(task)
         except Failure as failure:
             if task.splits and may_be_of_one(failure):
+                task.attempts -= failure.called
                 return [], task.halves()
             failure.attempts = task.attempts
             seconds = self._deadline.clock() - started
@@ -129,8 +124,7 @@ class Work:
     def _results(self, task):
         if task.items[0].fault is not None:
             raise task.items[0].fault
-        results = self._make([item.value for item in task.items], task)
+        results = self._make(task.items, task)
         if not isinstance(results, list) or len(results) != len(task.items):
-            task.attempts -= task.splits  # as with any failure that one poison item may have caused
             raise WrongLength(len(task.items), results)
         return results

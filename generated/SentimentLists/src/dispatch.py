@@ -7,7 +7,8 @@ import collections
 import threading
 from typing import Any  # noqa: F401 - for the type comments
 
-from .attempts import Stopped, unfinished
+from .attempts import Stopped
+from .items import unfinished
 from .protocol import Failure  # noqa: F401 - for the type comments
 
 TOGETHER, LINGER = 16, 0.02  # finished tasks that are collected at once; seconds that one waits for others

@@ -9,13 +9,17 @@ from .protocol import Failure, kind_and_words
 
 def before(items, has_ended):
     # type: (Any, Any) -> Any
-    """Yields the items as the user's ``before`` makes them; one that it fails has its fault already.
+    """The items as the user's ``before`` makes them; one that it fails has its fault already.
 
     Once ``has_ended()``, items are no longer tried, only counted: a hook would cost time that is not there.
     """
     hook = getattr(hooks, "before", None)
+    return items if hook is None else _before(hook, items, has_ended)
+
+
+def _before(hook, items, has_ended):
     for item in items:
-        if hook is not None and item.fault is None and not has_ended():
+        if item.fault is None and not has_ended():
             try:
                 item.value = hook(item.value)
             except (Exception, SystemExit) as error:
@@ -23,14 +27,21 @@ def before(items, has_ended):
         yield item
 
 
-def after(item, outcome):
-    # type: (Any, Outcome) -> Outcome
-    """The outcome as the user's ``after`` or ``error`` makes it.
+def after(outcomes):
+    # type: (Any) -> Any
+    """The pairs of item and outcome as the user's ``after`` or ``error`` makes the outcomes.
 
     What was not tried is nobody's outcome, so no hook sees it.
     """
+    on_result, on_error = getattr(hooks, "after", None), getattr(hooks, "error", None)
+    if on_result is None and on_error is None:
+        return outcomes
+    return ((item, _after(item, outcome, on_result, on_error)) for item, outcome in outcomes)
+
+
+def _after(item, outcome, on_result, on_error):
     failure = outcome.failure
-    hook = getattr(hooks, "after" if failure is None else "error", None)
+    hook = on_result if failure is None else on_error
     if hook is None or (failure is not None and failure.untried):
         return outcome
     try:

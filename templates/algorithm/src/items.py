@@ -15,10 +15,11 @@ class Item:
     """One input: its place in the call, its value, its id and run index.
 
     ``fault`` is the failure it already has (malformed, or an id taken by another item). ``recordable`` is
-    False when a record would clash with the one of the item that has the id.
+    False when a record would clash with the one of the item that has the id. ``encoded`` is its JSON, where
+    it is sent as part of a list.
     """
 
-    __slots__ = ("fault", "id", "index", "position", "recordable", "value")
+    __slots__ = ("encoded", "fault", "id", "index", "position", "recordable", "value")
 
     def __init__(self, position, index, value):
         # type: (int, int, Any) -> None
@@ -28,6 +29,7 @@ class Item:
         self.id = str(index)
         self.fault = None  # type: Failure | None
         self.recordable = True
+        self.encoded = None  # type: str | None
 
 
 class Outcome:
@@ -86,6 +88,32 @@ class Task:
         self.first_send = first_send
         self.attempts = 0
         self.started_at = None  # type: float | None
+
+    def is_over(self, failure):
+        # type: (Failure) -> bool
+        """Whether no further attempt follows this failure, though another could help."""
+        del failure
+        return False
+
+
+def unfinished(task, stopped):
+    # type: (Any, Failure | None) -> Outcome
+    """What becomes of the items of a task that is open when work ends; the attempts they had stay theirs.
+
+    ``stopped`` is what stops everyone; without it, time ran out.
+    """
+    if stopped is not None:
+        failure = Failure(stopped.error_type, stopped.message, True, task.attempts)
+    else:
+        failure = out_of_time(task.attempts)
+    return Outcome.of_failure(failure, task.started_at)
+
+
+def out_of_time(attempts):
+    # type: (int) -> Failure
+    """The failure of an item that the soft stop found open."""
+    when = "while the item was tried" if attempts else "before the item was tried"
+    return Failure("DeadlineExceeded", "the time of this call ran out " + when, True, attempts)
 
 
 class Items:

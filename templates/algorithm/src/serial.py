@@ -6,7 +6,39 @@ The counterpart of ``dispatch``. What has begun can't be interrupted, so the sof
 import collections
 from typing import Any  # noqa: F401 - for the type comments
 
-from .attempts import unfinished
+from .items import unfinished
+
+
+class Attempts:
+    """Calls the target once for each task: in process nothing is throttled, or worth trying again."""
+
+    throttled = 0
+
+    def __init__(self, call, limits, deadline):
+        # type: (Any, dict, Any) -> None
+        """``call(value, seconds)`` is the target's."""
+        del deadline
+        self._call = call
+        self._seconds = limits["item_timeout"]
+        self._ended = False
+        self.calls = 0
+
+    def end(self):
+        # type: () -> None
+        """Nothing more will be tried."""
+        self._ended = True
+
+    def has_ended(self):
+        # type: () -> bool
+        """Whether nothing more will be tried."""
+        return self._ended
+
+    def make(self, value, task):
+        # type: (Any, Any) -> Any
+        """The target's result for one input; ``task.attempts`` counts it. Raises ``Failure``."""
+        task.attempts += 1
+        self.calls += 1
+        return self._call(value, self._seconds)
 
 
 class Dispatch:

@@ -96,8 +96,8 @@ def apply(input, state):
     datastore = state["datastore"]
     recorder = Recorder(datastore, items, RECORDS, deadline, answer)
     keep, idle = recorder.put, recorder.flush_if_due
-    for item, outcome in dispatch.outcomes(idle):
-        keep(item, hooked.after(item, outcome))
+    for item, outcome in hooked.after(dispatch.outcomes(idle)):
+        keep(item, outcome)
         if answer.failures and request.form in RAISING:
             dispatch.stop_handing_out()
     recorder.flush()

@@ -12,12 +12,11 @@ from Algorithmia import ADK
 
 from . import adk_quirks, datastore_data, hooked, protocol
 from .answer import Answer, describe
-from .attempts import Attempts
 from .deadline import Deadline
 from .inline import Target
 from .items import Items
 from .records import Recorder
-from .serial import Dispatch
+from .serial import Attempts, Dispatch
 from .sideband import Sideband
 from .work import Work
 
@@ -95,8 +94,8 @@ def apply(input, state):
     datastore = state["datastore"]
     recorder = Recorder(datastore, items, RECORDS, deadline, answer)
     keep, idle = recorder.put, recorder.flush_if_due
-    for item, outcome in dispatch.outcomes(idle):
-        keep(item, hooked.after(item, outcome))
+    for item, outcome in hooked.after(dispatch.outcomes(idle)):
+        keep(item, outcome)
         if answer.failures and request.form in RAISING:
             dispatch.stop_handing_out()
     recorder.flush()
