@@ -115,7 +115,7 @@ class Wrapper:
         self.tries = tries
         doing = self.work_class(tries.make, self.target, until)
         handed = self.dispatch_class(
-            doing,
+            doing.do,
             doing.tasks(hooked.before(all_items, tries.has_ended), request.send),
             self.limits["parallel"],
             until,

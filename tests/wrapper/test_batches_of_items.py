@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections import Counter
 from typing import Any
 
@@ -263,6 +264,15 @@ def test_the_summary_names_what_was_retried_and_what_was_slow() -> None:
     assert summary["retried"] == [[3, 2], [5, 4]]
     assert [place for place, _ in summary["slowest"]] == [5, 13, 12, 11, 10, 9, 8, 7, 6, 3]
     assert summary["slowest"][0] == [5, 20_000]
+
+
+@pytest.mark.parametrize("parallel", [1, 2, 3])
+def test_few_threads_are_not_kept_waiting(parallel: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where fewer finished items may wait than are collected at once, they are collected without a pause."""
+    monkeypatch.setattr(dispatch, "LINGER", 100.0)
+    began = time.monotonic()
+    assert Wrapper(lambda value, seconds: value, parallel=parallel)([*range(24)]) == [*range(24)]
+    assert time.monotonic() - began < 60
 
 
 def test_what_has_ended_does_not_wait_for_what_goes_on() -> None:

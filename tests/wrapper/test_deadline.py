@@ -171,7 +171,7 @@ def test_no_more_is_held_than_what_is_in_flight() -> None:
     request = protocol.Request(protocol.BATCH, [], **{"$run": "r"})
     tries = attempts.Attempts(lambda value, seconds: value, {"attempts": 3, "item_timeout": 60}, until)
     doing = work.Work(tries.make, {"result": "whole"}, until)
-    handed = dispatch.Dispatch(doing, doing.tasks(items.Items(request, stream()), 1), 4, until, tries.end)
+    handed = dispatch.Dispatch(doing.do, doing.tasks(items.Items(request, stream()), 1), 4, until, tries.end)
     outcomes = handed.outcomes(lambda: None)
     for seen in range(1, 2000):
         next(outcomes)

@@ -6,10 +6,12 @@ import json
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from flow import Wrapper
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runtime import protocol, target
+from runtime import answer, protocol, target
+from runtime.items import Outcome
 from test_protocol import JSON
 
 DUMPS = json.dumps
@@ -67,3 +69,16 @@ def test_no_request_and_no_response_is_over_its_cap(values: list[Any], batch_siz
             assert error_of(result)["type"] in ("TooLargeError", "InputError")
         else:
             assert protocol.from_wire(result) in (value, protocol.to_wire(value))
+
+
+@pytest.mark.parametrize("cap", [100_000, 600, 0])
+def test_results_are_the_same_lines_whenever_they_go_to_a_file(cap: int) -> None:
+    """At the end, midway or from the first on: each outcome's JSON, a later one in place of an earlier."""
+    values = ["\u00e9\ud800", {"a": [1.5, None]}, b"\x00", {"$binary": "x"}]
+    kept = answer.Results(cap, to_file=False)
+    for position, value in [(1, "is replaced"), *enumerate(values), (3, "too"), (3, values[3])]:
+        kept.put(position, Outcome.of_result(value, 0.0, 1.0, 1))
+    places, wires = [0, 1, 2, 3, 1], [protocol.to_wire(value) for value in [*values, values[1]]]
+    assert kept.values(places, 0) == (wires if cap == 100_000 else None)
+    assert kept.values(places, 100_000) is None
+    assert kept.store(places, list) == [DUMPS(wire).encode() + b"\n" for wire in wires]

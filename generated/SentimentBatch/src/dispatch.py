@@ -28,6 +28,7 @@ class Dispatch:
         self._work = work
         self._tasks = iter(tasks)
         self._parallel = parallel
+        self._together = min(TOGETHER, WAITING * parallel)  # no more than that will ever wait
         self._threads = 0
         self._deadline = deadline
         self._end = end
@@ -80,7 +81,7 @@ class Dispatch:
                 if left <= 0:
                     return False
                 self._change.wait(min(left, tick))
-            if 0 < len(self._finished) < TOGETHER and not self._is_over():
+            if 0 < len(self._finished) < self._together and not self._is_over():
                 self._change.wait(LINGER)
             return bool(self._finished) or not self._is_over()
 
@@ -186,7 +187,7 @@ class Dispatch:
             del self._open[id(task)]
             self._halves.extendleft(reversed(halves))
             self._finished.append(finished)
-            if len(self._finished) in (1, TOGETHER) or self._is_over():
+            if len(self._finished) in (1, self._together) or self._is_over():
                 self._change.notify_all()
 
     def _stop(self, task, failure):

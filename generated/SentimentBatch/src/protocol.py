@@ -157,18 +157,17 @@ _RULES = {
 
 
 def _encoder():
-    """``JSONEncoder.encode`` with one C encoder; upstream ``json/encoder.py`` makes one for each value."""
+    """Gives the pieces of JSON, from one C encoder; upstream ``json/encoder.py`` makes one for each value."""
     encoder = json.JSONEncoder(allow_nan=False)
     try:
-        quick = json.encoder.c_make_encoder(  # type: ignore[attr-defined]
+        return json.encoder.c_make_encoder(  # type: ignore[attr-defined]
             None, encoder.default, json.encoder.encode_basestring_ascii, None, ": ", ", ", False, False, False
         )
     except (AttributeError, TypeError):  # a Python without it, or with another
-        return encoder.encode
-    return lambda value: "".join(quick(value, 0))
+        return lambda value, _level: encoder.iterencode(value)
 
 
-_encode = _encoder()
+_pieces = _encoder()
 
 
 def dumps(value):
@@ -178,7 +177,7 @@ def dumps(value):
     Raises ``ValueError`` for what JSON can't say: NaN, infinity, bytes inside, a loop.
     """
     try:
-        return _encode(value)
+        return "".join(_pieces(value, 0))
     except (TypeError, RecursionError) as error:
         raise ValueError(str(error)) from None
 

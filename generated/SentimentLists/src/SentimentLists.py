@@ -78,7 +78,7 @@ def apply(input, state):
     attempts = Attempts(state["target"].call_list, LIMITS, deadline)
     work = Work(attempts.make, TARGET, deadline)
     tasks = work.tasks(hooked.before(items, attempts.has_ended), request.send)
-    dispatch = Dispatch(work, tasks, LIMITS["parallel"], deadline, attempts.end)
+    dispatch = Dispatch(work.do, tasks, LIMITS["parallel"], deadline, attempts.end)
     answer = Answer(request, items, LIMITS["response_bytes"], deadline)
     keep, idle = answer.put, answer.idle
     for item, outcome in hooked.after(dispatch.outcomes(idle)):

@@ -33,44 +33,39 @@ class Item:
 
 
 class Outcome:
-    """What became of an item: a result (and its JSON as it travels) or a failure, and how it went."""
+    """What became of an item: a result or a failure, also as it travels and as JSON; and how it went."""
 
-    __slots__ = ("attempts", "encoded", "failure", "seconds", "started_at", "value")
+    __slots__ = ("attempts", "encoded", "failure", "seconds", "started_at", "value", "wire")
 
-    def __init__(self, started_at, seconds, attempts):
-        # type: (float | None, float, int) -> None
+    def __init__(self, wire, started_at, seconds, attempts):
+        # type: (Any, float | None, float, int) -> None
+        """Raises ``ValueError`` when JSON can't say what travels."""
+        self.encoded = dumps(wire)
+        self.wire = wire
         self.started_at = started_at
         self.seconds = seconds
         self.attempts = attempts
         self.value = None  # type: Any
-        self.encoded = None  # type: str | bytes | None
         self.failure = None  # type: Failure | None
 
     @classmethod
     def of_result(cls, value, started_at, seconds, attempts):
         # type: (Any, float | None, float, int) -> Outcome
         """A result; one that JSON can't say becomes a ParsingError."""
-        outcome = cls(started_at, seconds, attempts)
         try:
-            outcome.encoded = dumps(to_wire(value))
+            outcome = cls(to_wire(value), started_at, seconds, attempts)
         except ValueError as error:
             words = "the result can't be written as JSON: {}".format(error)
             return cls.of_failure(Failure("ParsingError", words, False, attempts), started_at, seconds)
         outcome.value = value
         return outcome
 
-    def to_wire(self):
-        # type: () -> Any
-        """The result or the failure as it travels in a batch."""
-        return to_wire(self.value) if self.failure is None else self.failure.to_wire()
-
     @classmethod
     def of_failure(cls, failure, started_at, seconds=0.0):
         # type: (Failure, float | None, float) -> Outcome
         """A failure, whose own ``attempts`` say how often the target was called."""
-        outcome = cls(started_at, seconds, failure.attempts)
+        outcome = cls(failure.to_wire(), started_at, seconds, failure.attempts)
         outcome.failure = failure
-        outcome.encoded = dumps(failure.to_wire())
         return outcome
 
 
@@ -128,27 +123,28 @@ class Items:
         self._request = request
         self._values = values
         named = request.run is not None or request.ids is not None
-        self._has_own_id = not named and item_id != "random"
-        self._path = item_id if self._has_own_id and item_id != "content" else None  # type: Any
-        self.run = request.run if named or self._has_own_id else uuid.uuid4().hex
+        has_own_id = not named and item_id != "random"
+        self._has_id = has_own_id or request.ids is not None
+        self._path = item_id if has_own_id and item_id != "content" else None  # type: Any
+        self.run = request.run if named or has_own_id else uuid.uuid4().hex
         self.send = request.send
         self._first = {}  # type: dict
         self.count = 0
         self.repeats = {}  # type: dict
 
     def __iter__(self):
-        listed = [key for key in ("ids", "index") if isinstance(getattr(self._request, key), list)]
-        for value in self._values:
-            position = self.count
-            self.count += 1
-            for key in listed:
-                if position >= len(getattr(self._request, key)):
-                    raise InputError("${} has fewer entries than there are items".format(key))
+        named = (("$ids", self._request.ids), ("$index", self._request.index))
+        listed = [(key, given) for key, given in named if isinstance(given, list)]
+        for position, value in enumerate(self._values):
+            self.count = position + 1
+            for key, given in listed:
+                if position >= len(given):
+                    raise InputError("{} has fewer entries than there are items".format(key))
             item = self._item(position, value)
             if item is not None:
                 yield item
-        check_length("$ids", self._request.ids, self.count)
-        check_length("$index", self._request.index, self.count)
+        for key, given in listed:
+            check_length(key, given, self.count)
 
     def _item(self, position, value):
         """The item at a position, or None where it repeats an earlier one."""
@@ -158,7 +154,7 @@ class Items:
                 item.value = from_wire(value)
         except InputError as fault:
             item.fault = fault
-        if self._request.ids is None and not self._has_own_id:
+        if not self._has_id:
             return item
         content = self._content(item)
         item.id = self._own_id(item, content) if self._request.ids is None else self._request.ids[position]

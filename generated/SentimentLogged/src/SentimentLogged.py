@@ -91,7 +91,7 @@ def apply(input, state):
     attempts = Attempts(state["target"].call, LIMITS, deadline)
     work = Work(attempts.make, TARGET, deadline)
     tasks = work.tasks(hooked.before(items, attempts.has_ended), request.send)
-    dispatch = Dispatch(work, tasks, LIMITS["parallel"], deadline, attempts.end)
+    dispatch = Dispatch(work.do, tasks, LIMITS["parallel"], deadline, attempts.end)
     answer = Answer(request, items, LIMITS["response_bytes"], deadline)
     datastore = state["datastore"]
     recorder = Recorder(datastore, items, RECORDS, deadline, answer)

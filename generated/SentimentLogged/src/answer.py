@@ -17,36 +17,39 @@ ENVELOPE = 512  # bytes that the ADK and the platform add around a reply
 
 
 class Results:
-    """Results by position: as values while they fit a response, in a file on disk beyond that."""
+    """Results by position: in memory while they fit a response, in a file on disk beyond that."""
 
     def __init__(self, cap, to_file):
         # type: (int, bool) -> None
         """``cap`` in bytes on the wire; ``to_file`` keeps them on disk from the start."""
         self._cap = cap - ENVELOPE
         self._size = 0
-        self._values = {}  # type: dict
-        self._lines = {}  # type: dict
+        self._kept = {}  # type: dict  # outcomes; start and length of each one's line once there is a file
         self._file = new_file() if to_file else None  # type: Any
 
     def put(self, position, outcome):
         # type: (int, Any) -> None
         """Keep an outcome; a later one for the same position replaces it."""
-        line = outcome.encoded.encode("ascii")
         if self._file is not None:
-            self._lines[position] = self._keep(line)
+            self._kept[position] = self._write(outcome)
             return
-        self._size += len(line) + 2 - len(self._lines.get(position, b""))
-        self._lines[position] = line
-        self._values[position] = outcome
+        if position in self._kept:
+            self._size -= len(self._kept[position].encoded) + 2
+        self._kept[position] = outcome
+        self._size += len(outcome.encoded) + 2
         if self._size > self._cap:
             self._spill()
 
     def values(self, places, around):
         # type: (list, int) -> list | None
         """The results at these positions, or None where they and so many bytes more do not fit a response."""
-        if self._file is None and around + sum(len(self._lines[place]) + 2 for place in places) > self._cap:
+        if self._file is not None:
+            return None
+        outcomes = [self._kept[place] for place in places]
+        if around + sum([len(outcome.encoded) + 2 for outcome in outcomes]) > self._cap:
             self._spill()
-        return None if self._file is not None else [self._values[place].to_wire() for place in places]
+            return None
+        return [outcome.wire for outcome in outcomes]
 
     def store(self, places, write):
         # type: (list, Any) -> str
@@ -55,21 +58,20 @@ class Results:
             return write(self._read(place) for place in places)
 
     def _read(self, place):
-        start, length = self._lines[place]
+        start, length = self._kept[place]
         self._file.seek(start)
         return self._file.read(length) + b"\n"
 
     def _spill(self):
         self._file = new_file()
-        self._values.clear()
-        for position, line in self._lines.items():
-            self._lines[position] = self._keep(line)
+        for position, outcome in self._kept.items():
+            self._kept[position] = self._write(outcome)
 
-    def _keep(self, line):
+    def _write(self, outcome):
         self._file.seek(0, 2)
         start = self._file.tell()
-        self._file.write(line)
-        return start, len(line)
+        self._file.write(outcome.encoded.encode("ascii"))
+        return start, len(outcome.encoded)
 
 
 def new_file():
@@ -139,8 +141,9 @@ class Answer:
         return self._bare if self._request.form == ITEM else results
 
     def _summary(self, places, attempts, stopped):
-        failures = [self.failures[place] for place in places if place in self.failures]
+        failures = list(filter(None, map(self.failures.get, places)))
         untried = sum(1 for failure in failures if failure.untried)
+        slowest = heapq.nlargest(SLOWEST, zip(self._seconds.values(), self._seconds))
         summary = {
             "items": len(places),
             "succeeded": len(places) - len(failures),
@@ -151,13 +154,9 @@ class Answer:
             "stopped": stopped and {"type": stopped.error_type, "message": stopped.message},
             "duration_ms": int((self._deadline.clock() - self._deadline.start) * 1000),
             "retried": sorted(map(list, self._retried.items()))[:RETRIED],
-            "slowest": [[place, int(seconds * 1000)] for seconds, place in self._slowest()],
+            "slowest": [[place, int(seconds * 1000)] for seconds, place in slowest if seconds],
         }
         return dict(summary, **self.summary)
-
-    def _slowest(self):
-        taken = ((seconds, place) for place, seconds in self._seconds.items() if seconds)
-        return heapq.nlargest(SLOWEST, taken)
 
 
 def describe(facts, limits):

@@ -27,7 +27,7 @@ class Work:
         """One task for each item; ``send`` is the call's ``$try``."""
         return (Task([item], send <= 1) for item in items)
 
-    def __call__(self, task):
+    def do(self, task):
         # type: (Task) -> tuple[list, list]
         """The item with its outcome, and no further tasks. ``Stopped`` passes through."""
         item = task.items[0]

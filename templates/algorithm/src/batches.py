@@ -102,7 +102,7 @@ class Work:
                 item.fault = InputError("the target takes lists, and a list in JSON can't hold this item")
         return 0
 
-    def __call__(self, task):
+    def do(self, task):
         # type: (List) -> tuple[list, list]
         """The items with their outcomes and no further tasks, or no outcomes and two halves."""
         task.started_at, started = self._wall(), self._deadline.clock()

@@ -76,7 +76,8 @@ class Dispatch:
             except BaseException as fault:  # a fault of ours must not cost what is done already
                 self._fault = fault
                 break
-            self._halves.extendleft(reversed(halves))
+            if halves:
+                self._halves.extendleft(reversed(halves))
             yield from finished
             idle()
             if not self._handing_out or self._deadline.left() <= 0:
