@@ -103,8 +103,12 @@ def run(
 
 
 def environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Ours without the vendor's variables, and some more: a bench reaches only what it started itself."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("ALGORITHMIA_")}
+    """Ours without the vendor's variables, and some more: a bench reaches only what it started itself.
+
+    Modules are compiled once, as they are for whoever installs a package.
+    """
+    dropped = ("ALGORITHMIA_", "PYTHONDONTWRITEBYTECODE")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     return {**kept, **(variables or {})}
 
 

@@ -296,6 +296,14 @@ def test_a_crowded_machine_keeps_a_pool_small(algorithm, tmp_path):
     assert asyncio.run(run()) == 1
 
 
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="a policy of Linux")
+def test_workers_do_not_interrupt_the_server(algorithm, tmp_path):
+    """They are scheduled as batches, which wait until a processor is free."""
+    text = "import os\n\n\ndef apply(input):\n    return os.sched_getscheduler(0) == os.SCHED_BATCH\n"
+    (told,) = answers(algorithm(text), tmp_path, 1)
+    assert bytes(told.text) == b"true"
+
+
 def test_a_worker_goes_straight_from_one_request_to_the_next(algorithm, tmp_path):
     """Whoever waits has the worker before the one that had it hears its response."""
 

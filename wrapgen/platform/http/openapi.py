@@ -217,7 +217,7 @@ def _responses() -> dict[str, Any]:
 def _call(path: str) -> dict[str, Any]:
     kinds: dict[str, Any] = {"application/json": {}, "text/plain": {}, "application/octet-stream": {}}
     query: dict[str, dict[str, Any]] = {
-        "timeout": {"type": "number", "exclusiveMinimum": 0, "maximum": Limits.longest},
+        "timeout": {"type": "number", "minimum": 1, "maximum": Limits.longest},  # less is granted too
         "stdout": _FLAG,
         "output": {"enum": ["raw", "void"]},
     }

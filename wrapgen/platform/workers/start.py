@@ -219,6 +219,16 @@ def tie_to_server(server: int) -> None:
         os._exit(1)
 
 
+def give_way() -> None:
+    """Wait for a free processor when there is work, as batches do: the server goes on with what it is at.
+
+    Woken by the server's own write, a worker would else take its processor in the middle of it, and the other
+    workers would wait for both (man 7 sched, SCHED_BATCH).
+    """
+    with contextlib.suppress(AttributeError, OSError):  # not on this system, or forbidden
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+
+
 def take_streams() -> Channel:
     """Keep the socket for ourselves, give the algorithm an empty stdin and line-buffered output."""
     channel = Channel(os.dup(0))
@@ -272,6 +282,7 @@ def run() -> None:
     """Start the algorithm of the working directory: `src.<algoname>` of its algorithmia.conf."""
     settings = json.loads(sys.argv[1])
     tie_to_server(settings["server"])
+    give_way()
     limit(settings["ceilings"])
     channel = take_streams()
     redirect(channel)
