@@ -168,6 +168,27 @@ def test_storage_that_can_not_be_reached(server: Any, user: tuple[str, str], buc
     assert (answer.status_code, "could not be reached" in answer.json()["error"]["message"]) == (502, True)
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("endpoint_url", "|"),
+        ("endpoint_url", "ftp://host"),
+        ("endpoint_url", "http://"),
+        ("endpoint_url", "http://a b"),
+        ("region", "eu west\n1"),
+        ("access_key_id", "a\r\nb"),
+        ("secret_access_key", "ü"),
+        ("bucket", "a b"),
+    ],
+)
+def test_settings_that_can_not_be(server: Any, user: tuple[str, str], field: str, value: str) -> None:
+    """A connector that could never work is refused when it is made, and the one that is there stays."""
+    path = f"/v1/admin/users/{user[0]}/connectors/s3"
+    answer = server.request("PUT", path, server.admin_key, json={**CREDENTIALS, field: value})
+    assert (answer.status_code, field in answer.json()["error"]["message"]) == (400, True)
+    assert server.request("GET", "/v1/data/s3://other/file", user[1]).status_code == 403
+
+
 def test_the_command(server: Any, user: tuple[str, str], storage: str) -> None:
     """Added with credentials from variables, listed without the secret, removed."""
     variables = {name: value for name, value in os.environ.items() if not name.startswith("ALGORITHMIA_")}

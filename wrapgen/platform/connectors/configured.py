@@ -17,7 +17,14 @@ from wrapgen.platform.model import Caller
 NAME = re.compile(r"(s3)(\+[A-Za-z0-9_-]{1,30})?\Z")
 """A connector's name: its kind, and a label where an account has several."""
 
-_FIELDS = ("bucket", "endpoint_url", "region", "access_key_id", "secret_access_key")
+_FIELDS = {
+    "bucket": re.compile(r"[A-Za-z0-9._:/-]+\Z"),
+    "endpoint_url": re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[!-~]*)?\Z"),
+    "region": re.compile(r"[A-Za-z0-9-]+\Z"),
+    "access_key_id": re.compile(r"[!-~]+\Z"),
+    "secret_access_key": re.compile(r"[!-~]+\Z"),
+}
+"""What a connector is given, and what each may look like: boto3 fails on others only when they are used."""
 
 
 class Connectors:
@@ -56,6 +63,14 @@ class Connectors:
         if wrong or not isinstance(fields.get("write", True), bool):
             raise BadRequest(f"{', '.join(wrong) or 'write'}: wrong type", status=400, api_code=2015)
         settings = {key: fields[key] for key in _FIELDS if fields.get(key)}
+        odd = [key for key in settings if not _FIELDS[key].match(settings[key])]
+        if odd:
+            raise BadRequest(
+                f"{', '.join(odd)}: not possible",
+                hint="an endpoint is http:// or https:// and a host; the others are printable ASCII",
+                status=400,
+                api_code=2015,
+            )
         settings["write"] = fields.get("write", True)
         with self._lock:
             self._database.execute(

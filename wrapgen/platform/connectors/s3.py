@@ -25,6 +25,7 @@ class S3:
 
     Raises:
         ServerFault: boto3 is not installed (status 501).
+        BadRequest: boto3 can't use the settings.
     """
 
     def __init__(self, settings: dict[str, Any]) -> None:
@@ -38,14 +39,21 @@ class S3:
                 status=501,
                 api_code=5005,
             ) from error
-        self._client = boto3.session.Session().client(
-            "s3",
-            endpoint_url=settings.get("endpoint_url"),
-            region_name=settings.get("region") or "us-east-1",
-            aws_access_key_id=settings.get("access_key_id"),
-            aws_secret_access_key=settings.get("secret_access_key"),
-            config=Config(connect_timeout=10, read_timeout=60, retries={"max_attempts": 3}),
-        )
+        try:
+            self._client = boto3.session.Session().client(
+                "s3",
+                endpoint_url=settings.get("endpoint_url"),
+                region_name=settings.get("region") or "us-east-1",
+                aws_access_key_id=settings.get("access_key_id"),
+                aws_secret_access_key=settings.get("secret_access_key"),
+                config=Config(connect_timeout=10, read_timeout=60, retries={"max_attempts": 3}),
+            )
+        except ValueError as error:
+            raise BadRequest(
+                f"this connector can't be used: {error}",
+                hint="an administrator mends it with `wrapgen platform connectors add`",
+                status=400,
+            ) from error
 
     def find(self, path: str) -> Item | None:
         """See `Connector.find`."""
