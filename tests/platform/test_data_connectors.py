@@ -168,6 +168,16 @@ def test_storage_that_can_not_be_reached(server: Any, user: tuple[str, str], buc
     assert (answer.status_code, "could not be reached" in answer.json()["error"]["message"]) == (502, True)
 
 
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+def test_a_bucket_that_can_not_be(server: Any, user: tuple[str, str], storage: str, method: str) -> None:
+    """A name that no bucket may have is the caller's mistake, not the storage's."""
+    path = f"/v1/admin/users/{user[0]}/connectors/s3+any"
+    made = server.request("PUT", path, server.admin_key, json={"endpoint_url": storage, **CREDENTIALS})
+    assert made.status_code == 200, made.text
+    answer = server.request(method, "/v1/connector/s3+any/s3:/b/c", user[1])
+    assert (answer.status_code, "bucket name" in answer.text) == (400, True)
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [

@@ -141,7 +141,7 @@ def _pieces(body: Any) -> Iterator[bytes]:
 @contextmanager
 def _translated(path: str) -> Iterator[None]:
     """Turns what boto3 raises into errors of ours."""
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
     try:
         yield
@@ -155,5 +155,7 @@ def _translated(path: str) -> Iterator[None]:
         if status in (401, 403):
             raise NotAuthorized(f"S3 refuses access to s3://{path}: {said}", status=403) from error
         raise ServerFault(f"S3 failed for s3://{path}: {said}", status=502) from error
+    except ParamValidationError as error:  # nothing was sent: no bucket can have that name, say
+        raise BadRequest(f"s3://{path} can't be: {error}", status=400, api_code=2015) from error
     except BotoCoreError as error:
         raise ServerFault(f"S3 could not be reached for s3://{path}: {error}", status=502) from error
