@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import click
+from pydantic.fields import FieldInfo
 
 from wrapgen import errors
 from wrapgen.build import Placement, context, generate
@@ -131,15 +132,21 @@ def drawn_tree() -> str:
 def keys_table() -> str:
     """Every key of a spec with its values, its default and its meaning."""
     rows = ["| key | values or example | default | meaning |", "| --- | --- | --- | --- |"]
-    rows.append("| `version` | `1` | required | The version of this format. |")
-    schema = Spec.model_json_schema()["$defs"]
-    for section, model in SECTIONS.items():
-        for name, field in model.model_fields.items():
-            facts = schema[model.__name__]["properties"][name]
-            default = "required" if field.is_required() else _default(field.get_default())
-            meaning = (field.description or "").replace("|", "\\|")
-            rows.append(f"| `{section}.{name}` | {_values(facts)} | {default} | {meaning} |")
+    schema = Spec.model_json_schema()
+    for name, field in Spec.model_fields.items():
+        if name not in SECTIONS:
+            rows.append(_key_row(name, field, schema["properties"][name]))
+            continue
+        facts = schema["$defs"][SECTIONS[name].__name__]["properties"]
+        below = SECTIONS[name].model_fields.items()
+        rows += [_key_row(f"{name}.{key}", inner, facts[key]) for key, inner in below]
     return "\n".join(rows)
+
+
+def _key_row(name: str, field: FieldInfo, facts: dict[str, object]) -> str:
+    default = "required" if field.is_required() else _default(field.get_default())
+    meaning = (field.description or "").replace("|", "\\|")
+    return f"| `{name}` | {_values(facts)} | {default} | {meaning} |"
 
 
 def _default(value: object) -> str:
@@ -153,6 +160,8 @@ def _values(facts: dict[str, object]) -> str:
     for branch in facts.get("anyOf", []):  # type: ignore[attr-defined]
         if branch.get("type") != "null":
             return _values(branch)
+    if "const" in facts:
+        return f"`{facts['const']}`"
     if "enum" in facts:
         return ", ".join(f"`{value}`" for value in facts["enum"])  # type: ignore[attr-defined]
     if facts.get("type") == "integer":

@@ -33,6 +33,7 @@ def starting_spec(
         "target_value": target,
         "wrapper": wrapper,
         "mode": prose(mode),
+        "datastore": datastore is not None,
         "store": datastore or "data://owner/collection",
         "store_comment": Ready("" if datastore else "# "),
         "examples": examples or [],

@@ -30,5 +30,5 @@ def command(spec: str, as_json: bool) -> None:
     for problem in found:
         click.echo(f"{spec}:{problem.line}:{problem.column}: warning: {problem.message}; {problem.hint}")
     click.echo(
-        f"{spec}: right; {checked.wrapper.name} wraps {checked.target_reference}, mode {checked.wrapper.mode}"
+        f"{spec}: valid; {checked.wrapper.name} wraps {checked.target_reference}, mode {checked.wrapper.mode}"
     )

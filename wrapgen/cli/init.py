@@ -98,7 +98,7 @@ def _write(spec: Path, learned: Learned, name: str, mode: str, datastore: str | 
         parse(text.encode("utf-8"), str(spec))
     except SpecError as error:
         said = "\n".join(f"  {problem.message}; {problem.hint}" for problem in error.problems)
-        raise UsageError(f"that makes no spec:\n{said}") from error
+        raise UsageError(f"not a valid spec:\n{said}") from error
     try:
         spec.parent.mkdir(parents=True, exist_ok=True)
         spec.write_text(text, encoding="utf-8")

@@ -76,6 +76,7 @@ Folder = Annotated[str, _checked(names.check_source), _sketch("[^/~].*", "./my_a
 _VARIABLE = "[A-Za-z_][A-Za-z0-9_]*"
 Variable = Annotated[str, _checked(names.check_variable), _sketch(_VARIABLE, "DATABASE_URL")]
 KeyVariable = Annotated[str, _checked(names.check_variable), _sketch(_VARIABLE, "WRAPPER_DATA_KEY")]
+IdKeyVariable = Annotated[str, _checked(names.check_variable), _sketch(_VARIABLE, "WRAPPER_ID_KEY")]
 EnvironmentName = Annotated[str, _checked(names.check_environment), _sketch("python3.*", "python38")]
 StoreURL = Annotated[str, _checked(parse_store), _URL]
 CredentialsFile = Annotated[
@@ -167,6 +168,11 @@ class Datastore(Section):
     copies: Annotated[tuple[StoreURL, ...], Strict(False)] = Field(
         (), description="Further datastores, written with best effort and reported in `$summary`."
     )
+    on_failure: Literal["fail", "ignore"] = Field(
+        "fail",
+        description="While the datastore is unavailable. `fail`: the call fails and is retryable. `ignore`: "
+        "it is answered, and `$summary` counts what was not recorded.",
+    )
 
     @property
     def store(self) -> Store:
@@ -218,6 +224,16 @@ class RecordPart(Section):
         description="`random`: every call is recorded anew. `content`: equal items share a record. Or a path "
         "into the item, such as `$.id`.",
     )
+    id_key_env: IdKeyVariable | None = Field(
+        None,
+        description="The environment variable with the secret of content ids, which are then an HMAC. Needed "
+        "with `datastore.redact`.",
+    )
+    id_version: Annotated[Literal[1, 2], BeforeValidator(_whole_number)] = Field(
+        1,
+        description="`2`: a content id also identifies the target and its version. `1`: the ids of wrapgen "
+        "0.1.0, of the content alone.",
+    )
 
 
 class Publish(Section):
@@ -265,6 +281,16 @@ class Spec(Section):
     dispatch: Dispatch = _DEFAULTS
     limits: Limits = _DEFAULTS
     record: RecordPart = _DEFAULTS
+    log: Literal["off", "errors", "all"] = Field(
+        "errors",
+        description="Lines of JSON on standard output, never with inputs or results. `all`: one for each "
+        "call and each failed item. `errors`: those of failures.",
+    )
+    already: Literal["skip", "call"] = Field(
+        "call",
+        description="Items whose key has a recorded result, of the same run or by content id. `skip`: that "
+        "result is returned and marked, without calling the target. SQL datastores only.",
+    )
     publish: Publish = _DEFAULTS
 
     _place: tuple[str, int, int] = PrivateAttr(default=("spec.yaml", 1, 1))

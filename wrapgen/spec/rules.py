@@ -195,6 +195,72 @@ def _times(document: dict[str, Any]) -> Iterator[Fault]:
         )
 
 
+def _record_ids(document: dict[str, Any]) -> Iterator[Fault]:
+    record = _section(document, "record")
+    chosen, key, version = record.get("id", "random"), record.get("id_key_env"), record.get("id_version", 1)
+    if not isinstance(chosen, str):
+        return
+    if isinstance(key, str) and chosen != "content":
+        yield (
+            ("record", "id_key_env"),
+            f"id_key_env is the secret of content ids, and record.id is {names.shown(chosen)}",
+            "write id: content, or remove id_key_env",
+        )
+    elif isinstance(key, str) and version == 1:
+        yield ("record", "id_key_env"), "id_key_env needs ids of version 2", "add id_version: 2"
+    if version == 2:
+        yield from _redacted_ids(chosen, key, _section(document, "datastore").get("redact"))
+
+
+def _redacted_ids(chosen: str, key: Any, redact: Any) -> Iterator[Fault]:
+    """Ids of version 2 that would tell what is redacted."""
+    if not isinstance(redact, list) or not redact:
+        return
+    if chosen == "content" and key is None:
+        yield (
+            ("record",),
+            "with redact, a content id needs a secret: whoever guesses an item could confirm it by its id",
+            "add id_key_env: VARIABLE, the environment variable that holds the secret",
+        )
+    for path in redact if chosen.startswith("$") else ():
+        if overlap(chosen, path):
+            yield (
+                ("record", "id"),
+                f"the id {names.shown(chosen)} would tell what {names.shown(path)} redacts",
+                "take another path, or id: content with id_key_env",
+            )
+
+
+def overlap(first: Any, second: Any) -> bool:
+    """Whether one of two paths leads to the other's value or through it; False if one can't be read."""
+    try:
+        steps = zip(names.parse_path(first), names.parse_path(second), strict=False)
+    except (names.Refused, AttributeError):
+        return False
+    return all(one == two or (two is None and isinstance(one, int)) for one, two in steps)
+
+
+def _already(document: dict[str, Any]) -> Iterator[Fault]:
+    store = _section(document, "datastore")
+    if document.get("already") != "skip":
+        return
+    kind = {path: each.kind for path, each in _stores(document)}.get(("datastore", "url"))
+    if _section(document, "wrapper").get("mode") == "batch":
+        yield ("already",), "mode batch records nothing that could be skipped", "remove already"
+    elif kind in ("data", "sqs"):
+        yield (
+            ("already",),
+            "already: skip looks results up in the datastore, and only an SQL datastore can be searched",
+            "write a postgresql://, mysql:// or sqlite:// URL, or already: call",
+        )
+    if store.get("redact"):
+        yield (
+            ("already",),
+            "already: skip returns recorded results, and redact takes parts of them away",
+            "remove redact, or write already: call",
+        )
+
+
 RULES: tuple[Callable[[dict[str, Any]], Iterator[Fault]], ...] = (
     _one_target,
     _no_self_call,
@@ -205,5 +271,7 @@ RULES: tuple[Callable[[dict[str, Any]], Iterator[Fault]], ...] = (
     _key_needs_data,
     _isolated,
     _times,
+    _record_ids,
+    _already,
 )
 """What ties several values together. A rule more is an entry more."""

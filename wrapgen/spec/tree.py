@@ -59,6 +59,9 @@ _TRAPS = (
 )
 """What YAML 1.1 and 1.2, or YAML and JSON, read differently: the reason, and what to write instead."""
 
+_WORDS: dict[Path, str] = {("log",): "off"}
+"""By a key's path: the word that it may be in spite of the traps, which can't mean anything else there."""
+
 _STANDARD = "tag:yaml.org,2002:"
 
 
@@ -184,7 +187,7 @@ class _Reader:
             return self.alias(event)
         before = self.nodes
         if isinstance(event, yaml.ScalarEvent):
-            value = self.scalar(event)
+            value = self.scalar(event, path)
         elif event.tag not in (None, "!", _STANDARD + "map", _STANDARD + "seq"):
             raise self.stop(event, f"the tag {_show(event.tag)} has no meaning in a spec", "remove it")
         elif isinstance(event, yaml.MappingStartEvent):
@@ -235,12 +238,12 @@ class _Reader:
             raise self.stop(event, "merge keys (<<) are not part of YAML 1.2", "write the keys out")
         return str(event.value)
 
-    def scalar(self, event: Any) -> Any:
+    def scalar(self, event: Any, path: Path = ()) -> Any:
         text: str = event.value
         if event.tag not in (None, "!", _STANDARD + "str"):
             self.fail(event, f"the tag {_show(event.tag)} has no meaning in a spec", "write the plain value")
             return text
-        if event.tag or not event.implicit[0]:
+        if event.tag or not event.implicit[0] or _WORDS.get(path) == text:
             return text
         for pattern, reason, hint in _TRAPS:
             if pattern.match(text):

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -238,30 +238,46 @@ def warnings(spec: Spec, tree: Tree | None = None) -> list[Problem]:
         tree: the tree that it was read from; without it every place is line 1.
     """
     at = (tree or Tree()).place
-    found: list[Problem] = []
-    if spec.target.algorithm and not names.parse_reference(spec.target.algorithm).is_full:
-        found.append(
-            Problem(
-                *at(("target", "algorithm")),
-                f"{spec.target.algorithm} can change under you: its version is not a full one",
-                "write major.minor.revision, such as 1.0.5",
-            )
+    return [Problem(*at(path), message, hint) for path, message, hint in _surprises(spec)]
+
+
+def _surprises(spec: Spec) -> Iterator[rules.Fault]:
+    target, store, environment = spec.target.algorithm, spec.datastore, spec.wrapper.environment
+    if target and not names.parse_reference(target).is_full:
+        yield (
+            ("target", "algorithm"),
+            f"{target} can change under you: its version is not a full one",
+            "write major.minor.revision, such as 1.0.5",
         )
-    store = spec.datastore
     if store and store.url and store.store.kind == "data" and not store.key_env:
-        found.append(
-            Problem(
-                *at(("datastore", "url")),
-                f"only calls by the owner of {store.url} are recorded: an algorithm acts as its caller",
-                "key_env: names a variable that holds the owner's key, if others call too",
-            )
+        yield (
+            ("datastore", "url"),
+            f"only calls by the owner of {store.url} are recorded: an algorithm acts as its caller",
+            "key_env: names a variable that holds the owner's key, if others call too",
         )
-    name = spec.wrapper.environment
-    if name and not environments.is_tested(name):
-        found.append(
-            Problem(
-                *at(("wrapper", "environment")),
-                f"generated code is tested on Python 3.7 to 3.13, not on {name}",
-            )
+    if store and spec.record.id_version == 1:
+        yield from _old_ids(spec.record.id, store.redact)
+    if environment and not environments.is_tested(environment):
+        yield (
+            ("wrapper", "environment"),
+            f"generated code is tested on Python 3.7 to 3.13, not on {environment}",
+            "",
         )
-    return found
+
+
+def _old_ids(chosen: str, redact: tuple[str, ...]) -> Iterator[rules.Fault]:
+    """What ids of version 1 leave out, where it makes a difference."""
+    if chosen == "content":
+        salted = " and id_key_env: VARIABLE, as there is redact" if redact else ""
+        yield (
+            ("record", "id"),
+            "ids are of version 1: they identify the content alone, so a new version of the target records "
+            "nothing anew" + (", and they can confirm a guess of what is redacted" if redact else ""),
+            f"add id_version: 2{salted}; keys change once",
+        )
+    elif any(rules.overlap(chosen, path) for path in redact):
+        yield (
+            ("record", "id"),
+            f"ids are of version 1: {names.shown(chosen)} tells what is redacted",
+            "take another path and add id_version: 2, which refuses this one",
+        )

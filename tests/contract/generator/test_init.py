@@ -68,7 +68,18 @@ def test_the_default_lines_are_the_defaults(tmp_path: Path) -> None:
     )  # input twice
 
 
-SAFE = {"input", "result", "batch_size", "redact", "copies", "dispatch", "limits", "record", "publish"}
+SAFE = {
+    "input",
+    "result",
+    "batch_size",
+    "redact",
+    "copies",
+    "on_failure",
+    "dispatch",
+    "limits",
+    "log",
+    "already",
+} | {"publish"}
 
 
 def test_what_is_missing_is_named_in_a_script(tmp_path: Path) -> None:
@@ -81,7 +92,7 @@ def test_what_is_missing_is_named_in_a_script(tmp_path: Path) -> None:
 
 
 def test_a_spec_that_is_there_stays(tmp_path: Path) -> None:
-    """Only --force writes over a file; an answer that makes no spec writes none."""
+    """Only --force writes over a file; an answer that is not a valid spec writes none."""
     (tmp_path / "spec.yaml").write_text("mine")
     assert init(tmp_path, *FLAGS, "--no-look-up").returncode == 2
     assert (tmp_path / "spec.yaml").read_text() == "mine"

@@ -28,7 +28,7 @@ def test_a_right_spec_says_what_it_means(spec, capsys):
     assert main(["check"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("spec.yaml:2:21: warning: nlp/SentimentAnalysis can change under you")
-    assert lines[1] == "spec.yaml: right; acme/SentimentBatch wraps nlp/SentimentAnalysis, mode batch"
+    assert lines[1] == "spec.yaml: valid; acme/SentimentBatch wraps nlp/SentimentAnalysis, mode batch"
 
 
 def test_a_wrong_spec_says_everything_that_is_wrong(spec, capsys):

@@ -230,3 +230,39 @@ def test_an_unreadable_file_of_an_inline_target_is_told(inline: Path, monkeypatc
 def test_what_no_wrapper_holds_is_no_source():
     """Each folder that is skipped when a wrapper is read is skipped in an inline target too."""
     assert SKIPPED <= NOT_SOURCE
+
+
+def test_log_off_needs_no_quotes():
+    """`log: off` is text in a spec, although older YAML reads it as false; `on` is refused as before."""
+    assert parse(SHORTEST + b"log: off\n").log == "off"
+    assert problems(SHORTEST + b"log: on\n")[0].startswith("9:6: on is ambiguous")
+
+
+@pytest.mark.parametrize(
+    ("record", "redact", "said"),
+    [
+        ("{id: content}", "[]", "ids are of version 1: they identify the content alone"),
+        ("{id: content}", "[$.a]", "they can confirm a guess of what is redacted"),
+        ("{id: $.user.mail}", "[$.user]", "'$.user.mail' tells what is redacted"),
+        ("{id: $.user}", "[$.user.mail]", "'$.user' tells what is redacted"),
+        ("{id: '$.rows[3].id'}", "['$.rows[*]']", "'$.rows[3].id' tells what is redacted"),
+        ("{id: $.id}", "[$.user]", None),
+        ("{id: random}", "[$.user]", None),
+        ("{id: content, id_version: 2}", "[]", None),
+        ("{id: content, id_version: 2, id_key_env: SECRET}", "[$.a]", None),
+    ],
+)
+def test_ids_of_version_1_are_warned_of_where_it_matters(record, redact, said):
+    """A content id without the target in it, and an id that tells what is redacted, are warnings."""
+    store = b"url_env: DATABASE_URL\n  redact: " + redact.encode()
+    text = SHORTEST.replace(b"url: data://acme/sentiment", store) + f"record: {record}\n".encode()
+    told = [problem.message for problem in _warnings(text)]
+    assert (len(told) == 1 and said in told[0]) if said else not told
+
+
+def test_new_keys_leave_the_digest_of_old_specs():
+    """The digest of the shortest spec is that of 0.1.0: a key that was not there then changes nothing."""
+    digest = "sha256:154183f571df626d175383871daf16e110d4fbce824ef0e4194610b0bfe15344"
+    assert parse(SHORTEST).digest == digest
+    assert parse(SHORTEST + b"log: errors\nalready: call\nrecord: {id_version: 1}\n").digest == digest
+    assert parse(SHORTEST + b"record: {id_version: 2}\n").digest != digest
