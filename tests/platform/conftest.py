@@ -11,6 +11,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,63 @@ def zoo(server: Server) -> str:
 def publish() -> Callable[..., str]:
     """Hosts a folder on a server of the test's own: `publish(server, name, folder)` gives `owner/name`."""
     return host
+
+
+def host_module(
+    server: Server, owner: str, key: str, source: str, callability: str = "public", *, parent: Path
+) -> str:
+    """Hosts a module that has `apply` as an algorithm of an account; `owner/name/0.1.0`."""
+    name = f"Made{uuid.uuid4().hex[:8]}"
+    work = parent / name
+    assert server.request("POST", f"/v1/algorithms/{owner}", key, json={"name": name}).status_code == 201
+    remote = server.address.replace("//", f"//{owner}:{key}@") + f"/git/{owner}/{name}.git"
+    subprocess.run(["git", "clone", "-q", remote, str(work)], check=True)
+    for template in (".adk", "requirements.txt"):
+        (work / template).unlink(missing_ok=True)
+    (work / "src" / f"{name}.py").write_text(source)
+    git = ["git", "-c", "user.name=Test", "-c", "user.email=test@example.org", "-C", str(work)]
+    subprocess.run([*git, "commit", "-qam", "Do as the test asks"], check=True)
+    subprocess.run([*git, "push", "-q", "origin", "HEAD:master"], check=True)
+    place = f"/v1/algorithms/{owner}/{name}"
+    assert server.request("POST", f"{place}/compile", key).json()["compilation"]["successful"] is True
+    body = {"settings": {"algorithm_callability": callability}}
+    assert server.request("POST", f"{place}/versions", key, json=body).status_code == 200
+    return f"{owner}/{name}/0.1.0"
+
+
+@pytest.fixture
+def module(tmp_path: Path) -> Callable[..., str]:
+    """Hosts a module: `module(server, owner, key, source)` gives `owner/name/0.1.0`."""
+    return partial(host_module, parent=tmp_path)
+
+
+SENDER = """\
+import json, os
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+
+def send(method, path, body=None, **headers):
+    data = None if body is None else json.dumps(body).encode()
+    mine = {"Authorization": os.environ["ALGORITHMIA_API_KEY"], "Content-Type": "application/json"}
+    headers = dict(mine, **headers)
+    try:
+        answer = urlopen(Request(os.environ["ALGORITHMIA_API"] + path, data, headers, method=method))
+    except HTTPError as error:
+        answer = error
+    found = {name.lower(): value for name, value in answer.headers.items()}
+    return [answer.status, answer.read().decode(), found]
+
+
+def apply(input):
+    return [send(*each[:3], **(each[3] if len(each) > 3 else {})) for each in input]
+"""
+
+
+@pytest.fixture(scope="session")
+def sender(server: Server, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A public algorithm that sends the requests it is asked to, and answers status, body and headers."""
+    return host_module(server, "local", server.key, SENDER, parent=tmp_path_factory.mktemp("sender"))
 
 
 @pytest.fixture

@@ -110,6 +110,7 @@ class Caller:
         organizations: names, in lower case, of the organizations the account is a member of.
         session: id of the top-level call this request belongs to; None outside algorithms.
         algorithm: `owner/name` of the running algorithm that makes the request; None outside algorithms.
+        owner_rights: whether the rights of that algorithm's owner count too, where an ACL says so.
     """
 
     account: str
@@ -119,6 +120,7 @@ class Caller:
     organizations: frozenset[str] = frozenset()
     session: str | None = None
     algorithm: str | None = None
+    owner_rights: bool = True
 
     def owns(self, owner: str) -> bool:
         """Whether the caller acts as that owner: the account itself or a member of the organization."""

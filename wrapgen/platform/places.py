@@ -166,7 +166,7 @@ def may_read(caller: Caller, owner: str, readers: tuple[str, ...]) -> bool:
     if caller.owns(owner) or EVERYONE in readers:
         return True
     author = (caller.algorithm or "").partition("/")[0]
-    return OWN_ALGORITHMS in readers and author.lower() == owner.lower()
+    return caller.owner_rights and OWN_ALGORITHMS in readers and author.lower() == owner.lower()
 
 
 def require(allowed: bool, what: str, verb: str) -> None:

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from wrapgen.errors import WrapgenError
 from wrapgen.platform import Platform
 from wrapgen.platform.http import auth
+from wrapgen.platform.http.auth import RIGHTS
 from wrapgen.platform.http.calls import PREFIX, CallEndpoint
 from wrapgen.platform.http.errors import cut_short, respond, respond_router, respond_unexpected
 from wrapgen.platform.journal import Journal
@@ -100,7 +101,10 @@ class _Journaled:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode("ascii"))]
+                more = [(b"x-request-id", request_id.encode("ascii"))]
+                if RIGHTS in scope:
+                    more.append((RIGHTS.encode("ascii"), b"caller"))
+                message["headers"] = [*message["headers"], *more]
             await send(message)
 
         try:

@@ -5,6 +5,7 @@ Route modules call `caller(request)`; the path of a call, which has no request o
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
@@ -19,6 +20,14 @@ if TYPE_CHECKING:
 
 SCHEMES = ("simple", "bearer")
 """Prefixes of a key; without one the header is the key itself (upstream `Algorithmia/client.py`)."""
+
+
+RIGHTS = "x-algorithm-rights"
+"""The header with which a running algorithm drops its owner's rights for one request, by the value `caller`.
+
+An addition of ours: a wrapper opens URLs that its caller names, and must not lend them its owner's files. The
+reply repeats the header where it was honoured.
+"""
 
 
 def key_of(header: str) -> str:
@@ -70,7 +79,13 @@ def caller(request: Request) -> Caller:
     """
     platform: Platform = request.app.state.platform
     headers = request.headers
-    return identify(platform.calls, headers.get("authorization", ""), headers.get("origin", ""))[0]
+    found = identify(platform.calls, headers.get("authorization", ""), headers.get("origin", ""))[0]
+    if headers.get(RIGHTS, "").lower() != "caller":
+        return found
+    if not found.key_id:
+        raise NotAuthorized("an algorithm that is loading has no caller", status=403, api_code=2001)
+    request.scope[RIGHTS] = True
+    return replace(found, owner_rights=False)
 
 
 def standard(request: Request) -> Caller:
