@@ -161,7 +161,7 @@ def test_who_gets_in(repository: Repository, service: str) -> None:
         "\xff:x",
     ):
         assert status(wrong) == 401
-    assert status(f"{user}:{key}") == 403
+    assert status(f"{user}:{key}") == 404
     absent = requests.get(url.replace(repository.name, "None"), auth=("local", server.key), timeout=120)
     assert absent.status_code == 404
     dumb = requests.get(url.partition("?")[0], auth=("local", server.key), timeout=120)

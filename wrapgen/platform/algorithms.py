@@ -110,25 +110,19 @@ class Algorithms:
         """An algorithm that the caller may see, by names in any letter case.
 
         Raises:
-            NotFound: there is none.
-            NotAuthorized: it is private and not the caller's.
+            NotFound: there is none that the caller may see.
+            NotAuthorized: it is private, the caller's, and a running algorithm asks.
         """
-        found = self._table.find(owner, name)
-        if found is None:
-            raise NotFound(NO_SUCH, status=404, api_code=1000)
-        return self._visible(caller, found)
+        return self._visible(caller, self._table.find(owner, name), 1000)
 
     def get_id(self, caller: Caller, algorithm_id: str) -> Algorithm:
         """An algorithm that the caller may see, by its id.
 
         Raises:
-            NotFound: there is none.
-            NotAuthorized: it is private and not the caller's.
+            NotFound: there is none that the caller may see.
+            NotAuthorized: it is private, the caller's, and a running algorithm asks.
         """
-        found = self._table.by_id(algorithm_id)
-        if found is None:
-            raise NotFound(NO_SUCH, status=404, api_code=1009)
-        return self._visible(caller, found)
+        return self._visible(caller, self._table.by_id(algorithm_id), 1009)
 
     def owned(self, caller: Caller, algorithm: Algorithm) -> Algorithm:
         """The same algorithm, if the caller may manage it.
@@ -245,17 +239,21 @@ class Algorithms:
             caller: who wants to call it.
 
         Raises:
-            NotFound: there is no such algorithm or version (status 404).
-            NotAuthorized: it is private and another's, or the key may not call it (status 403).
+            NotFound: there is no such algorithm or version, or it is private and another's (status 404).
+            NotAuthorized: the key may not call it (status 403).
         """
         return self._resolution.resolve(owner, name, version, caller)
 
     def resolve_id(self, algorithm_id: str, version: str | None, caller: Caller) -> Runnable:
         """Like `resolve`, by the algorithm's id."""
         found = self._table.by_id(algorithm_id)
-        if found is None:
-            raise NotFound(f"algorithm {algorithm_id} not found", status=404, api_code=1009)
-        return self.resolve(found.owner, found.name, version, caller)
+        if found is not None:
+            try:
+                return self.resolve(found.owner, found.name, version, caller)
+            except NotFound:
+                if caller.owns(found.owner):
+                    raise
+        raise NotFound(f"algorithm {algorithm_id} not found", status=404, api_code=1009)
 
     def full_name(self, algorithm_id: str) -> str:
         """`owner/name` of an algorithm's id, whoever asks; the id if there is none."""
@@ -317,12 +315,15 @@ class Algorithms:
             published_at=self._clock(),
         )
 
-    def _visible(self, caller: Caller, algorithm: Algorithm) -> Algorithm:
-        versions = self._table.versions(algorithm.id)
+    def _visible(self, caller: Caller, algorithm: Algorithm | None, code: int) -> Algorithm:
+        if algorithm is None:
+            raise NotFound(NO_SUCH, status=404, api_code=code)
+        versions, mine = self._table.versions(algorithm.id), caller.owns(algorithm.owner)
         # A running algorithm acts for its caller in calls and data; here it sees what a stranger sees.
-        mine = caller.owns(algorithm.owner) and caller.algorithm is None
-        if mine or any(version.callability == "public" for version in versions):
+        if (mine and caller.algorithm is None) or any(each.callability == "public" for each in versions):
             return algorithm
+        if not mine:  # a departure: the vendor's platform says 403, and so that there is one
+            raise NotFound(NO_SUCH, status=404, api_code=code)
         # The vendor's client looks for the number in the text (algorithmia-python, Algorithmia/algorithm.py).
         raise NotAuthorized(
             f"403: algo://{algorithm.owner}/{algorithm.name} is not yours", status=403, api_code=2001

@@ -143,22 +143,28 @@ class Places:
         reference, _, kind = path.collection.rpartition("/")
         owner, _, name = (reference or caller.algorithm or "").partition("/")
         row = self._database.row(
-            "SELECT algorithms.id, algorithms.name, accounts.name AS owner FROM algorithms "
+            "SELECT algorithms.id, algorithms.name, accounts.name AS owner, EXISTS (SELECT 1 FROM versions "
+            "WHERE algorithm_id = algorithms.id AND callability = 'public') AS public FROM algorithms "
             "JOIN accounts ON accounts.id = owner_id "
             "WHERE lower(accounts.name) = ? AND lower(algorithms.name) = ?",
             owner.lower(),
             name.lower(),
         )
-        if row is None:
-            raise NotFound(f"{path} not found", hint="use .algo/OWNER/NAME/temp/FILE", status=404)
         # Each user has files of their own there: what one user's calls keep, another's never see.
-        account = self._accounts.get(caller.account)
+        account = self._accounts.get(caller.account).id
+        if row is None or not (self._may_see(caller, row) or (self.kept(row["id"]) / account).exists()):
+            raise NotFound(f"{path} not found", hint="use .algo/OWNER/NAME/temp/FILE", status=404)
         return Place(
-            self.kept(row["id"]) / account.id / kind,
+            self.kept(row["id"]) / account / kind,
             f"data://.algo/{row['owner']}/{row['name']}/{kind}",
             caller.permissions.data_write,
             expires=kind == "temp",
         )
+
+    def _may_see(self, caller: Caller, row: Row) -> bool:
+        """Whether an algorithm is there for a caller: one that is another's and private is not."""
+        runs = (caller.algorithm or "").lower() == f"{row['owner']}/{row['name']}".lower()
+        return bool(row["public"]) or runs or caller.owns(row["owner"])
 
 
 def may_read(caller: Caller, owner: str, readers: tuple[str, ...]) -> bool:

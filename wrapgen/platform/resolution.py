@@ -32,14 +32,14 @@ class Resolution:
         found = self._known.get(place)
         if found is None:
             generation = self._generation
-            algorithm = self._table.find(owner, name)
-            if algorithm is None:
-                raise NotFound(f"algorithm algo://{owner}/{name} not found", status=404, api_code=1000)
-            found = self._runnable(algorithm, self._build(algorithm, version, caller))
+            found = self._find(owner, name, version, caller)
             with self._lock:
                 if generation == self._generation:
                     self._known[place] = found
-        _require_callable(caller, found, version)
+        private = found.callability == "private" or bool(version and GIT_HASH.match(version))
+        if private and not caller.owns(found.owner):
+            raise self._missing(owner, name, version, caller)
+        _require_listed(caller, found, private)
         return found
 
     def forget(self) -> None:
@@ -48,20 +48,33 @@ class Resolution:
             self._generation += 1
             self._known.clear()
 
-    def _build(self, algorithm: Algorithm, reference: str | None, caller: Caller) -> Build:
-        label = f"algo://{algorithm.owner}/{algorithm.name}" + (f"/{reference}" if reference else "")
+    def _find(self, owner: str, name: str, version: str | None, caller: Caller) -> Runnable:
+        algorithm = self._table.find(owner, name)
+        build = self._build(algorithm, version) if algorithm else None
+        if algorithm is None or build is None:
+            raise self._missing(owner, name, version, caller)
+        return self._runnable(algorithm, build)
+
+    def _missing(self, owner: str, name: str, version: str | None, caller: Caller) -> NotFound:
+        """The same for what isn't there as for what is another's and private: it tells no name."""
+        algorithm = self._table.find(owner, name)
+        mine = algorithm is not None and caller.owns(algorithm.owner)
+        seen = algorithm is not None and any(
+            each.callability == "public" for each in self._table.versions(algorithm.id)
+        )
+        label = f"algo://{owner}/{name}" + (f"/{version}" if version else "")
+        kind = "successful build" if version and GIT_HASH.match(version) else "published version"
+        said = f": no {kind} answers to it" if mine or seen else ""
+        hint = "name a full version, or latestPrivate" if mine else ""
+        return NotFound(f"algorithm {label} not found{said}", hint=hint, status=404, api_code=1000)
+
+    def _build(self, algorithm: Algorithm, reference: str | None) -> Build | None:
+        """The build that a reference means, whoever asks; None if there is none."""
         if reference and GIT_HASH.match(reference):
-            build = self._builds.newest(algorithm.id, git_hash=reference)
-            if build is None:
-                raise NotFound(f"{label} has no successful build", status=404, api_code=1000)
-            return build
+            return self._builds.newest(algorithm.id, git_hash=reference)
         request = wanted(reference)
         version = choose(self._table.versions(algorithm.id), request) if request else None
-        if version is None:
-            hint = "name a full version, or latestPrivate" if caller.owns(algorithm.owner) else ""
-            message = f"algorithm {label} not found: no published version answers to it"
-            raise NotFound(message, hint=hint, status=404, api_code=1000)
-        return self._builds.get(algorithm.id, version.build_id)
+        return self._builds.get(algorithm.id, version.build_id) if version else None
 
     def _runnable(self, algorithm: Algorithm, build: Build) -> Runnable:
         versions = self._table.versions(algorithm.id)
@@ -84,9 +97,7 @@ class Resolution:
         )
 
 
-def _require_callable(caller: Caller, found: Runnable, reference: str | None) -> None:
-    by_hash = bool(reference and GIT_HASH.match(reference))
-    private = by_hash or found.callability == "private"
+def _require_listed(caller: Caller, found: Runnable, private: bool) -> None:
     # A key's list is about what is called with the key. What that calls in turn is its author's choice,
     # where it is public or the author's own: the caller's private algorithms stay under the caller's list.
     author = caller.algorithm.partition("/")[0].lower() if caller.algorithm else ""
@@ -94,8 +105,4 @@ def _require_callable(caller: Caller, found: Runnable, reference: str | None) ->
     if listed and not caller.may_call(found.owner, found.name):
         raise NotAuthorized(
             f"this API key may not call algo://{found.owner}/{found.name}", status=403, api_code=2001
-        )
-    if private and not caller.owns(found.owner):
-        raise NotAuthorized(
-            f"algo://{found.owner}/{found.name}/{found.version} is private", status=403, api_code=2001
         )

@@ -136,9 +136,9 @@ def test_who_may_call_what(state: State, local: Caller, other: Caller, hello: Al
         == "0.1.0"
     )
     for version in ("latestPrivate", "0.1.0", git_hash):
-        with pytest.raises(NotAuthorized, match="is private") as caught:
+        with pytest.raises(NotFound, match="not found: no") as caught:
             resolve("local", "Hello", version, other)
-        assert caught.value.status == 403
+        assert caught.value.status == 404
     narrow = replace(local, permissions=Permissions(algorithms=("algo://local/Other/*",)))
     with pytest.raises(NotAuthorized, match="may not call"):
         resolve("local", "Hello", "1.0.0", narrow)
@@ -203,7 +203,7 @@ def test_managing_is_for_owners(state: State, local: Caller, other: Caller, hell
         ):
             with pytest.raises(NotAuthorized):
                 action()
-    with pytest.raises(NotAuthorized, match="403"):
+    with pytest.raises(NotFound, match="No such algorithm"):
         state.algorithms.get(other, "local", "Hello")
     member = replace(other, organizations=frozenset({"local"}))
     assert state.algorithms.update(member, hello, {"details": {"summary": "s"}}).details["summary"] == "s"

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from wrapgen.errors import NotAuthorized, NotFound
 from wrapgen.platform.algorithm_table import Algorithm, Released
-from wrapgen.platform.algorithms import NO_SUCH
 from wrapgen.platform.repositories import BRANCH, Repositories
 from wrapgen.platform.versions import GIT_HASH
 from wrapgen.platform.web.page import ROOT, Visit
@@ -111,10 +110,7 @@ def hosted(visit: Visit) -> Hosted:
         NotFound: there is none, or it is private and another's: nobody is told which (404).
     """
     service, caller = visit.platform.state.algorithms, visit.caller
-    try:
-        found = service.get(caller, visit.word("owner"), visit.word("name"))
-    except NotAuthorized:
-        raise NotFound(NO_SUCH, status=404, api_code=1000) from None
+    found = service.get(caller, visit.word("owner"), visit.word("name"))
     managed = True
     try:
         service.owned(caller, found)
