@@ -12,6 +12,14 @@ import zipfile
 from pathlib import Path
 
 CORE = (
+    "client/caller.py",
+    "client/connection.py",
+    "client/data.py",
+    "client/exchange.py",
+    "client/proxies.py",
+    "client/statuses.py",
+    "client/transport.py",
+    "references.py",
     "wire.py",
     "run/answers.py",
     "run/chunks.py",
@@ -19,6 +27,7 @@ CORE = (
     "run/process.py",
     "run/push.py",
     "run/retry.py",
+    "run/sideband.py",
     "run/states.py",
     "run/turns.py",
 )
@@ -56,7 +65,7 @@ def flat(modules: tuple[str, ...]) -> dict[str, bytes]:
 
 def archive(modules: tuple[str, ...]) -> bytes:
     """Modules as a zip that holds them under their own names, for executors without wrapgen."""
-    packages = ("__init__.py", "run/__init__.py", "run/connectors/__init__.py")
+    packages = ("__init__.py", "client/__init__.py", "run/__init__.py", "run/connectors/__init__.py")
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
         for name in sorted({*packages, "errors.py", *modules}):
@@ -73,6 +82,6 @@ def _source(name: str) -> str:
 def _relative(source: str) -> str:
     def rewrite(match: re.Match[str]) -> str:
         last = match[2].rpartition(".")[2]
-        return f"{match[1]}from .{last if last not in ('', 'run', 'connectors') else ''} import "
+        return f"{match[1]}from .{last if last not in ('', 'client', 'run', 'connectors') else ''} import "
 
     return _IMPORT.sub(rewrite, source)

@@ -131,5 +131,4 @@ def _calls(address: str | None, key: str | None, home: str | None, profile: str 
     from wrapgen.client import connect
     from wrapgen.run.plain_calls import PlainCalls
 
-    found = connect(address=address, key=key, home=home, profile=profile).connection
-    return PlainCalls(found.address, found.key)
+    return PlainCalls(connect(address=address, key=key, home=home, profile=profile).connection.portable())

@@ -41,11 +41,20 @@ class PlatformError(CallError):
     """The platform answered with an error, or not at all."""
 
     def __init__(
-        self, message: str, *, hint: str = "", status: int | None = None, retry_after: float | None = None
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        status: int | None = None,
+        error_type: str | None = None,
+        retry_after: float | None = None,
+        api_code: int | None = None,
     ) -> None:
         super().__init__(message, hint=hint)
         self.status = status
+        self.error_type = error_type
         self.retry_after = retry_after
+        self.api_code = api_code
 
 
 class Unreachable(PlatformError):
@@ -66,6 +75,10 @@ class PaymentRequired(PlatformError):
 
 class NotFound(PlatformError):
     """It does not exist, or is not visible to this key."""
+
+
+class Conflict(PlatformError):
+    """Something with this name or state is there already."""
 
 
 class Throttled(PlatformError):

@@ -9,42 +9,12 @@ from typing import Any
 from urllib.parse import quote
 
 from wrapgen.client.transport import Transport
-from wrapgen.errors import NotFound, ServerFault, UsageError
+from wrapgen.errors import NotFound, ServerFault
+from wrapgen.references import Reference
 from wrapgen.wire import MAX_TIMEOUT, dumps
 
 PAGE = 50
 """Entries asked for in one page of a listing."""
-
-_REFERENCE = re.compile(r"(?:algo://|/)?([A-Za-z][\w.-]*)/([A-Za-z]\w*)(?:/([\w.*]+))?/?\Z")
-
-
-@dataclass(frozen=True)
-class Reference:
-    """An algorithm's name, and a version of it where one is given: `owner/name[/version]`."""
-
-    owner: str
-    name: str
-    version: str | None = None
-
-    def __str__(self) -> str:
-        return self.path + (f"/{self.version}" if self.version else "")
-
-    @property
-    def path(self) -> str:
-        """`owner/name`."""
-        return f"{self.owner}/{self.name}"
-
-    @classmethod
-    def parse(cls, text: str) -> Reference:
-        """Reads `owner/name`, `owner/name/version` or the same after `algo://`.
-
-        Raises:
-            UsageError: it is none of these.
-        """
-        match = _REFERENCE.match(text.strip())
-        if match is None:
-            raise UsageError(f"not an algorithm: {text!r}", hint="write owner/name or owner/name/1.2.3")
-        return cls(*match.groups())
 
 
 @dataclass(frozen=True)

@@ -6,25 +6,21 @@ import json
 import os
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from wrapgen import wire
+from wrapgen.client import statuses
 from wrapgen.client.accounts import Accounts
-from wrapgen.client.algorithms import Algorithms, Reference, Version
+from wrapgen.client.algorithms import Algorithms, Version
+from wrapgen.client.caller import Caller
 from wrapgen.client.connection import Connection, find
-from wrapgen.client.data import Data
 from wrapgen.client.organizations import Organizations
-from wrapgen.client.transport import Transport
 from wrapgen.errors import AlgorithmFailed, ServerFault, UsageError
-
-READ_MARGIN = 30.0
-"""Seconds that an answer may take beyond the call's own timeout."""
 
 DEFAULT_TIMEOUT = 300.0
 """Seconds that a platform gives a call by default (platform contract, section 9)."""
 
 
-class Client:
+class Client(Caller):
     """Everything that one key may do on one platform. Safe to share between threads.
 
     Args:
@@ -32,18 +28,15 @@ class Client:
         pool: connections kept open; as many as calls are made at once.
 
     Attributes:
-        connection: as given.
+        connection, data: as of `Caller`.
         algorithms: management calls.
-        data: files and collections.
         organizations: owners that are no user; a local platform's only.
         accounts: users, keys and failed calls.
     """
 
     def __init__(self, connection: Connection, *, pool: int = 8) -> None:
-        self.connection = connection
-        self._transport = Transport(connection, pool=pool)
+        super().__init__(connection, pool=pool)
         self.algorithms = Algorithms(self._transport)
-        self.data = Data(self._transport)
         self.organizations = Organizations(self._transport)
         self.accounts = Accounts(self._transport)
 
@@ -53,10 +46,6 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def close(self) -> None:
-        """Closes the kept connections; the client may still be used and opens new ones."""
-        self._transport.close()
-
     def account(self) -> str | None:
         """The name of the account that the key belongs to; asks the platform where it is not known."""
         return self.connection.account or self.data.account()
@@ -64,48 +53,6 @@ class Client:
     def versions(self, algorithm: str) -> list[Version]:
         """The released versions of `owner/name`, newest first."""
         return self.algorithms.versions(algorithm)
-
-    def call_body(
-        self,
-        reference: str,
-        body: bytes,
-        *,
-        content_type: str = "application/json",
-        timeout: float,
-        stdout: bool = False,
-        run: str = "",
-    ) -> bytes:
-        """Calls an algorithm with an encoded input; returns the body of the 200 answer as it came.
-
-        The answer may still report an error of the algorithm: see `wire.decode_answer`.
-
-        Args:
-            reference: `owner/name/version`.
-            body: the encoded input.
-            content_type: `application/json`, `text/plain` or `application/octet-stream`.
-            timeout: seconds the algorithm gets; whole ones, 1 to 3000. The answer may take 30 s more.
-            stdout: ask for what the algorithm prints; only its owner is told.
-            run: id of the run that the call is part of, for whoever watches the platform.
-
-        Raises:
-            Throttled: with `retry_after` where the platform says it.
-            Unreachable: no answer, or one that was cut off.
-            ServerFault, NotAuthorized, PaymentRequired, TooLarge, BadRequest, NotFound: by status.
-        """
-        seconds = int(timeout)
-        if not 1 <= seconds <= wire.MAX_TIMEOUT:
-            raise UsageError(f"a timeout of {timeout:g} s is not possible", hint="1 to 3000 seconds")
-        query = {"timeout": seconds, "stdout": "true" if stdout else None}
-        path = f"/v1/algo/{quote(str(Reference.parse(reference)), safe='/*')}"
-        return self._transport.request(
-            "POST",
-            path,
-            body=body,
-            content_type=content_type,
-            query=query,
-            timeout=seconds + READ_MARGIN,
-            headers={wire.RUN_HEADER: run} if run else None,
-        )
 
     def call(
         self,
@@ -153,6 +100,9 @@ def decode(reference: str, body: bytes) -> wire.Answer:
     """
     try:
         content = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise statuses.not_json(f"calling {reference}", body) from error
+    try:
         read = wire.decode_answer(content)
     except (ValueError, RecursionError) as error:
         raise ServerFault(

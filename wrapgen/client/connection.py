@@ -14,12 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from wrapgen.client.proxies import proxy_url
 from wrapgen.errors import NoCredentials, UsageError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 VENDOR_ADDRESS = "https://api.algorithmia.com"
 """Where the vendor's clients go when nothing else is said (algorithmia-python, Algorithmia/__init__.py)."""
@@ -37,9 +33,10 @@ class Connection:
         key: API key, or a bearer token (three segments with dots between).
         source: where address and key were found, for messages; never the key itself.
         account: name of the account, where the source says it.
-        ca_cert: path of a file with further certificate authorities, or None.
+        ca_cert: further certificate authorities, or None: path of a file or folder, or their PEM text.
         admin_key: key for accounts and organizations; only a local platform's home has one.
         home: the local platform's home that it was found in, or None.
+        proxy: URL of the proxy where the process's own variables name none.
     """
 
     address: str
@@ -49,6 +46,7 @@ class Connection:
     ca_cert: str | None = None
     admin_key: str | None = None
     home: Path | None = None
+    proxy: str = ""
 
     def __repr__(self) -> str:
         return f"Connection({self.address!r}, source={self.source!r}, account={self.account!r})"
@@ -57,6 +55,16 @@ class Connection:
     def authorization(self) -> str:
         """The value of the Authorization header (platform contract, section 1)."""
         return authorization(self.key)
+
+    def portable(self) -> Connection:
+        """The same for another machine: what files and variables of this one say is in it; no admin key.
+
+        Raises:
+            UsageError: the certificate authorities can't be read.
+        """
+        authorities = _pem(Path(self.ca_cert)) if self.ca_cert else None
+        proxy = proxy_url(self.address, self.proxy)
+        return Connection(self.address, self.key, self.source, self.account, authorities, proxy=proxy)
 
     @property
     def is_local(self) -> bool:
@@ -195,21 +203,31 @@ def _variables(environ: Mapping[str, str]) -> _Found:
 
 
 def _bundle(environ: Mapping[str, str]) -> str | None:
-    return environ.get("REQUESTS_CA_BUNDLE") or None  # what the vendor's client reads (Algorithmia/client.py)
+    # What the vendor's client reads (Algorithmia/client.py), and requests after it.
+    return environ.get("REQUESTS_CA_BUNDLE") or environ.get("CURL_CA_BUNDLE") or None
+
+
+def _pem(path: Path) -> str:
+    """The certificates in a file, or in the files of a folder."""
+    try:
+        files = sorted(path.iterdir()) if path.is_dir() else [path]
+        return "\n".join(file.read_text("utf-8", "replace") for file in files if file.is_file())
+    except OSError as error:
+        raise UsageError(f"can't read the certificates in {path}: {error}") from error
 
 
 def _profile(user_home: Path, name: str, *, named: bool) -> _Found:
     path = user_home / ".algorithmia" / "config"
     source = f"profile {name} of {path}"
     try:
-        content = tomllib.loads(path.read_text("utf-8"))
+        content = _toml(path.read_text("utf-8"))
     except FileNotFoundError as error:
         if named:
             raise UsageError(
                 f"no profile {name}: there is no {path}", hint="`algo auth` makes one"
             ) from error
         return _Found(source)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:  # TOMLDecodeError is a ValueError
         raise UsageError(f"can't read the profiles in {path}: {error}") from error
     profiles = content.get("profiles")
     entry = profiles.get(name) if isinstance(profiles, dict) else None
@@ -250,6 +268,18 @@ def _home(home: Path, *, named: bool) -> _Found:
         admin_key=_text(content, "admin_key") or None,
         home=home,
     )
+
+
+def _toml(text: str) -> dict[str, Any]:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        try:
+            import tomli as tomllib
+        except ImportError:
+            raise UsageError("reading a profile file needs the package tomli before Python 3.11") from None
+    content: dict[str, Any] = tomllib.loads(text)
+    return content
 
 
 def _text(entry: Mapping[str, Any], name: str) -> str:

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from typing import IO, Any
 from urllib.parse import quote
 
-from wrapgen.client.transport import READ_TIMEOUT, Transport
+from wrapgen.client.transport import ANSWER_LIMIT, READ_TIMEOUT, Transport
 from wrapgen.errors import NotFound, ServerFault, UsageError
 from wrapgen.wire import dumps
+
+FILE_LIMIT = 1024**3
+"""The most bytes of a file with the results of one chunk."""
 
 _URL = re.compile(r"([a-z][a-z0-9]*(?:\+[^:/]+)?)://(.*)\Z", re.IGNORECASE | re.DOTALL)
 
@@ -64,13 +67,14 @@ class Data:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    def read(self, url: str) -> bytes:
-        """A whole file.
+    def read(self, url: str, *, limit: int = ANSWER_LIMIT) -> bytes:
+        """A whole file of at most `limit` bytes; larger ones are for `stream`.
 
         Raises:
             NotFound: there is none.
+            TooLarge: it has more bytes.
         """
-        return self._transport.request("GET", path_of(url))
+        return self._transport.request("GET", path_of(url), limit=limit)
 
     def stream(self, url: str, *, timeout: float = READ_TIMEOUT) -> AbstractContextManager[Iterator[bytes]]:
         """A file piece by piece: `with data.stream(url) as pieces: ...`; for files of any size."""

@@ -1,46 +1,42 @@
 """Bytes to and from a platform: pool, timeouts, certificates, proxies. Knows paths, not what they mean.
 
 Nothing is retried here but a kept connection that turned out to be closed, and only for requests that may be
-repeated safely. Redirects are not followed: a key goes to the address it was meant for and nowhere else.
+repeated safely. Everything that calls a platform uses it, Spark's executors and Lambda functions too: it
+needs Python's own library only.
 """
 
 from __future__ import annotations
 
-import functools
 import http.client
+import select
+import socket
 import ssl
-import urllib.request
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from ipaddress import ip_address
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import IO, Any
-from urllib.parse import unquote, urlencode, urlsplit
+from urllib.parse import urlencode
 
-import certifi
-import urllib3
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    NameResolutionError,
-    NewConnectionError,
-    ProtocolError,
-    ReadTimeoutError,
-    SSLError,
-)
-from urllib3.response import BaseHTTPResponse
-
-from wrapgen.client import answers
+from wrapgen.client import statuses
 from wrapgen.client.connection import Connection, authorization
-from wrapgen.errors import PlatformError, Unreachable, UsageError
-
-CONNECT_TIMEOUT = 10.0
-"""Seconds to wait for a connection."""
+from wrapgen.client.exchange import AnswerTooLarge, Connector, NoConnection, beginning, pieces, read
+from wrapgen.client.proxies import Proxy, proxy_url
+from wrapgen.errors import PlatformError, TooLarge, Unreachable, UsageError
 
 READ_TIMEOUT = 60.0
 """Seconds to wait for an answer that does not run an algorithm."""
 
+ANSWER_LIMIT = 64 * 1024**2
+"""The most bytes of an answer that are read into memory; a platform's own cap is 15 MB."""
+
+ERROR_LIMIT = 65_536
+"""The most bytes of an answer outside 2xx that are read; its message is at the start."""
+
 REPEATABLE = frozenset({"GET", "HEAD", "PUT"})
 """Methods that may be sent again when a kept connection was closed under them."""
+
+_CLOSED = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError)
 
 Body = bytes | IO[bytes] | None
 
@@ -55,11 +51,16 @@ class Transport:
 
     def __init__(self, connection: Connection, *, pool: int) -> None:
         self.connection = connection
-        self._pool = _manager(connection, pool)
+        url = proxy_url(connection.address, connection.proxy)
+        proxy = Proxy.parse(url) if url else None
+        self._connector = Connector(connection.address, proxy, connection.ca_cert)
+        self._idle: deque[HTTPConnection] = deque()
+        self._pool = pool
 
     def close(self) -> None:
         """Closes the kept connections."""
-        self._pool.clear()
+        while self._idle:
+            self._idle.pop().close()
 
     def request(
         self,
@@ -72,8 +73,9 @@ class Transport:
         timeout: float = READ_TIMEOUT,
         key: str | None = None,
         headers: Mapping[str, str] | None = None,
+        limit: int = ANSWER_LIMIT,
     ) -> bytes:
-        """One exchange; returns the body of a 2xx answer.
+        """One exchange; returns the decoded body of a 2xx answer.
 
         Args:
             method, path: such as GET and `/v1/algorithms/acme/A`; the path is already percent-encoded.
@@ -83,15 +85,26 @@ class Transport:
             timeout: seconds to wait for the answer.
             key: another key than the connection's, such as the admin key.
             headers: further ones.
+            limit: bytes that the answer may have.
 
         Raises:
-            PlatformError: of the class that fits the answer, or Unreachable when none came.
+            PlatformError: of the class that fits the answer, Unreachable when none came, TooLarge when it has
+                more bytes than `limit`.
         """
-        more = dict(headers or {})
-        response = self._send(method, path, body, content_type, query, timeout, key, more, stream=False)
-        if not 200 <= response.status < 300:
-            raise answers.error_of(f"{method} {path}", response.status, response.headers, response.data)
-        return response.data
+        given = {name: value for name, value in (query or {}).items() if value is not None}
+        target = path + (f"?{urlencode(given)}" if given else "")
+        sent = {**(headers or {}), **self._headers(key)}
+        if content_type:
+            sent["Content-Type"] = content_type
+        with self._answer(method, path, target, body, sent, timeout) as response:
+            try:
+                return read(response, limit)
+            except AnswerTooLarge:
+                raise TooLarge(
+                    f"{method} {path}: the answer has more than {limit:,} bytes", hint="ask for less at once"
+                ) from None
+            except (OSError, HTTPException) as error:
+                raise self._unreachable(f"{method} {path}", error) from error
 
     def json(self, method: str, path: str, **options: Any) -> Any:
         """As `request`, with the answer parsed; an empty body is None.
@@ -100,7 +113,7 @@ class Transport:
             PlatformError: as `request`, or the body reports an error or is not JSON.
         """
         body = self.request(method, path, **options)
-        return answers.read_object(f"{method} {path}", body) if body else None
+        return statuses.read_object(f"{method} {path}", body) if body else None
 
     @contextmanager
     def stream(self, path: str, *, timeout: float = READ_TIMEOUT) -> Iterator[Iterator[bytes]]:
@@ -109,131 +122,115 @@ class Transport:
         Raises:
             PlatformError: as `request`; Unreachable also while reading, when the body is cut off.
         """
-        response = self._send("GET", path, None, None, None, timeout, None, {}, stream=True)
-        try:
-            if response.status != 200:
-                raise answers.error_of(f"GET {path}", response.status, response.headers, response.read())
-            yield self._pieces(path, response)
-        finally:
-            # An unread rest would be taken for the next answer on this connection.
-            response.close()
-            response.release_conn()
+        with self._answer("GET", path, path, None, self._headers(), timeout) as response:
+            yield self._pieces(f"GET {path}", response)
 
-    def _pieces(self, path: str, response: BaseHTTPResponse) -> Iterator[bytes]:
+    def _pieces(self, what: str, response: HTTPResponse) -> Iterator[bytes]:
         try:
-            yield from response.stream(65_536)
-        except HTTPError as error:
-            raise self._unreachable(f"GET {path}", error) from error
+            yield from pieces(response)
+        except (OSError, HTTPException) as error:
+            raise self._unreachable(what, error) from error
+
+    def _headers(self, key: str | None = None) -> dict[str, str]:
+        own = {"Authorization": authorization(key or self.connection.key), "Accept-Encoding": "identity"}
+        return {**self._connector.headers, **own}
+
+    @contextmanager
+    def _answer(
+        self, method: str, path: str, target: str, body: Body, headers: dict[str, str], timeout: float
+    ) -> Iterator[HTTPResponse]:
+        """A 2xx answer whose body is not read yet."""
+        what = f"{method} {path}"
+        try:
+            connection, response = self._exchange(method, target, body, headers, timeout)
+        except (OSError, HTTPException) as error:
+            raise self._unreachable(what, error) from error
+        try:
+            if not 200 <= response.status < 300:
+                content = beginning(response, ERROR_LIMIT)
+                raise statuses.error_of(what, response.status, response.headers, content)
+            yield response
+        finally:
+            self._release(connection, response)
+
+    def _exchange(
+        self, method: str, target: str, body: Body, headers: dict[str, str], timeout: float
+    ) -> tuple[HTTPConnection, HTTPResponse]:
+        connection = self._kept() or self._connector.open()
+        try:
+            return connection, self._send(connection, method, target, body, headers, timeout)
+        except _CLOSED:
+            if method not in REPEATABLE or not (body is None or isinstance(body, bytes)):
+                raise
+        connection = self._connector.open()
+        return connection, self._send(connection, method, target, body, headers, timeout)
 
     def _send(
         self,
+        connection: HTTPConnection,
         method: str,
-        path: str,
+        target: str,
         body: Body,
-        content_type: str | None,
-        query: Mapping[str, Any] | None,
+        headers: dict[str, str],
         timeout: float,
-        key: str | None,
-        more: dict[str, str],
-        *,
-        stream: bool,
-    ) -> BaseHTTPResponse:
-        given = {name: value for name, value in (query or {}).items() if value is not None}
-        url = self.connection.address + path + (f"?{urlencode(given)}" if given else "")
-        own = {"Authorization": authorization(key or self.connection.key), "Accept-Encoding": "identity"}
-        headers = {**more, **own}
-        if content_type:
-            headers["Content-Type"] = content_type
-        send = functools.partial(
-            self._pool.request,
-            method,
-            url,
-            body=body,
-            headers=headers,
-            retries=False,
-            redirect=False,
-            timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=timeout),
-            preload_content=not stream,
-        )
+    ) -> HTTPResponse:
         try:
+            connection.sock.settimeout(timeout)
             try:
-                return send()
-            except ProtocolError as error:
-                repeatable = method in REPEATABLE and (body is None or isinstance(body, bytes))
-                if not (repeatable and _was_stale(error)):
+                connection.request(method, self._connector.root + target, body, headers)
+            except (BrokenPipeError, ConnectionResetError):
+                # It may have answered before it had read the whole request, such as with 413.
+                if not _is_readable(connection.sock):
                     raise
-                return send()
-        except HTTPError as error:
-            raise self._unreachable(f"{method} {path}", error) from error
+            return connection.getresponse()
+        except ValueError:
+            connection.close()
+            raise UsageError(
+                "the API key has characters that can't be sent", hint="copy the key again"
+            ) from None
+        except BaseException:
+            connection.close()
+            raise
 
-    def _unreachable(self, what: str, error: HTTPError) -> PlatformError:
+    def _kept(self) -> HTTPConnection | None:
+        """A kept connection that the platform has not closed meanwhile, or None."""
+        while True:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                return None
+            if not _is_readable(connection.sock):
+                return connection
+            connection.close()  # readable without a question asked: the other side has hung up
+
+    def _release(self, connection: HTTPConnection, response: HTTPResponse) -> None:
+        """Keeps a connection whose answer was read to its end; an unread rest would be the next answer."""
+        if response.isclosed() and connection.sock is not None and len(self._idle) < self._pool:
+            self._idle.append(connection)
+        else:
+            response.close()
+            connection.close()
+
+    def _unreachable(self, what: str, error: Exception) -> PlatformError:
         address = self.connection.address
-        if isinstance(error, SSLError):
+        if isinstance(error, NoConnection):
+            home, source = self.connection.home, self.connection.source
+            hint = f"start it with: wrapgen serve --home {home}" if home else f"it was named by {source}"
+            return Unreachable(f"{address} does not answer: {error}", hint=hint)
+        if isinstance(error, ssl.SSLError):
             return PlatformError(
                 f"{address} could not be trusted: {error}",
                 hint="name the cluster's certificate authority in REQUESTS_CA_BUNDLE or in the profile",
             )
-        if isinstance(error, (NewConnectionError, NameResolutionError)):
-            home, source = self.connection.home, self.connection.source
-            hint = f"start it with: wrapgen serve --home {home}" if home else f"it was named by {source}"
-            return Unreachable(f"{address} does not answer: no connection", hint=hint)
-        if isinstance(error, ConnectTimeoutError):
-            return Unreachable(f"{address} does not answer: no connection within {CONNECT_TIMEOUT:g} s")
-        if isinstance(error, ReadTimeoutError):
+        if isinstance(error, TimeoutError):
             return Unreachable(f"{what}: no answer in time")
-        return Unreachable(f"{what}: the answer was cut off ({_cause(error)})")
+        cause = str(error) or type(error).__name__
+        return Unreachable(f"{what}: the answer was cut off ({cause})")
 
 
-def _was_stale(error: ProtocolError) -> bool:
-    """Whether the other side had closed the connection before it answered anything."""
-    cause = error.args[1] if len(error.args) > 1 else None
-    return isinstance(cause, (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError))
-
-
-def _cause(error: HTTPError) -> str:
-    cause = error.args[1] if len(error.args) > 1 else error
-    return str(cause) or type(cause).__name__
-
-
-def _manager(connection: Connection, pool: int) -> urllib3.PoolManager:
-    options: dict[str, Any] = {"maxsize": pool, "block": False}
-    if connection.address.startswith("https:"):
-        options["ssl_context"] = _trust(connection.ca_cert)
-    proxy = _proxy(connection.address)
-    if proxy is None:
-        return urllib3.PoolManager(num_pools=1, **options)
-    parts = urlsplit(proxy)
-    headers = {}
-    if parts.username:
-        secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        headers = urllib3.make_headers(proxy_basic_auth=secret)
-    return urllib3.ProxyManager(proxy, num_pools=1, proxy_headers=headers, **options)
-
-
-def _trust(ca_cert: str | None) -> ssl.SSLContext:
-    """The usual authorities and those of `ca_cert`, joined as in the vendor's Algorithmia/client.py."""
-    context = ssl.create_default_context()
-    context.load_verify_locations(certifi.where())
-    if ca_cert:
-        try:
-            context.load_verify_locations(ca_cert)
-        except (OSError, ssl.SSLError) as error:
-            raise UsageError(f"can't read the certificates in {ca_cert}: {error}") from error
-    return context
-
-
-def _proxy(address: str) -> str | None:
-    """The proxy that the usual variables name for this address; none for this machine itself."""
-    parts = urlsplit(address)
-    if is_loopback(address) or urllib.request.proxy_bypass(parts.hostname or ""):
-        return None
-    return urllib.request.getproxies().get(parts.scheme)
-
-
-def is_loopback(address: str) -> bool:
-    """Whether an address is this machine's own."""
-    host = urlsplit(address).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _is_readable(sock: socket.socket) -> bool:
+    if hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(sock, select.POLLIN)
+        return bool(poll.poll(0))
+    return bool(select.select([sock], [], [], 0)[0])

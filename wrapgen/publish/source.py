@@ -18,7 +18,7 @@ from pathlib import Path
 import certifi
 
 from wrapgen.client import Connection, Reference
-from wrapgen.client.transport import is_loopback
+from wrapgen.client.proxies import is_loopback
 from wrapgen.errors import Conflict, NotAuthorized, NotFound, PlatformError, Unreachable, UsageError
 from wrapgen.publish.project import Project
 

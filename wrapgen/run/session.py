@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from wrapgen.client.transport import is_loopback
+from wrapgen.client.proxies import is_loopback
 from wrapgen.errors import RunError, WrapgenError
 from wrapgen.run.budget import Budget
 from wrapgen.run.chunks import Entry, Size

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from uuid import uuid4
 
-from wrapgen.client import Data
+from wrapgen.client.data import FILE_LIMIT, Data
 from wrapgen.errors import NotFound, PlatformError
 
 COLLECTION = "data://.my/wrapgen_sideband"
@@ -37,7 +37,7 @@ class DataSideband:
 
     def fetch(self, url: str) -> bytes:
         """The file at a URL that a wrapper answered with."""
-        return self._data.read(url)
+        return self._data.read(url, limit=FILE_LIMIT)
 
     def discard(self, url: str) -> None:
         """Removes a stored file; one that can't be removed stays, which harms nobody."""

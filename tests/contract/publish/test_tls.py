@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 from wrapgen.client import Client, Connection
 from wrapgen.errors import PlatformError
+from wrapgen.run.plain_calls import PlainCalls
 
 BARE = {name: value for name, value in os.environ.items() if not name.startswith("ALGORITHMIA")}
 
@@ -63,6 +65,33 @@ def test_publishing_over_tls_trusts_the_named_authority(cluster: Path, certifica
     env = {**BARE, "REQUESTS_CA_BUNDLE": str(certificate)}
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("source", ["profile", "variable", "folder"])
+def test_tasks_on_other_machines_trust_it_too(
+    cluster: Path, certificate: Path, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What profile and variables name on the driver reaches executors, which have none of the files."""
+    known = json.loads((cluster / "credentials.json").read_text())
+    named = Path(shutil.copy(certificate, tmp_path / "authority.pem"))
+    if source == "profile":
+        (tmp_path / ".algorithmia").mkdir()
+        (tmp_path / ".algorithmia" / "config").write_text(
+            f"[profiles.default]\napi_key = '{known['api_key']}'\napi_server = '{known['address']}'\n"
+            f"ca_cert = '{named}'\n"
+        )
+    else:
+        monkeypatch.setenv("ALGORITHMIA_API", known["address"])
+        monkeypatch.setenv("ALGORITHMIA_API_KEY", known["api_key"])
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(named if source == "variable" else tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    sent = pickle.dumps(PlainCalls.of_environment())
+    for name in ("ALGORITHMIA_API", "ALGORITHMIA_API_KEY", "REQUESTS_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    named.unlink()
+    calls = pickle.loads(sent)
+    url = calls.upload(b"[1]")
+    assert calls.fetch(url) == b"[1]"
 
 
 def test_a_file_of_authorities_that_is_none_is_told(cluster: Path, make, tmp_path: Path) -> None:

@@ -114,7 +114,8 @@ def test_our_clients_name_their_run(server: Any, watched: Any, browser: Any) -> 
     reference, first, second = f"{watched.reference}/1.0.0", new_run(), new_run()
     with Client(Connection(server.address, server.key, source="a test")) as client:
         client.call_body(reference, b"1", timeout=60, run=first)
-    PlainCalls(server.address, server.key).call(reference, b"1", 60, second)
+    calls = PlainCalls(Connection(server.address, server.key, "a test"))
+    calls.call(reference, b"1", 60, second)
     for run in (first, second):
         assert browser.page(f"/web/activity?run={run}").text.partition("Last")[2].split()[0] == run
 

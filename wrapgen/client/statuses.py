@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from email.message import Message
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -19,6 +20,9 @@ from wrapgen.errors import (
     Throttled,
     TooLarge,
 )
+
+Headers = Mapping[str, str] | Message
+"""An answer's headers; names without regard to case."""
 
 BY_STATUS: dict[int, type[PlatformError]] = {
     400: BadRequest,
@@ -60,7 +64,7 @@ HINTS: dict[type[PlatformError], str] = {
 """What to do, where the class alone says it."""
 
 
-def error_of(what: str, status: int, headers: Mapping[str, str], body: bytes) -> PlatformError:
+def error_of(what: str, status: int, headers: Headers, body: bytes) -> PlatformError:
     """The error that an answer outside 2xx stands for.
 
     Args:
@@ -121,7 +125,7 @@ def read_body(body: bytes) -> tuple[str, str | None, int | None]:
     )
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
+def retry_after(headers: Headers) -> float | None:
     """Seconds to wait by the Retry-After header: a number, or a date measured against the answer's Date."""
     value = (headers.get("Retry-After") or "").strip()
     if not value:
@@ -148,11 +152,18 @@ def read_object(what: str, body: bytes) -> Any:
     try:
         content = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise ServerFault(
-            f"{what}: the answer is not JSON", hint="is this the platform's API address?"
-        ) from error
+        raise not_json(what, body) from error
     if isinstance(content, dict) and content.get("error"):
         message, error_type, code = read_body(body)
         kind = _kind(400, code)
         raise kind(f"{what}: {message}", error_type=error_type, api_code=code, hint=HINTS.get(kind, ""))
     return content
+
+
+def not_json(what: str, body: bytes) -> ServerFault:
+    """The error for a 2xx answer that is no platform's, such as a proxy's page; it shows the first line."""
+    line = next(
+        (line.strip() for line in body[:2000].decode("utf-8", "replace").splitlines() if line.strip()), ""
+    )
+    shown = f": {line[:200]!r}" if line else ": it is empty"
+    return ServerFault(f"{what}: the answer is not JSON{shown}", hint="is this the platform's API address?")

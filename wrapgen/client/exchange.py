@@ -1,0 +1,208 @@
+"""One HTTP exchange over a connection: opening it, and reading an answer within a limit. Knows no paths.
+
+It needs Python's own library only: Spark's executors and Lambda functions use it too. Redirects are not
+followed: a key goes to the address it was meant for and nowhere else.
+"""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from wrapgen.client.proxies import Proxy
+from wrapgen.errors import UsageError
+
+CONNECT_TIMEOUT = 10.0
+"""Seconds to wait for a connection."""
+
+PIECE = 65_536
+"""Bytes that are read at once."""
+
+_GZIP_OR_ZLIB = 47  # zlib's own number for: either header, the largest window
+
+
+class AnswerTooLarge(Exception):
+    """An answer has more bytes than are wanted."""
+
+
+class NoConnection(OSError):
+    """Nobody answered at an address."""
+
+
+class BadEncoding(http.client.HTTPException):
+    """An answer can't be decoded: damaged, or in an encoding that nobody asked for."""
+
+
+class Connector:
+    """Opens connections to one address.
+
+    Args:
+        address: base address, http or https.
+        proxy: to go through, or None.
+        authorities: further certificate authorities: the path of a file or folder, or PEM text.
+
+    Raises:
+        UsageError: the authorities can't be read, or the proxy can't carry the address.
+    """
+
+    def __init__(self, address: str, proxy: Proxy | None, authorities: str | None) -> None:
+        parts = urlsplit(address)
+        self._host = parts.hostname or ""
+        self._secure = parts.scheme == "https"
+        self._port = parts.port or (443 if self._secure else 80)
+        self._proxy = proxy
+        if proxy is not None and proxy.secure and self._secure:
+            raise UsageError(
+                f"the proxy {proxy.host} is reached through https and can't carry https itself",
+                hint="set HTTPS_PROXY to http://HOST:PORT",
+            )
+        tls = self._secure or (proxy is not None and proxy.secure)
+        self._context = trust(authorities) if tls else None
+        absolute = proxy is not None and not self._secure
+        self.root = address if absolute else parts.path.rstrip("/")
+        """What a path is appended to in a request line: a proxy without a tunnel wants the whole address."""
+        self.headers = proxy.headers if absolute and proxy is not None else {}
+        """What every request tells a proxy without a tunnel."""
+
+    def open(self) -> http.client.HTTPConnection:
+        """A new connection.
+
+        Raises:
+            SSLError: the other side can't be trusted, or speaks no TLS.
+            NoConnection: nobody is there, or the proxy refuses.
+        """
+        proxy = self._proxy
+        host, port = (self._host, self._port) if proxy is None else (proxy.host, proxy.port)
+        connection = (
+            http.client.HTTPConnection(host, port, timeout=CONNECT_TIMEOUT)
+            if self._context is None
+            else http.client.HTTPSConnection(host, port, timeout=CONNECT_TIMEOUT, context=self._context)
+        )
+        if proxy is not None and self._secure:
+            connection.set_tunnel(self._host, self._port, proxy.headers)
+        try:
+            connection.connect()
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
+                raise
+            raise NoConnection(self._refusal(error)) from error
+        return connection
+
+    def _refusal(self, error: Exception) -> str:
+        if isinstance(error, TimeoutError):
+            return f"no connection within {CONNECT_TIMEOUT:g} s"
+        through = f" through the proxy {self._proxy.host}:{self._proxy.port}" if self._proxy else ""
+        return f"no connection{through} ({error})"
+
+
+def trust(authorities: str | None) -> ssl.SSLContext:
+    """The usual authorities and further ones, joined as in the vendor's Algorithmia/client.py.
+
+    Args:
+        authorities: the path of a file or folder, PEM text, or None.
+
+    Raises:
+        UsageError: they can't be read.
+    """
+    context = ssl.create_default_context()
+    try:
+        import certifi
+
+        context.load_verify_locations(certifi.where())
+    except ImportError:  # where nothing is installed, the system's own are there
+        pass
+    if not authorities:
+        return context
+    is_text = "-----BEGIN" in authorities
+    try:
+        if is_text:
+            context.load_verify_locations(cadata=authorities)
+        elif Path(authorities).is_dir():
+            context.load_verify_locations(capath=authorities)
+        else:
+            context.load_verify_locations(authorities)
+    except (OSError, ssl.SSLError) as error:
+        named = "the certificate authorities" if is_text else authorities
+        raise UsageError(f"can't read the certificates in {named}: {error}") from error
+    return context
+
+
+def read(response: http.client.HTTPResponse, limit: int) -> bytes:
+    """The decoded body of an answer.
+
+    Raises:
+        AnswerTooLarge: it has more than `limit` bytes.
+        OSError, HTTPException: it was cut off, or can't be decoded.
+    """
+    if response.length is not None and response.length > limit:
+        raise AnswerTooLarge
+    if response.length is not None and not _encoding(response):
+        return response.read()
+    parts = []
+    left = limit
+    for part in pieces(response):
+        left -= len(part)
+        if left < 0:
+            raise AnswerTooLarge
+        parts.append(part)
+    return b"".join(parts)
+
+
+def beginning(response: http.client.HTTPResponse, limit: int) -> bytes:
+    """The first `limit` bytes of an answer, or those that came: its status is known, whatever its body."""
+    found = b""
+    with suppress(OSError, http.client.HTTPException):
+        for part in pieces(response):
+            found += part
+            if len(found) >= limit:
+                break
+    return found[:limit]
+
+
+def pieces(response: http.client.HTTPResponse) -> Iterator[bytes]:
+    """The decoded body of an answer, piece by piece.
+
+    Raises:
+        OSError, HTTPException: it was cut off, or can't be decoded.
+    """
+    encoding = _encoding(response)
+    raw = _raw(response)
+    if not encoding:
+        return raw
+    if encoding not in ("gzip", "x-gzip", "deflate"):
+        raise BadEncoding(f"the answer is encoded as {encoding[:40]}, which was not asked for")
+    return _inflated(raw)
+
+
+def _encoding(response: http.client.HTTPResponse) -> str:
+    name = (response.headers.get("Content-Encoding") or "").strip().lower()
+    return "" if name == "identity" or response.length == 0 else name
+
+
+def _raw(response: http.client.HTTPResponse) -> Iterator[bytes]:
+    while part := response.read(PIECE):
+        yield part
+    if response.length:  # with a size to read, http.client takes a body that was cut off for a whole one
+        raise http.client.IncompleteRead(b"", response.length)
+
+
+def _inflated(raw: Iterator[bytes]) -> Iterator[bytes]:
+    decoder = zlib.decompressobj(_GZIP_OR_ZLIB)
+    try:
+        for part in raw:
+            while part:
+                yield decoder.decompress(part, 16 * PIECE)
+                part = decoder.unconsumed_tail
+                if decoder.eof and decoder.unused_data:
+                    part, decoder = decoder.unused_data, zlib.decompressobj(_GZIP_OR_ZLIB)
+        yield decoder.flush()
+    except zlib.error as error:
+        raise BadEncoding(f"the answer can't be decompressed: {error}") from None
+    if not decoder.eof:
+        raise BadEncoding("the answer can't be decompressed: it is cut off")
