@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from wrapgen.run.chunks import MAX_SIZE
-from wrapgen.run.push import PATIENCE
+from wrapgen.run.retry import PATIENCE
 
 __all__ = ["apply", "foreach_batch", "session"]
 

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wrapgen.run.summary import Progress
+    from wrapgen.run.summary import Progress, Wait
 
 LINE_EVERY = 30.0
 """Seconds between two lines where there is no terminal."""
@@ -50,6 +50,7 @@ class Reporter:
         self._terminal = sys.stderr.isatty() and not as_json
         self._bar: Any = None
         self._task: Any = None
+        self._working = True
 
     def __enter__(self) -> Reporter:
         if self._terminal:
@@ -69,9 +70,11 @@ class Reporter:
         now = self._clock()
         if self._foretell and self._terminal and progress.counts.finished > self._already:
             self._foretold(progress, now, self._foretell)
+        waits = progress.wait is not None and self._working
+        self._working = progress.wait is None
         every = JSON_EVERY if self._as_json else _REDRAW if self._terminal else LINE_EVERY
         ended = not progress.open and progress.counts.finished >= progress.counts.items
-        if now - self._last < every and not (ended and self._terminal):
+        if now - self._last < every and not waits and not (ended and self._terminal):
             return
         self._last = now
         rate = (progress.counts.finished - self._already) / max(1e-9, now - self._started)
@@ -118,6 +121,8 @@ def _bar() -> Any:
 
 def _detail(progress: Progress) -> str:
     failed = f"{progress.counts.failed:,} failed" if progress.counts.failed else "no errors"
+    if progress.wait:
+        return f"{failed}, {progress.wait}"
     return f"{failed}, {progress.open} of {progress.concurrency} calls open, {progress.chunk} a call"
 
 
@@ -137,7 +142,13 @@ def _facts(progress: Progress, rate: float) -> dict[str, Any]:
         "concurrency": progress.concurrency,
         "chunk": progress.chunk,
         "throttled": progress.counts.throttled,
+        "waiting": vars(progress.wait) if progress.wait else None,
     }
+
+
+def tell_wait(wait: Wait) -> None:
+    """Says before a run what it waits for."""
+    _print(str(wait))
 
 
 def _print(text: str) -> None:

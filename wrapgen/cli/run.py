@@ -81,7 +81,7 @@ _COLLECT_EVERY = 50_000
     type=click.FloatRange(min=0),
     default=600.0,
     show_default=True,
-    help="Seconds to wait for a platform that is down.",
+    help="Seconds that nothing may work, for whatever reason, before the run gives up for now.",
 )
 @click.option("--fresh", is_flag=True, help="Start over: forget an earlier run to this output.")
 @click.option("--accept-changes", is_flag=True, help="Go on although input, wrapper or options changed.")
@@ -101,10 +101,11 @@ def command(reference: str, source: str, output: Path, as_json: bool, log_json: 
     12 incomplete. 11 and 12 can be resumed.
     """
     gc.set_threshold(_COLLECT_EVERY)
-    from wrapgen.cli.progress import Reporter
+    from wrapgen.cli.progress import Reporter, tell_wait
     from wrapgen.run.calling import find_wrapper
     from wrapgen.run.folder import Folder, folder_for
     from wrapgen.run.layouts import Layout
+    from wrapgen.run.patience import Patience
     from wrapgen.run.session import Session
     from wrapgen.run.spare import claim
     from wrapgen.run.writers import check
@@ -116,8 +117,9 @@ def command(reference: str, source: str, output: Path, as_json: bool, log_json: 
     claim(output, folder, fresh=options.fresh, moved=options.accept_changes)
     with platform(given, options.workers) as client:
         replace = options.fresh or options.accept_changes
-        items = items_of(source, given, folder, client, replace=replace, output=output)
-        wrapper = find_wrapper(client, reference, None if options.fresh else folder)
+        patience = Patience(options.patience, tell_wait)
+        items = patience.ask(lambda: items_of(source, given, folder, client, replace=replace, output=output))
+        wrapper = find_wrapper(client, reference, None if options.fresh else folder, patience)
         told = _origin(client.connection.address, output, options, layout)
         with Session(folder.path, items, wrapper, options, reading=reading, origin=told) as session:
             if not as_json:

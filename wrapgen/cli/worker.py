@@ -113,6 +113,7 @@ def _worker(
 ) -> tuple[SqsWorker, str, Description]:
     from wrapgen.run.concurrency import Concurrency, ceiling
     from wrapgen.run.connectors.sqs import SqsWorker
+    from wrapgen.run.patience import Patience
     from wrapgen.run.wrappers import describe, resolve
 
     names = ("address", "api_key", "key_env", "profile", "home")
@@ -121,8 +122,11 @@ def _worker(
     def versions(name: str) -> list[str]:
         return [version.version for version in client.versions(name) if version.version]
 
-    exact = resolve(reference, versions)
-    about = describe(lambda body, timeout: client.call_body(exact, body, timeout=timeout), exact)
+    patience = Patience(given["patience"], lambda wait: _say(str(wait)))
+    exact = patience.ask(lambda: resolve(reference, versions))
+    about = patience.ask(
+        lambda: describe(lambda body, timeout: client.call_body(exact, body, timeout=timeout), exact)
+    )
     if about.datastore is None:
         raise UsageError(
             f"{exact} records nothing, and a queue does not take answers: every result would be lost",

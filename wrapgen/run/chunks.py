@@ -50,6 +50,9 @@ class Chunk:
         attempts: calls of the target made so far, per item.
         tries: sends made so far of the item that was sent most often; the next send is `tries + 1`.
         losses: sends lost at this size.
+        refusals: sends that an outage refused at this size.
+        suspicions: those of them, at any size, since whose refusal before others had been answered.
+        answers_before: answers that the run had had when this chunk was last lost; -1: it never was.
     """
 
     indexes: Sequence[int]
@@ -58,6 +61,9 @@ class Chunk:
     attempts: Sequence[int]
     tries: int = 0
     losses: int = 0
+    refusals: int = 0
+    suspicions: int = 0
+    answers_before: int = -1
 
     def __len__(self) -> int:
         return len(self.indexes)
@@ -88,6 +94,7 @@ class Chunk:
             ids=[self.ids[p] for p in positions] if self.ids else None,
             attempts=attempts if attempts is not None else [self.attempts[p] for p in positions],
             losses=0,
+            refusals=0,
         )
 
     def halves(self) -> tuple[Chunk, Chunk]:

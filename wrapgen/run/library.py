@@ -26,6 +26,7 @@ from wrapgen.run.inputs import items_from
 from wrapgen.run.items import Selection
 from wrapgen.run.options import Options
 from wrapgen.run.output import whole
+from wrapgen.run.patience import Patience
 from wrapgen.run.session import Session
 from wrapgen.run.spare import find_input
 from wrapgen.run.states import Fate
@@ -218,7 +219,9 @@ def run(
             client = stack.enter_context(connect(pool=options.workers or 8))
         path = state or Path(stack.enter_context(TemporaryDirectory(prefix="wrapgen-run-")))
         folder = Folder(path)
-        wrapper = find_wrapper(client, reference, None if options.fresh else folder)
+        wrapper = find_wrapper(
+            client, reference, None if options.fresh else folder, Patience(options.patience)
+        )
         source = find_input(str(items), None, folder) if isinstance(items, Path) else _given(folder.input)
         found = items_from(source, selection or Selection())
 

@@ -15,7 +15,7 @@ from wrapgen.run.chunks import MAX_SIZE
 from wrapgen.run.lanes import Lanes, ThreadLanes
 from wrapgen.run.ledger import Disk, RealDisk
 from wrapgen.run.process import Call, Sideband, Terms
-from wrapgen.run.runner import PATIENCE
+from wrapgen.run.retry import PATIENCE
 from wrapgen.run.wrappers import Description
 from wrapgen.wire import CHUNK_AIM, MAX_TIMEOUT, RUN_ID
 
@@ -43,7 +43,7 @@ class Options:
         chunk: the most items in a call.
         attempts: calls of the target for one item; None: the wrapper's own limit.
         budget: the share of items that may fail; 1 never stops.
-        patience: seconds to wait for a platform that is down.
+        patience: seconds that nothing may work before the run gives up for now.
         fresh: throw an earlier ledger of this output away.
         accept_changes: go on although input, wrapper or options changed.
 

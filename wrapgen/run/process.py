@@ -175,8 +175,9 @@ def process_chunk(
     except Recalled:
         reply = Lost(Fault.UNSENT, "Unsent", "it did not leave")
     except (PlatformError, UsageError) as error:
-        timed_out = terms.clock() - started >= terms.timeout
-        reply = _lost(error, timed_out=timed_out, alive=lambda: _alive(call))
+        seconds = terms.clock() - started
+        late = _is_late(error, seconds, len(chunk), terms)
+        reply = _lost(error, late=late, alive=lambda: _alive(call))
     return replace(reply, seconds=terms.clock() - started)
 
 
@@ -186,7 +187,7 @@ def _process(
     try:
         body, uploaded = _request(chunk, terms)
         try:
-            answer = read_answer(call(body, terms.timeout))
+            answer = read_answer(of_platform(call(body, terms.timeout)))
         finally:
             if uploaded and terms.sideband:
                 terms.sideband.discard(uploaded)
@@ -296,24 +297,69 @@ _BY_CLASS: tuple[tuple[type[Exception], Fault, str], ...] = (
 """Errors of the client; the most particular first."""
 
 
-def _lost(error: PlatformError | UsageError, *, timed_out: bool, alive: Callable[[], bool]) -> Lost:
-    retry_after = error.retry_after if isinstance(error, PlatformError) else None
+_AWAY = frozenset({408, 502, 504, 521, 522, 523, 524})
+"""Statuses of a gateway that had no answer of the platform in time."""
+
+_BUSY = frozenset({425, 429, 503, 529})
+"""Statuses that ask to come again later: never a chunk's own fault."""
+
+GATEWAY_SECONDS = 30.0
+"""Seconds after which a gateway's own limit is a likelier cause of its 504 than a platform that is away."""
+
+
+def _is_late(error: PlatformError | UsageError, seconds: float, items: int, terms: Terms) -> bool:
+    """Whether a call took so long that time is what it lacked; smaller chunks can be tried sooner."""
+    if isinstance(error, PlatformError) and error.status in _AWAY:
+        return seconds >= terms.timeout / 2 or (items > 1 and seconds >= GATEWAY_SECONDS)
+    return seconds >= terms.timeout
+
+
+def _lost(error: PlatformError | UsageError, *, late: bool, alive: Callable[[], bool]) -> Lost:
+    if isinstance(error, UsageError):
+        return Lost(Fault.STOPPED, "ServerError", error.message)
     for kind, fault, name in _BY_CLASS:
         if isinstance(error, kind):
-            return Lost(fault, name, error.message, retry_after)
-    if isinstance(error, (Unreachable, ServerFault)):
-        if timed_out or error.status == 504:
-            return Lost(Fault.TIMEOUT, "TimeoutError", error.message)
-        name = "ConnectionError" if isinstance(error, Unreachable) else "ServerError"
-        # Only a platform that answers others blames this chunk.
-        return Lost(Fault.LOST if alive() else Fault.DOWN, name, error.message, retry_after)
-    return Lost(Fault.STOPPED, "ServerError", error.message)
+            return Lost(fault, name, error.message, error.retry_after)
+    if error.status in _BUSY:
+        return Lost(Fault.THROTTLED, "ServerError", error.message, error.retry_after)
+    if not (isinstance(error, (Unreachable, ServerFault)) or fault_of_status(error.status)):
+        return Lost(Fault.STOPPED, "ServerError", error.message)
+    if late:
+        return Lost(Fault.TIMEOUT, "TimeoutError", error.message)
+    name = "ConnectionError" if isinstance(error, Unreachable) else "ServerError"
+    # Only a platform that answers others blames this chunk; a gateway speaks for the platform behind it.
+    blamed = error.status not in _AWAY and not isinstance(error, NotThePlatform) and alive()
+    return Lost(Fault.LOST if blamed else Fault.DOWN, name, error.message, error.retry_after)
+
+
+def fault_of_status(status: int | None) -> Fault | None:
+    """The fault of a whole service that a status tells of; None where waiting would not help."""
+    if status in _BUSY:
+        return Fault.THROTTLED
+    return Fault.DOWN if status in _AWAY or (status or 0) >= 500 else None
+
+
+class NotThePlatform(ServerFault):
+    """A page, or nothing, with status 200: something in between answered."""
+
+
+def of_platform(body: bytes) -> bytes:
+    """The body of an answer, if the platform can have written it.
+
+    Raises:
+        NotThePlatform: it is no JSON object.
+    """
+    if body[:1] != b"{" and body.lstrip()[:1] != b"{":
+        start = body.lstrip()[:200].decode("utf-8", "replace").partition("\n")[0].strip()
+        said = f"starts with {start[:100]!r}" if start else "is empty"
+        raise NotThePlatform(f"the answer is not the platform's: it {said}")
+    return body
 
 
 def _alive(call: Call) -> bool:
     try:
-        call(DESCRIBE, MARGIN)
-    except (Unreachable, ServerFault):
+        read_answer(of_platform(call(DESCRIBE, MARGIN)))
+    except (Unreachable, ServerFault, wire.WireError):
         return False
     except (PlatformError, AlgorithmFailed):
         return True

@@ -7,7 +7,6 @@ Nothing here makes a call, sleeps or looks at a clock: all of that is passed in.
 from __future__ import annotations
 
 import heapq
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -16,11 +15,8 @@ from typing import Any
 
 from wrapgen.run.chunks import Chunk
 from wrapgen.run.process import Lost, Outcome, Reply, error_text, got_nowhere
-from wrapgen.run.retry import delay, throttle_delay
-from wrapgen.run.states import Event, Fate, Fault, reaction
-
-PATIENCE = 600.0
-"""Seconds to wait for a platform or datastore that is down."""
+from wrapgen.run.retry import SharedBackoff, after_loss, delay
+from wrapgen.run.states import Event, Fate, Fault
 
 Process = Callable[[Chunk], Reply | Lost]
 """Sends a chunk once; never raises."""
@@ -35,7 +31,6 @@ class Pace:
         clock: seconds that only go forward.
         wait: waits so many seconds; True when there is no more time, and pushing has to end.
         random: the source of chance; shared between threads.
-        patience: seconds to wait for a platform that is down.
         resend: an item that failed and may succeed later goes again here, else it comes back as AGAIN.
     """
 
@@ -43,7 +38,6 @@ class Pace:
     clock: Callable[[], float]
     wait: Callable[[float], bool]
     random: Random
-    patience: float = PATIENCE
     resend: bool = True
 
 
@@ -66,54 +60,16 @@ class Pushed:
     throttled: int = 0
 
 
-class Quiet:
-    """Holds every send for a while: what one was refused for, the others would be. Shared between threads."""
-
-    def __init__(self, pace: Pace) -> None:
-        self._pace = pace
-        self._lock = threading.Lock()
-        self._until = 0.0
-        self._rounds = 0
-        self._down_since: float | None = None
-
-    def left(self) -> float:
-        """Seconds for which nothing is to be sent."""
-        return max(0.0, self._until - self._pace.clock())
-
-    def good(self) -> None:
-        """Something worked."""
-        with self._lock:
-            self._rounds = 0
-            self._down_since = None
-
-    def hold(self, lost: Lost) -> bool:
-        """Nobody could have fared better: wait. False once the patience is used up."""
-        pace, now = self._pace, self._pace.clock()
-        with self._lock:
-            if now < self._until:
-                return True  # the others were told at the same time
-            self._rounds += 1
-            if lost.fault is Fault.THROTTLED:
-                wait = throttle_delay(self._rounds, pace.random, lost.retry_after)
-            else:
-                self._down_since = now if self._down_since is None else self._down_since
-                if now - self._down_since >= pace.patience:
-                    return False
-                wait = lost.retry_after or delay(self._rounds, pace.random)
-            self._until = now + wait
-            return True
-
-
-def push(chunk: Chunk, process: Process, pace: Pace, quiet: Quiet) -> Pushed:
+def push(chunk: Chunk, process: Process, pace: Pace, backoff: SharedBackoff) -> Pushed:
     """Sends a chunk, and what is left of it, until every item is settled or nothing more can be done.
 
     Args:
         chunk: at least one item; its indexes tell its items apart.
         process: sends a chunk once.
         pace: see Pace.
-        quiet: shared by everything that goes to the same platform.
+        backoff: shared by everything that goes to the same platform.
     """
-    return _Push(process, pace, quiet).push(chunk)
+    return _Push(process, pace, backoff).push(chunk)
 
 
 def given_up_item(kind: str, message: str) -> bytes:
@@ -122,10 +78,10 @@ def given_up_item(kind: str, message: str) -> bytes:
 
 
 class _Push:
-    def __init__(self, process: Process, pace: Pace, quiet: Quiet) -> None:
+    def __init__(self, process: Process, pace: Pace, backoff: SharedBackoff) -> None:
         self._process = process
         self._pace = pace
-        self._quiet = quiet
+        self._backoff = backoff
         self._order = count()
         self._waiting: list[tuple[float, int, Chunk]] = []
         self._found: dict[int, Outcome] = {}
@@ -136,7 +92,7 @@ class _Push:
         self._later(chunk, 0.0)
         while self._waiting and self._pushed.stopped is None:
             due, _, part = heapq.heappop(self._waiting)
-            wait = max(due - self._pace.clock(), self._quiet.left())
+            wait = max(due, self._backoff.until) - self._pace.clock()
             if wait > 0 and self._pace.wait(wait):
                 self._stop(part, "DeadlineExceeded", "interrupted before the item was sent again")
                 break
@@ -155,13 +111,12 @@ class _Push:
         reply = self._process(chunk)
         if isinstance(reply, Reply):
             reply = got_nowhere(reply) or reply
-        sent = replace(chunk, tries=chunk.tries + 1)
         if isinstance(reply, Lost):
             self._pushed.lost += 1
-            self._lost(sent, reply)
+            self._lost(chunk, reply)
         else:
-            self._quiet.good()
-            self._answered(sent, reply)
+            self._backoff.worked()
+            self._answered(replace(chunk, tries=chunk.tries + 1), reply)
 
     def _answered(self, chunk: Chunk, reply: Reply) -> None:
         throttled = reply.summary.get("throttled")
@@ -184,24 +139,24 @@ class _Push:
             self._later(chunk.part(tried, attempts), now + delay(chunk.tries, self._pace.random))
 
     def _lost(self, chunk: Chunk, lost: Lost) -> None:
-        pace, losses = self._pace, chunk.losses + 1
-        event = reaction(lost.fault, alone=len(chunk) == 1, spent=losses >= pace.attempts)
+        pace = self._pace
+        event, sent = after_loss(chunk, lost.fault, self._backoff, attempts=pace.attempts)
         if event is Event.GIVE_UP:
             self._found[chunk.indexes[0]] = lost.outcome(chunk.attempts[0])
             self._given_up.add(chunk.indexes[0])
         elif event is Event.HALVE:
-            for half in chunk.halves():
+            for half in sent.halves():
                 self._later(half, pace.clock())
         elif event is Event.AGAIN:
-            self._later(replace(chunk, losses=losses), pace.clock() + delay(losses, pace.random))
+            self._later(sent, pace.clock() + delay(sent.losses, pace.random))
         elif event is Event.HOLD and self._hold(lost):
-            self._later(chunk, pace.clock() + self._quiet.left())
+            self._later(sent, self._backoff.until)
         else:
             self._stop(chunk, lost.type, lost.message)
 
     def _hold(self, lost: Lost) -> bool:
         self._pushed.throttled += lost.fault is Fault.THROTTLED
-        return self._quiet.hold(lost)
+        return self._backoff.hold(self._pace.clock(), lost.fault, lost.retry_after)
 
     def _stop(self, chunk: Chunk, kind: str, message: str) -> None:
         self._pushed.stopped = (kind, message)

@@ -1,14 +1,25 @@
-"""How long to wait before something is sent again. Chance is passed in; nothing here sleeps."""
+"""When something is sent again, decided in one place for every engine. Time and chance are passed in."""
 
 from __future__ import annotations
 
+import threading
+from dataclasses import replace
 from random import Random
+
+from wrapgen.run.chunks import Chunk
+from wrapgen.run.states import Event, Fault, reaction
 
 BASE, CAP = 0.5, 30.0
 """Seconds between which a fault is waited out, with full jitter."""
 
 THROTTLE_BASE, THROTTLE_CAP = 2.0, 60.0
 """Seconds after a 429 that does not say how long."""
+
+PATIENCE = 600.0
+"""Seconds that nothing may work, whatever the reason, before a run gives up for now."""
+
+MOST_REFUSALS = 6
+"""Refusals in a row after which a chunk is halved: its halves tell whether it is the outage's cause."""
 
 
 def delay(losses: int, random: Random) -> float:
@@ -28,3 +39,91 @@ def throttle_delay(rounds: int, random: Random, retry_after: float | None) -> fl
         # A little apart, or all who were turned away come back in the same moment.
         return retry_after + random.uniform(0, 0.1 * retry_after)
     return random.uniform(THROTTLE_BASE, min(THROTTLE_CAP, THROTTLE_BASE * 2.0 ** min(rounds, 16)))
+
+
+class SharedBackoff:
+    """Holds every send for a while: what refused one would refuse the others. Thread-safe.
+
+    Patience counts from the first refusal after something worked, whatever the refusals are.
+
+    Args:
+        random: the source of chance.
+        patience: seconds of refusals, without an answer between them, after which waiting ends.
+
+    Attributes:
+        until: the moment, by the caller's clock, before which nothing is sent.
+        deadline: the moment at which waiting ends; None while nothing is waited for.
+        answers: sends that were answered so far.
+    """
+
+    def __init__(self, random: Random, patience: float = PATIENCE) -> None:
+        self._random = random
+        self._patience = patience
+        self._lock = threading.Lock()
+        self._rounds = 0
+        self.until = 0.0
+        self.deadline: float | None = None
+        self.answers = 0
+
+    def worked(self) -> None:
+        """A send was answered."""
+        with self._lock:
+            self._rounds = 0
+            self.deadline = None
+            self.answers += 1
+
+    def hold(self, now: float, fault: Fault, retry_after: float | None) -> bool:
+        """A send was refused: extends `until`. False once the patience is used up.
+
+        Args:
+            now: the moment.
+            fault: THROTTLED or DOWN.
+            retry_after: seconds that the platform asked for, or None.
+        """
+        with self._lock:
+            # Those that were open together met the same thing: one round, whatever their number.
+            self._rounds += now >= self.until or not self._rounds
+            if fault is Fault.THROTTLED or retry_after is not None:
+                wait = throttle_delay(self._rounds, self._random, retry_after)
+            else:
+                wait = delay(self._rounds, self._random)
+            if self.deadline is None:
+                self.deadline = now + self._patience
+            patient = now < self.deadline
+            # The last try is made when the patience ends, however long the platform asks to wait.
+            self.until = max(self.until, min(now + wait, self.deadline) if patient else now + wait)
+            return patient
+
+
+def after_loss(chunk: Chunk, fault: Fault, backoff: SharedBackoff, *, attempts: int) -> tuple[Event, Chunk]:
+    """What a lost send means for its chunk, and the chunk as it goes on.
+
+    What the chunk itself may have caused counts as a loss. An outage is nobody's fault, so an item fails
+    by one only if others were answered between its refusals: an outage fails no item, no item stalls a run.
+
+    Args:
+        chunk: as it was sent.
+        fault: why no answer came.
+        backoff: shared by everything that goes to the same platform.
+        attempts: sends that a chunk may lose at one size.
+    """
+    own = fault in (Fault.TIMEOUT, Fault.TOO_LARGE, Fault.REFUSED, Fault.LOST)
+    down = fault is Fault.DOWN
+    others_worked = down and 0 <= chunk.answers_before < backoff.answers
+    losses, refusals = chunk.losses + own, chunk.refusals + down
+    suspicions = chunk.suspicions + others_worked
+    alone = len(chunk) == 1
+    if down:
+        suspect = others_worked and suspicions >= attempts
+        spent = suspect or (not alone and refusals >= MOST_REFUSALS)
+    else:
+        spent = losses >= attempts
+    sent = replace(
+        chunk,
+        tries=chunk.tries + 1,
+        losses=losses,
+        refusals=refusals,
+        suspicions=suspicions,
+        answers_before=backoff.answers,
+    )
+    return reaction(fault, alone=alone, spent=spent), sent

@@ -24,13 +24,10 @@ from wrapgen.run.effects import Effects, Limits
 from wrapgen.run.lanes import Returned
 from wrapgen.run.process import Lost, Outcome, Reply, got_nowhere
 from wrapgen.run.resume import send_entry
-from wrapgen.run.retry import delay, throttle_delay
+from wrapgen.run.retry import SharedBackoff, after_loss, delay
 from wrapgen.run.spool import outcome_lines
-from wrapgen.run.states import Event, Fate, Fault, State, reaction, step
-from wrapgen.run.summary import Counts, EndState, Progress
-
-PATIENCE = 600.0
-"""Seconds that a run waits for a platform or datastore that is down before it gives up for now."""
+from wrapgen.run.states import Event, Fate, Fault, State, step
+from wrapgen.run.summary import Counts, EndState, Progress, Wait
 
 HELD_BYTES = 32_000_000
 """Bytes of waiting items beyond which no new ones are read."""
@@ -76,9 +73,8 @@ class Runner:
         self._order = count()
         self._unsettled: deque[tuple[int, Chunk, Reply]] = deque()
         self._entries: list[dict[str, Any]] = []
-        self._quiet_until = 0.0
-        self._down_since: float | None = None
-        self._rounds = 0
+        self._backoff = SharedBackoff(effects.random, limits.patience)
+        self._waiting_for = ""
         spent = budget.spent()
         self._end: tuple[EndState, str] | None = (EndState.BUDGET, spent) if spent else None
 
@@ -115,7 +111,7 @@ class Runner:
     def _choose(self, now: float) -> list[tuple[int, Chunk]]:
         sends: list[tuple[int, Chunk]] = []
         lanes = self._do.lanes
-        if self._end or now < self._quiet_until:
+        if self._end or now < self._backoff.until:
             lanes.recall()
             return sends
         lanes.allow(self._concurrency.now)
@@ -176,8 +172,8 @@ class Runner:
         if self._end or len(self._open) >= self._concurrency.now + self._do.lanes.ahead:
             return None
         if self._waiting:
-            return max(0.0, max(self._quiet_until, self._waiting[0][0]) - now)
-        return None if self._intake.empty else max(0.0, self._quiet_until - now)
+            return max(0.0, max(self._backoff.until, self._waiting[0][0]) - now)
+        return None if self._intake.empty else max(0.0, self._backoff.until - now)
 
     # What a reply means
 
@@ -195,8 +191,7 @@ class Runner:
 
     def _answered(self, seq: int, chunk: Chunk, reply: Reply) -> None:
         step(State.OPEN, Event.ANSWER)
-        self._down_since = None
-        self._rounds = 0
+        self._backoff.worked()
         self._counts.target_calls += _number(reply.summary, "calls")
         self._feel(seq, chunk, reply)
         self._judge(reply.outcomes, clean=reply.clean)
@@ -287,12 +282,10 @@ class Runner:
         self._intake.give_back(chunk)
 
     def _lost(self, seq: int, chunk: Chunk, lost: Lost) -> None:
-        spent = chunk.losses + 1 >= self._limits.attempts
-        event = reaction(lost.fault, alone=len(chunk) == 1, spent=spent)
+        event, sent = after_loss(chunk, lost.fault, self._backoff, attempts=self._limits.attempts)
         step(State.OPEN, event)
         self._counts.lost += 1
         now = self._do.clock()
-        sent = replace(chunk, tries=chunk.tries + 1)
         if event is Event.GIVE_UP:
             outcomes = [lost.outcome(chunk.attempts[0])]
             self._judge(outcomes, clean=False)
@@ -314,30 +307,24 @@ class Runner:
             for half in sent.halves():
                 self._hold(half, now, loose=False)
         elif event is Event.AGAIN:
-            due = now + delay(chunk.losses + 1, self._do.random)
-            self._hold(replace(sent, losses=chunk.losses + 1), due, loose=False)
+            self._hold(sent, now + delay(sent.losses, self._do.random), loose=False)
         elif event is Event.HOLD:
-            self._quiet(seq, lost, now)
-            self._hold(sent, self._quiet_until, loose=False)
+            self._back_off(seq, lost, now)
+            self._hold(sent, self._backoff.until, loose=False)
         else:
             self._hold(sent, now, loose=False)
             self._end = self._end or (EndState.INCOMPLETE, f"{lost.type}: {lost.message}")
 
-    def _quiet(self, seq: int, lost: Lost, now: float) -> None:
-        """Holds every send for a while: what one was refused for, the others would be."""
-        # Those that were open together met the same thing: one round, whatever their number.
-        self._rounds += now >= self._quiet_until
+    def _back_off(self, seq: int, lost: Lost, now: float) -> None:
+        """Holds every send for a while, and ends the run for now once nothing has worked for too long."""
         if lost.fault is Fault.THROTTLED:
             self._counts.throttled += 1
             self._concurrency.throttled(seq, self._seq - 1)
-            wait = throttle_delay(self._rounds, self._do.random, lost.retry_after)
-        else:
-            wait = lost.retry_after or delay(self._rounds, self._do.random)
-            self._down_since = now if self._down_since is None else self._down_since
-            if now - self._down_since >= self._limits.patience:
-                waited = f"nothing worked for {self._limits.patience:g} s"
-                self._end = self._end or (EndState.INCOMPLETE, f"{waited}: {lost.type}: {lost.message}")
-        self._quiet_until = max(self._quiet_until, now + wait)
+        self._waiting_for = f"{lost.type}: {lost.message}"
+        # A call that is still open may work yet.
+        if not self._backoff.hold(now, lost.fault, lost.retry_after) and not self._open:
+            waited = f"nothing worked for {self._limits.patience:g} s"
+            self._end = self._end or (EndState.INCOMPLETE, f"{waited}: {self._waiting_for}")
 
     # What is kept
 
@@ -352,8 +339,11 @@ class Runner:
         self._counts.calls += len(sends)
 
     def _tell(self) -> None:
-        now = self._concurrency.now
-        self._do.watch(Progress(self._counts, min(len(self._open), now), now, self._size.now))
+        most, deadline = self._concurrency.now, self._backoff.deadline
+        wait = None
+        if deadline is not None:
+            wait = Wait(self._waiting_for, max(0.0, deadline - self._do.clock()))
+        self._do.watch(Progress(self._counts, min(len(self._open), most), most, self._size.now, wait))
 
 
 def _number(summary: dict[str, Any], name: str) -> int:

@@ -85,7 +85,7 @@ _REACTIONS: dict[Fault, tuple[Event, Event, Event, Event]] = {
     Fault.REFUSED: (_H, _H, _G, _G),
     Fault.LOST: (_A, _H, _A, _G),
     Fault.THROTTLED: (_HOLD, _HOLD, _HOLD, _HOLD),
-    Fault.DOWN: (_HOLD, _HOLD, _HOLD, _HOLD),
+    Fault.DOWN: (_HOLD, _H, _HOLD, _G),
     Fault.STOPPED: (_S, _S, _S, _S),
     Fault.UNSENT: (_R, _R, _R, _R),
 }

@@ -50,13 +50,25 @@ class Counts:
 
 
 @dataclass(frozen=True)
+class Wait:
+    """What is waited for, in the platform's words, and the seconds after which waiting ends at the latest."""
+
+    reason: str
+    left: float
+
+    def __str__(self) -> str:
+        return f"waiting, {self.left:,.0f} s at most: {self.reason}"
+
+
+@dataclass(frozen=True)
 class Progress:
-    """One moment of a run: its counts, calls open and allowed, and the present size of a chunk."""
+    """One moment of a run: its counts, calls open and allowed, the size of a chunk, what is waited for."""
 
     counts: Counts
     open: int
     concurrency: int
     chunk: int
+    wait: Wait | None = None
 
 
 @dataclass(frozen=True)

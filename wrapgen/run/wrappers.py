@@ -10,7 +10,7 @@ from typing import Any
 from wrapgen import wire
 from wrapgen.errors import AlgorithmFailed, RunError, UsageError
 from wrapgen.run.answers import Answered, read_answer
-from wrapgen.run.process import DESCRIBE, Call
+from wrapgen.run.process import DESCRIBE, Call, of_platform
 
 _EXACT = re.compile(r"\d+\.\d+\.\d+\Z")
 _HASH = re.compile(r"[0-9a-f]{40}\Z")
@@ -81,23 +81,33 @@ def _number(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".") if part.isdigit())
 
 
+class NotLoaded(RunError):
+    """A wrapper that could not be started, this time: its worker may have been killed while loading."""
+
+    retryable = True
+
+
 def describe(call: Call, reference: str) -> Description:
     """Asks a wrapper what it is.
 
     Raises:
         RunError: it is no wrapper, or speaks another protocol.
+        NotLoaded: it could not be started.
         PlatformError: it can't be reached.
     """
     no_wrapper = RunError(
         f"{reference} is not a wrapper: it does not describe itself", hint="make one with: wrapgen build"
     )
     try:
-        answer = read_answer(call(DESCRIBE, DESCRIBE_SECONDS))
+        answer = read_answer(of_platform(call(DESCRIBE, DESCRIBE_SECONDS)))
     except (wire.WireError, AlgorithmFailed) as error:
         raise no_wrapper from error
     if not isinstance(answer, Answered):
-        if answer.type in ("LoadingError", "SystemExit", *wire.STOPPING_TYPES):
-            raise RunError(f"{reference} does not work: {answer.type}: {answer.message}")
+        words = f"{reference} does not work: {answer.type}: {answer.message}"
+        if answer.type in wire.STOPPING_TYPES:
+            raise RunError(words)
+        if answer.type in wire.RETRYABLE_TYPES or answer.type == "SystemError":
+            raise NotLoaded(words)
         raise no_wrapper
     facts = answer.summary.get("wrapper")
     if not isinstance(facts, dict):

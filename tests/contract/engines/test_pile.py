@@ -9,7 +9,8 @@ import pytest
 from wrapgen.run.chunks import Entry, gather
 from wrapgen.run.connectors.sqs_messages import Message, Pile, pointer, read_body, run_of
 from wrapgen.run.process import Lost, Outcome, Reply
-from wrapgen.run.push import Pace, Quiet, push
+from wrapgen.run.push import Pace, push
+from wrapgen.run.retry import SharedBackoff
 from wrapgen.run.states import Fate, Fault
 from wrapgen.spec import parse
 from wrapgen.spec.queue import queue_numbers
@@ -99,11 +100,12 @@ def test_numbers_of_a_queue_come_from_the_spec():
 class Bench:
     """Pushes against planned replies; time moves only by waiting."""
 
-    def __init__(self, *replies, **pace) -> None:
+    def __init__(self, *replies, patience=600.0, **pace) -> None:
         self.now = 0.0
         self.sent: list[tuple[list[int], int]] = []
         self.replies = list(replies)
         self.pace = Pace(3, lambda: self.now, self.wait, Random(1), **pace)
+        self.backoff = SharedBackoff(Random(1), patience)
 
     def wait(self, seconds: float) -> bool:
         self.now += seconds
@@ -119,7 +121,7 @@ class Bench:
 
     def push(self, count: int = 4):
         chunk = gather([Entry(index, b"1", str(index)) for index in range(count)])
-        return push(chunk, self.process, self.pace, Quiet(self.pace))
+        return push(chunk, self.process, self.pace, self.backoff)
 
 
 OUTCOMES = {

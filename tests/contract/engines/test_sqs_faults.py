@@ -186,7 +186,9 @@ def test_a_platform_that_is_down_burns_no_delivery(platform, make_queue, work):
     """While nothing answers, messages are held, not bounced towards the dead-letter queue."""
     queue = make_queue(max_receives=1)
     (id_,) = queue.send({"n": 6})
-    code, _, said = work(queue.url, "--address", "http://127.0.0.1:9", "--api-key", "simno").end()
+    code, _, said = work(
+        queue.url, "--address", "http://127.0.0.1:9", "--api-key", "simno", "--patience", "1"
+    ).end()
     assert code == 5 and "does not answer" in said
     assert work(queue.url, "--until-empty").end()[0] == 0
     assert platform.records(run_id(queue))[id_]["try"] == 1

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from wrapgen.errors import ServerFault
 from wrapgen.run.connectors.memory import MemorySource
 from wrapgen.run.finish import run_to_files
 from wrapgen.run.folder import folder_for
@@ -89,7 +88,7 @@ class MemoryWrapper:
             if isinstance(fault, bytes):
                 return fault
             if self.largest is not None and len(asked["$batch"]) > self.largest:
-                raise ServerFault("the call timed out", status=504)
+                return b'{"error":{"error_type":"TimeoutError","message":"the call timed out"}}'
             return self.batch(asked)
 
     def batch(self, asked: dict[str, Any]) -> bytes:

@@ -12,6 +12,7 @@ from wrapgen.errors import (
     NotAuthorized,
     NotFound,
     PaymentRequired,
+    PlatformError,
     ServerFault,
     Throttled,
     TooLarge,
@@ -67,7 +68,13 @@ def failing(error, *, alive=True, clock=None, seconds=0.0):
         (NotFound("gone"), Fault.STOPPED),
         (TooLarge("big"), Fault.TOO_LARGE),
         (BadRequest("what"), Fault.REFUSED),
-        (ServerFault("504", status=504), Fault.TIMEOUT),
+        (ServerFault("504", status=504), Fault.DOWN),
+        (ServerFault("502", status=502), Fault.DOWN),
+        (PlatformError("408", status=408), Fault.DOWN),
+        (ServerFault("503", status=503), Fault.THROTTLED),
+        (ServerFault("503", status=503, retry_after=5.0), Fault.THROTTLED),
+        (PlatformError("425", status=425), Fault.THROTTLED),
+        (PlatformError("302", status=302), Fault.STOPPED),
         (ServerFault("500", status=500), Fault.LOST),
         (Unreachable("reset"), Fault.LOST),
         (AlgorithmFailed("slow", error_type="TimeoutError"), Fault.TIMEOUT),
@@ -98,13 +105,37 @@ def test_a_hang_is_a_timeout():
     assert lost.fault is Fault.TIMEOUT
 
 
+@pytest.mark.parametrize(("seconds", "fault"), [(1, Fault.DOWN), (29, Fault.DOWN), (30, Fault.TIMEOUT)])
+def test_a_gateway_that_gives_up_early_speaks_of_an_outage(seconds, fault):
+    """A 502 or 504 soon after the call began blames no chunk; a late one means too many items."""
+    for status in (502, 504):
+        clock = Clock()
+        error = ServerFault(str(status), status=status)
+        assert send(failing(error, clock=clock, seconds=seconds), clock=clock).fault is fault
+
+
+@pytest.mark.parametrize(("seconds", "fault"), [(164, Fault.DOWN), (165, Fault.TIMEOUT)])
+def test_one_item_alone_has_half_of_its_time_before_a_504_counts(seconds, fault):
+    """A single item's 504 is an attempt only once half of the call's own time is over."""
+    clock, one = Clock(), Chunk([0], [b"1"], None, [0])
+    call = failing(ServerFault("504", status=504), clock=clock, seconds=seconds)
+    assert process_chunk(one, call, Terms("r1", 330, 3, 1000, clock)).fault is fault
+
+
+@pytest.mark.parametrize("body", [b"", b"  ", b"<!DOCTYPE html>\n<h1>Sign in</h1>", b"upstream gone"])
+def test_what_the_platform_can_not_have_written_is_an_outage(body):
+    """A page or nothing with status 200 came from something in between; its first line is shown."""
+    lost = send(lambda *_: body)
+    assert lost.fault is Fault.DOWN and lost.type == "ServerError"
+    assert ("is empty" if not body.strip() else body.decode().partition("\n")[0]) in lost.message
+
+
 @pytest.mark.parametrize(
     "body",
     [
         answer(1),
         answer(1, 2, 3),
         answer(1, 2)[:-9],
-        b"",
         b'{"error": {"message": "m", "error_type": "ServerError"}}',
     ],
 )

@@ -21,7 +21,8 @@ from wrapgen.run.chunks import Chunk, Entry, Intake
 from wrapgen.run.connectors.arrow import cell_reader
 from wrapgen.run.plain_calls import PlainCalls
 from wrapgen.run.process import Outcome, Terms, error_text, process_chunk
-from wrapgen.run.push import Pace, Quiet, given_up_item, push
+from wrapgen.run.push import Pace, given_up_item, push
+from wrapgen.run.retry import SharedBackoff
 from wrapgen.run.states import Fate
 
 CONTENT = "$content"
@@ -54,7 +55,7 @@ class Plan:
         timeout: seconds asked of the platform for each call.
         attempts: calls of the target that an item may take.
         request_bytes: the most that a request may hold.
-        patience: seconds to wait for a platform that is down.
+        patience: seconds that nothing may work before the task fails.
     """
 
     calls: PlainCalls
@@ -109,14 +110,15 @@ class Plan:
             clock=time.monotonic,
             sideband=self.calls,
         )
-        pace = Pace(self.attempts, time.monotonic, threading.Event().wait, Random(), self.patience)  # noqa: S311
-        quiet = Quiet(pace)
+        random = Random()  # noqa: S311
+        pace = Pace(self.attempts, time.monotonic, threading.Event().wait, random)
+        backoff = SharedBackoff(random, self.patience)
 
         def call(body: bytes, timeout: float) -> bytes:
             return self.calls.call(self.reference, body, timeout, self.run)
 
         def work(chunk: Chunk) -> list[Outcome]:
-            pushed = push(chunk, lambda one: process_chunk(one, call, terms), pace, quiet)
+            pushed = push(chunk, lambda one: process_chunk(one, call, terms), pace, backoff)
             if pushed.stopped:
                 raise Stopped(": ".join(pushed.stopped))
             return pushed.outcomes

@@ -18,8 +18,8 @@ from wrapgen.run.connectors.sqs_batch import Batches, Settled
 from wrapgen.run.connectors.sqs_hold import Hold, Memory
 from wrapgen.run.connectors.sqs_messages import Message, Pile
 from wrapgen.run.connectors.sqs_queue import TOGETHER, Queue
-from wrapgen.run.push import Pace, Process, Pushed, Quiet
-from wrapgen.run.retry import delay
+from wrapgen.run.push import Pace, Process, Pushed
+from wrapgen.run.retry import SharedBackoff, delay
 from wrapgen.wire import CHUNK_AIM
 
 CAREFUL = 60.0
@@ -76,7 +76,7 @@ class WorkerEffects:
         clock: seconds that only go forward.
         random: the source of chance.
         attempts: calls of the target that an item may take.
-        patience: seconds to wait for a platform that is down.
+        patience: seconds that nothing may work before messages go back to the queue.
     """
 
     process: Process
@@ -121,14 +121,13 @@ class SqsWorker:
             clock=effects.clock,
             wait=self._stopping.wait,
             random=effects.random,
-            patience=effects.patience,
             resend=False,
         )
         self._batches = Batches(
             process=effects.process,
             read=effects.read,
             pace=pace,
-            quiet=Quiet(pace),
+            backoff=SharedBackoff(effects.random, effects.patience),
             id_path=options.id_path,
             aim=options.aim,
             attempts_of=lambda message: self._memory.of(message).attempts,

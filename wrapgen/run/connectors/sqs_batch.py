@@ -12,7 +12,8 @@ from wrapgen.errors import BadRequest, NotAuthorized, NotFound, PlatformError, U
 from wrapgen.run.chunks import Chunk, Entry
 from wrapgen.run.connectors.sqs_messages import Message, chunks, entry, pointer
 from wrapgen.run.process import Outcome, error_text
-from wrapgen.run.push import Pace, Process, Pushed, Quiet, given_up_item, push
+from wrapgen.run.push import Pace, Process, Pushed, given_up_item, push
+from wrapgen.run.retry import SharedBackoff
 from wrapgen.run.states import Fate
 
 
@@ -43,7 +44,7 @@ class Batches:
         process: sends a chunk once.
         read: the file at a URL that a message points to.
         pace: see there; what was tried and may succeed later is left to the queue.
-        quiet: shared by everything that goes to the same platform.
+        backoff: shared by everything that goes to the same platform.
         id_path: where in a body the id is; None: the MessageId is the id.
         aim: bytes of a call.
         attempts_of: calls of the target that are known to have been made for a message.
@@ -52,7 +53,7 @@ class Batches:
     process: Process
     read: Callable[[str], bytes]
     pace: Pace
-    quiet: Quiet
+    backoff: SharedBackoff
     id_path: str | None
     aim: int
     attempts_of: Callable[[Message], int] = lambda _: 0
@@ -64,7 +65,7 @@ class Batches:
         if away:
             yield Pushed(), away
         for chunk in chunks(entries, self.aim):
-            pushed = push(chunk, self.process, self.pace, self.quiet)
+            pushed = push(chunk, self.process, self.pace, self.backoff)
             noted = self._noted(chunk, pushed)
             yield (
                 pushed,
@@ -98,7 +99,7 @@ class Batches:
             return set()
         reasons = [b'{"$error":' + pushed.outcomes[at].body.encode("ascii") + b"}" for at in given_up]
         note = replace(chunk.part(given_up), items=reasons, tries=chunk.tries + 1)
-        noted = push(note, self.process, self.pace, self.quiet)
+        noted = push(note, self.process, self.pace, self.backoff)
         return {
             at
             for position, at in enumerate(given_up)

@@ -16,7 +16,8 @@ from wrapgen.run.connectors.sqs_batch import Batches
 from wrapgen.run.connectors.sqs_messages import Message, Pile, run_of
 from wrapgen.run.plain_calls import PlainCalls
 from wrapgen.run.process import Terms, process_chunk
-from wrapgen.run.push import Pace, Quiet
+from wrapgen.run.push import Pace
+from wrapgen.run.retry import SharedBackoff
 from wrapgen.run.wrappers import Description, describe
 
 MOST = 1000
@@ -93,14 +94,14 @@ def _batches(
         time.sleep(seconds)
         return False
 
-    pace = Pace(about.attempts, time.monotonic, wait, Random(), left, resend=False)  # noqa: S311
+    random = Random()  # noqa: S311
     return Batches(
         process=lambda chunk: process_chunk(
             chunk, lambda body, seconds: calls.call(reference, body, seconds, run), terms
         ),
         read=calls.fetch,
-        pace=pace,
-        quiet=Quiet(pace),
+        pace=Pace(about.attempts, time.monotonic, wait, random, resend=False),
+        backoff=SharedBackoff(random, left),
         id_path=id_path,
         aim=min(wire.CHUNK_AIM, about.request_bytes * 8 // 10),
     )
