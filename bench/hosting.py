@@ -102,7 +102,8 @@ def platform(home: Path, *words: str) -> Iterator[Server]:
         if not line:
             raise Failed("wrapgen serve did not start")
         told = json.loads(line)
-        yield Server(process.pid, told["address"], time.perf_counter() - began, told["api_key"])
+        key = json.loads(Path(told["credentials"]).read_text())["api_key"]
+        yield Server(process.pid, told["address"], time.perf_counter() - began, key)
     finally:
         end(process)
 

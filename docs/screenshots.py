@@ -69,6 +69,7 @@ def platform(folder: Path) -> Iterator[dict[str, str]]:
         try:
             assert server.stdout is not None
             ready = json.loads(server.stdout.readline())
+            ready |= json.loads(Path(ready["credentials"]).read_text())
             said(
                 folder, ["wrapgen", "publish", str(ROOT / "examples/sentiment/target"), "--release", "1.0.5"]
             )

@@ -63,7 +63,7 @@ def platform() -> Iterator[dict[str, Any]]:
             ready = server.stdout.readline()
             if not ready:
                 raise SystemExit("demo: the platform did not start; its message stands above")
-            yield json.loads(ready)
+            yield json.loads((HOME / "credentials.json").read_text("utf-8"))
         finally:
             server.terminate()
 

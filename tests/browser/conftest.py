@@ -228,6 +228,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     line = server.stdout.readline()
     assert line, (home / "serve.log").read_text("utf-8")
     facts = json.loads(line)
+    facts |= json.loads(Path(facts["credentials"]).read_text())
     yield Platform(facts["address"], facts["account"], facts["api_key"], home)
     server.terminate()
     server.wait(timeout=60)

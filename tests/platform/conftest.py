@@ -93,7 +93,8 @@ def start_server(home: Path, *options: str, program: tuple[str, ...] = ("-m", "w
     assert process.stdout is not None
     line = process.stdout.readline()
     assert line, f"the server ended with code {process.wait()}"
-    return Server(process, json.loads(line))
+    facts = json.loads(line)
+    return Server(process, {**facts, **json.loads(Path(facts["credentials"]).read_text())})
 
 
 @pytest.fixture

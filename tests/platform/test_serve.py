@@ -6,6 +6,7 @@ import http.client
 import json
 import logging
 import os
+import pty
 import signal
 import socket
 import stat
@@ -57,8 +58,8 @@ def plain(tmp_path):
 def test_it_says_where_it_listens_and_keeps_the_keys_private(serve, tmp_path):
     """The ready line and credentials.json agree; only the owner can read the file."""
     server = serve(tmp_path / "home")
-    assert set(server.facts) == {"address", "web", "account", "api_key", "home", "pid", "environments"}
     kept = tmp_path / "home" / "credentials.json"
+    assert server.facts["credentials"] == str(kept)
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     facts = json.loads(kept.read_text())
     assert (facts["address"], facts["api_key"], facts["pid"]) == (
@@ -70,6 +71,28 @@ def test_it_says_where_it_listens_and_keeps_the_keys_private(serve, tmp_path):
     assert server.key.startswith("sim")
     assert server.client().username() == "local"
     assert server.stop() == 0
+
+
+def test_the_key_is_printed_once_and_on_a_terminal_only(tmp_path):
+    """Whoever makes a home at a terminal sees its key; no journal gets it, and no later start shows it."""
+
+    def shows(home, *options, terminal=True):
+        ours, theirs = pty.openpty() if terminal else os.pipe()
+        command = [sys.executable, "-m", "wrapgen", "serve", "--home", str(tmp_path / home), "--port", "0"]
+        process = subprocess.Popen([*command, *options], stdout=theirs, stderr=subprocess.STDOUT)
+        text = b""
+        while b"Ctrl-C" not in text and b"}" not in text:
+            text += os.read(ours, 65536)
+        process.terminate()
+        assert process.wait(timeout=60) == 0
+        os.close(ours)
+        os.close(theirs)
+        return json.loads((tmp_path / home / "credentials.json").read_text())["api_key"] in text.decode()
+
+    assert shows("seen") is True
+    assert shows("seen") is False
+    assert shows("kept", terminal=False) is False
+    assert shows("told", "--json", terminal=False) is False
 
 
 def test_a_second_server_on_the_same_home_is_refused(serve, tmp_path):

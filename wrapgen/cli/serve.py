@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
@@ -141,16 +142,15 @@ def _is_loopback(host: str) -> bool:
 
 
 def _ready(platform: Platform, as_json: bool, address: str) -> None:
-    from wrapgen.platform.credentials import announce, read_credentials
+    from wrapgen.platform.credentials import NAME, announce, read_credentials
 
     state = platform.state
     announce(state.home, address=address, pid=os.getpid())
-    known = read_credentials(state.home)
     facts = {
         "address": address,
         "web": f"{address}/web/",
-        "account": known["account"],
-        "api_key": known["api_key"],
+        "account": read_credentials(state.home)["account"],
+        "credentials": str(state.home / NAME),
         "home": str(state.home),
         "pid": os.getpid(),
         "environments": [each.name for each in state.environments.offered()],
@@ -161,7 +161,9 @@ def _ready(platform: Platform, as_json: bool, address: str) -> None:
     click.echo(f"platform  {address}")
     click.echo(f"web page  {facts['web']}")
     click.echo(f"account   {facts['account']}")
-    click.echo(f"key       {facts['api_key']}")
+    # Once, and never where what is printed is kept, as a system's journal keeps it.
+    made = state.made.get("api_key") if sys.stdout.isatty() else None
+    click.echo(f"key       {made or 'in ' + str(facts['credentials'])}")
     click.echo(f"home      {facts['home']}")
     click.echo(f"pythons   {', '.join(facts['environments']) or 'none found'}")
     wall = "behind bubblewrap" if platform.pools.wall else "not walled in: host only code you trust"

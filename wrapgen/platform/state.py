@@ -46,6 +46,7 @@ class State:
         database, accounts, environments, repositories, builds: services, in the order they need each other.
         secrets, algorithms, data, connectors, failures: those that stand on them.
         lock: keeps a second server off the same home.
+        made: the first keys that this opening made, by their names in `credentials.json`; mostly none.
     """
 
     home: Path
@@ -62,6 +63,7 @@ class State:
     failures: Failures
     wall: Wall | None
     lock: IO[str]
+    made: Mapping[str, str]
 
     def close(self) -> None:
         """Stops what runs (a build in progress starts again at the next opening) and closes the database."""
@@ -113,7 +115,7 @@ def _open(
     algorithms = Algorithms(database, accounts, environments, repositories, builds, secrets, clock)
     data = Data(database, home / "data", accounts, clock)
     failures = Failures(database, clock)
-    _first_keys(home, accounts)
+    made = _first_keys(home, accounts)
     algorithms.catch_up()
     return State(
         home=home,
@@ -130,6 +132,7 @@ def _open(
         failures=failures,
         wall=wall,
         lock=lock,
+        made=made,
     )
 
 
@@ -145,8 +148,8 @@ def _lock(home: Path) -> IO[str]:
     return lock
 
 
-def _first_keys(home: Path, accounts: Accounts) -> None:
-    """Keys that were never written down (a crash between the steps), or were revoked since, are made anew."""
+def _first_keys(home: Path, accounts: Accounts) -> dict[str, str]:
+    """Makes the keys that were never written down (a crash between the steps), or were revoked since."""
     if not any(account.name == FIRST_ACCOUNT for account in accounts.all("user")):
         accounts.create("user", FIRST_ACCOUNT, {})
     known, kinds = read_credentials(home), {"api_key": STANDARD_KEY, "admin_key": ADMIN_KEY}
@@ -158,6 +161,7 @@ def _first_keys(home: Path, accounts: Accounts) -> None:
     }
     if made:
         write_credentials(home, {"account": FIRST_ACCOUNT, **made})
+    return made
 
 
 def _works(accounts: Accounts, key: str | None) -> bool:

@@ -205,14 +205,14 @@ class Platform(Server):
     """The platform that wrapgen ships; `facts` is what it says when it is ready."""
 
     def __init__(self) -> None:
-        super().__init__('"api_key"')
+        super().__init__('"credentials"')
         self.bucket = ""
         self._folder = Path(tempfile.mkdtemp(prefix="wrapgen-home-"))
 
     @property
     def facts(self) -> dict[str, str]:
         """Address, account and api_key."""
-        return dict(json.loads(self.ready_line))
+        return dict(json.loads((self._folder / "credentials.json").read_text()))
 
     def start(self) -> None:
         super().start()

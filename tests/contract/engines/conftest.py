@@ -125,7 +125,8 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=clean_environment()) as server:
         try:
             assert server.stdout is not None
-            platform = Platform(json.loads(server.stdout.readline()), folder)
+            ready = json.loads(server.stdout.readline())
+            platform = Platform(json.loads(Path(ready["credentials"]).read_text()), folder)
             home = ["--home", str(folder / "home")]
             wrapgen("publish", str(HERE / "target"), "--release", "1.0.0", *home, cwd=folder)
             wrapgen("build", "spec.yaml", cwd=folder)

@@ -44,7 +44,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         ready = json.loads(process.stdout.readline())
         kept = json.loads((home / "credentials.json").read_text())
         try:
-            yield Platform(ready["address"], ready["api_key"], kept["admin_key"], home)
+            yield Platform(ready["address"], kept["api_key"], kept["admin_key"], home)
         finally:
             process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 0

@@ -57,7 +57,9 @@ class Hosted:
         assert self.server.stdout is not None
         ready = json.loads(self.server.stdout.readline())
         self.port = int(ready["address"].rpartition(":")[2])
-        self.key = self.environment["ALGORITHMIA_API_KEY"] = ready["api_key"]
+        self.key = self.environment["ALGORITHMIA_API_KEY"] = json.loads(
+            Path(ready["credentials"]).read_text()
+        )["api_key"]
 
     def spawn(self, words: list[str], stderr: Any = subprocess.PIPE) -> subprocess.Popen[str]:
         """Starts a Python process in the folder."""
