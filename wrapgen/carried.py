@@ -33,7 +33,13 @@ CORE = (
 )
 """What every traveller needs, relative to the package."""
 
-SPARK_TASK = (*CORE, "run/connectors/arrow.py", "run/connectors/spark_task.py")
+SPARK_TASK = (
+    *CORE,
+    "run/connectors/arrow.py",
+    "run/connectors/spark_task.py",
+    "run/connectors/times.py",
+    "run/unsendable.py",
+)
 """What goes to the executors."""
 
 SPARK = (*SPARK_TASK, "run/concurrency.py", "run/connectors/spark.py", "run/wrappers.py")

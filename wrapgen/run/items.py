@@ -14,6 +14,7 @@ from wrapgen import wire
 from wrapgen.errors import RunError, UsageError
 from wrapgen.run.chunks import Entry
 from wrapgen.run.connectors.base import Row, Source
+from wrapgen.run.unsendable import Unsendable, refused_item
 
 _PERHAPS_ERROR = (b'{"$', b'{"\\', b"{ ", b"{\t", b"{\r")
 """How an item may start that an error object looks like: a key can be written with escapes."""
@@ -116,9 +117,8 @@ class Selected:
             try:
                 item = make(row)
                 id_ = None if pick_id is None else _id(field_of(row.value, pick_id))
-            except (LookupError, wire.WireError) as error:
-                reason = error.args[0] if error.args else "unreadable"
-                raise RunError(f"{self.name}, row at {row.place}: {reason}") from error
+            except LookupError as error:
+                raise RunError(f"{self.name}, row at {row.place}: {error.args[0]}") from error
             yield Entry(index, item, id_)
 
     def rows(self) -> Iterator[tuple[int, Any]]:
@@ -218,28 +218,54 @@ def field_of(value: Any, path: str) -> Any:
 
 
 def _maker(selection: Selection) -> Callable[[Row], bytes]:
+    """What makes an item of a row: one that JSON can't say becomes an item that fails and says its column."""
     if selection.field is not None and selection.template is not None:
         raise UsageError("give --field or --template, not both")
-    if selection.field is not None:
-        field = selection.field
-        return lambda row: _encoded(field_of(row.value, field))
-    if selection.template is not None:
+    if selection.field is None and selection.template is None:
+        return _whole
+    names, make = _one_field(selection.field) if selection.field is not None else _filled(selection.template)
+
+    def item(row: Row) -> bytes:
         try:
-            template = json.loads(selection.template)
-        except ValueError as error:
-            raise UsageError(
-                f"the template is not JSON: {error}", hint="""such as --template '{"document": "{text}"}'"""
-            ) from error
-        return lambda row: _encoded(_fill(template, row.value))
-    return _whole
+            return _encoded(make(row.value))
+        except wire.WireError:
+            return refused_item({name: field_of(row.value, name) for name in names}, f"row {row.place:,}")
+
+    return item
+
+
+def _one_field(field: str) -> tuple[list[str], Callable[[Any], Any]]:
+    return [field], lambda row: field_of(row, field)
+
+
+def _filled(text: str | None) -> tuple[list[str], Callable[[Any], Any]]:
+    try:
+        template = json.loads(text or "")
+    except ValueError as error:
+        raise UsageError(
+            f"the template is not JSON: {error}", hint="""such as --template '{"document": "{text}"}'"""
+        ) from error
+    return list(_fields(template)), lambda row: _fill(template, row)
+
+
+def _fields(template: Any) -> Iterator[str]:
+    """The fields that a template names."""
+    if isinstance(template, str):
+        yield from filter(None, _PLACE.findall(template))
+    elif isinstance(template, (dict, list)):
+        for part in template.values() if isinstance(template, dict) else template:
+            yield from _fields(part)
 
 
 def _whole(row: Row) -> bytes:
     """The row as it is. JSON rows are items as in `$batch`: $binary and $literal mean what they do there."""
-    value, raw, _ = row
-    if raw is None:
+    value, raw, place = row
+    if raw is not None:
+        return _literal(raw)
+    try:
         return _encoded(value)
-    return _literal(raw)
+    except wire.WireError:
+        return refused_item(value, f"row {place:,}")
 
 
 def _encoded(value: Any) -> bytes:
@@ -302,4 +328,6 @@ def _id(value: Any) -> str:
         return str(value)
     if isinstance(value, bytes) and value:
         return str(plain(value))
+    if isinstance(value, Unsendable):
+        raise LookupError(f"the id can't be read: {value.why}")
     raise LookupError(f"the id must be text or a whole number, not {json.dumps(plain(value))[:40]}")

@@ -93,12 +93,23 @@ def _delimited(delimiter: str) -> Callable[[Path, list[str], Iterator[list[Any]]
         with whole(path) as file:
             # Half a character, which JSON can say and UTF-8 can't, becomes its escape.
             text = io.TextIOWrapper(file, encoding="utf-8", errors=_ESCAPED, newline="")
-            writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
+            writer = csv.writer(_Lines(text), delimiter=delimiter, lineterminator="\r\n")
             writer.writerow(names)
             writer.writerows(map(_text, row) for row in rows)
             text.detach()  # flushes; closing is for `whole`
 
     return write_table
+
+
+class _Lines:
+    """Ends rows with a line feed; Python before 3.13 quotes cells only for what is in the line end."""
+
+    def __init__(self, text: io.TextIOBase) -> None:
+        self._write = text.write
+
+    def write(self, row: str) -> None:
+        """One row, as `csv` writes it."""
+        self._write(row[:-2] + "\n")
 
 
 def _parquet(path: Path, names: list[str], rows: Iterator[list[Any]]) -> None:

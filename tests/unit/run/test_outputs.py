@@ -5,7 +5,11 @@ from __future__ import annotations
 import csv
 import json
 
+import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyarrow import csv as pa_csv
 
 from wrapgen.errors import RunError, UsageError
 from wrapgen.run import layouts
@@ -14,7 +18,7 @@ from wrapgen.run.connectors.memory import MemorySource
 from wrapgen.run.items import Selection
 from wrapgen.run.layouts import Layout
 from wrapgen.run.summary import EndState
-from wrapgen.run.writers import check
+from wrapgen.run.writers import _TABLES, check
 
 ROWS = [{"name": "ann", "text": "a,b"}, {"name": "bob", "text": 'q"q'}, {"name": "éve", "text": "x\ny"}]
 FAULTS = {"1": ["InputError"]}
@@ -66,6 +70,29 @@ def test_csv_has_fixed_columns_and_nested_values_as_json(bench, memory_wrapper):
     assert json.loads(rows[1][4]) == target(ROWS[0])
     assert rows[2][4:] == ["", "InputError", "as planned for 1"]
     assert rows[3][3] == "x\ny"
+
+
+ODD = st.text(st.sampled_from(list("ab \t\r\n\"',;|\\=-+@#'\x0b\x0c\x85\u2028\ufeff\x1cé")), max_size=5)
+
+
+@pytest.mark.parametrize(("suffix", "delimiter"), [("csv", ","), ("tsv", "\t")])
+@given(texts=st.lists(ODD, max_size=6))
+def test_other_readers_read_what_was_written(tmp_path_factory, suffix, delimiter, texts):
+    """Python's csv, pandas and Arrow read every cell of a table back as it was, whatever it holds."""
+    pandas = pytest.importorskip("pandas")
+    path = tmp_path_factory.getbasetemp() / f"out.{suffix}"
+    rows = [["n", "text"], *([str(at), text] for at, text in enumerate(texts))]
+    _TABLES[suffix](path, rows[0], iter(rows[1:]))
+    with path.open(newline="", encoding="utf-8") as file:
+        assert list(csv.reader(file, delimiter=delimiter, strict=True)) == rows
+    frame = pandas.read_csv(path, sep=delimiter, dtype=str, keep_default_na=False)
+    assert [list(frame.columns), *frame.to_numpy().tolist()] == rows
+    table = pa_csv.read_csv(
+        path,
+        parse_options=pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+        convert_options=pa_csv.ConvertOptions(column_types={"n": pa.string(), "text": pa.string()}),
+    )
+    assert [table.column_names, *map(list, zip(*table.to_pydict().values(), strict=True))] == rows
 
 
 def test_parquet_holds_the_same(bench, memory_wrapper):

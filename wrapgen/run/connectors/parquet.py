@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from wrapgen.errors import MissingExtra, RunError
-from wrapgen.run.connectors.arrow import cell_reader
+from wrapgen.run.connectors.arrow import ENUM, INT96, INTERVAL, Reader, cell_reader, unlike
 from wrapgen.run.connectors.base import Row
 
 _BATCH = 4096
+_MAGIC = b"PAR1"
 
 
 def rows(path: Path) -> Iterator[Row]:
     """One object per row, of what JSON can say: see `cell_reader`. A cell of bytes stays bytes.
 
+    Timestamps of the type INT96, which old versions of Spark, Hive and Impala write, are instants.
+
     Raises:
         MissingExtra: pyarrow is not installed.
-        RunError: the file is not Parquet, or holds a time that can't be told in microseconds without pandas.
+        RunError: the file is not Parquet, or a column can't be read; names it.
     """
     try:
         import pyarrow
@@ -26,15 +30,41 @@ def rows(path: Path) -> Iterator[Row]:
         raise MissingExtra(extra="parquet", needed_for=f"reading {path}") from error
     number = 0
     try:
-        with parquet.ParquetFile(path) as file:
-            readers = {
-                column.name: found for column in file.schema_arrow if (found := cell_reader(column.type))
-            }
+        _promised(path)
+        # INT96 counts nanoseconds from a day; in 64 bits of them the year 9999 would be another one.
+        with parquet.ParquetFile(path, coerce_int96_timestamp_unit="us") as file:
+            readers = _readers(file)
             for batch in file.iter_batches(batch_size=_BATCH):
-                for value in batch.to_pylist():
+                columns = [read(column) for read, column in zip(readers.values(), batch.columns, strict=True)]
+                cells = zip(*columns, strict=True) if columns else ((),) * batch.num_rows
+                for row in cells:
                     number += 1
-                    for name, found in readers.items():
-                        value[name] = found(value[name])
-                    yield Row(value, None, number)
-    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
+                    yield Row(dict(zip(readers, row, strict=True)), None, number)
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError, TypeError) as error:
         raise RunError(f"can't read {path} after row {number:,}: {error}") from error
+
+
+def _promised(path: Path) -> None:
+    with path.open("rb") as file:
+        if file.read(len(_MAGIC)) != _MAGIC:
+            raise ValueError("it is not Parquet: it does not start with PAR1")
+
+
+def _readers(file: Any) -> dict[str, Reader]:
+    """Column to reader."""
+    names = list(file.schema_arrow.names)
+    unlike(names)
+    leaves = map(_logical, map(file.schema.column, range(len(file.schema))))
+    found = {}
+    for column in file.schema_arrow:
+        try:
+            found[column.name] = cell_reader(column.type, leaves)
+        except TypeError as error:  # noqa: PERF203  # tells which column
+            raise TypeError(f"column {column.name!r}: {error}") from error
+    return found
+
+
+def _logical(leaf: Any) -> str:
+    """What Arrow's type does not tell of a column of single values."""
+    known = {leaf.physical_type, leaf.logical_type.type, leaf.converted_type}
+    return next((name for name in (INT96, ENUM, INTERVAL) if name in known), "")

@@ -21,9 +21,10 @@ from wrapgen.run.chunks import Chunk, Entry, Intake
 from wrapgen.run.connectors.arrow import cell_reader
 from wrapgen.run.plain_calls import PlainCalls
 from wrapgen.run.process import Outcome, Terms, error_text, process_chunk
-from wrapgen.run.push import Pace, given_up_item, push
+from wrapgen.run.push import Pace, push
 from wrapgen.run.retry import SharedBackoff
 from wrapgen.run.states import Fate
+from wrapgen.run.unsendable import refused_item
 
 CONTENT = "$content"
 """The id that is a digest of the item: equal items share a record."""
@@ -225,9 +226,9 @@ def _entry(index: int, value: Any, id_: Any, by_content: bool, tries: int) -> En
         sent = wire.to_wire(value)
         item = wire.dumps(sent)
         text = json.dumps(sent, sort_keys=True, separators=(",", ":"))
-    except (wire.WireError, TypeError) as error:
+    except (wire.WireError, TypeError):
         text = f"not JSON: {value!r}"  # which no JSON text is
-        item = given_up_item("InputError", f"the row is not JSON: {error}")
+        item = refused_item(value)
     if by_content:
         return Entry(
             index, item, hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest(), 0, tries
@@ -237,6 +238,4 @@ def _entry(index: int, value: Any, id_: Any, by_content: bool, tries: int) -> En
 
 def _values(column: Any) -> list[Any]:
     """An Arrow column as JSON has its values."""
-    values: list[Any] = column.to_pylist()
-    read = cell_reader(column.type)
-    return values if read is None else [read(value) for value in values]
+    return cell_reader(column.type)(column)
