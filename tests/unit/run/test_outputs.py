@@ -7,7 +7,7 @@ import json
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import csv as pa_csv
 
@@ -76,6 +76,7 @@ ODD = st.text(st.sampled_from(list("ab \t\r\n\"',;|\\=-+@#'\x0b\x0c\x85\u2028\uf
 
 
 @pytest.mark.parametrize(("suffix", "delimiter"), [("csv", ","), ("tsv", "\t")])
+@settings(deadline=None, max_examples=60)
 @given(texts=st.lists(ODD, max_size=6))
 def test_other_readers_read_what_was_written(tmp_path_factory, suffix, delimiter, texts):
     """Python's csv, pandas and Arrow read every cell of a table back as it was, whatever it holds."""

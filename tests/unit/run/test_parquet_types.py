@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
@@ -65,6 +65,7 @@ def test_times_keep_their_digits_and_need_no_known_zone():
     assert read(pa.array([1500]).view(pa.duration("ms")), None) == [1.5]
 
 
+@settings(deadline=None)
 @given(st.integers(-(2**63), 2**63 - 1), st.sampled_from(sorted(UNITS)))
 def test_a_moment_within_pythons_years_is_what_python_says(count, unit):
     """Every moment is spelt as Python spells it, and has one beyond its years."""
