@@ -120,7 +120,7 @@ class Wrapper(Mapping[str, bytes]):
 
     @classmethod
     def read(cls, folder: str | os.PathLike[str], only: Iterable[str] | None = None) -> Wrapper:
-        """Reads the tree under a folder; links are not followed out of it.
+        """Reads the tree under a folder; no link in it is followed.
 
         Args:
             folder: the wrapper's own folder; a missing one reads as empty.
@@ -128,9 +128,12 @@ class Wrapper(Mapping[str, bytes]):
 
         Raises:
             OSError: a file can't be read.
+            ValueError: one of the paths leads through a link.
         """
         root = Path(folder)
-        paths = _walk(root) if only is None else only
+        paths = list(_walk(root) if only is None else only)
+        for path in paths:
+            refuse_link(root, path)
         return cls({path: (root / path).read_bytes() for path in paths if _is_plain_file(root / path)})
 
     def write(self, folder: str | os.PathLike[str]) -> None:
@@ -141,8 +144,11 @@ class Wrapper(Mapping[str, bytes]):
 
         Raises:
             OSError: a file can't be written.
+            ValueError: a path leads through a link; nothing is written.
         """
         root = Path(folder)
+        for path in self._files:
+            refuse_link(root, path)
         for path, content in self._files.items():
             target = root / path
             if _is_plain_file(target) and target.read_bytes() == content:
@@ -155,6 +161,17 @@ class Wrapper(Mapping[str, bytes]):
         paths = sorted({*self, *other})
         changes = (Change(path, self.get(path), other.get(path)) for path in paths)
         return tuple(change for change in changes if change.before != change.after)
+
+
+def refuse_link(root: Path, path: str) -> None:
+    """Keeps a relative path from leading out of a folder through a link to another folder.
+
+    Raises:
+        ValueError: a folder on the way is a link.
+    """
+    for folder in PurePosixPath(path).parents:
+        if folder.parts and (root / folder).is_symlink():
+            raise ValueError(f"{folder} is a link, and nothing outside of {root} is read or written")
 
 
 def _walk(root: Path) -> Iterator[str]:

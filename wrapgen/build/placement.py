@@ -16,7 +16,7 @@ from pathlib import Path
 
 from wrapgen.build.plan import HOOKS, MANIFEST
 from wrapgen.errors import EditedError, UsageError
-from wrapgen.wrapper import Change, Wrapper
+from wrapgen.wrapper import SKIPPED, Change, Wrapper, refuse_link
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,10 @@ class Placement:
             noted = _noted(root)
             present = Wrapper.read(root, only={*wrapper, *noted})
         except (OSError, ValueError) as error:
-            raise UsageError(f"the wrapper in {folder} can't be read: {error}") from error
+            hint = (
+                "put a folder in its place, or choose another --output" if "is a link" in str(error) else ""
+            )
+            raise UsageError(f"the wrapper in {folder} can't be read: {error}", hint=hint) from error
         kept = {HOOKS} if os.path.lexists(root / HOOKS) else set()
         changes = tuple(change for change in present.diff(wrapper) if change.path not in kept)
         edited = tuple(change.path for change in changes if _is_edited(change, noted, root))
@@ -77,10 +80,11 @@ class Placement:
         try:
             for change in self.changes:
                 if change.after is None:
+                    refuse_link(self.folder, change.path)
                     (self.folder / change.path).unlink(missing_ok=True)
             Wrapper(written).write(self.folder)
             Wrapper(last).write(self.folder)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise UsageError(f"the wrapper can't be written to {self.folder}: {error}") from error
 
     def unified(self) -> str:
@@ -104,11 +108,12 @@ def _noted(folder: Path) -> dict[str, str]:
 
 
 def _is_inside(path: str) -> bool:
+    """Whether a path can be one of a wrapper's files: nothing else that a manifest names is touched."""
     try:
         Wrapper({path: b""})
     except ValueError:
         return False
-    return True
+    return SKIPPED.isdisjoint(path.split("/"))
 
 
 def _is_edited(change: Change, noted: dict[str, str], root: Path) -> bool:
