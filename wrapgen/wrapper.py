@@ -29,6 +29,10 @@ SKIPPED = frozenset(
 """Folders that are never part of a wrapper, whatever lies there."""
 
 
+_PROGRAMS = (b"#!", b"\x7fELF")
+"""How a file starts that a system can execute."""
+
+
 @dataclass(frozen=True)
 class Change:
     """What happened to one file between two wrappers.
@@ -193,7 +197,8 @@ def _replace(target: Path, content: bytes) -> None:
             stream.write(content)
         mask = os.umask(0)
         os.umask(mask)
-        Path(name).chmod(0o666 & ~mask)
+        # A program is known by its content, so that the same bytes are the same files everywhere.
+        Path(name).chmod((0o777 if content.startswith(_PROGRAMS) else 0o666) & ~mask)
         Path(name).replace(target)
     except BaseException:
         Path(name).unlink(missing_ok=True)

@@ -5,7 +5,8 @@ wrappers is in `engines`.
 """
 
 from wrapgen.build.generating import generate
+from wrapgen.build.inline import left_out
 from wrapgen.build.placement import Placement
 from wrapgen.build.templates import overlaid
 
-__all__ = ["Placement", "generate", "overlaid"]
+__all__ = ["Placement", "generate", "left_out", "overlaid"]

@@ -1,14 +1,22 @@
-"""An inline target's folder: its files in the wrapper, and which of them holds the algorithm."""
+"""An inline target's folder: its files in the wrapper, its main module, what is left out."""
 
 from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Mapping
 
+from wrapgen.build import requirements
+from wrapgen.build.requirement_lines import FILE
+from wrapgen.errors import Problem
 from wrapgen.spec import Spec
 from wrapgen.spec.load import INLINE_FOLDER, source_error
 from wrapgen.wrapper import Wrapper
+
+_TEST = re.compile(r"(^|/)(test_[^/]*|[^/]*_test|tests?|conftest)\.py$")
+_UNREAD = ("pyproject.toml", "setup.py", "setup.cfg", "Pipfile", "environment.yml", "poetry.lock", "uv.lock")
+"""Where requirements may stand that the platform, which installs requirements.txt, never reads."""
 
 
 def main_module(spec: Spec) -> str:
@@ -28,7 +36,7 @@ def main_module(spec: Spec) -> str:
     if len(found) == 1:
         return _dotted(found[0])
     if not found and faults:
-        raise source_error(spec, ", ".join(faults), "mend it, so that the function apply can be found")
+        raise source_error(spec, ", ".join(faults), "fix it, so that the function apply can be found")
     said = f"both {found[0]} and {found[1]} define" if found else "no module there defines"
     hint = "add an algorithmia.conf whose algoname names the module in src, as the platform needs it"
     raise source_error(spec, f"{said} a function apply", hint)
@@ -46,6 +54,20 @@ def copied_files(spec: Spec) -> Wrapper:
         raise source_error(spec, f"no wrapper can hold its files: {error}", "rename the file") from None
 
 
+def left_out(spec: Spec) -> list[Problem]:
+    """What a wrapper leaves out of an inline target's folder, at the spec's line that names the folder.
+
+    Raises:
+        SpecError: what its author asks for can't be had beside what the wrapper needs.
+    """
+    _, line, column = spec.source_place
+    told = [*spec.source_left_out, *requirements.replaced(spec)]
+    if spec.source_files and FILE not in spec.source_files:
+        unread = [name for name in _UNREAD if name in spec.source_files]
+        told += [f"{name} is not read for requirements: a platform installs {FILE}" for name in unread]
+    return [Problem(line, column, f"target.source: {said}") for said in told]
+
+
 def _algorithm_name(files: Mapping[str, bytes]) -> str:
     try:
         return str(json.loads(files["algorithmia.conf"])["algoname"])
@@ -58,7 +80,7 @@ def _candidates(files: Mapping[str, bytes]) -> list[str]:
     return [
         path
         for path in files
-        if path.endswith(".py") and path.removeprefix("src/").count("/") == 0 and "test" not in path.lower()
+        if path.endswith(".py") and path.removeprefix("src/").count("/") == 0 and not _TEST.search(path)
     ]
 
 

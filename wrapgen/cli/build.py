@@ -45,13 +45,20 @@ def command(
     # A process of a quarter of a second: looking for garbage in all that it imports would take a tenth of it.
     gc.disable()
     click.get_current_context().call_on_close(gc.enable)
-    from wrapgen.build import Placement, generate, overlaid  # not at the top: --help must stay quick
+    from wrapgen.build import (
+        Placement,
+        generate,
+        left_out,
+        overlaid,
+    )  # not at the top: --help must stay quick
     from wrapgen.spec import load
 
     loaded = load(spec)
     if engine is None:
         wrapper = generate(loaded, overlaid(templates) if templates else None)
         folder = default_folder(loaded, spec)
+        for problem in left_out(loaded):
+            click.echo(f"{spec}:{problem.line}:{problem.column}: warning: {problem.message}", err=True)
     else:
         from wrapgen.build.engines import generate_engine
 

@@ -20,15 +20,17 @@ def command(spec: str, as_json: bool) -> None:
 
     checked, found = check(spec)
     if checked.source_files:  # the one thing that a build may still refuse
-        from wrapgen.build import generate
+        from wrapgen.build import generate, left_out
 
         generate(checked)
+        found = sorted([*found, *left_out(checked)], key=lambda problem: (problem.line, problem.column))
     if as_json:
         answer = {"path": spec, "digest": checked.digest, "warnings": [vars(problem) for problem in found]}
         click.echo(json.dumps(answer))
         return
     for problem in found:
-        click.echo(f"{spec}:{problem.line}:{problem.column}: warning: {problem.message}; {problem.hint}")
+        hint = f"; {problem.hint}" if problem.hint else ""
+        click.echo(f"{spec}:{problem.line}:{problem.column}: warning: {problem.message}{hint}")
     click.echo(
         f"{spec}: valid; {checked.wrapper.name} wraps {checked.target_reference}, mode {checked.wrapper.mode}"
     )

@@ -44,6 +44,9 @@ NOT_SOURCE = frozenset(
 )
 """Folders that are never part of an algorithm's source: those that no wrapper holds, and an editor's own."""
 
+_TOLD = ("node_modules", "venv")
+"""Those of them whose names a folder of source might have."""
+
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x84\x86-\x9f\ufffe\uffff]")
 _OTHER_ENCODINGS = (
     (codecs.BOM_UTF32_LE, "UTF-32"),
@@ -78,7 +81,8 @@ def check(path: str | os.PathLike[str]) -> tuple[Spec, list[Problem]]:
     file = file / "spec.yaml" if file.is_dir() else file
     spec, found = _parse(_bytes(file), str(file), beside=file.parent)
     if spec.target.source:
-        spec._source_files = _source(spec, _source_folder(file.parent, spec.target.source))
+        folder = _source_folder(file.parent, spec.target.source)
+        spec._source_files, spec._source_left_out = _source(spec, folder)
         spec.__dict__.pop("digest", None)
     return spec, found
 
@@ -193,8 +197,8 @@ def _tell_missing_source(tree: trees.Tree, beside: Path) -> None:
             tree.problem(path, f"target.source: there is no folder {source} beside the spec", OWN_FOLDER)
 
 
-def _source(spec: Spec, folder: Path) -> dict[str, bytes]:
-    """The files of an inline target's folder.
+def _source(spec: Spec, folder: Path) -> tuple[dict[str, bytes], list[str]]:
+    """The files of an inline target's folder, and what of it is left out.
 
     Raises:
         SpecError: there is no such folder, or it holds nothing, too much or what can't be read.
@@ -203,45 +207,58 @@ def _source(spec: Spec, folder: Path) -> dict[str, bytes]:
     try:
         if not folder.is_dir():
             raise source_error(spec, f"there is no folder {source} beside the spec", OWN_FOLDER)
-        files = _read(spec, folder)
+        files, left_out = _read(spec, folder)
     except OSError as error:
         where = names.shown(os.path.relpath(error.filename or folder, folder))
         said = f"{where} in {source} can't be read: {error.strerror or error}"
         raise source_error(spec, said, "make it readable, or move it away") from None
     if not any(name.endswith(".py") for name in files):
         raise source_error(spec, f"{source} holds no Python file", OWN_FOLDER)
-    return files
+    return files, left_out
 
 
-def _read(spec: Spec, folder: Path) -> dict[str, bytes]:
+def _read(spec: Spec, folder: Path) -> tuple[dict[str, bytes], list[str]]:
     files: dict[str, bytes] = {}
+    left_out: list[str] = []
     total = 0
-    for path in sorted(_paths(folder)):
+    for path in sorted(_paths(folder, left_out)):
         relative = path.relative_to(folder).as_posix()
-        if path.is_symlink() and not _leads_into(path, folder):
-            said = f"{names.shown(relative)} is a link that leads out of {spec.target.source}"
+        if path.is_symlink() and (path.is_dir() or not _leads_into(path, folder)):
+            inside = _leads_into(path, folder)
+            where = "to a folder" if inside else f"that leads out of {spec.target.source}"
+            said = f"{names.shown(relative)} is a link {where}"
             raise source_error(spec, said, "put a copy in its place, or remove it")
         if not path.is_file():
+            if not path.is_dir():
+                left_out.append(f"{names.shown(relative)} is left out: it is not a file")
             continue
         total += path.stat().st_size
         if total > MAX_SOURCE_BYTES:
             said = f"{spec.target.source} holds more than {MAX_SOURCE_BYTES:,} bytes"
             raise source_error(spec, said, "move data out of it")
         files[relative] = path.read_bytes()
-    return files
+    return files, left_out
 
 
-def _paths(folder: Path) -> Iterator[Path]:
-    """All that may be source under a folder, without following a link to another."""
+def _paths(folder: Path, left_out: list[str]) -> Iterator[Path]:
+    """All that may be source under a folder, without following a link to another; tells what it skips."""
 
     def fail(error: OSError) -> NoReturn:
         raise error
 
     for place, folders, files in os.walk(folder, onerror=fail):
-        folders[:] = [name for name in folders if name not in NOT_SOURCE]
+        here = Path(place)
         for name in (*folders, *files):
-            if name not in NOT_SOURCE and not name.endswith(".pyc"):
-                yield Path(place) / name
+            path = here / name
+            compiled = name.endswith(".pyc")
+            if name not in NOT_SOURCE and not compiled:
+                yield path
+            elif compiled or (name in _TOLD and not (path / "pyvenv.cfg").is_file()):
+                shown = names.shown(path.relative_to(folder).as_posix())
+                left_out.append(
+                    f"{shown} is left out: a wrapper holds no {'.pyc file' if compiled else name}"
+                )
+        folders[:] = [name for name in folders if name not in NOT_SOURCE]
 
 
 def _leads_into(link: Path, folder: Path) -> bool:

@@ -296,6 +296,7 @@ class Spec(Section):
     _place: tuple[str, int, int] = PrivateAttr(default=("spec.yaml", 1, 1))
     _source_text: bytes = PrivateAttr(default=b"")
     _source_files: Mapping[str, bytes] = PrivateAttr(default_factory=dict)
+    _source_left_out: list[str] = PrivateAttr(default_factory=list)
 
     @property
     def source_text(self) -> bytes:
@@ -306,6 +307,11 @@ class Spec(Section):
     def source_files(self) -> Mapping[str, bytes]:
         """With `target.source`: the folder's files by POSIX path. Empty otherwise."""
         return self._source_files
+
+    @property
+    def source_left_out(self) -> list[str]:
+        """What of that folder is not among its files, a sentence each; caches and the like are not told."""
+        return self._source_left_out
 
     @property
     def source_place(self) -> tuple[str, int, int]:
