@@ -2,70 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from wrapgen.cli.options import client_for, platform_options
+from wrapgen.cli import secrets
+from wrapgen.cli.connected import connected, done, show
 from wrapgen.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
     from wrapgen.client import Client
 
-as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-
 
 @click.group("platform")
 def command() -> None:
-    """Look after a platform: users, organizations, keys, algorithms, logs.
+    """Look after a platform: users, organizations, keys, secrets, algorithms, logs.
 
     Works on a platform that is running. Users, organizations and keys take an admin key; the home of a local
     platform has one.
     """
-
-
-def _connected(function: Callable[..., None]) -> Callable[..., None]:
-    """Hands a command the client that the platform options name, and adds those options and --json."""
-
-    def run(
-        address: str | None,
-        api_key: str | None,
-        key_env: str | None,
-        profile: str | None,
-        home: Path | None,
-        **words: Any,
-    ) -> None:
-        with client_for(address, api_key, key_env, profile, home, pool=1) as client:
-            function(client, **words)
-
-    run.__doc__ = function.__doc__
-    run.__name__ = function.__name__
-    return as_json_option(platform_options(run))
-
-
-def _show(entries: Iterable[dict[str, Any]], columns: tuple[str, ...], as_json: bool) -> None:
-    """A table of some columns, or every field as JSON."""
-    found = list(entries)
-    if as_json:
-        click.echo(json.dumps(found))
-        return
-    from wrapgen.cli.terminal import table
-
-    rows = [[_cell(entry.get(name)) for name in columns] for entry in found]
-    table(columns, rows, header=False)
-
-
-def _cell(value: Any) -> str:
-    return "" if value is None else " ".join(str(value).split())
-
-
-def _done(facts: dict[str, Any], line: str, as_json: bool) -> None:
-    click.echo(json.dumps(facts) if as_json else line)
 
 
 # -- users ---------------------------------------------------------------------------------------------
@@ -77,31 +34,31 @@ def users() -> None:
 
 
 @users.command("list")
-@_connected
+@connected
 def list_users(client: Client, as_json: bool) -> None:
     """List the users."""
-    _show(client.accounts.users(), ("username", "email", "fullname"), as_json)
+    show(client.accounts.users(), ("username", "email", "fullname"), as_json)
 
 
 @users.command("add")
 @click.argument("name")
 @click.option("--email", required=True, help="Unique on the platform.")
 @click.option("--fullname", default="", help="For people to read.")
-@_connected
+@connected
 def add_user(client: Client, name: str, email: str, fullname: str, as_json: bool) -> None:
     """Register the user NAME and make its first key, which is shown this once."""
     made = client.accounts.add_user(name, email, fullname)
     key = client.accounts.add_key(name, label="first", admin=False, permissions={})
-    _done({**made, "api_key": key["api_key"]}, f"{made['username']}  {key['api_key']}", as_json)
+    done({**made, "api_key": key["api_key"]}, f"{made['username']}  {key['api_key']}", as_json)
 
 
 @users.command("remove")
 @click.argument("name")
-@_connected
+@connected
 def remove_user(client: Client, name: str, as_json: bool) -> None:
     """Remove the user NAME with its keys; refused while it owns algorithms or data."""
     client.accounts.remove_user(name)
-    _done({"removed": name}, f"removed {name}", as_json)
+    done({"removed": name}, f"removed {name}", as_json)
 
 
 # -- organizations -------------------------------------------------------------------------------------
@@ -113,27 +70,27 @@ def organizations() -> None:
 
 
 @organizations.command("list")
-@_connected
+@connected
 def list_organizations(client: Client, as_json: bool) -> None:
     """List the organizations."""
-    _show(client.accounts.organizations(), ("org_name", "org_label", "org_created_at"), as_json)
+    show(client.accounts.organizations(), ("org_name", "org_label", "org_created_at"), as_json)
 
 
 @organizations.command("add")
 @click.argument("name")
-@_connected
+@connected
 def add_organization(client: Client, name: str, as_json: bool) -> None:
     """Make the organization NAME, unless it is there."""
     made = client.organizations.create(name)
-    _done({"name": name, "made": made}, f"{'made' if made else 'found'} {name}", as_json)
+    done({"name": name, "made": made}, f"{'made' if made else 'found'} {name}", as_json)
 
 
 @organizations.command("members")
 @click.argument("name")
-@_connected
+@connected
 def list_members(client: Client, name: str, as_json: bool) -> None:
     """List who acts for the organization NAME."""
-    _show(client.accounts.members(name), ("username", "role"), as_json)
+    show(client.accounts.members(name), ("username", "role"), as_json)
 
 
 @organizations.command("join")
@@ -142,11 +99,11 @@ def list_members(client: Client, name: str, as_json: bool) -> None:
 @click.option(
     "--role", type=click.Choice(["member", "owner"]), help="An organization keeps an owner. [member]"
 )
-@_connected
+@connected
 def join(client: Client, name: str, user: str, role: str | None, as_json: bool) -> None:
     """Make USER a member of the organization NAME, or give a member another role."""
     client.organizations.add_member(name, user, role)
-    _done({"organization": name, "user": user}, f"{user} acts for {name}", as_json)
+    done({"organization": name, "user": user}, f"{user} acts for {name}", as_json)
 
 
 # -- keys ----------------------------------------------------------------------------------------------
@@ -165,11 +122,11 @@ def keys() -> None:
 @keys.command("list")
 @click.argument("account")
 @organization_option
-@_connected
+@connected
 def list_keys(client: Client, account: str, organization: bool, as_json: bool) -> None:
     """List the keys of ACCOUNT, without the keys themselves."""
     found = client.accounts.keys(account, organization=organization)
-    _show(found, ("id", "api_key_mask", "key_type", "key_label", "created_at"), as_json)
+    show(found, ("id", "api_key_mask", "key_type", "key_label", "created_at"), as_json)
 
 
 @keys.command("add")
@@ -195,7 +152,7 @@ def list_keys(client: Client, account: str, organization: bool, as_json: bool) -
     help="Who may use it: programs, web pages, or both.",
 )
 @click.option("--page", default="", metavar="HOST", help="Of web pages only those of this host. [any]")
-@_connected
+@connected
 def add_key(
     client: Client,
     account: str,
@@ -217,7 +174,7 @@ def add_key(
     made = client.accounts.add_key(
         account, label=label, admin=admin, permissions=permissions, organization=organization
     )
-    _done(made, str(made["api_key"]), as_json)
+    done(made, str(made["api_key"]), as_json)
 
 
 def _permissions(
@@ -248,11 +205,11 @@ def _permissions(
 @click.argument("account")
 @click.argument("key_id")
 @organization_option
-@_connected
+@connected
 def remove_key(client: Client, account: str, key_id: str, organization: bool, as_json: bool) -> None:
     """Make the key KEY_ID of ACCOUNT worthless."""
     client.accounts.remove_key(account, key_id, organization=organization)
-    _done({"removed": key_id}, f"removed {key_id}", as_json)
+    done({"removed": key_id}, f"removed {key_id}", as_json)
 
 
 # -- connectors ----------------------------------------------------------------------------------------
@@ -265,11 +222,11 @@ def connectors() -> None:
 
 @connectors.command("list")
 @click.argument("account")
-@_connected
+@connected
 def list_connectors(client: Client, account: str, as_json: bool) -> None:
     """List the connectors of ACCOUNT, without secrets."""
     columns = ("name", "bucket", "endpoint_url", "access_key_id", "write")
-    _show(client.accounts.connectors(account), columns, as_json)
+    show(client.accounts.connectors(account), columns, as_json)
 
 
 @connectors.command("add")
@@ -285,7 +242,7 @@ def list_connectors(client: Client, account: str, as_json: bool) -> None:
     "--secret-env", default="AWS_SECRET_ACCESS_KEY", show_default=True, help="Variable with its secret."
 )
 @click.option("--read-only", is_flag=True, help="Nothing can be written.")
-@_connected
+@connected
 def add_connector(
     client: Client,
     account: str,
@@ -311,17 +268,17 @@ def add_connector(
         "write": not read_only,
     }
     made = client.accounts.add_connector(account, name, settings)
-    _done(made, f"{account} reaches {name}://{bucket or '...'}", as_json)
+    done(made, f"{account} reaches {name}://{bucket or '...'}", as_json)
 
 
 @connectors.command("remove")
 @click.argument("account")
 @click.argument("name")
-@_connected
+@connected
 def remove_connector(client: Client, account: str, name: str, as_json: bool) -> None:
     """Take the connector NAME from ACCOUNT."""
     client.accounts.remove_connector(account, name)
-    _done({"removed": name}, f"removed {name}", as_json)
+    done({"removed": name}, f"removed {name}", as_json)
 
 
 # -- algorithms ----------------------------------------------------------------------------------------
@@ -329,12 +286,12 @@ def remove_connector(client: Client, account: str, name: str, as_json: bool) -> 
 
 @command.command()
 @click.argument("owner", required=False)
-@_connected
+@connected
 def algorithms(client: Client, owner: str | None, as_json: bool) -> None:
     """List the algorithms of OWNER, a user or an organization. [the key's account]"""
     name = owner or client.account() or ""
     found = client.accounts.algorithms(name)
-    _show(
+    show(
         [{**each, "reference": f"{each['username']}/{each['algoname']}"} for each in found],
         ("reference", "id"),
         as_json,
@@ -344,7 +301,7 @@ def algorithms(client: Client, owner: str | None, as_json: bool) -> None:
 @command.command()
 @click.argument("algorithm", metavar="OWNER/NAME")
 @click.option("--build", "build_id", metavar="ID", help="Of this build. [the newest]")
-@_connected
+@connected
 def logs(client: Client, algorithm: str, build_id: str | None, as_json: bool) -> None:
     """Print the log of a build."""
     if build_id is None:
@@ -353,13 +310,16 @@ def logs(client: Client, algorithm: str, build_id: str | None, as_json: bool) ->
             raise NotFound(f"{algorithm} was never built", hint="`wrapgen publish` builds it", status=404)
         build_id = newest.id
     text = client.algorithms.build_log(algorithm, build_id)
-    _done({"build": build_id, "log": text}, text.rstrip(), as_json)
+    done({"build": build_id, "log": text}, text.rstrip(), as_json)
 
 
 @command.command()
 @click.argument("algorithm", metavar="OWNER/NAME")
-@_connected
+@connected
 def errors(client: Client, algorithm: str, as_json: bool) -> None:
     """List the calls that failed in the last seven days, newest first."""
     columns = ("created_at", "request_id", "algoversion", "billable_to", "error_type", "error")
-    _show(client.accounts.errors(algorithm), columns, as_json)
+    show(client.accounts.errors(algorithm), columns, as_json)
+
+
+command.add_command(secrets.group)

@@ -212,13 +212,53 @@ class Algorithms:
         return str(_object(content, "a log").get("logs") or "")
 
     def secrets(self, algorithm: str) -> list[str]:
-        """The variables that an algorithm's secrets set; their values are never told."""
+        """The variables that an algorithm's secrets set; their values are never returned."""
+        return [str(entry.get("secret_key")) for entry in self._secrets(algorithm)[1]]
+
+    def set_secret(self, algorithm: str, variable: str, value: str) -> bool:
+        """Gives an algorithm's workers an environment variable; returns whether it is a new one.
+
+        Raises:
+            BadRequest: the variable can't be set, or the value is no text.
+            NotFound: there is no such algorithm.
+        """
+        path, entries = self._secrets(algorithm)
+        found = next((entry for entry in entries if entry.get("secret_key") == variable), None)
+        if found is not None:
+            self._transport.json(
+                "PUT",
+                f"{path}/{quote(str(found.get('id')))}",
+                body=dumps({"secret_value": value}),
+                content_type="application/json",
+            )
+            return False
+        providers = self._transport.json("GET", "/v1/secret-provider")
+        provider = providers[0].get("id") if isinstance(providers, list) and providers else None
+        body = {"owner_type": "algorithm", "owner_id": path.split("/")[3], "provider_id": provider}
+        self._post(path, {**body, "short_name": variable, "secret_key": variable, "secret_value": value})
+        return True
+
+    def remove_secret(self, algorithm: str, variable: str) -> None:
+        """Takes an environment variable from an algorithm's workers.
+
+        Raises:
+            NotFound: no secret sets it.
+        """
+        path, entries = self._secrets(algorithm)
+        found = next((entry for entry in entries if entry.get("secret_key") == variable), None)
+        if found is None:
+            names = ", ".join(sorted(str(entry.get("secret_key")) for entry in entries)) or "none"
+            raise NotFound(f"{algorithm} has no secret {variable}", hint=f"it has: {names}", status=404)
+        self._transport.request("DELETE", f"{path}/{quote(str(found.get('id')))}")
+
+    def _secrets(self, algorithm: str) -> tuple[str, list[dict[str, Any]]]:
+        """The address of an algorithm's secrets, and what is there."""
         path = f"/v1/algorithms/{quote(str(self.get(algorithm).get('id')))}/secrets"
         content = self._transport.json("GET", path)
         if isinstance(content, dict):  # the OpenAPI file says `results`, upstream samples `secrets`
             content = content.get("results", content.get("secrets"))
         entries = content if isinstance(content, list) else []
-        return [str(entry.get("secret_key")) for entry in entries if isinstance(entry, dict)]
+        return path, [entry for entry in entries if isinstance(entry, dict)]
 
     def environments(self, language: str) -> list[Environment]:
         """The runtimes that the platform offers for a language such as `python3`."""

@@ -15,20 +15,27 @@ from wrapgen.errors import BadRequest, NotAuthorized, NotFound, PlatformError
 
 
 def where_records_go(
-    client: Client, url: str, *, key_env: str | None, secrets: list[str] | None, environ: Mapping[str, str]
+    client: Client,
+    url: str,
+    *,
+    wrapper: str,
+    key_env: str | None,
+    secrets: list[str] | None,
+    environ: Mapping[str, str],
 ) -> Iterator[Finding]:
     """Everything about one datastore.
 
     Args:
         client: as whoever calls the wrapper.
         url: of the datastore, or `$NAME` where a variable holds it.
+        wrapper: `owner/name` of the wrapper that writes there.
         key_env: the variable with the key that the wrapper writes with; None writes as its caller.
         secrets: the variables that the wrapper's secrets or its file of credentials set; None if they could
             not be read.
         environ: this process's variables, which may hold the writer's key.
     """
     if url.startswith("$"):
-        yield _secret("datastore", url[1:], secrets)
+        yield secret("datastore", wrapper, url[1:], secrets)
         return
     if not is_data_url(url):
         yield unchecked("datastore", f"{url}: only the wrapper itself reaches it", "call it once and see")
@@ -44,7 +51,7 @@ def where_records_go(
                 "set datastore.key_env in the spec to record everybody's",
             )
         return
-    yield _secret("key_env", key_env, secrets)
+    yield secret("key_env", wrapper, key_env, secrets)
     if environ.get(key_env):
         connection = client.connection
         writer = Connection(connection.address, environ[key_env], f"${key_env}", ca_cert=connection.ca_cert)
@@ -76,11 +83,12 @@ def credentials(client: Client, url: str) -> tuple[Finding, list[str] | None]:
     return ok(what, f"{url} sets {', '.join(sorted(content)) or 'nothing'}"), list(content)
 
 
-def _secret(what: str, name: str, secrets: list[str] | None) -> Finding:
+def secret(what: str, wrapper: str, name: str, secrets: list[str] | None) -> Finding:
+    """Whether a wrapper gets a variable that it reads; `secrets` as in `where_records_go`."""
     if secrets is None:
         return unchecked(what, f"whether the wrapper gets {name} could not be seen")
     if name not in secrets:
-        hint = f"add it to the algorithm's secrets with the variable name {name}"
+        hint = f"wrapgen platform secrets set {wrapper} {name}"
         return fault(what, f"nothing sets {name} for the wrapper, so nothing can be recorded", hint)
     return ok(what, f"the wrapper gets {name}")
 

@@ -10,7 +10,6 @@ from wrapgen.doctor.finding import Finding, Level, fault, ok, unchecked
 from wrapgen.errors import PlatformError, UsageError
 from wrapgen.publish.settings import environment
 from wrapgen.spec import Spec
-from wrapgen.spec.model import Datastore
 
 
 def reference(client: Client, text: str, environ: Mapping[str, str]) -> Iterator[Finding]:
@@ -53,7 +52,9 @@ def reference(client: Client, text: str, environ: Mapping[str, str]) -> Iterator
         hint = "examine its spec instead: wrapgen doctor spec.yaml"
         yield unchecked("collection", f"{url}: the wrapper may write with a key of its own", hint)
     elif url is not None:
-        yield from datastore.where_records_go(client, url, key_env=None, secrets=secrets, environ=environ)
+        yield from datastore.where_records_go(
+            client, url, wrapper=parsed.path, key_env=None, secrets=secrets, environ=environ
+        )
     yield algorithm.times(told.timeout, told.item_timeout)
     yield algorithm.concurrency(told.parallel)
 
@@ -83,9 +84,8 @@ def spec(client: Client, wanted: Spec, environ: Mapping[str, str]) -> Iterator[F
         yield from _published(client, wanted)
         outside = wanted.datastore is not None and wanted.datastore.store.kind != "data"
         yield from algorithm.rights(name, settings, leaves_platform=outside)
-    if wanted.datastore is not None:
-        secrets = _secrets(client, name) if settings is not None else None
-        yield from _records(client, wanted.datastore, secrets, environ)
+    secrets = _secrets(client, name) if settings is not None else None
+    yield from _records(client, wanted, secrets, environ)
     yield algorithm.times(wanted.limits.timeout, wanted.dispatch.item_timeout)
     yield algorithm.concurrency(0 if wanted.target.source else wanted.parallel)
 
@@ -112,16 +112,20 @@ def _published(client: Client, wanted: Spec) -> Iterator[Finding]:
 
 
 def _records(
-    client: Client, wanted: Datastore, secrets: list[str] | None, environ: Mapping[str, str]
+    client: Client, wanted: Spec, secrets: list[str] | None, environ: Mapping[str, str]
 ) -> Iterator[Finding]:
-    known = secrets
-    if wanted.credentials is not None:
-        told, names = datastore.credentials(client, wanted.credentials)
+    store, name, known = wanted.datastore, wanted.wrapper.name, secrets
+    if store is None:
+        return
+    if store.credentials is not None:
+        told, names = datastore.credentials(client, store.credentials)
         yield told
         known = None if names is None else [*names, *(secrets or [])]
     yield from datastore.where_records_go(
-        client, wanted.store.where, key_env=wanted.key_env, secrets=known, environ=environ
+        client, store.store.where, wrapper=name, key_env=store.key_env, secrets=known, environ=environ
     )
+    if wanted.record.id_key_env is not None:
+        yield datastore.secret("id_key_env", name, wanted.record.id_key_env, secrets)
 
 
 def _secrets(client: Client, name: str) -> list[str] | None:

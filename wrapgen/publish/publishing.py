@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 
 from wrapgen.client import Build, Client, Version
-from wrapgen.errors import Conflict, NotAuthorized, NotFound, PlatformError
+from wrapgen.errors import Conflict, NotAuthorized, NotFound, PlatformError, UsageError
 from wrapgen.publish import builds, cases, releases, settings, source
 from wrapgen.publish.builds import Clock, Say
 from wrapgen.publish.cases import Case
@@ -63,7 +63,7 @@ def publish(
         clock: time.
 
     Raises:
-        UsageError: what is asked for is not possible.
+        UsageError: what is asked for is not possible, or no secret sets a variable that the wrapper reads.
         BuildFailed, CaseFailed: nothing was released.
         PlatformError: the platform refuses or does not answer.
     """
@@ -73,6 +73,7 @@ def publish(
     account = client.account() or project.reference.owner
     _owner(client, project.reference.owner, account, say)
     _algorithm(client, project, environment or (spec.wrapper.environment if spec else None), say)
+    _require_secrets(client, project, say if not try_cases else None)
     for collection in project.collections:
         _collection(client, collection, account, say)
     name = project.reference.path
@@ -124,6 +125,31 @@ def _algorithm(client: Client, project: Project, environment: str | None, say: S
     if changes:
         client.algorithms.update(name, settings=changes)
         say(f"changed the settings of {name}: {', '.join(sorted(changes))}")
+
+
+def _require_secrets(client: Client, project: Project, warn: Say | None) -> None:
+    """Stops before anything is pushed that could not record, where the platform tells its secrets.
+
+    Args:
+        warn: takes what is missing instead, where the release is not tried out.
+
+    Raises:
+        UsageError: no secret sets a variable that the wrapper reads.
+    """
+    spec, name = project.spec, project.reference.path
+    if spec is None or not spec.variables or (spec.datastore and spec.datastore.credentials):
+        return
+    try:
+        there = client.algorithms.secrets(name)
+    except PlatformError:  # a cluster without a secret store, or a key that may not see it
+        return
+    missing = [variable for variable in spec.variables if variable not in there]
+    if missing:
+        commands = "; ".join(f"wrapgen platform secrets set {name} {variable}" for variable in missing)
+        said = f"{name} reads {', '.join(missing)}, which none of its secrets sets"
+        if warn is None:
+            raise UsageError(f"{said}: nothing was released", hint=f"{commands}; then publish again")
+        warn(f"{said}: {commands}")
 
 
 def _collection(client: Client, url: str, account: str, say: Say) -> None:

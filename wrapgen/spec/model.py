@@ -326,6 +326,13 @@ class Spec(Section):
         return 1 if self.target.source else DEFAULT_PARALLEL
 
     @property
+    def variables(self) -> tuple[str, ...]:
+        """The environment variables that the wrapper reads, which its algorithm's secrets have to set."""
+        store = self.datastore
+        named = (store.url_env, store.key_env) if store is not None else ()
+        return tuple(name for name in (*named, self.record.id_key_env) if name)
+
+    @property
     def target_reference(self) -> str:
         """What the wrapper wraps, as records and descriptions name it."""
         return self.target.algorithm or f"inline:{self.target.source}"
