@@ -16,7 +16,7 @@ CLOSED = [page for page in pages() if not page.open]
 READING = [page for page in CLOSED if page.method == "GET"]
 WRITING = [page for page in CLOSED if page.method == "POST"]
 OF_AN_ALGORITHM = [page for page in CLOSED if page.path.startswith("/web/algorithms/")]
-OWNERS_ONLY = ("/builds/", "/source/")
+OWNERS_ONLY = ("/builds/", "/source/", "/secrets")
 
 
 def named(page: Page) -> str:

@@ -165,3 +165,28 @@ def test_a_running_build_is_followed_to_its_end(
     page = browser.page(path)
     assert "succeeded" in page.text and "build succeeded" in page.text
     assert not page.all("script") and not page.all("meta", **{"http-equiv": "refresh"})
+
+
+def test_a_secret_is_set_and_removed_on_the_algorithms_page(odd: Any, browser: Any, server: Any) -> None:
+    """A value is written once and never shown; the same variable again replaces it; markup stays text."""
+    set_at, removed_at = f"{odd.page}/secrets", f"{odd.page}/secrets/remove"
+    assert browser.post(set_at, {"variable": "SHOP_TOKEN", "value": "hunter2"}).status_code == 303
+    assert browser.post(set_at, {"variable": "SHOP_TOKEN", "value": "hunter3"}).status_code == 303
+    page = browser.page(odd.page)
+    assert "SHOP_TOKEN" in page.text
+    assert "hunter" not in page.source
+    (secret,) = odd.api("GET", "/secrets")["results"]
+    assert browser.post(set_at, {"variable": "<b>", "value": "x"}).status_code == 400
+    assert browser.post(set_at, {"variable": "SHOP_TOKEN"}).status_code == 400
+    assert browser.post(removed_at, {"secret": secret["id"]}).status_code == 303
+    assert odd.api("GET", "/secrets")["results"] == []
+    assert browser.post(removed_at, {"secret": secret["id"]}).status_code == 404
+
+
+def test_secrets_are_for_those_who_manage(odd: Any, browse: Any, stranger: str, restricted: str) -> None:
+    """A stranger and a key that may not manage change no secret and see none."""
+    for key, statuses in ((stranger, {403, 404}), (restricted, {403})):
+        visitor = browse(key)
+        answer = visitor.post(f"{odd.page}/secrets", {"variable": "SHOP_TOKEN", "value": "x"})
+        assert answer.status_code in statuses, answer.text
+    assert odd.api("GET", "/secrets")["results"] == []

@@ -1,4 +1,4 @@
-"""An algorithm's page, and the pages of its builds with their logs."""
+"""An algorithm's page with its secrets, and the pages of its builds with their logs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,30 @@ def algorithm(visit: Visit) -> Response:
         environment = visit.platform.state.environments.named(settings["algorithm_environment"])
         settings["algorithm_environment"] = environment.name
     shown = {label: settings[name] for name, label in SETTINGS.items() if name in settings}
-    return visit.html("algorithm.html", {"seen": seen, "settings": shown, "readme": seen.readme()})
+    secrets = visit.platform.state.secrets.of_algorithm(seen.algorithm.id) if seen.managed else []
+    context = {"seen": seen, "settings": shown, "readme": seen.readme(), "secrets": secrets}
+    return visit.html("algorithm.html", context)
+
+
+def set_secret(visit: Visit) -> Response:
+    """POST a variable and its value: workers that start later have it"""
+    seen, secrets = _managed(visit), visit.platform.state.secrets
+    variable, value = visit.text("variable").strip(), visit.text("value")
+    if not value:
+        raise BadRequest(f"there is no value for {variable or 'the variable'}", status=400)
+    there = {entry["secret_key"]: entry["id"] for entry in secrets.of_algorithm(seen.algorithm.id)}
+    if variable in there:
+        secrets.update(seen.algorithm.id, there[variable], {"secret_value": value})
+    else:
+        secrets.create(seen.algorithm.id, {"secret_key": variable, "secret_value": value})
+    return visit.go(f"{seen.place}#secrets")
+
+
+def remove_secret(visit: Visit) -> Response:
+    """POST the id of a secret that is not needed any more"""
+    seen = _managed(visit)
+    visit.platform.state.secrets.delete(seen.algorithm.id, visit.text("secret"))
+    return visit.go(f"{seen.place}#secrets")
 
 
 def build(visit: Visit) -> Response:
@@ -53,6 +76,17 @@ def build_log(visit: Visit) -> Response:
     return visit.json({"status": found.build.status, "text": log[since:], "next": len(log)})
 
 
+def _managed(visit: Visit) -> Hosted:
+    """The algorithm of a form's path.
+
+    Raises:
+        NotAuthorized: the visitor may not manage it (403).
+    """
+    seen = hosted(visit)
+    visit.platform.state.algorithms.owned(visit.caller, seen.algorithm)
+    return seen
+
+
 def _build(seen: Hosted) -> Released:
     wanted = seen.visit.word("build")
     found = [each for each in seen.releases if each.build.id == wanted]
@@ -63,6 +97,8 @@ def _build(seen: Hosted) -> Released:
 
 PAGES = (
     Page(PLACE, algorithm),
+    Page(f"{PLACE}/secrets", set_secret, method="POST"),
+    Page(f"{PLACE}/secrets/remove", remove_secret, method="POST"),
     Page(f"{PLACE}/builds/{{build}}", build),
     Page(f"{PLACE}/builds/{{build}}/log", build_log),
 )
