@@ -31,6 +31,7 @@ are the end states of a run (see `wrapgen.run`), which are not errors.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -97,10 +98,12 @@ class BadTemplate(UsageError):
 
     code = "template"
 
-    def __init__(self, *, path: str, line: int | None, said: str) -> None:
+    def __init__(self, *, path: str, line: int | None, said: str, known: Iterable[str] = ()) -> None:
         place = f"{path}:{line}" if line else path
+        names = ", ".join(sorted(known))
         super().__init__(
-            f"the template {place} can't be rendered: {said}", hint="docs/templates.md lists what is there"
+            f"the template {place} can't be rendered: {said}",
+            hint=f"a template has the values {names}" if names else "",
         )
 
 
@@ -122,7 +125,7 @@ class SpecError(WrapgenError):
 
     code = "spec"
     exit_code = 3
-    advice = "docs/spec.md tells every key; wrapgen schema prints it for editors"
+    advice = "`wrapgen schema` prints every key, for people and for editors"
 
     def __init__(self, *, path: str, problems: list[Problem]) -> None:
         self.path = path

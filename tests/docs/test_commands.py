@@ -9,6 +9,7 @@ Its blocks fenced as `sh` and `python` are run in order, by bash and Python, aga
   and installs nothing. `tests/repo/test_wheel.py` really installs the wheel, and `make setup` the extras;
 - `make TARGET` gets `-n`, in the checkout: make says what it would run. What `make demo` runs is really run
   by `tests/e2e/test_demo.py`; `make test` is what runs all this;
+- `. .venv/bin/activate` takes the environment that these tests run in;
 - a block that starts with a comment like `# spec.yaml` is saved as that file;
 - what a page needs but need not show stands in `<!-- hidden: COMMAND -->`;
 - what stands for something of the reader's (see STANDS_FOR) is replaced by something real that runs here.
@@ -45,6 +46,7 @@ RUN_AS = [
     (r"^(wrapgen worker sqs .*)$", r"\1 --until-empty --wait 0"),
     (r"^pip install\b", "pip install --dry-run --no-deps --no-index"),
     (r"^make\b", f"make -n -C '{ROOT}'"),
+    (r"^\. \.venv/bin/activate$", f". '{Path(sys.prefix) / 'bin' / 'activate'}'"),
 ]
 """Beginnings of lines that would not end, or change the machine, and what is run instead."""
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import pkgutil
+import re
 import resource
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -89,3 +92,24 @@ def _cpu_seconds(words):
     subprocess.run(words, cwd=ROOT, capture_output=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def test_no_message_points_to_a_file_of_the_checkout() -> None:
+    """Who installed the wheel has no docs/ and examples/: messages and pages name commands instead."""
+    package = ROOT / "wrapgen"
+    elsewhere = re.compile(r"\b(docs|examples|bench|tests|templates)/[\w-]+[./]")
+    said = [
+        (path.relative_to(ROOT), node.value)
+        for path in sorted(package.rglob("*.py"))
+        for node in _messages(ast.parse(path.read_text("utf-8")))
+    ]
+    said += [(path.relative_to(ROOT), path.read_text("utf-8")) for path in sorted(package.rglob("*.html"))]
+    assert [(str(path), found[0]) for path, text in said if (found := elsewhere.search(text))] == []
+
+
+def _messages(tree: ast.AST) -> Iterator[ast.Constant]:
+    """Every text of a module but its docstrings."""
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            yield node

@@ -37,7 +37,8 @@ def render(path: str, template: bytes, context: Mapping[str, Any]) -> bytes:
     except jinja2.TemplateSyntaxError as error:
         raise BadTemplate(path=path, line=error.lineno, said=error.message or "syntax error") from None
     except Exception as error:  # a user's template can raise anything
-        raise BadTemplate(path=path, line=_line(error), said=str(error) or type(error).__name__) from None
+        said = str(error) or type(error).__name__
+        raise BadTemplate(path=path, line=_line(error), said=said, known=context) from None
     return text.encode("utf-8")
 
 

@@ -1,4 +1,4 @@
-"""The commented spec that `wrapgen init` writes."""
+"""What `wrapgen init` writes: a commented spec, or the folder of an algorithm of one's own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,31 @@ from typing import Any
 from wrapgen.build.literals import Ready, prose
 from wrapgen.build.render import render
 from wrapgen.build.templates import read_templates
+from wrapgen.errors import UsageError
+from wrapgen.spec.names import Refused, check_wrapper_name
+from wrapgen.wrapper import Wrapper
+
+
+def starting_algorithm(reference: str) -> Wrapper:
+    """The files of a new algorithm, which publish as they are: a greeting, to be replaced by a model.
+
+    Args:
+        reference: `owner/Name`.
+
+    Raises:
+        UsageError: no algorithm can be called that.
+    """
+    try:
+        check_wrapper_name(reference)
+    except Refused as error:
+        raise UsageError(error.message, hint=error.hint) from error
+    owner, _, name = reference.partition("/")
+    context = {"owner": owner, "name": name, "title": prose(name)}
+    files = {}
+    for path, content in read_templates("hosted").items():
+        made = render(f"hosted/{path}", content, context) if path.endswith(".jinja") else content
+        files[path.removesuffix(".jinja").replace("__Name__", name)] = made
+    return Wrapper(files)
 
 
 def starting_spec(

@@ -14,6 +14,7 @@ from wrapgen.cli.options import client_for, platform_options
 from wrapgen.errors import AlgorithmFailed, NotFound, UsageError
 
 if TYPE_CHECKING:
+    from wrapgen.client import Client
     from wrapgen.wire import Answer
 
 CONTENT_TYPES = {"text": "text/plain", "json": "application/json", "binary": "application/octet-stream"}
@@ -56,16 +57,12 @@ def command(
     """Call the algorithm REF (owner/name/1.2.3) with one INPUT, a --file or what comes on stdin."""
     body, content_type = _input(value, file, kind)
     with client_for(address, api_key, key_env, profile, home, pool=1) as client:
+        options = {"timeout": timeout, "stdout": show_stdout, "content_type": content_type}
         try:
-            answer = client.call(
-                reference, body, timeout=timeout, stdout=show_stdout, content_type=content_type
-            )
+            answer = _call(client, reference, body, options)
         except AlgorithmFailed as error:
             if show_stdout and error.stacktrace and not as_json:
                 click.echo(error.stacktrace, err=True)
-            raise
-        except NotFound as error:
-            error.hint = error.hint or _which_version(reference)
             raise
     if show_stdout and answer.metadata.get("stdout"):
         click.echo(str(answer.metadata["stdout"]), err=True, nl=False)
@@ -73,14 +70,26 @@ def command(
     _write(result, output)
 
 
-def _which_version(reference: str) -> str:
-    """What to do about an algorithm that is not found: without a version, only public releases are."""
+def _call(client: Client, reference: str, body: bytes, options: dict[str, Any]) -> Answer:
+    """The answer; without a version, the newest release answers, as in a run: private ones count too.
+
+    Raises:
+        NotFound: there is no such algorithm or version.
+    """
     from wrapgen.client import Reference
 
-    parsed = Reference.parse(reference)
-    if parsed.version is None:
-        return f"without a version only public releases are found; try {parsed.path}/latestPrivate"
-    return f"list its versions with: wrapgen doctor {parsed.path}"
+    try:
+        return client.call(reference, body, **options)
+    except NotFound as error:
+        parsed = Reference.parse(reference)
+        error.hint = error.hint or f"list its versions with: wrapgen doctor {parsed.path}"
+        if parsed.version is not None:
+            raise
+        released = [version.version for version in client.versions(parsed.path) if version.version]
+        if not released:
+            error.hint = f"nothing of {parsed.path} is released yet; `wrapgen publish` releases it"
+            raise
+        return client.call(f"{parsed.path}/{released[0]}", body, **options)
 
 
 def _input(value: str | None, file: Path | None, kind: str) -> tuple[bytes, str]:

@@ -1,4 +1,4 @@
-"""`wrapgen init`: write a commented spec, from flags or by asking."""
+"""`wrapgen init`: write a commented spec, from flags or by asking; or the folder of a new algorithm."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ class Learned:
 
 
 @click.command("init")
-@click.argument("spec", default="spec.yaml", type=click.Path(path_type=Path))
+@click.argument("path", metavar="[SPEC|FOLDER]", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--algorithm", metavar="OWNER/NAME", help="Write an algorithm's folder, ready to publish, and no spec."
+)
 @click.option(
     "--target", metavar="REF", help="What to wrap: owner/name[/version], or a folder like ./my_algorithm."
 )
@@ -43,7 +46,8 @@ class Learned:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @platform_options
 def command(
-    spec: Path,
+    path: Path | None,
+    algorithm: str | None,
     target: str | None,
     name: str | None,
     mode: str | None,
@@ -53,7 +57,18 @@ def command(
     as_json: bool,
     **platform: Any,
 ) -> None:
-    """Write a commented spec to SPEC. Asks for what no flag says, on a terminal."""
+    """Write a commented spec to SPEC [spec.yaml]. Asks for what no flag says, on a terminal.
+
+    With --algorithm, write the files of a new algorithm to FOLDER [its name] instead.
+    """
+    if algorithm is not None:
+        if target or name or mode or datastore:
+            raise UsageError(
+                "--algorithm writes no spec", hint="leave out --target, --name, --mode, --datastore"
+            )
+        _write_algorithm(algorithm, path, as_json)
+        return
+    spec = path or Path("spec.yaml")
     if spec.exists() and not force:
         raise UsageError(f"{spec} is there already", hint="give another name, or --force to write over it")
     target = target or _ask("--target", "What to wrap (owner/name/version, or a folder like ./my_algorithm)")
@@ -68,6 +83,25 @@ def command(
         click.echo(json.dumps({"path": str(spec), "target": learned.reference, "learned": learned.lines}))
     else:
         click.echo(f"{spec}: written; next: wrapgen check {spec}, wrapgen build {spec}")
+
+
+def _write_algorithm(algorithm: str, path: Path | None, as_json: bool) -> None:
+    from wrapgen.build.starting import starting_algorithm
+
+    made = starting_algorithm(algorithm)
+    folder = path or Path(algorithm.rpartition("/")[2])
+    try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise UsageError(
+                f"{folder} is there already", hint="name a folder that is empty or not there yet"
+            )
+        made.write(folder)
+    except OSError as error:
+        raise UsageError(f"{folder} can't be written: {error.strerror}") from error
+    if as_json:
+        click.echo(json.dumps({"path": str(folder), "files": list(made)}))
+    else:
+        click.echo(f"{folder}: written; next: wrapgen publish {folder}")
 
 
 def _ask(flag: str, question: str, **options: Any) -> str:

@@ -151,3 +151,32 @@ def test_an_unknown_target_is_told_but_stops_nobody(user, tmp_path: Path) -> Non
     assert init(tmp_path, *words, "--look-up").returncode == 5
     done = init(tmp_path, *words)
     assert done.returncode == 0 and "says nothing of nlp/Nobody/1.0.0" in done.stderr
+
+
+def test_an_algorithms_folder_is_written_once(tmp_path: Path) -> None:
+    """`--algorithm` writes a folder named as the algorithm is, or as told, and never into one with files."""
+    done = init(tmp_path, "--algorithm", "acme/Hello")
+    assert (done.returncode, done.stdout) == (0, "Hello: written; next: wrapgen publish Hello\n"), done.stderr
+    conf = json.loads((tmp_path / "Hello" / "algorithmia.conf").read_text())
+    assert (conf["username"], conf["algoname"]) == ("acme", "Hello")
+    compile((tmp_path / "Hello" / "src" / "Hello.py").read_text(), "Hello.py", "exec")
+    again = init(tmp_path, "--algorithm", "acme/Hello")
+    assert (again.returncode, "is there already" in again.stderr) == (2, True)
+    elsewhere = json.loads(init(tmp_path, "--algorithm", "acme/Hello", "other", "--json").stdout)
+    assert elsewhere["path"] == "other" and "src/Hello.py" in elsewhere["files"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--algorithm", "Hello"), "is not owner/Name"),
+        (("--algorithm", "acme/9"), "9"),
+        (("--algorithm", "acme/Json"), "would shadow json"),
+        (("--algorithm", "acme/Hello", "--mode", "log"), "--algorithm writes no spec"),
+    ],
+)
+def test_an_algorithm_that_can_not_be_is_one_error(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+    """A name that no module can have, and options of a spec, are refused; nothing is written."""
+    done = init(tmp_path, *words)
+    assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+    assert not list(tmp_path.iterdir())

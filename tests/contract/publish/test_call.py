@@ -103,13 +103,14 @@ def test_a_mistake_is_one_line_and_a_code(wrapgen, words: list[str], code: int) 
     assert "Traceback" not in done.stderr
 
 
-def test_a_private_release_is_pointed_to(wrapgen, echo: str) -> None:
-    """Without a version only public releases are found; the hint says how to call the newest private one."""
-    done = wrapgen("call", echo.rpartition("/")[0], "x")
-    assert done.returncode == 5
-    assert "latestPrivate" in done.stderr
-    hinted = wrapgen("call", echo.rpartition("/")[0] + "/latestPrivate", "x")
-    assert hinted.returncode == 0, hinted.stderr
+def test_a_private_release_answers_without_its_version(wrapgen, echo: str) -> None:
+    """Without a version the newest release is called, as in a run; a name that is none says where to look."""
+    name = echo.rpartition("/")[0]
+    done = wrapgen("call", name, "x")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == wrapgen("call", echo, "x").stdout
+    missing = wrapgen("call", f"{name}Missing", "x")
+    assert (missing.returncode, "404" in missing.stderr) == (5, True), missing.stderr
 
 
 def record(key: str, **rest: object) -> bytes:

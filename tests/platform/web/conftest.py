@@ -209,12 +209,22 @@ def broken(server: Any, tmp_path_factory: pytest.TempPathFactory) -> Hosted:
 
 
 @pytest.fixture(scope="session")
-def stranger(server: Any) -> str:
+def add_user(server: Any) -> Callable[[str], str]:
+    """Registers an account; returns its key."""
+
+    def add(name: str) -> str:
+        body = {"username": name, "email": f"{name}@example.org"}
+        server.request("POST", "/v1/users", server.admin_key, json=body)
+        made = server.request("POST", f"/v1/users/{name}/keys", server.admin_key, json={"key_label": "web"})
+        return str(made.json()["api_key"])
+
+    return add
+
+
+@pytest.fixture(scope="session")
+def stranger(add_user: Callable[[str], str]) -> str:
     """The key of an account that has nothing to do with the first one."""
-    body = {"username": "web_stranger", "email": "web_stranger@example.org"}
-    server.request("POST", "/v1/users", server.admin_key, json=body)
-    made = server.request("POST", "/v1/users/web_stranger/keys", server.admin_key, json={"key_label": "web"})
-    return str(made.json()["api_key"])
+    return add_user("web_stranger")
 
 
 @pytest.fixture(scope="session")

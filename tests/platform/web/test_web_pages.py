@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import html as markup
 import os
+import re
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -37,12 +41,29 @@ def test_the_overview_lists_what_is_ones_own(odd: Any, broken: Any, browser: Any
     assert current["href"] == "/web/"
 
 
-def test_an_empty_overview_says_how_to_begin(stranger: str, browse: Callable[..., Any], server: Any) -> None:
-    """Whoever has no algorithm is told the commands, with this platform's address, and sees nobody else's."""
-    page = browse(stranger).page("/web/")
-    assert f"git clone {server.address}/git/web_stranger/Hello.git" in page.text
-    assert "wrapgen publish" in page.text
+def test_an_empty_overview_says_how_to_begin(
+    browse: Callable[..., Any], server: Any, tmp_path: Path, add_user: Callable[[str], str]
+) -> None:
+    """Whoever has no algorithm is shown commands that run as they are printed, in order."""
+    key = add_user("web_beginner")
+    page = browse(key).page("/web/")
     assert not [link for link in links(page) if link.startswith("/web/algorithms/")]
+    shown = re.findall(r"<pre[^>]*><code>(.*?)</code></pre>", page.source, re.DOTALL)
+    script = "\n".join(markup.unescape(block) for block in shown).replace(
+        "ALGORITHMIA_API_KEY=…", f"ALGORITHMIA_API_KEY={key}"
+    )
+    script = script.replace("git clone http://", f"git clone http://web_beginner:{key}@")
+    variables = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=tmp_path,
+        env=variables,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
+    assert "/web/algorithms/web_beginner/HelloBatch" in links(browse(key).page("/web/"))
 
 
 def test_an_algorithm_is_found_by_its_name(odd: Any, browser: Any) -> None:
