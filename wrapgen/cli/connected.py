@@ -50,4 +50,5 @@ def _cell(value: Any) -> str:
 
 
 def done(facts: dict[str, Any], line: str, as_json: bool) -> None:
+    """Confirms what was done: one line for people, or the facts as JSON."""
     click.echo(json.dumps(facts) if as_json else line)
