@@ -1,11 +1,49 @@
-"""wrapgen: a short YAML spec becomes a deployable wrapper algorithm, and a run of a million items."""
+"""wrapgen: a short YAML spec becomes a deployable wrapper algorithm, and a run of a million items.
 
-from typing import TYPE_CHECKING
+`run` pushes items through a wrapper; the other names are what it takes and gives. Each is loaded when used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    # At run time this is the package `wrapgen.run` itself, which can be called and loads nothing before that.
-    from wrapgen.run.library import run
+    from wrapgen.client import connect
+    from wrapgen.errors import WrapgenError
+    from wrapgen.run import run
+    from wrapgen.run.items import Selection
+    from wrapgen.run.library import ItemOutcome, Outcomes
+    from wrapgen.run.options import Options
 
-__all__ = ["__version__", "run"]
+__all__ = [
+    "ItemOutcome",
+    "Options",
+    "Outcomes",
+    "Selection",
+    "WrapgenError",
+    "__version__",
+    "connect",
+    "run",
+]
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "ItemOutcome": "run.library",
+    "Options": "run.options",
+    "Outcomes": "run.library",
+    "Selection": "run.items",
+    "WrapgenError": "errors",
+    "connect": "client",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "run":
+        return import_module("wrapgen.run")
+    if name in _HOMES:
+        return getattr(import_module(f"wrapgen.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'wrapgen' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

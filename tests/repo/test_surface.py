@@ -32,6 +32,31 @@ def test_what_is_exported_is_there_and_documented(name):
     assert module.__doc__
 
 
+PROGRAM = """
+import sys, wrapgen
+before = len([name for name in sys.modules if name.startswith("wrapgen.")])
+print(sorted(dir(wrapgen)), before)
+print(wrapgen.run.__doc__.splitlines()[0])
+import wrapgen.run.session as session
+from wrapgen.run import answers
+from wrapgen import run
+print(run is wrapgen.run, session.__name__, answers.__name__)
+help(run)
+"""
+
+
+def test_the_library_has_a_front_door():
+    """`import wrapgen` loads nothing; `wrapgen.run` is a function with a signature; its modules are found."""
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
+    names, first, modules, *told = done.stdout.splitlines()
+    assert names == f"{sorted(wrapgen.__all__)} 0" and len(wrapgen.__all__) < 12
+    assert first == "Pushes items through a wrapper; nothing is lost, nothing is recorded twice."
+    assert modules == "True wrapgen.run.session wrapgen.run.answers"
+    text = "\n".join(told)
+    assert "run(reference: 'str', items: 'Iterable[Any] | str | PathLike[str]', *," in text
+    assert "PACKAGE CONTENTS" not in text and len(told) < 50
+
+
 def test_imports_point_down():
     """import-linter's contracts hold."""
     done = subprocess.run(

@@ -6,15 +6,15 @@ from pathlib import Path
 
 from typing_extensions import assert_type
 
-from wrapgen import run
-from wrapgen.run.library import ItemOutcome, Outcomes
-from wrapgen.run.options import Options
+import wrapgen
+from wrapgen import ItemOutcome, Options, Outcomes, run
 from wrapgen.wire import ItemError
 
 
 def sync() -> None:
     """Iterating gives outcomes."""
     assert_type(run("acme/A", ["text", {"a": 1}, b"bytes"]), Outcomes)
+    assert_type(wrapgen.run("acme/A", "in.jsonl", state="runs/a"), Outcomes)
     for outcome in run("acme/A", Path("in.jsonl"), options=Options(workers=2)):
         assert_type(outcome, ItemOutcome)
         assert_type(outcome.error, ItemError | None)

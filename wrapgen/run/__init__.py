@@ -1,20 +1,60 @@
 """Pushing a whole input set through a wrapper; `from wrapgen import run` calls it as a library.
 
-The package can be called because its name is the function's: `run(...)` is `wrapgen.run.library.run(...)`.
+The package's name is the function's, so in `sys.modules` the function stands for the package: it has the
+package's path, and its modules as attributes. Nothing is loaded before the first call.
 """
 
+from __future__ import annotations
+
 import sys
-from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from os import PathLike
+
+    from wrapgen.client import Client
+    from wrapgen.run.items import Selection
+    from wrapgen.run.library import Outcomes
+    from wrapgen.run.options import Options
 
 
-class _Run(ModuleType):
-    """This module, made callable."""
+def run(
+    reference: str,
+    items: Iterable[Any] | str | PathLike[str],
+    *,
+    client: Client | None = None,
+    state: str | PathLike[str] | None = None,
+    selection: Selection | None = None,
+    options: Options | None = None,
+) -> Outcomes:
+    """Pushes items through a wrapper; nothing is lost, nothing is recorded twice.
 
-    def __call__(self, *positional: Any, **named: Any) -> Any:
-        from wrapgen.run.library import run
+    Args:
+        reference: the wrapper, `owner/name`, with a version or without.
+        items: a file, by its path or a pattern, as text or Path: a text is never an item by itself. Or the
+            items, from any iterable: anything JSON, texts or bytes. An `.errors.jsonl` reopens its items,
+            under their run, ids and indexes.
+        client: the platform, from `wrapgen.connect`; None finds it as the command does.
+        state: a folder that makes the run resumable and holds its report; None: one that is gone with the
+            outcomes.
+        selection: what of each row is the item; None: all of it.
+        options: see Options.
 
-        return run(*positional, **named)
+    Returns:
+        The outcomes, to be iterated once, with `for` or `async for`.
+
+    Raises:
+        RunError: an item can't be read, another runner is at work, or something changed since the run began.
+        UsageError: there is no such wrapper or version, no such file, or `items` is neither a path nor items.
+        PlatformError: the platform can't be reached.
+    """
+    from wrapgen.run.library import open_run
+
+    return open_run(reference, items, client, state, selection, options)
 
 
-sys.modules[__name__].__class__ = _Run
+run.__name__ = run.__qualname__ = __name__  # by which the import system finds its modules
+for _name in ("__path__", "__spec__", "__file__", "__package__", "__loader__"):
+    setattr(run, _name, globals()[_name])
+sys.modules[__name__] = run  # type: ignore[assignment]

@@ -1,4 +1,4 @@
-"""A run as a library: `from wrapgen import run`, and outcomes come back one by one, sync or async.
+"""A run as a library, behind `wrapgen.run`: outcomes come back one by one, sync or async.
 
 The same session as the command's, in a thread of its own; only the way in and out differs.
 """
@@ -6,10 +6,12 @@ The same session as the command's, in a thread of its own; only the way in and o
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from os import PathLike, fspath
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -17,18 +19,17 @@ from typing import Any
 
 from wrapgen import wire
 from wrapgen.client import Client, connect
-from wrapgen.errors import RunError
+from wrapgen.errors import RunError, UsageError
 from wrapgen.run.answers import scan
 from wrapgen.run.calling import find_wrapper
 from wrapgen.run.connectors.files import FileSource
 from wrapgen.run.folder import Folder
-from wrapgen.run.inputs import items_from
+from wrapgen.run.inputs import items_from, open_input
 from wrapgen.run.items import Selection
 from wrapgen.run.options import Options
 from wrapgen.run.output import whole
 from wrapgen.run.patience import Patience
 from wrapgen.run.session import Session
-from wrapgen.run.spare import find_input
 from wrapgen.run.states import Fate
 from wrapgen.run.summary import Counts, EndState
 
@@ -184,56 +185,57 @@ class Outcomes(Iterator[ItemOutcome], AsyncIterator[ItemOutcome]):
         raise RunError(f"the run stopped early ({state.value}): {reason}", hint="with state=... it can go on")
 
 
-def run(
+def open_run(
     reference: str,
-    items: Iterable[Any] | Path,
-    *,
-    client: Client | None = None,
-    state: Path | None = None,
-    selection: Selection | None = None,
-    options: Options | None = None,
+    items: Iterable[Any] | str | PathLike[str],
+    client: Client | None,
+    state: str | PathLike[str] | None,
+    selection: Selection | None,
+    options: Options | None,
 ) -> Outcomes:
-    """Pushes items through a wrapper; nothing is lost, nothing is recorded twice.
-
-    Args:
-        reference: the wrapper, `owner/name`, with a version or without.
-        items: anything JSON, texts or bytes, from any iterable; or the path of a file of them. That of an
-            `.errors.jsonl` reopens its items, under their run, ids and indexes.
-        client: the platform; None finds it as the command does.
-        state: a folder that makes the run resumable and holds its report; None: one that is gone with the
-            outcomes.
-        selection: what of each row is the item; None: all of it.
-        options: see Options.
-
-    Returns:
-        The outcomes, to be iterated once, with `for` or `async for`.
-
-    Raises:
-        RunError: an item can't be read, another runner is at work, or something changed since the run began.
-        UsageError: there is no such wrapper or version, no such file, or a selection of failed items.
-        PlatformError: the platform can't be reached.
-    """
+    """What `wrapgen.run` does, with its arguments."""
+    named = _path(items)
     options = options or Options()
     with ExitStack() as stack:
         if client is None:
             client = stack.enter_context(connect(pool=options.workers or 8))
-        path = state or Path(stack.enter_context(TemporaryDirectory(prefix="wrapgen-run-")))
+        path = Path(state or stack.enter_context(TemporaryDirectory(prefix="wrapgen-run-")))
         folder = Folder(path)
         wrapper = find_wrapper(
             client, reference, None if options.fresh else folder, Patience(options.patience)
         )
-        source = find_input(str(items), None, folder) if isinstance(items, Path) else _given(folder.input)
-        found = items_from(source, selection or Selection())
+        replace = options.fresh or options.accept_changes
+        if named is None:
+            found = items_from(_given(folder.input), selection or Selection())
+        else:
+            given, stdin = selection or Selection(), sys.stdin.buffer
+            found = open_input(named, None, given, folder, stdin=stdin, data=client.data, replace=replace)
 
         def prepare() -> None:
-            if not isinstance(items, Path):
-                _keep(items, folder, replace=options.fresh or options.accept_changes)
+            if not isinstance(items, (str, PathLike)):
+                _keep(items, folder, replace=replace)
 
         session = stack.enter_context(Session(path, found, wrapper, options, prepare=prepare))
         # Items that failed before are some of a run's, under the indexes that they had there.
         reopened = found.run is not None
         indexes = (entry.index for entry in found.entries()) if reopened else range(session.survey.items)
         return Outcomes(session, indexes, stack.pop_all(), report=state is not None)
+
+
+def _path(items: Any) -> str | None:
+    """The path or pattern that `items` is; None for an iterable of items.
+
+    Raises:
+        UsageError: it is one value, or a table, which iterate over something else than items.
+    """
+    if isinstance(items, (str, PathLike)):
+        return str(fspath(items))
+    kind = type(items).__name__
+    if hasattr(items, "iterrows"):
+        raise UsageError(f"a {kind} is a table, not items", hint='give items.to_dict("records")')
+    if isinstance(items, (bytes, bytearray, Mapping)) or not isinstance(items, Iterable):
+        raise UsageError(f"a {kind} is one value, not items", hint="give a list: [value]")
+    return None
 
 
 def _given(path: Path) -> FileSource:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import threading
 
 import pytest
 
+import wrapgen
 from wrapgen import run
 from wrapgen.client import Client, Connection
 from wrapgen.errors import RunError, UsageError
@@ -68,6 +70,32 @@ def test_closed_outcomes_have_no_next(client):
     outcomes.close()
     outcomes.close()
     assert next(outcomes, None) is None and list(outcomes) == []
+
+
+def test_a_path_is_a_path(platform, client, tmp_path, monkeypatch):
+    """A text names a file or a pattern, never items; `wrapgen.run` is the same function."""
+    (tmp_path / "reviews.csv").write_text("text\nfine\nbad\n")
+    monkeypatch.chdir(tmp_path)
+    assert wrapgen.run is run
+    for named in ("reviews.csv", "rev*.csv", tmp_path / "reviews.csv", os.fspath(tmp_path / "reviews.csv")):
+        outcomes = wrapgen.run(REF, named, client=client)
+        assert [outcome.result for outcome in outcomes] == [
+            {"seen": {"text": "fine"}},
+            {"seen": {"text": "bad"}},
+        ]
+    with pytest.raises(UsageError, match=r"nothing.csv"):
+        run(REF, "nothing.csv", client=client)
+
+
+def test_one_value_is_not_a_list_of_items(client):
+    """A dict, bytes, a number and a table are refused: what they iterate over is not items."""
+
+    class DataFrame(list):
+        iterrows = None
+
+    for value in ({"text": "a"}, b"bytes", bytearray(b"x"), 5, None, DataFrame()):
+        with pytest.raises(UsageError, match=r"is one value, not items|is a table, not items"):
+            run(REF, value, client=client)
 
 
 def test_an_errors_file_reopens_its_items(platform, client, tmp_path):
