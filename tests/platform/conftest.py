@@ -180,13 +180,20 @@ def publish() -> Callable[..., str]:
 
 
 def host_module(
-    server: Server, owner: str, key: str, source: str, callability: str = "public", *, parent: Path
+    server: Server,
+    user: str,
+    key: str,
+    source: str,
+    callability: str = "public",
+    *,
+    parent: Path,
+    account: str = "",
 ) -> str:
-    """Hosts a module that has `apply` as an algorithm of an account; `owner/name/0.1.0`."""
-    name = f"Made{uuid.uuid4().hex[:8]}"
+    """Hosts a module that has `apply` as an algorithm of a user, or an organization; `owner/name/0.1.0`."""
+    owner, name = account or user, f"Made{uuid.uuid4().hex[:8]}"
     work = parent / name
     assert server.request("POST", f"/v1/algorithms/{owner}", key, json={"name": name}).status_code == 201
-    remote = server.address.replace("//", f"//{owner}:{key}@") + f"/git/{owner}/{name}.git"
+    remote = server.address.replace("//", f"//{user}:{key}@") + f"/git/{owner}/{name}.git"
     subprocess.run(["git", "clone", "-q", remote, str(work)], check=True)
     for template in (".adk", "requirements.txt"):
         (work / template).unlink(missing_ok=True)
@@ -207,33 +214,11 @@ def module(tmp_path: Path) -> Callable[..., str]:
     return partial(host_module, parent=tmp_path)
 
 
-SENDER = """\
-import json, os
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
-
-
-def send(method, path, body=None, **headers):
-    data = None if body is None else json.dumps(body).encode()
-    mine = {"Authorization": os.environ["ALGORITHMIA_API_KEY"], "Content-Type": "application/json"}
-    headers = dict(mine, **headers)
-    try:
-        answer = urlopen(Request(os.environ["ALGORITHMIA_API"] + path, data, headers, method=method))
-    except HTTPError as error:
-        answer = error
-    found = {name.lower(): value for name, value in answer.headers.items()}
-    return [answer.status, answer.read().decode(), found]
-
-
-def apply(input):
-    return [send(*each[:3], **(each[3] if len(each) > 3 else {})) for each in input]
-"""
-
-
 @pytest.fixture(scope="session")
 def sender(server: Server, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A public algorithm that sends the requests it is asked to, and answers status, body and headers."""
-    return host_module(server, "local", server.key, SENDER, parent=tmp_path_factory.mktemp("sender"))
+    source = (HERE / "sender.py").read_text()
+    return host_module(server, "local", server.key, source, parent=tmp_path_factory.mktemp("sender"))
 
 
 @pytest.fixture

@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 import re
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
+
+import pytest
+
+from wrapgen.platform.state import open_platform_state
 
 CALLERS = {"X-Algorithm-Rights": "caller"}
 
@@ -58,3 +69,176 @@ def test_a_private_algorithm_of_another_is_not_there(server: Any, module: Any) -
     narrow = server.request("POST", f"/v1/users/{owner}/keys", key, json={"permissions": {"algo_acl": []}})
     assert server.call(f"{owner}/{hidden}/0.1.0", 1, narrow.json()["api_key"]).status_code == 403
     assert server.call(f"{owner}/{hidden}/0.1.0", 1, key).json()["result"] == 1
+
+
+def waiting(server: Any, zoo: str, folder: Path, key: str, **query: Any) -> tuple[Any, Path]:
+    """A call that waits at a gate, below another one unless it is a void call; it has begun."""
+    gate = folder / f"gate{uuid.uuid4().hex}"
+    body = {"op": "wait", "path": str(gate), "mark": str(gate)}
+    if not query:
+        body = {"op": "pipe", "algorithm": zoo, "value": body}
+    call = ThreadPoolExecutor(1).submit(server.call, zoo, body, key, **query)
+    until(Path(f"{gate}.begun").exists)
+    return call, gate
+
+
+def until(done: Any) -> None:
+    """Waits for what happens by itself."""
+    deadline = time.monotonic() + 60
+    while not done():
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.02)
+
+
+def revoked(server: Any, user: str, key: str) -> None:
+    """Takes a user's only key away."""
+    (kept,) = server.request("GET", f"/v1/users/{user}/keys", server.admin_key).json()
+    assert server.request("DELETE", f"/v1/users/{user}/keys/{kept['id']}", server.admin_key).ok
+    assert server.request("GET", "/v1/data/", key).status_code == 401
+
+
+@pytest.mark.parametrize("query", [{}, {"output": "void"}])
+def test_revoking_a_key_ends_what_runs_on_its_behalf(
+    server: Any, zoo: str, tmp_path: Path, query: dict[str, str]
+) -> None:
+    """An open call, what it called in turn and a void call end at once; none of them does anything more."""
+    user, key = server.user()
+    call, gate = waiting(server, zoo, tmp_path, key, **query)
+    began = time.monotonic()
+    revoked(server, user, key)
+    if query:
+        other = server.admin("POST", f"/v1/admin/users/{user}/keys", {}).json()["api_key"]
+        place = f"/v1/requests/{call.result().json()['request_id']}"
+        until(lambda: server.request("GET", place, other).status_code == 200)
+        answer = server.request("GET", place, other)
+    else:
+        answer = call.result()
+    assert answer.json()["error"]["error_type"] == "AuthenticationError", answer.text
+    assert time.monotonic() - began < 20
+    gate.touch()
+    threading.Event().wait(0.1)
+    assert not Path(f"{gate}.ended").exists()
+
+
+def test_a_void_call_of_a_revoked_key_does_not_start_again(
+    serve: Any, tmp_path: Path, publish: Any, zoo_folder: Path
+) -> None:
+    """What a killed server left open asks again, at the next start, whether its caller still may."""
+    server = serve(tmp_path / "home")
+    zoo = publish(server, "Zoo", zoo_folder)
+    _, key = server.user()
+    call, gate = waiting(server, zoo, tmp_path, key, output="void")
+    server.stop(signal.SIGKILL)
+    state = open_platform_state(tmp_path / "home")
+    user = state.accounts.caller(key).account
+    state.accounts.revoke_key(user, state.accounts.caller(key).key_id)
+    state.close()
+    gate.touch()
+    Path(f"{gate}.begun").unlink()
+    again = serve(tmp_path / "home")
+    other = again.admin("POST", f"/v1/admin/users/{user}/keys", {}).json()["api_key"]
+    place = f"/v1/requests/{call.result().json()['request_id']}"
+    until(lambda: again.request("GET", place, other).status_code == 200)
+    assert "invalid API key" in again.request("GET", place, other).json()["error"]["message"]
+    assert not Path(f"{gate}.begun").exists()
+
+
+def test_leaving_an_organization_ends_calls_of_what_is_its_own(
+    server: Any, module: Any, tmp_path: Path
+) -> None:
+    """A right that is lost while a call of a private algorithm is open ends that call."""
+    (owner, key), (member, members) = server.user("owner"), server.user("member")
+    group = f"org{uuid.uuid4().hex[:8]}"
+    assert server.admin("POST", "/v1/organizations", {"org_name": group}).ok
+    for each in (owner, member):
+        assert server.admin("PUT", f"/v1/organizations/{group}/members/{each}").ok
+    private = module(server, owner, key, WAITER, "private")
+    assert server.call(private, "x", members).status_code == 404
+    name = module(server, owner, key, WAITER, "private", account=group)
+    begun = tmp_path / "begun"
+    call = ThreadPoolExecutor(1).submit(server.call, name, str(begun), members)
+    until(begun.exists)
+    assert server.admin("DELETE", f"/v1/organizations/{group}/members/{member}").ok
+    assert call.result().json()["error"]["error_type"] == "AuthenticationError"
+
+
+WAITER = """\
+import time
+
+
+def apply(input):
+    open(input, "w").close()
+    time.sleep(60)
+"""
+
+
+def test_an_upload_that_outlives_its_key_is_refused(server: Any) -> None:
+    """A file whose key is revoked while it comes in is not stored."""
+    user, key = server.user()
+    assert server.request("POST", f"/v1/data/{user}", key, json={"name": "slow"}).ok
+
+    def body() -> Iterator[bytes]:
+        yield b"first"
+        revoked(server, user, key)
+        yield b"second"
+
+    assert server.request("PUT", f"/v1/data/{user}/slow/f", key, data=body()).status_code == 401
+    other = server.admin("POST", f"/v1/admin/users/{user}/keys", {}).json()["api_key"]
+    assert server.request("GET", f"/v1/data/{user}/slow/f", other).status_code == 404
+
+
+LOADER = """\
+import os
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+
+def load():
+    url = os.environ["ALGORITHMIA_API"] + "/v1/data/OWNER/private/f"
+    headers = {"Authorization": os.environ["ALGORITHMIA_API_KEY"]}
+    try:
+        return urlopen(Request(url, headers=headers)).read().decode()
+    except HTTPError as error:
+        return str(error.code)
+
+
+def apply(input, found):
+    return found
+"""
+
+
+def test_a_key_without_data_reads_none_through_loading(server: Any, module: Any) -> None:
+    """What an algorithm read while it loaded for one key is never in a worker that serves a narrower one."""
+    owner, key = server.user("owner")
+    server.request("POST", f"/v1/data/{owner}", key, json={"name": "private", "acl": {"read": []}})
+    server.request("PUT", f"/v1/data/{owner}/private/f", key, data=b"secret")
+    name = module(server, owner, key, LOADER.replace("OWNER", owner))
+    made = server.request("POST", f"/v1/users/{owner}/keys", key, json={"permissions": {"allow_data": False}})
+    narrow = made.json()["api_key"]
+    assert server.call(name, 1, narrow).json()["result"] == "403"
+    assert server.call(name, 1, key).json()["result"] == "secret"
+    assert [server.call(name, 1, each).json()["result"] for each in (narrow, key)] == ["403", "secret"]
+
+
+FAILING = """\
+def apply(input):
+    print("printed secret")
+    raise ValueError("told to all")
+"""
+DYING = 'print("printed secret", flush=True)\nraise SystemExit(3)\n'
+
+
+@pytest.mark.parametrize("source", [FAILING, DYING])
+def test_traces_and_prints_go_to_the_owner_only(server: Any, module: Any, sender: str, source: str) -> None:
+    """A public algorithm that calls a private one of its caller gets neither traceback nor output of it."""
+    owner, key = server.user("owner")
+    private = module(server, owner, key, source, "private")
+    mine = server.call(private, 1, key, stdout="true").text
+    assert "printed secret" in mine
+    asked = ["POST", f"/v1/algo/{private}?stdout=true", 1]
+    ((status, text, _),) = server.call(sender, [asked], key).json()["result"]
+    assert status == 200
+    assert "error_type" in text
+    assert "printed secret" not in text
+    assert "Traceback" not in text
+    assert "stack" not in text

@@ -53,6 +53,7 @@ class Accounts:
         self._database = database
         self._clock = clock
         self._callers: dict[str, Caller] = {}
+        self.changes = 0  # rises after whatever may have taken a right from somebody
         self._lock = threading.Lock()
 
     # -- keys ------------------------------------------------------------------------------------------
@@ -381,6 +382,7 @@ class Accounts:
         finally:
             with self._lock:
                 self._callers.clear()
+                self.changes += 1
 
 
 def _account(row: Row) -> Account:

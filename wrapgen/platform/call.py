@@ -80,6 +80,7 @@ class Call(msgspec.Struct, eq=False):
         future: what it waits for now: a worker, or a response.
         run: id of its run: the request's, else that of the call above; empty if there is none.
         acted: its algorithm, or one below, used its own key.
+        revoked: its caller may not call this any more; it must not begin.
     """
 
     id: str
@@ -97,6 +98,7 @@ class Call(msgspec.Struct, eq=False):
     future: asyncio.Future[Any] | None = None
     run: str = ""
     acted: bool = False
+    revoked: bool = False
 
     @property
     def root(self) -> Call:
@@ -117,7 +119,8 @@ class Outcome(msgspec.Struct, frozen=True):
         answer: the result, or the problem instead of one.
         seconds: how long the algorithm worked on it.
         output: what it printed, if that was asked for and the caller may see it; else None.
-        trusted: whether the caller has access to the source, and so to tracebacks.
+        trusted: whether the caller's account has access to the source, and so to tracebacks and prints.
+        shown: whether the reply may have them: not where it goes to an algorithm of somebody else's.
     """
 
     call: Call
@@ -125,3 +128,4 @@ class Outcome(msgspec.Struct, frozen=True):
     seconds: float
     output: bytes | None = None
     trusted: bool = False
+    shown: bool = False

@@ -16,6 +16,7 @@ from functools import partial
 
 from wrapgen.errors import BadRequest, NotAuthorized, ServerFault, Throttled, TooLarge
 from wrapgen.platform.call import Call, Limits, Outcome, Request
+from wrapgen.platform.ended import CallEnded, CallerLeft, CallExpired, CallRevoked, load_problem
 from wrapgen.platform.lines import Problem, Result, read_response, request_parts
 from wrapgen.platform.model import Caller, Failure, Permissions, Runnable
 from wrapgen.platform.state import State
@@ -53,6 +54,7 @@ class Calls:
     _open: dict[str, int] = field(default_factory=dict)
     _serving: dict[str, Call] = field(default_factory=dict)
     _empty: asyncio.Event = field(default_factory=asyncio.Event)
+    _changes: int = 0
 
     @property
     def open(self) -> int:
@@ -88,15 +90,28 @@ class Calls:
             return self._loading(worker), None
         algorithm = f"{call.runnable.owner}/{call.runnable.name}"
         call.root.acted = True
-        return replace(call.caller, session=call.root.id, algorithm=algorithm), call
+        return replace(self._now(call.caller), session=call.root.id, algorithm=algorithm), call
+
+    def _now(self, caller: Caller) -> Caller:
+        """A caller with the rights that its key has now, which may have changed since it was identified.
+
+        Raises:
+            NotAuthorized: the key was revoked (401).
+        """
+        found = self.state.accounts.caller_of(caller.key_id)
+        if caller.algorithm is None:
+            return found
+        return replace(found, session=caller.session, algorithm=caller.algorithm)
 
     def _loading(self, worker: Worker) -> Caller:
-        """While it loads, an algorithm reads as its owner (model manifests); all else needs a caller."""
+        """While it loads, an algorithm reads as its owner (model manifests), where its callers' keys read."""
         pool = next((each for each in self.pools.by_key.values() if each.holds(worker)), None)
         if pool is None or worker.ready.is_set():
             raise _not_serving()
         runnable = pool.runnable
-        nothing_but_reading = Permissions(algorithms=(), data_read=True, data_write=False, manage=False)
+        nothing_but_reading = Permissions(
+            algorithms=(), data_read=runnable.loads_data, data_write=False, manage=False
+        )
         return Caller(
             account=runnable.owner,
             key_id="",
@@ -105,10 +120,28 @@ class Calls:
         )
 
     def expire(self, now: float) -> None:
-        """Ends the calls whose time is over at time.monotonic() `now`; has to be called all the time."""
+        """Ends calls whose time is over at time.monotonic() `now`, or whose caller lost the right to them.
+
+        Has to be called all the time.
+        """
+        changes = self.state.accounts.changes
         for call in list(self._calls):
-            if now >= call.ends and call.future is not None and not call.future.done():
-                call.future.set_exception(_Expired())
+            if changes != self._changes:
+                call.revoked = call.revoked or not self._still_may(call)
+            if call.future is None or call.future.done():
+                continue
+            if call.revoked:
+                call.future.set_exception(CallRevoked())
+            elif now >= call.ends:
+                call.future.set_exception(CallExpired())
+        self._changes = changes
+
+    def _still_may(self, call: Call) -> bool:
+        try:
+            now = self._now(call.caller)
+        except NotAuthorized:
+            return False
+        return call.runnable.callability == "public" or now.owns(call.runnable.owner)
 
     # -- one call --------------------------------------------------------------------------------------
 
@@ -132,7 +165,7 @@ class Calls:
 
         Raises:
             NotFound, NotAuthorized, BadRequest: there is no such algorithm for this caller.
-            NotAuthorized: the parent has ended (401).
+            NotAuthorized: the parent has ended, or the key was revoked (401).
             BadRequest, TooLarge: the body or an option can't be.
             Throttled: too many calls are open.
             ServerFault: the server is about to stop (503).
@@ -143,7 +176,10 @@ class Calls:
             raise NotAuthorized("an algorithm that is loading can't call others", status=403, api_code=2001)
         if parent is not None and parent not in self._calls:  # it ended while this request was read
             raise _not_serving()
+        caller = self._now(caller)  # the body took its time to come, and a stored call waited for a server
         runnable = self._resolve(request.path, caller)
+        if not caller.permissions.data_read:
+            runnable = runnable.without_data()
         if parent is None and self.draining:
             raise ServerFault("the server is about to stop", status=503, retry_after=5)
         limits = limits or self.limits
@@ -159,8 +195,10 @@ class Calls:
 
     async def run(self, call: Call) -> Outcome:
         """Runs a call that has begun; whatever the algorithm does, there is an outcome."""
+        trusted = call.caller.owns(call.runnable.owner)
+        shown = trusted and _asked_by_owner(call)
         try:
-            answer, seconds, output = await self._serve(call)
+            answer, seconds, output = await self._serve(call, shown)
         finally:
             self._release(call)
             root = call.root
@@ -168,9 +206,8 @@ class Calls:
             if root.acted and not root.below and root not in self._calls:
                 end = self.state.data.end_session
                 await asyncio.get_running_loop().run_in_executor(None, end, root.id)
-        trusted = call.caller.owns(call.runnable.owner)
-        shown = output if call.request.stdout and trusted else None
-        outcome = Outcome(call, answer, seconds, shown, trusted)
+        printed = output if call.request.stdout and trusted else None
+        outcome = Outcome(call, answer, seconds, printed, trusted, shown)
         if isinstance(answer, Problem):
             self._log(call, answer)
         for listener in self.listeners:
@@ -224,22 +261,17 @@ class Calls:
         for each in above:
             each.below += 1
 
-    async def _serve(self, call: Call) -> tuple[Result | Problem, float, bytes]:
+    async def _serve(self, call: Call, shown: bool) -> tuple[Result | Problem, float, bytes]:
         """The answer, how long it took, and what was printed meanwhile."""
         began = time.monotonic()
         try:
             response = await self._respond(self.pools.get(call.runnable), call)
-        except _Expired:
-            where = "" if call.worker else ", all of it waiting for a worker"
-            problem = Problem("TimeoutError", f"no answer within {call.timeout:g} s{where}")
-            return problem, time.monotonic() - began, b""
-        except _Left:
-            problem = Problem("SystemError", "the caller left before a worker was free")
-            return problem, time.monotonic() - began, b""
+        except CallEnded as ended:
+            return ended.problem(call), time.monotonic() - began, b""
         except LoadFailed as failed:
-            return _load_problem(failed), time.monotonic() - began, b""
-        except WorkerEnded as ended:
-            problem = Problem("SystemExit", ended.exited.words, ended.exited.output)
+            return load_problem(failed, shown=shown), time.monotonic() - began, b""
+        except WorkerEnded as worker:
+            problem = Problem("SystemExit", worker.exited.words, worker.exited.output)
             return problem, time.monotonic() - began, problem.trace.encode("utf-8", "replace")
         return _answer(response, call.limits.response), response.seconds, response.output
 
@@ -265,10 +297,12 @@ class Calls:
         raise AssertionError("the last chance returns or raises")
 
     def _begin(self, call: Call, worker: Worker) -> None:
+        if call.revoked:
+            raise CallRevoked
         if call.request.gone is not None and call.request.gone():
-            raise _Left
+            raise CallerLeft
         if time.monotonic() >= call.ends:
-            raise _Expired
+            raise CallExpired
         call.worker = worker
         self._serving[worker.key] = call
 
@@ -324,29 +358,13 @@ def _answer(response: Response, limit: int) -> Result | Problem:
     return read_response(response.line)
 
 
-class _Left(Exception):
-    """The caller of a call that has not begun is gone."""
-
-
-class _Expired(Exception):
-    """The time of a call is over."""
+def _asked_by_owner(call: Call) -> bool:
+    """Whether the reply goes to a person, or to an algorithm of the same owner as the one that is called."""
+    asking = call.caller.algorithm
+    return asking is None or asking.partition("/")[0] == call.runnable.owner
 
 
 def new_id() -> str:
     """A request's id: a random UUID with a prefix; the standard library takes ten times as long."""
     digits = os.urandom(16).hex()
     return f"req-{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
-
-
-def _load_problem(failed: LoadFailed) -> Problem:
-    worker = failed.worker
-    if worker is not None and worker.load_response is not None:
-        told = read_response(worker.load_response)
-        if isinstance(told, Problem):
-            return told
-    if worker is None or worker.exited is None:
-        return Problem("LoadingError", failed.reason)
-    output = worker.exited.output
-    lines = output.strip().splitlines()
-    said = f": {lines[-1]}" if lines else ""
-    return Problem("LoadingError", f"{worker.exited.words} while loading{said}", output)

@@ -13,7 +13,7 @@ _encode = msgspec.json.Encoder().encode
 def envelope(outcome: Outcome) -> list[bytes | memoryview]:
     """The JSON reply of a call, in parts; the result is as the worker wrote it."""
     printed = b""
-    if outcome.output is not None:
+    if outcome.shown and outcome.output is not None:
         printed = b',"stdout":' + _encode(outcome.output.decode("utf-8", "replace"))
     answer = outcome.answer
     end = b'"duration":%.7f%s},"request_id":"%s"}' % (
@@ -25,6 +25,6 @@ def envelope(outcome: Outcome) -> list[bytes | memoryview]:
         middle = b',"metadata":{"content_type":"%s",' % answer.kind.encode("ascii")
         return [b'{"result":', answer.text, middle, end]
     error = {"message": answer.message, "error_type": answer.kind}
-    if outcome.trusted and answer.trace:  # stacktrace on the wire; the Python client looks for stack_trace
+    if outcome.shown and answer.trace:  # stacktrace on the wire; the Python client looks for stack_trace
         error["stacktrace"] = error["stack_trace"] = answer.trace
     return [b'{"error":', _encode(error), b',"metadata":{', end]

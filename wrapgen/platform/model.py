@@ -6,7 +6,7 @@ Plain frozen values with no behaviour beyond questions about themselves; no data
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -154,6 +154,7 @@ class Runnable:
         callability: `public` or `private`.
         network_access: `full` or `isolated`.
         environment: name of the environment, such as `python38`.
+        loads_data: whether it may read its owner's data while it loads.
     """
 
     key: str
@@ -169,6 +170,11 @@ class Runnable:
     callability: str = "private"
     network_access: str = "full"
     environment: str = ""
+    loads_data: bool = True
+
+    def without_data(self) -> Runnable:
+        """The same for calls whose key may not read data: workers of their own, which load without it too."""
+        return replace(self, key=f"{self.key}:no-data", loads_data=False)
 
 
 @dataclass(frozen=True)

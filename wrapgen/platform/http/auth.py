@@ -88,6 +88,16 @@ def caller(request: Request) -> Caller:
     return replace(found, owner_rights=False)
 
 
+def recheck(request: Request) -> None:
+    """Refuses a request whose key was revoked while its body came in: its sender decides how long that takes.
+
+    Raises:
+        NotAuthorized: as `caller`.
+    """
+    if "authorization" in request.headers:
+        caller(request)
+
+
 def standard(request: Request) -> Caller:
     """The caller of an ordinary endpoint.
 

@@ -71,6 +71,7 @@ class ConnectorRoutes:
         with tempfile.SpooledTemporaryFile(SPOOL, dir=str(self._state.data.incoming)) as spool:
             async for chunk in request.stream():
                 await run_in_threadpool(spool.write, chunk)
+            auth.recheck(request)
             spool.seek(0)
             # boto3 closes the file it is given; the context does that again, which does no harm.
             await run_in_threadpool(connector.write, path.path, spool)

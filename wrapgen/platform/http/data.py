@@ -139,6 +139,7 @@ class DataRoutes:
                     await run_in_threadpool(write.append, bytes(waiting))
                     waiting.clear()
             await run_in_threadpool(write.append, bytes(waiting))
+            auth.recheck(request)
             return reply({"result": await run_in_threadpool(write.commit)})
         except ClientDisconnect:
             return empty(400)  # nobody reads it; the half file is gone

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from wrapgen.errors import BadRequest, TooLarge
+from wrapgen.platform.http import auth
 
 BODY_CAP = 10 * 1024 * 1024
 """Bytes of a management request's body."""
@@ -40,12 +41,14 @@ async def body_of(request: Request, cap: int = BODY_CAP) -> bytes:
 
     Raises:
         TooLarge: it is over the cap.
+        NotAuthorized: the key was revoked meanwhile (401).
     """
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > cap:
             raise TooLarge(f"the request is over {cap} bytes", status=413)
+    auth.recheck(request)
     return bytes(body)
 
 
