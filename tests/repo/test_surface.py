@@ -18,6 +18,11 @@ import wrapgen
 from wrapgen.cli.main import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[2]
+PRINTERS = {
+    ("cli", "progress.py"),  # above its bar, what is visible
+    ("platform", "failures.py"),  # a server's last resort, with an error of the system
+    ("platform", "journal.py"),
+}
 PACKAGES = [name for _, name, is_package in pkgutil.walk_packages(wrapgen.__path__, "wrapgen.") if is_package]
 
 
@@ -73,6 +78,24 @@ def test_every_command_is_one_file_with_help(name):
     """`wrapgen/cli/<name>.py` holds a click command whose help says what it does."""
     module = importlib.import_module(f"wrapgen.cli.{name}")
     assert module.command.help, name
+
+
+def test_one_module_prints():
+    """What a terminal would obey is made visible in one place: nothing else in the package prints."""
+    found = []
+    for path in sorted((ROOT / "wrapgen").rglob("*.py")):
+        if (
+            path.name == "terminal.py" or path.parent.name == "workers"
+        ):  # a worker's output is the algorithm's
+            continue
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+            written = re.fullmatch(
+                r"print|click\.s?echo|.*\.print|sys\.std(out|err)\.(buffer\.)?write(lines)?", called
+            )
+            if written and path.parts[-2:] not in PRINTERS:
+                found.append(f"{path.relative_to(ROOT)}:{node.lineno}: {called}")
+    assert not found
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from wrapgen.cli.terminal import data, err, out
 from wrapgen.errors import DriftError
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def command(
         wrapper = generate(loaded, overlaid(templates) if templates else None)
         folder = default_folder(loaded, spec)
         for problem in left_out(loaded):
-            click.echo(f"{spec}:{problem.line}:{problem.column}: warning: {problem.message}", err=True)
+            err(f"{spec}:{problem.line}:{problem.column}: warning: {problem.message}")
     else:
         from wrapgen.build.engines import generate_engine
 
@@ -67,7 +68,7 @@ def command(
     placement = Placement.of(wrapper, output or folder)
     shown = placement.unified() if diff else None
     if shown is not None and not as_json:
-        click.echo(shown, nl=False)
+        data([shown.encode("utf-8", "replace")])
     if check:
         _check(placement, as_json, shown)
     elif diff:
@@ -99,7 +100,8 @@ def _check(placement: Placement, as_json: bool, shown: str | None) -> None:
 def _write(placement: Placement, force: bool, as_json: bool) -> None:
     if placement.edited and not force and not as_json:
         shown = (change for change in placement.changes if change.path in placement.edited)
-        click.echo("".join(change.unified(str(placement.folder), "generated") for change in shown), nl=False)
+        texts = (change.unified(str(placement.folder), "generated") for change in shown)
+        data(text.encode("utf-8", "replace") for text in texts)
     placement.write(force=force)
     _report(placement, as_json, "written" if placement.changes else "up to date")
 
@@ -112,6 +114,6 @@ def _report(placement: Placement, as_json: bool, state: str, shown: str | None =
             "digest": placement.wrapper.digest,
             "changes": {change.path: change.kind for change in placement.changes},
         }
-        click.echo(json.dumps(answer if shown is None else {**answer, "diff": shown}))
+        out(json.dumps(answer if shown is None else {**answer, "diff": shown}))
         return
-    click.echo(f"{placement.folder}: {state}, {len(placement.wrapper)} files")
+    out(f"{placement.folder}: {state}, {len(placement.wrapper)} files")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wrapgen.cli.options import client_for, platform_options
+from wrapgen.cli.terminal import data, err
 from wrapgen.errors import AlgorithmFailed, NotFound, UsageError
 
 if TYPE_CHECKING:
@@ -62,10 +63,10 @@ def command(
             answer = _call(client, reference, body, options)
         except AlgorithmFailed as error:
             if show_stdout and error.stacktrace and not as_json:
-                click.echo(error.stacktrace, err=True)
+                err(error.stacktrace)
             raise
     if show_stdout and answer.metadata.get("stdout"):
-        click.echo(str(answer.metadata["stdout"]), err=True, nl=False)
+        data([str(answer.metadata["stdout"]).encode("utf-8", "replace")], sys.stderr)
     result = _whole(answer) if as_json else answer.result
     _write(result, output)
 
@@ -155,5 +156,4 @@ def _write(result: Any, output: Path | None) -> None:
     elif isinstance(result, bytes) and sys.stdout.isatty():
         raise UsageError("the result is binary", hint="write it to a file with --output")
     else:
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
+        data([content])

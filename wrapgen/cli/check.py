@@ -6,6 +6,8 @@ import json
 
 import click
 
+from wrapgen.cli.terminal import out
+
 
 @click.command("check")
 @click.argument("spec", default="spec.yaml", type=click.Path())
@@ -26,11 +28,11 @@ def command(spec: str, as_json: bool) -> None:
         found = sorted([*found, *left_out(checked)], key=lambda problem: (problem.line, problem.column))
     if as_json:
         answer = {"path": spec, "digest": checked.digest, "warnings": [vars(problem) for problem in found]}
-        click.echo(json.dumps(answer))
+        out(json.dumps(answer))
         return
     for problem in found:
         hint = f"; {problem.hint}" if problem.hint else ""
-        click.echo(f"{spec}:{problem.line}:{problem.column}: warning: {problem.message}{hint}")
-    click.echo(
+        out(f"{spec}:{problem.line}:{problem.column}: warning: {problem.message}{hint}")
+    out(
         f"{spec}: valid; {checked.wrapper.name} wraps {checked.target_reference}, mode {checked.wrapper.mode}"
     )

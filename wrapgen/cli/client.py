@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from wrapgen.cli.terminal import data
 from wrapgen.errors import UsageError
 
 
@@ -26,4 +27,4 @@ def command(spec: str, language: str, release: str | None) -> None:
 
     if release is not None and not FULL_VERSION.match(release):
         raise UsageError(f"{release!r} is not a version", hint="write major.minor.revision, such as 0.1.0")
-    click.echo(snippet(load(spec), language, release), nl=False)
+    data([snippet(load(spec), language, release).encode()])

@@ -11,6 +11,8 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
+from wrapgen.cli.terminal import out
+
 VARIABLE = "_WRAPGEN_COMPLETE"
 """Where the script leaves word that the shell asks, as click names it."""
 
@@ -31,7 +33,7 @@ def command(ctx: click.Context, shell: str) -> None:
     """
     kind = get_completion_class(shell)
     assert kind is not None
-    click.echo(kind(ctx.find_root().command, {}, "wrapgen", VARIABLE).source())
+    out(kind(ctx.find_root().command, {}, "wrapgen", VARIABLE).source())
 
 
 def runs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from wrapgen.cli.options import client_for, platform_options
+from wrapgen.cli.terminal import out
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -37,7 +38,7 @@ def show(entries: Iterable[dict[str, Any]], columns: tuple[str, ...], as_json: b
     """A table of some columns, or every field as JSON."""
     found = list(entries)
     if as_json:
-        click.echo(json.dumps(found))
+        out(json.dumps(found))
         return
     from wrapgen.cli.terminal import table
 
@@ -51,4 +52,4 @@ def _cell(value: Any) -> str:
 
 def done(facts: dict[str, Any], line: str, as_json: bool) -> None:
     """Confirms what was done: one line for people, or the facts as JSON."""
-    click.echo(json.dumps(facts) if as_json else line)
+    out(json.dumps(facts) if as_json else line)

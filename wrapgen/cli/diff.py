@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wrapgen.cli.options import client_for, platform_options
+from wrapgen.cli.terminal import out
 from wrapgen.errors import NoCredentials
 
 if TYPE_CHECKING:
@@ -41,11 +42,11 @@ def command(spec: str, output: str | None, templates: str | None, as_json: bool,
     wrapper = generate(loaded, overlaid(templates) if templates else None)
     found = [drift.files(Placement.of(wrapper, folder)), *_on_platform(loaded, folder, platform)]
     if as_json:
-        click.echo(json.dumps({"levels": [finding.as_json() for finding in found]}))
+        out(json.dumps({"levels": [finding.as_json() for finding in found]}))
     else:
         for finding in found:
             hint = f"; {finding.hint}" if finding.hint else ""
-            click.echo(f"{finding.what}: {finding.level.value}: {finding.message}{hint}")
+            out(f"{finding.what}: {finding.level.value}: {finding.message}{hint}")
     return DRIFTED if any(finding.level is Level.FAULT for finding in found) else 0
 
 

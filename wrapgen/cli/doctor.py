@@ -13,6 +13,7 @@ import click
 
 from wrapgen.cli import completion
 from wrapgen.cli.options import client_for, platform_options
+from wrapgen.cli.terminal import out
 from wrapgen.errors import PlatformError, UsageError
 
 if TYPE_CHECKING:
@@ -71,9 +72,9 @@ def command(
                 _show(finding)
     faults = examine.faults(findings)
     if as_json:
-        click.echo(json.dumps({"faults": faults, "findings": [each.as_json() for each in findings]}))
+        out(json.dumps({"faults": faults, "findings": [each.as_json() for each in findings]}))
     else:
-        click.echo(f"{faults} fault{'' if faults == 1 else 's'}" if faults else "no faults")
+        out(f"{faults} fault{'' if faults == 1 else 's'}" if faults else "no faults")
     return 1 if faults else 0
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wrapgen.cli.options import client_for, platform_options
+from wrapgen.cli.terminal import err, out
 from wrapgen.errors import NoCredentials, PlatformError, SpecError, UsageError
 
 if TYPE_CHECKING:
@@ -80,9 +81,9 @@ def command(
         datastore = _ask("--datastore", "Where records go", default=f"data://{owner}/records")
     _write(spec, learned, name, mode, datastore)
     if as_json:
-        click.echo(json.dumps({"path": str(spec), "target": learned.reference, "learned": learned.lines}))
+        out(json.dumps({"path": str(spec), "target": learned.reference, "learned": learned.lines}))
     else:
-        click.echo(f"{spec}: written; next: wrapgen check {spec}, wrapgen build {spec}")
+        out(f"{spec}: written; next: wrapgen check {spec}, wrapgen build {spec}")
 
 
 def _write_algorithm(algorithm: str, path: Path | None, as_json: bool) -> None:
@@ -99,9 +100,9 @@ def _write_algorithm(algorithm: str, path: Path | None, as_json: bool) -> None:
     except OSError as error:
         raise UsageError(f"{folder} can't be written: {error.strerror}") from error
     if as_json:
-        click.echo(json.dumps({"path": str(folder), "files": list(made)}))
+        out(json.dumps({"path": str(folder), "files": list(made)}))
     else:
-        click.echo(f"{folder}: written; next: wrapgen publish {folder}")
+        out(f"{folder}: written; next: wrapgen publish {folder}")
 
 
 def _ask(flag: str, question: str, **options: Any) -> str:
@@ -154,7 +155,7 @@ def _look_up(target: str, wanted: bool | None, platform: dict[str, Any]) -> Lear
     except PlatformError as error:
         if wanted:
             raise
-        click.echo(f"the platform says nothing of {target}: {error.message}", err=True)
+        err(f"the platform says nothing of {target}: {error.message}")
         return Learned(target)
 
 

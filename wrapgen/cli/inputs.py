@@ -11,6 +11,7 @@ import click
 
 from wrapgen.cli import completion
 from wrapgen.cli.options import client_for
+from wrapgen.cli.terminal import passing
 
 if TYPE_CHECKING:
     from wrapgen.client import Client
@@ -75,6 +76,4 @@ def platform(given: dict[str, Any], workers: int | None = None) -> Client:
 
 def reading(rows: int) -> None:
     """Long inputs take a moment before the first call; on a terminal one line says so."""
-    if sys.stderr.isatty():
-        # The cursor goes back, so that whatever is printed next takes this line's place.
-        print(f"\x1b[Kreading the input: {rows:,} rows\r", end="", file=sys.stderr, flush=True)
+    passing(f"reading the input: {rows:,} rows")

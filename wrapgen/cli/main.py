@@ -7,6 +7,7 @@ its own in this package, as a click command named `command`.
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import os
 import sys
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from wrapgen import __version__
+from wrapgen.cli.terminal import err, marked, out
 from wrapgen.errors import InternalError, WrapgenError
 
 if TYPE_CHECKING:
@@ -92,13 +94,15 @@ def main(arguments: list[str] | None = None) -> int:
         result = cli.main(args=words, prog_name="wrapgen", standalone_mode=False, obj=tuple(words))
         return result if isinstance(result, int) else 0
     except click.exceptions.Abort:
-        print("stopped", file=sys.stderr)
+        err("stopped")
         return 130
     except click.ClickException as error:
-        error.show()
+        said = io.StringIO()
+        error.show(said)
+        err(said.getvalue().rstrip("\n"))
         return error.exit_code
     except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
+        err("stopped")
         return 130
     except BrokenPipeError:
         sys.stderr.close()
@@ -115,13 +119,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _report(error: WrapgenError, *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps({"error": error.as_json()}))
+        out(json.dumps({"error": error.as_json()}))
     else:
-        _say("error", error.message, "31;1")
-        _say("hint", error.hint or error.advice, "36;1")
-
-
-def _say(kind: str, text: str, colour: str) -> None:
-    """A line on standard error, its first word coloured on a terminal; without Rich, which takes a while."""
-    plain = not sys.stderr.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    print(f"{kind}: {text}" if plain else f"\x1b[{colour}m{kind}:\x1b[0m {text}", file=sys.stderr)
+        marked("error", error.message, "31;1")
+        marked("hint", error.hint or error.advice, "36;1")

@@ -14,6 +14,7 @@ import click
 from wrapgen.cli import completion
 from wrapgen.cli.inputs import input_options, items_of, platform, reading
 from wrapgen.cli.options import platform_options
+from wrapgen.cli.terminal import out
 from wrapgen.errors import RunError, UsageError
 
 if TYPE_CHECKING:
@@ -75,11 +76,11 @@ def command(reference: str, source: str, output: Path | None, as_json: bool, **g
         )
     if as_json:
         facts = {"reference": wrapper.reference, "wrapper": wrapper.description.as_json()}
-        click.echo(json.dumps({**facts, **made.as_json(), "probe": vars(probe) if probe else None}))
+        out(json.dumps({**facts, **made.as_json(), "probe": vars(probe) if probe else None}))
     else:
-        click.echo(f"{source} through {wrapper.reference} (target {wrapper.description.target})")
+        out(f"{source} through {wrapper.reference} (target {wrapper.description.target})")
         for line in lines(made):
-            click.echo(f"  {line}")
+            out(f"  {line}")
 
 
 def _probe(folder: Any, items: Items, wrapper: Wrapper, count: int) -> Probe:

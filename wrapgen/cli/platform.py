@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import click
 
 from wrapgen.cli import secrets
 from wrapgen.cli.connected import connected, done, show
+from wrapgen.cli.terminal import data, out
 from wrapgen.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
@@ -310,7 +312,10 @@ def logs(client: Client, algorithm: str, build_id: str | None, as_json: bool) ->
             raise NotFound(f"{algorithm} was never built", hint="`wrapgen publish` builds it", status=404)
         build_id = newest.id
     text = client.algorithms.build_log(algorithm, build_id)
-    done({"build": build_id, "log": text}, text.rstrip(), as_json)
+    if as_json:
+        out(json.dumps({"build": build_id, "log": text}))
+    else:
+        data([text.rstrip().encode("utf-8", "replace"), b"\n"])
 
 
 @command.command()

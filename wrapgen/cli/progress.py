@@ -9,6 +9,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from wrapgen.cli.terminal import err, one_line, visible
+
 if TYPE_CHECKING:
     from wrapgen.run.summary import Progress, Wait
 
@@ -79,17 +81,17 @@ class Reporter:
         self._last = now
         rate = (progress.counts.finished - self._already) / max(1e-9, now - self._started)
         if self._as_json:
-            _print(json.dumps(_facts(progress, rate)))
+            err(json.dumps(_facts(progress, rate)))
         elif self._terminal:
             self._bar.update(
                 self._task,
                 completed=progress.counts.finished,
                 total=progress.counts.items,
                 rate=f"{rate:,.0f}/s",
-                detail=_detail(progress),
+                detail=one_line(_detail(progress)),
             )
         else:
-            _print(_line(progress, rate))
+            err(_line(progress, rate))
 
     def _foretold(self, progress: Progress, now: float, foretell: Callable[[int, float], list[str]]) -> None:
         """Says what is to come, by what warm workers do in as long as the first answer took."""
@@ -101,7 +103,7 @@ class Reporter:
             return
         self._foretell = None
         for line in foretell(finished - before, (now - began) * max(1, progress.open)):
-            self._bar.console.print(f"  {line}", highlight=False, markup=False)
+            self._bar.console.print(f"  {visible(line)}", highlight=False, markup=False)
 
 
 def _bar() -> Any:
@@ -114,7 +116,7 @@ def _bar() -> Any:
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[detail]}"),
+        TextColumn("{task.fields[detail]}", markup=False),
         console=Console(stderr=True),
     )
 
@@ -148,8 +150,4 @@ def _facts(progress: Progress, rate: float) -> dict[str, Any]:
 
 def tell_wait(wait: Wait) -> None:
     """Says before a run what it waits for."""
-    _print(str(wait))
-
-
-def _print(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    err(str(wait))

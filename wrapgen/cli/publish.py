@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from wrapgen.cli.options import client_for, platform_options
+from wrapgen.cli.terminal import err, out, status
 
 
 @click.command()
@@ -40,27 +41,24 @@ def command(
     TEST_CASES.json against it and releases it. Prints the reference to call. Files that are released already
     are not released again.
     """
-    from rich.console import Console
-
     from wrapgen.publish import Project, publish
 
-    console = Console(stderr=True, highlight=False)
     project = Project.read(folder, name=name)
     with (
         client_for(address, api_key, key_env, profile, home) as client,
-        console.status(f"publishing {project.reference}", spinner="dots") as status,
+        status(f"publishing {project.reference}") as shown,
     ):
 
         def say(line: str) -> None:
-            console.print(line, markup=False, soft_wrap=True)
-            status.update(f"publishing {project.reference}: {line}")
+            err(line)
+            shown.update(f"publishing {project.reference}: {line}")
 
         done = publish(
             project, client, say=say, release=release, environment=environment, try_cases=not skip_cases
         )
     if as_json:
-        click.echo(json.dumps(asdict(done)))
+        out(json.dumps(asdict(done)))
         return
     if not done.released:
-        console.print("nothing changed: released already", highlight=False)
-    click.echo(done.reference)
+        err("nothing changed: released already")
+    out(done.reference)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -15,6 +14,7 @@ import click
 
 from wrapgen.cli import completion
 from wrapgen.cli.options import client_for, platform_options
+from wrapgen.cli.terminal import data, out, status
 from wrapgen.errors import UsageError
 
 if TYPE_CHECKING:
@@ -75,51 +75,48 @@ def _datastore_of(path: str) -> str:
 def _read(
     url: str, run: str | None, count: bool, output: Path | None, as_json: bool, platform: dict[str, Any]
 ) -> None:
-    from rich.console import Console
+    from wrapgen.records import is_database, open_records
+    from wrapgen.records import shown as without_secrets
 
-    from wrapgen.records import is_database, open_records, shown
-
-    name = shown(url)
+    name = without_secrets(url)
     with (
         nullcontext() if is_database(url) else client_for(**platform) as client,
-        Console(stderr=True).status(f"reading {name}") as status,
+        status(f"reading {name}") as shown,
         open_records(
             client.data if client is not None else None,
             url,
             run=run,
-            progress=lambda done, known: status.update(f"reading {name}: {done:,} of {known:,}"),
+            progress=lambda done, known: shown.update(f"reading {name}: {done:,} of {known:,}"),
         ) as records,
     ):
-        status.stop()
+        shown.stop()
         if count or output is not None:
             facts = _facts(name, run, records)
             if output is not None:
                 _save(records.ordered(), output)
                 facts["output"] = str(output)
-            click.echo(json.dumps(facts) if as_json else _sentence(facts, bare=count))
+            out(json.dumps(facts) if as_json else _sentence(facts, bare=count))
         elif as_json:
-            _print(_array(records.ordered()))
+            data(_array(records.ordered()))
         else:
-            _print(line + b"\n" for line in records.ordered())
+            data(line + b"\n" for line in records.ordered())
 
 
 def _settle(url: str, run: str | None, as_json: bool, platform: dict[str, Any]) -> None:
-    from rich.console import Console
-
     from wrapgen.client import is_data_url
     from wrapgen.records.settle import runs, settle
 
     if not is_data_url(url):
         raise UsageError("only data URLs need settling", hint="a database keeps each key once anyway")
     done = []
-    with client_for(**platform) as client, Console(stderr=True).status(f"settling {url}") as status:
+    with client_for(**platform) as client, status(f"settling {url}") as shown:
         for each in [run] if run is not None else runs(client.data, url):
-            status.update(f"settling {each}")
+            shown.update(f"settling {each}")
             done.append(settle(client.data, url, each))
             if not as_json:
-                click.echo(_settled(done[-1]))
+                out(_settled(done[-1]))
     if as_json:
-        click.echo(json.dumps({"url": url, "runs": [asdict(each) for each in done]}))
+        out(json.dumps({"url": url, "runs": [asdict(each) for each in done]}))
 
 
 def _settled(done: Settled) -> str:
@@ -154,12 +151,6 @@ def _array(lines: Iterator[bytes]) -> Iterator[bytes]:
         yield before + line
         before = b",\n"
     yield b"]\n" if before != b"[" else b"[]\n"
-
-
-def _print(pieces: Iterator[bytes]) -> None:
-    for piece in pieces:
-        sys.stdout.buffer.write(piece)
-    sys.stdout.buffer.flush()
 
 
 def _save(lines: Iterator[bytes], output: Path) -> None:

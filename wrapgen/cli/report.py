@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from wrapgen.cli import completion
+from wrapgen.cli.terminal import out
 
 
 @click.command()
@@ -37,9 +38,9 @@ def command(run: str, output: Path | None, as_json: bool) -> None:
             hint="name another file with -o",
         ) from error
     if as_json:
-        click.echo(json.dumps(facts))
+        out(json.dumps(facts))
     else:
-        click.echo(_short(Path(facts["path"])))
+        out(str(_short(Path(facts["path"]))))
 
 
 def _short(path: Path) -> Path:

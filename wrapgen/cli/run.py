@@ -18,6 +18,7 @@ import click
 from wrapgen.cli import completion
 from wrapgen.cli.inputs import input_options, items_of, platform, reading
 from wrapgen.cli.options import platform_options
+from wrapgen.cli.terminal import err, out, passing
 
 if TYPE_CHECKING:
     from wrapgen.cli.progress import Reporter
@@ -128,7 +129,7 @@ def command(reference: str, source: str, output: Path, as_json: bool, log_json: 
             with Reporter(as_json=log_json, already=session.counts.finished, foretell=foretell) as watch:
                 summary = _work(session, items, output, layout, watch)
     if as_json:
-        print(json.dumps(summary.as_json()))
+        out(json.dumps(summary.as_json()))
     else:
         _tell(summary)
     return summary.exit_code
@@ -168,11 +169,10 @@ def _announce(session: Session, wrapper: Wrapper, source: str, options: Options)
     done = session.counts.finished
     kept = f", {done:,} items are done" if session.resumed else ""
     about = wrapper.description
-    clear = "\x1b[K" if sys.stderr.isatty() else ""
-    print(
-        f"{clear}{verb} run {session.run_id}: {source} through {wrapper.reference} "
+    passing("")
+    err(
+        f"{verb} run {session.run_id}: {source} through {wrapper.reference} "
         f"(target {about.target}, mode {about.mode}){kept}",
-        file=sys.stderr,
     )
     if sys.stderr.isatty() and not session.resumed:
         from wrapgen.cli.plan import lines
@@ -180,7 +180,7 @@ def _announce(session: Session, wrapper: Wrapper, source: str, options: Options)
 
         made = plan(session.survey, about, aim=wrapper.aim, chunk=options.chunk, workers=options.workers)
         for line in lines(made):
-            print(f"  {line}", file=sys.stderr)
+            err(f"  {line}")
 
 
 def _foretelling(session: Session, wrapper: Wrapper, options: Options) -> Callable[[int, float], list[str]]:
@@ -219,7 +219,7 @@ def _interruptible(session: Session) -> Iterator[None]:
             os._exit(128 + number)
         seen.append(number)
         session.stop("interrupted")
-        print("\nstopping when the open calls are back; again to stop now", file=sys.stderr, flush=True)
+        err("\nstopping when the open calls are back; again to stop now")
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -244,24 +244,24 @@ def _tell(summary: Summary) -> None:
     earlier = f"; {summary.already:,} were finished before" if summary.already else ""
     reason = f": {summary.reason}" if summary.reason else ""
     styled((_HEADLINES[summary.state.value], STATES[summary.state.value]), reason)
-    print(
+    out(
         f"  items      {counts.items:,} read, {counts.succeeded:,} succeeded, "
         f"{counts.failed:,} failed{earlier}"
     )
-    print(
+    out(
         f"  calls      {counts.calls:,}, {counts.lost:,} lost, "
         f"{counts.resent:,} items resent, {counts.throttled:,} throttled"
     )
-    print(f"  time       {summary.seconds:,.1f} s, {summary.rate:,.0f} items/s")
+    out(f"  time       {summary.seconds:,.1f} s, {summary.rate:,.0f} items/s")
     if summary.output:
-        print(f"  output     {summary.output}")
+        out(f"  output     {summary.output}")
     if summary.errors:
-        print(f"  failed     {summary.errors}")
+        out(f"  failed     {summary.errors}")
     report = (
         summary.report["path"] if summary.report else f"not written; wrapgen report {summary.run} tries again"
     )
-    print(f"  report     {report}")
-    print(f"  run        {summary.run}, ledger in {summary.folder}")
+    out(f"  report     {report}")
+    out(f"  run        {summary.run}, ledger in {summary.folder}")
     if summary.exit_code in (11, 12):
         more = ", with a higher --budget if failures are all right" if summary.exit_code == 11 else ""
-        print(f"  resume     give the same command again{more}")
+        out(f"  resume     give the same command again{more}")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from wrapgen.cli.terminal import out
 from wrapgen.errors import RunError
 
 
@@ -29,9 +30,9 @@ def command(folder: Path, as_json: bool) -> None:
         except RunError as error:  # noqa: PERF203 - one damaged run must not hide the others
             found.append({"folder": str(path), "state": "damaged", "reason": error.message})
     if as_json:
-        click.echo(json.dumps(found))
+        out(json.dumps(found))
     elif not found:
-        click.echo(f"no runs at or below {folder}")
+        out(f"no runs at or below {folder}")
     else:
         _table(found)
 

@@ -6,6 +6,8 @@ import json
 
 import click
 
+from wrapgen.cli.terminal import out
+
 
 @click.command("schema")
 def command() -> None:
@@ -15,4 +17,4 @@ def command() -> None:
     """
     from wrapgen.spec.schema import schema  # not at the top: --help must stay quick
 
-    click.echo(json.dumps(schema(), indent=2))
+    out(json.dumps(schema(), indent=2))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from wrapgen.cli.terminal import out
 from wrapgen.errors import MissingExtra, UsageError
 
 if TYPE_CHECKING:
@@ -156,16 +157,16 @@ def _ready(platform: Platform, as_json: bool, address: str) -> None:
         "environments": [each.name for each in state.environments.offered()],
     }
     if as_json:
-        click.echo(json.dumps(facts))
+        out(json.dumps(facts))
         return
-    click.echo(f"platform  {address}")
-    click.echo(f"web page  {facts['web']}")
-    click.echo(f"account   {facts['account']}")
+    out(f"platform  {address}")
+    out(f"web page  {facts['web']}")
+    out(f"account   {facts['account']}")
     # Once, and never where what is printed is kept, as a system's journal keeps it.
     made = state.made.get("api_key") if sys.stdout.isatty() else None
-    click.echo(f"key       {made or 'in ' + str(facts['credentials'])}")
-    click.echo(f"home      {facts['home']}")
-    click.echo(f"pythons   {', '.join(facts['environments']) or 'none found'}")
+    out(f"key       {made or 'in ' + str(facts['credentials'])}")
+    out(f"home      {facts['home']}")
+    out(f"pythons   {', '.join(facts['environments']) or 'none found'}")
     wall = "behind bubblewrap" if platform.pools.wall else "not walled in: host only code you trust"
-    click.echo(f"workers   {wall}")
-    click.echo("Ctrl-C stops it.")
+    out(f"workers   {wall}")
+    out("Ctrl-C stops it.")

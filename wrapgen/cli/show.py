@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from wrapgen.cli import completion
+from wrapgen.cli.terminal import out
 
 
 @click.command()
@@ -29,7 +30,7 @@ def command(run: str, as_json: bool) -> None:
         report = facts_of(folder) if as_json else None
         lines = _lines(facts)
     if as_json:
-        click.echo(json.dumps({**facts, "report": report}))
+        out(json.dumps({**facts, "report": report}))
         return
     reason = f": {facts['reason']}" if facts["reason"] else ""
     styled(f"run {facts['run']}: ", (facts["state"], STATES.get(facts["state"], "")), reason)

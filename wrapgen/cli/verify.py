@@ -12,6 +12,7 @@ import click
 from wrapgen.cli import completion
 from wrapgen.cli.inputs import platform
 from wrapgen.cli.options import platform_options
+from wrapgen.cli.terminal import out
 
 if TYPE_CHECKING:
     from wrapgen.run.items import Items
@@ -44,19 +45,19 @@ def command(run: str, source: str | None, as_json: bool, **given: Any) -> int:
         checks = _checks(verification, source, given)
     faulty = any(check.state == FAULTY for check in checks)
     if as_json:
-        click.echo(json.dumps({"run": name, "faulty": faulty, "checks": [vars(check) for check in checks]}))
+        out(json.dumps({"run": name, "faulty": faulty, "checks": [vars(check) for check in checks]}))
     else:
         from wrapgen.cli.terminal import STATES, styled
 
-        click.echo(f"run {name}")
+        out(f"run {name}")
         for check in checks:
             mark = _MARKS[check.state]
             styled(f"  {check.name:<8} ", (f"{mark:<12}", STATES[mark]), f" {check.detail}")
             for sample in check.samples:
-                click.echo(f"           {sample}")
+                out(f"           {sample}")
             for kind, count in check.faults.items():
                 if count > 1:
-                    click.echo(f"           {kind}: {count:,} in all")
+                    out(f"           {kind}: {count:,} in all")
     return FAULTS if faulty else 0
 
 

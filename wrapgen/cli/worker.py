@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wrapgen.cli.options import client_for, platform_options
+from wrapgen.cli.terminal import err, out
 from wrapgen.errors import RunError, UsageError
 
 if TYPE_CHECKING:
@@ -87,15 +87,15 @@ def sqs(url: str, reference: str, as_json: bool, **given: Any) -> None:
     facts = queue.facts()
     _can_fail(facts, given["failed"])
     worker, exact, about = _worker(queue, facts, reference, given)
-    _say(
+    err(
         f"working on {url} as run {run_of(facts.arn)}, through {exact}; records go to {about.datastore}",
     )
     with _interruptible(worker):
         counts = asdict(worker.run())
     if as_json:
-        print(json.dumps({"run": run_of(facts.arn), "reference": exact, **counts}))
+        out(json.dumps({"run": run_of(facts.arn), "reference": exact, **counts}))
     else:
-        print(", ".join(f"{number:,} {name}" for name, number in counts.items()))
+        out(", ".join(f"{number:,} {name}" for name, number in counts.items()))
     if worker.fault:
         raise RunError(f"the worker stopped: {worker.fault}", hint="its messages are back in the queue")
 
@@ -122,7 +122,7 @@ def _worker(
     def versions(name: str) -> list[str]:
         return [version.version for version in client.versions(name) if version.version]
 
-    patience = Patience(given["patience"], lambda wait: _say(str(wait)))
+    patience = Patience(given["patience"], lambda wait: err(str(wait)))
     exact = patience.ask(lambda: resolve(reference, versions))
     about = patience.ask(
         lambda: describe(lambda body, timeout: client.call_body(exact, body, timeout=timeout), exact)
@@ -163,7 +163,7 @@ def _effects(
     return WorkerEffects(
         process=lambda chunk: process_chunk(chunk, call, terms),
         read=client.data.read,
-        tell=_say,
+        tell=err,
         clock=time.monotonic,
         random=Random(),  # noqa: S311  # spreads waits; nobody gains by guessing them
         attempts=about.attempts,
@@ -191,7 +191,7 @@ def _interruptible(worker: SqsWorker) -> Iterator[None]:
         worker.stop()
         for number in before:
             signal.signal(number, signal.SIG_DFL)
-        _say("draining: open calls end, the rest goes back to the queue")
+        err("draining: open calls end, the rest goes back to the queue")
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -199,7 +199,3 @@ def _interruptible(worker: SqsWorker) -> Iterator[None]:
     finally:
         for number, old in before.items():
             signal.signal(number, old)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

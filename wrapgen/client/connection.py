@@ -62,7 +62,7 @@ class Connection:
         Raises:
             UsageError: the certificate authorities can't be read.
         """
-        authorities = _pem(Path(self.ca_cert)) if self.ca_cert else None
+        authorities = read_authorities(self.ca_cert) if self.ca_cert else None
         proxy = proxy_url(self.address, self.proxy)
         return Connection(self.address, self.key, self.source, self.account, authorities, proxy=proxy)
 
@@ -207,8 +207,15 @@ def _bundle(environ: Mapping[str, str]) -> str | None:
     return environ.get("REQUESTS_CA_BUNDLE") or environ.get("CURL_CA_BUNDLE") or None
 
 
-def _pem(path: Path) -> str:
-    """The certificates in a file, or in the files of a folder."""
+def read_authorities(ca_cert: str) -> str:
+    """The certificates in a file, in the files of a folder, or in PEM text, as PEM text.
+
+    Raises:
+        UsageError: they can't be read.
+    """
+    if "-----BEGIN" in ca_cert:
+        return ca_cert
+    path = Path(ca_cert)
     try:
         files = sorted(path.iterdir()) if path.is_dir() else [path]
         return "\n".join(file.read_text("utf-8", "replace") for file in files if file.is_file())

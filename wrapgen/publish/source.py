@@ -12,13 +12,17 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
+from urllib.parse import urlsplit
 
 import certifi
 
 from wrapgen.client import Connection, Reference
-from wrapgen.client.proxies import is_loopback
+from wrapgen.client.connection import read_authorities
+from wrapgen.client.proxies import bypasses_proxy, is_loopback
 from wrapgen.errors import Conflict, NotAuthorized, NotFound, PlatformError, Unreachable, UsageError
 from wrapgen.publish.project import Project
 
@@ -27,6 +31,9 @@ BRANCH = "master"
 
 TIMEOUT = 600.0
 """Seconds that one git command may take."""
+
+OUTPUT_LIMIT = 1024**2
+"""Bytes that are kept of what a git command prints."""
 
 _ASKPASS = """#!/bin/sh
 case "$1" in
@@ -146,7 +153,7 @@ class _Git:
             "WRAPGEN_GIT_PASSWORD": connection.key,
         }
         settings = dict(_SETTINGS)
-        if is_loopback(url):
+        if is_loopback(url) or bypasses_proxy(urlsplit(url)):  # older versions of curl know no networks
             settings["http.proxy"] = ""
         if connection.ca_cert:
             # The variable, because it would win over the setting.
@@ -186,22 +193,40 @@ class _Git:
 
     def _start(self, *words: str) -> str:
         try:
-            done = subprocess.run(
-                ["git", *self._settings, *words],
-                env=self._variables,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=TIMEOUT,
-                check=False,
-            )
+            code, printed, said = _run(["git", *self._settings, *words], self._variables)
         except FileNotFoundError as error:
             raise UsageError("publishing needs git, which is not installed", hint="install git") from error
         except subprocess.TimeoutExpired as error:
             raise Unreachable(f"git did not end within {TIMEOUT:g} s with {self._url}") from error
-        if done.returncode:
-            said = done.stderr.decode("utf-8", "replace").replace(self._key, "***").strip()
-            raise _failure(self._url, said)
-        return done.stdout.decode("utf-8", "replace").strip()
+        if code:
+            raise _failure(self._url, said.replace(self._key, "***"))
+        return printed
+
+
+def _run(command: list[str], variables: dict[str, str]) -> tuple[int, str, str]:
+    """Exit code and the beginning of what was printed on both outputs, which holds the server's words."""
+    pipe = subprocess.PIPE
+    with (
+        subprocess.Popen(
+            command, env=variables, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe
+        ) as process,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        assert process.stdout is not None and process.stderr is not None
+        printed, said = pool.submit(_beginning, process.stdout), pool.submit(_beginning, process.stderr)
+        try:
+            code = process.wait(TIMEOUT)
+        except BaseException:
+            process.kill()
+            raise
+    return code, printed.result(), said.result()
+
+
+def _beginning(stream: IO[bytes]) -> str:
+    kept = stream.read(OUTPUT_LIMIT)
+    while stream.read(65_536):
+        pass
+    return kept.decode("utf-8", "replace").strip()
 
 
 def _kept(environ: Mapping[str, str]) -> dict[str, str]:
@@ -217,9 +242,9 @@ def _bundle(folder: Path, ca_cert: str) -> Path:
     """The usual authorities and the cluster's in one file, since git takes one or the other."""
     path = folder / "authorities.pem"
     try:
-        path.write_bytes(Path(certifi.where()).read_bytes() + b"\n" + Path(ca_cert).read_bytes())
+        path.write_text(Path(certifi.where()).read_text("utf-8") + "\n" + read_authorities(ca_cert), "utf-8")
     except OSError as error:
-        raise UsageError(f"can't read the certificates in {ca_cert}: {error}") from error
+        raise UsageError(f"can't write {path}: {error}") from error
     return path
 
 

@@ -11,6 +11,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -98,6 +99,17 @@ def test_the_key_is_in_no_error_of_git(make, publisher, fake_git) -> None:
         publisher(make())
     assert "WRAPGEN_GIT_PASSWORD" in caught.value.message
     assert publisher.client.connection.key not in caught.value.message
+
+
+def test_a_git_that_prints_without_end_takes_no_memory(make, publisher, fake_git) -> None:
+    """What a server has git print is kept to a limit, and the rest is read past."""
+    fake_git('case "$*" in *clone*) head -c 50000000 /dev/zero >&2; exit 1;; esac')
+    tracemalloc.start()
+    with pytest.raises(Unreachable):
+        publisher(make())
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20_000_000
 
 
 def test_somebody_elses_push_in_between_is_not_overwritten(make, publisher, fake_git, home: Path) -> None:

@@ -99,3 +99,44 @@ def test_whole_cells_in_a_pipe(wrapgen, tweets):
     assert ran.returncode == 0 and ESCAPE not in ran.stdout + ran.stderr
     lines = wrapgen("runs").stdout.splitlines()
     assert len(lines) == 2 and lines[1].endswith(f"{name}.run") and lines == [line.rstrip() for line in lines]
+
+
+ATTACK = "\x1b]0;owned\x07\x1b[31m[bold]red[/nothing]\x9b2J\x08\x08\u202e"
+CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f\u202e]|\x1b[^\\[(]|\x1b\\[31m\\[bold")
+
+
+def test_a_result_steers_no_terminal_and_is_whole_in_a_pipe(wrapgen, platform, on_a_terminal):
+    """On a terminal escape sequences in text and JSON are shown as escapes; a pipe gets the very bytes."""
+    for result in (ATTACK, {"said": ATTACK}):
+        kind = "text" if isinstance(result, str) else "json"
+        answer = {"result": result, "metadata": {"content_type": kind, "duration": 0, "stdout": ATTACK}}
+        platform.post = lambda _path, _body, answer=answer: (200, json.dumps(answer).encode())
+        code, seen = on_a_terminal("call", "acme/Echo/1.0.0", "x", "--stdout")
+        assert code == 0 and not CONTROL.search(seen) and seen.count("\\u001b]0;owned\\u0007") == 2
+        piped = wrapgen("call", "acme/Echo/1.0.0", "x").stdout
+        assert piped == (result if kind == "text" else json.dumps(result, ensure_ascii=False)) + "\n"
+
+
+def test_an_error_steers_no_terminal(wrapgen, platform, on_a_terminal):
+    """A platform's message, a stack trace and a name on the command line are shown with their escapes."""
+    error = {"message": ATTACK, "error_type": ATTACK, "stacktrace": ATTACK}
+    for status in (200, 400):
+        platform.post = lambda _path, _body, status=status: (status, json.dumps({"error": error}).encode())
+        code, seen = on_a_terminal("call", "acme/Echo/1.0.0", "x", "--stdout")
+        assert code in (5, 6) and "owned" in seen and not CONTROL.search(seen)
+        assert not CONTROL.search(wrapgen("call", "acme/Echo/1.0.0", "x").stderr)
+    for words in (["show", ATTACK], ["run", REF, ATTACK, "-o", "x.jsonl"], [ATTACK], ["call", f"--{ATTACK}"]):
+        code, seen = on_a_terminal(*words)
+        assert code == 2 and "owned" in seen and not CONTROL.search(seen), words
+
+
+def test_a_run_steers_no_terminal(wrapgen, platform, tweets, on_a_terminal):
+    """Errors of items, file names and tables, on a terminal and in a log."""
+    platform.wrapper.faults = {"7": [ATTACK]}
+    name = f"{ATTACK.replace('/', '')}.jsonl"
+    tweets.rename(tweets.with_name(name))
+    code, seen = on_a_terminal("run", REF, name, "-o", "scores.jsonl")
+    assert code == 10 and not CONTROL.search(seen)
+    for words in (["show", "scores.jsonl"], ["runs"], ["verify", "scores.jsonl"]):
+        assert not CONTROL.search(on_a_terminal(*words)[1]), words
+        assert not CONTROL.search(wrapgen(*words).stdout), words
