@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import uuid
@@ -150,3 +151,33 @@ def test_a_home_without_a_platform(run: Run, tmp_path: Path) -> None:
     """The error says how to make one."""
     missing = run("users", "list", home=tmp_path / "none")
     assert (missing.returncode, "wrapgen serve" in missing.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("command", ["call", "run", "plan", "doctor"])
+def test_references_complete(command: str, server: Any, zoo: str, tmp_path: Path) -> None:
+    """A shell offers the found platform's algorithms, and their versions behind a second slash."""
+
+    def offered(word: str, home: Path = server.home) -> list[str]:
+        words = f"wrapgen {command} --home {home} {word}"
+        asked = {"_WRAPGEN_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": "4"}
+        done = subprocess.run(
+            [sys.executable, "-m", "wrapgen"],
+            cwd=tmp_path,
+            env={**os.environ, **asked},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        return [line.partition(",")[2] for line in done.stdout.splitlines() if line.startswith("plain,")]
+
+    assert zoo in offered(zoo[:-1])
+    assert all(version.startswith(f"{zoo}/") for version in offered(f"{zoo}/"))
+    assert offered(zoo[:-1], tmp_path / "none") == []
+
+
+def test_failed_calls_are_listed_with_the_time_of_day(run: Run, server: Any, zoo: str) -> None:
+    """`errors` shows moments as people write them; --json keeps milliseconds."""
+    server.call(zoo, {"op": "refuse"})
+    line = next(line for line in run("errors", zoo).stdout.splitlines() if line)
+    assert re.match(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d ", line), line
+    assert isinstance(json.loads(run("errors", zoo, "--json").stdout)[0]["created_at"], int)

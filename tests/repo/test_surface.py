@@ -142,6 +142,12 @@ def _cpu_seconds(words):
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
+def test_a_mistyped_command_is_answered_with_the_right_one() -> None:
+    """`wrapgen biuld` says what was probably meant, without a traceback."""
+    done = subprocess.run([sys.executable, "-m", "wrapgen", "biuld"], capture_output=True, text=True)
+    assert (done.returncode, "did you mean 'build'?" in done.stderr) == (2, True), done.stderr
+
+
 def test_no_message_points_to_a_file_of_the_checkout() -> None:
     """Who installed the wheel has no docs/ and examples/: messages and pages name commands instead."""
     package = ROOT / "wrapgen"

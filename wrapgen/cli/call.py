@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from wrapgen.cli import completion
 from wrapgen.cli.options import client_for, platform_options
 from wrapgen.cli.terminal import data, err
 from wrapgen.errors import AlgorithmFailed, NotFound, UsageError
@@ -22,7 +23,7 @@ CONTENT_TYPES = {"text": "text/plain", "json": "application/json", "binary": "ap
 
 
 @click.command()
-@click.argument("reference", metavar="REF")
+@click.argument("reference", metavar="REF", shell_complete=completion.references)
 @click.argument("value", metavar="[INPUT]", required=False)
 @click.option(
     "-f", "--file", type=click.Path(path_type=Path, dir_okay=False), help="Read the input from here."
@@ -76,8 +77,10 @@ def _call(client: Client, reference: str, body: bytes, options: dict[str, Any]) 
 
     Raises:
         NotFound: there is no such algorithm or version.
+        UsageError: it has no release yet.
     """
     from wrapgen.client import Reference
+    from wrapgen.run.wrappers import resolve
 
     try:
         return client.call(reference, body, **options)
@@ -86,11 +89,8 @@ def _call(client: Client, reference: str, body: bytes, options: dict[str, Any]) 
         error.hint = error.hint or f"list its versions with: wrapgen doctor {parsed.path}"
         if parsed.version is not None:
             raise
-        released = [version.version for version in client.versions(parsed.path) if version.version]
-        if not released:
-            error.hint = f"nothing of {parsed.path} is released yet; `wrapgen publish` releases it"
-            raise
-        return client.call(f"{parsed.path}/{released[0]}", body, **options)
+    exact = resolve(reference, lambda name: [each.version for each in client.versions(name) if each.version])
+    return client.call(exact, body, **options)
 
 
 def _input(value: str | None, file: Path | None, kind: str) -> tuple[bytes, str]:

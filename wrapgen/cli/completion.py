@@ -1,12 +1,14 @@
-"""`wrapgen completion`: the script that makes a shell complete commands, options, files and runs.
+"""`wrapgen completion`: the script that makes a shell complete commands, options, references, files and runs.
 
 What completes an argument is here too; it loads nothing heavy, since a shell waits for it at each Tab.
 """
 
 from __future__ import annotations
 
+import threading
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import click
 from click.shell_completion import CompletionItem, get_completion_class
@@ -15,6 +17,9 @@ from wrapgen.cli.terminal import out
 
 VARIABLE = "_WRAPGEN_COMPLETE"
 """Where the script leaves word that the shell asks, as click names it."""
+
+ASK_SECONDS = 2.0
+"""How long a shell waits at most for a platform's answer."""
 
 FORMATS = ("jsonl", "json", "csv", "tsv", "lines", "parquet", "errors")
 """What `--format` takes; a copy, since the original loads the readers (a test compares)."""
@@ -50,6 +55,39 @@ def runs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Co
             found.append(CompletionItem(str(path).removesuffix(SUFFIX), help=about))
             found.append(CompletionItem(str(header.get("run")), help=str(path)))
     return [item for item in found if str(item.value).startswith(incomplete)]
+
+
+def references(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
+    """The algorithms that the found platform shows to this key; their versions behind a second slash."""
+    found: list[str] = []
+    asking = threading.Thread(target=_ask, args=(ctx.params, incomplete, found), daemon=True)
+    asking.start()
+    asking.join(ASK_SECONDS)
+    return [CompletionItem(each) for each in list(found) if each.startswith(incomplete)]
+
+
+def _ask(known: dict[str, Any], incomplete: str, found: list[str]) -> None:
+    """Adds what the platform lists for the beginning of a reference; nothing where it does not answer."""
+    from wrapgen.client import connect
+    from wrapgen.errors import WrapgenError
+
+    owner, _, rest = incomplete.partition("/")
+    name, versioned, _ = rest.partition("/")
+    options = {option: known.get(option) for option in ("address", "home", "profile")}
+    with suppress(WrapgenError), connect(**options, key=known.get("api_key"), pool=1) as client:
+        if versioned:
+            released = client.versions(f"{owner}/{name}")
+            found += [f"{owner}/{name}/{each.version}" for each in released if each.version]
+            return
+        mine = [each for page in client.data.pages("data://") for each in page.folders]
+        for account in [owner] if rest else mine:
+            for entry in client.accounts.algorithms(account):
+                found.append(f"{entry['username']}/{entry['algoname']}")
+
+
+def references_and_files(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """References, and the names of files, where either may stand."""
+    return references(ctx, param, incomplete) or files(ctx, param, incomplete)
 
 
 def formats(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001

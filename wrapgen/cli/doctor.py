@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("subject", metavar="REF|SPEC", shell_complete=completion.files)
+@click.argument("subject", metavar="REF|SPEC", shell_complete=completion.references_and_files)
 @click.option("--queue", metavar="URL", help="With a SPEC: compare this SQS queue's attributes too.")
 @click.option(
     "--consumer",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("reference")
+@click.argument("reference", shell_complete=completion.references)
 @click.argument("source", metavar="INPUT", shell_complete=completion.files)
 @input_options
 @click.option(

@@ -324,7 +324,19 @@ def logs(client: Client, algorithm: str, build_id: str | None, as_json: bool) ->
 def errors(client: Client, algorithm: str, as_json: bool) -> None:
     """List the calls that failed in the last seven days, newest first."""
     columns = ("created_at", "request_id", "algoversion", "billable_to", "error_type", "error")
-    show(client.accounts.errors(algorithm), columns, as_json)
+    found = client.accounts.errors(algorithm)
+    if not as_json:
+        found = [{**each, "created_at": _moment(each.get("created_at"))} for each in found]
+    show(found, columns, as_json)
+
+
+def _moment(milliseconds: Any) -> str:
+    """A moment as people write it, in UTC; what is no number stays as it is."""
+    if not isinstance(milliseconds, int | float):
+        return str(milliseconds)
+    from datetime import datetime, timezone
+
+    return datetime.fromtimestamp(milliseconds / 1000, timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
 
 
 command.add_command(secrets.group)

@@ -33,7 +33,7 @@ _COLLECT_EVERY = 50_000
 
 
 @click.command()
-@click.argument("reference")
+@click.argument("reference", shell_complete=completion.references)
 @click.argument("source", metavar="INPUT", shell_complete=completion.files)
 @click.option(
     "-o",
