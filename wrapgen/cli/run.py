@@ -174,6 +174,8 @@ def _announce(session: Session, wrapper: Wrapper, source: str, options: Options)
         f"{verb} run {session.run_id}: {source} through {wrapper.reference} "
         f"(target {about.target}, mode {about.mode}){kept}",
     )
+    if session.damage:
+        err(f"damaged: {session.damage}; what they told of is sent again")
     if sys.stderr.isatty() and not session.resumed:
         from wrapgen.cli.plan import lines
         from wrapgen.run.planning import plan

@@ -67,6 +67,7 @@ def _checks(verification: Verification, source: str | None, given: dict[str, Any
 
     return [
         verification.input(items),
+        verification.ledger(),
         verification.items(),
         verification.output(items),
         verification.errors(),

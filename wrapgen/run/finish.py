@@ -69,6 +69,7 @@ def run_to_files(
         folder=str(session.folder.path),
         report=_reported(session, report) if report else None,
         already=already,
+        damage=session.damage,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from wrapgen.errors import RunError, UsageError
 from wrapgen.run.folder import SUFFIX, Folder, folder_for
 from wrapgen.run.ledger import read_ledger
-from wrapgen.run.resume import Standing, as_written, rebuild, spooled
+from wrapgen.run.resume import Standing, as_written, is_intact, rebuild, spooled
 from wrapgen.run.summary import Counts
 
 DEPTH = 4
@@ -145,12 +145,14 @@ def errors_by_type(folder: Path) -> dict[str, dict[str, Any]]:
     """The items that failed for good, by type: how many, and some of their messages with index and id."""
     files = Folder(folder)
     found: dict[str, dict[str, Any]] = {}
+    voided = {entry["s"] for entry in read_ledger(files.ledger) if entry["e"] == "void"}
     with files.spool.open("rb") as spool:
         for entry in read_ledger(files.ledger):
-            if entry["e"] == "done" and entry["failed"]:
-                lines = spooled(spool, entry)
-                for at in entry["failed"]:
-                    _count(found, json.loads(lines[at]))
+            if entry["e"] != "done" or not entry["failed"] or entry["s"] in voided:
+                continue
+            lines = spooled(spool, entry) if is_intact(spool, entry) else []
+            for at in entry["failed"] if lines else ():
+                _count(found, json.loads(lines[at]))
     return dict(sorted(found.items(), key=lambda pair: -pair[1]["count"]))
 
 

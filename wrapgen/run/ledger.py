@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -60,7 +62,7 @@ class Ledger:
         Raises:
             OSError: they can't be written, as on a full disk; none of them is there then.
         """
-        data = b"".join(json.dumps(entry, separators=(",", ":")).encode("ascii") + b"\n" for entry in entries)
+        data = b"".join(map(_line, entries))
         if not data:
             return
         try:
@@ -76,34 +78,96 @@ class Ledger:
         os.close(self._descriptor)
 
 
-def read_ledger(path: Path) -> Iterator[dict[str, Any]]:
-    """The entries of a ledger, oldest first; a torn or damaged last line is left out. Constant memory.
+@dataclass
+class Integrity:
+    """What reading a ledger found of its digests.
+
+    Args:
+        checked: entries that match theirs.
+        unchecked: entries without one, as wrapgen 0.1.0 wrote them.
+        damaged: numbers of the lines that were left out: they do not match, or are no entries.
+    """
+
+    checked: int = 0
+    unchecked: int = 0
+    damaged: list[int] = field(default_factory=list)
+
+
+def read_ledger(path: Path, integrity: Integrity | None = None) -> Iterator[dict[str, Any]]:
+    """The entries of a ledger, oldest first. Constant memory.
+
+    A last line that was cut off is left out, and so is one that does not match its digest: what it told of is
+    not known to have happened, and is done again.
+
+    Args:
+        path: the file.
+        integrity: filled with what was found.
 
     Raises:
-        RunError: a line before the last is damaged.
+        RunError: the first entry is damaged, or one of a ledger without digests, before the last.
     """
+    found = integrity or Integrity()
     with path.open("rb") as file:
-        torn: tuple[int, bytes] | None = None
+        damaged = 0
         for number, line in enumerate(file, start=1):
-            if torn is not None:
-                raise RunError(
-                    f"{path}:{torn[0]}: the ledger is damaged", hint="restore it, or start over with --fresh"
-                )
-            entry = _parse(line)
+            entry, checked = _parse(line, required=found.checked > 0)
+            if damaged and not found.checked:
+                raise _damaged(path, damaged)
+            if checked and found.unchecked == 1 and number == 2:
+                raise _damaged(path, 1)  # both were written at once
             if entry is None:
-                torn = (number, line)
-            else:
-                yield entry
+                damaged = number
+                if line.endswith(b"\n"):
+                    found.damaged.append(number)
+                continue
+            found.checked += checked
+            found.unchecked += not checked
+            yield entry
 
 
-def _parse(line: bytes) -> dict[str, Any] | None:
-    if not line.endswith(b"\n"):
-        return None
+def _damaged(path: Path, number: int) -> RunError:
+    return RunError(f"{path}:{number}: the ledger is damaged", hint="restore it, or start over with --fresh")
+
+
+def digest(data: bytes) -> str:
+    """What tells whether bytes are still those that were written: 32 hexadecimal digits."""
+    return blake2b(data, digest_size=16).hexdigest()
+
+
+def digest_of(path: Path) -> str:
+    """The digest of a file's content."""
+    found = blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            found.update(block)
+    return found.hexdigest()
+
+
+_MARK = b',"d":"'
+_TAIL = len(_MARK) + 32 + len(b'"}\n')
+"""Each line ends with the digest of the entry without it."""
+
+
+def _line(entry: Mapping[str, Any]) -> bytes:
+    body = json.dumps(entry, separators=(",", ":")).encode("ascii")
+    return b"".join((body[:-1], _MARK, digest(body).encode("ascii"), b'"}\n'))
+
+
+def _parse(line: bytes, *, required: bool = False) -> tuple[dict[str, Any] | None, bool]:
+    """An entry, or None for what is none; and whether it matches its digest, which may be required."""
+    body = line[:-_TAIL] + b"}"
+    checked = line[-_TAIL:].startswith(_MARK)
+    if (
+        not line.endswith(b"\n")
+        or (required and not checked)
+        or (checked and line[-35:-3] != digest(body).encode("ascii"))
+    ):
+        return None, False
     try:
-        entry = json.loads(line)
-    except ValueError:
-        return None
-    return entry if isinstance(entry, dict) else None
+        entry = json.loads(body if checked else line)
+    except (ValueError, RecursionError):
+        return None, False
+    return (entry if isinstance(entry, dict) else None), checked
 
 
 def _whole(path: Path) -> int:
@@ -112,7 +176,7 @@ def _whole(path: Path) -> int:
         end = _line_end(file, path.stat().st_size)
         start = _line_end(file, end - 1)
         file.seek(start)
-        return start if _parse(file.read(end - start)) is None else end
+        return start if _parse(file.read(end - start))[0] is None else end
 
 
 def _line_end(file: IO[bytes], end: int) -> int:

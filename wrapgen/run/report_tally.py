@@ -65,6 +65,9 @@ class Tally:
             self._takers[kind](entry)
         elif kind == "open":
             self._opened(entry)
+        elif kind == "void":
+            self._tries[entry["t"]] -= entry["ok"] + entry["failed"]
+            self._attempts[1] -= entry["ok"] + entry["failed"]
         elif kind == "end":
             self._tick(_seconds(entry["at"]))
             self.ended_at = entry["at"]
@@ -124,7 +127,7 @@ class Tally:
             self._timeline.was_open(since, self.seconds)
         self._open.clear()
         self.count += 1
-        told = {name: value for name, value in entry.items() if name not in ("e", "at", "pid")}
+        told = {name: value for name, value in entry.items() if name not in ("e", "at", "pid", "damaged")}
         self.origin = {**self.origin, **told}
         session = {"started_at": entry["at"], "ended_at": None, "state": None, "reason": "", "seconds": 0.0}
         self.sessions = [*self.sessions, {**session, "wrapgen": told.get("wrapgen")}][-MOST_SESSIONS:]

@@ -16,7 +16,7 @@ from typing import IO, Any
 from wrapgen.errors import RunError
 from wrapgen.run.chunks import Chunk, Entry
 from wrapgen.run.items import Items
-from wrapgen.run.ledger import RealDisk, read_ledger
+from wrapgen.run.ledger import Integrity, RealDisk, digest, read_ledger
 from wrapgen.run.output import outcomes
 from wrapgen.run.spool import Slots, Spool
 from wrapgen.run.states import Fate
@@ -43,6 +43,7 @@ _HOLDS: dict[str, _Kinds] = {
     "send": {"s": int, "w": _NUMBER, "t": int},
     "done": {"s": int, "w": _NUMBER, "at": int, "b": int, "failed": list, "again": list},
     "lost": {"s": int, "w": _NUMBER, "type": str},
+    "void": {"s": int, "t": int, "i": list, "ok": int, "failed": int},
     "output": {"path": str, "layout": dict},
     "end": {"at": str, "state": str, "why": str},
 }
@@ -50,7 +51,8 @@ _HOLDS: dict[str, _Kinds] = {
 
 _KIND: _Kinds = {"e": str}
 _STATES = {state.value for state in EndState}
-UNFIT = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, MemoryError)
+_FINAL = (Fate.OK, Fate.FAILED)
+UNFIT = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, MemoryError, RecursionError)
 """What reading an entry ends with whose values somebody altered."""
 
 _HINT = "restore it, or start over with --fresh"
@@ -72,6 +74,11 @@ class Standing:
         end: the end entry of the last session, None if it was killed or goes on.
         output: the entry of the last output that was written.
         counts: items that are finished.
+        integrity: what the ledger's digests say.
+        damaged: outcomes in the spool that do not match their digest, as entries that void them.
+        unchecked: answers whose outcomes have no digest, as wrapgen 0.1.0 wrote them.
+        told: damaged lines of the ledger that an earlier session knew of.
+        most_tries: the highest try that any send had.
     """
 
     header: dict[str, Any]
@@ -85,6 +92,26 @@ class Standing:
     end: dict[str, Any] | None = None
     output: dict[str, Any] | None = None
     counts: Counts = field(default_factory=Counts)
+    integrity: Integrity = field(default_factory=Integrity)
+    damaged: dict[int, dict[str, Any]] = field(default_factory=dict)
+    unchecked: int = 0
+    told: int = 0
+    most_tries: int = 0
+
+    @property
+    def least_tries(self) -> int:
+        """Sends that any open item may have had: those that damaged lines told of are not known."""
+        return self.most_tries + len(self.integrity.damaged) if self.integrity.damaged else 0
+
+    @property
+    def damage(self) -> str:
+        """What of the run's files was found damaged and not yet told; empty for nothing."""
+        lines = len(self.integrity.damaged) - self.told
+        items = sum(len(entry["i"]) for entry in self.damaged.values())
+        return " and ".join(
+            [f"{lines:,} entries of the ledger do not match their digests"] * (lines > 0)
+            + [f"the outcomes of {items:,} items in the spool do not match theirs"] * bool(self.damaged)
+        )
 
 
 def rebuild(
@@ -98,30 +125,47 @@ def rebuild(
         each: told every entry but the first, in their order.
 
     Raises:
-        RunError: the ledger or the spool is damaged, or of another format.
+        RunError: the first entry is damaged, or what has no digests, or it is of another format.
     """
-    entries = read_ledger(ledger)
+    integrity = Integrity()
+    entries = read_ledger(ledger, integrity)
     header = next(entries, None)
     if header is None:
         return None
     if header.get("e") != "run" or header.get("format") != FORMAT:
         raise RunError(f"{ledger} is no ledger of this version of wrapgen", hint="start over with --fresh")
     _whole(header, ledger, 1)
-    standing = Standing(header)
+    standing = Standing(header, integrity=integrity)
     sends: dict[int, tuple[Sequence[int], int]] = {}
     with spool.open("rb") if spool.exists() else BytesIO() as file:
         for number, entry in enumerate(entries, start=2):
             _whole(entry, ledger, number)
-            if entry["e"] == "send" and not standing.sessions:
+            if entry["e"] == "send" and not standing.sessions and not integrity.damaged:
                 raise _damaged(ledger, number, entry, "is of no session")
             try:
-                _replay(entry, standing, sends, file, slots)
-                each(entry)
+                if _replay(entry, standing, sends, file, slots):
+                    each(entry)
             except UNFIT as error:
                 raise _damaged(ledger, number, entry, "does not fit what is before it") from error
     standing.open = len(sends)
     _killed(sends, slots)
+    if slots is not None:
+        counted = standing.counts.succeeded, standing.counts.failed
+        standing.counts.succeeded, standing.counts.failed = slots.count()
+        _price(standing, counted, slots)
     return standing
+
+
+def _price(standing: Standing, counted: tuple[int, int], slots: Slots) -> None:
+    """Says in the entries that void outcomes how many of each kind they are, and of which items."""
+    voids = [entry for entry in standing.damaged.values() if entry["i"]]
+    for entry in voids:  # an item may have been sent again since
+        entry["i"] = [index for index in entry["i"] if slots.get(index).fate not in _FINAL]
+        entry["ok"], entry["failed"] = 0, 0
+    if voids:  # the sums are what counts
+        voids[0]["ok"] = counted[0] - standing.counts.succeeded
+        voids[0]["failed"] = counted[1] - standing.counts.failed
+    standing.damaged = {entry["s"]: entry for entry in voids}
 
 
 def _whole(entry: dict[str, Any], ledger: Path, number: int) -> None:
@@ -170,27 +214,37 @@ def _replay(
     sends: dict[int, tuple[Sequence[int], int]],
     spool: IO[bytes],
     slots: Slots | None,
-) -> None:
+) -> bool:
+    """Takes an entry; False for one of a send that no entry tells of, as where that was damaged."""
     kind = entry.get("e")
     standing.last = entry.get("w", standing.last)
-    standing.sessions += kind == "open"
     if kind == "changed":
         standing.header = {**standing.header, **entry, "e": "run"}
-    if kind == "open":
+    elif kind == "open":
         _killed(sends, slots)
-    if kind in ("end", "open"):
-        standing.end = entry if kind == "end" else None
-    if kind == "output":
+        standing.sessions += 1
+        standing.end = None
+        standing.told = int(entry.get("damaged", standing.told))
+    elif kind == "end":
+        standing.end = entry
+    elif kind == "output":
         standing.output = entry
-    if kind == "send":
+    elif kind == "send":
         standing.next_seq = entry["s"] + 1
         standing.calls += 1
         indexes = indexes_of(entry)
         if indexes[0] < 0 or len(indexes) > standing.header["survey"]["items"]:
             raise IndexError("the run has no such items")
         sends[entry["s"]] = (indexes, entry["t"])
+        standing.most_tries = max(standing.most_tries, entry["t"])
+    elif kind == "void":
+        _void(entry, standing, slots)
     elif kind in ("unsent", "lost", "done"):
+        if entry["s"] not in sends and standing.integrity.checked:
+            standing.spool_end = max(standing.spool_end, entry.get("at", 0) + entry.get("b", 0))
+            return False
         _came_back(entry, standing, *sends.pop(entry["s"]), spool, slots)
+    return True
 
 
 def _came_back(
@@ -209,11 +263,41 @@ def _came_back(
         if slots is not None:
             slots.sent(indexes, tries)
     else:
-        standing.spool_end = entry["at"] + entry["b"]
-        standing.counts.failed += len(entry["failed"])
-        standing.counts.succeeded += len(indexes) - len(entry["failed"]) - len(entry["again"])
-        if slots is not None:
+        standing.spool_end = max(standing.spool_end, entry["at"] + entry["b"])
+        failed = len(entry["failed"])
+        succeeded = len(indexes) - failed - len(entry["again"])
+        standing.counts.failed += failed
+        standing.counts.succeeded += succeeded
+        standing.unchecked += "h" not in entry
+        if slots is not None and is_intact(spool, entry):
             _fill(entry, indexes, tries, spool, slots)
+        elif slots is not None:
+            slots.sent(indexes, tries)
+            again = {at for at, _ in entry["again"]}
+            final = [index for at, index in enumerate(indexes) if at not in again]
+            standing.damaged[entry["s"]] = {"e": "void", "s": entry["s"], "t": tries, "i": final}
+
+
+def _void(entry: dict[str, Any], standing: Standing, slots: Slots | None) -> None:
+    """Outcomes that an earlier session found damaged: they do not count, whatever the spool holds by now."""
+    standing.damaged.pop(entry["s"], None)
+    standing.counts.succeeded -= entry["ok"]
+    standing.counts.failed -= entry["failed"]
+    if slots is not None:
+        indexes = entry["i"]
+        nothing = [0] * len(indexes)
+        if indexes:
+            slots.put(indexes, 0, nothing, entry["t"], nothing, nothing)
+
+
+def is_intact(spool: IO[bytes], entry: dict[str, Any]) -> bool:
+    """Whether the spool holds the bytes that an entry points at; one without a digest is believed."""
+    if "h" not in entry:
+        return True
+    if entry["at"] < 0 or entry["b"] < 0 or entry["at"] + entry["b"] > spool.seek(0, SEEK_END):
+        return False
+    spool.seek(entry["at"])
+    return bool(digest(spool.read(entry["b"])) == entry["h"])
 
 
 def spooled(spool: IO[bytes], entry: dict[str, Any]) -> list[bytes]:
@@ -295,11 +379,10 @@ def indexes_of(entry: dict[str, Any]) -> Sequence[int]:
     return range(entry["first"], entry["first"] + entry["n"]) if "first" in entry else entry["i"]
 
 
-def unfinished(entries: Iterator[Entry], slots: Slots) -> Iterator[Entry]:
-    """The items without a final outcome, with the tries and attempts that they have had."""
-    final = (Fate.OK, Fate.FAILED)
+def unfinished(entries: Iterator[Entry], slots: Slots, least_tries: int = 0) -> Iterator[Entry]:
+    """The items without a final outcome, with the attempts and at least the tries that they have had."""
     for entry in entries:
         slot = slots.get(entry.index)
-        if slot.fate in final:
+        if slot.fate in _FINAL:
             continue
-        yield entry._replace(attempts=slot.attempts, tries=max(entry.tries, slot.tries))
+        yield entry._replace(attempts=slot.attempts, tries=max(entry.tries, slot.tries, least_tries))

@@ -22,6 +22,7 @@ from wrapgen.run.chunks import FIRST_SIZE, Chunk, Entry, Intake, Size, gather
 from wrapgen.run.concurrency import Concurrency
 from wrapgen.run.effects import Effects, Limits
 from wrapgen.run.lanes import Returned
+from wrapgen.run.ledger import digest
 from wrapgen.run.process import Lost, Outcome, Reply, got_nowhere
 from wrapgen.run.resume import send_entry
 from wrapgen.run.retry import SharedBackoff, after_loss, delay
@@ -238,6 +239,7 @@ class Runner:
                 "w": round(self._do.wall(), 3),
                 "at": offset,
                 "b": len(data),
+                "h": digest(data),
                 "failed": failed,
                 "again": [[at, outcomes[at].attempts] for at in again],
                 **self._felt(reply),

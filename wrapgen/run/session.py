@@ -21,7 +21,7 @@ from wrapgen.run.concurrency import Concurrency, ceiling
 from wrapgen.run.effects import Effects, Limits
 from wrapgen.run.folder import Folder, writable
 from wrapgen.run.items import Items
-from wrapgen.run.ledger import Ledger
+from wrapgen.run.ledger import Ledger, digest_of
 from wrapgen.run.options import Options, World, Wrapper
 from wrapgen.run.process import ANY_TIME, process_chunk
 from wrapgen.run.report_origin import cleaned
@@ -57,7 +57,10 @@ class Session:
         resumed: whether an earlier session left something.
         survey: what the input holds.
         counts: how the run stands.
+        damage: what of the run's files was damaged, and is made again; empty for nothing.
     """
+
+    damage = ""
 
     def __init__(
         self,
@@ -122,10 +125,22 @@ class Session:
         self.counts.items = self.survey.items
         self.ledger = Ledger(self.folder.ledger, self._world.disk)
         stack.callback(self.ledger.close)
-        self.spool = Spool(self.folder.spool, self._world.disk, standing.spool_end if standing else 0)
+        self.spool = Spool(self.folder.spool, self._world.disk, self._spool_end(standing))
         stack.callback(self.spool.close)
         first = [{"e": "run" if standing is None else "changed", **facts}] if changes or not standing else []
-        self.ledger.append([*first, {"e": "open", "at": self._now(), "pid": os.getpid(), **self._origin}])
+        opened = {"e": "open", "at": self._now(), "pid": os.getpid(), **self._origin}
+        voids: list[dict[str, Any]] = []
+        if standing is not None and standing.damage:
+            self.damage = standing.damage
+            opened["damaged"] = len(standing.integrity.damaged)
+            voids = list(standing.damaged.values())
+        self._least_tries = standing.least_tries if standing else 0
+        self.ledger.append([*first, opened, *voids])
+
+    def _spool_end(self, standing: Standing | None) -> int:
+        """Bytes of the spool that count; it may have been cut off."""
+        path = self.folder.spool
+        return min(standing.spool_end, path.stat().st_size) if standing and path.exists() else 0
 
     def _facts(self, standing: Standing | None) -> dict[str, Any]:
         """What makes this run this run."""
@@ -248,11 +263,12 @@ class Session:
 
     def wrote(self, output: Path, layout: dict[str, Any]) -> None:
         """Notes which output was written and how, so that it can be verified."""
-        self.ledger.append([{"e": "output", "path": str(output.resolve()), "layout": layout}])
+        facts = {"path": str(output.resolve()), "layout": layout, "h": digest_of(output)}
+        self.ledger.append([{"e": "output", **facts}])
 
     def _entries(self) -> Iterator[Entry]:
         rows = self._items.entries()
-        return unfinished(rows, self.slots) if self.resumed else rows
+        return unfinished(rows, self.slots, self._least_tries) if self.resumed else rows
 
 
 def changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from array import array
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, repeat
 from operator import add, and_, rshift
@@ -166,6 +167,16 @@ class Slots:
                 if facts[start] >> 32 & _BYTE:
                     yield Stretch(first + start, places[start] & _OFFSET, places[start:end], facts[start:end])
             first += len(facts)
+
+    def count(self) -> tuple[int, int]:
+        """How many items succeeded and failed."""
+        found: Counter[int] = Counter()
+        for words in self._blocks():
+            found.update(map(rshift, words[1::2], repeat(32)))
+        fates: Counter[int] = Counter()
+        for fate_and_attempts, count in found.items():
+            fates[fate_and_attempts & _BYTE] += count
+        return fates[Fate.OK], fates[Fate.FAILED]
 
     def _blocks(self) -> Iterator[array[int]]:
         at = 0

@@ -87,6 +87,7 @@ class Summary:
         folder: where the ledger lives.
         report: path and facts of its report, or None where none was asked for or could be written.
         already: items that earlier sessions had finished.
+        damage: what of the run's files was damaged, and is made again; empty for nothing.
     """
 
     run: str
@@ -100,6 +101,7 @@ class Summary:
     folder: str
     report: dict[str, Any] | None = None
     already: int = 0
+    damage: str = ""
 
     @property
     def rate(self) -> float:

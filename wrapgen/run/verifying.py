@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
@@ -19,7 +20,7 @@ from wrapgen.errors import RunError, WrapgenError
 from wrapgen.run.folder import Folder, errors_for
 from wrapgen.run.items import Items
 from wrapgen.run.layouts import Layout
-from wrapgen.run.ledger import RealDisk
+from wrapgen.run.ledger import RealDisk, digest_of
 from wrapgen.run.output import outcomes, write_errors
 from wrapgen.run.resume import Standing, rebuild
 from wrapgen.run.spool import Slot, Slots, Spool
@@ -45,7 +46,7 @@ class Check:
     """One thing that was looked at.
 
     Args:
-        name: input, items, output, errors or records.
+        name: input, ledger, items, output, errors or records.
         state: ok, faulty or not checked.
         detail: what was found, or why it was not checked.
         faults: kind to how many.
@@ -108,6 +109,9 @@ class Verification:
             except RunError as error:
                 self.standing = rebuild(ledger, spool, None)  # raises if the ledger is to blame
                 self._damage = error.message
+            if self.standing is None:
+                raise RunError(f"there is no run in {self.folder.path}")
+            self._damage = self._damage or self.standing.damage
             if not spool.exists():
                 spool = self._scratch / "spool"
                 spool.touch()
@@ -136,6 +140,22 @@ class Verification:
         check.detail = found.name
         return check
 
+    def ledger(self) -> Check:
+        """Whether the entries of the ledger, and the outcomes that they point at, match their digests."""
+        check, known = Check("ledger"), self._known
+        found = known.integrity
+        check.detail = f"{found.checked:,} entries and their outcomes match their digests"
+        if known.told:
+            check.detail += f"; {known.told:,} were damaged before, and made up for"
+        if self._damage:
+            check.fault("damaged", f"{self._damage}: the same command sends their items again")
+        elif found.unchecked or known.unchecked:
+            return check.unknown(
+                f"{found.unchecked:,} entries and the outcomes of {known.unchecked:,} calls have no digest, "
+                "as wrapgen 0.1.0 wrote them"
+            )
+        return check
+
     def items(self) -> Check:
         """Whether every item has a final outcome, and the spool holds what the ledger points at."""
         check = Check("items")
@@ -160,7 +180,11 @@ class Verification:
             return check.unknown("no output has been written yet")
         path = Path(wrote["path"])
         layout = Layout(**wrote["layout"])
-        return self._compared(check, path, lambda to: write(to, layout, items(), self._slots, self._spool))
+        make = partial(self._write, layout, items)
+        return self._compared(check, path, make, wrote.get("h"))
+
+    def _write(self, layout: Layout, items: Callable[[], Items], to: Path) -> None:
+        write(to, layout, items(), self._slots, self._spool)
 
     def errors(self) -> Check:
         """Whether the file of failed items holds exactly those."""
@@ -169,6 +193,8 @@ class Verification:
         if wrote is None:
             return check.unknown("no output has been written yet")
         path = errors_for(Path(wrote["path"]))
+        if self._damage:
+            return check.unknown(self._damage)
         if not self._known.counts.failed:
             check.detail = "no items failed"
             if path.exists():
@@ -177,11 +203,17 @@ class Verification:
         run = self._known.header["run"]
         return self._compared(check, path, lambda to: write_errors(to, run, self._slots, self._spool))
 
-    def _compared(self, check: Check, path: Path, make: Callable[[Path], object]) -> Check:
-        """The check of a file against what the outcomes make."""
+    def _compared(
+        self, check: Check, path: Path, make: Callable[[Path], object], expected: str | None = None
+    ) -> Check:
+        """The check of a file against what the outcomes make, or against the digest that is expected."""
         check.detail = str(path)
         if not path.exists():
             check.fault("missing", f"{path} is gone")
+            return check
+        if self._damage and expected:
+            if digest_of(path) != expected:
+                check.fault("altered", f"{path.name} is not what was written")
             return check
         if self._damage:
             return check.unknown(self._damage)

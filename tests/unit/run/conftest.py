@@ -18,7 +18,7 @@ from wrapgen.run.folder import folder_for
 from wrapgen.run.items import Reopened, Selected, Selection
 from wrapgen.run.lanes import Returned
 from wrapgen.run.layouts import Layout
-from wrapgen.run.ledger import RealDisk
+from wrapgen.run.ledger import RealDisk, read_ledger
 from wrapgen.run.options import Options, World, Wrapper
 from wrapgen.run.session import Session
 from wrapgen.run.summary import Summary
@@ -251,11 +251,8 @@ class Bench:
         return [json.loads(line) for line in self.output.read_bytes().splitlines()]
 
     def ledger(self) -> list[Any]:
-        """The ledger, decoded."""
-        return [
-            json.loads(line)
-            for line in (self.folder / "out.jsonl.run/ledger.jsonl").read_bytes().splitlines()
-        ]
+        """The ledger, decoded, without its digests."""
+        return list(read_ledger(self.folder / "out.jsonl.run/ledger.jsonl"))
 
 
 @pytest.fixture

@@ -175,12 +175,14 @@ def test_an_input_that_is_gone_at_the_end_has_changed(bench, memory_wrapper):
 
 @pytest.mark.parametrize("repeat", ["done", "lost"])
 def test_an_entry_of_no_open_call_is_damage(bench, memory_wrapper, repeat):
-    """A ledger that tells of an answer twice is refused in words, not counted twice."""
+    """An answer that a ledger tells of twice is not counted twice; one without digests is refused."""
     bench.run(memory_wrapper(calls_fail={2: Unreachable("reset")}), list(range(60)))
     path = bench.folder / "out.jsonl.run/ledger.jsonl"
     (entry, *_) = (line for line in path.read_text().splitlines() if f'"e":"{repeat}"' in line)
-    with path.open("a") as file:
-        file.write(entry + "\n")
+    whole = path.read_text()
+    path.write_text(whole + entry + "\n")
+    assert load(path.parent).counts.finished == 60
+    path.write_text("".join(json.dumps(one) + "\n" for one in [*bench.ledger(), json.loads(entry)]))
     with pytest.raises(RunError, match="damaged"):
         load(path.parent)
     with pytest.raises(RunError, match="damaged"):
