@@ -69,7 +69,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     type=click.Choice(["auto", "bubblewrap", "none"]),
     default="none",
     show_default=True,
-    help="A wall around workers against hostile code; auto builds one where bubblewrap works.",
+    help="A sandbox for workers and builds; auto makes one where bubblewrap works.",
 )
 @click.option("--faults", type=FILE, help="JSON list of faults, for testing clients; off by default.")
 @click.option("--json", "as_json", is_flag=True, help="Say where it listens as one line of JSON.")
@@ -167,6 +167,6 @@ def _ready(platform: Platform, as_json: bool, address: str) -> None:
     out(f"key       {made or 'in ' + str(facts['credentials'])}")
     out(f"home      {facts['home']}")
     out(f"pythons   {', '.join(facts['environments']) or 'none found'}")
-    wall = "behind bubblewrap" if platform.pools.wall else "not walled in: host only code you trust"
-    out(f"workers   {wall}")
+    sandboxed = "sandboxed by bubblewrap" if state.sandbox else "not sandboxed: host only code you trust"
+    out(f"workers   {sandboxed}")
     out("Ctrl-C stops it.")

@@ -116,18 +116,18 @@ def open_platform(
         limits: what calls may take.
         size: how large the pool of a version may get.
         ceilings: what one worker may use.
-        isolation: `auto`, `bubblewrap` or `none` (see `Wall.find`).
+        isolation: `auto`, `bubblewrap` or `none` (see `Sandbox.find`).
         variables: environment variables; None takes the process's.
 
     Raises:
-        UsageError: another server has this home open, or the wall can't be built.
+        UsageError: another server has this home open, or there can be no sandbox.
     """
     limits = limits or Limits()
     state = open_platform_state(home, variables=variables, isolation=isolation)
     root = state.home / "workers"
     shutil.rmtree(root, ignore_errors=True)  # of a server that was killed
     root.mkdir()
-    pools = Pools(root, size or Size(), ceilings or Ceilings(response=limits.response), state.wall)
+    pools = Pools(root, size or Size(), ceilings or Ceilings(response=limits.response), state.sandbox)
     calls = Calls(state, pools, limits)
     journal = Journal(state.home / "logs")
     calls.listeners.append(partial(_note, journal))

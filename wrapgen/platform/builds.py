@@ -7,31 +7,30 @@ opening. What may be published, and who may ask, is decided in `algorithms`.
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Row
-from typing import IO, Any
+from typing import IO
 
 from wrapgen.errors import NotFound, WrapgenError
-from wrapgen.platform.commands import Commands, Stopped
+from wrapgen.platform.commands import Commands, Place, Stopped
 from wrapgen.platform.database import Database
 from wrapgen.platform.environments import Environments
+from wrapgen.platform.installers import Installers
 from wrapgen.platform.repositories import Repositories
-from wrapgen.platform.virtualenvs import Virtualenvs, build_variables
-from wrapgen.platform.workers.wall import Wall
+from wrapgen.platform.requirements import Requirements
+from wrapgen.platform.sources import BuildFailed, absent, main_module, read_file
+from wrapgen.platform.virtualenvs import Virtualenvs
+from wrapgen.platform.workers.sandbox import Sandbox
 
 AT_ONCE = 2
 """Builds that run at the same time; the others wait in order."""
-
-_POINTER_BYTES = 1024
-"""A pointer of Git LFS has fewer."""
 
 _CHECK = """
 import compileall, py_compile, sys
@@ -69,10 +68,6 @@ class Build:
     finished_at: float | None
 
 
-class _Failed(Exception):
-    """Why a build failed, in words for its log."""
-
-
 class Builds:
     """The builds of one home.
 
@@ -83,7 +78,7 @@ class Builds:
         repositories: where sources come from.
         clock: gives epoch seconds.
         variables: environment variables that uv and pip get.
-        wall: around the commands of builds, or None.
+        sandbox: of the commands of builds, or None.
     """
 
     def __init__(
@@ -94,7 +89,7 @@ class Builds:
         repositories: Repositories,
         clock: Callable[[], float],
         variables: Mapping[str, str],
-        wall: Wall | None = None,
+        sandbox: Sandbox | None = None,
     ) -> None:
         self._database = database
         self._home = home
@@ -103,8 +98,10 @@ class Builds:
         self._environments = environments
         self._repositories = repositories
         self._clock = clock
-        self._commands = Commands(build_variables(variables), wall)
-        self._virtualenvs = Virtualenvs(home / "venvs", variables)
+        installers = Installers(variables)
+        self._sandboxed = sandbox is not None
+        self._commands = Commands(installers, sandbox)
+        self._virtualenvs = Virtualenvs(home / "venvs", installers)
         self._pool = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="build")
         self._lock = threading.Lock()
         self._closing = False
@@ -198,6 +195,11 @@ class Builds:
         """The checked-out source of a build."""
         return self._folder(build) / "source"
 
+    def base(self, build: Build) -> Path | None:
+        """The Python that a build's virtual environment was made with; None if it is no longer offered."""
+        offered = self._environments.offered()
+        return next((each.interpreter for each in offered if each.name == build.environment), None)
+
     def wait(self, build: Build, timeout: float | None = None) -> Build:
         """Blocks until a build has ended; the build as it is then (or when the time is over)."""
 
@@ -280,7 +282,7 @@ class Builds:
         """The Python that runs the build; None when it failed, with the reason in the log."""
         try:
             interpreter = self._steps(build, log)
-        except (_Failed, Stopped, WrapgenError) as error:
+        except (BuildFailed, Stopped, WrapgenError) as error:
             log.write(f"build failed: {error}\n".encode())
         except Exception as error:  # a fault of ours must end the build, not hang whoever waits
             log.write(f"build failed inside the platform: {error!r}\n".encode())
@@ -303,17 +305,16 @@ class Builds:
         for warning in absent(source):
             log.write(f"warning: {warning}\n".encode())
         main = main_module(source)
-
-        def run(words: list[str], cwd: Path, room: Path) -> str | None:
-            return self._commands.run(words, cwd, room, log)
-
-        python, cached = self._virtualenvs.find_or_make(environment.interpreter, source, build.git_hash, run)
+        run = _Run(self._commands, environment.interpreter, self._folder(build) / "tmp", log, self._sandboxed)
+        wanted = Requirements.read((read_file(source, "requirements.txt") or b"").decode("utf-8", "replace"))
+        salt = f"{build.algorithm_id}\n{build.git_hash}"
+        python, cached = self._virtualenvs.find_or_make(environment.interpreter, wanted, source, salt, run)
         if python is None:
-            raise _Failed("requirements.txt could not be installed; the lines above say why")
+            raise BuildFailed("requirements.txt could not be installed; the lines above say why")
         if cached:
             log.write(b"requirements: already installed by an earlier build\n")
-        if self._commands.run([str(python), "-c", _CHECK, main], source, None, log, quiet=True) is not None:
-            raise _Failed(f"{main} is not valid Python {environment.version}; the lines above say where")
+        if run.check([str(python), "-I", "-c", _CHECK, main], source, python.parent.parent) is not None:
+            raise BuildFailed(f"{main} is not valid Python {environment.version}; the lines above say where")
         return python
 
     def _folder(self, build: Build) -> Path:
@@ -324,34 +325,29 @@ class Builds:
         return (self._folder(build) / "log.txt").open("a+b", buffering=0)
 
 
-def absent(source: Path) -> Iterator[str]:
-    """What a source only points to, in words: submodules and files in Git LFS, which no build fetches."""
-    if (source / ".gitmodules").is_file():
-        yield "submodules are not fetched, and their folders are empty; commit their files"
-    for path in sorted(source.rglob("*")):
-        if path.is_symlink() or not path.is_file() or path.stat().st_size > _POINTER_BYTES:
-            continue
-        if path.read_bytes().startswith(b"version https://git-lfs.github.com/spec/"):
-            yield f"{path.relative_to(source)} is a pointer of Git LFS; commit the file itself"
+@dataclass(frozen=True)
+class _Run:
+    """Runs the commands of one build."""
 
+    commands: Commands
+    base: Path
+    temporary: Path
+    log: IO[bytes]
+    sandboxed: bool
 
-def main_module(source: Path) -> str:
-    """The path, inside a source, of the module that holds an algorithm's `apply`.
+    def __call__(self, words: list[str], cwd: Path, own: Path, *, trusted: bool) -> str | None:
+        """See `virtualenvs.Run`; what is not trusted may write where it starts, as it may be built there."""
+        changed = (own,) if trusted else (own, cwd)
+        return self._run(words, Place(self.base, cwd, changed, self.temporary, trusted=trusted))
 
-    The runtime imports `src.<algoname>` with the name from algorithmia.conf (langpacks,
-    libraries/python3-runtime/context/pipe).
+    def check(self, words: list[str], source: Path, environment: Path) -> str | None:
+        """Runs an environment's Python in the source."""
+        return self._run(words, Place(self.base, source, (source,), self.temporary, (environment,)))
 
-    Raises:
-        _Failed: algorithmia.conf is missing or wrong, or the module is not there.
-    """
-    try:
-        conf: Any = json.loads((source / "algorithmia.conf").read_text("utf-8"))
-        name = conf["algoname"]
-    except FileNotFoundError as error:
-        raise _Failed("there is no algorithmia.conf in the repository's top folder") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise _Failed('algorithmia.conf must be a JSON object with an "algoname"') from error
-    for path in (f"src/{name}.py", f"src/{name}/__init__.py"):
-        if (source / path).is_file():
-            return path
-    raise _Failed(f'algorithmia.conf says "algoname": "{name}", but there is no src/{name}.py')
+    def _run(self, words: list[str], place: Place) -> str | None:
+        shutil.rmtree(self.temporary, ignore_errors=True)
+        self.temporary.mkdir()
+        try:
+            return self.commands.run(words, place, self.log, quiet=bool(place.shown))
+        finally:
+            shutil.rmtree(self.temporary, ignore_errors=True)

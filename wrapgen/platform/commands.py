@@ -1,4 +1,4 @@
-"""The commands of builds: each has the installers' settings, a time limit, and a wall if there is one.
+"""The commands of builds: each has the installers' settings, a time limit, and a sandbox if there is one.
 
 What a build does with its commands is decided in `builds` and `virtualenvs`.
 """
@@ -8,17 +8,17 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from wrapgen.platform.installers import Installers
 from wrapgen.platform.workers import family
-from wrapgen.platform.workers.wall import Wall
+from wrapgen.platform.workers.sandbox import Room, Sandbox, interpreter_folders
 
 STEP_SECONDS = 1800
 """How long one command may take."""
@@ -27,39 +27,54 @@ SAID = 64 * 1024
 """Bytes at the end of a failed command's output that are looked at."""
 
 
-_TEMPORARY = "tmp"
-
-
 class Stopped(Exception):
     """Why a command was not run to its end, in words for the build's log."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a command runs, and what it may see and change in a sandbox.
+
+    Args:
+        base: the Python that a build is made with.
+        cwd: where it starts.
+        own: folders that it may write to.
+        temporary: its own for temporary files.
+        shown: what else it may read.
+        trusted: it runs nothing of what it installs, so it gets the caches, and the user that they belong to.
+    """
+
+    base: Path
+    cwd: Path
+    own: tuple[Path, ...]
+    temporary: Path
+    shown: tuple[Path, ...] = ()
+    trusted: bool = False
 
 
 class Commands:
     """Runs the commands of all builds of one server.
 
     Args:
-        variables: the whole environment of a command.
-        wall: around each command, or None.
+        installers: the settings of uv and pip.
+        sandbox: of each command, or None.
     """
 
-    def __init__(self, variables: Mapping[str, str], wall: Wall | None) -> None:
-        self._variables = variables
-        self._wall = wall
+    def __init__(self, installers: Installers, sandbox: Sandbox | None) -> None:
+        self._installers = installers
+        self._sandbox = sandbox
         self._lock = threading.Lock()
         self._closing = False
         self._running: set[subprocess.Popen[bytes]] = set()
         self._mark = f"bld{secrets.token_hex(8)}"
         self._watchman: subprocess.Popen[bytes] | None = None
 
-    def run(
-        self, words: list[str], cwd: Path, room: Path | None, log: IO[bytes], *, quiet: bool = False
-    ) -> str | None:
+    def run(self, words: list[str], place: Place, log: IO[bytes], *, quiet: bool = False) -> str | None:
         """Runs a command, its output going to a log; None, or the end of what it said when it failed.
 
         Args:
             words: the command.
-            cwd: where it starts; it may write there.
-            room: where else it may write when there is a wall.
+            place: where it runs.
             log: a file that is open for reading too.
             quiet: leave the command itself out of the log.
 
@@ -70,7 +85,7 @@ class Commands:
             log.write(f"$ {' '.join([Path(words[0]).name, *words[1:]])}\n".encode())
         log.flush()
         began = os.fstat(log.fileno()).st_size
-        process = self._start(words, cwd, room, log)
+        process = self._start(words, place, log)
         try:
             code = process.wait(STEP_SECONDS)
         except subprocess.TimeoutExpired as error:
@@ -80,8 +95,6 @@ class Commands:
         finally:
             with self._lock:
                 self._running.discard(process)
-            if room is not None and self._wall is not None:
-                shutil.rmtree(room / _TEMPORARY, ignore_errors=True)
         ended = os.fstat(log.fileno()).st_size
         said = os.pread(log.fileno(), SAID, max(began, ended - SAID)).decode("utf-8", "replace")
         return None if code == 0 else said
@@ -100,18 +113,11 @@ class Commands:
             self._watchman.communicate()
             self._watchman = None
 
-    def _start(
-        self, words: list[str], cwd: Path, room: Path | None, log: IO[bytes]
-    ) -> subprocess.Popen[bytes]:
-        variables = {**self._variables, "WRAPGEN_BUILD": self._mark}
-        if self._wall is not None:
-            own = [cwd] if room is None else [cwd, room]
-            words = [*self._wall.before_build(Path(words[0]), own), *words]
-            # What one build could leave in a cache would be installed by the next one.
-            variables |= {"UV_NO_CACHE": "1", "PIP_NO_CACHE_DIR": "1", "UV_LINK_MODE": "copy"}
-            if room is not None:
-                (room / _TEMPORARY).mkdir(exist_ok=True)
-                variables["TMPDIR"] = str(room / _TEMPORARY)
+    def _start(self, words: list[str], place: Place, log: IO[bytes]) -> subprocess.Popen[bytes]:
+        variables, cwd = self._installers.variables, place.cwd
+        if self._sandbox is not None:
+            variables = self._installers.sandboxed(trusted=place.trusted)
+            words, cwd = self._sandboxed(self._sandbox, words, place), Path("/")
         with self._lock:
             if self._closing:
                 raise Stopped("the platform is stopping")
@@ -123,11 +129,28 @@ class Commands:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=variables,
+                env={**variables, "WRAPGEN_BUILD": self._mark},
                 start_new_session=True,
             )
             self._running.add(process)
         return process
+
+    def _sandboxed(self, sandbox: Sandbox, words: list[str], place: Place) -> list[str]:
+        program = Path(words[0])
+        settings = self._installers.visible(trusted=place.trusted)
+        seen = [*settings, *interpreter_folders(place.base), *place.shown]
+        if not any(program.is_relative_to(each) for each in (*seen, *place.own)):
+            seen.append(program)
+        room = Room(
+            shown=tuple(seen),
+            own=(*place.own, *(self._installers.caches() if place.trusted else ())),
+            temporary=place.temporary,
+            cwd=place.cwd,
+            switch=not place.trusted,
+        )
+        if room.switch:
+            sandbox.give(place.temporary, *place.own)
+        return sandbox.command(words, room)
 
 
 def _watch(mark: str) -> subprocess.Popen[bytes]:

@@ -155,6 +155,7 @@ class Runnable:
         network_access: `full` or `isolated`.
         environment: name of the environment, such as `python38`.
         loads_data: whether it may read its owner's data while it loads.
+        base: the Python that the virtual environment was made with; None if it is no longer there.
     """
 
     key: str
@@ -171,6 +172,7 @@ class Runnable:
     network_access: str = "full"
     environment: str = ""
     loads_data: bool = True
+    base: Path | None = None
 
     def without_data(self) -> Runnable:
         """The same for calls whose key may not read data: workers of their own, which load without it too."""

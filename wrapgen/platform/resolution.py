@@ -94,6 +94,7 @@ class Resolution:
             callability=version.callability if version else "private",
             network_access=str(algorithm.settings["network_access"]),
             environment=build.environment,
+            base=self._builds.base(build),
         )
 
 

@@ -17,6 +17,25 @@ PROVIDER_ID = str(uuid.uuid5(uuid.NAMESPACE_URL, "wrapgen:secret-provider:intern
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
+_STEERING = re.compile(
+    # The loader and the C library.
+    r"LD_.*|DYLD_.*|GCONV_PATH|GETCONF_DIR|GLIBC_TUNABLES|HOSTALIASES|LOCALDOMAIN|LOCPATH|MALLOC_.*|NIS_PATH"
+    r"|NLSPATH|RES_OPTIONS|RESOLV_.*|TERMCAP|TERMINFO.*|TZDIR"
+    # Interpreters.
+    r"|PYTHON.*|PERL.*|RUBY.*|GEM_.*|NODE_.*|NPM_.*|LUA_.*|PHPRC|PHP_INI_SCAN_DIR|TCLLIBPATH|R_(HOME|LIBS|PROFILE.*)"
+    r"|R_ENVIRON.*|CLASSPATH|_?JAVA_(TOOL_)?OPTIONS|JDK_JAVA_OPTIONS|JULIA_.*|DOTNET_STARTUP_HOOKS|COR(ECLR)?_.*"
+    # Shells, and what programs start of themselves.
+    r"|BASH.*|CDPATH|ENV|FPATH|IFS|INPUTRC|KSH_.*|PROMPT_COMMAND|PS[0-4]|SHELL|SHELLOPTS|ZDOTDIR|ZSH.*"
+    r"|BROWSER|EDITOR|VISUAL|PAGER|LESS(OPEN|CLOSE)|GIT_.*|SSH_.*|UV_.*|PIP_.*|PKG_CONFIG.*"
+    # Plug-ins of libraries.
+    r"|OPENSSL_(CONF.*|ENGINES|MODULES)|G(IO|TK)_.*|QT_.*|KRB5_CONFIG|SASL_PATH|VK_.*"
+    # What the platform, or a login, sets.
+    r"|PATH|HOME|PWD|OLDPWD|USER|LOGNAME|_|TMPDIR|TMP|TEMP|LANG|LANGUAGE|LC_.*|VIRTUAL_ENV|XDG_.*"
+    r"|ALGORITHMIA_.*|WRAPGEN_.*",
+    re.IGNORECASE,
+)
+"""Variables that decide which code runs, or that are not the algorithm's to set."""
+
 
 class Secrets:
     """The secrets of one platform.
@@ -36,9 +55,9 @@ class Secrets:
         self._listeners.append(listener)
 
     def variables(self, algorithm_id: str) -> dict[str, str]:
-        """The environment variables that workers of an algorithm get."""
+        """The environment variables that workers of an algorithm get; names refused today may be stored."""
         rows = self._database.rows("SELECT variable, value FROM secrets WHERE algorithm_id = ?", algorithm_id)
-        return {row["variable"]: row["value"] for row in rows}
+        return {row["variable"]: row["value"] for row in rows if not _STEERING.fullmatch(row["variable"])}
 
     def of_algorithm(self, algorithm_id: str) -> list[dict[str, Any]]:
         """The API's objects of an algorithm's secrets, by variable; without values."""
@@ -55,17 +74,15 @@ class Secrets:
             Conflict: the algorithm has a secret for that variable.
         """
         variable, value = fields.get("secret_key"), fields.get("secret_value")
-        if (
-            not isinstance(variable, str)
-            or not _VARIABLE.match(variable)
-            or variable.startswith("ALGORITHMIA_")
-        ):
-            raise BadRequest(
-                f"secret_key {variable!r} can't be the name of an environment variable",
-                hint="letters, digits and _, and not one of the platform's own (ALGORITHMIA_...)",
-                status=400,
-                api_code=2015,
-            )
+        if not isinstance(variable, str) or not _VARIABLE.match(variable):
+            reason, hint = "can't be the name of an environment variable", "letters, digits and _"
+        elif _STEERING.fullmatch(variable):
+            reason = "is a variable that steers the loader, an interpreter, a shell or the platform itself"
+            hint = "choose a name of your own, and set what needs it from within the algorithm"
+        else:
+            reason = ""
+        if reason:
+            raise BadRequest(f"secret_key {variable!r} {reason}", hint=hint, status=400, api_code=2015)
         if not isinstance(value, str):
             raise BadRequest("secret_value must be a string", status=400, api_code=2015)
         secret_id, now = str(uuid.uuid4()), self._clock()

@@ -34,7 +34,7 @@ from wrapgen.platform.model import ADMIN_KEY, FIRST_ACCOUNT, STANDARD_KEY
 from wrapgen.platform.repositories import Repositories
 from wrapgen.platform.scms import Scms
 from wrapgen.platform.secrets import Secrets
-from wrapgen.platform.workers.wall import Wall
+from wrapgen.platform.workers.sandbox import Sandbox
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class State:
     connectors: Connectors
     scms: Scms
     failures: Failures
-    wall: Wall | None
+    sandbox: Sandbox | None
     lock: IO[str]
     made: Mapping[str, str]
 
@@ -86,31 +86,35 @@ def open_platform_state(
         home: the folder that holds everything.
         clock: gives epoch seconds.
         variables: environment variables; None takes the process's.
-        isolation: `auto`, `bubblewrap` or `none` (see `Wall.find`).
+        isolation: `auto`, `bubblewrap` or `none` (see `Sandbox.find`).
 
     Raises:
-        UsageError: the wall can't be built, another server has this home open, or a newer wrapgen wrote it.
+        UsageError: there can be no sandbox, another server has this home open, or a newer wrapgen wrote it.
     """
     home = home.absolute()
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     home.chmod(0o700)  # one that was there may have been open to all, and secrets come to lie in it
     lock = _lock(home)
     try:
-        wall = Wall.find(home, isolation)
-        return _open(home, lock, clock, os.environ if variables is None else variables, wall)
+        sandbox = Sandbox.find(home, isolation)
+        return _open(home, lock, clock, os.environ if variables is None else variables, sandbox)
     except BaseException:
         lock.close()
         raise
 
 
 def _open(
-    home: Path, lock: IO[str], clock: Callable[[], float], variables: Mapping[str, str], wall: Wall | None
+    home: Path,
+    lock: IO[str],
+    clock: Callable[[], float],
+    variables: Mapping[str, str],
+    sandbox: Sandbox | None,
 ) -> State:
     database = Database(home / "platform.sqlite")
     accounts = Accounts(database, clock)
     environments = Environments(database, variables)
     repositories = Repositories(home / "repositories", variables)
-    builds = Builds(database, home, environments, repositories, clock, variables, wall)
+    builds = Builds(database, home, environments, repositories, clock, variables, sandbox)
     secrets = Secrets(database, clock)
     algorithms = Algorithms(database, accounts, environments, repositories, builds, secrets, clock)
     data = Data(database, home / "data", accounts, clock)
@@ -130,7 +134,7 @@ def _open(
         connectors=Connectors(database, accounts, clock),
         scms=Scms(database),
         failures=failures,
-        wall=wall,
+        sandbox=sandbox,
         lock=lock,
         made=made,
     )

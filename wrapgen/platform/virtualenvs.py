@@ -4,8 +4,11 @@ uv makes them where it works, because it is several times quicker; whatever uv c
 and pip's verdict decides. Pip isn't asked what can't be installed by anybody: that would take seconds more.
 Which index is used is the user's own setting of these tools.
 
-Each attempt has a folder of its own and a marker file names the one that was completed: a server killed in
-the middle can't leave a half-made environment that looks whole, even if its pip lives on for a while.
+Only an environment with nothing but packages of the index is shared. In a sandbox its wheels are installed by
+trusted tools alone, from a cache that no build sees, with digests; what has to be built is built by itself.
+
+Each attempt has a folder of its own, and a marker beside it, where no build can write, names the one that was
+completed: a server killed in the middle can't leave a half-made environment that looks whole.
 """
 
 from __future__ import annotations
@@ -17,13 +20,31 @@ import shutil
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-Run = Callable[[list[str], Path, Path], str | None]
-"""Runs a command in a folder, and lets it write to another one too, its output going to the build's log.
+from wrapgen.platform.installers import Installers
+from wrapgen.platform.requirements import Requirements
 
-None, or what it said when it failed."""
+
+class Run(Protocol):
+    """Runs a command of a build, its output going to the build's log; None, or what a failed one said."""
+
+    @property
+    def sandboxed(self) -> bool:
+        """Whether there is a sandbox around it."""
+
+    def __call__(self, words: list[str], cwd: Path, own: Path, *, trusted: bool) -> str | None:
+        """Runs `words` in `cwd`.
+
+        Args:
+            words: the command.
+            cwd: where it starts.
+            own: a folder that it may write to.
+            trusted: it runs nothing of what it installs.
+        """
+
 
 _UV_INDEX = ("UV_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX", "UV_CONFIG_FILE", "UV_OFFLINE", "UV_NO_INDEX")
 
@@ -34,27 +55,12 @@ _PIP_MORE = frozenset({"extra-index-url", "find-links"})
 """Those that name places beside the usual one."""
 
 _HOPELESS = re.compile(
-    "^error: Couldn't parse requirement|^(error| *cause): The build backend returned", re.MULTILINE
+    "^error: Couldn't parse requirement|^(error| *cause): (The build backend returned|failed to read from)",
+    re.MULTILINE,
 )
 _UNSOLVABLE = re.compile("^error: No solution found when resolving", re.MULTILINE)
 _PERHAPS = re.compile("^hint: ", re.MULTILINE)
 """How uv says what nobody can install; and that other settings might help, such as those that pip has."""
-
-_PASSED = re.compile(
-    r"(PIP|UV|XDG|LC|SSL|CURL|GIT)_.*|PATH|HOME|USER|LOGNAME|LANG|TMPDIR|NETRC|REQUESTS_CA_BUNDLE"
-    r"|(https?|all|no)_proxy|CC|CXX|(C|CPP|CXX|LD)FLAGS|LD_LIBRARY_PATH|PKG_CONFIG_PATH",
-    re.IGNORECASE,
-)
-"""What installers and compilers need to know. Requirements run code of strangers: they get nothing else."""
-
-
-def build_variables(variables: Mapping[str, str]) -> dict[str, str]:
-    """The environment variables that a build may see, out of the server's own.
-
-    uv trusts authorities of its own unless told to trust those of the system, where a company adds one.
-    """
-    passed = {name: value for name, value in variables.items() if _PASSED.fullmatch(name)}
-    return {"UV_SYSTEM_CERTS": "true", **passed}
 
 
 class Virtualenvs:
@@ -62,124 +68,168 @@ class Virtualenvs:
 
     Args:
         root: the folder that holds them.
-        variables: environment variables (PATH, and the settings of uv and pip).
+        installers: the settings of uv and pip.
     """
 
-    def __init__(self, root: Path, variables: Mapping[str, str]) -> None:
+    def __init__(self, root: Path, installers: Installers) -> None:
         self._root = root
         root.mkdir(exist_ok=True)
-        self._variables = variables
+        self._installers = installers
         self._locks: dict[str, threading.Lock] = {}
         self._guard = threading.Lock()
 
-    def find_or_make(self, interpreter: Path, source: Path, salt: str, run: Run) -> tuple[Path | None, bool]:
-        """The Python of an environment with what `source/requirements.txt` asks for.
+    def find_or_make(
+        self, interpreter: Path, wanted: Requirements, source: Path, salt: str, run: Run
+    ) -> tuple[Path | None, bool]:
+        """The Python of an environment with what an algorithm requires.
 
         Args:
             interpreter: what it is made with.
+            wanted: what `requirements.txt` asks for.
             source: the folder of the algorithm.
-            salt: identifies the source; used where requirements name files inside it.
+            salt: identifies the algorithm and its source; used where requirements mean more than the index.
             run: runs a command.
 
         Returns:
             The executable, or None when the requirements can't be installed; and whether it was there before.
         """
-        requirements = source / "requirements.txt"
-        text = requirements.read_text("utf-8", "replace") if requirements.is_file() else ""
-        digest = _digest(interpreter, text, salt)
+        digest = _digest(interpreter, wanted, salt)
         folder, marker = self._root / digest, self._root / digest / "ready"
         with self._guard:
             lock = self._locks.setdefault(digest, threading.Lock())
         with lock:
             if marker.is_file():
                 python = folder / marker.read_text("ascii") / "bin" / "python"
-                if python.exists():
+                if os.path.lexists(python):
                     return python, True
             shutil.rmtree(folder, ignore_errors=True)
-            attempt = folder / uuid.uuid4().hex[:8]
-            attempt.parent.mkdir(parents=True)
-            if not self._make(attempt, interpreter, requirements if text.strip() else None, run):
+            folder.mkdir(parents=True)
+            attempt = _Attempt(folder, interpreter, wanted, source, run)
+            if not self._make(attempt):
                 shutil.rmtree(folder, ignore_errors=True)
                 return None, False
-            part = folder / "ready.part"
-            part.write_text(attempt.name, "ascii")
+            part = folder / f"ready.{uuid.uuid4().hex}"
+            with part.open("x", encoding="ascii") as file:  # never through a link that a build may have left
+                file.write(attempt.target.name)
             part.replace(marker)
-            return attempt / "bin" / "python", False
+            return attempt.target / "bin" / "python", False
 
-    def _make(self, target: Path, interpreter: Path, requirements: Path | None, run: Run) -> bool:
-        cwd = requirements.parent if requirements else target.parent
+    def _make(self, attempt: _Attempt) -> bool:
         uv = self._uv()
+        if attempt.wanted.plain and attempt.run.sandboxed and attempt.fetch(uv):
+            return True
         if uv:
-            said = _with_uv(uv, target, interpreter, requirements, run, cwd)
+            said = attempt.with_uv(uv)
             if said is None or self._is_final(said):
                 return said is None
-        shutil.rmtree(target, ignore_errors=True)
-        return _with_pip(target, interpreter, requirements, run, cwd) is None
+        return attempt.with_pip() is None
 
     def _is_final(self, said: str) -> bool:
         """Whether pip would fail on what uv failed on."""
         if _HOPELESS.search(said):
             return True
         unsolvable = _UNSOLVABLE.search(said) and not _PERHAPS.search(said)
-        return bool(unsolvable) and not self._pip_knows(_PIP_INDEX | _PIP_MORE)
+        return bool(unsolvable) and not self._installers.pip_knows(_PIP_INDEX | _PIP_MORE)
 
     def _uv(self) -> str | None:
         """uv, unless pip was told to use another index and uv was not: then uv would ask the wrong one."""
         beside = Path(sys.executable).with_name("uv")
-        path = self._variables.get("PATH", os.defpath)
+        path = self._installers.variables.get("PATH", os.defpath)
         found = str(beside) if beside.exists() else shutil.which("uv", path=path)
-        if found is None or any(self._variables.get(name) for name in _UV_INDEX):
+        found = found and str(Path(found).resolve())
+        if found is None or self._installers.uv_is_told(_UV_INDEX):
             return found
-        user = Path(
-            self._variables.get("XDG_CONFIG_HOME") or Path(self._variables.get("HOME", "/"), ".config")
-        )
-        if any((folder / "uv" / "uv.toml").is_file() for folder in (user, Path("/etc"))):
-            return found
-        return None if self._pip_knows(_PIP_INDEX) else found
-
-    def _pip_knows(self, settings: frozenset[str]) -> bool:
-        """Whether pip was told one of these, by a variable or in one of its files."""
-        if any(self._variables.get("PIP_" + name.upper().replace("-", "_")) for name in settings):
-            return True
-        home = Path(self._variables.get("HOME", "/"))
-        config = Path(self._variables.get("XDG_CONFIG_HOME") or home / ".config")
-        named = self._variables.get("PIP_CONFIG_FILE")
-        files = [Path("/etc/pip.conf"), home / ".pip" / "pip.conf", config / "pip" / "pip.conf"]
-        for file in [*files, *([Path(named)] if named else [])]:
-            try:
-                lines = file.read_text("utf-8", "replace").splitlines()
-            except OSError:
-                continue
-            names = {line.partition("=")[0].strip().replace("_", "-") for line in lines}
-            if settings & {name.removeprefix("global.") for name in names}:
-                return True
-        return False
+        return None if self._installers.pip_knows(_PIP_INDEX) else found
 
 
-def _with_uv(
-    uv: str, target: Path, interpreter: Path, requirements: Path | None, run: Run, cwd: Path
-) -> str | None:
-    said = run([uv, "venv", "--quiet", "--python", str(interpreter), str(target)], cwd, target.parent)
-    if said is not None or requirements is None:
-        return said
-    options = ["--no-progress", "--compile-bytecode", "--python", f"{target}/bin/python"]
-    return run([uv, "pip", "install", *options, "-r", str(requirements)], cwd, target.parent)
+@dataclass
+class _Attempt:
+    """The making of one environment, in a new folder each time something is tried.
+
+    Args:
+        folder: holds the folders.
+        interpreter: what the environment is made with.
+        wanted: what is installed.
+        source: the folder of the algorithm.
+        run: runs a command.
+        target: the newest folder.
+    """
+
+    folder: Path
+    interpreter: Path
+    wanted: Requirements
+    source: Path
+    run: Run
+    target: Path = Path()
+
+    def fetch(self, uv: str | None) -> bool:
+        """Installs wheels alone, by tools that run nothing of them; False where something has to be built."""
+        self._renew()
+        if uv is None:
+            return self._pip("--only-binary=:all:", trusted=True) is None
+        locked = "requirements.lock"
+        wheels = ["--only-binary", ":all:", "--python", f"{self.target}/bin/python"]
+        compiled = ["--quiet", "--no-header", "--no-annotate", "--generate-hashes", "-o", locked]
+        installed = ["--no-progress", "--no-deps", "--require-hashes", "-r", locked]
+        steps = [self._uv_venv(uv)]
+        if self.wanted.lines:
+            steps.append([uv, "pip", "compile", *wheels, *compiled, "requirements.txt"])
+            steps.append([uv, "pip", "install", *wheels, *installed])
+        if not all(self._run(each, trusted=True) is None for each in steps):
+            return False
+        if self.wanted.lines:  # uv's own option would start the new environment, and with it what is in there
+            compiling = [str(self.interpreter), "-I", "-S", "-m", "compileall", "-q", "-j", "0"]
+            self._run([*compiling, str(self.target / "lib")], trusted=True)
+        return True
+
+    def with_uv(self, uv: str) -> str | None:
+        """What uv said when it failed."""
+        self._renew()
+        said = self._run(self._uv_venv(uv), trusted=False)
+        if said is not None or not self.wanted.lines:
+            return said
+        options = ["--no-progress", "--compile-bytecode", "--python", f"{self.target}/bin/python"]
+        return self._run([uv, "pip", "install", *options, "-r", "requirements.txt"], trusted=False)
+
+    def with_pip(self) -> str | None:
+        """What pip, or what makes the environment for it, said when it failed."""
+        self._renew()
+        return self._pip(trusted=False)
+
+    def _uv_venv(self, uv: str) -> list[str]:
+        return [
+            *(uv, "venv", "--quiet", "--allow-existing"),
+            *("--python", str(self.interpreter), str(self.target)),
+        ]
+
+    def _pip(self, *more: str, trusted: bool) -> str | None:
+        said = self._run([str(self.interpreter), "-I", "-m", "venv", str(self.target)], trusted=trusted)
+        if said is not None or not self.wanted.lines:
+            return said
+        options = ["--disable-pip-version-check", "--no-input", "--progress-bar=off", *more]
+        python = f"{self.target}/bin/python"
+        installing = [python, "-I", "-m", "pip", "install", *options, "-r", "requirements.txt"]
+        return self._run(installing, trusted=trusted)
+
+    def _renew(self) -> None:
+        """A new folder; with what is plain as we understood it, all else is as the algorithm has it."""
+        if self.target != Path():
+            shutil.rmtree(self.target, ignore_errors=True)
+        self.target = self.folder / uuid.uuid4().hex[:8]
+        self.target.mkdir()
+        if self.wanted.plain:
+            (self.target / "requirements.txt").write_text("\n".join(self.wanted.lines), "ascii")
+
+    def _run(self, words: list[str], *, trusted: bool) -> str | None:
+        return self.run(words, self._cwd, self.target, trusted=trusted)
+
+    @property
+    def _cwd(self) -> Path:
+        return self.target if self.wanted.plain else self.source
 
 
-def _with_pip(target: Path, interpreter: Path, requirements: Path | None, run: Run, cwd: Path) -> str | None:
-    said = run([str(interpreter), "-m", "venv", str(target)], cwd, target.parent)
-    if said is not None or requirements is None:
-        return said
-    options = ["--disable-pip-version-check", "--no-input", "--progress-bar=off"]
-    python = f"{target}/bin/python"
-    return run([python, "-m", "pip", "install", *options, "-r", str(requirements)], cwd, target.parent)
-
-
-def _digest(interpreter: Path, requirements: str, salt: str) -> str:
-    """Equal for requirements that ask for the same: comments, blank lines and order of options apart."""
-    lines = [line.split(" #", 1)[0].strip() for line in requirements.splitlines()]
-    kept = [line for line in lines if line and not line.startswith("#")]
-    local = any(line.startswith(("-", ".", "/")) or "file:" in line or line.endswith("\\") for line in kept)
+def _digest(interpreter: Path, wanted: Requirements, salt: str) -> str:
+    """Equal for plain requirements that ask for the same, in any layout; else different for each source."""
     real = interpreter.resolve()
-    facts = [str(real), str(real.stat().st_mtime_ns), *kept, salt if local else ""]
+    facts = [str(real), str(real.stat().st_mtime_ns), *wanted.lines, "" if wanted.plain else salt]
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:32]

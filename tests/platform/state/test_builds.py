@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from wrapgen.platform.algorithm_table import Algorithm
+from wrapgen.platform.installers import Installers
 from wrapgen.platform.model import Caller
+from wrapgen.platform.requirements import Requirements
 from wrapgen.platform.state import State, open_platform_state
-from wrapgen.platform.virtualenvs import Virtualenvs, build_variables
+from wrapgen.platform.virtualenvs import Virtualenvs
 
 Commit = Callable[..., str]
 Plain = Callable[[str], dict[str, str]]
@@ -176,22 +178,30 @@ def test_a_push_that_got_no_build_gets_it_at_the_next_opening(
     assert again.builds.wait(found, 60).status == "succeeded"
 
 
+class Tried:
+    """Commands that are noted and not run; `say` is what a failed one said."""
+
+    sandboxed = False
+
+    def __init__(self, say: Callable[[list[str]], str | None]) -> None:
+        self.programs: list[str] = []
+        self.say = say
+
+    def __call__(self, words: list[str], cwd: Path, own: Path, *, trusted: bool) -> str | None:
+        self.programs.append(Path(words[0]).name)
+        return self.say(words)
+
+
 def test_uv_is_left_out_where_pip_has_an_index_of_its_own(tmp_path: Path) -> None:
     """Requirements are never looked up at an index the user did not choose."""
 
     def tools(variables: dict[str, str]) -> set[str]:
-        used: set[str] = set()
-
-        def run(words: list[str], cwd: Path, room: Path) -> str:
-            used.add(Path(words[0]).name)
-            return ""
-
-        source = tmp_path / "source"
-        source.mkdir(exist_ok=True)
-        (source / "requirements.txt").write_text("six\n")
-        made = Virtualenvs(tmp_path / "venvs", {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", **variables})
-        assert made.find_or_make(Path("/bin/sh"), source, "", run) == (None, False)
-        return used
+        tried = Tried(lambda words: "")
+        installers = Installers({"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", **variables})
+        made = Virtualenvs(tmp_path / "venvs", installers)
+        wanted = Requirements.read("six\n")
+        assert made.find_or_make(Path("/bin/sh"), wanted, tmp_path, "", tried) == (None, False)
+        return set(tried.programs)
 
     assert "uv" in tools({})
     assert "uv" not in tools({"PIP_INDEX_URL": "https://index.example.org/simple"})
@@ -207,18 +217,10 @@ def test_pip_is_not_asked_what_nobody_can_install(tmp_path: Path) -> None:
     """Where uv finds no solution pip is tried only if it knows places, or settings, that uv doesn't."""
 
     def asked(said: str, variables: dict[str, str]) -> list[str]:
-        programs: list[str] = []
-
-        def run(words: list[str], cwd: Path, room: Path) -> str | None:
-            programs.append(Path(words[0]).name)
-            return said if words[1] == "pip" else None
-
-        source = tmp_path / "source"
-        source.mkdir(exist_ok=True)
-        (source / "requirements.txt").write_text("nothing\n")
-        made = Virtualenvs(tmp_path / "venvs", {"HOME": str(tmp_path), **variables})
-        made.find_or_make(Path(sys.executable), source, "", run)
-        return programs
+        tried = Tried(lambda words: said if words[1] == "pip" else None)
+        made = Virtualenvs(tmp_path / "venvs", Installers({"HOME": str(tmp_path), **variables}))
+        made.find_or_make(Path(sys.executable), Requirements.read("nothing\n"), tmp_path, "", tried)
+        return tried.programs
 
     no_such = "error: No solution found when resolving dependencies\n  cause: Because nothing was not found"
     for said, variables, pip in (
@@ -279,8 +281,16 @@ def test_a_build_sees_what_installers_need_and_nothing_else() -> None:
         "PYTHONPATH": "x",
         "VIRTUAL_ENV": "x",
         "MY_PIP_": "x",
+        "GIT_TOKEN": "x",
+        "UV_PUBLISH_TOKEN": "x",
+        "PIP_PASSWORD": "x",
+        "LD_LIBRARY_PATH": "x",
     }
-    assert build_variables({**needed, **others}) == {"UV_SYSTEM_CERTS": "true", **needed}
+    installers = Installers({**needed, **others})
+    assert installers.variables == {"UV_SYSTEM_CERTS": "true", **needed}
+    sandboxed = installers.sandboxed(trusted=False)
+    assert not {*others, "UV_CACHE_DIR"} & set(sandboxed)
+    assert sandboxed["HOME"] == "/tmp"
 
 
 def test_the_log_warns_of_what_is_not_in_the_repository(

@@ -1,4 +1,4 @@
-"""Where one worker lives: its copy of the source, its temporary folder, its key and its whole environment."""
+"""Where one worker lives: its copy of the source, its temporary folder, its key and its variables."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wrapgen.platform.model import Runnable
+from wrapgen.platform.workers.sandbox import Room, Sandbox, interpreter_folders
 
 COPIED = 1 << 20
 """Source files up to this many bytes are copied into a worker's folder; larger ones are linked."""
@@ -21,7 +22,7 @@ class Place:
     Args:
         folder: holds `work` (the source) and `tmp`.
         key: the API key by which the server knows this worker.
-        variables: the whole environment of the process.
+        variables: those of the process that the platform sets; the algorithm's secrets come on top.
     """
 
     folder: Path
@@ -29,7 +30,9 @@ class Place:
     variables: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def make(cls, runnable: Runnable, root: Path, address: str, mark: str) -> Place:
+    def make(
+        cls, runnable: Runnable, root: Path, address: str, mark: str, sandbox: Sandbox | None = None
+    ) -> Place:
         """Copies the source into a new folder below `root`; takes its time, so call it in a thread.
 
         The worker's key begins with `mark`, by which all processes of one server are found.
@@ -42,7 +45,6 @@ class Place:
         key = mark + secrets.token_urlsafe(24)
         temporary = str(folder / "tmp")
         variables = {
-            **runnable.variables,
             "PATH": f"{runnable.interpreter.parent}:/usr/local/bin:/usr/bin:/bin",
             "HOME": temporary,
             "TMPDIR": temporary,
@@ -51,7 +53,20 @@ class Place:
             "ALGORITHMIA_API": address,
             "ALGORITHMIA_API_KEY": key,
         }
+        if sandbox is not None:
+            (folder / "work").chmod(0o755)
+            sandbox.give(folder)
         return cls(folder, key, variables)
+
+    def room(self, runnable: Runnable) -> Room:
+        """What the process has in a sandbox."""
+        base = interpreter_folders(runnable.base) if runnable.base else []
+        return Room(
+            shown=(*base, runnable.interpreter.parent.parent, runnable.directory),
+            own=(self.folder,),
+            temporary=self.folder / "tmp",
+            cwd=self.folder / "work",
+        )
 
 
 def _copy(source: str, target: str) -> None:

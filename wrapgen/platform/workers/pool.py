@@ -22,7 +22,7 @@ from wrapgen.platform.workers import family
 from wrapgen.platform.workers.loan import Loan
 from wrapgen.platform.workers.place import Place
 from wrapgen.platform.workers.processors import Processors
-from wrapgen.platform.workers.wall import Wall
+from wrapgen.platform.workers.sandbox import Sandbox
 from wrapgen.platform.workers.worker import Ceilings, Worker
 
 GROW_SECONDS = 0.1
@@ -72,7 +72,7 @@ class Pool:
         mark: beginning of every worker's key.
         size: how large the pool may get.
         ceilings: what one worker may use.
-        wall: around each worker, or None.
+        sandbox: of the workers, or None.
         known: the server's table from worker key to worker, kept up to date here.
         processors: looked at all the time.
     """
@@ -85,7 +85,7 @@ class Pool:
         mark: str,
         size: Size,
         ceilings: Ceilings,
-        wall: Wall | None,
+        sandbox: Sandbox | None,
         known: dict[str, Worker],
         processors: Processors,
     ) -> None:
@@ -99,7 +99,7 @@ class Pool:
         self._root = root
         self._address = address
         self._mark = mark
-        self._wall = wall
+        self._sandbox = sandbox
         self._known = known
         self._processors = processors
         self._idle: list[tuple[float, Worker]] = []  # the last one back is the first to go out: others retire
@@ -258,9 +258,9 @@ class Pool:
         loop = asyncio.get_running_loop()
         try:
             place = await loop.run_in_executor(
-                None, Place.make, self.runnable, self._root, self._address, self._mark
+                None, Place.make, self.runnable, self._root, self._address, self._mark, self._sandbox
             )
-            worker = await Worker.start(self.runnable, place, self.ceilings, self._wall)
+            worker = await Worker.start(self.runnable, place, self.ceilings, self._sandbox)
         except OSError as error:
             raise LoadFailed(None, f"the worker could not be started: {error}") from error
         self._alive.add(worker)
@@ -309,7 +309,7 @@ class Pools:
         root: folder for the workers' own folders; emptied at start.
         size: how large a pool may get.
         ceilings: what one worker may use.
-        wall: around each worker, or None.
+        sandbox: of the workers, or None.
         processors: of the machine.
     """
 
@@ -318,10 +318,10 @@ class Pools:
         root: Path,
         size: Size,
         ceilings: Ceilings,
-        wall: Wall | None = None,
+        sandbox: Sandbox | None = None,
         processors: Processors | None = None,
     ) -> None:
-        self.wall = wall
+        self.sandbox = sandbox
         self.address = ""
         self.known: dict[str, Worker] = {}
         self.by_key: dict[str, Pool] = {}
@@ -345,7 +345,7 @@ class Pools:
                 self.mark,
                 self._size,
                 self._ceilings,
-                self.wall,
+                self.sandbox,
                 self.known,
                 self._processors,
             )

@@ -192,7 +192,7 @@ def hand_over_json(channel: Channel, adk: bool) -> None:
 
 
 def limit(ceilings: Dict[str, int]) -> None:
-    """Apply the memory and processor ceilings; they hold for children too."""
+    """Apply the ceilings of memory and files, for good; they hold for children too."""
     import resource
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -200,8 +200,8 @@ def limit(ceilings: Dict[str, int]) -> None:
         number = getattr(resource, name, None)
         if number is not None:
             hard = resource.getrlimit(number)[1]
-            soft = value if hard == resource.RLIM_INFINITY else min(value, hard)
-            resource.setrlimit(number, (soft, hard))
+            most = value if hard == resource.RLIM_INFINITY else min(value, hard)
+            resource.setrlimit(number, (most, most))
 
 
 def tie_to_server(server: int) -> None:
@@ -279,19 +279,24 @@ def answer(function: Callable[..., Any], state: Any, line: str) -> str:
 
 
 def run() -> None:
-    """Start the algorithm of the working directory: `src.<algoname>` of its algorithmia.conf."""
-    settings = json.loads(sys.argv[1])
+    """Start the algorithm of the working directory: `src.<algoname>` of its algorithmia.conf.
+
+    The first line of standard input has the settings: what stands around this process, a sandbox for one,
+    must not be started with the algorithm's variables.
+    """
+    channel = take_streams()
+    settings = json.loads(sys.stdin.readline())
     tie_to_server(settings["server"])
     give_way()
     limit(settings["ceilings"])
-    channel = take_streams()
+    os.environ.clear()
+    os.environ.update(settings["variables"])
     redirect(channel)
     supply()
-    sys.path[0] = os.getcwd()
+    sys.path.insert(0, os.getcwd())
     with open("algorithmia.conf", encoding="utf-8") as file:
         name = json.load(file)["algoname"]
     adk = os.path.exists(".adk")
-    sys.argv[1:] = []
     hand_over_json(channel, adk)
     module = importlib.import_module("src." + name)
     if not adk and callable(getattr(module, "apply", None)):

@@ -19,7 +19,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import cast
 
 import msgspec
@@ -27,9 +26,8 @@ import msgspec
 from wrapgen.platform.model import Runnable
 from wrapgen.platform.workers.family import cpu_seconds, descend, end_family
 from wrapgen.platform.workers.place import Place
-from wrapgen.platform.workers.wall import Wall
+from wrapgen.platform.workers.sandbox import LEVELS, START, VARIABLES, Sandbox
 
-START = Path(__file__).with_name("start.py")
 READY = b"PIPE_INIT_COMPLETE"
 OUTPUT_KEPT = 256 * 1024
 """Bytes of printed output kept between two responses; the newest win."""
@@ -42,9 +40,6 @@ OUTPUT_PAUSE = 0.1
 
 SPLICED = 65536
 """Bytes from which a part of a request isn't copied once more to be sent together with the others."""
-
-WALL_LEVELS = 2
-"""Processes that bubblewrap puts above the algorithm's own."""
 
 STOP_SECONDS = 3.0
 """How long a worker may take to end after its input is closed (platform contract, section 10)."""
@@ -147,9 +142,9 @@ class Worker(asyncio.Protocol):
 
     @classmethod
     async def start(
-        cls, runnable: Runnable, place: Place, ceilings: Ceilings, wall: Wall | None = None
+        cls, runnable: Runnable, place: Place, ceilings: Ceilings, sandbox: Sandbox | None = None
     ) -> Worker:
-        """Starts the process, behind the wall if there is one; it is not loaded yet when this returns.
+        """Starts the process, sandboxed if there is a sandbox; it is not loaded yet when this returns.
 
         Raises:
             OSError: the interpreter can't be run.
@@ -159,18 +154,18 @@ class Worker(asyncio.Protocol):
         read_fd, write_fd = os.pipe()
         os.set_blocking(read_fd, False)
         ours.setblocking(False)
-        worker._levels = WALL_LEVELS if wall else 0
-        settings = {"server": 0 if wall else os.getpid(), "ceilings": worker._limits()}
-        command = [str(runnable.interpreter), str(START), json.dumps(settings)]
+        worker._levels = LEVELS if sandbox else 0
+        command = [str(runnable.interpreter), "-I", str(sandbox.start_file if sandbox else START)]
+        if sandbox:
+            command = sandbox.command(command, place.room(runnable))
         try:
             process = await asyncio.create_subprocess_exec(
-                *(wall.before(runnable, place.folder, START) if wall else []),
                 *command,
                 stdin=theirs.fileno(),
                 stdout=write_fd,
                 stderr=write_fd,
-                cwd=place.folder / "work",
-                env=place.variables,
+                cwd="/" if sandbox else place.folder / "work",
+                env={**VARIABLES, "WRAPGEN_WORKER": place.key} if sandbox else place.variables,
                 start_new_session=True,
             )
         except BaseException:
@@ -189,6 +184,7 @@ class Worker(asyncio.Protocol):
             ours.close()
             os.close(read_fd)
             raise
+        worker._begin(0 if sandbox else os.getpid(), {**runnable.variables, **place.variables})
         worker._loop.add_reader(read_fd, worker._read_output)
         worker._watch = worker._loop.create_task(worker._until_exit(process))
         return worker
@@ -197,8 +193,14 @@ class Worker(asyncio.Protocol):
 
     @property
     def innermost(self) -> int:
-        """The process that runs the algorithm, which behind a wall is not the one that was started."""
+        """The process that runs the algorithm, which in a sandbox is not the one that was started."""
         return descend(self.process, self._levels)
+
+    def _begin(self, server: int, variables: dict[str, str]) -> None:
+        """Tells the start file its settings; what stands around the process never sees its variables."""
+        assert self._transport is not None
+        settings = {"server": server, "ceilings": self._limits(), "variables": variables}
+        self._transport.write(json.dumps(settings).encode() + b"\n")
 
     def _limits(self) -> dict[str, int]:
         memory = "RLIMIT_DATA" if sys.platform.startswith("linux") else "RLIMIT_AS"

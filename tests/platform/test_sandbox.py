@@ -1,0 +1,317 @@
+"""The sandbox around workers and builds: attacks on it, and that all else works as without it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from wrapgen.errors import UsageError
+from wrapgen.platform.workers.sandbox import Sandbox
+
+SPY = """\
+import ctypes
+import glob
+import os
+
+import Algorithmia
+
+
+def attempt(action):
+    try:
+        return action()
+    except OSError as error:
+        return error.strerror
+
+
+def capabilities():
+    lines = open("/proc/self/status").read().splitlines()
+    return {line.split()[1].strip("0") for line in lines if line.startswith("Cap")}
+
+
+def apply(input):
+    home = input["home"]
+    return {
+        "home": attempt(lambda: sorted(os.listdir(home))),
+        "credentials": attempt(lambda: open(home + "/credentials.json").read()),
+        "write": attempt(lambda: open(input["outside"], "w").write("x")),
+        "kill": attempt(lambda: os.kill(input["server"], 0)),
+        "processes": len(glob.glob("/proc/[0-9]*")),
+        "own": attempt(lambda: open("note", "w").write("x")),
+        "account": Algorithmia.client().username(),
+        "user": os.getuid(),
+        "groups": os.getgroups(),
+        "capabilities": sorted(capabilities()),
+        "read": {path: attempt(lambda: open(path).read(100)) for path in input["secret"]},
+        "listed": {path: attempt(lambda: os.listdir(path)) for path in input["closed"]},
+        "writable": [path for path in input["system"] if os.access(path, os.W_OK)],
+        "uuid": len(open("/proc/sys/kernel/random/uuid").read()),
+        "variables": sorted(os.environ),
+    }
+"""
+
+ROOT = os.geteuid() == 0
+
+
+@pytest.fixture
+def sandboxed(serve, tmp_path):
+    """A server with a sandbox; skipped where there can be none."""
+    (tmp_path / "tried").mkdir()
+    if Sandbox.find(tmp_path / "tried", "auto") is None:
+        pytest.skip("bubblewrap is not installed, or not allowed here")
+    return serve(tmp_path / "home", "--isolation", "bubblewrap", "--grace", "0")
+
+
+def source(folder, name, text, **more):
+    """A folder with an algorithm; further files are given by their path, `__` for a slash."""
+    (folder / "src").mkdir(parents=True)
+    (folder / "algorithmia.conf").write_text(json.dumps({"username": "local", "algoname": name}))
+    (folder / "src" / "__init__.py").write_text("")
+    (folder / "src" / f"{name}.py").write_text(text)
+    for path, content in more.items():
+        (folder / path).write_text(content)
+    return folder
+
+
+def push(server, name, folder):
+    """Makes an algorithm, pushes its source, and waits until its build has ended: the log."""
+    assert server.request("POST", "/v1/algorithms/local", json={"name": name}).status_code == 201
+    work = server.home.parent / f"work-{name}"
+    remote = server.address.replace("//", f"//local:{server.key}@") + f"/git/local/{name}.git"
+    git = ["git", "-c", "user.name=Test", "-c", "user.email=test@example.org", "-C", str(work)]
+    subprocess.run(["git", "clone", "-q", remote, str(work)], check=True)
+    subprocess.run([*git, "rm", "-rq", "."], check=True)
+    shutil.copytree(folder, work, dirs_exist_ok=True, symlinks=True)
+    subprocess.run([*git, "add", "-A"], check=True)
+    subprocess.run([*git, "commit", "-qm", "Replace the source"], check=True)
+    subprocess.run([*git, "push", "-q", "origin", "HEAD:master"], check=True)
+    (build,) = server.request("GET", f"/v1/algorithms/local/{name}/builds").json()["results"]
+    place, deadline = f"/v1/algorithms/local/{name}/builds/{build['build_id']}/logs", time.monotonic() + 120
+    while (log := server.request("GET", place)).status_code == 404:
+        assert time.monotonic() < deadline
+    return log.json()["logs"]
+
+
+def test_a_sandboxed_algorithm_reaches_nothing_of_the_machine(sandboxed, tmp_path, publish):
+    """The home, other homes and the system's secrets aren't there, no privilege is left, all works inside."""
+    folder = source(tmp_path / "spy", "Spy", SPY, **{"requirements.txt": "algorithmia>=2.0.5\n"})
+    reference = publish(sandboxed, "Spy", folder)
+    outside = Path(__file__).parent / "written-by-a-worker"
+    secret = ["/etc/shadow", "/etc/sudoers", "/etc/machine-id", "/etc/ssh/sshd_config", "/proc/1/environ"]
+    secret += [str(Path.home() / name) for name in (".git-credentials", ".pgpass", ".npmrc", ".bashrc")]
+    asked = {"home": str(sandboxed.home), "outside": str(outside), "server": sandboxed.process.pid}
+    asked |= {"secret": secret, "closed": ["/home", "/opt", "/run", "/srv", "/var", "/etc/ssl/private"]}
+    asked |= {"system": ["/", "/etc", "/dev", "/usr", "/sys", "/proc/sys/kernel/hostname", "/proc/sys/vm"]}
+    answer = sandboxed.call(reference, asked).json()
+    assert "result" in answer, answer
+    found = answer["result"]
+    assert found["home"] == ["builds", "sandbox", "venvs", "workers"]
+    assert "No such file" in found["credentials"]
+    assert "No such file" in found["write"] or "Read-only" in found["write"]
+    assert "No such process" in found["kill"]
+    assert found["processes"] < 5
+    assert (found["own"], found["account"], found["uuid"]) == (1, "local", 37)
+    assert not outside.exists()
+    assert all(re.fullmatch("No such file.*|Permission denied", said) for said in found["read"].values())
+    assert not any(isinstance(listed, list) and listed for listed in found["listed"].values())
+    assert found["writable"] == []
+    assert not [number for number in found["capabilities"] if number]
+    if ROOT:
+        assert (found["user"] != 0, found["groups"]) == (True, [])
+
+
+PRELOADED = """\
+#include <stdio.h>
+#include <stdlib.h>
+__attribute__((constructor)) static void loaded(void) {
+    FILE *out = fopen("TARGET", "w");
+    if (out) { fputs("loaded", out); fclose(out); }
+}
+"""
+
+TELL = "import os\n\n\ndef apply(input):\n    return dict(os.environ)\n"
+
+
+def test_a_secret_cannot_steer_what_stands_around_the_algorithm(sandboxed, tmp_path, publish):
+    """LD_PRELOAD in a secret, kept since before it was refused, is loaded by nothing outside and inside."""
+    target, library = tmp_path / "loaded", tmp_path / "spy.so"
+    (tmp_path / "spy.c").write_text(PRELOADED.replace("TARGET", str(target)))
+    compiler = shutil.which("cc") or pytest.skip("there is no C compiler here")
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, tmp_path / "spy.c"], check=True)
+    reference = publish(sandboxed, "Tell", source(tmp_path / "tell", "Tell", TELL))
+    found = sandboxed.request("GET", f"/v1/algorithms/{reference}").json()["id"]
+    body = {"short_name": "s", "secret_key": "TOKEN", "secret_value": str(library)}
+    made = sandboxed.request("POST", f"/v1/algorithms/{found}/secrets", json=body).json()
+    for name in (
+        "LD_PRELOAD",
+        "PYTHONPATH",
+        "BASH_ENV",
+        "IFS",
+        "GIT_SSH_COMMAND",
+        "PATH",
+        "NODE_OPTIONS",
+        "Env",
+    ):
+        refused = sandboxed.request(
+            "POST", f"/v1/algorithms/{found}/secrets", json={**body, "secret_key": name}
+        )
+        assert refused.status_code == 400
+        assert "steers" in refused.json()["error"]["message"]
+    with sqlite3.connect(sandboxed.home / "platform.sqlite", timeout=10) as database:
+        database.execute("UPDATE secrets SET variable = 'LD_PRELOAD' WHERE id = ?", (made["id"],))
+    put = sandboxed.request("POST", f"/v1/algorithms/{found}/secrets", json={**body, "secret_key": "OTHER"})
+    assert put.status_code == 200
+    answer = sandboxed.call(reference, "x").json()
+    assert "result" in answer, answer
+    told = answer["result"]
+    assert told["OTHER"] == str(library)
+    assert "LD_PRELOAD" not in told
+    assert not target.exists()
+
+
+def test_the_algorithms_variables_stay_inside(sandboxed, tmp_path, publish):
+    """What stands around the algorithm has no secret in its environment and starts elsewhere."""
+    held = "import time\n\n\ndef apply(input):\n    open(input, 'w').close()\n    time.sleep(60)\n"
+    reference = publish(sandboxed, "Held", source(tmp_path / "held", "Held", held))
+    found = sandboxed.request("GET", f"/v1/algorithms/{reference}").json()["id"]
+    body = {"short_name": "s", "secret_key": "SPECIAL", "secret_value": "unmistakable"}
+    assert sandboxed.request("POST", f"/v1/algorithms/{found}/secrets", json=body).status_code == 200
+    sandboxed.request("POST", f"/v1/algo/{reference}?output=void&timeout=60", json="/tmp/began")
+    (outer,) = wait_for(lambda: children(sandboxed, "bwrap"))
+    for process in (outer, *below(outer)):
+        assert b"unmistakable" not in Path(f"/proc/{process}/environ").read_bytes()
+    assert Path(f"/proc/{outer}/cwd").readlink() == Path("/")
+
+
+def children(server, name):
+    """The child processes of a server that run a program."""
+    found = Path(f"/proc/{server.process.pid}/task").glob("*/children")
+    pids = [pid for each in found for pid in each.read_text().split()]
+    return [pid for pid in pids if Path(f"/proc/{pid}/comm").read_text().strip() == name]
+
+
+def below(process):
+    """All processes below one."""
+    found = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    return [*found, *(each for child in found for each in below(child))]
+
+
+def wait_for(condition, seconds=30.0):
+    """Waits for a condition with a deadline; gives its value."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline
+    return found
+
+
+def test_in_the_sandbox_deadlines_and_crashes_are_as_without_it(sandboxed, publish, zoo_folder):
+    """Timeouts, exit codes, nested calls and an end without leftovers."""
+    reference = publish(sandboxed, "Zoo", zoo_folder)
+    assert (
+        sandboxed.call(reference, {"op": "exit", "code": 3}).json()["error"]["message"]
+        == "exited with code 3"
+    )
+    slow = sandboxed.call(reference, {"op": "sleep", "seconds": 60}, timeout="1")
+    assert slow.json()["error"]["error_type"] == "TimeoutError"
+    nested = {"op": "pipe", "algorithm": reference, "value": "you"}
+    assert sandboxed.call(reference, nested).json()["result"] == "hello you"
+    (outer,) = children(sandboxed, "bwrap")[-1:]
+    inside = below(outer)
+    assert sandboxed.stop() == 0
+    left = [Path(f"/proc/{each}/stat") for each in (outer, *inside)]
+    assert not [text for each in left if each.exists() and ") Z " not in (text := each.read_text())]
+
+
+BACKEND = """\
+import json, os
+
+
+def attempt(action):
+    try:
+        return action()
+    except OSError as error:
+        return error.strerror
+
+
+home = os.path.abspath("../../../..")
+found = {
+    "home": sorted(os.listdir(home)),
+    "others": sorted(os.listdir(home + "/venvs")),
+    "write": attempt(lambda: open("HOME/written-by-a-build", "w").write("x")),
+    "marker": attempt(lambda: os.symlink("x", os.path.join(os.environ["TARGET"], "..", "ready")))
+    if "TARGET" in os.environ else None,
+    "server": attempt(lambda: os.kill(SERVER, 0)),
+    "user": os.getuid(),
+    "variables": sorted(os.environ),
+}
+print("found " + json.dumps(found), flush=True)
+raise SystemExit(json.dumps(found))
+"""
+
+
+def test_builds_run_in_the_sandbox_too(serve, tmp_path, monkeypatch):
+    """What a requirement runs while it is built sees no key, no other environment and no server."""
+    monkeypatch.setenv("GIT_TOKEN", "unmistakable")
+    monkeypatch.setenv("UV_PUBLISH_TOKEN", "unmistakable")
+    server = serve(tmp_path / "home", "--isolation", "bubblewrap")
+    text = BACKEND.replace("SERVER", str(server.process.pid)).replace("HOME", str(Path.home()))
+    folder = source(tmp_path / "nosy", "Setup", TELL, **{"requirements.txt": "./nosy\n"})
+    (folder / "nosy").mkdir()
+    (folder / "nosy" / "backend.py").write_text(text)
+    backend = 'requires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    (folder / "nosy" / "pyproject.toml").write_text(f"[build-system]\n{backend}")
+    log = push(server, "Setup", folder)
+    said = re.search("found ({.*})", log)
+    assert said, log
+    found = json.loads(said[1])
+    assert found["home"] == ["builds", "sandbox", "venvs"]
+    assert len(found["others"]) == 1
+    outside = Path.home() / "written-by-a-build"
+    assert not outside.exists()
+    assert re.match("Read-only|No such file|Permission", found["write"])
+    assert "No such process" in found["server"]
+    assert not {"GIT_TOKEN", "UV_PUBLISH_TOKEN", "LD_PRELOAD"} & set(found["variables"])
+    assert "unmistakable" not in log
+    assert found["user"] != 0 or not ROOT
+
+
+def test_a_requirement_never_prints_a_file_of_the_machine(sandboxed, tmp_path):
+    """Neither `-r` nor a link in place of a file that is read shows a line of a file outside."""
+    known = Path("/etc/passwd").read_text().splitlines()[0]
+    file = tmp_path / "private"
+    file.write_text("unmistakable line\n")
+    included = source(
+        tmp_path / "r", "Included", TELL, **{"requirements.txt": f"-r /etc/passwd\n-r {file}\n"}
+    )
+    log = push(sandboxed, "Included", included)
+    assert_silent(log, known)
+    linked = source(tmp_path / "l", "Linked", TELL)
+    (linked / "requirements.txt").symlink_to(file)
+    log = push(sandboxed, "Linked", linked)
+    assert_silent(log, known)
+    assert "requirements.txt is a link to somewhere else" in log
+    (tmp_path / "c" / "src").mkdir(parents=True)
+    (tmp_path / "c" / "algorithmia.conf").symlink_to("/dev/zero")
+    assert "algorithmia.conf is a link to somewhere else" in push(sandboxed, "Conf", tmp_path / "c")
+
+
+def assert_silent(log, known):
+    """The build failed, and its log has nothing of the files."""
+    assert "build failed" in log
+    assert known not in log
+    assert "unmistakable" not in log
+
+
+def test_a_sandbox_that_cannot_be_is_an_error_for_those_who_insist(tmp_path, monkeypatch):
+    """Without bubblewrap `auto` goes on without a sandbox, `bubblewrap` says what is missing."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert Sandbox.find(tmp_path, "auto") is None
+    with pytest.raises(UsageError, match="not installed"):
+        Sandbox.find(tmp_path, "bubblewrap")
