@@ -226,8 +226,8 @@ class RecordPart(Section):
     )
     id_key_env: IdKeyVariable | None = Field(
         None,
-        description="The environment variable with the secret of content ids, which are then an HMAC. Needed "
-        "with `datastore.redact`.",
+        description="The environment variable with a secret: ids are an HMAC of content or path. "
+        "Needed where an id would tell what `datastore.redact` blanks.",
     )
     id_version: Annotated[Literal[1, 2], BeforeValidator(_whole_number)] = Field(
         1,

@@ -200,38 +200,29 @@ def _record_ids(document: dict[str, Any]) -> Iterator[Fault]:
     chosen, key, version = record.get("id", "random"), record.get("id_key_env"), record.get("id_version", 1)
     if not isinstance(chosen, str):
         return
-    if isinstance(key, str) and chosen != "content":
+    if isinstance(key, str) and chosen == "random":
         yield (
             ("record", "id_key_env"),
-            f"id_key_env is the secret of content ids, and record.id is {names.shown(chosen)}",
-            "write id: content, or remove id_key_env",
+            "id_key_env is the secret of ids that come from the item, and record.id is random",
+            "write id: content or a path, or remove id_key_env",
         )
     elif isinstance(key, str) and version == 1:
         yield ("record", "id_key_env"), "id_key_env needs ids of version 2", "add id_version: 2"
-    if version == 2:
-        yield from _redacted_ids(chosen, key, _section(document, "datastore").get("redact"))
-
-
-def _redacted_ids(chosen: str, key: Any, redact: Any) -> Iterator[Fault]:
-    """Ids of version 2 that would tell what is redacted."""
-    if not isinstance(redact, list) or not redact:
-        return
-    if chosen == "content" and key is None:
+    if version == 2 and key is None and reveals(chosen, _section(document, "datastore").get("redact")):
         yield (
             ("record",),
-            "with redact, a content id needs a secret: whoever guesses an item could confirm it by its id",
+            "with redact, this id needs a secret: an id can confirm a guess of what is redacted",
             "add id_key_env: VARIABLE, the environment variable that holds the secret",
         )
-    for path in redact if chosen.startswith("$") else ():
-        if overlap(chosen, path):
-            yield (
-                ("record", "id"),
-                f"the id {names.shown(chosen)} would tell what {names.shown(path)} redacts",
-                "take another path, or id: content with id_key_env",
-            )
 
 
-def overlap(first: Any, second: Any) -> bool:
+def reveals(chosen: str, redact: Any) -> bool:
+    """Whether ids, made without a secret, tell something of what is redacted."""
+    paths = redact if isinstance(redact, (list, tuple)) else []
+    return bool(paths) and (chosen == "content" or any(_overlap(chosen, path) for path in paths))
+
+
+def _overlap(first: Any, second: Any) -> bool:
     """Whether one of two paths leads to the other's value or through it; False if one can't be read."""
     try:
         steps = zip(names.parse_path(first), names.parse_path(second), strict=False)

@@ -267,17 +267,12 @@ def _surprises(spec: Spec) -> Iterator[rules.Fault]:
 
 def _old_ids(chosen: str, redact: tuple[str, ...]) -> Iterator[rules.Fault]:
     """What ids of version 1 leave out, where it makes a difference."""
-    if chosen == "content":
-        salted = " and id_key_env: VARIABLE, as there is redact" if redact else ""
+    revealing = rules.reveals(chosen, redact)
+    faults = ["they identify the content alone, whatever the target's version"] if chosen == "content" else []
+    faults += ["they can confirm a guess of what is redacted"] if revealing else []
+    if faults:
         yield (
             ("record", "id"),
-            "ids are of version 1: they identify the content alone, so a new version of the target records "
-            "nothing anew" + (", and they can confirm a guess of what is redacted" if redact else ""),
-            f"add id_version: 2{salted}; keys change once",
-        )
-    elif any(rules.overlap(chosen, path) for path in redact):
-        yield (
-            ("record", "id"),
-            f"ids are of version 1: {names.shown(chosen)} tells what is redacted",
-            "take another path and add id_version: 2, which refuses this one",
+            f"ids are of version 1: {', and '.join(faults)}",
+            f"add id_version: 2{' and id_key_env: VARIABLE' if revealing else ''}; ids change once",
         )

@@ -243,13 +243,14 @@ def test_log_off_needs_no_quotes():
     [
         ("{id: content}", "[]", "ids are of version 1: they identify the content alone"),
         ("{id: content}", "[$.a]", "they can confirm a guess of what is redacted"),
-        ("{id: $.user.mail}", "[$.user]", "'$.user.mail' tells what is redacted"),
-        ("{id: $.user}", "[$.user.mail]", "'$.user' tells what is redacted"),
-        ("{id: '$.rows[3].id'}", "['$.rows[*]']", "'$.rows[3].id' tells what is redacted"),
+        ("{id: $.user.mail}", "[$.user]", "they can confirm a guess of what is redacted"),
+        ("{id: $.user}", "[$.user.mail]", "they can confirm a guess of what is redacted"),
+        ("{id: '$.rows[3].id'}", "['$.rows[*]']", "they can confirm a guess of what is redacted"),
         ("{id: $.id}", "[$.user]", None),
         ("{id: random}", "[$.user]", None),
         ("{id: content, id_version: 2}", "[]", None),
         ("{id: content, id_version: 2, id_key_env: SECRET}", "[$.a]", None),
+        ("{id: $.user.mail, id_version: 2, id_key_env: SECRET}", "[$.user]", None),
     ],
 )
 def test_ids_of_version_1_are_warned_of_where_it_matters(record, redact, said):
