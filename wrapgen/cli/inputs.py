@@ -31,11 +31,14 @@ _INPUT_OPTIONS = (
     click.option("--field", metavar="NAME", help="The item is this field of the row."),
     click.option("--template", metavar="JSON", help="""The item is made so: '{"document": "{text}"}'."""),
     click.option("--id", "id_field", metavar="FIELD", help="The field that is the item's id. [run index]"),
+    click.option("--delimiter", metavar="CHAR", help="What divides the cells of a table. [found out]"),
+    click.option("--quote", metavar="CHAR", help="What quotes the cells of a table, or none. [found out]"),
+    click.option("--encoding", metavar="NAME", help="Of the input's text. [found out: UTF-8, 16 or 32]"),
 )
 
 
 def input_options(function: F) -> F:
-    """Adds --format, --field, --template and --id: format_, field, template, id_field."""
+    """Adds the options of the input: format_, field, template, id_field, delimiter, quote, encoding."""
     for option in reversed(_INPUT_OPTIONS):
         function = option(function)
     return function
@@ -51,10 +54,12 @@ def items_of(
     output: Path | None = None,
 ) -> Items:
     """The items that INPUT and the input options name."""
+    from wrapgen.run.connectors.files import Reading, told
     from wrapgen.run.inputs import open_input
     from wrapgen.run.items import Selection
 
-    return open_input(
+    delimiter = {"tab": "\t", "\\t": "\t"}.get(given["delimiter"], given["delimiter"])
+    items = open_input(
         source,
         given["format_"],
         Selection(given["field"], given["template"], given["id_field"]),
@@ -63,7 +68,11 @@ def items_of(
         data=client.data,
         replace=replace,
         output=output,
+        reading=Reading(delimiter, "" if given["quote"] == "none" else given["quote"], given["encoding"]),
     )
+    if words := told(items.origin()):
+        print(f"reading {source}: {words}", file=sys.stderr)
+    return items
 
 
 def platform(given: dict[str, Any], workers: int | None = None) -> Client:

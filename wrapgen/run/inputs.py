@@ -10,7 +10,10 @@ from typing import IO, Protocol
 
 from wrapgen.client import is_data_url
 from wrapgen.errors import RunError, UsageError
-from wrapgen.run.connectors.files import FORMATS, FileSource, format_of
+from wrapgen.run.connectors.files import AS_FOUND, FORMATS, FileSource, Reading, by_name
+from wrapgen.run.connectors.formats import TABLES
+from wrapgen.run.connectors.opening import refuse_unreadable
+from wrapgen.run.connectors.tables import usual
 from wrapgen.run.folder import Folder, writable
 from wrapgen.run.items import Items, Reopened, Selected, Selection
 from wrapgen.run.spare import find_input
@@ -38,6 +41,7 @@ def open_input(
     data: Streams,
     replace: bool,
     output: Path | None = None,
+    reading: Reading = AS_FOUND,
 ) -> Items:
     """The items that an input names.
 
@@ -50,6 +54,7 @@ def open_input(
         data: the platform's data service.
         replace: an earlier copy in the folder may be replaced by another content.
         output: the file that results go to, if any.
+        reading: how its text is read, as far as the user says it.
 
     Raises:
         UsageError: nothing is there, the format can't be told, it would be written over, or options
@@ -59,11 +64,31 @@ def open_input(
     """
     if format is not None and format not in FORMATS:
         raise UsageError(f"there is no format {format}", hint=f"one of {', '.join(FORMATS)}")
+    _sensible(reading)
     if name == STDIN or is_data_url(name):
-        source = _copied(name, format, folder, stdin, data, replace=replace)
+        source = _copied(name, format, folder, stdin, data, reading, replace=replace)
     else:
-        source = find_input(name, format, folder, *filter(None, [output]))
+        source = find_input(name, format, folder, *filter(None, [output]), reading=reading)
+    if source.format not in TABLES and (reading.delimiter, reading.quote) != (None, None):
+        raise UsageError(
+            f"--delimiter and --quote mean nothing for {source.format}", hint="or say --format csv, or tsv"
+        )
+    if source.format == "parquet" and reading.encoding is not None:
+        raise UsageError("--encoding means nothing for parquet")
     return items_from(source, selection)
+
+
+def _sensible(reading: Reading) -> None:
+    for name, mark in (("--delimiter", reading.delimiter), ("--quote", reading.quote or '"')):
+        if mark is not None and (len(mark) != 1 or mark in "\r\n"):
+            raise UsageError(f"{name} is {mark!r}", hint="it is one character")
+    if reading.delimiter == (reading.quote or '"'):
+        raise UsageError("--delimiter and --quote are the same")
+    try:
+        "".encode(reading.encoding or "utf-8")
+    except LookupError as error:
+        hint = "one that Python knows, such as cp1252, latin-1 or utf-16"
+        raise UsageError(f"there is no encoding {reading.encoding}", hint=hint) from error
 
 
 def input_again(
@@ -81,10 +106,15 @@ def input_again(
         UsageError: they were not in a file, or the file is gone.
     """
     name, location, format_ = str(facts["name"]), facts["location"], str(facts["format"])
+    reading = Reading(*map(facts.get, ("delimiter", "quote", "encoding")))
+    if format_ in TABLES and reading.delimiter is None:  # 0.1.0 knew but one way
+        reading = Reading(*usual(format_))
     if location is not None:
-        source = find_input(location, format_, folder, *outputs)
+        source = find_input(location, format_, folder, *outputs, reading=reading)
     elif folder.input.exists():
-        source = FileSource(f"the run's copy of {name}", [folder.input], format_, copied=True)
+        source = FileSource(
+            f"the run's copy of {name}", [folder.input], format_, copied=True, reading=reading
+        )
     else:
         raise UsageError(f"the input was {name}, which can't be read again")
     return items_from(source, Selection(**selection))
@@ -113,16 +143,21 @@ def _copied(
     folder: Folder,
     stdin: IO[bytes],
     data: Streams,
+    reading: Reading,
     *,
     replace: bool,
 ) -> FileSource:
     if name == STDIN:
-        _keep(iter(lambda: stdin.read(_BLOCK), b""), folder, "standard input", replace=replace)
-        return FileSource("standard input", [folder.input], format or "jsonl", copied=True)
-    known = format or format_of([name])
-    with data.stream(name) as pieces:
-        _keep(pieces, folder, name, replace=replace)
-    return FileSource(name, [folder.input], known, copied=True)
+        called = "standard input"
+        known = format or "jsonl"
+        _keep(iter(lambda: stdin.read(_BLOCK), b""), folder, called, replace=replace)
+    else:
+        called = name
+        refuse_unreadable(name)
+        known = format or by_name([name])
+        with data.stream(name) as pieces:
+            _keep(pieces, folder, name, replace=replace)
+    return FileSource(called, [folder.input], known, copied=True, reading=reading, called=called).detected()
 
 
 def _keep(pieces: Iterable[bytes], folder: Folder, name: str, *, replace: bool) -> None:

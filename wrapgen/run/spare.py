@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from wrapgen.errors import RunError, UsageError
-from wrapgen.run.connectors.files import FileSource, find
+from wrapgen.run.connectors.files import AS_FOUND, FileSource, Reading, paths_of, source_of
 from wrapgen.run.folder import Folder, errors_for, folder_for, report_beside
 from wrapgen.run.ledger import read_ledger
 from wrapgen.run.output import part_of
+from wrapgen.run.writers import refuse_name
 
 
 def own_files(folder: Folder, *outputs: Path) -> list[Path]:
@@ -19,7 +20,13 @@ def own_files(folder: Folder, *outputs: Path) -> list[Path]:
     return [*beside, *folder.files()]
 
 
-def find_input(name: str, format: str | None, folder: Folder, *outputs: Path) -> FileSource:  # noqa: A002
+def find_input(
+    name: str,
+    format: str | None,  # noqa: A002
+    folder: Folder,
+    *outputs: Path,
+    reading: Reading = AS_FOUND,
+) -> FileSource:
     """The source that a path or a pattern names; a pattern leaves out what the run itself wrote.
 
     Args:
@@ -27,18 +34,20 @@ def find_input(name: str, format: str | None, folder: Folder, *outputs: Path) ->
         format: one of FORMATS; None goes by the suffix.
         folder: the run's.
         outputs: the files that results go to.
+        reading: how text is read, as far as the user says it.
 
     Raises:
         UsageError: nothing is there, the format can't be told, or the run would write over it.
+        RunError: how the text is to be read can't be told.
     """
     own = own_files(folder, *outputs)
     besides = {file.resolve() for file in own} if folder.ledger.exists() else set()
-    source = find(name, format, besides)
+    paths = paths_of(name, besides)
     written = {_identity(file) for file in own if file.exists()}
-    for path in source.paths:
+    for path in paths:
         if _identity(path) in written:
             raise UsageError(f"{path} is the input, and would be written over", hint="name another output")
-    return source
+    return source_of(name, paths, format, reading)
 
 
 def claim(output: Path, folder: Folder, *, fresh: bool, moved: bool = False) -> None:
@@ -51,8 +60,12 @@ def claim(output: Path, folder: Folder, *, fresh: bool, moved: bool = False) -> 
         moved: the user says that the run in the folder is this output's, whatever its ledger calls it.
 
     Raises:
-        UsageError: a file is there already and of no run here, or the folder is that of another output.
+        UsageError: a file is there already and of no run here, the folder is that of another output, or the
+            output's name promises what is not written.
     """
+    begun = folder.ledger.exists()
+    if fresh or not begun:
+        refuse_name(output)
     if not output.parent.is_dir():
         raise UsageError(f"there is no folder {output.parent}")
     beside = _beside(output)
@@ -60,7 +73,6 @@ def claim(output: Path, folder: Folder, *, fresh: bool, moved: bool = False) -> 
     for file in beside:
         if file.resolve() in kept:
             raise UsageError(f"{file} is a file of the run itself", hint="name another output, or --state")
-    begun = folder.ledger.exists()
     others = outputs_of(folder) if begun and folder.path.resolve() != folder_for(output).resolve() else set()
     if others and output.resolve() not in others and not moved:
         raise UsageError(

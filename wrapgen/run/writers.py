@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from wrapgen.errors import MissingExtra, UsageError
+from wrapgen.run.connectors.opening import OTHERS, bare
 from wrapgen.run.items import Items, plain
 from wrapgen.run.layouts import Layout, cells, columns, objects
 from wrapgen.run.output import blocks, whole
@@ -38,6 +40,27 @@ def write(path: Path, layout: Layout, items: Items, slots: Slots, spool: Spool) 
     else:
         names = columns(layout, items)
         _TABLES[kind](path, names, cells(layout, names, items, slots, spool))
+
+
+_NOT_WRITTEN = re.compile(r"\.errors\.jsonl\Z|\.(json|psv|tab)\Z")
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:\Z")
+
+
+def refuse_name(path: Path) -> None:
+    """Makes sure that the name of an output promises nothing but what is written under it.
+
+    Raises:
+        UsageError: it is a URL, or names a format or compression that is not written.
+    """
+    if len(path.parts) > 1 and _SCHEME.match(path.parts[0]):
+        raise UsageError(f"{path} is a URL, and results go to a file", hint="copy it when the run has ended")
+    name = path.name.lower()
+    found = OTHERS.search(bare(name)) or _NOT_WRITTEN.search(name)
+    if found or bare(name) != name:
+        raise UsageError(
+            f"{path}: a run writes no {found[0] if found else path.suffix} file",
+            hint="name it .jsonl, .csv, .tsv or .parquet; pack it when the run has ended",
+        )
 
 
 def check(path: Path, layout: Layout) -> None:

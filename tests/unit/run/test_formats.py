@@ -17,15 +17,18 @@ import zstandard
 from pyarrow import parquet
 
 from wrapgen.errors import RunError, UsageError
-from wrapgen.run.connectors.files import find, format_of
-from wrapgen.run.connectors.formats import array, delimited, jsonl, lines
+from wrapgen.run.connectors.files import find, format_of, told
+from wrapgen.run.connectors.formats import array, document, jsonl, lines
 from wrapgen.run.items import Selected, Selection
 
 
-def test_plain_lines_are_texts():
-    """Each line is one text item without its line end; an empty line is an empty text."""
-    rows = list(lines(io.BytesIO("\ufeffone\r\n\nthree é".encode()), "in"))
-    assert [row.value for row in rows] == ["one", "", "three é"]
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_plain_lines_are_texts(tmp_path, encoding):
+    """Each line is one text item without its line end, in any encoding that the first bytes tell."""
+    (tmp_path / "in.txt").write_bytes("one\r\n\nthree é".encode(encoding))
+    source = find(str(tmp_path / "in.txt"))
+    assert [row.value for row in source.rows()] == ["one", "", "three é"]
+    assert told(source.origin()) == ("" if "8" in encoding else source.reading.encoding)
 
 
 def test_a_pattern_reads_files_in_the_order_of_their_names(tmp_path):
@@ -93,9 +96,9 @@ def test_an_array_is_read_whatever_the_pieces(step):
         (array, b"[1,]", "item 1 of the JSON array is not followed by"),
         (array, b"[1] [2]", "something follows the JSON array"),
         (array, b"[1 2]", "is not followed by"),
-        (lambda s, n: delimited(s, n, ","), b"a,b\n1,2\n3\n", "in:3: 1 cells under 2 columns"),
-        (lambda s, n: delimited(s, n, ","), b"a,a\n1,2\n", "the column 'a' stands twice"),
-        (lambda s, n: delimited(s, n, ","), b'a,b\n"1,2\n', "not a table"),
+        (document, b"", "in is empty"),
+        (document, b'{"a": 1}\n{"a": 2}\n', "something follows the JSON document"),
+        (document, b'{"a": 1', "in: the document is not JSON"),
     ],
 )
 def test_a_wrong_input_names_the_place(reader, body, says):

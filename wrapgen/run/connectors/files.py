@@ -3,26 +3,53 @@
 from __future__ import annotations
 
 import glob
-import gzip
 import hashlib
-import io
-import re
+import os
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from wrapgen.errors import RunError, UsageError
 from wrapgen.run.connectors.base import Row
-from wrapgen.run.connectors.formats import READERS, SUFFIXES, jsonl_texts
+from wrapgen.run.connectors.formats import READERS, SUFFIXES, TABLES, jsonl_texts
+from wrapgen.run.connectors.opening import (
+    bare,
+    decoded,
+    encoding_of,
+    opened,
+    refuse_unreadable,
+    text_lines,
+)
+from wrapgen.run.connectors.tables import DELIMITERS, Dialect, delimited, delimiter_of, quote_of, usual
 
-FORMATS = (*READERS, "parquet")
+FORMATS = ("jsonl", "json", "document", "csv", "tsv", "lines", "parquet", "errors")
 """What an input may be."""
 
 _BLOCK = 1 << 20
-_PACKED = 1 << 10  # of a packed file at a time: a few kilobytes may unpack to many megabytes
-_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the text of files is to be read; None where that is to be found out.
+
+    Args:
+        delimiter, quote: of tables; a quote that is empty says that quotes are text.
+        encoding: of all text.
+    """
+
+    delimiter: str | None = None
+    quote: str | None = None
+    encoding: str | None = None
+
+
+AS_FOUND = Reading()
+"""Nothing is given."""
 
 
 class FileSource:
@@ -33,48 +60,131 @@ class FileSource:
         paths: the files; the rows of the second follow those of the first.
         format: one of FORMATS.
         copied: the paths are a run's own copy of what can't be read again.
+        reading: how text is read; of a table, both delimiter and quote.
+        called: what the one file is called by the user, where that is not its path.
     """
 
-    def __init__(self, name: str, paths: Sequence[Path], format: str, *, copied: bool = False) -> None:  # noqa: A002
+    def __init__(
+        self,
+        name: str,
+        paths: Sequence[Path],
+        format: str,  # noqa: A002
+        *,
+        copied: bool = False,
+        reading: Reading = AS_FOUND,
+        called: str = "",
+    ) -> None:
         self.name = name
         self._copied = copied
         self.paths = list(paths)
         self.format = format
+        self.reading = reading
+        self._called = called
+        self.several = not copied and paths[:1] != [Path(name)]
+
+    @property
+    def dialect(self) -> Dialect | None:
+        """How a table is read; None for other formats."""
+        usually = usual(self.format) if self.format in TABLES else None
+        given = self.reading
+        return usually and Dialect(
+            given.delimiter or usually.delimiter, usually.quote if given.quote is None else given.quote
+        )
 
     def rows(self) -> Iterator[Row]:
         """Every row of every file, streamed."""
-        for path in self.paths:
-            if self.format == "parquet":
-                from wrapgen.run.connectors.parquet import rows
+        for _, rows in self.parts():
+            yield from rows
 
-                yield from rows(path)
-                continue
-            try:
-                with opened(path) as stream:
-                    yield from READERS[self.format](stream, str(path))
-            except (OSError, EOFError, zlib.error) as error:
-                raise RunError(f"can't read {path}: {error}") from error
+    def parts(self) -> Iterator[tuple[str, Iterator[Row]]]:
+        """The files one by one: the name below the folder that all of them are in, and the rows."""
+        top = _folder_of(self.name) if self.several else None
+        for path in self.paths:
+            name = os.path.relpath(path, top) if top is not None else Path(self._called or self.name).name
+            yield name, self._rows(path)
+
+    def _rows(self, path: Path) -> Iterator[Row]:
+        if self.format == "parquet":
+            from wrapgen.run.connectors.parquet import rows
+
+            return rows(path)
+        dialect = self.dialect
+        return self._read(path, partial(delimited, dialect=dialect) if dialect else READERS[self.format])
+
+    def _read(self, path: Path, read: Callable[[IO[bytes], str], Iterator[T]]) -> Iterator[T]:
+        """What a reader makes of a file."""
+        try:
+            with opened(path, self._called, self.reading.encoding) as stream:
+                yield from read(stream, self._called or str(path))
+        except (OSError, EOFError, zlib.error) as error:
+            raise RunError(f"can't read {path}: {error}") from error
 
     def texts(self) -> Iterator[list[bytes]] | None:
         """The lines of JSON Lines, not decoded."""
-        return self._texts() if self.format == "jsonl" else None
+        if self.format != "jsonl":
+            return None
+        return chain.from_iterable(self._read(path, jsonl_texts) for path in self.paths)
 
-    def _texts(self) -> Iterator[list[bytes]]:
-        for path in self.paths:
-            try:
-                with opened(path) as stream:
-                    yield from jsonl_texts(stream, str(path))
-            except (OSError, EOFError, zlib.error) as error:  # noqa: PERF203  # tells which file
-                raise RunError(f"can't read {path}: {error}") from error
+    def detected(self) -> FileSource:
+        """Finds out what of format and reading is not given.
+
+        Raises:
+            RunError: it can't be told with certainty, or the files differ; says what to give.
+        """
+        if self.format == "parquet":
+            return self
+        if self.reading.encoding is None:
+            encoding = self._same(lambda path: encoding_of(path, self._called), "--encoding")
+            self.reading = replace(self.reading, encoding=None if encoding == "utf-8" else encoding)
+        if self.format == "json?":
+            self.format = self._same(self._array_or_document, "--format document")
+        if self.format in TABLES:
+            given = self.reading
+            delimiter = given.delimiter or self._same(self._delimiter_of, "--delimiter")
+            quote = quote_of(self._lines, delimiter, self.name) if given.quote is None else given.quote
+            self.reading = replace(given, delimiter=delimiter, quote=quote)
+        return self
+
+    def _same(self, look: Callable[[Path], T], option: str) -> T:
+        """What each file says, which has to be the same of all."""
+        first = self._looked(look, self.paths[0])
+        for path in self.paths[1:]:
+            if self._looked(look, path) != first:
+                raise RunError(
+                    f"{self.paths[0]} has {_words(first)}, {path} has {_words(look(path))}",
+                    hint=f"run them apart, or give {option}",
+                )
+        return first
+
+    def _looked(self, look: Callable[[Path], T], path: Path) -> T:
+        try:
+            return look(path)
+        except (OSError, EOFError, zlib.error) as error:
+            raise RunError(f"can't read {path}: {error}") from error
+
+    def _lines(self, *paths: Path) -> Iterator[str]:
+        """The lines of some files, or of all."""
+        for path in paths or self.paths:
+            yield from self._read(path, lambda stream, name: text_lines(decoded(stream, "utf-8", name)))
+
+    def _delimiter_of(self, path: Path) -> str:
+        return delimiter_of(self._lines(path), self.format, self._called or str(path))
+
+    def _array_or_document(self, path: Path) -> str:
+        return "json" if next(self._read(path, _start), b"") == b"[" else "document"
 
     def origin(self) -> dict[str, str | None]:
-        """The path or pattern from the root of the file system, or None for a copy; and the format."""
+        """The path or pattern from the root of the file system, or None for a copy; format and reading."""
         location = None if self._copied else str(Path(self.name).absolute())
-        return {"location": location, "format": self.format}
+        given = {name: value for name, value in vars(self.reading).items() if value is not None}
+        return {"location": location, "format": self.format, **given}
 
     def fingerprint(self) -> str:
         """A digest of the files' bytes and the format."""
         digest = hashlib.sha256(self.format.encode())
+        dialect = self.dialect
+        if (dialect and dialect != usual(self.format)) or self.reading.encoding:
+            digest.update(repr((dialect, self.reading.encoding)).encode())
         for path in self.paths:
             try:
                 with path.open("rb") as file:
@@ -86,90 +196,93 @@ class FileSource:
         return f"sha256:{digest.hexdigest()}"
 
 
-def find(name: str, format: str | None = None, besides: Collection[Path] = ()) -> FileSource:  # noqa: A002
-    """The source that a path or a glob names.
+def find(name: str, format: str | None = None, reading: Reading = AS_FOUND) -> FileSource:  # noqa: A002
+    """The source that a path or a glob names: `source_of` what `paths_of` finds."""
+    return source_of(name, paths_of(name), format, reading)
+
+
+def paths_of(name: str, besides: Collection[Path] = ()) -> list[Path]:
+    """The files that a path or a glob names.
 
     Args:
         name: a path, or a pattern such as `in/*.jsonl.gz`.
-        format: one of FORMATS; None goes by the suffix.
         besides: resolved paths that a pattern leaves out.
 
     Raises:
-        UsageError: nothing is there, or the format can't be told.
+        UsageError: nothing is there, or it is no file.
     """
     path = Path(name)
     if path.is_file():
-        paths = [path]
-    elif path.is_dir():
+        return [path]
+    if path.is_dir():
         raise UsageError(f"{name} is a folder", hint=f"name its files: '{name}/*.jsonl'")
-    elif path.exists():
+    if path.exists():
         raise UsageError(
             f"{name} is no file that can be read twice, as a run has to read its input",
             hint="give it as standard input, named -, which is kept; or make a file of it",
         )
-    else:
-        paths = sorted(Path(found) for found in glob.glob(name, recursive=True))  # noqa: PTH207
-        paths = [found for found in paths if found.is_file() and found.resolve() not in besides]
+    paths = sorted(Path(found) for found in glob.glob(name, recursive=True))  # noqa: PTH207
+    paths = [found for found in paths if found.is_file() and found.resolve() not in besides]
     if not paths:
         raise UsageError(f"there is no {name}", hint="name a file, or a pattern in quotes")
-    return FileSource(name, paths, format or format_of(map(str, paths)))
+    return paths
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[IO[bytes]]:
-    """A file as a stream of its content, unpacked if it is gzip or zstd, whatever it is called."""
-    with path.open("rb") as file:
-        head = file.peek(4)
-        if head.startswith(_GZIP):
-            with gzip.open(file, "rb") as unpacked:
-                yield unpacked  # type: ignore[misc]
-        elif head.startswith(_ZSTD):
-            yield io.BufferedReader(_Unpacked(file), _BLOCK)
-        else:
-            yield file
+def source_of(name: str, paths: Sequence[Path], format: str | None, reading: Reading) -> FileSource:  # noqa: A002
+    """The source of files.
 
+    Args:
+        name: what the user wrote.
+        paths: the files.
+        format: one of FORMATS; None goes by the suffix.
+        reading: how text is read, as far as the user says it.
 
-class _Unpacked(io.RawIOBase):
-    """The content of a zstd file of any number of frames; one that is cut off or damaged is an OSError.
-
-    The library's own reader takes a frame that breaks off for one that has ended.
+    Raises:
+        UsageError: the format can't be told, or is not known.
+        RunError: how the text is to be read can't be told.
     """
+    for path in paths:
+        refuse_unreadable(str(path))
+    return FileSource(name, paths, format or by_name(map(str, paths)), reading=reading).detected()
 
-    def __init__(self, file: IO[bytes]) -> None:
-        import zstandard
 
-        self._file = file
-        self._frames = zstandard.ZstdDecompressor()
-        self._fault = zstandard.ZstdError
-        self._frame = self._frames.decompressobj()
-        self._begun = False
-        self._content = memoryview(b"")
+def by_name(names: Iterable[str]) -> str:
+    """The format that file names say, as a `FileSource` takes it before its `detected`."""
+    found = format_of(names)
+    return "json?" if found == "json" else found
 
-    def readable(self) -> bool:
-        """It can be read."""
-        return True
 
-    def readinto(self, buffer: Any) -> int:
-        """The next bytes; 0 at the end of the last frame."""
-        while not self._content:
-            if self._frame.eof:
-                packed, self._begun = self._frame.unused_data, False
-                self._frame = self._frames.decompressobj()
-            else:
-                packed = b""
-            packed = packed or self._file.read(_PACKED)
-            if not packed:
-                if self._begun:
-                    raise OSError("the file is cut off: its last zstd frame has no end")
-                return 0
-            self._begun = True
-            try:
-                self._content = memoryview(self._frame.decompress(packed))
-            except self._fault as error:
-                raise OSError(f"the file is damaged: {error}") from error
-        size = min(len(buffer), len(self._content))
-        buffer[:size], self._content = self._content[:size], self._content[size:]
-        return size
+def told(facts: Mapping[str, str | None]) -> str:
+    """What was found out of files that their names don't say, in words; empty for the usual.
+
+    Args:
+        facts: the `origin` of their source.
+    """
+    words = [_words(facts["format"])] if facts["format"] == "document" else []
+    if facts["format"] in TABLES and "delimiter" in facts:
+        dialect = Dialect(str(facts["delimiter"]), str(facts["quote"]))
+        words += [_words(dialect)] if dialect != usual(str(facts["format"])) else []
+    return ", ".join([*words, *filter(None, [facts.get("encoding")])])
+
+
+def _words(found: Any) -> str:
+    kinds = {"json": "an array of items", "document": "one JSON document", **DELIMITERS}
+    return found.told() if isinstance(found, Dialect) else kinds.get(found, str(found))
+
+
+def _start(stream: IO[bytes], _: str) -> Iterator[bytes]:
+    """The first byte that is no white space."""
+    while block := stream.read(_BLOCK):
+        if text := block.lstrip():
+            yield text[:1]
+            return
+
+
+def _folder_of(pattern: str) -> Path:
+    """The folder that everything is in that a pattern names."""
+    parts = Path(pattern).parts
+    fixed = next((at for at, part in enumerate(parts) if glob.has_magic(part)), len(parts))
+    return Path(*parts[:fixed])
 
 
 def format_of(names: Iterable[str]) -> str:
@@ -180,8 +293,7 @@ def format_of(names: Iterable[str]) -> str:
     """
     found = set()
     for name in names:
-        bare = re.sub(r"\.(gz|zst|zstd)\Z", "", name.lower())
-        known = next((SUFFIXES[suffix] for suffix in SUFFIXES if bare.endswith(suffix)), None)
+        known = next((SUFFIXES[suffix] for suffix in SUFFIXES if bare(name).endswith(suffix)), None)
         if known is None:
             raise UsageError(
                 f"can't tell the format of {name} by its name", hint=f"say --format {', '.join(FORMATS)}"

@@ -1,51 +1,45 @@
-"""From bytes to rows: JSON Lines, a JSON array, CSV, TSV and plain lines, each streamed. Knows no files.
+"""From bytes in UTF-8 to rows: JSON Lines, a JSON array or document, and plain lines. Knows no files.
 
-Parquet, which can't be read as a stream of bytes, is in `parquet`.
+CSV and TSV are in `tables`; Parquet, which can't be read as a stream of bytes, is in `parquet`.
 """
 
 from __future__ import annotations
 
 import codecs
-import csv
-import io
 import json
-import sys
+import re
 from collections.abc import Callable, Iterator
+from operator import methodcaller
 from typing import IO, Any
 
-from wrapgen import wire
 from wrapgen.errors import RunError
 from wrapgen.run.answers import are_json, scan
 from wrapgen.run.connectors.base import Row
 
 _PIECE = 1 << 16
 _SPACE = " \t\r\n"
+_stripped = methodcaller("strip", _SPACE.encode())
+_LINE_BREAK = re.compile(r"\s*\n\s*")
 _IN_NUMBERS = "0123456789.eE+-"
 
 
 def jsonl(stream: IO[bytes], name: str) -> Iterator[Row]:
     """One JSON value per line; blank lines are skipped."""
     for number, line in enumerate(stream, start=1):
-        raw = line.strip()
-        if not raw:
-            continue
-        if number == 1:
-            raw = raw.removeprefix(codecs.BOM_UTF8)
-        yield Row(_value(raw, number, name), raw, number)
+        if raw := _stripped(line):
+            yield Row(_value(raw, number, name), raw, number)
 
 
 def jsonl_texts(stream: IO[bytes], name: str) -> Iterator[list[bytes]]:
     """As `jsonl`, each value only as its text: checked, but not decoded; some together, for speed."""
     read = 0
     while lines := stream.readlines(_PIECE):
-        if not read:
-            lines[0] = lines[0].strip().removeprefix(codecs.BOM_UTF8)
-        texts = list(filter(None, map(bytes.strip, lines)))
+        texts = list(filter(None, map(_stripped, lines)))
         if are_json(texts):
             yield texts
         else:
             for number, line in enumerate(lines, start=read + 1):
-                if text := line.strip():
+                if text := _stripped(line):
                     _value(text, number, name)
                     yield [text]
         read += len(lines)
@@ -68,35 +62,22 @@ def lines(stream: IO[bytes], name: str) -> Iterator[Row]:
     """Each line is one text; only the line's end is taken off. Empty lines count."""
     for number, line in enumerate(stream, start=1):
         try:
-            text = (
-                line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8-sig" if number == 1 else "utf-8")
-            )
+            text = line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8")
         except UnicodeDecodeError as error:
-            raise RunError(f"{name}:{number}: not UTF-8 ({_reason(error)})") from error
+            hint = "name its encoding: --encoding cp1252, say"
+            raise RunError(f"{name}:{number}: not UTF-8 ({_reason(error)})", hint=hint) from error
         yield Row(text, None, number)
 
 
-def delimited(stream: IO[bytes], name: str, delimiter: str) -> Iterator[Row]:
-    """CSV or TSV with a header: one object of texts per row."""
-    csv.field_size_limit(sys.maxsize)
-    text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
-    reader = csv.reader(text, delimiter=delimiter, strict=True)
-    try:
-        header = next(reader, None)
-        if header is None:
-            return
-        _check_header(header, name)
-        for cells in reader:
-            if not cells:
-                continue
-            if len(cells) != len(header):
-                raise RunError(
-                    f"{name}:{reader.line_num}: {len(cells)} cells under {len(header)} columns",
-                    hint="quote cells that hold the delimiter",
-                )
-            yield Row(dict(zip(header, cells, strict=True)), None, reader.line_num)
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise RunError(f"{name}:{reader.line_num}: not a table ({error})", hint=_FORMATS) from error
+def document(stream: IO[bytes], name: str) -> Iterator[Row]:
+    """The one JSON value that a file holds, over however many lines."""
+    feed = _Feed(stream, name)
+    if not feed.skip():
+        raise RunError(f"{name} is empty: it holds no JSON document")
+    value, raw = feed.value("the document")
+    if feed.skip():
+        raise RunError(f"{name}: something follows the JSON document", hint=_FORMATS)
+    yield Row(value, raw, 1)
 
 
 def array(stream: IO[bytes], name: str) -> Iterator[Row]:
@@ -109,7 +90,7 @@ def array(stream: IO[bytes], name: str) -> Iterator[Row]:
     mark = feed.skip()
     while mark != "]":
         number += 1
-        value, raw = feed.value(number)
+        value, raw = feed.value(f"item {number} of the JSON array")
         yield Row(value, raw, number)
         mark = feed.skip()
         if mark == ",":
@@ -131,7 +112,7 @@ class _Feed:
     def __init__(self, stream: IO[bytes], name: str) -> None:
         self._stream = stream
         self._name = name
-        self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
         self._ended = False
         self.text = ""
         self.at = 0
@@ -159,8 +140,8 @@ class _Feed:
             if not self.more():
                 return ""
 
-    def value(self, number: int) -> tuple[Any, bytes]:
-        """The JSON value here and its text."""
+    def value(self, what: str) -> tuple[Any, bytes]:
+        """The JSON value here, and its text on one line; `what` it is, for messages."""
         while True:
             try:
                 value, end = scan(self.text, self.at)
@@ -168,20 +149,15 @@ class _Feed:
                 if self._ended or (end < len(self.text) and self.text[end] not in _IN_NUMBERS):
                     raw = self.text[self.at : end]
                     self.at = end
-                    return value, (raw.encode("utf-8") if "\n" not in raw else wire.dumps(value))
+                    # JSON has line breaks between its tokens only: no digit of a number is touched.
+                    return value, _LINE_BREAK.sub("", raw).encode("utf-8")
                 fault: Exception = ValueError("cut off")
             except (ValueError, StopIteration, RecursionError) as error:
                 fault = error
             if not self.more():
                 raise RunError(
-                    f"{self._name}: item {number} of the JSON array is not JSON ({_reason(fault)})"
+                    f"{self._name}: {what} is not JSON ({_reason(fault)})", hint=_FORMATS
                 ) from fault
-
-
-def _check_header(header: list[str], name: str) -> None:
-    doubled = sorted({column for column in header if header.count(column) > 1})
-    if doubled:
-        raise RunError(f"{name}: the column {doubled[0]!r} stands twice in the header")
 
 
 def _reason(error: Exception) -> str:
@@ -192,17 +168,19 @@ def _reason(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-_FORMATS = "say what it is with --format jsonl, json, csv, tsv, lines or parquet"
+_FORMATS = "say what it is with --format jsonl, json, document, csv, tsv, lines or parquet"
 
 READERS: dict[str, Callable[[IO[bytes], str], Iterator[Row]]] = {
     "jsonl": jsonl,
     "json": array,
-    "csv": lambda stream, name: delimited(stream, name, ","),
-    "tsv": lambda stream, name: delimited(stream, name, "\t"),
+    "document": document,
     "lines": lines,
     "errors": jsonl,
 }
 """Format to reader: takes a binary stream and a name for messages."""
+
+TABLES = ("csv", "tsv")
+"""Formats that `tables` reads."""
 
 SUFFIXES = {
     ".errors.jsonl": "errors",
@@ -215,4 +193,4 @@ SUFFIXES = {
     ".txt": "lines",
     ".parquet": "parquet",
 }
-"""File suffix to format."""
+"""File suffix to format; of `.json` files the content says whether they are arrays or documents."""

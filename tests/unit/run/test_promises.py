@@ -1,0 +1,115 @@
+"""A file's name is a promise about its content, for what is read and for what is written."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import zipfile
+
+import pyarrow
+import pytest
+import zstandard
+from pyarrow import parquet
+
+from wrapgen.errors import RunError, UsageError
+from wrapgen.run.connectors.files import find
+from wrapgen.run.folder import Folder, folder_for
+from wrapgen.run.spare import claim
+
+ROWS = b'{"a": 1}\n{"a": 2}\n'
+
+
+def table() -> bytes:
+    """A Parquet file."""
+    out = io.BytesIO()
+    parquet.write_table(pyarrow.table({"a": [1]}), out)
+    return out.getvalue()
+
+
+def workbook() -> bytes:
+    """What starts like an Excel workbook."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("xl/workbook.xml", "<x/>")
+    return out.getvalue()
+
+
+BROKEN = {
+    "in.jsonl.gz": (ROWS, "is not gzip, as its name says"),
+    "in.csv.zst": (gzip.compress(b"a,b\n1,2\n"), "is not zstd, as its name says"),
+    "empty.jsonl.gz": (b"", "is not gzip, as its name says"),
+    "in.parquet": (ROWS, "it is not Parquet"),
+    "in.jsonl": (table(), "is Parquet, not text"),
+    "in.csv": (workbook(), "is a ZIP archive, as an Excel workbook is, not text"),
+    "in.txt": (bz2.compress(ROWS), "is bzip2, not text"),
+    "packed.csv.gz": (gzip.compress(workbook()), "is a ZIP archive"),
+    "page.csv": (b"<!DOCTYPE html>\n<html>", "is a web page"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_an_input_that_is_not_what_its_name_says_is_refused(tmp_path, name):
+    """Content that breaks the promise of a name is one message that says what it is."""
+    content, says = BROKEN[name]
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(RunError) as raised:
+        list(find(str(tmp_path / name)).rows())
+    assert says in raised.value.message
+
+
+@pytest.mark.parametrize(
+    "name", ["in.jsonl.bz2", "in.csv.xz", "in.tar.gz", "in.jsonl.zip", "in.XLSX", "in.parquet.gz"]
+)
+@pytest.mark.parametrize("format_", [None, "jsonl"])
+def test_an_unknown_compression_or_format_is_refused(tmp_path, name, format_):
+    """A name that promises what can't be read is refused, whatever --format says, before it is looked at."""
+    (tmp_path / name).write_bytes(gzip.compress(ROWS) if name.endswith("gz") else ROWS)
+    with pytest.raises(UsageError, match="can't be read"):
+        find(str(tmp_path / name), format_)
+
+
+def test_packed_content_may_have_a_plain_name(tmp_path):
+    """A name without a compression promises none: gzip and zstd are recognized by their content."""
+    for pack in (gzip.compress, zstandard.compress):
+        (tmp_path / "in.jsonl").write_bytes(pack(ROWS))
+        assert [row.value for row in find(str(tmp_path / "in.jsonl")).rows()] == [{"a": 1}, {"a": 2}]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x.json",
+        "x.csv.gz",
+        "x.jsonl.zst",
+        "x.XLSX",
+        "x.arrow",
+        "x.tab",
+        "x.errors.jsonl",
+        "x.csv.bz2",
+        "x.report.html",
+    ],
+)
+def test_an_output_whose_name_promises_what_is_not_written_is_refused(tmp_path, name):
+    """Before the first call, the message names what is written instead; a run that has begun may go on."""
+    output = tmp_path / name
+    folder = Folder(folder_for(output))
+    with pytest.raises(UsageError, match="a run writes no"):
+        claim(output, folder, fresh=False)
+    folder.make()
+    folder.ledger.touch()  # an older version began it
+    claim(output, folder, fresh=False)
+
+
+def test_an_output_may_have_a_name_that_promises_nothing(tmp_path):
+    """A suffix that is no format's is JSON Lines, as one that is missing."""
+    for name in ("scores", "scores.v2", "scores-1.0.5", "x.txt", "X.CSV", "x.ndjson"):
+        claim(tmp_path / name, Folder(folder_for(tmp_path / name)), fresh=False)
+
+
+def test_an_output_is_no_url(tmp_path, monkeypatch):
+    """A URL is refused as one, not looked for as a folder."""
+    monkeypatch.chdir(tmp_path)
+    for url in ("s3://bucket/x.jsonl", "data://acme/x.jsonl"):
+        with pytest.raises(UsageError, match="is a URL"):
+            claim(tmp_path.__class__(url), Folder(tmp_path / "x.run"), fresh=False)

@@ -1,0 +1,252 @@
+"""A file's content as text in UTF-8: unpacked and decoded, and what its name promises, or one clear error."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from wrapgen.errors import RunError, UsageError
+
+_BLOCK = 1 << 20
+_PACKED = 1 << 10  # of a packed file at a time: a few kilobytes may unpack to many megabytes
+
+_PACKINGS = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
+PACKED_SUFFIXES = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd"}
+"""File suffix to compression."""
+
+OTHERS = re.compile(
+    r"\.(7z|arrow|avro|br|bz2|db|docx?|feather|html?|lz4?|lzma|ods|orc|pdf|rar|snappy|sqlite|sz|tar|tbz2?|tgz|txz"
+    r"|xlsx?|xml|xz|ya?ml|z|zip)\Z"
+)
+"""How names of files end whose formats a run neither reads nor writes."""
+
+_SIGNATURES = {
+    b"PK\x03\x04": "a ZIP archive, as an Excel workbook is",
+    b"\xd0\xcf\x11\xe0": "an old Excel or Word document",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ": "xz",
+    b"\x04\x22\x4d\x18": "lz4",
+    b"7z\xbc\xaf": "a 7z archive",
+    b"PAR1": "Parquet",
+    b"ORC": "ORC",
+    b"Obj\x01": "Avro",
+    b"ARROW1": "Arrow",
+    b"FEA1": "Feather",
+    b"%PDF": "PDF",
+    b"SQLite format 3": "an SQLite database",
+    b"<!DOCTYPE": "a web page",
+    b"<!doctype": "a web page",
+    b"<html": "a web page",
+    b"<?xml": "XML",
+}
+"""How files start that are no text of rows."""
+
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF32_LE: "utf-32-le",  # before UTF-16, whose mark it starts with
+    codecs.BOM_UTF32_BE: "utf-32-be",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
+
+
+def bare(name: str) -> str:
+    """A file's name in lower case, without the suffix of a compression."""
+    known = next((suffix for suffix in PACKED_SUFFIXES if name.lower().endswith(suffix)), "")
+    return name.lower().removesuffix(known)
+
+
+def refuse_unreadable(name: str) -> None:
+    """Makes sure that the name of an input promises nothing that can't be read.
+
+    Raises:
+        UsageError: it names a format or compression that is not known here.
+    """
+    found = OTHERS.search(bare(name))
+    if found or (name.lower() != bare(name) and bare(name).endswith(".parquet")):
+        what = found[0] if found else "compressed Parquet"
+        raise UsageError(
+            f"{name}: {what} can't be read",
+            hint="make it jsonl, json, csv, tsv, txt or parquet; text may be packed with gzip or zstd",
+        )
+
+
+@contextmanager
+def opened(path: Path, name: str = "", encoding: str | None = None) -> Iterator[IO[bytes]]:
+    """A file as a stream of UTF-8 without a byte order mark, unpacked if it is gzip or zstd.
+
+    Args:
+        path: the file.
+        name: what it is called, where that is another name than its path.
+        encoding: of its text; None: as `encoding_of` finds it.
+
+    Raises:
+        RunError: it is not what its name says; or, while it is read, it is not in this encoding.
+        OSError, EOFError, zlib.error: it can't be read, or is cut off.
+    """
+    name = name or str(path)
+    with _unpacked(path, name) as content:
+        head = content.peek(16)[:16]
+        encoding = codecs.lookup(encoding or _found(head)).name
+        if encoding != "utf-8":
+            content = io.BufferedReader(_Recoded(content, encoding, name), _BLOCK)
+        elif head.startswith(codecs.BOM_UTF8):
+            content.read(len(codecs.BOM_UTF8))
+        yield content
+
+
+def encoding_of(path: Path, name: str = "") -> str:
+    """The encoding of a file's text: UTF-8, or UTF-16 or UTF-32 where its first bytes say so.
+
+    Raises: as `opened`.
+    """
+    with _unpacked(path, name or str(path)) as content:
+        return _found(content.peek(16)[:16])
+
+
+@contextmanager
+def _unpacked(path: Path, name: str) -> Iterator[Any]:
+    suffix = next((suffix for suffix in PACKED_SUFFIXES if name.lower().endswith(suffix)), "")
+    with path.open("rb") as file:
+        head = file.peek(8)
+        packing = next((one for one, magic in _PACKINGS.items() if head.startswith(magic)), None)
+        if suffix and packing != PACKED_SUFFIXES[suffix]:
+            raise RunError(f"{name} is not {PACKED_SUFFIXES[suffix]}, as its name says", hint=_RENAME)
+        content: Any = file
+        if packing == "gzip":
+            content = gzip.GzipFile(fileobj=file)
+        elif packing == "zstd":
+            content = io.BufferedReader(_Unpacked(file), _BLOCK)
+        head = content.peek(16)
+        found = next((what for magic, what in _SIGNATURES.items() if head.startswith(magic)), None)
+        if found:
+            raise RunError(f"{name} is {found}, not text", hint=f"convert it; or {_RENAME}")
+        yield content
+
+
+_RENAME = "give it a name that says what it is"
+
+
+def _found(head: bytes) -> str:
+    mark = next((mark for mark in _MARKS if head.startswith(mark)), b"")
+    return _MARKS.get(mark) or _without_mark(head)
+
+
+def _without_mark(head: bytes) -> str:
+    """Text starts with two characters of ASCII, which UTF-16 pads with zeros."""
+    if len(head) >= 4 and not any(head[1:4:2]) and all(head[0:4:2]):
+        return "utf-16-le"
+    return "utf-16-be" if len(head) >= 4 and not any(head[0:4:2]) and all(head[1:4:2]) else "utf-8"
+
+
+def decoded(stream: IO[bytes], encoding: str, name: str) -> Iterator[str]:
+    """A stream's text, block by block, without a byte order mark.
+
+    Raises:
+        RunError: it is not in this encoding; names the line.
+    """
+    decoder = codecs.getincrementaldecoder(encoding)()
+    number, start, ended = 1, True, False
+    while not ended:
+        block = stream.read(_BLOCK)
+        ended = not block
+        try:
+            text = decoder.decode(block, ended)
+        except UnicodeError as error:
+            before = error.object[: error.start] if isinstance(error, UnicodeDecodeError) else b""
+            number += before.decode(encoding, "ignore").count("\n")
+            raise RunError(
+                f"{name}:{number}: not {encoding.upper()} ({error})",
+                hint="name its encoding: --encoding cp1252, say",
+            ) from error
+        if start:
+            text = text.removeprefix("\ufeff")
+        start = start and not text
+        number += text.count("\n")
+        yield text
+
+
+def text_lines(blocks: Iterator[str]) -> Iterator[str]:
+    """Text line by line, each with its end: a line feed, a carriage return, or both."""
+    rest = ""
+    for block in blocks:
+        lines = io.StringIO(rest + block, newline="").readlines()
+        rest = lines.pop() if lines else ""  # it may go on in the next block
+        yield from lines
+    yield from io.StringIO(rest, newline="")
+
+
+class _Stream(io.RawIOBase):
+    """A stream of what `more` gives, block by block."""
+
+    _content = memoryview(b"")
+
+    def readable(self) -> bool:
+        """It can be read."""
+        return True
+
+    def more(self) -> bytes | None:
+        """The next block, perhaps empty; None at the end."""
+        raise NotImplementedError
+
+    def readinto(self, buffer: Any) -> int:
+        """The next bytes; 0 at the end."""
+        while not self._content:
+            block = self.more()
+            if block is None:
+                return 0
+            self._content = memoryview(block)
+        size = min(len(buffer), len(self._content))
+        buffer[:size], self._content = self._content[:size], self._content[size:]
+        return size
+
+
+class _Recoded(_Stream):
+    """Text in another encoding, as UTF-8."""
+
+    def __init__(self, stream: IO[bytes], encoding: str, name: str) -> None:
+        self._blocks = decoded(stream, encoding, name)
+
+    def more(self) -> bytes | None:
+        """The next block."""
+        block = next(self._blocks, None)
+        return None if block is None else block.encode("utf-8")
+
+
+class _Unpacked(_Stream):
+    """The content of a zstd file of any number of frames; one that is cut off or damaged is an OSError.
+
+    The library's own reader takes a frame that breaks off for one that has ended.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        import zstandard
+
+        self._file = file
+        self._frames = zstandard.ZstdDecompressor()
+        self._fault = zstandard.ZstdError
+        self._frame = self._frames.decompressobj()
+        self._begun = False
+
+    def more(self) -> bytes | None:
+        """The next bytes; None at the end of the last frame."""
+        packed = b""
+        if self._frame.eof:
+            packed, self._begun = self._frame.unused_data, False
+            self._frame = self._frames.decompressobj()
+        packed = packed or self._file.read(_PACKED)
+        if not packed:
+            if self._begun:
+                raise OSError("the file is cut off: its last zstd frame has no end")
+            return None
+        self._begun = True
+        try:
+            return bytes(self._frame.decompress(packed))
+        except self._fault as error:
+            raise OSError(f"the file is damaged: {error}") from error

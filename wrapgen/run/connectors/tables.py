@@ -1,0 +1,235 @@
+"""Tables as text, CSV and TSV: reading them, and finding out what divides and quotes their cells."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import IO, Any, NamedTuple
+
+from wrapgen.errors import RunError
+from wrapgen.run.connectors.base import Row
+from wrapgen.run.connectors.opening import decoded, text_lines
+
+_SAMPLE = 200
+"""Lines that say what divides cells."""
+
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+"""What may divide cells without being named, in words."""
+
+_OWN = {"csv": ",", "tsv": "\t"}
+_EXCEL = re.compile(r"sep=(.)[\r\n]*\Z")
+_QUOTED = re.compile(r'(?:^|\t)"')
+
+NO_QUOTE = ""
+"""The quote of a table in which a quote is text like any other."""
+
+Lines = Callable[[], Iterator[str]]
+"""Gives the lines of a file from its start, each time that it is called."""
+
+
+class Dialect(NamedTuple):
+    """How a table is written as text.
+
+    Fields: what divides cells; what quotes them, or NO_QUOTE.
+    """
+
+    delimiter: str = ","
+    quote: str = '"'
+
+    def told(self) -> str:
+        """In words."""
+        divided = DELIMITERS.get(self.delimiter, repr(self.delimiter))
+        return f"cells divided by {divided}, " + (
+            f"quoted by {self.quote}" if self.quote else "quotes are text"
+        )
+
+
+def usual(format: str) -> Dialect:  # noqa: A002
+    """The dialect that a format has where nothing says another."""
+    return Dialect(_OWN[format])
+
+
+def delimited(stream: IO[bytes], name: str, dialect: Dialect) -> Iterator[Row]:
+    """The rows of a table with a header: one object of texts each.
+
+    Empty lines are rows of a table of one column; in others they are left out.
+    """
+    lines, skipped = _after_excel(text_lines(decoded(stream, "utf-8", name)))
+    reader = _reader(lines, dialect)
+    header: list[str] = []
+    place = 1
+    try:
+        for cells in reader:
+            at, place = place + skipped, reader.line_num + 1
+            if not header:
+                header = cells
+                _refuse_doubled(header, name)
+            elif cells or len(header) == 1:
+                yield Row(_object(header, cells or [""], f"{name}:{at}"), None, at)
+    except csv.Error as error:
+        raise RunError(f"{name}:{place + skipped}: not a table ({_words(error)})", hint=_QUOTES) from error
+    if place > 1 and not header:
+        raise RunError(f"{name} holds nothing but empty lines: it has no header")
+
+
+_QUOTES = "if quotes are text like any other, say --quote none"
+
+
+def _words(error: csv.Error) -> str:
+    return "a quote opens here and nothing closes it" if "end of data" in str(error) else str(error)
+
+
+def _object(header: list[str], cells: list[str], place: str) -> dict[str, str]:
+    if len(cells) != len(header):
+        raise RunError(
+            f"{place}: {len(cells)} cells under {len(header)} columns",
+            hint="quote cells that hold the delimiter; or name it: --delimiter",
+        )
+    return dict(zip(header, cells, strict=True))
+
+
+def _refuse_doubled(header: list[str], name: str) -> None:
+    doubled = sorted({column for column in header if header.count(column) > 1})
+    if doubled:
+        raise RunError(f"{name}: the column {doubled[0]!r} stands twice in the header")
+
+
+def _reader(lines: Iterator[str], dialect: Dialect) -> Any:
+    csv.field_size_limit(sys.maxsize)
+    if dialect.quote == NO_QUOTE:
+        return csv.reader(lines, delimiter=dialect.delimiter, quoting=csv.QUOTE_NONE)
+    return csv.reader(lines, delimiter=dialect.delimiter, quotechar=dialect.quote, strict=True)
+
+
+def _after_excel(lines: Iterator[str]) -> tuple[Iterator[str], int]:
+    """The lines after one that tells Excel the delimiter, and how many that leaves out."""
+    for first in lines:
+        if _EXCEL.match(first):
+            return lines, 1
+        return _chained(first, lines), 0
+    return lines, 0
+
+
+def _chained(first: str, lines: Iterator[str]) -> Iterator[str]:
+    yield first
+    yield from lines
+
+
+def delimiter_of(lines: Iterator[str], format: str, name: str) -> str:  # noqa: A002
+    """What divides the cells of a table: commas or tabs, as its format has it, or what its first lines say.
+
+    Args:
+        lines: of the file.
+        format: csv or tsv: what the file is called.
+        name: for messages.
+
+    Raises:
+        RunError: it can't be told with certainty; says what to give.
+    """
+    sample, own = list(islice(lines, _SAMPLE)), usual(format).delimiter
+    told = _EXCEL.match(sample[0]) if sample else None
+    if told:
+        return told[1]
+    header = next((line for line in sample if line.strip("\r\n")), "")
+    if header.startswith(("{", "[")) and _is_json(header):
+        raise RunError(
+            f"{name}: its name says {format}, its first line is JSON",
+            hint="say --format jsonl; or --delimiter, if it is a table",
+        )
+    others = [one for one in DELIMITERS if one != own and one in header]
+    if not others:
+        return own
+    fit = [one for one in (own, *others) if _fits(sample, one)]
+    if fit == [own] or (not fit and (own in header or not _holds(sample, header, others))):
+        return own
+    if len(fit) == 1 and own == ",":
+        return fit[0]
+    seem = " or ".join(DELIMITERS[one] for one in fit) or "nothing that its header says"
+    raise RunError(
+        f"{name}: what divides its cells is not certain: its name says {DELIMITERS[own]}, its lines {seem}",
+        hint="""say it: --delimiter ';'""",
+    )
+
+
+def _is_json(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), (dict, list))
+    except (ValueError, RecursionError):
+        return False
+
+
+def _fits(sample: list[str], delimiter: str) -> bool:
+    """Whether every row of a sample has the same number of cells, and more than one."""
+    quotes = ['"', NO_QUOTE] if delimiter == "\t" else ['"']
+    return any(_width(sample, Dialect(delimiter, quote)) > 1 for quote in quotes)
+
+
+def _width(sample: list[str], dialect: Dialect) -> int:
+    reader = _reader(iter(sample), dialect)
+    found: set[int] = set()
+    try:
+        found.update(len(cells) for cells in reader if cells)
+    except csv.Error:
+        if len(sample) < _SAMPLE or reader.line_num < len(sample):
+            return 0
+    return found.pop() if len(found) == 1 else 0
+
+
+def _holds(sample: list[str], header: str, marks: list[str]) -> bool:
+    return any(mark in line for line in sample for mark in marks if line is not header)
+
+
+class _Look:
+    """What the lines of a table of tabs are under one reading of their quotes."""
+
+    def __init__(self, lines: Iterator[str], quote: str) -> None:
+        self.rows, self.whole, self.sound = 0, True, True
+        width = 0
+        try:
+            for cells in _reader(lines, Dialect("\t", quote)):
+                width = width or len(cells)
+                self.whole = self.whole and len(cells) in (width, 0)
+                self.rows += bool(cells)
+        except csv.Error:
+            self.whole = self.sound = False
+
+
+def quote_of(lines: Lines, delimiter: str, name: str) -> str:
+    """What quotes the cells of a table: in one of tabs nothing, unless its quotes make sense as in CSV alone.
+
+    Raises:
+        RunError: it can't be told with certainty; says what to give.
+    """
+    if delimiter != "\t":
+        return '"'
+    if not any(_QUOTED.search(line) for line in lines()):
+        return '"'  # it makes no difference
+    text, quoted = _Look(lines(), NO_QUOTE), _Look(lines(), '"')
+    if not quoted.whole:
+        return '"' if quoted.sound and not text.whole else NO_QUOTE
+    if not text.whole:
+        return '"'
+    if text.rows != quoted.rows:
+        raise RunError(
+            f"{name}: its quotes as text leave {text.rows - 1:,} rows, as quotes {quoted.rows - 1:,}",
+            hint="""say which: --quote none, or --quote '"'""",
+        )
+    return '"' if _needed(lines()) else NO_QUOTE
+
+
+def _needed(lines: Iterator[str]) -> bool:
+    """Whether every quoted cell is one that had to be quoted, or stands in a column of quoted cells."""
+    idle: dict[int, int] = {}
+    bare: dict[int, int] = {}
+    for line in lines:
+        for at, cell in enumerate(line.rstrip("\r\n").split("\t")):
+            if cell.startswith('"'):
+                idle[at] = idle.get(at, 0) + ('""' not in cell[1:-1])
+            elif cell:
+                bare[at] = bare.get(at, 0) + 1
+    # A header may be without quotes above a column that has them.
+    return all(not count or bare.get(at, 0) <= 1 for at, count in idle.items())
