@@ -11,7 +11,7 @@ import click
 
 from wrapgen.cli import completion
 from wrapgen.cli.options import client_for
-from wrapgen.cli.terminal import passing
+from wrapgen.cli.terminal import err, passing
 
 if TYPE_CHECKING:
     from wrapgen.client import Client
@@ -71,7 +71,7 @@ def items_of(
         reading=Reading(delimiter, "" if given["quote"] == "none" else given["quote"], given["encoding"]),
     )
     if words := told(items.origin()):
-        print(f"reading {source}: {words}", file=sys.stderr)
+        err(f"reading {source}: {words}")
     return items
 
 
