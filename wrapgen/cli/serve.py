@@ -71,6 +71,13 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     show_default=True,
     help="A sandbox for workers and builds; auto makes one where bubblewrap works.",
 )
+@click.option(
+    "--limit",
+    "limits",
+    metavar="NAME=NUMBER",
+    multiple=True,
+    help="What one request may cost, such as body-bytes=65536; a wrong name lists all.",
+)
 @click.option("--faults", type=FILE, help="JSON list of faults, for testing clients; off by default.")
 @click.option("--json", "as_json", is_flag=True, help="Say where it listens as one line of JSON.")
 def command(
@@ -85,6 +92,7 @@ def command(
     private_key: Path | None,
     insecure: bool,
     isolation: str,
+    limits: tuple[str, ...],
     faults: Path | None,
     as_json: bool,
 ) -> None:
@@ -94,7 +102,7 @@ def command(
     commands find it.
     """
     try:
-        from wrapgen.platform import Ceilings, Size, open_platform
+        from wrapgen.platform import Bounds, Ceilings, Size, open_platform
         from wrapgen.platform.http.serve import Certificate, listen, serve
     except ModuleNotFoundError as error:
         if error.name is not None and error.name.split(".")[0] == "wrapgen":
@@ -102,7 +110,13 @@ def command(
         raise MissingExtra(extra="platform", needed_for="wrapgen serve") from error
     files = _certificate(host, certificate, private_key, insecure)
     ceilings = Ceilings(memory=worker_memory << 20, disk=worker_disk << 20, file=worker_disk << 20)
-    platform = open_platform(home, size=Size(most=workers), ceilings=ceilings, isolation=isolation)
+    platform = open_platform(
+        home,
+        size=Size(most=workers),
+        ceilings=ceilings,
+        bounds=Bounds.read(limits),
+        isolation=isolation,
+    )
     try:
         if faults is not None:
             platform.faults.set(faults.read_bytes())

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from wrapgen.platform.activity import Activity
+from wrapgen.platform.bounds import Bounds
 from wrapgen.platform.call import Limits, Outcome
 from wrapgen.platform.calls import Calls
 from wrapgen.platform.faults import Faults
@@ -29,7 +30,7 @@ from wrapgen.platform.workers.disk import watch
 from wrapgen.platform.workers.pool import GROW_SECONDS, Pools, Size
 from wrapgen.platform.workers.worker import Ceilings
 
-__all__ = ["Ceilings", "Limits", "Platform", "Size", "open_platform"]
+__all__ = ["Bounds", "Ceilings", "Limits", "Platform", "Size", "open_platform"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Platform:
         activity: which calls there are and were, by account.
         minutes: numbers of the last hour.
         journal: the server's log.
+        bounds: what one request may cost.
     """
 
     state: State
@@ -57,6 +59,7 @@ class Platform:
     activity: Activity
     minutes: Minutes
     journal: Journal
+    bounds: Bounds
 
     async def forget(self, account: str) -> None:
         """Drops what is kept of an account that is no more: the next of its name must not see it."""
@@ -106,6 +109,7 @@ def open_platform(
     limits: Limits | None = None,
     size: Size | None = None,
     ceilings: Ceilings | None = None,
+    bounds: Bounds | None = None,
     isolation: str = "none",
     variables: Mapping[str, str] | None = None,
 ) -> Platform:
@@ -116,13 +120,14 @@ def open_platform(
         limits: what calls may take.
         size: how large the pool of a version may get.
         ceilings: what one worker may use.
+        bounds: what one request may cost.
         isolation: `auto`, `bubblewrap` or `none` (see `Sandbox.find`).
         variables: environment variables; None takes the process's.
 
     Raises:
         UsageError: another server has this home open, or there can be no sandbox.
     """
-    limits = limits or Limits()
+    limits, bounds = limits or Limits(), bounds or Bounds()
     state = open_platform_state(home, variables=variables, isolation=isolation)
     root = state.home / "workers"
     shutil.rmtree(root, ignore_errors=True)  # of a server that was killed
@@ -132,9 +137,17 @@ def open_platform(
     journal = Journal(state.home / "logs")
     calls.listeners.append(partial(_note, journal))
     unattended = Unattended(state.home / "requests", calls, time.time)
-    faults = Faults(random.random)
     return Platform(
-        state, pools, calls, unattended, faults, Metrics(calls), Activity(calls), Minutes(calls), journal
+        state,
+        pools,
+        calls,
+        unattended,
+        Faults(random.random),
+        Metrics(calls),
+        Activity(calls),
+        Minutes(calls),
+        journal,
+        bounds,
     )
 
 

@@ -13,9 +13,6 @@ from starlette.responses import Response
 from wrapgen.errors import BadRequest, TooLarge
 from wrapgen.platform.http import auth
 
-BODY_CAP = 10 * 1024 * 1024
-"""Bytes of a management request's body."""
-
 PAGE = 50
 """Results of a page where the request doesn't say (platform contract, section 1)."""
 
@@ -36,14 +33,14 @@ def empty(status: int = 204) -> Response:
     return Response(b"", status)
 
 
-async def body_of(request: Request, cap: int = BODY_CAP) -> bytes:
-    """The whole body of a management request; no more than the cap, in bytes, is ever held.
+async def body_of(request: Request, cap: int = 0) -> bytes:
+    """The whole body of a management request; no more than the cap in bytes, or the platform's, is ever held.
 
     Raises:
         TooLarge: it is over the cap.
         NotAuthorized: the key was revoked meanwhile (401).
     """
-    body = bytearray()
+    body, cap = bytearray(), cap or request.app.state.platform.bounds.body_bytes
     async for chunk in request.stream():
         body += chunk
         if len(body) > cap:

@@ -8,8 +8,10 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-HEAD_BYTES = 64 * 1024
-"""Most bytes of a request line with its headers."""
+from wrapgen.platform.bounds import Bounds
+
+HELD_BYTES = 64 * 1024
+"""Most bytes that a reply's head is copied together with."""
 
 HEAD_SECONDS = 20.0
 """How long a client may take for them, counted from the connection or from their first byte."""
@@ -20,6 +22,7 @@ BODY_SECONDS = 60.0
 LEAST = 1024
 """Bytes of a body that show that somebody is really sending one."""
 
+TOO_MUCH = (b"400 Bad Request", "the body's chunk extensions or trailers are too large")
 TOO_LARGE = (b"431 Request Header Fields Too Large", "the request's headers are too large")
 
 CONNECTION = "wrapgen.connection"
@@ -47,7 +50,7 @@ class HeldHead:
         self.written += len(data)
         if self._head:
             head, self._head = self._head, b""
-            if len(data) < HEAD_BYTES:
+            if len(data) < HELD_BYTES:
                 self._transport.write(head + data)
             else:
                 self._transport.writelines((head, data))
@@ -68,11 +71,23 @@ class HeldHead:
         self._transport.close()
 
 
-class GuardedProtocol(HttpToolsProtocol):
-    """Refuses oversize heads with 431; `overdue` tells whether a slow client has used up its time."""
+class _Nowhere(list[tuple[bytes, bytes]]):
+    """Where the parser puts trailers: they come after the request was looked at, and nobody asks for them."""
 
+    def append(self, pair: tuple[bytes, bytes]) -> None:
+        """Keeps nothing."""
+
+
+_TRAILERS = _Nowhere()
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """Refuses what is larger than it may be; `overdue` tells whether a slow client has used up its time."""
+
+    bounds = Bounds()
     _waiting_since: float | None = None
-    _head_bytes = 0
+    _idle_bytes = 0
+    _fed = _begun = False
     _received = 0
     _seen = (0, 0.0)
     _sent = (0, 0.0)
@@ -85,30 +100,46 @@ class GuardedProtocol(HttpToolsProtocol):
         self._seen = self._sent = (0, now)
 
     def data_received(self, data: bytes) -> None:
-        """Counts the bytes of a head that isn't complete yet (called by the event loop)."""
-        waiting = self._waiting_since is not None
-        if waiting and len(data) > HEAD_BYTES and b"\r\n\r\n" not in data[:HEAD_BYTES]:
+        """Counts bytes of a head that isn't complete, or that bring no body (called by the event loop)."""
+        waiting, most = self._waiting_since is not None, self.bounds.head_bytes
+        if waiting and len(data) > most and b"\r\n\r\n" not in data[:most]:
             self._refuse(*TOO_LARGE)
             return
+        self._fed = self._begun = False
         super().data_received(data)
         self._received += len(data)
-        if self._waiting_since is None:
-            self._head_bytes = 0
-        else:
-            self._head_bytes += len(data)
-            if self._head_bytes > HEAD_BYTES:
-                self._refuse(*TOO_LARGE)
+        if self._fed or (waiting and self._waiting_since is None):
+            self._idle_bytes = 0
+            return
+        if self._begun:  # heads and bodies may have come before it
+            self._idle_bytes = -1 - data.rfind(b"\r\n\r\n")
+        self._idle_bytes += len(data)
+        if self._idle_bytes > most:
+            self._refuse(*(TOO_LARGE if self._waiting_since is not None else TOO_MUCH))
 
     def on_message_begin(self) -> None:
         """The first byte of a request (called by the parser)."""
         super().on_message_begin()
         self._waiting_since = time.monotonic()
+        self._begun = True
         cast(dict[str, Any], self.scope)[CONNECTION] = self.transport
 
     def on_headers_complete(self) -> None:
         """The head is complete (called by the parser)."""
         self._waiting_since = None
+        if len(self.headers) > self.bounds.head_lines:
+            self._refuse(*TOO_LARGE)
+            raise ValueError(TOO_LARGE[1])  # ends the parser
         super().on_headers_complete()
+        self.headers = _TRAILERS
+        if len(self.pipeline) > self.bounds.pipelined:
+            self.transport.abort()
+            raise ValueError("too many requests ahead of their answers")
+
+    def on_body(self, body: bytes) -> None:
+        """Some of a body (called by the parser)."""
+        self._fed = True
+        super().on_body(body)
 
     def on_response_complete(self) -> None:
         """A reply has been written (called by uvicorn)."""
@@ -140,6 +171,9 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _refuse(self, status: bytes, message: str) -> None:
         if self.transport.is_closing():
+            return
+        if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
+            self.transport.abort()  # a reply is on its way already
             return
         said = message.encode("ascii")
         body = b'{"error":{"code":2015,"message":"%s"}}' % said

@@ -121,10 +121,11 @@ async def _serve(
     inner = listen("127.0.0.1", 0) if certificate else None
     address = address_of(listener, "https" if certificate else "http")
     workers = asyncio.create_task(platform.run(address_of(inner) if inner else address))
-    server = _Server(_settings(app, certificate), platform, grace, lambda: on_ready(address))
+    protocol = type("Protocol", (GuardedProtocol,), {"bounds": platform.bounds})
+    server = _Server(_settings(app, certificate, protocol), platform, grace, lambda: on_ready(address))
     try:
         if inner is not None:
-            await server.serve_inner(_settings(app, None), inner)
+            await server.serve_inner(_settings(app, None, protocol), protocol, inner)
         await server.serve(sockets=[listener])
     finally:
         workers.cancel()
@@ -132,10 +133,12 @@ async def _serve(
             await workers
 
 
-def _settings(app: Application, certificate: Certificate | None) -> uvicorn.Config:
+def _settings(
+    app: Application, certificate: Certificate | None, protocol: type[GuardedProtocol]
+) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=GuardedProtocol,
+        http=protocol,
         ws="none",
         loop="none",
         lifespan="off",
@@ -199,11 +202,13 @@ class _Server(uvicorn.Server):
         self._told: asyncio.Task[None] | None = None
         self._inner: asyncio.Server | None = None
 
-    async def serve_inner(self, settings: uvicorn.Config, listener: socket.socket) -> None:
+    async def serve_inner(
+        self, settings: uvicorn.Config, protocol: type[GuardedProtocol], listener: socket.socket
+    ) -> None:
         """Answers on one more listener, with other settings, from now on."""
 
         def connect() -> asyncio.Protocol:
-            return GuardedProtocol(config=settings, server_state=self.server_state, app_state={})
+            return protocol(config=settings, server_state=self.server_state, app_state={})
 
         self._inner = await asyncio.get_running_loop().create_server(connect, sock=listener)
 

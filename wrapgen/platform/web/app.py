@@ -137,24 +137,28 @@ class Web:
 
     async def _answer(self, page: Page, request: Request) -> Response:
         visit = request.state.visit = await run_in_threadpool(self._visit, request)
-        if page.method != "GET":
-            require_same_site(request)
-            upload = Upload(request) if page.form_bytes is None else None
-            if upload is not None:
-                form = FormData(await upload.fields())
-            else:
-                form = await read_form(request, page.form_bytes or 0)
-            try:
-                require_token(request, form, visit.token)
-                visit = request.state.visit = replace(visit, form=form, upload=upload)
-                return await self._open(page, visit)
-            finally:
-                await form.close()
-        return await self._open(page, visit)
-
-    async def _open(self, page: Page, visit: Visit) -> Response:
         if visit.account is None and not page.open:
             return self._sign_in_first(visit)
+        if page.method == "GET":
+            return await self._open(page, visit)
+        require_same_site(request)
+        bounds = self._platform.bounds
+        upload = Upload(request, bounds.form_fields) if page.form_bytes is None else None
+        if upload is not None:
+            form = FormData(await upload.fields())
+        else:
+            most = page.form_bytes if visit.account else bounds.sign_in_bytes
+            form = await read_form(request, most or 0, visit.token, bounds.form_fields)
+        try:
+            require_token(request, form, visit.token)
+            visit = request.state.visit = replace(visit, form=form, upload=upload)
+            if visit.account is not None:
+                await run_in_threadpool(visit.recheck)
+            return await self._open(page, visit)
+        finally:
+            await form.close()
+
+    async def _open(self, page: Page, visit: Visit) -> Response:
         if inspect.iscoroutinefunction(page.handler):
             answer: Awaitable[Response] = page.handler(visit)
             return await answer

@@ -117,6 +117,7 @@ async def _store(visit: Visit, at: DataPath, form: Upload) -> None:
                 await run_in_threadpool(write.append, bytes(waiting))
                 waiting.clear()
         await run_in_threadpool(write.append, bytes(waiting))
+        await run_in_threadpool(visit.recheck)
         await run_in_threadpool(write.commit)
     finally:
         await run_in_threadpool(write.abandon)

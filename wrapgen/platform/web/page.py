@@ -19,7 +19,7 @@ from wrapgen.errors import BadRequest, NotAuthorized
 from wrapgen.pages import Environment
 from wrapgen.platform.http.exchange import reply
 from wrapgen.platform.model import Caller
-from wrapgen.platform.web.sessions import form_token, same
+from wrapgen.platform.web.sessions import Sessions, form_token, same
 
 if TYPE_CHECKING:
     from wrapgen.platform import Platform
@@ -35,6 +35,9 @@ FORM_BYTES = 12 * 1024 * 1024
 """Most bytes of a form: an input of the greatest size, and what a browser adds around it."""
 
 
+HEAD_BYTES = 8 * 1024
+"""Bytes at the beginning of a form in which its token has to stand; every form of ours has it first."""
+
 PLAIN_BYTES = 256 * 1024
 """Most bytes of a form without files: they can be that many fields, and each takes its time."""
 
@@ -48,8 +51,9 @@ class Page:
         handler: answers a visit; a plain function runs in a thread.
         method: `GET` or `POST`; a POST only gets here with its session's token, from this same site.
         open: whether nobody has to be signed in.
-        form_bytes: most bytes of a POST's body; None leaves files to the handler, who takes them from
-            `Visit.upload` as they come in. The fields come first then, with the token among them.
+        form_bytes: most bytes of a POST's body, where somebody is signed in; None leaves files to the
+            handler, who takes them from `Visit.upload` as they come in. The fields come first then, with the
+            token.
     """
 
     path: str
@@ -133,6 +137,15 @@ class Visit:
         value = self.form.get(name)
         return value if isinstance(value, UploadFile) and value.filename else None
 
+    def recheck(self) -> None:
+        """Refuses who is not signed in any more, after a form that took its time to come.
+
+        Raises:
+            NotAuthorized: the session has ended, or its key was revoked (401).
+        """
+        sessions: Sessions = self.request.app.state.sessions
+        sessions.caller(self.token)
+
     def html(self, template: str, context: Mapping[str, Any] | None = None, status: int = 200) -> Response:
         """The page that a template makes of a context, with the words that every page has."""
         shown = {
@@ -181,28 +194,47 @@ def require_token(request: Request, form: FormData, token: str) -> None:
     """
     given = form.get(TOKEN_FIELD) or request.headers.get(f"x-{TOKEN_FIELD}", "")
     if not isinstance(given, str) or not same(given, form_token(token)):
-        raise NotAuthorized(
-            "this form is no longer valid", hint="go back, load the page again and repeat", status=403
-        )
+        raise _stale()
 
 
-async def read_form(request: Request, most: int) -> FormData:
+async def read_form(request: Request, most: int, token: str, fields: int) -> FormData:
     """The fields and files of a POST.
+
+    Args:
+        request: the POST.
+        most: bytes of it.
+        token: its session's; a form that does not have it at its beginning is not read any further.
+        fields: as many.
 
     Raises:
         BadRequest: it is no form, or too large (413).
+        NotAuthorized: it does not begin with the token that its session's forms carry (403).
     """
     kind = request.headers.get("content-type", "").partition(";")[0]
     if kind not in ("application/x-www-form-urlencoded", "multipart/form-data"):
         raise BadRequest("this address takes a form", status=415)
     left = most if kind.startswith("multipart/") else min(most, PLAIN_BYTES)
+    wanted = b"" if f"x-{TOKEN_FIELD}" in request.headers else form_token(token).encode()
+    head = b""
 
     async def receive() -> Any:
-        nonlocal left
+        nonlocal left, head, wanted
         message = await request.receive()
-        left -= len(message.get("body", b""))
+        body = message.get("body", b"")
+        left -= len(body)
         if left < 0:
             raise BadRequest("the form is too large", status=413)
+        if wanted:
+            head += body[:HEAD_BYTES]
+            if wanted in head:
+                wanted = b""
+            elif len(head) >= HEAD_BYTES:
+                raise _stale()
         return message
 
-    return await Request(request.scope, receive).form(max_files=10, max_fields=100, max_part_size=most)
+    return await Request(request.scope, receive).form(max_files=10, max_fields=fields, max_part_size=most)
+
+
+def _stale() -> NotAuthorized:
+    hint = "go back, load the page again and repeat"
+    return NotAuthorized("this form is no longer valid", hint=hint, status=403)

@@ -16,6 +16,9 @@ from wrapgen.errors import BadRequest
 FIELD_BYTES = 64 * 1024
 """Most bytes of all fields before the first file."""
 
+PART_HEAD_BYTES = 8 * 1024
+"""Most bytes of the headers of one field or file."""
+
 _BEGIN, _DATA, _END = range(3)
 
 # It warns of every broken form; without a handler that lands on the server's standard error.
@@ -27,9 +30,10 @@ class Upload:
 
     Args:
         request: a POST of `multipart/form-data`; anything else has no fields, and no files to give.
+        most: fields that it may have.
     """
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, most: int) -> None:
         kind, options = parse_options_header(request.headers.get("content-type", ""))
         boundary = options.get(b"boundary")
         self._is_form = kind == b"multipart/form-data" and bool(boundary)
@@ -40,6 +44,8 @@ class Upload:
         self._events: deque[tuple[int, Any]] = deque()
         self._header = (bytearray(), bytearray())
         self._headers: dict[bytes, bytes] = {}
+        self._header_bytes = 0
+        self._most = most
 
     async def fields(self) -> dict[str, str]:
         """The fields that come before the first file.
@@ -53,6 +59,9 @@ class Upload:
             return found
         while (event := await self._peek()) is not None and event[1][1] is None:
             name, value = event[1][0], bytearray()
+            self._most -= 1
+            if self._most < 0:
+                raise BadRequest("the form has too many fields", status=413)
             self._events.popleft()
             while piece := await self.read():
                 value += piece
@@ -112,12 +121,16 @@ class Upload:
 
     def _part_begin(self) -> None:
         self._headers = {}
+        self._header_bytes = 0
 
-    def _header_field(self, data: bytes, start: int, end: int) -> None:
-        self._header[0].extend(data[start:end])
+    def _header_field(self, data: bytes, start: int, end: int, place: int = 0) -> None:
+        self._header_bytes += end - start + 1
+        if self._header_bytes > PART_HEAD_BYTES:
+            raise BadRequest("the head of a part of the form is too long", status=413)
+        self._header[place].extend(data[start:end])
 
     def _header_value(self, data: bytes, start: int, end: int) -> None:
-        self._header[1].extend(data[start:end])
+        self._header_field(data, start, end, 1)
 
     def _header_end(self) -> None:
         name, value = self._header

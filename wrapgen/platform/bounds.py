@@ -1,0 +1,50 @@
+"""What one request may cost this server, whoever sends it; what is beyond is refused.
+
+What calls may take is in `call.Limits`, what workers may in `Ceilings`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+
+from wrapgen.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The bounds of one server; `wrapgen serve --limit NAME=NUMBER` sets one, with `-` for `_`.
+
+    Args:
+        head_bytes: of a request's line with its headers, and of chunk extensions and trailers.
+        head_lines: headers of a request.
+        pipelined: requests that a connection has sent ahead of their answers.
+        body_bytes: of a management request.
+        form_fields: of a form of the web page.
+        sign_in_bytes: of the form that signs in, which comes from nobody yet.
+    """
+
+    head_bytes: int = 64 * 1024
+    head_lines: int = 100
+    pipelined: int = 100
+    body_bytes: int = 1024 * 1024
+    form_fields: int = 100
+    sign_in_bytes: int = 8 * 1024
+
+    @classmethod
+    def read(cls, words: Iterable[str]) -> Bounds:
+        """Bounds from `NAME=NUMBER` words.
+
+        Raises:
+            UsageError: there is no bound of that name, or the number can't be.
+        """
+        known = {each.name.replace("_", "-"): each.name for each in fields(cls)}
+        given: dict[str, int] = {}
+        for word in words:
+            name, _, number = word.partition("=")
+            if name not in known:
+                raise UsageError(f"there is no limit {name!r}", hint=f"one of {', '.join(sorted(known))}")
+            if not (number.isascii() and number.isdigit() and 0 < len(number) < 16 and int(number)):
+                raise UsageError(f"--limit {name} needs a whole number from 1 on, not {number!r}")
+            given[known[name]] = int(number)
+        return replace(cls(), **given)
