@@ -92,8 +92,9 @@ _COLLECT_EVERY = 50_000
 def command(reference: str, source: str, output: Path, as_json: bool, log_json: bool, **given: Any) -> int:
     """Push every item of INPUT through the wrapper REFERENCE.
 
-    INPUT is a file, a pattern in quotes, a data URL or - for standard input: JSON Lines, a JSON array, CSV,
-    TSV, plain lines, Parquet, or the .errors.jsonl of an earlier run; gzip and zstd are unpacked.
+    INPUT is a file, a pattern in quotes, a data URL or - for standard input: JSON Lines, a JSON array, a JSON
+    document in each file, CSV, TSV, plain lines, Parquet, or the .errors.jsonl of an earlier run; gzip and
+    zstd are unpacked.
 
     Whatever happens on the way, the same command goes on where it stopped. The ledger is in the folder
     OUTPUT.run; failed items are in OUTPUT.errors.jsonl.

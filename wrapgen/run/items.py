@@ -19,6 +19,9 @@ from wrapgen.run.unsendable import Unsendable, refused_item
 _PERHAPS_ERROR = (b'{"$', b'{"\\', b"{ ", b"{\t", b"{\r")
 """How an item may start that an error object looks like: a key can be written with escapes."""
 
+_FILE = "$file"
+"""The field of a row that is the name of its file."""
+
 _PLACE = re.compile(r"\{\{|\}\}|\{([^{}]+)\}")
 
 
@@ -28,6 +31,7 @@ class Selection:
 
     Args:
         field: the item is this field of the row (`text`, or `user.text` for a nested one); None: no field.
+            Here, in the template and as id `$file` is the name of the row's file.
         template: the item is this JSON text with `{field}` replaced; None: no template.
         id: the field that is the id; None: the run index is.
     """
@@ -60,8 +64,11 @@ class Items(Protocol):
             RunError: as `entries` does.
         """
 
-    def rows(self) -> Iterator[tuple[int, Any]]:
-        """The run index and the decoded row of every item, for joining it with its outcome."""
+    several: bool
+    """Whether the rows may be from more than one file."""
+
+    def rows(self) -> Iterator[tuple[int, Any, str]]:
+        """Run index, decoded row and file of every item, for joining it with its outcome."""
 
     def origin(self) -> dict[str, str | None]:
         """Where the rows can be found again: see `Source.origin`."""
@@ -85,6 +92,7 @@ class Selected:
 
     def __init__(self, source: Source, selection: Selection) -> None:
         self.name = source.name
+        self.several = source.several
         self._source = source
         self._selection = selection
 
@@ -113,17 +121,23 @@ class Selected:
     def _selected(self) -> Iterator[Entry]:
         make = _maker(self._selection)
         pick_id = self._selection.id
-        for index, row in enumerate(self._source.rows()):
+        named = _FILE in json.dumps(asdict(self._selection))
+        for index, (row, file) in enumerate(self._rows()):
+            looked = _named(row, file) if named else row
             try:
-                item = make(row)
-                id_ = None if pick_id is None else _id(field_of(row.value, pick_id))
+                item = make(row if make is _whole else looked)
+                id_ = None if pick_id is None else _id(field_of(looked.value, pick_id))
             except LookupError as error:
                 raise RunError(f"{self.name}, row at {row.place}: {error.args[0]}") from error
             yield Entry(index, item, id_)
 
-    def rows(self) -> Iterator[tuple[int, Any]]:
+    def _rows(self) -> Iterator[tuple[Row, str]]:
+        for file, rows in self._source.parts():
+            yield from zip(rows, repeat(file))  # one of them never ends
+
+    def rows(self) -> Iterator[tuple[int, Any, str]]:
         """Every row, numbered from 0."""
-        return ((index, row.value) for index, row in enumerate(self._source.rows()))
+        return ((index, row.value, file) for index, (row, file) in enumerate(self._rows()))
 
     def origin(self) -> dict[str, str | None]:
         """The source's."""
@@ -144,6 +158,8 @@ class Reopened:
     Args:
         source: JSON Lines as `output.write_errors` writes them.
     """
+
+    several = False
 
     def __init__(self, source: Source) -> None:
         self.name = source.name
@@ -181,9 +197,9 @@ class Reopened:
         """Not enough: failed items have ids."""
         return None
 
-    def rows(self) -> Iterator[tuple[int, Any]]:
+    def rows(self) -> Iterator[tuple[int, Any, str]]:
         """The failed inputs under their indexes."""
-        return ((line["index"], line["input"]) for line in map(self._read, self._source.rows()))
+        return ((line["index"], line["input"], "") for line in map(self._read, self._source.rows()))
 
     def origin(self) -> dict[str, str | None]:
         """The source's."""
@@ -215,6 +231,11 @@ def field_of(value: Any, path: str) -> Any:
         else:
             raise LookupError(f"there is no field {path!r}")
     return found
+
+
+def _named(row: Row, file: str) -> Row:
+    """A row whose fields hold the name of its file."""
+    return row._replace(value={**(row.value if isinstance(row.value, dict) else {}), _FILE: file})
 
 
 def _maker(selection: Selection) -> Callable[[Row], bytes]:

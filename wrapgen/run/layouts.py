@@ -18,6 +18,9 @@ from wrapgen.run.spool import Slots, Spool
 SHAPES = ("keyed", "bare", "joined")
 """keyed: index, id and result or error; bare: the result alone; joined: with the row that it came from."""
 
+EDITION = 2
+"""From this edition on a joined item names its file, and Parquet has types."""
+
 MOST_COLUMNS = 10_000
 """Columns that a table may get from the rows of the input."""
 
@@ -32,11 +35,13 @@ class Layout:
         shape: a name of SHAPES.
         keep: fields of the row to write instead of all of it; only joined.
         pick: fields of the result to write instead of all of it; a result without one gets null.
+        edition: 1 for outputs that 0.1.0 wrote, as their ledgers tell it by leaving it out.
     """
 
     shape: str = "keyed"
     keep: Sequence[str] = ()
     pick: Sequence[str] = ()
+    edition: int = EDITION
 
     @property
     def verbatim(self) -> bool:
@@ -46,13 +51,15 @@ class Layout:
 
 def objects(layout: Layout, items: Items, slots: Slots, spool: Spool) -> Iterator[Any]:
     """Every outcome in run order as the JSON value of its line."""
-    for line, row in _with_rows(layout, items, slots, spool):
+    for line, row, file in _with_rows(layout, items, slots, spool):
         result, error = _picked(layout, line), line.get("error")
         if layout.shape == "bare":
             yield {"$error": error} if error else result
             continue
         found: dict[str, Any] = {"index": line["index"], "id": line["id"]}
         if layout.shape == "joined":
+            if _names_files(layout, items):
+                found["file"] = file
             found["input"] = {name: _get(row, name) for name in layout.keep} if layout.keep else row
         found.update({"error": error} if error else {"result": result})
         yield found
@@ -68,6 +75,7 @@ def columns(layout: Layout, items: Items) -> list[str]:
     """
     found = [] if layout.shape == "bare" else ["index", "id"]
     if layout.shape == "joined":
+        found += ["file"] if _names_files(layout, items) else []
         found += _row_columns(layout, items)
     found += [f"result.{name}" for name in _once(layout.pick)] or ["result"]
     return [*found, "error_type", "error_message"]
@@ -77,8 +85,10 @@ def cells(layout: Layout, names: list[str], items: Items, slots: Slots, spool: S
     """Every outcome in run order as the cells under these columns."""
     whole = _WHOLE_ROW in names
     fields = [name.removeprefix(_INPUT) for name in names if name.startswith(_INPUT)]
-    for line, row in _with_rows(layout, items, slots, spool):
+    for line, row, file in _with_rows(layout, items, slots, spool):
         found = [] if layout.shape == "bare" else [line["index"], line["id"]]
+        if _names_files(layout, items):
+            found.append(file)
         if whole:
             found.append(row)
         elif layout.keep:
@@ -94,23 +104,28 @@ def cells(layout: Layout, names: list[str], items: Items, slots: Slots, spool: S
         yield [*found, error.get("type"), error.get("message")]
 
 
+def _names_files(layout: Layout, items: Items) -> bool:
+    """Whether outcomes tell the file that they came from."""
+    return layout.shape == "joined" and layout.edition > 1 and items.several
+
+
 def _once(names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
 def _with_rows(
     layout: Layout, items: Items, slots: Slots, spool: Spool
-) -> Iterator[tuple[dict[str, Any], Any]]:
+) -> Iterator[tuple[dict[str, Any], Any, str]]:
     rows = items.rows() if layout.shape == "joined" else None
     for index, _, line in outcomes(slots, spool):
-        row = None
+        row, file = None, ""
         if rows is not None:
-            at, row = next(rows, (None, None))
+            at, row, file = next(rows, (None, None, ""))
             if at != index:
                 raise RunError(
                     f"{items.name} does not hold its rows in the order of the run", hint="sort it by index"
                 )
-        yield json.loads(line), row
+        yield json.loads(line), row, file
 
 
 def _picked(layout: Layout, line: dict[str, Any]) -> Any:
@@ -131,7 +146,7 @@ def _row_columns(layout: Layout, items: Items) -> list[str]:
     if layout.keep:
         return [_INPUT + name for name in _once(layout.keep)]
     found: dict[str, None] = {}
-    for index, row in items.rows():
+    for index, row, _ in items.rows():
         if not isinstance(row, dict):
             return [_WHOLE_ROW]
         found.update(dict.fromkeys(row))

@@ -179,7 +179,7 @@ class Verification:
         if wrote is None:
             return check.unknown("no output has been written yet")
         path = Path(wrote["path"])
-        layout = Layout(**wrote["layout"])
+        layout = Layout(**{"edition": 1, **wrote["layout"]})
         make = partial(self._write, layout, items)
         return self._compared(check, path, make, wrote.get("h"))
 

@@ -232,3 +232,46 @@ def test_ids_of_parquet_are_texts(tmp_path):
     for field, says in (("f", "text or a whole number, not 0.5"), ("e", "the id is empty"), ("o", "text or")):
         with pytest.raises(RunError, match=f"row at 1: .*{says}"):
             id_of(field)
+
+
+DOCUMENTS = {
+    "a/1.json": '{\n "n": 1.10,\n "s": "x\\ny"\n}',
+    "a/10.json": "[1,\n 2]",
+    "b/2.json": "12345678901234567890.5",
+}
+
+
+def documents(folder):
+    """A folder of files with one document each."""
+    for name, text in DOCUMENTS.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    return find(str(folder / "**/*.json"), "document")
+
+
+def test_one_document_in_each_file_is_one_item(tmp_path):
+    """A document is its text without line breaks, no digit changed; its file's name is its id or a field."""
+    source = documents(tmp_path)
+    items = [entry.item for entry in Selected(source, Selection()).entries()]
+    assert items == [rb'{"n": 1.10,"s": "x\ny"}', b"[1,2]", b"12345678901234567890.5"]
+    named = list(Selected(source, Selection(template='{"from": "{$file}"}', id="$file")).entries())
+    assert [entry.id for entry in named] == list(DOCUMENTS)
+    assert json.loads(named[0].item) == {"from": "a/1.json"}
+    (alone,) = Selected(find(str(tmp_path / "a/10.json"), "document"), Selection(id="$file")).entries()
+    assert (alone.item, alone.id) == (b"[1,2]", "10.json")
+
+
+def test_json_files_say_themselves_whether_they_are_arrays_or_documents(tmp_path):
+    """By name alone a `.json` is an array where it starts as one, else a document; a mix is refused."""
+    documents(tmp_path)
+    one, two = find(str(tmp_path / "a/1.json")), find(str(tmp_path / "a/10.json"))
+    assert (one.format, two.format) == ("document", "json") and "one JSON document" in told(one.origin())
+    with pytest.raises(RunError, match=r"a.1\.json has one JSON document, .* an array of items"):
+        find(str(tmp_path / "a/*.json"))
+
+
+def test_a_file_alone_can_name_the_rows_of_a_table(tmp_path):
+    """The name of the file is no part of an item that does not ask for it."""
+    (tmp_path / "in.csv").write_text("k\na\n")
+    (entry,) = Selected(find(str(tmp_path / "in.csv")), Selection(id="$file")).entries()
+    assert (entry.item, entry.id) == (b'{"k":"a"}', "in.csv")

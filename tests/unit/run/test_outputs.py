@@ -72,6 +72,21 @@ def test_csv_has_fixed_columns_and_nested_values_as_json(bench, memory_wrapper):
     assert rows[3][3] == "x\ny"
 
 
+def test_a_joined_item_of_several_files_tells_its_file(bench, memory_wrapper):
+    """Where the input is a pattern, every joined outcome has the name of its file."""
+    for name in ("1", "10", "2"):
+        (bench.folder / f"in-{name}.jsonl").write_text("1\n")
+    source = find(str(bench.folder / "in-*.jsonl"))
+    bench.run(memory_wrapper(), [], source=source, layout=Layout("joined"))
+    assert [line["file"] for line in bench.lines()] == ["in-1.jsonl", "in-10.jsonl", "in-2.jsonl"]
+    output = bench.folder / "out.csv"
+    bench.run(memory_wrapper(), [], source=source, layout=Layout("joined"), output=output)
+    assert [row[2] for row in table(output)] == ["file", "in-1.jsonl", "in-10.jsonl", "in-2.jsonl"]
+    alone = find(str(bench.folder / "in-1.jsonl"))
+    bench.run(memory_wrapper(), [], source=alone, layout=Layout("joined"), fresh=True)
+    assert "file" not in bench.lines()[0]
+
+
 ODD = st.text(st.sampled_from(list("ab \t\r\n\"',;|\\=-+@#'\x0b\x0c\x85\u2028\ufeff\x1cé")), max_size=5)
 
 

@@ -24,6 +24,12 @@ class Source(Protocol):
     name: str
     """What a user calls it, such as a path."""
 
+    several: bool
+    """Whether its rows may be from more than one file."""
+
+    def parts(self) -> Iterator[tuple[str, Iterator[Row]]]:
+        """The files one by one: the name below the folder that all are in, and the rows."""
+
     def rows(self) -> Iterator[Row]:
         """Every row from the start, streamed.
 

@@ -186,6 +186,8 @@ class FileSource:
         if (dialect and dialect != usual(self.format)) or self.reading.encoding:
             digest.update(repr((dialect, self.reading.encoding)).encode())
         for path in self.paths:
+            if self.format == "document":  # what is one item is known by its name
+                digest.update(path.name.encode("utf-8", "surrogateescape") + b"\0")
             try:
                 with path.open("rb") as file:
                     while block := file.read(_BLOCK):

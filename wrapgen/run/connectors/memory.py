@@ -19,9 +19,14 @@ class MemorySource:
     """
 
     name = "memory"
+    several = False
 
     def __init__(self, values: Iterable[Any]) -> None:
         self._values = list(values)
+
+    def parts(self) -> Iterator[tuple[str, Iterator[Row]]]:
+        """All of them, from a file without a name."""
+        yield "", self.rows()
 
     def rows(self) -> Iterator[Row]:
         """Every value, numbered from 1."""
