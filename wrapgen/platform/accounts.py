@@ -24,7 +24,10 @@ from wrapgen.platform.database import Database
 from wrapgen.platform.model import ADMIN_KEY, FIRST_ACCOUNT, STANDARD_KEY, Account, Caller, Key, Permissions
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,29}\Z")
-"""What accounts and algorithms may be called (platform contract, section 9)."""
+"""What accounts may be called (platform contract, section 9)."""
+
+ALGORITHM_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,199}\Z")
+"""What algorithms may be called: the vendor sets no limit, and a file is named after each."""
 
 RESERVED = frozenset({"temp", "perm"})
 """Names an account can't have, because data paths give them another meaning (`.algo/temp`)."""

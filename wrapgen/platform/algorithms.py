@@ -13,7 +13,7 @@ from typing import Any
 
 from wrapgen.errors import BadRequest, Conflict, NotAuthorized, NotFound
 from wrapgen.platform import template
-from wrapgen.platform.accounts import NAME, Accounts
+from wrapgen.platform.accounts import ALGORITHM_NAME, Accounts
 from wrapgen.platform.algorithm_table import Algorithm, AlgorithmTable, Released
 from wrapgen.platform.builds import Build, Builds
 from wrapgen.platform.database import Database
@@ -74,10 +74,10 @@ class Algorithms:
         account = self._accounts.get(owner)
         _require_owner(caller, account.name)
         name = fields.get("name")
-        if not isinstance(name, str) or not NAME.match(name):
+        if not isinstance(name, str) or not ALGORITHM_NAME.match(name):
             raise BadRequest(
                 f"{name!r} can't be the name of an algorithm",
-                hint="letters, digits and _ after a letter, at most 30 characters",
+                hint="letters, digits and _ after a letter, at most 200 characters",
                 status=400,
                 api_code=2015,
             )

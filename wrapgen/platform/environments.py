@@ -102,6 +102,25 @@ class Environments:
         hosted = [each for each in offered if each.number <= NEWEST_DEFAULT]
         return (hosted or list(offered))[-1]
 
+    def of_language(self, language: str) -> Environment:
+        """The environment of a language as the older API names it: `python3`, `python38`, `python3-1`.
+
+        A number after a dash is a revision of the language's runtime (openapispec.yml), unless it makes the
+        name of an environment that is offered, as in `python3-8`.
+
+        Raises:
+            BadRequest: this machine does not offer it.
+        """
+        whole = language.lower().removesuffix("-langpack")
+        names = (whole, re.sub(r"-\d+\Z", "", whole))
+        plain = [name.replace("-", "").replace(".", "") for name in names]
+        for name in plain:
+            if name in ("python", "python3"):
+                return self.default()
+            if any(each.name == name for each in self.offered()):
+                return self.named(name)
+        return self.named(plain[-1])
+
     def named(self, reference: str) -> Environment:
         """The environment of a name, id or specification id.
 

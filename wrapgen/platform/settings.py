@@ -63,5 +63,4 @@ def _environment(asked: dict[str, Any], environments: Environments) -> str | Non
     language = asked.get("language")
     if not isinstance(language, str) or not language:
         return None
-    plain = language.lower().replace("-", "").replace(".", "").removesuffix("langpack")
-    return environments.default().id if plain in ("python", "python3") else environments.named(plain).id
+    return environments.of_language(language).id

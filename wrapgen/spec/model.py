@@ -63,15 +63,13 @@ def _sketch(pattern: str, *examples: str) -> Any:
     return Field(examples=list(examples), json_schema_extra={"pattern": f"^{pattern}$"})
 
 
-_NAME = "[A-Za-z][A-Za-z0-9_]{0,29}"
-_REFERENCE = _sketch(f"(algo://)?{_NAME}/{_NAME}(/[^/ ]+)?", "nlp/SentimentAnalysis/1.0.5")
+_NAME = "[A-Za-z][A-Za-z0-9_]{0,29}/[A-Za-z][A-Za-z0-9_]{0,199}"
+_REFERENCE = _sketch(f"(algo://)?{_NAME}(/[^/ ]+)?", "nlp/SentimentAnalysis/1.0.5")
 _URL = _sketch(r"[a-z][a-z0-9]*(\+[A-Za-z0-9._-]+)?://.+", "data://acme/sentiment")
 _ID = _sketch(r"(random|content|\$.+)", "random", "content", "$.id")
 
 AlgorithmReference = Annotated[str, _checked(names.parse_reference), _REFERENCE]
-WrapperName = Annotated[
-    str, _checked(names.check_wrapper_name), _sketch(f"{_NAME}/{_NAME}", "acme/SentimentBatch")
-]
+WrapperName = Annotated[str, _checked(names.check_wrapper_name), _sketch(_NAME, "acme/SentimentBatch")]
 Folder = Annotated[str, _checked(names.check_source), _sketch("[^/~].*", "./my_algorithm")]
 _VARIABLE = "[A-Za-z_][A-Za-z0-9_]*"
 Variable = Annotated[str, _checked(names.check_variable), _sketch(_VARIABLE, "DATABASE_URL")]

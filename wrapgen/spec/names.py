@@ -14,7 +14,7 @@ from typing import TypeAlias
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 """The platform's `ResourceName` (platform contract, section 9)."""
 
-NAME_LENGTH = 30
+OWNER_LENGTH, ALGORITHM_LENGTH = 30, 200
 FULL_VERSION = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}\Z")
 _VERSION = re.compile(
     r"([0-9]{1,9}(\.([0-9]{1,9}|\*)){0,2}|[0-9]+\.[0-9]+\.x|latest|latestPrivate|[0-9a-f]{40})\Z"
@@ -126,15 +126,15 @@ class Reference:
         return bool(self.version and FULL_VERSION.match(self.version))
 
 
-def check_name(text: str, what: str) -> None:
-    """A name of the platform: letters, digits and `_`, a letter first, at most 30 characters."""
+def check_name(text: str, what: str, most: int) -> None:
+    """A name of the platform: letters, digits and `_`, a letter first, at most `most` characters."""
     if not NAME.match(text):
         raise Refused(
             f"{what} {shown(text)} has other characters than letters, digits and _, or no letter first",
             "write a name like SentimentBatch",
         )
-    if len(text) > NAME_LENGTH:
-        raise Refused(f"{what} {text} is {len(text)} characters long; the platform allows {NAME_LENGTH}")
+    if len(text) > most:
+        raise Refused(f"{what} {text} is {len(text)} characters long; the platform allows {most}")
 
 
 def parse_reference(text: str) -> Reference:
@@ -145,8 +145,8 @@ def parse_reference(text: str) -> Reference:
         raise Refused(
             f"{shown(text)} is not owner/name/version", "write for example nlp/SentimentAnalysis/1.0.5"
         )
-    check_name(parts[0], "the owner")
-    check_name(parts[1], "the name")
+    check_name(parts[0], "the owner", OWNER_LENGTH)
+    check_name(parts[1], "the name", ALGORITHM_LENGTH)
     version = parts[2] if len(parts) == 3 else None
     if version is not None and not _VERSION.match(version):
         raise Refused(f"{shown(version)} is not a version", "write major.minor.revision, such as 1.0.5")
@@ -167,8 +167,8 @@ def check_wrapper_name(text: str) -> None:
             else "write for example acme/SentimentBatch"
         )
         raise Refused(f"{shown(text)} is not owner/Name", hint)
-    check_name(parts[0], "the owner")
-    check_name(parts[1], "the name")
+    check_name(parts[0], "the owner", OWNER_LENGTH)
+    check_name(parts[1], "the name", ALGORITHM_LENGTH)
     lower = parts[1].lower()
     for words, what in (
         (_KEYWORDS, "a keyword of Python"),

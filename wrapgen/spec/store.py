@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
-from wrapgen.spec.names import Refused, check_name, shown
+from wrapgen.spec.names import OWNER_LENGTH, Refused, check_name, shown
 
 CONNECTORS = ("s3", "azureblob", "dropbox", "gs")
 """Schemes of the platform's data connectors, each with an optional +LABEL (platform contract, section 4)."""
@@ -115,7 +115,7 @@ def _hosted(url: str) -> Store:
             f"{shown(url)} is not a collection: hosted data has no folders inside collections",
             "write data://owner/collection",
         )
-    check_name(owner, "the owner")
+    check_name(owner, "the owner", OWNER_LENGTH)
     if not _PART.match(rest[0]):
         raise Refused(f"{shown(rest[0])} can't be the name of a collection", "use letters, digits and _")
     return Store("data", f"data://{owner}/{rest[0]}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
@@ -51,7 +52,7 @@ class EnvironmentRoutes:
         """GET .../languages/:language/environments: wrapped, as the clients need it."""
         auth.caller(request)
         language = request.path_params["language"].lower()
-        if language not in ("python", "python3"):
+        if not re.fullmatch(r"python(3(-\d+)?)?", language):
             raise NotFound(f"no such language: {language}; there is python3", status=404, api_code=4001)
         offered = await run_in_threadpool(self._state.environments.offered)
         return reply({"environments": [_shown(each) for each in offered]})

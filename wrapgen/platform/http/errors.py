@@ -29,6 +29,7 @@ from wrapgen.errors import (
     TooLarge,
     WrapgenError,
 )
+from wrapgen.platform.http.missing import instead_of
 
 TABLE: dict[type[WrapgenError], tuple[int, int, str]] = {
     TooLarge: (413, 2015, "TooLargeError"),
@@ -44,6 +45,9 @@ TABLE: dict[type[WrapgenError], tuple[int, int, str]] = {
     WrapgenError: (500, 5001, "SystemError"),
 }
 """Error class to status, the API's number, and the taxonomy of calls; an error may carry its own of each."""
+
+NOT_IMPLEMENTED = 5005
+"""The API's number for an endpoint that is not there (platform contract, section 1)."""
 
 STATUS_CODES = {401: 2001, 404: 1000, 405: 2015}
 """The API's number for what the router itself refuses."""
@@ -96,6 +100,10 @@ async def respond(request: Request, error: Exception) -> Response:  # noqa: ARG0
 async def respond_router(request: Request, error: Exception) -> Response:
     """Starlette's handler for what the router refuses: clients parse every error body of a GET as JSON."""
     assert isinstance(error, HTTPException)
+    instead = instead_of(request.method, request.url.path) if error.status_code in (404, 405) else None
+    if instead:
+        body = {"error": {"code": NOT_IMPLEMENTED, "message": instead}}
+        return JSONResponse(body, 501, {"X-Error-Message": instead})
     code = STATUS_CODES.get(error.status_code, 2015)
     message = "no such endpoint" if error.status_code == 404 else str(error.detail)
     body = {"error": {"code": code, "message": message}}

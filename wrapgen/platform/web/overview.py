@@ -7,7 +7,7 @@ from itertools import groupby
 
 from starlette.responses import Response
 
-from wrapgen.platform.accounts import NAME
+from wrapgen.platform.accounts import ALGORITHM_NAME, NAME
 from wrapgen.platform.algorithm_table import Algorithm, Released
 from wrapgen.platform.web.page import ROOT, Entry, Page, Visit
 from wrapgen.platform.web.shown import word
@@ -34,7 +34,7 @@ def overview(visit: Visit) -> Response:
 def find(visit: Visit) -> Response:
     """GET an algorithm by its name, as people write it"""
     words = visit.query("name").strip().removeprefix("algo://").strip("/").split("/")
-    if len(words) not in (2, 3) or not all(NAME.match(each) for each in words[:2]):
+    if len(words) not in (2, 3) or not (NAME.match(words[0]) and ALGORITHM_NAME.match(words[1])):
         return visit.go(f"{ROOT}/")
     path = "/".join(word(each) for each in words[:2])
     return visit.go(f"{ROOT}/algorithms/{path}" + (f"/versions/{word(words[2])}" if words[2:] else ""))

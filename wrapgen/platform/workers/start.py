@@ -102,8 +102,10 @@ class Requests(io.TextIOWrapper):
     def __init__(self, lines: io.BufferedReader) -> None:
         super().__init__(lines, encoding="utf-8")
         self.lines = lines
+        self.asked = False
 
     def __next__(self) -> str:  # type: ignore[override]
+        self.asked = True
         line = self.lines.readline()
         if not line:
             raise StopIteration
@@ -245,29 +247,50 @@ def take_streams() -> Channel:
 
 
 def serve_plain(module: ModuleType, channel: Channel) -> None:
-    """Serve a module that only defines `apply` (and perhaps `load`), as the platform's own runner does."""
-    state, broken = None, None
+    """Serve a module that defines `apply`, as the platform's own runner does, which calls nothing else.
+
+    An `apply` that requires a second argument gets what `load` returned: it could not be called otherwise.
+    """
+    loader, arguments, broken = getattr(module, "load", None), (), None  # type: Any, tuple[Any, ...], Any
     try:
-        loader = getattr(module, "load", None)
-        state = loader() if callable(loader) else None
+        if callable(loader) and requires_two(module.apply):
+            arguments = (loader(),)
     except Exception as error:
         broken = error
     print(READY, flush=True)
     for line in sys.stdin:
         if broken is None:
-            channel.send(answer(module.apply, state, line) + "\n")
+            channel.send(answer(module.apply, arguments, line) + "\n")
         else:
             channel.send(failure(broken, getattr(broken, "error_type", "LoadingError")) + "\n")
 
 
-def answer(function: Callable[..., Any], state: Any, line: str) -> str:
+def requires_two(function: Callable[..., Any]) -> bool:
+    """Whether a function can't be called with one argument, and can be with two."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # of a builtin, which says nothing about itself
+        return False
+    return not binds(signature, 1) and binds(signature, 2)
+
+
+def binds(signature: inspect.Signature, count: int) -> bool:
+    """Whether as many positional arguments are right for a function."""
+    try:
+        signature.bind(*range(count))
+    except TypeError:
+        return False
+    return True
+
+
+def answer(function: Callable[..., Any], arguments: "tuple[Any, ...]", line: str) -> str:
     """Run `apply` on one request line; gives the response as JSON text."""
     try:
         request = json.loads(line)
         data = request["data"]
         if request["content_type"] == "binary":
             data = base64.b64decode(data)
-        result = function(data, state) if state else function(data)
+        result = function(data, *arguments)
         if isinstance(result, (bytes, bytearray)):
             kind, result = "binary", base64.b64encode(result).decode("ascii")
         else:
@@ -285,7 +308,8 @@ def run() -> None:
     must not be started with the algorithm's variables.
     """
     channel = take_streams()
-    settings = json.loads(sys.stdin.readline())
+    requests = sys.stdin  # type: Any
+    settings = json.loads(requests.lines.readline())
     tie_to_server(settings["server"])
     give_way()
     limit(settings["ceilings"])
@@ -299,7 +323,8 @@ def run() -> None:
     adk = os.path.exists(".adk")
     hand_over_json(channel, adk)
     module = importlib.import_module("src." + name)
-    if not adk and callable(getattr(module, "apply", None)):
+    # With the marker file of the ADK a module serves while it is imported, or is a plain one all the same.
+    if not requests.asked and callable(getattr(module, "apply", None)):
         serve_plain(module, channel)
 
 

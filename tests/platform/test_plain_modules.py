@@ -1,0 +1,50 @@
+"""Modules that are no more than an `apply`: what of them is called, and with what."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from pools import answers, maker
+
+
+@pytest.fixture
+def algorithm(tmp_path):
+    """Makes an algorithm of a text; gives what runs it."""
+    return maker(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("apply", "answer"),
+    [
+        ("def apply(input): return input", b"1"),
+        ("def apply(input, state=None): return [input, state]", b"[1,null]"),
+        ("def apply(input, *more, **named): return [input, more, named]", b"[1,[],{}]"),
+        ("class Model:\n    def apply(self, input): return input\napply = Model().apply", b"1"),
+        ("import functools\napply = functools.partial(lambda a, b: [a, b], 0)", b"[0,1]"),
+        ("def apply(input, state): return [input, state]", b'[1,"loaded"]'),
+    ],
+)
+def test_load_is_called_only_where_apply_needs_what_it_returns(algorithm, tmp_path, apply, answer):
+    """The hosted runner calls `apply` alone: a module's own `load` is nobody's business otherwise."""
+    harmful = "" if "state)" in apply else "    raise SystemExit('load was called')\n"
+    text = f"def load():\n{harmful}    return 'loaded'\n\n\n{apply}\n"
+    (result,) = answers(algorithm(text), tmp_path, 1)
+    assert bytes(result.text) == answer
+
+
+def test_a_state_that_counts_as_false_is_still_passed(algorithm, tmp_path):
+    """What `load` returned is the second argument, whatever it is."""
+    (result,) = answers(algorithm("load = dict\n\n\ndef apply(input, state): return state\n"), tmp_path, 1)
+    assert bytes(result.text) == b"{}"
+
+
+@pytest.mark.parametrize("adk", ["", "from Algorithmia import ADK\n\n\n"])
+def test_a_plain_apply_beside_the_adks_marker_is_served(algorithm, tmp_path, adk):
+    """Deployment plugins write the file `.adk` for modules that never start the ADK."""
+    text = f"{adk}def apply(input):\n    return input + 1\n"
+    (result,) = answers(algorithm(text, adk=True), tmp_path, 1)
+    assert bytes(result.text) == b"2"
