@@ -31,6 +31,15 @@ BODY_CAP = 10_000_000
 CHUNK_AIM = 8_000_000
 """Bytes that a chunk aims at, on the wire."""
 
+MAX_NESTING = 200
+"""Levels of lists and objects within each other that an item or a result may have."""
+
+MAX_DIGITS = 4300
+"""Digits in a row that a number may have: more than these Python's own reader refuses."""
+
+SHORT = 2 * MAX_NESTING
+"""Bytes up to which a text can be over neither limit."""
+
 PROTOCOL_KEYS = frozenset({"$batch", "$run", "$ids", "$index", "$try", "$timeout", "$output"})
 """The only keys that an object with `$batch` may have."""
 
@@ -152,6 +161,68 @@ def encode_input(value: Any) -> tuple[bytes, str]:
     if isinstance(value, (bytes, bytearray)):
         return bytes(value), "application/octet-stream"
     return dumps(value), "application/json"
+
+
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_NUMBER = re.compile(rb"[0-9]{%d}" % (MAX_DIGITS + 1))
+_STEP = MAX_DIGITS // 2
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]|[^\s\[\]{}",:]+', re.DOTALL)
+
+
+def over_limit(text: bytes) -> str | None:
+    """In what a JSON text is over the limits that all readers share, in words; None if it is within them.
+
+    Quick for what is within: a few built-in functions go through the text.
+    """
+    # So many digits in a row fill one of these stretches.
+    suspect = len(text) > MAX_DIGITS and any(
+        text[at : at + _STEP].isdigit() for at in range(0, len(text) - _STEP, _STEP)
+    )
+    if suspect and _NUMBER.search(_STRING.sub(b'""', text)):
+        return f"holds a number of more than {MAX_DIGITS:,} digits"
+    if _has_many(text) and _is_deep(text) and _is_deep(_STRING.sub(b'""', text)):
+        return f"is nested more than {MAX_NESTING} levels deep"
+    return None
+
+
+def _has_many(text: bytes) -> bool:
+    """Whether a text opens more lists and objects than may be nested; finding is quick where they are few."""
+    openings = 0
+    for mark in (b"[", b"{"):
+        at = text.find(mark)
+        for _ in range(8):
+            if at < 0:
+                break
+            openings += 1
+            at = text.find(mark, at + 1)
+        else:
+            openings += text.count(mark, at) if at >= 0 else 0
+    return openings > MAX_NESTING
+
+
+def _is_deep(text: bytes) -> bool:
+    """Whether brackets are left once the innermost have been taken off so many times."""
+    brackets = text.translate(None, _NO_BRACKETS)
+    for _ in range(MAX_NESTING):
+        if not brackets:
+            return False
+        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
+    return bool(brackets)
+
+
+def end_of_value(text: str, at: int) -> int:
+    """Where the JSON value that starts at `at` ends, however deep or long it is; does not check it.
+
+    Raises:
+        IndexError: it is cut off.
+    """
+    depth = 0
+    for match in _TOKEN.finditer(text, at):
+        depth += (match[0] in "[{") - (match[0] in "]}")
+        if depth <= 0:
+            return match.end()
+    raise IndexError("cut off")
 
 
 @dataclass(frozen=True)

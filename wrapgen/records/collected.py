@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-from wrapgen.records.record import FINAL, RESULT, RETRYABLE, Standing
+from wrapgen.records.record import FINAL, RESULT, RETRYABLE, Standing, fields_of
 
 _TABLE = """
 CREATE TABLE record (
@@ -92,13 +91,13 @@ class Collected:
         return (row[0] for row in self._database.execute(query))
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        return (json.loads(line) for line in self.ordered())
+        return map(fields_of, self.ordered())
 
     def get(self, run: str | None, key: str) -> dict[str, Any] | None:
         """The best record of one key; None when there is none."""
         query = "SELECT line FROM record WHERE run = ? AND id = ?"
         row = self._database.execute(query, (_run(run), _bytes(key))).fetchone()
-        return None if row is None else json.loads(row[0])
+        return None if row is None else fields_of(row[0])
 
 
 def _bytes(text: str) -> bytes:

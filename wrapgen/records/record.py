@@ -10,6 +10,7 @@ import json
 from typing import Any, NamedTuple
 
 from wrapgen.errors import RecordsUnreadable
+from wrapgen.wire import end_of_value, over_limit
 
 RETRYABLE, FINAL, RESULT = 0, 1, 2
 """Ranks: a result beats a final error, which beats a retryable one. The clock never decides."""
@@ -36,12 +37,49 @@ def read(line: bytes, where: str) -> tuple[Standing, dict[str, Any]]:
         RecordsUnreadable: it is no record.
     """
     try:
-        fields = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        fields = fields_of(line)
+    except (ValueError, LookupError, RecursionError) as error:
         raise RecordsUnreadable(where=where, reason="it is not JSON") from error
     if not isinstance(fields, dict):
         raise RecordsUnreadable(where=where, reason="it is not an object")
     return standing(fields, where), fields
+
+
+def payload_of(text: bytes) -> Any:
+    """A part of a record, decoded; of one that is over the limits of JSON, in what it is.
+
+    Raises:
+        ValueError, RecursionError: it is not JSON.
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        if reason := over_limit(text):
+            return {"$unreadable": f"it {reason}"}
+        raise
+
+
+def fields_of(line: bytes) -> Any:
+    """A record's line, decoded, each of its parts as `payload_of` reads it.
+
+    Raises:
+        ValueError, LookupError, RecursionError: it is not JSON.
+    """
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        if not over_limit(line):
+            raise
+    text = line.decode("utf-8").strip()
+    fields: dict[str, Any] = {}
+    at = 0
+    while text[at] != "}":
+        end = end_of_value(text, at + 1)
+        name, at = json.loads(text[at + 1 : end]), text.index(":", end) + 1
+        end = end_of_value(text, at)
+        fields[name] = payload_of(text[at:end].encode())
+        at = end + len(text[end:]) - len(text[end:].lstrip())
+    return fields
 
 
 def standing(fields: dict[str, Any], where: str) -> Standing:

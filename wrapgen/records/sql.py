@@ -13,7 +13,7 @@ from typing import Any
 from wrapgen.errors import MissingExtra, NotFound, RecordsUnreadable, Unreachable, UsageError
 from wrapgen.records.collected import Collected
 from wrapgen.records.objects import Progress
-from wrapgen.records.record import Standing, standing
+from wrapgen.records.record import Standing, payload_of, standing
 from wrapgen.wire import dumps
 
 try:
@@ -115,14 +115,18 @@ def _words(error: exc.SQLAlchemyError) -> str:
     return words.splitlines()[0] if words else type(error).__name__
 
 
+def _payload(value: Any) -> Any:
+    return payload_of(value.encode()) if isinstance(value, str) else json.loads(value)
+
+
 def _record(line: dict[str, Any], where: str) -> tuple[Standing, bytes]:
     """The standing of one row, and its record as a line of JSON."""
     fields = {name: line[name] for name in BEFORE}
     fields["run"] = line["run"] or None
     place = f"{where} id {line['id']!r}"
     try:
-        fields.update((name, json.loads(line[name])) for name in PAYLOADS if line[name] is not None)
-    except (TypeError, ValueError) as error:
+        fields.update((name, _payload(line[name])) for name in PAYLOADS if line[name] is not None)
+    except (TypeError, ValueError, RecursionError) as error:
         raise RecordsUnreadable(where=place, reason="a payload is not JSON") from error
     fields.update((name, line[name]) for name in AFTER)
     return standing(fields, place), dumps(fields)

@@ -76,6 +76,29 @@ def read_answer(body: bytes) -> Answered | wire.ItemError:
     raise wire.WireError("the answer has no $results: is this algorithm a wrapper?")
 
 
+def end_of(text: str, at: int) -> int:
+    """Where the JSON value that starts at `at` ends; one that is over the limits of JSON counts as a value.
+
+    Raises:
+        StopIteration, ValueError, RecursionError: there is none.
+    """
+    try:
+        return scan(text, at)[1]
+    except (ValueError, RecursionError):
+        end = wire.end_of_value(text, at)
+        if not wire.over_limit(text[at:end].encode("utf-8", "surrogatepass")):
+            raise
+        return end
+
+
+def over_limits(results: list[str]) -> Iterator[tuple[int, str]]:
+    """The results that are over the limits of JSON: position, and in what."""
+    if max(map(len, results), default=0) > wire.SHORT:
+        for at, text in enumerate(results):
+            if len(text) > wire.SHORT and (reason := wire.over_limit(text.encode("utf-8", "surrogatepass"))):
+                yield at, reason
+
+
 def are_json(texts: list[bytes]) -> bool:
     """Whether each is one JSON value, nothing around it; False may also mean: look closer."""
     return quick.are_json(texts) if quick else False
@@ -100,7 +123,7 @@ def read_results(text: str) -> list[str]:
     try:
         lines = [line.strip(_BLANK) for line in text.split("\n") if line.strip(_BLANK)]
         for line in lines:
-            if scan(line, 0)[1] != len(line):
+            if end_of(line, 0) != len(line):
                 raise ValueError(f"a line goes on after its value: {line[:40]}")
         return lines
     except (StopIteration, IndexError, ValueError, RecursionError) as error:
@@ -176,9 +199,8 @@ def _elements(text: str, at: int) -> tuple[list[str], int]:
     at = _skip(text, at + 1)
     if text[at] == "]":
         return found, at + 1
-    read = scan
     while True:
-        _, end = read(text, at)
+        end = end_of(text, at)
         found.append(_one_line(text[at:end]))
         mark = text[end]
         if mark != "," and mark != "]":

@@ -14,6 +14,7 @@ from wrapgen import wire
 from wrapgen.errors import RunError, UsageError
 from wrapgen.run.chunks import Entry
 from wrapgen.run.connectors.base import Row, Source
+from wrapgen.run.push import within_limits
 from wrapgen.run.unsendable import Unsendable, refused_item
 
 _PERHAPS_ERROR = (b'{"$', b'{"\\', b"{ ", b"{\t", b"{\r")
@@ -116,7 +117,7 @@ class Selected:
 
     def _texts(self) -> Iterator[bytes] | None:
         texts = self._source.texts() if self._selection == Selection() else None
-        return None if texts is None else chain.from_iterable(map(_literals, texts))
+        return None if texts is None else chain.from_iterable(map(_travelling, texts))
 
     def _selected(self) -> Iterator[Entry]:
         make = _maker(self._selection)
@@ -125,7 +126,7 @@ class Selected:
         for index, (row, file) in enumerate(self._rows()):
             looked = _named(row, file) if named else row
             try:
-                item = make(row if make is _whole else looked)
+                item = within_limits(make(row if make is _whole else looked))
                 id_ = None if pick_id is None else _id(field_of(looked.value, pick_id))
             except LookupError as error:
                 raise RunError(f"{self.name}, row at {row.place}: {error.args[0]}") from error
@@ -179,7 +180,7 @@ class Reopened:
                 raise RunError(
                     f"{self.name}:{row.place}: of run {line['run']}, the lines before of {self.run}"
                 )
-            yield Entry(line["index"], wire.dumps(line["input"]), line["id"], 0, line["try"])
+            yield Entry(line["index"], within_limits(wire.dumps(line["input"])), line["id"], 0, line["try"])
 
     def _read(self, row: Row) -> dict[str, Any]:
         line = row.value
@@ -303,6 +304,13 @@ def plain(value: Any) -> Any:
     if isinstance(value, list):
         return [plain(one) for one in value]
     return base64.b64encode(value).decode("ascii") if isinstance(value, bytes) else value
+
+
+def _travelling(texts: list[bytes]) -> list[bytes]:
+    found = _literals(texts)
+    if max(map(len, texts), default=0) <= wire.SHORT:
+        return found
+    return [within_limits(text) if len(text) > wire.SHORT else text for text in found]
 
 
 def _literals(texts: list[bytes]) -> list[bytes]:

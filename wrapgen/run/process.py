@@ -30,7 +30,7 @@ from wrapgen.errors import (
     Unreachable,
     UsageError,
 )
-from wrapgen.run.answers import Answered, error_objects, read_answer, read_results
+from wrapgen.run.answers import Answered, error_objects, over_limits, read_answer, read_results
 from wrapgen.run.chunks import Chunk
 from wrapgen.run.states import Fate, Fault
 from wrapgen.run.turns import Recalled
@@ -196,6 +196,9 @@ def _process(
         results = _results(answer, terms)
         if len(results) != len(chunk):
             raise wire.WireError(f"the wrapper answered {len(results)} results for {len(chunk)} items")
+        for at, reason in over_limits(results):
+            text = error_text("ParsingError", f"the result {reason}", retryable=False)
+            results[at] = f'{{"$error":{text}}}'
         errors = list(error_objects(results))
         if lay and not errors:
             ok = {attempts: Outcome(Fate.OK, "", attempts) for attempts in set(chunk.attempts)}

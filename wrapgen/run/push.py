@@ -13,6 +13,7 @@ from itertools import count
 from random import Random
 from typing import Any
 
+from wrapgen import wire
 from wrapgen.run.chunks import Chunk
 from wrapgen.run.process import Lost, Outcome, Reply, error_text, got_nowhere
 from wrapgen.run.retry import SharedBackoff, after_loss, delay
@@ -75,6 +76,12 @@ def push(chunk: Chunk, process: Process, pace: Pace, backoff: SharedBackoff) -> 
 def given_up_item(kind: str, message: str) -> bytes:
     """An item that the wrapper records as failed for this reason, without calling its target."""
     return b'{"$error":' + error_text(kind, message, retryable=False).encode("ascii") + b"}"
+
+
+def within_limits(item: bytes) -> bytes:
+    """An item as it travels; one that is over the limits of JSON is its own failure."""
+    reason = wire.over_limit(item) if len(item) > wire.SHORT else None
+    return given_up_item("InputError", f"the item {reason}") if reason else item
 
 
 class _Push:

@@ -71,7 +71,10 @@ class Tally:
         elif kind == "end":
             self._tick(_seconds(entry["at"]))
             self.ended_at = entry["at"]
-            self.sessions[-1].update(state=entry["state"], reason=cleaned(entry["why"]), ended_at=entry["at"])
+            if self.sessions:
+                self.sessions[-1].update(
+                    state=entry["state"], reason=cleaned(entry["why"]), ended_at=entry["at"]
+                )
 
     def as_json(self) -> dict[str, Any]:
         """What was counted, under the names that the report uses."""

@@ -21,7 +21,7 @@ from wrapgen.run.chunks import Chunk, Entry, Intake
 from wrapgen.run.connectors.arrow import cell_reader
 from wrapgen.run.plain_calls import PlainCalls
 from wrapgen.run.process import Outcome, Terms, error_text, process_chunk
-from wrapgen.run.push import Pace, push
+from wrapgen.run.push import Pace, push, within_limits
 from wrapgen.run.retry import SharedBackoff
 from wrapgen.run.states import Fate
 from wrapgen.run.unsendable import refused_item
@@ -224,7 +224,7 @@ def _kept(value: Any, fit: Any) -> bool:
 def _entry(index: int, value: Any, id_: Any, by_content: bool, tries: int) -> Entry:
     try:
         sent = wire.to_wire(value)
-        item = wire.dumps(sent)
+        item = within_limits(wire.dumps(sent))
         text = json.dumps(sent, sort_keys=True, separators=(",", ":"))
     except (wire.WireError, TypeError):
         text = f"not JSON: {value!r}"  # which no JSON text is

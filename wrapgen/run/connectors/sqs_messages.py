@@ -15,7 +15,7 @@ from typing import Any
 
 from wrapgen import wire
 from wrapgen.run.chunks import Chunk, Entry, gather
-from wrapgen.run.push import given_up_item
+from wrapgen.run.push import given_up_item, within_limits
 
 POINTERS = (
     "software.amazon.payloadoffloading.PayloadS3Pointer",
@@ -114,8 +114,10 @@ def read_body(body: str) -> tuple[Any, bytes]:
     """
     if body.lstrip()[:1] in ("{", "[", '"'):
         try:
-            value = json.loads(body, parse_constant=_refuse)
             raw = body.encode("utf-8")
+            if (item := within_limits(raw)) is not raw:
+                return None, item
+            value = json.loads(body, parse_constant=_refuse)
         except (ValueError, RecursionError):
             return body, wire.dumps(body)
         if isinstance(value, dict) and len(value) == 1 and "$error" in value:
