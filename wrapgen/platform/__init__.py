@@ -128,13 +128,13 @@ def open_platform(
         UsageError: another server has this home open, or there can be no sandbox.
     """
     limits, bounds = limits or Limits(), bounds or Bounds()
-    state = open_platform_state(home, variables=variables, isolation=isolation)
+    state = open_platform_state(home, variables=variables, isolation=isolation, bounds=bounds)
     root = state.home / "workers"
     shutil.rmtree(root, ignore_errors=True)  # of a server that was killed
     root.mkdir()
     pools = Pools(root, size or Size(), ceilings or Ceilings(response=limits.response), state.sandbox)
-    calls = Calls(state, pools, limits)
-    journal = Journal(state.home / "logs")
+    calls = Calls(state, pools, limits, bounds)
+    journal = Journal(state.home / "logs", bounds=bounds)
     calls.listeners.append(partial(_note, journal))
     unattended = Unattended(state.home / "requests", calls, time.time)
     return Platform(
@@ -143,7 +143,7 @@ def open_platform(
         calls,
         unattended,
         Faults(random.random),
-        Metrics(calls),
+        Metrics(calls, bounds),
         Activity(calls),
         Minutes(calls),
         journal,

@@ -22,6 +22,11 @@ class Bounds:
         body_bytes: of a management request.
         form_fields: of a form of the web page.
         sign_in_bytes: of the form that signs in, which comes from nobody yet.
+        metric_versions, metric_errors: versions that are counted for `/metrics`, and error types of each.
+        error_bytes: characters of a message that the error log keeps.
+        errors: entries of the error log, of all algorithms together.
+        stranger_log_bytes: of lines about requests without a key that the server's log takes at once.
+        stranger_log_rate: bytes a second that it takes of them in the long run.
     """
 
     head_bytes: int = 64 * 1024
@@ -30,6 +35,12 @@ class Bounds:
     body_bytes: int = 1024 * 1024
     form_fields: int = 100
     sign_in_bytes: int = 8 * 1024
+    metric_versions: int = 1000
+    metric_errors: int = 32
+    error_bytes: int = 4000
+    errors: int = 100_000
+    stranger_log_bytes: int = 1024 * 1024
+    stranger_log_rate: int = 256
 
     @classmethod
     def read(cls, words: Iterable[str]) -> Bounds:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from wrapgen.errors import BadRequest, NotAuthorized, ServerFault, Throttled, TooLarge
+from wrapgen.platform.bounds import Bounds
 from wrapgen.platform.call import Call, Limits, Outcome, Request
 from wrapgen.platform.ended import CallEnded, CallerLeft, CallExpired, CallRevoked, load_problem
 from wrapgen.platform.lines import Problem, Result, read_response, request_parts
@@ -41,12 +42,14 @@ class Calls:
         state: the services of the home.
         pools: the workers.
         limits: what calls may take.
+        bounds: how much of an error is kept.
         clock: gives epoch seconds.
     """
 
     state: State
     pools: Pools
     limits: Limits
+    bounds: Bounds = field(default_factory=Bounds)
     clock: Callable[[], float] = time.time
     draining: bool = False
     listeners: list[Callable[[Outcome], None]] = field(default_factory=list)
@@ -320,7 +323,7 @@ class Calls:
                 algorithm=f"{runnable.owner}/{runnable.name}",
                 version=runnable.version,
                 input=call.request.body[:INPUT_KEPT].decode("utf-8", "replace"),
-                error=problem.message,
+                error=problem.message[: self.bounds.error_bytes],
                 error_type=problem.kind,
                 worker=str(call.worker.process) if call.worker else "",
             )

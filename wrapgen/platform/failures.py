@@ -28,10 +28,12 @@ class Failures:
     Args:
         database: where it is kept.
         clock: gives epoch seconds.
+        most: entries that are kept, the newest.
     """
 
-    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+    def __init__(self, database: Database, clock: Callable[[], float], most: int = 100_000) -> None:
         self._database = database
+        self._most = most
         self._clock = clock
         self._waiting: queue.SimpleQueue[Failure | threading.Event | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write, name="failures", daemon=True)
@@ -105,6 +107,9 @@ class Failures:
                     self._insert(each)
                 self._database.execute(
                     "DELETE FROM failures WHERE created_at < ?", int((self._clock() - KEPT_SECONDS) * 1000)
+                )
+                self._database.execute(
+                    "DELETE FROM failures WHERE number <= (SELECT max(number) FROM failures) - ?", self._most
                 )
         except sqlite3.Error as error:
             sys.stderr.write(f"warning: {len(failures)} entries of the error log are lost: {error}\n")

@@ -14,6 +14,8 @@ from typing import Any
 
 import msgspec
 
+from wrapgen.platform.bounds import Bounds
+
 NAME = "platform.jsonl"
 FLUSH_SECONDS = 0.25
 LARGEST = 64 << 20
@@ -55,13 +57,18 @@ class Journal:
     Args:
         folder: where the file is; made when missing.
         clock: gives epoch seconds.
+        bounds: how much of it strangers may fill.
     """
 
-    def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, folder: Path, clock: Callable[[], float] = time.time, bounds: Bounds | None = None
+    ) -> None:
         folder.mkdir(exist_ok=True)
         self.path = folder / NAME
         self._clock = clock
         self._lines: list[bytes] = []
+        self._bounds = bounds or Bounds()
+        self._share, self._shared, self._untold = float(self._bounds.stranger_log_bytes), clock(), 0
 
     def now(self) -> float:
         """Epoch seconds, to the millisecond."""
@@ -79,6 +86,24 @@ class Journal:
             facts: JSON values.
         """
         self._lines.append(_encode({"time": self.now(), "event": event, **facts}))
+
+    def note_stranger(self, event: str, **facts: Any) -> None:
+        """Adds one line about somebody without a key, as long as all of theirs are within their share.
+
+        Of others only their number is told, as `untold` of the next that is within.
+        """
+        now, bounds = self._clock(), self._bounds
+        grown = self._share + max(0.0, now - self._shared) * bounds.stranger_log_rate
+        self._share, self._shared = min(float(bounds.stranger_log_bytes), grown), now
+        if self._untold:
+            facts["untold"] = self._untold
+        line = _encode({"time": self.now(), "event": event, **facts})
+        if len(line) > self._share:
+            self._untold += 1
+            return
+        self._share -= len(line)
+        self._untold = 0
+        self._lines.append(line)
 
     def flush(self) -> None:
         """Writes what was noted; a full disk costs lines, never a call."""

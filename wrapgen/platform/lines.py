@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from typing import Any
 
 import msgspec
@@ -138,13 +139,16 @@ def _problem(error: dict[str, Any]) -> Problem:
     told = error.get("stacktrace")
     trace = told if isinstance(told, str) else ""
     named = error.get("error_type")
-    kind = named if isinstance(named, str) and named else "AlgorithmError"
+    kind = named if isinstance(named, str) and _ERROR_TYPE.match(named) else "AlgorithmError"
     last = trace.rstrip().rpartition("\n")[2].strip()
     if kind == "AlgorithmError" and last.partition(":")[0].rpartition(".")[2] in _MEMORY_ERRORS:
         kind = "OutOfMemoryError"
     message = error.get("message")
     return Problem(kind, message if isinstance(message, str) else "", trace)
 
+
+_ERROR_TYPE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}\Z")
+"""What an error type may look like: it stands in every log and metric."""
 
 _MEMORY_ERRORS = ("MemoryError", "_ArrayMemoryError")
 """Exceptions that mean the memory ceiling was met (the second is NumPy's)."""

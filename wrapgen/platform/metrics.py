@@ -11,12 +11,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from wrapgen.platform.bounds import Bounds
 from wrapgen.platform.call import Outcome
 from wrapgen.platform.calls import Calls
 from wrapgen.platform.lines import Problem
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
+
+OTHER = "other"
+"""The error type of calls whose own would be one too many."""
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 300.0, 3000.0)
 """Upper bounds, in seconds, of the classes of call durations."""
@@ -36,10 +40,12 @@ class Metrics:
 
     Args:
         calls: what is counted.
+        bounds: how many versions and error types.
     """
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: Calls, bounds: Bounds) -> None:
         self._calls = calls
+        self._bounds = bounds
         self._ended: dict[str, _Numbers] = {}
         self._refused: Counter[str] = Counter()
         calls.listeners.append(self.note)
@@ -50,11 +56,20 @@ class Metrics:
         name = runnable.owner + "/" + runnable.name + "/" + runnable.version
         numbers = self._ended.get(name)
         if numbers is None:
-            numbers = self._ended[name] = _Numbers()
+            numbers = self._begin(name)
         kind = outcome.answer.kind if isinstance(outcome.answer, Problem) else ""
+        if kind not in numbers.kinds and len(numbers.kinds) >= self._bounds.metric_errors:
+            kind = OTHER
         numbers.kinds[kind] = numbers.kinds.get(kind, 0) + 1
         numbers.seconds += outcome.seconds
         numbers.classes[bisect_left(BUCKETS, outcome.seconds)] += 1
+
+    def _begin(self, name: str) -> _Numbers:
+        """Starts to count a version, in the place of the one that was first where there are too many."""
+        if len(self._ended) >= self._bounds.metric_versions:
+            del self._ended[next(iter(self._ended))]
+        self._ended[name] = _Numbers()
+        return self._ended[name]
 
     def forget(self, name: str) -> None:
         """Drops the numbers of an account, or of an `owner/name` in all its versions, that is no more."""
@@ -103,13 +118,16 @@ class Metrics:
         yield GaugeMetricFamily("wrapgen_calls_open", "Calls that are open.", self._calls.open)
         workers = GaugeMetricFamily("wrapgen_workers", "Workers by state.", labels=["algorithm", "state"])
         waiting = GaugeMetricFamily("wrapgen_calls_waiting", "Calls without a worker.", labels=["algorithm"])
+        counts: dict[str, list[int]] = {}
         for pool in list(self._calls.pools.by_key.values()):
-            if not sees(pool.runnable.owner):
-                continue
-            name = f"{pool.runnable.owner}/{pool.runnable.name}/{pool.runnable.version}"
-            workers.add_metric([name, "idle"], pool.idle)
-            workers.add_metric([name, "busy"], len(pool.workers) - pool.idle)
-            waiting.add_metric([name], pool.waiting)
+            if sees(pool.runnable.owner):
+                name = f"{pool.runnable.owner}/{pool.runnable.name}/{pool.runnable.version}"
+                own = (pool.idle, len(pool.workers) - pool.idle, pool.waiting)
+                counts[name] = [sum(pair) for pair in zip(counts.get(name, (0, 0, 0)), own, strict=True)]
+        for name, (idle, busy, queued) in counts.items():
+            workers.add_metric([name, "idle"], idle)
+            workers.add_metric([name, "busy"], busy)
+            waiting.add_metric([name], queued)
         yield workers
         yield waiting
 

@@ -23,6 +23,7 @@ from typing import IO
 from wrapgen.errors import NotAuthorized, UsageError
 from wrapgen.platform.accounts import Accounts
 from wrapgen.platform.algorithms import Algorithms
+from wrapgen.platform.bounds import Bounds
 from wrapgen.platform.builds import Builds
 from wrapgen.platform.connectors.configured import Connectors
 from wrapgen.platform.credentials import read_credentials, write_credentials
@@ -79,6 +80,7 @@ def open_platform_state(
     clock: Callable[[], float] = time.time,
     variables: Mapping[str, str] | None = None,
     isolation: str = "none",
+    bounds: Bounds | None = None,
 ) -> State:
     """Opens a home, made when missing: with the user `local`, a standard key and an admin key.
 
@@ -87,6 +89,7 @@ def open_platform_state(
         clock: gives epoch seconds.
         variables: environment variables; None takes the process's.
         isolation: `auto`, `bubblewrap` or `none` (see `Sandbox.find`).
+        bounds: what one request may cost.
 
     Raises:
         UsageError: there can be no sandbox, another server has this home open, or a newer wrapgen wrote it.
@@ -97,7 +100,9 @@ def open_platform_state(
     lock = _lock(home)
     try:
         sandbox = Sandbox.find(home, isolation)
-        return _open(home, lock, clock, os.environ if variables is None else variables, sandbox)
+        return _open(
+            home, lock, clock, os.environ if variables is None else variables, sandbox, bounds or Bounds()
+        )
     except BaseException:
         lock.close()
         raise
@@ -109,6 +114,7 @@ def _open(
     clock: Callable[[], float],
     variables: Mapping[str, str],
     sandbox: Sandbox | None,
+    bounds: Bounds,
 ) -> State:
     database = Database(home / "platform.sqlite")
     accounts = Accounts(database, clock)
@@ -118,7 +124,7 @@ def _open(
     secrets = Secrets(database, clock)
     algorithms = Algorithms(database, accounts, environments, repositories, builds, secrets, clock)
     data = Data(database, home / "data", accounts, clock)
-    failures = Failures(database, clock)
+    failures = Failures(database, clock, bounds.errors)
     made = _first_keys(home, accounts)
     algorithms.catch_up()
     return State(

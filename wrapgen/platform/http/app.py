@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from wrapgen.errors import WrapgenError
 from wrapgen.platform import Platform
 from wrapgen.platform.http import auth
-from wrapgen.platform.http.auth import RIGHTS
+from wrapgen.platform.http.auth import KNOWN, RIGHTS
 from wrapgen.platform.http.calls import PREFIX, CallEndpoint
 from wrapgen.platform.http.errors import cut_short, respond, respond_router, respond_unexpected
 from wrapgen.platform.journal import Journal
@@ -113,9 +113,9 @@ class _Journaled:
             if not status:
                 await _stopped(Request(scope, receive), watched)
         except Exception:
-            self._journal.note("fault", request_id=request_id, trace=traceback.format_exc())
+            self._note(scope)("fault", request_id=request_id, trace=traceback.format_exc())
         finally:
-            self._journal.note(
+            self._note(scope)(
                 "request",
                 request_id=request_id,
                 method=scope["method"],
@@ -123,6 +123,9 @@ class _Journaled:
                 status=status,
                 seconds=round(time.monotonic() - began, 6),
             )
+
+    def _note(self, scope: Scope) -> Callable[..., None]:
+        return self._journal.note if KNOWN in scope else self._journal.note_stranger
 
 
 async def _stopped(request: Request, send: Send) -> None:

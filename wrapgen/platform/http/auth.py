@@ -30,6 +30,10 @@ reply repeats the header where it was honoured.
 """
 
 
+KNOWN = "wrapgen.known"
+"""Where a request's scope says that it came with a good key; of other requests the log takes only so many."""
+
+
 def key_of(header: str) -> str:
     """The key in an Authorization header.
 
@@ -80,6 +84,7 @@ def caller(request: Request) -> Caller:
     platform: Platform = request.app.state.platform
     headers = request.headers
     found = identify(platform.calls, headers.get("authorization", ""), headers.get("origin", ""))[0]
+    request.scope[KNOWN] = True
     if headers.get(RIGHTS, "").lower() != "caller":
         return found
     if not found.key_id:
@@ -94,7 +99,7 @@ def recheck(request: Request) -> None:
     Raises:
         NotAuthorized: as `caller`.
     """
-    if "authorization" in request.headers:
+    if KNOWN in request.scope:
         caller(request)
 
 

@@ -90,12 +90,12 @@ class CallEndpoint:
             return
         except WrapgenError as error:
             self._metrics.note_refused(error.code)
-            reply = self._refuse("refused", scope, error, raw=raw, message=error.message[:200])
+            reply = self._refuse("refused", scope, error, found, raw=raw, message=error.message[:200])
         except asyncio.CancelledError:  # the server ends, and has waited long enough
-            reply = self._refuse("stopped", scope, cut_short(), raw=raw)
+            reply = self._refuse("stopped", scope, cut_short(), found, raw=raw)
         except Exception:
             ours, trace = ServerFault("internal error", status=500), traceback.format_exc()
-            reply = self._refuse("fault", scope, ours, raw=raw, trace=trace)
+            reply = self._refuse("fault", scope, ours, found, raw=raw, trace=trace)
         if found.origin:
             reply.headers += _FOR_PAGES
         if fault is not None and fault.reply != "whole":
@@ -103,10 +103,13 @@ class CallEndpoint:
         else:
             await _send(send, reply)
 
-    def _refuse(self, event: str, scope: Scope, error: WrapgenError, *, raw: bool, **facts: str) -> _Reply:
+    def _refuse(
+        self, event: str, scope: Scope, error: WrapgenError, found: _Headers, *, raw: bool, **facts: str
+    ) -> _Reply:
         """The reply to a call without an outcome; the log has the id that it carries."""
         number = new_id()
-        self._journal.note(event, request_id=number, path=scope["path"][:200], code=error.code, **facts)
+        note = self._journal.note if found.known else self._journal.note_stranger
+        note(event, request_id=number, path=scope["path"][:200], code=error.code, **facts)
         return _refusal(error, number, raw=raw)
 
     async def _answer(
@@ -122,6 +125,7 @@ class CallEndpoint:
                 return _Reply(204, JSON, [], [*_BEFORE_PAGES])
             raise BadRequest("algorithms are called with POST", status=405)
         caller, parent = identify(self._calls, found.authorization, found.origin)
+        found.known = True
         output = _output(options)
         request = Request(
             path=_path(scope["path"]),
@@ -145,11 +149,20 @@ class CallEndpoint:
 class _Headers:
     """The few headers that matter here, read in one pass."""
 
-    __slots__ = ("authorization", "content_encoding", "content_length", "content_type", "origin", "run")
+    __slots__ = (
+        "authorization",
+        "content_encoding",
+        "content_length",
+        "content_type",
+        "known",
+        "origin",
+        "run",
+    )
 
     def __init__(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
         self.authorization = self.content_type = self.content_encoding = self.origin = self.run = ""
         self.content_length: int | None = None
+        self.known = False  # whether the key is good, once it was looked at
         for name, value in pairs:
             if name == b"authorization":
                 self.authorization = value.decode("latin-1")

@@ -109,6 +109,7 @@ class GitRoutes:
         if caller.account.lower() != name.lower() or caller.admin:
             return None
         auth.require_origin(caller, request.headers.get("origin", ""))
+        request.scope[auth.KNOWN] = True
         return caller
 
     def _view(self, algorithm: Algorithm, version: str) -> str:

@@ -1,18 +1,20 @@
 """The route for insights: metrics that algorithms report about themselves (platform contract, section 8).
 
-They go to the server's log, whose size is bounded: the vendor's client sends them without credentials
-(algorithmia-python, Algorithmia/insights.py), so a stranger can too.
+They go to the server's log: the vendor's client sends them without credentials (algorithmia-python,
+Algorithmia/insights.py), so a stranger can too, and only so many of them are taken.
 """
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from wrapgen.errors import BadRequest
+from wrapgen.errors import BadRequest, NotAuthorized
+from wrapgen.platform.http import auth
 from wrapgen.platform.http.exchange import body_of, empty, json_of
 
 if TYPE_CHECKING:
@@ -46,7 +48,10 @@ async def report(request: Request) -> Response:
     """POST /v1/insights: an array of `{"insight_key", "insight_value"}`."""
     body = await body_of(request, LARGEST)
     platform: Platform = request.app.state.platform
-    platform.journal.note("insights", metrics=_metrics(body))
+    with contextlib.suppress(NotAuthorized):  # a key is not asked for, but makes them somebody's
+        auth.caller(request)
+    note = platform.journal.note if auth.KNOWN in request.scope else platform.journal.note_stranger
+    note("insights", metrics=_metrics(body))
     return empty(200)
 
 

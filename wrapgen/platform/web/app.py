@@ -27,6 +27,7 @@ from wrapgen.charts import stylesheet
 from wrapgen.errors import NotAuthorized, ServerFault, WrapgenError
 from wrapgen.pages import environment
 from wrapgen.platform import Platform
+from wrapgen.platform.http.auth import KNOWN
 from wrapgen.platform.http.errors import facts, management_body, respond_router
 from wrapgen.platform.web import shown
 from wrapgen.platform.web.cookie import Cookie
@@ -169,9 +170,11 @@ class Web:
         token = Cookie.of(request).token
         visit = Visit(request, self._platform, self._templates, token or new_token())
         try:
-            return replace(visit, account=self._sessions.caller(visit.token))
+            visit = replace(visit, account=self._sessions.caller(visit.token))
+            request.scope[KNOWN] = True
         except NotAuthorized:
-            return visit
+            pass
+        return visit
 
     def _sign_in_first(self, visit: Visit) -> Response:
         if visit.request.method == "GET" and wants_html(visit.request):
