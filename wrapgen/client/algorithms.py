@@ -26,12 +26,14 @@ class Build:
         status: `in-progress`, `succeeded` or `failed`.
         commit: 40-digit git hash.
         version: the version it was released as, or None.
+        environment: the id of the environment it was built in, where the platform says it.
     """
 
     id: str
     status: str
     commit: str
     version: str | None = None
+    environment: str = ""
 
     @classmethod
     def read(cls, content: Mapping[str, Any]) -> Build:
@@ -41,6 +43,7 @@ class Build:
             status=str(content.get("status") or ""),
             commit=str(content.get("commit_sha") or ""),
             version=_inner(content, "version_info").get("semantic_version"),
+            environment=str(content.get("algorithm_environment") or ""),
         )
 
 
@@ -53,12 +56,14 @@ class Version:
         git_hash: the commit.
         callability: `public` or `private`.
         settings: the platform's settings object.
+        environment: the id of the environment it was built in, where the platform says it.
     """
 
     version: str | None
     git_hash: str
     callability: str
     settings: Mapping[str, Any]
+    environment: str = ""
 
     @classmethod
     def read(cls, content: Mapping[str, Any]) -> Version:
@@ -69,6 +74,7 @@ class Version:
             git_hash=str(info.get("git_hash") or ""),
             callability=str(settings.get("algorithm_callability") or "private"),
             settings=settings,
+            environment=str(_inner(content, "build").get("algorithm_environment") or ""),
         )
 
 

@@ -8,7 +8,7 @@ from wrapgen.client import Client, Reference
 from wrapgen.doctor import algorithm, datastore
 from wrapgen.doctor.finding import Finding, Level, fault, ok, unchecked
 from wrapgen.errors import PlatformError, UsageError
-from wrapgen.publish.settings import environment
+from wrapgen.publish.environments import choose
 from wrapgen.spec import Spec
 
 
@@ -92,7 +92,7 @@ def spec(client: Client, wanted: Spec, environ: Mapping[str, str]) -> Iterator[F
 
 def _environment(client: Client, name: str | None) -> Finding:
     try:
-        chosen = environment(client.algorithms, "python3", name)
+        chosen = choose(client.algorithms, "python3", name, None).environment
     except UsageError as error:
         return fault("environment", error.message, error.hint)
     return ok("environment", f"{chosen.name} is offered")

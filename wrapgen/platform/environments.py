@@ -55,7 +55,7 @@ class Environment:
     @property
     def id(self) -> str:
         """The UUID that algorithm settings carry."""
-        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"wrapgen:environment:{self.name}"))
+        return environment_id(self.name)
 
     @property
     def specification_id(self) -> str:
@@ -67,6 +67,11 @@ class Environment:
         """Major and minor version."""
         major, minor = self.version.split(".")[:2]
         return int(major), int(minor)
+
+
+def environment_id(name: str) -> str:
+    """The UUID of an environment, whether it is offered or not."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"wrapgen:environment:{name}"))
 
 
 class Environments:

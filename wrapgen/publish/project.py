@@ -13,6 +13,7 @@ from typing import Any
 
 from wrapgen.client import Reference
 from wrapgen.errors import UsageError
+from wrapgen.publish.environments import Wish, wish_of
 from wrapgen.spec import Spec, load
 
 CONF = "algorithmia.conf"
@@ -54,12 +55,14 @@ class Project:
         reference: the algorithm that it becomes, without a version.
         language: the platform's name of its language, such as `python3`.
         spec: the spec of a wrapper, None for any other algorithm.
+        wish: the version of Python that the folder asks for, None where it does not.
     """
 
     folder: Path
     reference: Reference
     language: str
     spec: Spec | None
+    wish: Wish | None = None
 
     @classmethod
     def read(cls, folder: Path, *, name: str | None = None) -> Project:
@@ -83,6 +86,7 @@ class Project:
             # the vendor's tools misspell the key (langpacks, languages/python3/template/algorithmia.conf)
             language=str(conf.get("langauge") or conf.get("language") or LANGUAGE),
             spec=load(spec_file) if spec_file.is_file() else None,
+            wish=wish_of(folder),
         )
 
     def files(self) -> Iterator[Path]:

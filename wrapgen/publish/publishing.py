@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from wrapgen.client import Build, Client, Version
 from wrapgen.errors import Conflict, NotAuthorized, NotFound, PlatformError, UsageError
-from wrapgen.publish import builds, cases, releases, settings, source
+from wrapgen.publish import builds, cases, environments, releases, settings, source
 from wrapgen.publish.builds import Clock, Say
 from wrapgen.publish.cases import Case
+from wrapgen.publish.environments import Wish
 from wrapgen.publish.project import Project
 from wrapgen.publish.releases import Number
 
@@ -72,25 +73,24 @@ def publish(
     to_try = cases.read(project.folder) if try_cases else []
     account = client.account() or project.reference.owner
     _owner(client, project.reference.owner, account, say)
-    _algorithm(client, project, environment or (spec.wrapper.environment if spec else None), say)
+    asked = environment or (spec.wrapper.environment if spec else None)
+    built_in, moved = _algorithm(client, project, asked, say)
     _require_secrets(client, project, say if not try_cases else None)
     for collection in project.collections:
         _collection(client, collection, account, say)
     name = project.reference.path
     known = client.versions(name)
     with source.staged(client.connection, account, project) as files:
-        there = _already(rule, known, files.unchanged)
+        current = [] if moved else [each for each in known if each.environment in ("", built_in)]
+        there = _already(rule, current, files.unchanged)
         if there is not None:
             return Published(f"{name}/{there.version}", str(there.version), there.git_hash, False, 0)
         steps = releases.steps(rule, max(map(_number, known), default=Number()))
         commit = files.push(f"Publish {name}")
     say(f"{'pushed' if files.unchanged is None else 'pushed before:'} {commit[:12]} to {name}")
-    build = builds.built(
-        client.algorithms, name, commit, pushed=files.unchanged is None, clock=clock, say=say
-    )
+    build = _build(client, name, commit, built_in, say, clock, pushed=files.unchanged is None, known=known)
     _try(client, f"{name}/{commit}", to_try, say)
-    fresh = all(version.git_hash != commit for version in known)
-    version = _release(client, project, steps, build, to_try, say, fresh=fresh)
+    version = _release(client, project, steps, build, to_try, say)
     return Published(f"{name}/{version}", version, commit, True, len(to_try))
 
 
@@ -106,25 +106,42 @@ def _owner(client: Client, owner: str, account: str, say: Say) -> None:
         say(f"made the organization {owner} with {account} as a member")
 
 
-def _algorithm(client: Client, project: Project, environment: str | None, say: Say) -> None:
+def _algorithm(client: Client, project: Project, environment: str | None, say: Say) -> tuple[str, bool]:
+    """Makes the algorithm, or changes its settings; its environment's id, and whether that was changed."""
     name = project.reference.path
     try:
         current = client.algorithms.get(name)
     except NotFound:
-        chosen = settings.environment(client.algorithms, project.language, environment)
-        details, wanted = settings.created(project, chosen)
+        chosen = environments.choose(client.algorithms, project.language, environment, project.wish)
+        details, wanted = settings.created(project, chosen.environment)
         try:
             client.algorithms.create(name, details=details, settings=wanted)
         except Conflict:
             say(f"{name} was made by somebody else meanwhile")
         else:
-            say(f"made {name} in {chosen.name}")
-        return
-    named = settings.environment(client.algorithms, project.language, environment) if environment else None
-    changes = settings.changes(project, current.get("settings") or {}, named)
+            say(f"made {name} in {chosen.environment.name}, {chosen.reason}")
+        return chosen.environment.id, False
+    known = current.get("settings") or {}
+    stays = str(known.get("algorithm_environment") or "")
+    named = None
+    if environment:
+        named = environments.choose(client.algorithms, project.language, environment, None).environment
+    elif project.wish is not None and stays:
+        _warn_of_wish(client, project, project.wish, stays, say)
+    changes = settings.changes(project, known, named)
     if changes:
         client.algorithms.update(name, settings=changes)
         say(f"changed the settings of {name}: {', '.join(sorted(changes))}")
+    return (named.id if named else stays), "algorithm_environment" in changes
+
+
+def _warn_of_wish(client: Client, project: Project, wish: Wish, stays: str, say: Say) -> None:
+    """An algorithm keeps its environment; says so where its folder asks for another one."""
+    known = environments.choose(client.algorithms, project.language, stays, None).environment
+    if not wish.admits(known.number):
+        wanted = environments.choose(client.algorithms, project.language, None, wish).environment
+        name = project.reference.path
+        say(f"{name} stays in {known.name}; for {wish.source}, publish with --environment {wanted.name}")
 
 
 def _require_secrets(client: Client, project: Project, warn: Say | None) -> None:
@@ -169,6 +186,26 @@ def _collection(client: Client, url: str, account: str, say: Say) -> None:
         say(f"records go to {url}, made now, readable by {owner} only")
 
 
+def _build(
+    client: Client,
+    name: str,
+    commit: str,
+    environment: str,
+    say: Say,
+    clock: Clock,
+    *,
+    pushed: bool,
+    known: list[Version],
+) -> Build:
+    """A build of the commit that was never released, in the algorithm's environment."""
+    if any(version.git_hash == commit for version in known):
+        return builds.rebuilt(client.algorithms, name, commit, say=say)
+    build = builds.built(client.algorithms, name, commit, pushed=pushed, clock=clock, say=say)
+    if build.environment not in ("", environment):
+        return builds.rebuilt(client.algorithms, name, commit, say=say)
+    return build
+
+
 def _already(rule: str, known: list[Version], commit: str | None) -> Version | None:
     """The released version that these files are, if the rule asks for no other."""
     same = [version for version in known if version.git_hash == commit]
@@ -194,18 +231,12 @@ def _release(
     build: Build,
     to_try: list[Case],
     say: Say,
-    *,
-    fresh: bool,
 ) -> str:
-    """Makes the releases, each from a build of its own; returns the last one's number.
-
-    Args:
-        fresh: whether `build` was never released; else it takes a new build first.
-    """
+    """Makes the releases, each from a build of its own, the first from `build`; the last one's number."""
     name = project.reference.path
     number = ""
     for step in steps:
-        if number or not fresh:
+        if number:
             build = builds.rebuilt(client.algorithms, name, build.commit, say=say)
         made = client.algorithms.publish(
             name,

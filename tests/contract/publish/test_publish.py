@@ -151,20 +151,55 @@ def test_cases_are_tried_before_the_release(publisher, make, client) -> None:
     assert publisher(folder, try_cases=False).version == "0.2.0"
 
 
+VERSION = "'python%d%d' % __import__('sys').version_info[:2]"
+
+
 def test_an_environment_is_chosen_or_named(publisher, make, client) -> None:
-    """The newest hosted one without a word, the named one with it; an unknown one lists what there is."""
-    code = "'%d.%d' % __import__('sys').version_info[:2]"
-    folder = make(code)
-    chosen = client.call(publisher(folder).reference, 0).result
-    assert tuple(map(int, chosen.split("."))) <= (3, 9) or "python39" not in str(publisher.said)
+    """The newest without a word, and that is told; an unknown one lists what there is."""
+    folder = make(VERSION)
+    done = publisher(folder)
+    offered = [each.name for each in client.algorithms.environments("python3")]
+    assert client.call(done.reference, 0).result == offered[-1]
+    assert f"made {done.reference.rpartition('/')[0]} in {offered[-1]}, the newest offered" in publisher.said
     with pytest.raises(UsageError, match="python27") as caught:
         publisher(folder, environment="python27")
-    offered = caught.value.hint.removeprefix("it offers: ").split(", ")
-    newest = f"python{chosen.replace('.', '')}"
-    named = next((each for each in offered if each != newest), newest)  # a machine may have one Python only
-    (folder / "note.txt").write_text("changed")
-    found = client.call(publisher(folder, environment=named).reference, 0).result
-    assert f"python{found.replace('.', '')}" == named
+    assert caught.value.hint == f"it offers: {', '.join(sorted(offered))}"
+
+
+def test_another_environment_is_another_release(publisher, make, client) -> None:
+    """The same files in another environment are built and released anew, also after a publish was killed."""
+    offered = [each.name for each in client.algorithms.environments("python3")]
+    if len(offered) < 3:
+        pytest.skip("this machine has too few Pythons")
+    folder = make(VERSION)
+    first = publisher(folder)
+    second = publisher(folder, environment=offered[0])
+    assert second.released and second.version == "0.2.0"
+    assert client.call(first.reference, 0).result == offered[-1]
+    assert client.call(second.reference, 0).result == offered[0]
+    assert not publisher(folder, environment=offered[0]).released
+    assert not publisher(folder).released  # an algorithm keeps its environment
+    name = first.reference.rpartition("/")[0]
+    third = next(each for each in client.algorithms.environments("python3") if each.name == offered[1])
+    client.algorithms.update(
+        name, settings={"algorithm_environment": third.id}
+    )  # all that was done before a kill
+    assert client.call(publisher(folder).reference, 0).result == offered[1]
+
+
+def test_a_folder_asks_for_an_environment(publisher, make, client) -> None:
+    """A new algorithm gets what `.python-version` says; one that exists keeps what it has, which is told."""
+    offered = list(client.algorithms.environments("python3"))
+    if len(offered) < 2:
+        pytest.skip("this machine has too few Pythons")
+    wanted, other = offered[0], offered[1]
+    folder = make(VERSION)
+    (folder / ".python-version").write_text("{}.{}\n".format(*wanted.number))
+    assert client.call(publisher(folder).reference, 0).result == wanted.name
+    assert any("which says" in line for line in publisher.said)
+    (folder / ".python-version").write_text("{}.{}\n".format(*other.number))
+    assert client.call(publisher(folder).reference, 0).result == wanted.name
+    assert any(f"--environment {other.name}" in line for line in publisher.said)
 
 
 def test_a_wrappers_collection_is_made_private(publisher, make, client, write_spec) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from wrapgen.client import Environment
 from wrapgen.errors import UsageError
-from wrapgen.publish.settings import environment
+from wrapgen.publish.environments import choose, wish_of
 
 
 class Offered:
@@ -53,21 +54,70 @@ PER_VERSION = Offered({"python37": [entry("x")], "python38": [entry("y")], "pyth
         (CLUSTER, "python3", "python 3.8 - tensorflow", "Python 3.8 - TensorFlow"),
         (CLUSTER, "python3", "python39", "Python 3.9 - GPU"),
         (CLUSTER, "java", None, "Java 11"),
-        (PER_VERSION, "python3", None, "y"),
+        (PER_VERSION, "python3", None, "z"),
         (PER_VERSION, "python3", "python310", "z"),
         (Offered({"python3": [entry("Python 3.12"), entry("Python 3.11")]}), "python3", None, "Python 3.12"),
     ],
 )
-def test_the_newest_plain_hosted_environment_is_taken_or_the_named_one(
+def test_the_newest_plain_environment_is_taken_or_the_named_one(
     offer: Offered, language: str, name: str | None, chosen: str
 ) -> None:
-    """Hosted Pythons come before later ones, machines without a GPU before those with one."""
-    assert environment(offer, language, name).id == f"id of {chosen}"  # type: ignore[arg-type]
+    """The newest Python is taken, machines without a GPU before those with one."""
+    assert choose(offer, language, name, None).environment.id == f"id of {chosen}"  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("language", "name"), [("python3", "python27"), ("ruby", None)])
 def test_what_is_not_offered_lists_what_is(language: str, name: str | None) -> None:
     """The error names each environment of the language once."""
     with pytest.raises(UsageError) as caught:
-        environment(CLUSTER, language, name)  # type: ignore[arg-type]
+        choose(CLUSTER, language, name, None)  # type: ignore[arg-type]
     assert caught.value.hint == f"it offers: {'python36, python38, python39' if name else 'none'}"
+
+
+MANY = Offered({"python3": [entry(f"Python 3.{minor}") for minor in (8, 9, 10, 11, 12, 13)]})
+
+
+@pytest.mark.parametrize(
+    ("version", "project", "chosen"),
+    [
+        ("3.11\n", "", "3.11"),
+        ("# ours\n3.11.4  # for wheels\n", "", "3.11"),
+        ("cpython-3.10.2-linux", "", "3.10"),
+        ("myenv\n3.9\n", "", "3.9"),
+        (">=3.9,<3.12", "", "3.11"),
+        ("3.10", ">=3.12", "3.10"),
+        ("", ">=3.9", "3.13"),
+        ("", "<3.11", "3.10"),
+        ("", "~=3.9", "3.13"),
+        ("", "==3.11.*", "3.11"),
+        ("", ">=3.8.5,<3.9.2,!=3.9.1", "3.9"),
+        ("pypy3.9-7.3", "", "3.13"),
+        ("", "", "3.13"),
+    ],
+)
+def test_the_folder_may_ask_for_a_version(tmp_path: Path, version: str, project: str, chosen: str) -> None:
+    """`.python-version` comes before `requires-python`; the reason names the one that counted."""
+    if version:
+        (tmp_path / ".python-version").write_text(version)
+    if project:
+        (tmp_path / "pyproject.toml").write_text(f'[project]\nname = "x"\nrequires-python = "{project}"\n')
+    found = choose(MANY, "python3", None, wish_of(tmp_path))  # type: ignore[arg-type]
+    assert found.environment.label == f"Python {chosen}"
+    counted = ".python-version" if version[:1] in "3>#c" and version else project and "requires-python"
+    assert (counted or "newest offered") in found.reason
+
+
+def test_a_wish_that_nothing_offered_fits_says_so(tmp_path: Path) -> None:
+    """The error names where the wish is written, and what is offered."""
+    (tmp_path / ".python-version").write_text("3.14")
+    with pytest.raises(UsageError, match=r"\.python-version, which says 3\.14") as caught:
+        choose(MANY, "python3", None, wish_of(tmp_path))  # type: ignore[arg-type]
+    assert "python313" in caught.value.hint
+
+
+@pytest.mark.parametrize("text", ["requires-python = [", '[project]\nrequires-python = "three"'])
+def test_a_project_file_that_cant_be_read_is_told(tmp_path: Path, text: str) -> None:
+    """Not a traceback, and not ignored."""
+    (tmp_path / "pyproject.toml").write_text(text)
+    with pytest.raises(UsageError):
+        wish_of(tmp_path)

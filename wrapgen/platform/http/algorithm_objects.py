@@ -7,6 +7,7 @@ from typing import Any
 from wrapgen.platform.algorithm_table import Algorithm, Released
 from wrapgen.platform.builds import Build
 from wrapgen.platform.database import iso
+from wrapgen.platform.environments import environment_id
 from wrapgen.platform.scms import internal_host
 from wrapgen.platform.versions import Version
 
@@ -18,6 +19,8 @@ def build_object(build: Build, version: Version | None) -> dict[str, Any]:
         "status": build.status,
         "commit_sha": build.git_hash,
         "started_at": iso(build.started_at),
+        # An addition of ours: an algorithm's environment may have been changed since.
+        "algorithm_environment": environment_id(build.environment),
         "resource_type": "algorithm_build",
     }
     if build.finished_at is not None:
