@@ -92,7 +92,17 @@ def served(
 def platform(home: Path, *words: str) -> Iterator[Server]:
     """Our platform while the block runs; `words` are further ones for `wrapgen serve`."""
     began = time.perf_counter()
-    command = [*WRAPGEN, "serve", "--home", str(home), "--port", "0", "--json", *words]
+    command = [
+        *WRAPGEN,
+        "serve",
+        "--home",
+        str(home),
+        "--port",
+        "0",
+        "--json",
+        "--allow-root-workers",
+        *words,
+    ]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, env=environment(), start_new_session=True, text=True
     )

@@ -56,7 +56,7 @@ def main() -> None:
 def platform() -> Iterator[dict[str, Any]]:
     """A local platform on a free port, ready to answer; stopped with all its processes on the way out."""
     show("serve", "--home", relative(HOME), "--port", "0")
-    command = [*WRAPGEN, "serve", "--home", str(HOME), "--port", "0", "--json"]
+    command = [*WRAPGEN, "serve", "--home", str(HOME), "--port", "0", "--json", "--allow-root-workers"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT) as server:
         try:
             assert server.stdout is not None

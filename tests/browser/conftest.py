@@ -221,7 +221,18 @@ class Platform:
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """A platform of this process's browser tests."""
     home = tmp_path_factory.mktemp("platform")
-    command = [sys.executable, "-m", "wrapgen", "serve", "--home", str(home), "--port", "0", "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "wrapgen",
+        "serve",
+        "--home",
+        str(home),
+        "--port",
+        "0",
+        "--json",
+        "--allow-root-workers",
+    ]
     with (home / "serve.log").open("wb") as log:
         server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
     assert server.stdout is not None

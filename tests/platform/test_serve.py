@@ -79,6 +79,7 @@ def test_the_key_is_printed_once_and_on_a_terminal_only(tmp_path):
     def shows(home, *options, terminal=True):
         ours, theirs = pty.openpty() if terminal else os.pipe()
         command = [sys.executable, "-m", "wrapgen", "serve", "--home", str(tmp_path / home), "--port", "0"]
+        command.append("--allow-root-workers")
         process = subprocess.Popen([*command, *options], stdout=theirs, stderr=subprocess.STDOUT)
         text = b""
         while b"Ctrl-C" not in text and b"}" not in text:

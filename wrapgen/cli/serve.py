@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from wrapgen.platform import Platform
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+PLACE = click.Path(exists=True, path_type=Path)
+FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command("serve")
@@ -67,7 +69,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--isolation",
     type=click.Choice(["auto", "bubblewrap", "none"]),
-    default="none",
+    default="auto",
     show_default=True,
     help="A sandbox for workers and builds; auto makes one where bubblewrap works.",
 )
@@ -78,6 +80,9 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     multiple=True,
     help="What one request may cost, such as body-bytes=65536; a wrong name lists all.",
 )
+@click.option("--readable", type=PLACE, multiple=True, help="Show this too in the sandbox, read-only.")
+@click.option("--writable", type=FOLDER, multiple=True, help="A folder that the sandbox may change.")
+@click.option("--allow-root-workers", is_flag=True, help="Without a sandbox, run algorithms as root.")
 @click.option("--faults", type=FILE, help="JSON list of faults, for testing clients; off by default.")
 @click.option("--json", "as_json", is_flag=True, help="Say where it listens as one line of JSON.")
 def command(
@@ -93,6 +98,9 @@ def command(
     insecure: bool,
     isolation: str,
     limits: tuple[str, ...],
+    readable: tuple[Path, ...],
+    writable: tuple[Path, ...],
+    allow_root_workers: bool,
     faults: Path | None,
     as_json: bool,
 ) -> None:
@@ -102,7 +110,7 @@ def command(
     commands find it.
     """
     try:
-        from wrapgen.platform import Bounds, Ceilings, Size, open_platform
+        from wrapgen.platform import Bounds, Ceilings, Isolation, Size, open_platform
         from wrapgen.platform.http.serve import Certificate, listen, serve
     except ModuleNotFoundError as error:
         if error.name is not None and error.name.split(".")[0] == "wrapgen":
@@ -115,7 +123,7 @@ def command(
         size=Size(most=workers),
         ceilings=ceilings,
         bounds=Bounds.read(limits),
-        isolation=isolation,
+        isolation=Isolation(isolation, readable, writable, allow_root_workers),
     )
     try:
         if faults is not None:
@@ -168,6 +176,7 @@ def _ready(platform: Platform, as_json: bool, address: str) -> None:
         "credentials": str(state.home / NAME),
         "home": str(state.home),
         "pid": os.getpid(),
+        "isolation": "bubblewrap" if state.sandbox else "none",
         "environments": [each.name for each in state.environments.offered()],
     }
     if as_json:
@@ -181,6 +190,6 @@ def _ready(platform: Platform, as_json: bool, address: str) -> None:
     out(f"key       {made or 'in ' + str(facts['credentials'])}")
     out(f"home      {facts['home']}")
     out(f"pythons   {', '.join(facts['environments']) or 'none found'}")
-    sandboxed = "sandboxed by bubblewrap" if state.sandbox else "not sandboxed: host only code you trust"
-    out(f"workers   {sandboxed}")
+    isolated = "sandboxed by bubblewrap" if state.sandbox else "not sandboxed: host only code you trust"
+    out(f"workers   {isolated}")
     out("Ctrl-C stops it.")

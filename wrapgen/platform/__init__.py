@@ -28,9 +28,10 @@ from wrapgen.platform.state import State, open_platform_state
 from wrapgen.platform.unattended import Unattended
 from wrapgen.platform.workers.disk import watch
 from wrapgen.platform.workers.pool import GROW_SECONDS, Pools, Size
+from wrapgen.platform.workers.sandbox import Isolation
 from wrapgen.platform.workers.worker import Ceilings
 
-__all__ = ["Bounds", "Ceilings", "Limits", "Platform", "Size", "open_platform"]
+__all__ = ["Bounds", "Ceilings", "Isolation", "Limits", "Platform", "Size", "open_platform"]
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def open_platform(
     size: Size | None = None,
     ceilings: Ceilings | None = None,
     bounds: Bounds | None = None,
-    isolation: str = "none",
+    isolation: Isolation | None = None,
     variables: Mapping[str, str] | None = None,
 ) -> Platform:
     """Opens a home folder, made when missing.
@@ -121,7 +122,7 @@ def open_platform(
         size: how large the pool of a version may get.
         ceilings: what one worker may use.
         bounds: what one request may cost.
-        isolation: `auto`, `bubblewrap` or `none` (see `Sandbox.find`).
+        isolation: what is asked of the sandbox; None for no sandbox.
         variables: environment variables; None takes the process's.
 
     Raises:

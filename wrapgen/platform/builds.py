@@ -310,7 +310,11 @@ class Builds:
         salt = f"{build.algorithm_id}\n{build.git_hash}"
         python, cached = self._virtualenvs.find_or_make(environment.interpreter, wanted, source, salt, run)
         if python is None:
-            raise BuildFailed("requirements.txt could not be installed; the lines above say why")
+            seen = " (in the sandbox, which sees no more than `wrapgen serve --readable DIR` shows)"
+            raise BuildFailed(
+                "requirements.txt could not be installed; the lines above say why"
+                + (seen if self._sandboxed else "")
+            )
         if cached:
             log.write(b"requirements: already installed by an earlier build\n")
         if run.check([str(python), "-I", "-c", _CHECK, main], source, python.parent.parent) is not None:

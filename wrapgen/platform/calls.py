@@ -18,7 +18,7 @@ from wrapgen.errors import BadRequest, NotAuthorized, ServerFault, Throttled, To
 from wrapgen.platform.bounds import Bounds
 from wrapgen.platform.call import Call, Limits, Outcome, Request
 from wrapgen.platform.ended import CallEnded, CallerLeft, CallExpired, CallRevoked, load_problem
-from wrapgen.platform.lines import Problem, Result, read_response, request_parts
+from wrapgen.platform.lines import Problem, Result, explained, read_response, request_parts
 from wrapgen.platform.model import Caller, Failure, Permissions, Runnable
 from wrapgen.platform.state import State
 from wrapgen.platform.workers.loan import Loan
@@ -209,6 +209,8 @@ class Calls:
             if root.acted and not root.below and root not in self._calls:
                 end = self.state.data.end_session
                 await asyncio.get_running_loop().run_in_executor(None, end, root.id)
+        if isinstance(answer, Problem) and self.state.sandbox is not None:
+            answer = explained(answer)
         printed = output if call.request.stdout and trusted else None
         outcome = Outcome(call, answer, seconds, printed, trusted, shown)
         if isinstance(answer, Problem):

@@ -150,5 +150,18 @@ def _problem(error: dict[str, Any]) -> Problem:
 _ERROR_TYPE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}\Z")
 """What an error type may look like: it stands in every log and metric."""
 
+_OUTSIDE = re.compile(
+    r"(No such file or directory|Permission denied|Read-only file system)\W+/|unable to open database file"
+)
+
+
+def explained(problem: Problem) -> Problem:
+    """A problem of a sandboxed algorithm; the message says how a folder of this machine is shown to it."""
+    if not _OUTSIDE.search(problem.message):
+        return problem
+    hint = "is it hidden by the sandbox? wrapgen serve --writable DIR or --readable DIR shows it"
+    return msgspec.structs.replace(problem, message=f"{problem.message} ({hint})")
+
+
 _MEMORY_ERRORS = ("MemoryError", "_ArrayMemoryError")
 """Exceptions that mean the memory ceiling was met (the second is NumPy's)."""

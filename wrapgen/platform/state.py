@@ -35,7 +35,7 @@ from wrapgen.platform.model import ADMIN_KEY, FIRST_ACCOUNT, STANDARD_KEY
 from wrapgen.platform.repositories import Repositories
 from wrapgen.platform.scms import Scms
 from wrapgen.platform.secrets import Secrets
-from wrapgen.platform.workers.sandbox import Sandbox
+from wrapgen.platform.workers.sandbox import Isolation, Sandbox
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,8 @@ def open_platform_state(
     *,
     clock: Callable[[], float] = time.time,
     variables: Mapping[str, str] | None = None,
-    isolation: str = "none",
     bounds: Bounds | None = None,
+    isolation: Isolation | None = None,
 ) -> State:
     """Opens a home, made when missing: with the user `local`, a standard key and an admin key.
 
@@ -88,8 +88,8 @@ def open_platform_state(
         home: the folder that holds everything.
         clock: gives epoch seconds.
         variables: environment variables; None takes the process's.
-        isolation: `auto`, `bubblewrap` or `none` (see `Sandbox.find`).
         bounds: what one request may cost.
+        isolation: what is asked of the sandbox; None for no sandbox.
 
     Raises:
         UsageError: there can be no sandbox, another server has this home open, or a newer wrapgen wrote it.
@@ -99,7 +99,7 @@ def open_platform_state(
     home.chmod(0o700)  # one that was there may have been open to all, and secrets come to lie in it
     lock = _lock(home)
     try:
-        sandbox = Sandbox.find(home, isolation)
+        sandbox = Sandbox.find(home, isolation or Isolation())
         return _open(
             home, lock, clock, os.environ if variables is None else variables, sandbox, bounds or Bounds()
         )

@@ -243,6 +243,7 @@ class Platform(Server):
             "--port",
             "0",
             "--json",
+            "--allow-root-workers",
         ]
 
     def stop(self) -> None:

@@ -37,7 +37,18 @@ class Platform:
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """One platform for all contract tests; it must end cleanly."""
     home = tmp_path_factory.mktemp("contract") / "home"
-    command = [sys.executable, "-m", "wrapgen", "serve", "--home", str(home), "--port", "0", "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "wrapgen",
+        "serve",
+        "--home",
+        str(home),
+        "--port",
+        "0",
+        "--json",
+        "--allow-root-workers",
+    ]
     variables = {name: value for name, value in os.environ.items() if not name.startswith("ALGORITHMIA_")}
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=variables) as process:
         assert process.stdout is not None

@@ -22,7 +22,18 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.sta
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The home of a platform that runs as long as these tests."""
     folder = tmp_path_factory.mktemp("platform") / "home"
-    command = [sys.executable, "-m", "wrapgen", "serve", "--home", str(folder), "--port", "0", "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "wrapgen",
+        "serve",
+        "--home",
+        str(folder),
+        "--port",
+        "0",
+        "--json",
+        "--allow-root-workers",
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT) as server:
         assert server.stdout is not None
         assert server.stdout.readline(), "the platform did not start"

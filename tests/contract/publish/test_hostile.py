@@ -221,7 +221,18 @@ def test_a_platform_that_is_killed_meanwhile_is_no_loss(line: str, make, tmp_pat
 @contextmanager
 def serving(home: Path) -> Iterator[subprocess.Popen[str]]:
     """A platform of its own, ready to answer."""
-    command = [sys.executable, "-m", "wrapgen", "serve", "--home", str(home), "--port", "0", "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "wrapgen",
+        "serve",
+        "--home",
+        str(home),
+        "--port",
+        "0",
+        "--json",
+        "--allow-root-workers",
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT) as server:
         assert server.stdout is not None
         assert server.stdout.readline(), "the platform did not start"

@@ -38,7 +38,18 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def cluster(certificate: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The home of a platform behind TLS."""
     home = tmp_path_factory.mktemp("cluster") / "home"
-    command = [sys.executable, "-m", "wrapgen", "serve", "--home", str(home), "--port", "0", "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "wrapgen",
+        "serve",
+        "--home",
+        str(home),
+        "--port",
+        "0",
+        "--json",
+        "--allow-root-workers",
+    ]
     tls = ["--certificate", str(certificate), "--private-key", str(certificate.with_name("key.pem"))]
     with subprocess.Popen([*command, *tls], stdout=subprocess.PIPE, text=True, env=BARE) as server:
         assert server.stdout is not None

@@ -53,6 +53,7 @@ class Hosted:
     def start(self) -> None:
         """Starts it and waits until it is ready."""
         words = ["-m", "wrapgen", "serve", "--home", "home", "--port", str(self.port), "--json"]
+        words.append("--allow-root-workers")
         self.server = self.spawn(words, stderr=subprocess.DEVNULL)
         assert self.server.stdout is not None
         ready = json.loads(self.server.stdout.readline())
@@ -121,6 +122,6 @@ class Hosted:
                     words = (entry / "cmdline").read_bytes()
                 except OSError:
                     continue
-                if b"workers/start.py" in words and str(self.folder).encode() in words.split(b"\0")[0]:
+                if b"/start.py" in words and str(self.folder).encode() in words.split(b"\0")[0]:
                     found.append(int(entry.name))
         return found

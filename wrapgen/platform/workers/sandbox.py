@@ -70,6 +70,22 @@ class Room:
 
 
 @dataclass(frozen=True)
+class Isolation:
+    """What is asked of the sandbox.
+
+    Args:
+        wish: `auto` for one where that works, `bubblewrap` to insist, `none`.
+        readable, writable: further places of this machine that every worker and build sees.
+        root: whether a server that is root may go without.
+    """
+
+    wish: str = "none"
+    readable: tuple[Path, ...] = ()
+    writable: tuple[Path, ...] = ()
+    root: bool = True
+
+
+@dataclass(frozen=True)
 class Sandbox:
     """How one server runs what isn't its own code.
 
@@ -77,7 +93,7 @@ class Sandbox:
         tool: the bubblewrap program.
         home: the platform's home; `sandbox` in it holds the few files that are made for the sandbox.
         user: id of the user and group that processes run as; None keeps the server's, which isn't root then.
-        readable, writable: further places of this machine that every worker sees.
+        readable, writable: further places of this machine that every worker and build sees.
     """
 
     tool: str
@@ -87,31 +103,52 @@ class Sandbox:
     writable: tuple[Path, ...] = ()
 
     @classmethod
-    def find(
-        cls, home: Path, wish: str, readable: Iterable[Path] = (), writable: Iterable[Path] = ()
-    ) -> Sandbox | None:
-        """The sandbox of this machine.
-
-        Args:
-            home: the platform's home.
-            wish: `auto` for one where that works, `bubblewrap` to insist, `none`.
-            readable, writable: further places that workers see.
+    def find(cls, home: Path, asked: Isolation) -> Sandbox | None:
+        """The sandbox of this machine, or None.
 
         Raises:
-            UsageError: bubblewrap was insisted on, and is missing or not allowed here.
+            UsageError: bubblewrap was insisted on, or the server is root, and it is missing or not allowed
+                here; or a further place can't be shown.
         """
-        tool = None if wish == "none" else shutil.which("bwrap")
+        root = os.geteuid() == 0
+        tool = None if asked.wish == "none" else shutil.which("bwrap")
         if tool is not None:
-            user = _unprivileged() if os.geteuid() == 0 else None
-            sandbox = cls(tool, home, user, tuple(readable), tuple(writable))
+            sandbox = cls(
+                tool,
+                home,
+                _unprivileged() if root else None,
+                *map(_absolute, (asked.readable, asked.writable)),
+            )
             if sandbox._works():
+                sandbox._check_places()
                 return sandbox
-        if wish == "bubblewrap":
+        missing = "can't be used here" if tool else "is not installed"
+        if asked.wish == "bubblewrap":
+            hint = "install it (package bubblewrap) and allow user namespaces, or say --isolation none"
+            raise UsageError(f"bubblewrap {missing}", hint=hint)
+        if root and not asked.root:
             raise UsageError(
-                "bubblewrap can't be used here" if tool else "bubblewrap is not installed",
-                hint="install it (package bubblewrap) and allow user namespaces, or say --isolation none",
+                "without a sandbox a server that is root runs every algorithm as root"
+                + ("" if asked.wish == "none" else f": bubblewrap {missing}"),
+                hint="install bubblewrap, or start as another user, or say --allow-root-workers",
             )
         return None
+
+    def _check_places(self) -> None:
+        """Refuses to show the home; makes what may be written to, for the user that will."""
+        for path in (*self.readable, *self.writable):
+            if path.resolve().is_relative_to(self.home):
+                raise UsageError(f"{path} is part of the platform's home, which no algorithm may see")
+        for path in self.writable:
+            if not path.exists():
+                path.mkdir(parents=True)
+                self.give(path)
+            facts = path.stat()
+            if self.user not in (None, facts.st_uid) and not facts.st_mode & 0o002:
+                raise UsageError(
+                    f"{path} can't be written to by the user that algorithms run as",
+                    hint=f"chown {self.user} {path}, or name a folder that is missing: it is made",
+                )
 
     @property
     def start_file(self) -> Path:
@@ -208,6 +245,10 @@ def interpreter_folders(interpreter: Path) -> list[Path]:
     if not _within(Path.home(), [prefix]):
         return [prefix]
     return [prefix / name for name in ("bin", "lib", "lib64", "include") if (prefix / name).is_dir()]
+
+
+def _absolute(paths: Iterable[Path]) -> tuple[Path, ...]:
+    return tuple(path.absolute() for path in paths)
 
 
 def _within(path: Path, places: Iterable[Path]) -> bool:
