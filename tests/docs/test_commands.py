@@ -38,7 +38,7 @@ QUEUE = "https://sqs.eu-west-1.amazonaws.com/123456789012/tweets"
 STANDS_FOR: dict[str, Callable[[Any], str]] = {
     "https://api.cluster.example": lambda session: session.platform["address"],
     "http://127.0.0.1:8080": lambda session: session.platform["address"],
-    "sim...": lambda session: session.platform["api_key"],
+    "sim...": lambda session: json.loads(Path(session.platform["credentials"]).read_text())["api_key"],
     QUEUE: lambda session: session.cloud() + "/123456789012/tweets",
     "https://minio.example.org": lambda session: session.cloud(),
 }
@@ -95,7 +95,7 @@ class Session:
 
     def serve(self, line: str) -> None:
         """Starts a platform as the line says, but on a free port, and waits until it is ready."""
-        command = ["bash", "-c", f"exec {line.split('#')[0]} --port 0 --json"]
+        command = ["bash", "-c", f"exec {line.split('#')[0]} --port 0 --json --allow-root-workers"]
         server = subprocess.Popen(
             command, cwd=self.folder, env=self.environment, text=True, stdout=subprocess.PIPE
         )
