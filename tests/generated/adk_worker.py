@@ -44,7 +44,8 @@ def run_adk(
     assert done.returncode == 0, done.stderr
     first, *answers = done.stdout.splitlines()
     assert first == "loading complete"
-    return [json.loads(answer) for answer in answers]
+    told = map(json.loads, answers)
+    return [answer for answer in told if "log" not in answer]  # the log of calls goes to standard output too
 
 
 def _request(value: Any) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from wrapgen.build import runtime
 from wrapgen.build.plan import HOOKS, MANIFEST
 from wrapgen.errors import EditedError, UsageError
 from wrapgen.wrapper import SKIPPED, Change, Wrapper, refuse_link
@@ -28,12 +29,14 @@ class Placement:
         wrapper: what is generated.
         changes: from what is on disk to what is generated; removed files are those an earlier build wrote.
         edited: paths of changes that would undo somebody's work.
+        runtime: the version of the runtime that is there; None where no wrapper is.
     """
 
     folder: Path
     wrapper: Wrapper
     changes: tuple[Change, ...]
     edited: tuple[str, ...]
+    runtime: str | None = None
 
     @classmethod
     def of(cls, wrapper: Wrapper, folder: str | os.PathLike[str]) -> Placement:
@@ -58,7 +61,7 @@ class Placement:
         kept = {HOOKS} if os.path.lexists(root / HOOKS) else set()
         changes = tuple(change for change in present.diff(wrapper) if change.path not in kept)
         edited = tuple(change.path for change in changes if _is_edited(change, noted, root))
-        return cls(root, wrapper, changes, edited)
+        return cls(root, wrapper, changes, edited, runtime.held(root))
 
     def write(self, *, force: bool = False) -> None:
         """Makes the folder hold the wrapper; other files in it stay.
@@ -67,14 +70,10 @@ class Placement:
             force: also over what was edited by hand.
 
         Raises:
-            EditedError: something was edited by hand; nothing is written.
+            EditedError: see `refuse_edited`; nothing is written.
             UsageError: the folder can't be written.
         """
-        if self.edited and not force:
-            raise EditedError(
-                f"{self.folder}: edited by hand: {', '.join(self.edited)}",
-                hint=f"move your change to spec.yaml or {HOOKS}, or give --force to lose it",
-            )
+        self.refuse_edited(force=force)
         written = {change.path: change.after for change in self.changes if change.after is not None}
         last = {MANIFEST: written.pop(MANIFEST)} if MANIFEST in written else {}
         try:
@@ -86,6 +85,34 @@ class Placement:
             Wrapper(last).write(self.folder)
         except (OSError, ValueError) as error:
             raise UsageError(f"the wrapper can't be written to {self.folder}: {error}") from error
+
+    def refuse_edited(self, *, force: bool = False) -> None:
+        """Raises where `write` would undo somebody's work, or take the wrapper back to an older runtime.
+
+        Raises:
+            EditedError: something was edited by hand, or built by a newer wrapgen.
+        """
+        if force:
+            return
+        if self.edited:
+            raise EditedError(
+                f"{self.folder}: edited by hand: {', '.join(self.edited)}",
+                hint=f"move your change to spec.yaml or {HOOKS}, or give --force to lose it",
+            )
+        made = runtime.version_of(self.wrapper)
+        if self.runtime and runtime.is_older(made, self.runtime):
+            raise EditedError(
+                f"{self.folder} was built by a newer wrapgen: its runtime is {self.runtime}, here {made}",
+                hint="pip install --upgrade wrapgen, or give --force to go back",
+            )
+
+    @property
+    def older(self) -> str:
+        """One line that says that the runtime there is older than the one generated; else empty."""
+        made = runtime.version_of(self.wrapper)
+        if self.runtime is None or not runtime.is_older(self.runtime, made):
+            return ""
+        return f"{self.folder}: the runtime there is {self.runtime}, the newest is {made}"
 
     def unified(self) -> str:
         """All changes as one unified diff, from what is on disk to what is generated."""

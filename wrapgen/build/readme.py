@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from wrapgen.build import plan
 from wrapgen.build.literals import Ready, prose
+from wrapgen.build.render import render
+from wrapgen.build.templates import read_templates
 from wrapgen.spec import Spec
 
 
@@ -42,7 +44,46 @@ def facts(spec: Spec) -> list[Ready]:
         f"A request may have {spec.limits.request_bytes:,} bytes, a response {spec.limits.response_bytes:,}; "
         "larger results go to a file, and its URL comes back.",
     ]
-    return [Ready(fact) for fact in (*found, *_recording(spec))]
+    return [Ready(fact) for fact in (*found, *_recording(spec), _LOG[spec.log])]
+
+
+_LOG = {
+    "off": "It logs nothing.",
+    "errors": "It logs failed calls and failed items on standard output, a line of JSON each, no inputs.",
+    "all": "It logs calls and failed items on standard output, a line of JSON each, no inputs.",
+}
+
+
+def _ids(spec: Spec) -> list[str]:
+    """What identifies an item where the caller does not say."""
+    record = spec.record
+    if record.id == "random":
+        return []
+    what = "its content" if record.id == "content" else f"`{prose(record.id)}`"
+    made = (
+        f"an HMAC of {what} with the secret in `{record.id_key_env}`"
+        if record.id_key_env
+        else f"made of {what}"
+    )
+    return [f"Where the caller names neither `$run` nor `$ids`, an item's id is {made}."]
+
+
+def input_policy(spec: Spec) -> Ready:
+    """What a record holds of the item itself."""
+    policy = spec.datastore.input if spec.datastore else "keep"
+    words = {"keep": "as it was sent to the target", "hash": "its SHA-256, as `$sha256`", "drop": "left out"}
+    blanked = ", without what is redacted" if plan.redacts(spec) and policy == "keep" else ""
+    return Ready(words[policy] + blanked)
+
+
+def reading(spec: Spec) -> Ready:
+    """How records are read back with nothing of ours, as Markdown."""
+    if spec.datastore is None:
+        return Ready("")
+    store = spec.datastore.store
+    template = read_templates("reading")[f"{store.kind}.md.jinja"]
+    where = {"where": prose(store.where)}
+    return Ready(render(f"reading/{store.kind}.md.jinja", template, where).decode("utf-8").strip())
 
 
 def _recording(spec: Spec) -> list[str]:
@@ -63,6 +104,16 @@ def _recording(spec: Spec) -> list[str]:
     if store.copies:
         copies = ", ".join(f"`{prose(copy.where)}`" for copy in store.copy_stores)
         found.append(f"With best effort also to {copies}; `$summary` says how that went.")
+    found += _ids(spec)
+    if store.on_failure == "ignore":
+        found.append(
+            "While the datastore is unavailable calls are answered all the same; `$summary` counts what "
+            "was not recorded."
+        )
+    if spec.already == "skip":
+        found.append(
+            "An item whose key has a recorded result is answered with it, without calling the target."
+        )
     found.append(
         "Execution is at least once. Each key (run, id) is recorded exactly once whenever the caller gives "
         "`$run` or `$ids`, or the spec takes the id from the item."

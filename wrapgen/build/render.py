@@ -7,7 +7,7 @@ without a filter of `literals`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import jinja2
@@ -31,7 +31,7 @@ def render(path: str, template: bytes, context: Mapping[str, Any]) -> bytes:
         BadTemplate: it is not UTF-8 or not Jinja, uses an unknown name, or emits a value without a filter.
     """
     try:
-        text = _environment().from_string(template.decode("utf-8")).render(context)
+        text = _compiled(template).render(context)
     except UnicodeDecodeError as error:
         raise BadTemplate(path=path, line=None, said=f"it is not UTF-8: {error.reason}") from None
     except jinja2.TemplateSyntaxError as error:
@@ -40,6 +40,11 @@ def render(path: str, template: bytes, context: Mapping[str, Any]) -> bytes:
         said = str(error) or type(error).__name__
         raise BadTemplate(path=path, line=_line(error), said=said, known=context) from None
     return text.encode("utf-8")
+
+
+@lru_cache(maxsize=64)
+def _compiled(template: bytes) -> jinja2.Template:
+    return _environment().from_string(template.decode("utf-8"))
 
 
 @cache

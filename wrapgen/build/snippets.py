@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from wrapgen.build.context import header_of
+from wrapgen.build.header import header_of
 from wrapgen.build.literals import Ready
 from wrapgen.build.render import render
 from wrapgen.build.templates import read_templates
@@ -28,6 +28,11 @@ def snippet(spec: Spec, language: str, version: str | None = None) -> str:
     """
     template = read_templates("client")[f"{language}.jinja"]
     return render(f"client/{language}.jinja", template, _context(spec, version)).decode("utf-8")
+
+
+def program(spec: Spec, language: str) -> Ready:
+    """A snippet without the line that says where it comes from, for a page that says so itself."""
+    return Ready(snippet(spec, language).partition("\n")[2].strip())
 
 
 def _context(spec: Spec, version: str | None) -> dict[str, Any]:

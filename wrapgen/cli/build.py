@@ -66,6 +66,8 @@ def command(
         wrapper = generate_engine(loaded, engine)
         folder = Path("generated") / f"{loaded.wrapper.algorithm_name}-{engine}"
     placement = Placement.of(wrapper, output or folder)
+    if placement.older:
+        err(placement.older)
     shown = placement.unified() if diff else None
     if shown is not None and not as_json:
         data([shown.encode("utf-8", "replace")])

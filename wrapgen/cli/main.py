@@ -26,6 +26,8 @@ COMMANDS = {
     "init": "Write a commented spec.",
     "check": "Say everything that is wrong with a spec.",
     "build": "Generate the wrapper that a spec describes.",
+    "outdated": "List wrappers with an older runtime.",
+    "upgrade": "Rebuild wrappers with the newest runtime, and show one diff.",
     "schema": "Print the JSON Schema of a spec.",
     "client": "Print a program that calls a wrapper.",
     "diff": "Say where spec, files, release and target differ.",

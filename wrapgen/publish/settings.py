@@ -10,12 +10,15 @@ from wrapgen.client import Environment
 from wrapgen.publish.cases import Case
 from wrapgen.publish.project import Project
 
+TAGLINE = "Batches of "
+"""How the tagline of every wrapper starts, by which it is known on a platform."""
+
 
 def created(project: Project, chosen: Environment) -> tuple[dict[str, Any], dict[str, Any]]:
     """Details and settings of a new algorithm."""
     details = {"label": project.reference.name}
     if project.spec is not None:
-        details["tagline"] = f"Batches of {project.spec.target.algorithm or project.spec.target.source}"
+        details["tagline"] = f"{TAGLINE}{project.spec.target.algorithm or project.spec.target.source}"
     return details, {
         "source_visibility": "closed",
         "license": "apl",

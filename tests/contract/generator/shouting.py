@@ -69,15 +69,21 @@ class User:
 
 def publish_target(user: User, text: str = TARGET) -> str:
     """Releases the next version of the target; gives its reference."""
-    folder = user.folder / "shout"
+    return publish(user, "Shout", text, "a")
+
+
+def publish(user: User, name: str, text: str, example: object, *release: str) -> str:
+    """Releases an algorithm of `nlp`, by its next number or this one; gives its reference."""
+    folder = user.folder / name.lower()
     (folder / "src").mkdir(parents=True, exist_ok=True)
-    conf = {"username": "nlp", "algoname": "Shout", "langauge": "python3"}
+    conf = {"username": "nlp", "algoname": name, "langauge": "python3"}
     (folder / "algorithmia.conf").write_text(json.dumps(conf))
     (folder / "requirements.txt").write_text("")
     (folder / "src" / "__init__.py").write_text("")
-    (folder / "src" / "Shout.py").write_text(text)
-    (folder / "TEST_CASES.json").write_text('[{"case_name": "a", "input": "a", "type": "NO_EXCEPTION"}]')
-    out: dict[str, str] = json.loads(
-        user.wrapgen("publish", folder, "--home", user.home, "--json").splitlines()[-1]
-    )
+    (folder / "src" / f"{name}.py").write_text(text)
+    case = {"case_name": "a", "input": example, "type": "NO_EXCEPTION"}
+    (folder / "TEST_CASES.json").write_text(json.dumps([case]))
+    words = ["--release", *release] if release else []
+    said = user.wrapgen("publish", folder, *words, "--home", user.home, "--json")
+    out: dict[str, str] = json.loads(said.splitlines()[-1])
     return out["reference"]

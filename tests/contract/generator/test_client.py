@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -53,6 +54,25 @@ def test_the_node_lines_call_the_wrapper(user, address, tmp_path: Path) -> None:
     done = subprocess.run(["node", "call.js"], cwd=tmp_path, env=address, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0] == '"hello" -> {"shout":"HELLO"}'
+
+
+def test_the_readme_of_a_wrapper_runs_as_it_is_printed(user, address, tmp_path: Path) -> None:
+    """Its curl and Python lines call the wrapper, and its program reads what they recorded, each key once."""
+    page = (user.folder / "generated" / "ShoutBatch" / "README.md").read_text()
+    blocks = re.findall(r"```(sh|python)\n(.*?)\n```", page, re.DOTALL)
+    assert [kind for kind, _ in blocks] == ["sh", "python", "python"]
+    said = []
+    for number, (kind, text) in enumerate(blocks):
+        (tmp_path / f"{number}.{kind}").write_text(text)
+        command = ["bash", "-e"] if kind == "sh" else [sys.executable]
+        command.append(str(tmp_path / f"{number}.{kind}"))
+        done = subprocess.run(command, env=address, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        said.append(done.stdout)
+    assert json.loads(said[0])["result"]["$results"][0] == {"shout": "HELLO"}
+    assert "'succeeded': 2" in said[1]
+    recorded = [line.partition(" ")[2] for line in said[2].splitlines()]
+    assert recorded.count("{'shout': 'HELLO'}") >= 2 and len(recorded) % 2 == 0
 
 
 def test_a_release_may_be_named(user) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import shlex
 from functools import cache
 
 from hypothesis import assume, given, settings
@@ -89,8 +90,28 @@ def test_no_string_of_a_spec_becomes_code(item, key, digits):
     assert json.loads(wrapper["TEST_CASES.json"])[-1]["input"] == item
     harmless = _harmless()
     assert _shape(wrapper["src/SentimentBatch.py"]) == _shape(harmless["src/SentimentBatch.py"])
-    assert wrapper["README.md"].isascii()
-    assert wrapper["README.md"].count(b"\n") == harmless["README.md"].count(b"\n")
+    page, program, shell = _readme(wrapper)
+    assert page.isascii() and page.count("\n") == _readme(harmless)[0].count("\n")
+    assert _shape_of(program, {"items": [item]}) == _shape_of(_readme(harmless)[1], {"items": ["c"]})
+    assert json.loads(shlex.split(shell, comments=True)[-1])["$batch"] == [item]
+
+
+def _readme(wrapper):
+    """A README without the Python program that calls the wrapper, that program, and the shell's."""
+    page = wrapper["README.md"].decode()
+    before, _, rest = page.partition("```python\n")
+    program, _, after = rest.partition("\n```\n")
+    return before + after, program, before.partition("```sh\n")[2].partition("\n```\n")[0]
+
+
+def _shape_of(program, values):
+    """A program without the values of its constants, which are these."""
+    tree = ast.parse(program)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in values:
+            assert ast.literal_eval(node.value) == values[node.targets[0].id]
+            node.value = ast.Constant(None)
+    return ast.dump(tree)
 
 
 @cache

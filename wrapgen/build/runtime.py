@@ -1,0 +1,69 @@
+"""The runtime of wrappers, `src/runtime/`: which version a wrapper holds, and which one is written now."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+
+from wrapgen.build.plan import MANIFEST
+from wrapgen.build.templates import read_templates
+from wrapgen.wrapper import SKIPPED, Wrapper
+
+VERSION_FILE = "src/runtime/__init__.py"
+"""Where a wrapper says the version of its runtime."""
+
+FIRST = "0.1.0"
+"""What stands for the runtime of wrappers that had none yet: those that wrapgen 0.1.0 made."""
+
+_VERSION = re.compile(rb'^VERSION = "(\d+\.\d+\.\d+)"', re.M)
+
+
+@cache
+def current() -> str:
+    """The version that a build writes."""
+    return version_of(read_templates())
+
+
+def version_of(files: Mapping[str, bytes]) -> str:
+    """The version of the runtime among a wrapper's files, or the templates."""
+    match = _VERSION.search(files.get(VERSION_FILE, b""))
+    return match[1].decode("ascii") if match else FIRST
+
+
+def held(folder: str | os.PathLike[str]) -> str | None:
+    """The version that a folder holds; None if no wrapper was built there.
+
+    Raises:
+        OSError: it can't be read.
+        ValueError: it leads through a link.
+    """
+    root = Path(folder)
+    try:
+        noted = json.loads((root / MANIFEST).read_bytes())["files"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if "algorithmia.conf" not in noted:  # a Spark job or a queue: no wrapper
+        return None
+    return version_of(Wrapper.read(root, only=[VERSION_FILE]))
+
+
+def is_older(version: str, than: str) -> bool:
+    """Whether one version comes before another, both as `major.minor.revision`."""
+    return _numbers(version) < _numbers(than)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+
+
+def wrapper_folders(folder: str | os.PathLike[str]) -> Iterator[Path]:
+    """Every wrapper at and below a folder, by its manifest, in the order of their paths; follows no link."""
+    for place, folders, files in os.walk(folder):
+        if MANIFEST in files and held(place) is not None:
+            folders.clear()  # a wrapper holds no other
+            yield Path(place)
+        folders[:] = sorted(name for name in folders if name not in SKIPPED)
