@@ -260,6 +260,8 @@ def _tell(summary: Summary) -> None:
         out(f"  output     {summary.output}")
     if summary.errors:
         out(f"  failed     {summary.errors}")
+    if summary.unrecorded:
+        out(f"  records    {summary.unrecorded:,} failed items have none: {summary.unrecorded_why}")
     report = (
         summary.report["path"] if summary.report else f"not written; wrapgen report {summary.run} tries again"
     )

@@ -36,7 +36,7 @@ def command(run: str, source: str | None, as_json: bool, **given: Any) -> int:
     Exit codes: 0 nothing wrong was found, 13 something is.
     """
     from wrapgen.run.known import load, locate
-    from wrapgen.run.resume import as_written
+    from wrapgen.run.replay import as_written
     from wrapgen.run.verifying import FAULTY, Verification
 
     folder = locate(run, Path())

@@ -70,6 +70,8 @@ def run_to_files(
         report=_reported(session, report) if report else None,
         already=already,
         damage=session.damage,
+        unrecorded=session.given_up,
+        unrecorded_why=session.unrecorded,
     )
 
 

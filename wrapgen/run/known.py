@@ -12,7 +12,7 @@ from typing import Any
 from wrapgen.errors import RunError, UsageError
 from wrapgen.run.folder import SUFFIX, Folder, folder_for
 from wrapgen.run.ledger import read_ledger
-from wrapgen.run.resume import Standing, as_written, is_intact, rebuild, spooled
+from wrapgen.run.replay import Standing, as_written, is_intact, rebuild, spooled
 from wrapgen.run.summary import Counts
 
 DEPTH = 4
@@ -76,6 +76,7 @@ class Known:
             "succeeded": counts.succeeded,
             "failed": counts.failed,
             "open": counts.items - counts.finished,
+            "unrecorded": len(standing.given_up) if header["wrapper"]["datastore"] else 0,
             "calls": standing.calls,
             "calls_open": standing.open,
             "lost": standing.lost,

@@ -81,6 +81,7 @@ class World:
         clock: seconds that only go forward.
         wall: seconds since 1970.
         random: the source of chance.
+        wait: waits so many seconds, True if the run was told to stop; None: until then.
     """
 
     disk: Disk = field(default_factory=RealDisk)
@@ -88,6 +89,7 @@ class World:
     clock: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
     random: Random = field(default_factory=Random)
+    wait: Callable[[float], bool] | None = None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ Nothing here makes a call, sleeps or looks at a clock: all of that is passed in.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from random import Random
@@ -71,6 +72,31 @@ def push(chunk: Chunk, process: Process, pace: Pace, backoff: SharedBackoff) -> 
         backoff: shared by everything that goes to the same platform.
     """
     return _Push(process, pace, backoff).push(chunk)
+
+
+def record_given_up(
+    chunk: Chunk, reasons: Sequence[str], process: Process, pace: Pace, backoff: SharedBackoff
+) -> tuple[set[int], str]:
+    """Has a wrapper record why items failed without an answer of its own.
+
+    Args:
+        chunk: the items, as they were sent last.
+        reasons: the error object of each, as JSON.
+        process, pace, backoff: see `push`.
+
+    Returns:
+        The positions that are recorded now, and why not all of them are.
+    """
+    items = [b'{"$error":' + reason.encode("ascii") + b"}" for reason in reasons]
+    noted = push(replace(chunk, items=items, tries=chunk.tries + 1), process, pace, backoff)
+    found = {
+        at
+        for at, outcome in enumerate(noted.outcomes)
+        if outcome.fate is Fate.FAILED and at not in noted.given_up
+    }
+    missing = (outcome.body for at, outcome in enumerate(noted.outcomes) if at not in found)
+    error = json.loads(next(missing, "{}"))
+    return found, ": ".join(noted.stopped or filter(None, (error.get("type"), error.get("message"))))
 
 
 def given_up_item(kind: str, message: str) -> bytes:

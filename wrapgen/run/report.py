@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from wrapgen.run.folder import output_of, report_beside
 from wrapgen.run.output import whole
+from wrapgen.run.replay import as_written
 from wrapgen.run.report_facts import facts_of
-from wrapgen.run.resume import as_written
 
 if TYPE_CHECKING:
     from wrapgen.pages import Template

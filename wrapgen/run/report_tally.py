@@ -12,9 +12,9 @@ from copy import deepcopy
 from datetime import datetime
 from typing import Any
 
+from wrapgen.run.replay import indexes_of
 from wrapgen.run.report_measures import MOST_BINS, Durations, Timeline
 from wrapgen.run.report_origin import cleaned
-from wrapgen.run.resume import indexes_of
 
 MOST_ROWS = 10
 """Rows of the slowest calls and items."""
@@ -85,6 +85,7 @@ class Tally:
                 "sent": counts["sent"],
                 "answered": counts["answered"],
                 "lost": counts["lost"],
+                "unanswered": counts["unanswered"],
                 "open": len(self._open),
                 "items_resent": counts["resent"],
                 "throttled": counts["throttled"],
@@ -128,6 +129,7 @@ class Tally:
         self.ended_at = None
         for _, _, _, since in self._open.values():
             self._timeline.was_open(since, self.seconds)
+        self._counts["unanswered"] += len(self._open)
         self._open.clear()
         self.count += 1
         told = {name: value for name, value in entry.items() if name not in ("e", "at", "pid", "damaged")}
@@ -154,11 +156,14 @@ class Tally:
         self._sizes = self._sizes - Counter([len(indexes)])
 
     def _done(self, entry: dict[str, Any]) -> None:
-        indexes, tries = self._back(entry, "")
+        gave_up = entry.get("gave_up", "")
+        indexes, tries = self._back(entry, gave_up)
+        if gave_up:
+            self._count_lost(gave_up, "no answer came, however often it was sent: the item was given up")
         again, failed = dict(entry["again"]), entry["failed"]
         final = len(indexes) - len(again)
         self._tries[tries] += final
-        self._counts["answered"] += 1
+        self._counts["answered"] += not gave_up
         self._counts["of_target"] += entry.get("calls", 0)
         self._bin.finished += final
         self._bin.failed += len(failed)
@@ -186,15 +191,15 @@ class Tally:
 
     def _lost_call(self, entry: dict[str, Any]) -> None:
         self._back(entry, entry["type"])
-        self._counts["lost"] += 1
+        self._count_lost(entry["type"], entry["message"])
         throttled = entry["fault"] == "throttled"
         self._counts["throttled"] += throttled
         self._bin.throttled += throttled
-        group = self._lost.setdefault(
-            entry["type"],
-            {"type": cleaned(entry["type"], 100), "count": 0, "message": cleaned(entry["message"])},
-        )
-        group["count"] += 1
+
+    def _count_lost(self, kind: str, message: str) -> None:
+        self._counts["lost"] += 1
+        told = {"type": cleaned(kind, 100), "count": 0, "message": cleaned(message)}
+        self._lost.setdefault(kind, told)["count"] += 1
 
     def _back(self, entry: dict[str, Any], lost: str) -> tuple[Sequence[int], int]:
         """A call that came back: how long it took, and what it says of the moment."""

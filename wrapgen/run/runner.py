@@ -46,6 +46,9 @@ class Runner:
         budget: when too much has failed.
         counts: all items, and what earlier sessions did; updated in place.
         next_seq: the first unused sequence number of a send.
+
+    Attributes:
+        given_up: indexes of items that failed without an answer of the wrapper: no record says why.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class Runner:
         self._entries: list[dict[str, Any]] = []
         self._backoff = SharedBackoff(effects.random, limits.patience)
         self._waiting_for = ""
+        self.given_up: list[int] = []
         spent = budget.spent()
         self._end: tuple[EndState, str] | None = (EndState.BUDGET, spent) if spent else None
 
@@ -150,13 +154,11 @@ class Runner:
             heapq.heappop(self._waiting)
             self._held -= chunk.weight
             step(State.WAITING, Event.DUE)
-            self._counts.resent += len(chunk)
             if not is_loose:
                 return chunk
             fits = min(len(chunk), self._size.now - len(loose))
             if fits < len(chunk):
                 rest = chunk.part(range(fits, len(chunk)))
-                self._counts.resent -= len(rest)
                 self._hold(rest, due, loose=True, order=order)
                 chunk = chunk.part(range(fits))
             loose.extend(chunk.entries())
@@ -225,7 +227,7 @@ class Runner:
         else:
             self._size.whole(len(chunk))
 
-    def _settle(self, seq: int, chunk: Chunk, reply: Reply) -> None:
+    def _settle(self, seq: int, chunk: Chunk, reply: Reply, gave_up: str = "") -> None:
         """Puts a chunk's outcomes where they belong: spool, ledger and slots."""
         outcomes, clean = reply.outcomes, reply.clean
         data, lengths = reply.lines or outcome_lines(chunk, outcomes)
@@ -246,6 +248,7 @@ class Runner:
                 "calls": _number(reply.summary, "calls"),
                 **by_item(reply.summary, len(outcomes)),
                 **({"attempts": [outcomes[at].attempts for at in failed]} if failed else {}),
+                **({"gave_up": gave_up} if gave_up else {}),
             }
         )
         fates, attempts = [outcome.fate for outcome in outcomes], [outcome.attempts for outcome in outcomes]
@@ -279,7 +282,7 @@ class Runner:
 
     def _unsent(self, seq: int, chunk: Chunk) -> None:
         step(State.OPEN, Event.RECALL)
-        self._counts.calls -= 1
+        self._count_send(chunk, -1)
         self._entries.append({"e": "unsent", "s": seq, "w": round(self._do.wall(), 3)})
         self._intake.give_back(chunk)
 
@@ -291,7 +294,8 @@ class Runner:
         if event is Event.GIVE_UP:
             outcomes = [lost.outcome(chunk.attempts[0])]
             self._judge(outcomes, clean=False)
-            self._settle(seq, chunk, Reply(outcomes, {}, lost.seconds))
+            self._settle(seq, chunk, Reply(outcomes, {}, lost.seconds), gave_up=lost.type)
+            self.given_up.append(chunk.indexes[0])
             return
         self._entries.append(
             {
@@ -338,7 +342,12 @@ class Runner:
         self._entries.extend(send_entry(seq, chunk, wall) for seq, chunk in sends)
         self._do.ledger.append(self._entries)
         self._entries = []
-        self._counts.calls += len(sends)
+        for _, chunk in sends:
+            self._count_send(chunk, 1)
+
+    def _count_send(self, chunk: Chunk, sends: int) -> None:
+        self._counts.calls += sends
+        self._counts.resent += sends * len(chunk) if chunk.tries else 0
 
     def _tell(self) -> None:
         most, deadline = self._concurrency.now, self._backoff.deadline

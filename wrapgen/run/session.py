@@ -5,18 +5,20 @@ Finds nothing by itself: items, wrapper and call are passed in. Writes no output
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from datetime import datetime, timezone
 from itertools import islice
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from wrapgen.client.proxies import is_loopback
 from wrapgen.errors import RunError, WrapgenError
 from wrapgen.run.budget import Budget
-from wrapgen.run.chunks import Entry, Size
+from wrapgen.run.chunks import MAX_SIZE, Entry, Size, gather
 from wrapgen.run.concurrency import Concurrency, ceiling
 from wrapgen.run.effects import Effects, Limits
 from wrapgen.run.folder import Folder, writable
@@ -24,8 +26,11 @@ from wrapgen.run.items import Items
 from wrapgen.run.ledger import Ledger, digest_of
 from wrapgen.run.options import Options, World, Wrapper
 from wrapgen.run.process import ANY_TIME, process_chunk
+from wrapgen.run.push import Pace, record_given_up
+from wrapgen.run.replay import FORMAT, Standing, rebuild
 from wrapgen.run.report_origin import cleaned
-from wrapgen.run.resume import FORMAT, Standing, in_their_places, rebuild, unfinished
+from wrapgen.run.resume import in_their_places, unfinished
+from wrapgen.run.retry import SharedBackoff
 from wrapgen.run.runner import Runner
 from wrapgen.run.spool import Slots, Spool, result_lines
 from wrapgen.run.summary import Counts, EndState, Progress
@@ -57,6 +62,7 @@ class Session:
         resumed: whether an earlier session left something.
         survey: what the input holds.
         counts: how the run stands.
+        unrecorded: why nothing could be recorded of items that were given up; empty where nothing was tried.
         damage: what of the run's files was damaged, and is made again; empty for nothing.
     """
 
@@ -84,6 +90,9 @@ class Session:
         self._stack = ExitStack()
         self._runner: Runner | None = None
         self._told_to_stop = ""
+        self._stopping = Event()
+        self._given_up: set[int] = set()
+        self.unrecorded = ""
 
     def __enter__(self) -> Session:
         with self._stack as stack, writable(self.folder.path):
@@ -120,6 +129,7 @@ class Session:
         self._fingerprint = facts["input"]["fingerprint"]
         self.run_id: str = facts["run"]
         self.reference: str = facts["reference"]
+        self._given_up = standing.given_up if standing else set()
         self._next_seq = standing.next_seq if standing else 0
         self.counts = standing.counts if standing else Counts()
         self.counts.items = self.survey.items
@@ -178,6 +188,7 @@ class Session:
     def stop(self, reason: str) -> None:
         """Lets open calls finish and starts no more; safe in a signal handler."""
         self._told_to_stop = reason
+        self._stopping.set()
         if self._runner is not None:
             self._runner.stop(reason)
 
@@ -216,12 +227,46 @@ class Session:
             state, reason = EndState.INCOMPLETE, reason or "a probe"
         elif not self._is_as_surveyed(state):
             state, reason = EndState.INCOMPLETE, "the input changed while it was read"
+        self._given_up.update(runner.given_up)
+        if state is not EndState.INCOMPLETE:
+            self._record_given_up()
         try:
             files(state)
         except (OSError, WrapgenError) as error:
             hint = f" ({error.hint})" if isinstance(error, WrapgenError) and error.hint else ""
             state, reason = EndState.INCOMPLETE, f"the files of the run can't be written: {error}{hint}"
         return state, reason
+
+    def _record_given_up(self) -> None:
+        """Has the wrapper record what the runner gave up, in as few calls as can be."""
+        if not self._wrapper.description.datastore:
+            self._given_up.clear()
+        world = self._world
+        terms = self._wrapper.terms(self.run_id, self._options, world.clock)
+        call = self._wrapper.called_in(self.run_id)
+        pace = Pace(terms.attempts, world.clock, world.wait or self._stopping.wait, world.random)
+        backoff = SharedBackoff(world.random, self._options.patience)
+        left = sorted(self._given_up)
+        while left and not self._stopping.is_set():
+            some, left = left[:MAX_SIZE], left[MAX_SIZE:]
+            slots = [self.slots.get(index) for index in some]
+            lines = [json.loads(self.spool.read(slot.offset, slot.length)) for slot in slots]
+            entries = [
+                Entry(index, b"", line["id"], slot.attempts, slot.tries)
+                for index, line, slot in zip(some, lines, slots, strict=True)
+            ]
+            reasons = [json.dumps(line["error"]) for line in lines]
+            noted, self.unrecorded = record_given_up(
+                gather(entries), reasons, lambda chunk: process_chunk(chunk, call, terms), pace, backoff
+            )
+            indexes = [some[at] for at in sorted(noted)]
+            self.ledger.append([{"e": "recorded", "i": indexes}] if indexes else [])
+            self._given_up.difference_update(indexes)
+
+    @property
+    def given_up(self) -> int:
+        """Failed items of which nothing is recorded, because the wrapper gave no answer; see `unrecorded`."""
+        return len(self._given_up)
 
     def _made_runner(self, watch: Callable[[Progress], None], most: int | None) -> Runner:
         world, options, description = self._world, self._options, self._wrapper.description

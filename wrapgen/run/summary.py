@@ -87,6 +87,8 @@ class Summary:
         folder: where the ledger lives.
         report: path and facts of its report, or None where none was asked for or could be written.
         already: items that earlier sessions had finished.
+        unrecorded: failed items without a record, because the wrapper gave no answer for them.
+        unrecorded_why: why they could not be recorded without.
         damage: what of the run's files was damaged, and is made again; empty for nothing.
     """
 
@@ -102,6 +104,8 @@ class Summary:
     report: dict[str, Any] | None = None
     already: int = 0
     damage: str = ""
+    unrecorded: int = 0
+    unrecorded_why: str = ""
 
     @property
     def rate(self) -> float:

@@ -22,7 +22,7 @@ from wrapgen.run.items import Items
 from wrapgen.run.layouts import Layout
 from wrapgen.run.ledger import RealDisk, digest_of
 from wrapgen.run.output import outcomes, write_errors
-from wrapgen.run.resume import Standing, rebuild
+from wrapgen.run.replay import Standing, rebuild
 from wrapgen.run.spool import Slot, Slots, Spool
 from wrapgen.run.states import Fate
 from wrapgen.run.writers import write
@@ -258,16 +258,7 @@ class Verification:
             if not _reads(line, index):  # which `items` tells
                 unfinished += 1
                 continue
-            outcome = json.loads(line)
-            record = records.get(run, outcome["id"])
-            seen += record is not None
-            if slot.fate == Fate.FAILED and record and "result" in record and record["try"] > slot.tries:
-                noted["of failed items that were mended since"] += 1  # by a run of this one's errors file
-                continue
-            if _match(check, outcome, record, slot):
-                noted["with redacted parts, which can't be checked"] += 1
-            if record is not None:
-                self._of_this_version(check, record)
+            seen += self._reconcile_one(check, index, slot, json.loads(line), records, noted)
         held = records.runs().get(run, 0)
         check.detail = f"{held:,} keys of run {run}"
         check.detail += "".join(f", {count:,} {what}" for what, count in noted.items())
@@ -280,6 +271,36 @@ class Verification:
             check.fault("doubled", f"{more:,} records of run {run} belong to none of its items")
         if still_open:
             check.detail += f", {still_open:,} of items without a final outcome"
+
+    def _reconcile_one(
+        self,
+        check: Check,
+        index: int,
+        slot: Slot,
+        outcome: dict[str, Any],
+        records: Records,
+        noted: Counter[str],
+    ) -> bool:
+        """Compares one item's outcome with its record; whether there is one."""
+        record, failed = records.get(self._known.header["run"], outcome["id"]), slot.fate == Fate.FAILED
+        if record is None and failed:
+            noted[self._unrecorded(check, index, outcome)] += 1
+        if record and failed and "result" in record and record["try"] > slot.tries:
+            noted["of failed items that were corrected since"] += 1  # by a run of this one's errors file
+            return True
+        if _match(check, outcome, record, slot):
+            noted["with redacted parts, which can't be checked"] += 1
+        if record is not None:
+            self._of_this_version(check, record)
+        return record is not None
+
+    def _unrecorded(self, check: Check, index: int, outcome: dict[str, Any]) -> str:
+        """Why a failed item has no record; a fault where nothing says why it may have none."""
+        if index in self._known.given_up:
+            return "of items that the runner gave up are missing: no call could record them"
+        if not self._known.integrity.unchecked:
+            check.fault("missing", f"item {outcome['id']} failed and has no record")
+        return "of failed items are missing"
 
     def _of_this_version(self, check: Check, record: dict[str, Any]) -> None:
         expected, wrapper = self._known.header["wrapper"], str(record.get("wrapper") or "")

@@ -114,6 +114,8 @@ class MemoryWrapper:
         made = 0
         while True:
             at = self.attempts[id_]
+            if isinstance(item, dict) and "$error" in item:
+                return {"$error": {"attempts": 0, **item["$error"]}}
             self.attempts[id_] += 1
             made += 1
             kind = plan[min(at, len(plan) - 1)] if plan else None
@@ -211,7 +213,12 @@ class Bench:
             self.lanes = FakeLanes(process, self.clock)
             return self.lanes
 
-        return World(disk or RealDisk(), lanes, self.clock, lambda: 1_600_000_000 + self.clock.now, Random(7))
+        def wait(seconds: float) -> bool:
+            self.clock.now += seconds
+            return False
+
+        wall = lambda: 1_600_000_000 + self.clock.now  # noqa: E731
+        return World(disk or RealDisk(), lanes, self.clock, wall, Random(7), wait)
 
     def run(
         self,

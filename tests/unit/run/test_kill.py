@@ -7,7 +7,7 @@ import os
 import pytest
 
 from wrapgen.run.ledger import RealDisk, read_ledger
-from wrapgen.run.resume import indexes_of
+from wrapgen.run.replay import indexes_of
 from wrapgen.run.summary import EndState
 
 FAULTS = {

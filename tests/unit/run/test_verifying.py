@@ -12,6 +12,7 @@ from wrapgen.run.connectors.files import find
 from wrapgen.run.connectors.memory import MemorySource
 from wrapgen.run.folder import folder_for
 from wrapgen.run.items import Selected, Selection
+from wrapgen.run.known import load
 from wrapgen.run.verifying import Verification
 
 VALUES = list(range(50))
@@ -63,7 +64,7 @@ def verify(bench, records=None, values=VALUES):
     """All checks by name."""
     items = lambda: Selected(MemorySource(values), Selection())  # noqa: E731
     with Verification(bench.folder / "out.jsonl.run") as verification:
-        held = Held(records) if records is not None else Held([record(n) for n in VALUES if n != 7])
+        held = Held(records) if records is not None else Held([*map(record, REST), failure()])
         checks = [
             verification.input(items),
             verification.ledger(),
@@ -158,12 +159,16 @@ def test_a_spool_that_is_cut_off_is_a_fault(finished, bench, memory_wrapper, lef
 @pytest.mark.parametrize(
     ("records", "faults"),
     [
-        ([record(n) for n in VALUES if n not in (7, 9)], {"missing": 1}),
-        ([record(n) for n in [*VALUES, 50] if n != 7], {"doubled": 1}),
-        ([record(n, **({"result": 0} if n == 9 else {})) for n in VALUES if n != 7], {"altered": 1}),
-        ([record(n, target="nlp/S/2.0.0") for n in VALUES if n != 7], {"other version": 49}),
+        ([*(record(n) for n in REST if n != 9), failure()], {"missing": 1}),
+        ([*map(record, REST)], {"missing": 1}),
+        ([*map(record, [*REST, 50]), failure()], {"doubled": 1}),
+        ([*(record(n, **({"result": 0} if n == 9 else {})) for n in REST), failure()], {"altered": 1}),
+        ([*(record(n, target="nlp/S/2.0.0") for n in REST), failure()], {"other version": 49}),
         ([record(n) for n in VALUES], {"better": 1}),
-        ([record(n, **({"result": {"seen": True}} if n == 1 else {})) for n in REST], {"altered": 1}),
+        (
+            [*(record(n, **({"result": {"seen": True}} if n == 1 else {})) for n in REST), failure()],
+            {"altered": 1},
+        ),
         ([*map(record, REST), failure()], {}),
         ([*map(record, REST), failure(message="other words")], {"altered": 1}),
         ([*map(record, REST), failure(type="ServerError")], {"altered": 1}),
@@ -238,7 +243,7 @@ def test_an_item_that_was_mended_since_is_no_fault(finished):
     """A failed item whose errors file was run again has a result under a later try; an older one is told."""
     held = [record(n) for n in VALUES if n != 7]
     later = verify(finished, [*held, record(7, **{"try": 2})])["records"]
-    assert later.state == "ok" and "1 of failed items that were mended since" in later.detail
+    assert later.state == "ok" and "1 of failed items that were corrected since" in later.detail
     assert verify(finished, [*held, record(7)])["records"].faults == {"better": 1}
 
 
@@ -252,3 +257,33 @@ def test_a_run_of_an_errors_file_may_leave_the_rest_alone(bench, memory_wrapper,
         check = verification.records(lambda url, run: nullcontext(held))
     assert check.state == "ok", check
     assert "49 of items that this run did not reopen" in check.detail
+
+
+def test_an_item_that_is_given_up_has_a_record(bench, memory_wrapper):
+    """What the runner gives up without an answer is recorded with the reason, in one call for all."""
+    wrapper = memory_wrapper(largest=0)
+    plain = wrapper.call
+
+    def call(body, timeout):
+        noting = b'"$error":' in body
+        wrapper.largest = None if noting else 0
+        return plain(body, timeout)
+
+    wrapper.call = call
+    summary = bench.run(wrapper, VALUES, budget=1.0, attempts=1)
+    assert (summary.counts.failed, summary.unrecorded) == (50, 0)
+    assert {kind for seen in wrapper.records.values() for _, kind in seen} == {"TimeoutError"}
+    assert len(wrapper.records) == 50 and "recorded" in {entry["e"] for entry in bench.ledger()}
+    assert len([call for call in wrapper.calls if "$error" in str(call["$batch"][0])]) == 1
+
+
+def test_what_can_not_be_recorded_is_counted(bench, memory_wrapper):
+    """Where no call can record what was given up, summary, ledger and verify say of how many, and why."""
+    summary = bench.run(memory_wrapper(largest=0), VALUES, budget=1.0, attempts=1)
+    assert (summary.counts.failed, summary.unrecorded) == (50, 50)
+    assert summary.unrecorded_why == "TimeoutError: the call timed out"
+    assert load(bench.folder / "out.jsonl.run").as_json()["unrecorded"] == 50
+    check = verify(bench, [])["records"]
+    assert check.state == "ok" and "50 of items that the runner gave up are missing" in check.detail
+    bench.run(memory_wrapper(), VALUES, attempts=1, budget=1.0)
+    assert load(bench.folder / "out.jsonl.run").as_json()["unrecorded"] == 0

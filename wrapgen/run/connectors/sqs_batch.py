@@ -6,13 +6,13 @@ Deletes and returns nothing: whoever took the messages does.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from wrapgen.errors import BadRequest, NotAuthorized, NotFound, PlatformError, UsageError
 from wrapgen.run.chunks import Chunk, Entry
 from wrapgen.run.connectors.sqs_messages import Message, chunks, entry, pointer
 from wrapgen.run.process import Outcome, error_text
-from wrapgen.run.push import Pace, Process, Pushed, given_up_item, push
+from wrapgen.run.push import Pace, Process, Pushed, given_up_item, push, record_given_up
 from wrapgen.run.retry import SharedBackoff
 from wrapgen.run.states import Fate
 
@@ -97,11 +97,6 @@ class Batches:
         given_up = sorted(pushed.given_up)
         if not given_up or pushed.stopped:
             return set()
-        reasons = [b'{"$error":' + pushed.outcomes[at].body.encode("ascii") + b"}" for at in given_up]
-        note = replace(chunk.part(given_up), items=reasons, tries=chunk.tries + 1)
-        noted = push(note, self.process, self.pace, self.backoff)
-        return {
-            at
-            for position, at in enumerate(given_up)
-            if noted.outcomes[position].fate is Fate.FAILED and position not in noted.given_up
-        }
+        reasons = [pushed.outcomes[at].body for at in given_up]
+        noted, _ = record_given_up(chunk.part(given_up), reasons, self.process, self.pace, self.backoff)
+        return {given_up[position] for position in noted}
