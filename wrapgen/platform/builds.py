@@ -98,7 +98,7 @@ class Builds:
         self._environments = environments
         self._repositories = repositories
         self._clock = clock
-        installers = Installers(variables)
+        self._installers = installers = Installers(variables)
         self._sandboxed = sandbox is not None
         self._commands = Commands(installers, sandbox)
         self._virtualenvs = Virtualenvs(home / "venvs", installers)
@@ -310,6 +310,8 @@ class Builds:
         salt = f"{build.algorithm_id}\n{build.git_hash}"
         python, cached = self._virtualenvs.find_or_make(environment.interpreter, wanted, source, salt, run)
         if python is None:
+            for setting in self._installers.ignored:
+                log.write(f"note: this setting of pip is not used in builds: {setting}\n".encode())
             seen = " (in the sandbox, which sees no more than `wrapgen serve --readable DIR` shows)"
             raise BuildFailed(
                 "requirements.txt could not be installed; the lines above say why"

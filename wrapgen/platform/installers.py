@@ -7,6 +7,8 @@ a password, and the caches.
 
 from __future__ import annotations
 
+import configparser
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -27,6 +29,12 @@ _PLACE = re.compile(r"(?:file://)?(/[^\s\"'#,;=\[\]]+)")
 """A path in a setting: of an index in a folder, of certificates, of constraints."""
 
 
+_HARMLESS = frozenset(
+    {"cache-dir", "disable-pip-version-check", "no-color", "progress-bar", "quiet", "verbose"}
+)
+"""Settings of pip that mean nothing to a build."""
+
+
 def installer_variables(variables: Mapping[str, str]) -> dict[str, str]:
     """The variables, out of the server's own, that installers get where they run no code but their own.
 
@@ -45,13 +53,20 @@ class Installers:
 
     Args:
         variables: the server's environment variables.
+
+    Attributes:
+        variables: what installers get.
+        ignored: settings in the user's files that pip is not told of, each with its file.
     """
 
     def __init__(self, variables: Mapping[str, str]) -> None:
-        self.variables = installer_variables(variables)
         self._home = Path(variables.get("HOME", "/"))
         self._config = Path(variables.get("XDG_CONFIG_HOME") or self._home / ".config")
         self._cache = Path(variables.get("XDG_CACHE_HOME") or self._home / ".cache")
+        self._pip_files = self._named_files(variables)
+        told, self.ignored = _pip_settings(self._pip_files)
+        # pip is told by variables alone: a setting such as `user` or `target` would break every build.
+        self.variables = {**told, **installer_variables(variables), "PIP_CONFIG_FILE": os.devnull}
 
     def sandboxed(self, *, trusted: bool) -> dict[str, str]:
         """The variables of a command in the sandbox; an untrusted one also runs what requirements bring."""
@@ -77,7 +92,7 @@ class Installers:
     def visible(self, *, trusted: bool) -> list[Path]:
         """The files and folders that the settings are in, or name: they must be seen in the sandbox."""
         netrc = Path(self.variables.get("NETRC") or self._home / ".netrc")
-        settings = [*self._files(), self._config / "uv" / "uv.toml", Path("/etc/uv/uv.toml")]
+        settings = [self._config / "uv" / "uv.toml", Path("/etc/uv/uv.toml")]
         texts = [value for name, value in self.variables.items() if _BUILD.fullmatch(name) and name != "PATH"]
         texts += [_text(path) for path in settings]
         named = (Path(place) for text in texts for place in _PLACE.findall(text))
@@ -93,19 +108,39 @@ class Installers:
 
     def pip_knows(self, settings: frozenset[str]) -> bool:
         """Whether pip was told one of these, by a variable or in one of its files."""
-        if any(self.variables.get("PIP_" + name.upper().replace("-", "_")) for name in settings):
-            return True
-        for lines in (_text(file).splitlines() for file in self._files()):
-            names = {line.partition("=")[0].strip().replace("_", "-") for line in lines}
-            if settings & {name.removeprefix("global.") for name in names}:
-                return True
-        return False
+        return any(self.variables.get(_variable(name)) for name in settings)
 
-    def _files(self) -> list[Path]:
-        """Where pip's settings may be."""
-        named = self.variables.get("PIP_CONFIG_FILE")
-        usual = [Path("/etc/pip.conf"), Path("/etc/xdg/pip/pip.conf"), self._home / ".pip" / "pip.conf"]
+    def _named_files(self, variables: Mapping[str, str]) -> list[Path]:
+        """Where pip's settings may be; later ones win."""
+        named = variables.get("PIP_CONFIG_FILE")
+        if named == os.devnull:
+            return []
+        usual = [Path("/etc/xdg/pip/pip.conf"), Path("/etc/pip.conf"), self._home / ".pip" / "pip.conf"]
         return [*usual, self._config / "pip" / "pip.conf", *([Path(named)] if named else [])]
+
+
+def _pip_settings(files: list[Path]) -> tuple[dict[str, str], list[str]]:
+    """The settings in pip's files that builds get, as variables; and what else there is, with its file."""
+    told: dict[str, str] = {}
+    ignored = []
+    for file in files:
+        parser = configparser.RawConfigParser()
+        try:
+            parser.read_string(_text(file))
+        except configparser.Error:
+            ignored.append(f"{file}: it can't be read")
+            continue
+        for section in filter(parser.has_section, ("global", "install")):
+            for name, value in parser.items(section):
+                if _BUILD.fullmatch(_variable(name)):
+                    told[_variable(name)] = " ".join(value.split())
+                elif name not in _HARMLESS:
+                    ignored.append(f"{file}: {name} = {value}")
+    return told, ignored
+
+
+def _variable(name: str) -> str:
+    return "PIP_" + name.upper().replace("-", "_")
 
 
 def _text(path: Path) -> str:

@@ -63,6 +63,10 @@ _PERHAPS = re.compile("^hint: ", re.MULTILINE)
 """How uv says what nobody can install; and that other settings might help, such as those that pip has."""
 
 
+SETUPTOOLS = "setuptools<81"
+"""With the module `pkg_resources`, which later ones lack."""
+
+
 class Virtualenvs:
     """The environments of one home.
 
@@ -175,21 +179,27 @@ class _Attempt:
         if self.wanted.lines:
             steps.append([uv, "pip", "compile", *wheels, *compiled, "requirements.txt"])
             steps.append([uv, "pip", "install", *wheels, *installed])
-        if not all(self._run(each, trusted=True) is None for each in steps):
+        if self._run(steps[0], trusted=True) is not None:
             return False
-        if self.wanted.lines:  # uv's own option would start the new environment, and with it what is in there
-            compiling = [str(self.interpreter), "-I", "-S", "-m", "compileall", "-q", "-j", "0"]
-            self._run([*compiling, str(self.target / "lib")], trusted=True)
+        self._add_setuptools([uv, "pip", "install", *wheels], trusted=True)
+        if not all(self._run(each, trusted=True) is None for each in steps[1:]):
+            return False
+        self._compile(trusted=True)
         return True
 
     def with_uv(self, uv: str) -> str | None:
         """What uv said when it failed."""
         self._renew()
         said = self._run(self._uv_venv(uv), trusted=False)
-        if said is not None or not self.wanted.lines:
+        if said is not None:
             return said
-        options = ["--no-progress", "--compile-bytecode", "--python", f"{self.target}/bin/python"]
-        return self._run([uv, "pip", "install", *options, "-r", "requirements.txt"], trusted=False)
+        installing = [uv, "pip", "install", "--no-progress", "--python", f"{self.target}/bin/python"]
+        self._add_setuptools(installing, trusted=False)
+        if self.wanted.lines:
+            said = self._run([*installing, "-r", "requirements.txt"], trusted=False)
+        if said is None:
+            self._compile(trusted=False)
+        return said
 
     def with_pip(self) -> str | None:
         """What pip, or what makes the environment for it, said when it failed."""
@@ -204,12 +214,28 @@ class _Attempt:
 
     def _pip(self, *more: str, trusted: bool) -> str | None:
         said = self._run([str(self.interpreter), "-I", "-m", "venv", str(self.target)], trusted=trusted)
-        if said is not None or not self.wanted.lines:
+        if said is not None:
             return said
         options = ["--disable-pip-version-check", "--no-input", "--progress-bar=off", *more]
-        python = f"{self.target}/bin/python"
-        installing = [python, "-I", "-m", "pip", "install", *options, "-r", "requirements.txt"]
-        return self._run(installing, trusted=trusted)
+        installing = [f"{self.target}/bin/python", "-I", "-m", "pip", "install", *options]
+        self._add_setuptools(installing, trusted=trusted)
+        return (
+            self._run([*installing, "-r", "requirements.txt"], trusted=trusted) if self.wanted.lines else None
+        )
+
+    def _add_setuptools(self, installing: list[str], *, trusted: bool) -> None:
+        """Adds what older code takes for granted; the algorithm's own wish comes later, and wins.
+
+        Where it can't be had a build goes on: its log says so.
+        """
+        if not any(self.target.glob("lib/python*/site-packages/setuptools")):
+            self._run([*installing, "--quiet", SETUPTOOLS], trusted=trusted)
+
+    def _compile(self, *, trusted: bool) -> None:
+        """Compiles what was asked for; uv's own option would start it, and can't do so with Python 3.6."""
+        if self.wanted.lines:
+            compiling = [str(self.interpreter), "-I", "-S", "-m", "compileall", "-qq", "-j", "0", "-x"]
+            self._run([*compiling, "/(setuptools|pkg_resources)/", str(self.target / "lib")], trusted=trusted)
 
     def _renew(self) -> None:
         """A new folder; with what is plain as we understood it, all else is as the algorithm has it."""
