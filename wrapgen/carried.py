@@ -42,7 +42,13 @@ SPARK_TASK = (
 )
 """What goes to the executors."""
 
-SPARK = (*SPARK_TASK, "run/concurrency.py", "run/connectors/spark.py", "run/wrappers.py")
+SPARK = (
+    *SPARK_TASK,
+    "run/concurrency.py",
+    "run/connectors/spark.py",
+    "run/connectors/spark_columns.py",
+    "run/wrappers.py",
+)
 """What a Spark job of its own needs."""
 
 LAMBDA = (

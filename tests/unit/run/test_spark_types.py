@@ -12,8 +12,9 @@ pa = pytest.importorskip("pyarrow")
 
 from wrapgen.errors import NotAuthorized, PlatformError, UsageError  # noqa: E402
 from wrapgen.run.connectors import parquet  # noqa: E402
+from wrapgen.run.connectors.arrow import cell_reader  # noqa: E402
 from wrapgen.run.connectors.spark import _probed, _widened, per_batch  # noqa: E402
-from wrapgen.run.connectors.spark_task import CONTENT, Plan, _entry, _values, fitted  # noqa: E402
+from wrapgen.run.connectors.spark_task import CONTENT, Plan, _entry, fitted  # noqa: E402
 
 
 def test_no_fraction_is_cut() -> None:
@@ -140,7 +141,10 @@ def test_a_parquet_file_has_the_items_that_spark_has(tmp_path: Path) -> None:
         }
     )
     write_table(table, tmp_path / "in.parquet")
-    cells = [_values(table.column(name).combine_chunks()) for name in table.column_names]
+    cells = [
+        cell_reader(table.schema.field(name).type)(table.column(name).combine_chunks())
+        for name in table.column_names
+    ]
     spark = [dict(zip(table.column_names, row, strict=True)) for row in zip(*cells, strict=True)]
     assert [row.value for row in parquet.rows(tmp_path / "in.parquet")] == spark
     assert spark[0] == {

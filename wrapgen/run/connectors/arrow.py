@@ -39,7 +39,7 @@ _PLAIN = (
 _DAY = 86_400
 
 
-def cell_reader(kind: Any, leaves: Iterable[str] = ()) -> Reader:
+def cell_reader(kind: Any, leaves: Iterable[str] = (), *, within: bool = False) -> Reader:
     """What reads the cells of a column of this Arrow type.
 
     Times are ISO 8601 text, instants in UTC; durations seconds; decimals numbers, or text where a number
@@ -48,12 +48,13 @@ def cell_reader(kind: Any, leaves: Iterable[str] = ()) -> Reader:
     Args:
         kind: the column's type.
         leaves: what Parquet knows of each column of single values in it, from left to right.
+        within: the cell becomes a part of an object.
 
     Raises:
         TypeError: no value of this type can be JSON, or two fields have one name; says which.
     """
     told = _logical(kind, iter(leaves))
-    return _as_they_are if _is(kind, _BYTES) and not told else _reader(kind, told)
+    return _as_they_are if _is(kind, _BYTES) and not told and not within else _reader(kind, told)
 
 
 def _logical(kind: Any, leaves: Iterator[str]) -> Any:
@@ -150,6 +151,8 @@ def _struct(kind: Any, told: list[Any]) -> Reader:
     fields = [kind.field(at) for at in range(kind.num_fields)]
     names = [field.name for field in fields]
     unlike(names)
+    if any((field.metadata or {}).get(b"variant") for field in fields):
+        return _variant
     readers = [_reader(field.type, part) for field, part in zip(fields, told, strict=True)]
     if all(read is _as_they_are for read in readers):
         return _as_they_are
@@ -163,6 +166,20 @@ def _struct(kind: Any, told: list[Any]) -> Reader:
         ]
 
     return values
+
+
+def _variant(array: Any) -> list[Any]:
+    """Spark's variants as the JSON that they hold."""
+    from pyspark.sql.types import VariantVal
+
+    rows = array.to_pylist()
+    texts = [row and VariantVal(row["value"], row["metadata"]).toJson() for row in rows]
+    return [None if text is None else json.loads(text, parse_float=_exact) for text in texts]
+
+
+def _exact(text: str) -> float | str:
+    """A number, or its text where a double would lose digits."""
+    return float(text) if Decimal(text) == Decimal(repr(float(text))) else text
 
 
 def _list(read: Reader) -> Reader:

@@ -24,6 +24,7 @@ from uuid import uuid4
 from wrapgen import carried, wire
 from wrapgen.errors import MissingExtra, PlatformError, UsageError
 from wrapgen.run.concurrency import ceiling
+from wrapgen.run.connectors.spark_columns import ERROR, OUTPUT, Columns, arrow_type
 from wrapgen.run.connectors.spark_task import CONTENT, Plan, Stopped, Task, columns, error_type
 from wrapgen.run.plain_calls import PlainCalls
 from wrapgen.run.states import Fate
@@ -64,17 +65,20 @@ def scored(
     about = describe(lambda body, seconds: calls.call(reference, body, seconds), reference)
     names = (input,) if isinstance(input, str) else tuple(input)
     id = _digest_or_column(df, id)  # noqa: A001
-    _columns_exist(df, [*names, *([] if id == CONTENT else [id])], [output, error])
+    frame = Columns(df, [output, error])
+    places = {name: frame.place(name) for name in [*names, *([] if id == CONTENT else [id])]}
     most = concurrency or ceiling(about.parallel)
-    df, tasks = _spread(df, max(1, min(most, partitions or session.sparkContext.defaultParallelism)))
+    df, tasks = _spread(
+        frame.sent(df), max(1, min(most, partitions or session.sparkContext.defaultParallelism))
+    )
     plan = Plan(
         calls=calls,
         reference=reference,
         run=_run(run, session),
         input=input if isinstance(input, str) else names,
         id=id,
-        output=output,
-        error=error,
+        output=OUTPUT,
+        error=ERROR,
         result_type=None,
         as_json=schema == JSON,
         concurrency=most,
@@ -85,11 +89,12 @@ def scored(
         attempts=about.attempts,
         request_bytes=about.request_bytes,
         patience=patience,
+        columns=places,
     )
     result = _probed(df, plan) if schema is None else _declared(schema)
     plan = replace(plan, result_type=_arrow(result))
     _send_modules(session)
-    return df.mapInArrow(Task(plan), _schema(df, plan, result))
+    return frame.back(df.mapInArrow(Task(plan), _schema(df, plan, result)))
 
 
 class NoRows(UsageError):
@@ -134,21 +139,6 @@ def _slots(context: Any) -> int:
     return int(inner.maxNumConcurrentTasks(inner.resourceProfileManager().defaultResourceProfile()))
 
 
-def _columns_exist(df: Any, wanted: list[str], added: list[str]) -> None:
-    missing = [name for name in wanted if name not in df.columns]
-    if missing:
-        raise UsageError(
-            f"there is no column {missing[0]!r}", hint=f"the columns are: {', '.join(df.columns)}"
-        )
-    taken = [name for name in added if name in df.columns]
-    if len(set(added)) < len(added):
-        raise UsageError(f"both added columns are {added[0]!r}", hint="name one with output= or error=")
-    if taken:
-        raise UsageError(
-            f"there is a column {taken[0]!r} already", hint="name another with output= or error="
-        )
-
-
 def _run(run: str | None, session: Any) -> str:
     if run is None:
         application = re.sub(r"[^A-Za-z0-9_-]", "-", session.sparkContext.applicationId)[:40]
@@ -177,9 +167,7 @@ def _probed(df: Any, plan: Plan) -> Any:
     from pyspark.sql.pandas.types import from_arrow_type
     from pyspark.sql.types import StringType
 
-    names = [plan.input] if isinstance(plan.input, str) else list(plan.input)
-    wanted = list(dict.fromkeys([*names, *([] if plan.id == CONTENT else [plan.id])]))
-    first = df.select(*wanted).limit(PROBE).toArrow()
+    first = df.select(*dict.fromkeys(plan.columns.values())).limit(PROBE).toArrow()
     rows = [row for batch in first.to_batches() for row in plan.items(batch)]  # as a task reads them
     if not rows:
         raise NoRows("there is no row that could say what type results have", hint=DECLARE)
@@ -218,9 +206,10 @@ def _widened(found: Any) -> Any:
 
 
 def _arrow(result: Any) -> Any:
-    from pyspark.sql.pandas.types import to_arrow_type
-
-    return to_arrow_type(result)
+    try:
+        return arrow_type(result)
+    except TypeError as error:
+        raise UsageError(f"results can't be {result.simpleString()}", hint=DECLARE) from error
 
 
 def _schema(df: Any, plan: Plan, result: Any) -> Any:

@@ -10,9 +10,9 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
@@ -76,6 +76,7 @@ class Plan:
     attempts: int
     request_bytes: int
     patience: float
+    columns: Mapping[str, str] = field(default_factory=dict)
 
     def share(self, partition: int) -> int:
         """Calls that one task may keep open, so that all that run at once come to the whole."""
@@ -134,12 +135,17 @@ class Plan:
 
     def items(self, batch: Any) -> list[tuple[Any, Any]]:
         """Item, as JSON has it, and id of every row of an Arrow batch."""
+
+        def cells(name: str, *, within: bool = True) -> list[Any]:
+            column = batch.column(self.columns.get(name, name))
+            return cell_reader(column.type, within=within)(column)
+
         if isinstance(self.input, str):
-            values = _values(batch.column(self.input))
+            values = cells(self.input, within=False)
         else:
-            columns = [_values(batch.column(name)) for name in self.input]
-            values = [dict(zip(self.input, row, strict=True)) for row in zip(*columns, strict=True)]
-        ids = [None] * len(values) if self.id == CONTENT else _values(batch.column(self.id))
+            rows = zip(*map(cells, self.input), strict=True)
+            values = [dict(zip(self.input, row, strict=True)) for row in rows]
+        ids = [None] * len(values) if self.id == CONTENT else cells(self.id)
         return list(zip(values, ids, strict=True))
 
 
@@ -234,8 +240,3 @@ def _entry(index: int, value: Any, id_: Any, by_content: bool, tries: int) -> En
             index, item, hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest(), 0, tries
         )
     return Entry(index, item, str(id_), 0, tries)
-
-
-def _values(column: Any) -> list[Any]:
-    """An Arrow column as JSON has its values."""
-    return cell_reader(column.type)(column)
