@@ -19,7 +19,10 @@ import Algorithmia
 import pytest
 import requests
 
+from wrapgen.platform.workers.sandbox import Isolation, Sandbox
+
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))  # `attacks` is shared by the tests of this folder
 SETTINGS = {
     "source_visibility": "closed",
     "license": "apl",
@@ -383,3 +386,12 @@ def world(server: Server, zoo: str, tmp_path_factory: pytest.TempPathFactory) ->
     yield made
     gate.touch()
     made.ended(running)
+
+
+@pytest.fixture
+def sandboxed(serve: Callable[..., Server], tmp_path: Path) -> Server:
+    """A server with a sandbox; skipped where there can be none."""
+    (tmp_path / "tried").mkdir()
+    if Sandbox.find(tmp_path / "tried", Isolation("auto")) is None:
+        pytest.skip("bubblewrap is not installed, or not allowed here")
+    return serve(tmp_path / "home", "--isolation", "bubblewrap", "--grace", "0")

@@ -12,9 +12,10 @@ import time
 from pathlib import Path
 
 import pytest
+from attacks import TELL, push, source
 
 from wrapgen.errors import UsageError
-from wrapgen.platform.workers.sandbox import Sandbox
+from wrapgen.platform.workers.sandbox import Isolation, Sandbox
 
 SPY = """\
 import ctypes
@@ -60,45 +61,6 @@ def apply(input):
 ROOT = os.geteuid() == 0
 
 
-@pytest.fixture
-def sandboxed(serve, tmp_path):
-    """A server with a sandbox; skipped where there can be none."""
-    (tmp_path / "tried").mkdir()
-    if Sandbox.find(tmp_path / "tried", "auto") is None:
-        pytest.skip("bubblewrap is not installed, or not allowed here")
-    return serve(tmp_path / "home", "--isolation", "bubblewrap", "--grace", "0")
-
-
-def source(folder, name, text, **more):
-    """A folder with an algorithm; further files are given by their path, `__` for a slash."""
-    (folder / "src").mkdir(parents=True)
-    (folder / "algorithmia.conf").write_text(json.dumps({"username": "local", "algoname": name}))
-    (folder / "src" / "__init__.py").write_text("")
-    (folder / "src" / f"{name}.py").write_text(text)
-    for path, content in more.items():
-        (folder / path).write_text(content)
-    return folder
-
-
-def push(server, name, folder):
-    """Makes an algorithm, pushes its source, and waits until its build has ended: the log."""
-    assert server.request("POST", "/v1/algorithms/local", json={"name": name}).status_code == 201
-    work = server.home.parent / f"work-{name}"
-    remote = server.address.replace("//", f"//local:{server.key}@") + f"/git/local/{name}.git"
-    git = ["git", "-c", "user.name=Test", "-c", "user.email=test@example.org", "-C", str(work)]
-    subprocess.run(["git", "clone", "-q", remote, str(work)], check=True)
-    subprocess.run([*git, "rm", "-rq", "."], check=True)
-    shutil.copytree(folder, work, dirs_exist_ok=True, symlinks=True)
-    subprocess.run([*git, "add", "-A"], check=True)
-    subprocess.run([*git, "commit", "-qm", "Replace the source"], check=True)
-    subprocess.run([*git, "push", "-q", "origin", "HEAD:master"], check=True)
-    (build,) = server.request("GET", f"/v1/algorithms/local/{name}/builds").json()["results"]
-    place, deadline = f"/v1/algorithms/local/{name}/builds/{build['build_id']}/logs", time.monotonic() + 120
-    while (log := server.request("GET", place)).status_code == 404:
-        assert time.monotonic() < deadline
-    return log.json()["logs"]
-
-
 def test_a_sandboxed_algorithm_reaches_nothing_of_the_machine(sandboxed, tmp_path, publish):
     """The home, other homes and the system's secrets aren't there, no privilege is left, all works inside."""
     folder = source(tmp_path / "spy", "Spy", SPY, **{"requirements.txt": "algorithmia>=2.0.5\n"})
@@ -135,8 +97,6 @@ __attribute__((constructor)) static void loaded(void) {
     if (out) { fputs("loaded", out); fclose(out); }
 }
 """
-
-TELL = "import os\n\n\ndef apply(input):\n    return dict(os.environ)\n"
 
 
 def test_a_secret_cannot_steer_what_stands_around_the_algorithm(sandboxed, tmp_path, publish):
@@ -312,6 +272,6 @@ def assert_silent(log, known):
 def test_a_sandbox_that_cannot_be_is_an_error_for_those_who_insist(tmp_path, monkeypatch):
     """Without bubblewrap `auto` goes on without a sandbox, `bubblewrap` says what is missing."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert Sandbox.find(tmp_path, "auto") is None
+    assert Sandbox.find(tmp_path, Isolation("auto")) is None
     with pytest.raises(UsageError, match="not installed"):
-        Sandbox.find(tmp_path, "bubblewrap")
+        Sandbox.find(tmp_path, Isolation("bubblewrap"))

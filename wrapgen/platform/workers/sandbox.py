@@ -13,7 +13,7 @@ import pwd
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wrapgen.errors import UsageError
@@ -113,15 +113,9 @@ class Sandbox:
         root = os.geteuid() == 0
         tool = None if asked.wish == "none" else shutil.which("bwrap")
         if tool is not None:
-            sandbox = cls(
-                tool,
-                home,
-                _unprivileged() if root else None,
-                *map(_absolute, (asked.readable, asked.writable)),
-            )
+            sandbox = cls(tool, home, _unprivileged() if root else None)
             if sandbox._works():
-                sandbox._check_places()
-                return sandbox
+                return sandbox._with_places(_absolute(asked.readable), _absolute(asked.writable))
         missing = "can't be used here" if tool else "is not installed"
         if asked.wish == "bubblewrap":
             hint = "install it (package bubblewrap) and allow user namespaces, or say --isolation none"
@@ -134,12 +128,12 @@ class Sandbox:
             )
         return None
 
-    def _check_places(self) -> None:
-        """Refuses to show the home; makes what may be written to, for the user that will."""
-        for path in (*self.readable, *self.writable):
-            if path.resolve().is_relative_to(self.home):
+    def _with_places(self, readable: tuple[Path, ...], writable: tuple[Path, ...]) -> Sandbox:
+        """Shows further places, but not the home; makes what may be written to, for the user that will."""
+        for path in (*readable, *writable):
+            if path.resolve().is_relative_to(self.home.resolve()):
                 raise UsageError(f"{path} is part of the platform's home, which no algorithm may see")
-        for path in self.writable:
+        for path in writable:
             if not path.exists():
                 path.mkdir(parents=True)
                 self.give(path)
@@ -149,6 +143,7 @@ class Sandbox:
                     f"{path} can't be written to by the user that algorithms run as",
                     hint=f"chown {self.user} {path}, or name a folder that is missing: it is made",
                 )
+        return replace(self, readable=readable, writable=writable)
 
     @property
     def start_file(self) -> Path:

@@ -1,0 +1,73 @@
+"""What the sandbox breaks can be allowed; a server that is root has one, or says that it goes without."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from attacks import source
+
+KEEPER = """\
+def apply(input):
+    with open(input["path"], input["mode"]) as file:
+        return file.write("x") if input["mode"] == "w" else file.read()
+"""
+
+
+@pytest.fixture
+def keeper(serve, publish, sandboxed, tmp_path):
+    """An algorithm that reads and writes files of the machine, on a server that shows it two folders."""
+    (tmp_path / "shown").mkdir(mode=0o755)
+    (tmp_path / "shown" / "model").write_text("weights")
+    words = ("--readable", str(tmp_path / "shown"), "--writable", str(tmp_path / "made" / "store"))
+    server = serve(tmp_path / "other", "--isolation", "bubblewrap", *words)
+    reference = publish(server, "Keeper", source(tmp_path / "keeper", "Keeper", KEEPER))
+    return lambda path, mode="r": server.call(reference, {"path": str(path), "mode": mode}).json()
+
+
+def test_what_the_sandbox_hides_has_an_option_that_the_error_names(keeper, tmp_path):
+    """A writable folder is made, a readable one is read-only, and errors about others name the options."""
+    assert keeper(tmp_path / "made" / "store" / "file", "w")["result"] == 1
+    assert (tmp_path / "made" / "store" / "file").read_text() == "x"
+    assert keeper(tmp_path / "shown" / "model")["result"] == "weights"
+    for path, mode in (("shown/model", "w"), ("hidden/model", "r"), ("made/else", "w")):
+        message = keeper(tmp_path / path, mode)["error"]["message"]
+        assert "wrapgen serve --writable DIR or --readable DIR" in message
+    assert "wrapgen" not in keeper("relative", "r")["error"]["message"]
+
+
+def start(home, *options, path=None):
+    """What `wrapgen serve` says that can't start."""
+    command = [sys.executable, "-m", "wrapgen", "serve", "--home", str(home), "--port", "0", *options]
+    variables = {**os.environ, **({"PATH": path} if path else {})}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=variables)
+    assert done.returncode == 2, done.stdout
+    return done.stderr
+
+
+def test_the_home_is_never_shown(sandboxed, tmp_path):
+    """Nor is a folder taken that the workers' user could not write to."""
+    home = tmp_path / "kept"
+    (home / "data").mkdir(parents=True)
+    for option in ("--readable", "--writable"):
+        assert "part of the platform's home" in start(home, option, str(home / "data"))
+    if os.geteuid() == 0:
+        (tmp_path / "closed").mkdir(mode=0o700)
+        said = start(home, "--writable", str(tmp_path / "closed"))
+        assert "can't be written to" in said
+        assert "chown" in said
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's workers would be root")
+def test_root_needs_a_sandbox_or_says_that_it_goes_without(tmp_path):
+    """Without bubblewrap, and with --isolation none, the error names the option."""
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    (tools / "git").symlink_to(shutil.which("git"))
+    said = start(tmp_path / "home", path=str(tools))
+    assert "bubblewrap is not installed" in said
+    assert "--allow-root-workers" in said
+    assert "--allow-root-workers" in start(tmp_path / "home", "--isolation", "none")
