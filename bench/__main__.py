@@ -1,6 +1,7 @@
 """`python -m bench`: measures everything side by side and writes bench/RESULTS.md.
 
-An interrupted bench goes on where it was; --fresh starts over.
+With --against REV an older commit is measured in the same rounds, in turn, and RESULTS.md says what became
+slower. An interrupted bench goes on where it was; --fresh starts over.
 """
 
 from __future__ import annotations
@@ -14,15 +15,17 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench import machine, peers
+from bench import machine, peers, trees
 from bench.measure import Failed
 from bench.options import Bench
 from bench.parts import batch, distance, engines, generation, growth, serving
 from bench.parts.surroundings import Surroundings
-from bench.render import render
+from bench.render import beside, render
 from bench.store import Store
+from bench.trees import REFERENCE, WORKING
 
 HERE = Path(__file__).resolve().parent
+QUICK = ("1", "2")
 PARTS = {"1": batch, "2": serving, "3": distance, "4": generation, "5": growth, "6": engines}
 
 
@@ -32,57 +35,119 @@ def main() -> None:
     if given.render:
         write(Store(given.out / "results.json"), given.out)
         return
-    progress = peers.CACHE / ("smoke.json" if given.smoke else "progress.json")
-    if given.smoke:
-        given.out = given.out if given.out != HERE else Path(tempfile.mkdtemp(prefix="bench-"))
-        progress = given.out / "progress.json"
-    store = Store(progress, fresh=given.fresh or given.smoke)
+    progress = given.out / "progress.json" if given.smoke or given.quick else peers.CACHE / _progress(given)
+    store = Store(progress, fresh=given.fresh or given.smoke or given.quick)
     with tempfile.TemporaryDirectory(prefix="wrapgen-bench-") as folder:
-        bench = Bench(store, Path(folder), given.items, given.seconds, given.rounds, given.smoke)
-        go(bench, [PARTS[each] for each in given.only])
-    if not given.smoke:
+        work = Path(folder)
+        try:
+            go(benches(given, store, work), [PARTS[each] for each in given.only])
+        except Failed as error:  # no tree to measure; what fails within a part is noted there
+            sys.exit(f"bench: {error}")
+    if given.peers and not given.smoke:
         note_versions(store)
     given.out.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(progress, given.out / "results.json")
-    write(store, given.out, plots=not given.smoke)
-    if set(given.only) == set(PARTS):
+    write(store, given.out, plots=given.peers and not given.smoke)
+    if set(given.only) == set(PARTS) or given.quick:
         progress.unlink()
+    if given.quick:
+        print(beside(store.data))
+
+
+def _progress(given: argparse.Namespace) -> str:
+    """The file that an interrupted bench goes on from: one for each pair of trees."""
+    names = [trees.resolve(each)[:12] for each in (given.tree, given.against) if each]
+    return "-".join(["progress", *names]) + ".json"
 
 
 def options() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--only", default="1,2,3,4,5,6", help="parts, as 1,2")
-    parser.add_argument("--items", type=int, default=100_000, help="of part 1")
+    parser.add_argument("--only", help="parts, as 1,2")
+    parser.add_argument("--items", type=int, help="of part 1 (100,000; quick: 40,000)")
     parser.add_argument("--seconds", type=float, default=60, help="most for a slow case, over all its rounds")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, help="(3; quick: 4)")
+    parser.add_argument(
+        "--against", metavar="REV", help="an older commit, measured in the same rounds; may be HEAD"
+    )
+    parser.add_argument("--tree", metavar="REV", help="measure a commit in place of the working tree")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help=f"a verdict on serving and on items through a wrapper beside an older commit ({REFERENCE}), "
+        "in under six minutes; printed, and written below .cache",
+    )
+    parser.add_argument("--without-peers", dest="peers", action="store_false", help="only what is ours")
     parser.add_argument("--fresh", action="store_true", help="forget what an interrupted bench measured")
     parser.add_argument("--render", action="store_true", help="only write RESULTS.md from results.json again")
     parser.add_argument("--smoke", action="store_true", help="everything tiny, nothing installed, no figures")
-    parser.add_argument(
-        "--out", type=Path, default=HERE, help="folder of RESULTS.md, results.json and plots/"
-    )
+    parser.add_argument("--out", type=Path, help="folder of RESULTS.md, results.json and plots/ (bench/)")
     given = parser.parse_args()
-    given.only = given.only.split(",")
+    _complete(given)
     if unknown := set(given.only) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
-    if given.smoke:
-        given.items, given.seconds, given.rounds = 40, 1.0, 1
+    if given.quick and set(given.only) - set(QUICK):
+        parser.error("--quick measures parts 1 and 2 only")
     return given
 
 
-def go(bench: Bench, parts: list[object]) -> None:
+def _complete(given: argparse.Namespace) -> None:
+    """What is not given, by what is."""
+    if given.smoke:
+        given.items, given.seconds, given.rounds = 40, 1.0, 1
+        given.out = given.out or Path(tempfile.mkdtemp(prefix="bench-"))
+    if given.quick:
+        given.peers, given.against = False, given.against or REFERENCE
+        given.out = given.out or peers.CACHE / "quick"
+    given.only = given.only.split(",") if given.only else list(QUICK if given.quick else PARTS)
+    given.items = given.items or (40_000 if given.quick else 100_000)
+    given.rounds = given.rounds or (4 if given.quick else 3)
+    given.out = given.out or HERE
+
+
+def benches(given: argparse.Namespace, store: Store, work: Path) -> list[Bench]:
+    """One for the working tree and, if wanted, one for an older commit.
+
+    Raises:
+        Failed: a tree can't be checked out or installed.
+    """
+    extras = "" if given.smoke else "dev,spark" if "6" in given.only else "platform"
+    cache = work / "trees" if given.smoke else peers.CACHE / "trees"
+    tree = WORKING
+    if given.tree:
+        tree = trees.commit(given.tree, cache, extras)
+    elif given.against and extras:
+        tree = trees.working(cache, extras)
+    bench = Bench(
+        store=store,
+        work=work,
+        items=given.items,
+        seconds=given.seconds,
+        rounds=given.rounds,
+        smoke=given.smoke,
+        tree=tree,
+        peers=given.peers,
+        quick=given.quick,
+    )
+    store.about(tree=tree.name, against=given.against)
+    if not given.against:
+        return [bench]
+    return [bench, bench.beside(trees.commit(given.against, cache, extras))]
+
+
+def go(sides: list[Bench], parts: list[object]) -> None:
     """Runs the parts in order, each told before it starts."""
-    expected = ", ".join(f"{part.PART} {part.minutes(bench):.0f} min" for part in parts)
+    bench = sides[0]
+    expected = ", ".join(f"{part.PART} {sum(map(part.minutes, sides)):.0f} min" for part in parts)
     bench.say(f"load before: {machine.load()}; expected: {expected}")
-    bench.store.about(**machine.facts(), load=machine.load(), **machine.wrapgen_version())
+    bench.store.about(**machine.facts(), load=machine.load(), **machine.wrapgen_version(bench.tree.python))
     bench.store.about(items=bench.items, seconds=bench.seconds, rounds=bench.rounds)
     with ExitStack() as stack:
-        around = Surroundings(bench, stack)
+        around = [Surroundings(each, stack) for each in sides]
         for part in parts:
             began = time.monotonic()
             bench.say(f"{part.PART}")
-            part.measure_all(bench, around)
+            part.measure_all(around)
             bench.say(f"{part.PART}: {(time.monotonic() - began) / 60:.1f} min")
     bench.store.about(finished=time.strftime("%Y-%m-%d", time.gmtime()))
 

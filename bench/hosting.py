@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.measure import Failed, environment, family
+from bench.trees import Tree
 
-WRAPGEN = [sys.executable, "-m", "wrapgen"]
 NEWEST = f"python{sys.version_info[0]}{sys.version_info[1]}"
 PATIENCE = 120.0
 
@@ -89,20 +89,10 @@ def served(
 
 
 @contextmanager
-def platform(home: Path, *words: str) -> Iterator[Server]:
-    """Our platform while the block runs; `words` are further ones for `wrapgen serve`."""
+def platform(tree: Tree, home: Path, *words: str) -> Iterator[Server]:
+    """A tree's platform while the block runs; `words` are further ones for `wrapgen serve`."""
     began = time.perf_counter()
-    command = [
-        *WRAPGEN,
-        "serve",
-        "--home",
-        str(home),
-        "--port",
-        "0",
-        "--json",
-        "--allow-root-workers",
-        *words,
-    ]
+    command = tree.command("serve", "--home", str(home), "--port", "0", "--json", *words)
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, env=environment(), start_new_session=True, text=True
     )
@@ -111,34 +101,29 @@ def platform(home: Path, *words: str) -> Iterator[Server]:
         line = process.stdout.readline()
         if not line:
             raise Failed("wrapgen serve did not start")
-        told = json.loads(line)
-        key = json.loads(Path(told["credentials"]).read_text())["api_key"]
-        yield Server(process.pid, told["address"], time.perf_counter() - began, key)
+        seconds = time.perf_counter() - began
+        key = json.loads((home / "credentials.json").read_text("utf-8"))["api_key"]
+        yield Server(process.pid, json.loads(line)["address"], seconds, key)
     finally:
         end(process)
 
 
-def publish(home: Path, folder: Path, *words: str) -> str:
-    """Publishes an algorithm on our platform; its reference."""
-    return str(wrapgen(home, "publish", str(folder), "--environment", NEWEST, *words)["reference"])
+def publish(tree: Tree, home: Path, folder: Path, *words: str) -> str:
+    """Publishes an algorithm on a tree's platform; its reference."""
+    words = (str(folder), "--environment", NEWEST, *words, "--home", str(home), "--json")
+    done = subprocess.run(tree.command("publish", *words), capture_output=True, text=True, env=environment())
+    if done.returncode:
+        raise Failed(f"wrapgen publish: {(done.stdout + done.stderr).strip()[:200]}")
+    return str(json.loads(done.stdout)["reference"])
 
 
-def build(spec: Path, folder: Path) -> Path:
-    """Generates a wrapper."""
-    command = [*WRAPGEN, "build", str(spec), "--output", str(folder)]
+def build(tree: Tree, spec: Path, folder: Path) -> Path:
+    """Generates a wrapper, as a tree does it."""
+    command = tree.command("build", str(spec), "--output", str(folder))
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise Failed(f"wrapgen build: {done.stderr.strip()[:160]}")
     return folder
-
-
-def wrapgen(home: Path, *words: str) -> Any:
-    """What a wrapgen command says with --json."""
-    command = [*WRAPGEN, *words, "--home", str(home), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment())
-    if done.returncode:
-        raise Failed(f"wrapgen {words[0]}: {(done.stdout + done.stderr).strip()[:200]}")
-    return json.loads(done.stdout)
 
 
 def free_port() -> int:

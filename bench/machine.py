@@ -7,7 +7,6 @@ import os
 import platform
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +50,9 @@ def versions(python: Path | str, names: list[str]) -> dict[str, str]:
     return found
 
 
-def wrapgen_version() -> dict[str, str]:
+def wrapgen_version(python: Path) -> dict[str, str]:
     """Ours."""
-    return versions(sys.executable, ["wrapgen", "Algorithmia"])
+    return versions(python, ["wrapgen", "Algorithmia"])
 
 
 def _commit() -> str:

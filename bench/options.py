@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from bench.store import Store
+from bench.trees import WORKING, Tree
+
+Side = TypeVar("Side")
 
 
 @dataclass(frozen=True)
 class Bench:
-    """One bench.
+    """One bench of one tree.
 
     Attributes:
         store: where measurements go.
@@ -20,6 +25,10 @@ class Bench:
         seconds: most that a slow case may take, over all its rounds.
         rounds: times that everything is measured.
         smoke: everything tiny, without peers that have to be installed.
+        tree: what is measured.
+        older: this is the commit that another tree is measured beside.
+        peers: what others make is measured too.
+        quick: only what a verdict on calls and items needs.
     """
 
     store: Store
@@ -28,12 +37,27 @@ class Bench:
     seconds: float = 60.0
     rounds: int = 3
     smoke: bool = False
+    tree: Tree = WORKING
+    older: bool = False
+    peers: bool = True
+    quick: bool = False
 
     @property
     def cores(self) -> int:
         """Processors that may be used."""
         return len(os.sched_getaffinity(0))
 
+    def beside(self, tree: Tree) -> Bench:
+        """The bench of an older commit in the same rounds, without peers."""
+        work = self.work / "against"
+        work.mkdir()
+        return replace(self, store=self.store.against(), work=work, tree=tree, older=True, peers=False)
+
     def say(self, words: str) -> None:
         """One line of progress."""
-        print(words, flush=True)
+        print(f"{words} ({self.tree.name})" if self.older else words, flush=True)
+
+
+def in_turn(sides: Sequence[Side], number: int) -> Sequence[Side]:
+    """Who is first in a round: the working tree and the older commit, the other way round in every second."""
+    return sides if number % 2 == 0 else sides[::-1]

@@ -22,15 +22,29 @@ def python(name: str) -> Path:
         Failed: it can't be installed.
     """
     wanted = HERE / "peers" / f"{name}.txt"
-    digest = hashlib.sha256(wanted.read_bytes() + sys.version.encode()).hexdigest()
-    folder = CACHE / "peers" / name
+    return environment(CACHE / "peers" / name, name, ["--requirement", str(wanted)], wanted.read_bytes())
+
+
+def environment(folder: Path, name: str, wanted: list[str], state: bytes) -> Path:
+    """The interpreter of a virtual environment, made anew when what is asked for differs from last time.
+
+    Args:
+        folder: where it is.
+        name: for messages.
+        wanted: what pip installs, as words of its command line.
+        state: what these words mean: the text of the files that they name.
+
+    Raises:
+        Failed: it can't be installed.
+    """
+    digest = hashlib.sha256("\0".join([*wanted, sys.version]).encode() + state).hexdigest()
     ready = folder / "ready"
     if not (ready.exists() and ready.read_text() == digest):
         print(f"  installing {name}", flush=True)
         shutil.rmtree(folder, ignore_errors=True)
         _call([sys.executable, "-m", "venv", str(folder)], name)
         pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
-        _call([*pip, "--disable-pip-version-check", "--requirement", str(wanted)], name)
+        _call([*pip, "--disable-pip-version-check", *wanted], name)
         ready.write_text(digest)
     return folder / "bin" / "python"
 

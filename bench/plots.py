@@ -26,12 +26,18 @@ def main() -> None:
             save(draw(parts[name], data["about"]), plots / f"{name}.svg")
     for kind, draw in (("items", items), ("connections", connections), ("algorithms", algorithms)):
         found = {
-            int(size): note
+            int(size): middle(note["rounds"])
             for size, note in parts.get("growth", {}).get(kind, {}).items()
             if "failed" not in note
         }
         if found:
             save(draw(dict(sorted(found.items()))), plots / f"{kind}.svg")
+
+
+def middle(rounds):
+    """The median of each figure."""
+    numbers = [key for key, value in rounds[0].items() if not isinstance(value, dict)]
+    return {key: statistics.median(each[key] for each in rounds) for key in numbers}
 
 
 def save(figure, path):

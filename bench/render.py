@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench import compare
+from bench.compare import many, whole
 from bench.verdicts import verdicts
 
 Rows = Iterable[Sequence[Any]]
@@ -22,6 +24,8 @@ def render(data: dict[str, Any]) -> str:
     if targets := verdicts(data):
         sections.append("## What was aimed at\n\n" + table(("aim", "measured", ""), targets))
         sections.append(BEHIND.read_text("utf-8").strip())
+    if data.get("against"):
+        sections.append(f"## Beside {data['about']['against']}\n\n{beside(data)}")
     for name, (title, section) in PARTS.items():
         if parts.get(name):
             sections.append(f"## {title}\n\n{section(parts[name], data['about'])}")
@@ -47,6 +51,43 @@ def spread(values: Sequence[float], pattern: str = ",.0f") -> str:
     if len(values) == 1:
         return middle
     return f"{middle} ({format(min(values), pattern)}–{format(max(values), pattern)})"
+
+
+def beside(data: dict[str, Any]) -> str:
+    """The working tree beside an older commit: a table for each part, and what became slower."""
+    about, found = data["about"], compare.rows(data)
+    head = ("", "", about["tree"], about["against"], "ratio", "spread", "")
+    sections = [BESIDE, verdict(data)]
+    for part, (title, _) in PARTS.items():
+        if mine := [row for row in found if row.part == part]:
+            sections.append(f"### {title}: beside {about['against']}\n\n{table(head, map(_compared, mine))}")
+    return "\n\n".join(sections)
+
+
+BESIDE = (
+    "Both in the same rounds, in turn, each in an environment of its own with the same versions of "
+    "libraries, neither with a sandbox. A ratio is of speeds, the median of the rounds' ratios: 1.10 is 10 % "
+    "faster. Its spread is how far the rounds' ratios lie apart, and at least what is usual in its part; "
+    "what is within it around 1 is chance. **Slower** is what lost more than 5 % and more than the spread."
+)
+
+
+def verdict(data: dict[str, Any]) -> str:
+    """What became slower, in a sentence."""
+    found = compare.rows(data)
+    slower = [f"{row.name} ({row.ratio:.2f})" for row in found if row.verdict == "slower"]
+    judged = [row for row in found if row.spread is not None]
+    within = sum(abs(row.ratio - 1) <= row.spread for row in judged)
+    said = f"Slower: {'; '.join(slower)}." if slower else "Nothing became slower."
+    return f"{said} Of {len(judged)} ratios {within} are within the spread around 1."
+
+
+def _compared(row: compare.Row) -> list[str]:
+    pattern = ",.0f" if min(row.ours + row.theirs) >= 100 else ",.2f"
+    chance = "one round" if row.spread is None else f"± {row.spread:.2f}"
+    marked = f"**{row.verdict}**" if row.verdict == "slower" else row.verdict
+    figures = (spread(row.ours, pattern), spread(row.theirs, pattern))
+    return [row.name, row.unit, *figures, f"{row.ratio:.2f}", chance, marked]
 
 
 def _head(about: dict[str, Any]) -> str:
@@ -84,16 +125,6 @@ GROUPS = {
     "one": "One text a call of the target",
     "lists": "Lists of 100 texts a call of the target",
 }
-
-
-def whole(note: dict[str, Any], items: int) -> list[float]:
-    """Seconds that each round takes, or would take, for all items."""
-    return [
-        each["seconds"]
-        if each["items"] >= items
-        else note["startup"] + (each["seconds"] - note["startup"]) * items / each["items"]
-        for each in note["rounds"]
-    ]
 
 
 def _batch(part: dict[str, Any], about: dict[str, Any]) -> str:
@@ -195,14 +226,10 @@ def _serving(part: dict[str, Any], _: dict[str, Any]) -> str:
     sections.append(table(("", "start-up s", "memory MB"), rows))
     for key in loads:
         texts, connections = key.split("/")
-        title = f"{_many(texts, 'text')} a request, {_many(connections, 'connection')}"
+        title = f"{many(texts, 'text')} a request, {many(connections, 'connection')}"
         rows = [_served(name, note, key) for name, note in part.items() if not note.get("failed")]
         sections.append(f"### {title}\n\n" + table(("", "requests/s", "p50 ms", "p99 ms", "failed"), rows))
     return "\n\n".join([*sections, "![requests per second](plots/serving.svg)"])
-
-
-def _many(count: str, word: str) -> str:
-    return f"{count} {word}" if count == "1" else f"{count} {word}s"
 
 
 def _served(name: str, note: dict[str, Any], key: str) -> list[str]:
@@ -277,50 +304,52 @@ def _growth(part: dict[str, Any], _: dict[str, Any]) -> str:
     for kind, (title, head) in titles.items():
         found = part.get(kind)
         if found:
-            rows = [GROWN[kind](int(size), found[size]) for size in sorted(found, key=int)]
+            rows = [_grown(kind, int(size), found[size]) for size in sorted(found, key=int)]
             rows = [row + [""] * (len(head) - len(row)) for row in rows]
             plot = f"![{title}](plots/{kind}.svg)"
             sections.append(f"### {title}\n\n{table(head, rows)}\n\n{plot}")
     return "\n\n".join(sections)
 
 
-def _grown_items(size: int, note: dict[str, Any]) -> list[str]:
-    if "failed" in note:
-        return [f"{size:,}", f"failed: {note['failed']}"]
-    seconds = note["seconds"]
+def _grown(kind: str, size: int, note: dict[str, Any]) -> list[str]:
+    return (
+        [f"{size:,}", f"failed: {note['failed']}"] if "failed" in note else GROWN[kind](size, note["rounds"])
+    )
+
+
+def _grown_items(size: int, rounds: list[dict[str, Any]]) -> list[str]:
     return [
         f"{size:,}",
-        f"{seconds:,.1f}",
-        f"{size / seconds:,.0f}",
-        f"{note['own_mb']:,.0f}",
-        f"{note['server_mb']:,.0f}",
+        _spread(rounds, "seconds", ",.1f"),
+        spread([size / each["seconds"] for each in rounds]),
+        _spread(rounds, "own_mb"),
+        _spread(rounds, "server_mb"),
     ]
 
 
-def _grown_connections(size: int, note: dict[str, Any]) -> list[str]:
-    if "failed" in note:
-        return [str(size), f"failed: {note['failed']}"]
+def _grown_connections(size: int, rounds: list[dict[str, Any]]) -> list[str]:
     return [
         str(size),
-        f"{note['rate']:,.0f}",
-        f"{note['p50']:.2f}",
-        f"{note['p99']:.2f}",
-        str(note["failed_calls"]),
+        _spread(rounds, "rate"),
+        _spread(rounds, "p50", ",.2f"),
+        _spread(rounds, "p99", ",.2f"),
+        f"{sum(each['failed_calls'] for each in rounds)}",
     ]
 
 
-def _grown_algorithms(size: int, note: dict[str, Any]) -> list[str]:
-    if "failed" in note:
-        return [str(size), f"failed: {note['failed']}"]
-    each = note["memory_mb"] / size
+def _grown_algorithms(size: int, rounds: list[dict[str, Any]]) -> list[str]:
     return [
         str(size),
-        f"{note['memory_mb']:,.0f}",
-        f"{each:.1f}",
-        f"{note['p50']:.2f}",
-        f"{note['p99']:.2f}",
-        f"{note['publish']:.2f}",
+        _spread(rounds, "memory_mb"),
+        spread([each["memory_mb"] / size for each in rounds], ".1f"),
+        _spread(rounds, "p50", ",.2f"),
+        _spread(rounds, "p99", ",.2f"),
+        _spread(rounds, "publish", ",.2f"),
     ]
+
+
+def _spread(rounds: list[dict[str, Any]], key: str, pattern: str = ",.0f") -> str:
+    return spread([each[key] for each in rounds], pattern)
 
 
 def _engines(part: dict[str, Any], _: dict[str, Any]) -> str:

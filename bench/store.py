@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,25 @@ from typing import Any
 class Store:
     """A JSON file of two levels below `parts`: part, then the name of a measurement.
 
+    What an older commit takes in the same rounds is below `against`, in the same form.
+
     Args:
         path: the file; made with the first measurement.
         fresh: forget what is in it.
     """
 
     def __init__(self, path: Path, *, fresh: bool = False) -> None:
-        self._path = path
+        self._path, self._below = path, "parts"
         self.data: dict[str, Any] = {"about": {}, "parts": {}}
         if path.exists() and not fresh:
             self.data = json.loads(path.read_text("utf-8"))
+
+    def against(self) -> Store:
+        """The same file, where measurements go below `against`."""
+        beside = copy(self)
+        beside._below = "against"
+        self.data.setdefault("against", {})
+        return beside
 
     def about(self, **facts: Any) -> None:
         """Notes facts on the whole."""
@@ -28,15 +38,15 @@ class Store:
 
     def has(self, part: str, name: str) -> bool:
         """Whether that was measured."""
-        return name in self.data["parts"].get(part, {})
+        return name in self.data[self._below].get(part, {})
 
     def get(self, part: str, name: str) -> Any:
         """A measurement; None if there is none."""
-        return self.data["parts"].get(part, {}).get(name)
+        return self.data[self._below].get(part, {}).get(name)
 
     def put(self, part: str, name: str, value: Any) -> None:
         """Notes a measurement at once."""
-        self.data["parts"].setdefault(part, {})[name] = value
+        self.data[self._below].setdefault(part, {})[name] = value
         self._write()
 
     def _write(self) -> None:

@@ -10,15 +10,15 @@ from __future__ import annotations
 import re
 import shutil
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench import measure, tweets
 from bench.measure import Failed
-from bench.options import Bench
-from bench.parts.programs import PROGRAMS, SMOKE, Program
+from bench.options import Bench, in_turn
+from bench.parts.programs import PROGRAMS, Program, chosen
 from bench.parts.surroundings import Surroundings
 
 PART = "batch"
@@ -28,6 +28,10 @@ LONGEST = 120.0
 
 SLOW_START = 3.0
 """Seconds of start-up from which a pace is measured twice."""
+
+NAMES = [each.name for each in PROGRAMS]
+SLOW = {each.name for each in PROGRAMS if each.group == "one" or "Spark" in each.name}
+"""What gets fewer items than the full input on most machines."""
 
 SCORE = re.compile(rb'"sentiment": ?(-?[\d.]+(?:[eE]-?\d+)?)')
 
@@ -53,19 +57,26 @@ class Pace:
 
 def minutes(bench: Bench) -> float:
     """About how long it takes, by what it took before."""
-    slow, quick = 11, len(PROGRAMS) - 11
+    programs = chosen(bench, NAMES)
+    slow = sum(each.name in SLOW for each in programs)
+    quick = len(programs) - slow
     return (slow * (bench.seconds + 15) + quick * (12 + bench.rounds * bench.items / 8_000)) / 60
 
 
-def measure_all(bench: Bench, around: Surroundings) -> None:
+def measure_all(sides: Sequence[Surroundings]) -> None:
     """Measures what the store does not have yet."""
-    programs = [each for each in PROGRAMS if not bench.smoke or each.name in SMOKE]
-    paces = {each.name: _pace(bench, around, each) for each in programs}
-    for number in range(bench.rounds):
-        for each in programs:
-            pace = paces[each.name]
-            if pace is not None:
-                _round(bench, around, each, pace, number)
+    programs = {id(side): chosen(side.bench, NAMES) for side in sides}
+    paces: dict[str, list[Pace]] = {}
+    for each in PROGRAMS:
+        for side in sides:
+            if each in programs[id(side)] and (pace := _pace(side.bench, side, each)) is not None:
+                paces.setdefault(each.name, []).append(pace)
+    for number in range(sides[0].bench.rounds):
+        for each in PROGRAMS:
+            for side in in_turn(sides, number):
+                if each in programs[id(side)] and each.name in paces:
+                    items = min(pace.items(side.bench) for pace in paces[each.name])
+                    _round(side.bench, side, each, items, number)
 
 
 def _pace(bench: Bench, around: Surroundings, program: Program) -> Pace | None:
@@ -105,11 +116,10 @@ def _slope(
         items *= 4
 
 
-def _round(bench: Bench, around: Surroundings, program: Program, pace: Pace, number: int) -> None:
+def _round(bench: Bench, around: Surroundings, program: Program, items: int, number: int) -> None:
     note = bench.store.get(PART, program.name)
     if note.get("failed") or len(note["rounds"]) > number:
         return
-    items = pace.items(bench)
     try:
         used = run_on(bench, around, program, around.variables(program), items)
     except Failed as error:

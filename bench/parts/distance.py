@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 from bench.measure import Failed
-from bench.options import Bench
+from bench.options import Bench, in_turn
 from bench.parts.batch import run_on
-from bench.parts.programs import PROGRAMS, Program
+from bench.parts.programs import Program, chosen
 from bench.parts.surroundings import Surroundings
 from bench.proxy import delayed
 
@@ -48,33 +49,34 @@ SHAPES = {
 """By name of the program; ours as `wrapgen run` does it by itself: up to 1,000 items a call, as many calls as
 an account may have open once the wrapper's own calls are counted."""
 
-SMOKE = {"wrapgen run, sub-batches"}
 
-
-def minutes(bench: Bench) -> float:  # noqa: ARG001
+def minutes(bench: Bench) -> float:
     """About how long it takes."""
-    return len(SHAPES) * (3 + len(DELAYS) * ROUNDS * (SECONDS + 1.5)) / 60
+    return len(chosen(bench, SHAPES)) * (3 + len(DELAYS) * ROUNDS * (SECONDS + 1.5)) / 60
 
 
-def measure_all(bench: Bench, around: Surroundings) -> None:
-    """Measures what the store does not have yet."""
-    programs = [each for each in PROGRAMS if each.name in (SMOKE if bench.smoke else SHAPES)]
-    for delay in DELAYS[1:2] if bench.smoke else DELAYS:
-        for number in range(min(ROUNDS, bench.rounds)):
-            for each in programs:
-                _one(bench, around, each, delay, number)
+def measure_all(sides: Sequence[Surroundings]) -> None:
+    """Measures what the store does not have yet; two rounds tell enough unless they are compared."""
+    ours = sides[0].bench
+    rounds = ours.rounds if len(sides) > 1 else min(ROUNDS, ours.rounds)
+    for delay in DELAYS[1:2] if ours.smoke else DELAYS:
+        for number in range(rounds):
+            for each in chosen(ours, SHAPES):
+                for side in in_turn(sides, number):
+                    if not side.bench.older or each.wrapper:
+                        _one(side, sides[0], each, delay, number)
 
 
-def _one(bench: Bench, around: Surroundings, program: Program, delay: int, number: int) -> None:
-    """One measurement, unless the store has it."""
+def _one(around: Surroundings, first: Surroundings, program: Program, delay: int, number: int) -> None:
+    """One measurement, unless the store has it; of as many items as fit the pace of the first side."""
+    bench = around.bench
     note: dict[str, Any] = bench.store.get(PART, program.name) or {"delays": {}}
     found = note["delays"].setdefault(str(delay), {"rounds": []})
     if "failed" in found or len(found["rounds"]) > number:
         return
     try:
-        if "item" not in note:
-            note["startup"], note["item"] = _pace(bench, around, program)
-        found["rounds"].append(_measure(bench, around, program, delay, note["startup"], note["item"]))
+        note["startup"], note["item"] = pace = _pace(first, program)
+        found["rounds"].append(_measure(bench, around, program, delay, *pace))
     except Failed as error:
         found["failed"] = str(error)
         bench.say(f"  {program.name} at {delay} ms: failed: {error}")
@@ -86,8 +88,12 @@ def _one(bench: Bench, around: Surroundings, program: Program, delay: int, numbe
     bench.store.put(PART, program.name, note)
 
 
-def _pace(bench: Bench, around: Surroundings, program: Program) -> tuple[float, float]:
-    """Seconds of start-up and for each item, without distance."""
+def _pace(around: Surroundings, program: Program) -> tuple[float, float]:
+    """Seconds of start-up and for each item, without distance: noted, else from part 1, else measured."""
+    bench = around.bench
+    noted = bench.store.get(PART, program.name)
+    if noted and "item" in noted:
+        return noted["startup"], noted["item"]
     known = bench.store.get("batch", program.name)
     if known and "item" in known and known["rounds"]:
         last = known["rounds"][-1]

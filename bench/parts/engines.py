@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
+from collections.abc import Sequence
 from typing import Any
 
 from bench import hosting
 from bench.measure import Failed, environment
-from bench.options import Bench
-from bench.parts.programs import CASES
+from bench.options import Bench, in_turn
 from bench.parts.surroundings import Surroundings
 
 PART = "engines"
-SCRIPT = CASES.parent / "engines.py"
 ITEMS = 600
 """Through each whole engine, and a hundred times as many through each connector alone."""
 ALONE = ("runner alone", "SQS worker alone", "Lambda handler alone", "Spark task alone")
@@ -28,34 +26,41 @@ def minutes(bench: Bench) -> float:
     return 1.5 * bench.rounds
 
 
-def measure_all(bench: Bench, around: Surroundings) -> None:  # noqa: ARG001
+def measure_all(sides: Sequence[Surroundings]) -> None:
     """Measures the rounds that the store does not have yet; everything of a round in turn."""
-    for number in range(bench.rounds):
-        notes = {name: bench.store.get(PART, name) or {"rounds": []} for name in ALONE + WHOLE}
-        if all("failed" in note or len(note["rounds"]) > number for note in notes.values()):
-            continue
-        try:
-            found = _round(min(ITEMS, bench.items))
-        except Failed as error:
-            found, said = {}, str(error)
+    for number in range(sides[0].bench.rounds):
+        for side in in_turn(sides, number):
+            _note_round(side.bench, number)
+
+
+def _note_round(bench: Bench, number: int) -> None:
+    """One round of everything; a smoke looks at the older commit's connectors only."""
+    wanted = ALONE if bench.smoke and bench.older else ALONE + WHOLE
+    notes = {name: bench.store.get(PART, name) or {"rounds": []} for name in wanted}
+    if all("failed" in note or len(note["rounds"]) > number for note in notes.values()):
+        return
+    try:
+        found = _round(bench, ["--alone"] if wanted == ALONE else [])
+    except Failed as error:
+        found, said = {}, str(error)
+    else:
+        said = "its round ended before it"
+    for name, note in notes.items():
+        if name in found:
+            note["rounds"].append(found[name])
+            bench.say(f"  {number + 1}. {name}: {found[name]['items']:,} in {found[name]['seconds']:.2f} s")
         else:
-            said = "its round ended before it"
-        for name, note in notes.items():
-            if name in found:
-                note["rounds"].append(found[name])
-                bench.say(
-                    f"  {number + 1}. {name}: {found[name]['items']:,} in {found[name]['seconds']:.2f} s"
-                )
-            else:
-                note["failed"] = said
-                bench.say(f"  {number + 1}. {name}: failed: {said}")
-            bench.store.put(PART, name, note)
+            note["failed"] = said
+            bench.say(f"  {number + 1}. {name}: failed: {said}")
+        bench.store.put(PART, name, note)
 
 
-def _round(items: int) -> dict[str, dict[str, Any]]:
+def _round(bench: Bench, words: list[str]) -> dict[str, dict[str, Any]]:
     """Items and seconds by name; what comes after the first failure is not there."""
+    items = min(ITEMS, bench.items)
     process = subprocess.Popen(
-        [sys.executable, str(SCRIPT), str(items), "--json"],
+        [str(bench.tree.python), bench.tree.script("engines"), str(items), "--json", *words],
+        cwd=bench.tree.root,  # it starts commands with `-m`, which looks there first
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

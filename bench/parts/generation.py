@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import hosting, measure, peers
+from bench import measure, peers
 from bench.measure import Failed
-from bench.options import Bench
+from bench.options import Bench, in_turn
 from bench.parts.programs import CASES
 from bench.parts.surroundings import Surroundings
 
@@ -77,30 +77,42 @@ def minutes(bench: Bench) -> float:
     return 0.5 + bench.rounds * 0.4
 
 
-def measure_all(bench: Bench, _: Surroundings) -> None:
+def measure_all(sides: Sequence[Surroundings]) -> None:
     """Measures what the store does not have yet."""
-    chosen = {name: each for name, each in GENERATORS.items() if not each.peer or not bench.smoke}
-    sources = _sources(bench.work / "generation")
-    for name, each in chosen.items():
-        if not bench.store.has(PART, name):
-            try:
-                _once(bench, each, sources[each.warm])
-                bench.store.put(PART, name, {"rounds": []})
-            except Failed as error:
-                bench.say(f"  {name}: failed: {error}")
-                bench.store.put(PART, name, {"rounds": [], "failed": str(error)})
-    for number in range(bench.rounds):
-        for name, each in chosen.items():
-            note = bench.store.get(PART, name)
-            if not note.get("failed") and len(note["rounds"]) <= number:
-                note["rounds"].append(_round(bench, each, sources[each.warm]))
-                bench.store.put(PART, name, note)
-        bench.say(f"  round {number + 1}")
+    sources = _sources(sides[0].bench, sides[0].bench.work / "generation")
+    for name, each in GENERATORS.items():
+        for side in sides:
+            if _measures(side.bench, each) and not side.bench.store.has(PART, name):
+                _try(side.bench, name, each, sources[each.warm])
+    for number in range(sides[0].bench.rounds):
+        for name, each in GENERATORS.items():
+            for side in in_turn(sides, number):
+                store = side.bench.store
+                note = store.get(PART, name)
+                if note and not note.get("failed") and len(note["rounds"]) <= number:
+                    note["rounds"].append(_round(side.bench, each, sources[each.warm]))
+                    store.put(PART, name, note)
+        sides[0].bench.say(f"  round {number + 1}")
+
+
+def _measures(bench: Bench, generator: Generator) -> bool:
+    return not generator.peer or (bench.peers and not bench.smoke)
+
+
+def _try(bench: Bench, name: str, generator: Generator, source: Path) -> None:
+    """Generates once, which fills the disk's cache; what fails is noted."""
+    note: dict[str, object] = {"rounds": []}
+    try:
+        _once(bench, generator, source)
+    except Failed as error:
+        bench.say(f"  {name}: failed: {error}")
+        note["failed"] = str(error)
+    bench.store.put(PART, name, note)
 
 
 def _round(bench: Bench, generator: Generator, source: Path) -> dict[str, object]:
     """Milliseconds of each thing, several times."""
-    python, program = _paths(generator)
+    python, program = _paths(bench, generator)
     runs = 1 if bench.smoke else RUNS
     bare = min(_timed([str(python), "-c", "pass"]) for _ in range(runs))
     found: dict[str, object] = {
@@ -109,14 +121,15 @@ def _round(bench: Bench, generator: Generator, source: Path) -> dict[str, object
         "import": [_timed([str(python), "-c", f"import {generator.module}"]) - bare for _ in range(runs)],
     }
     output = _empty(bench)
-    words = [str(python), str(CASES / f"warm_{generator.warm}.py"), str(source), str(output), str(runs + 1)]
+    script = str(CASES / f"warm_{generator.warm}.py") if generator.peer else bench.tree.script("warm")
+    words = [str(python), script, str(source), str(output), str(runs + 1)]
     done = subprocess.run(words, capture_output=True, text=True, env=measure.environment(), cwd=bench.work)
     found["warm"] = json.loads(done.stdout.splitlines()[-1])[1:] if done.returncode == 0 else []
     return found
 
 
 def _once(bench: Bench, generator: Generator, source: Path) -> float:
-    _, program = _paths(generator)
+    _, program = _paths(bench, generator)
     output = _empty(bench)
     words = [word.replace("SOURCE", str(source)).replace("OUTPUT", str(output)) for word in generator.words]
     taken = _timed([str(program), *words])
@@ -135,9 +148,9 @@ def _timed(command: list[str]) -> float:
     return round(taken, 2)
 
 
-def _paths(generator: Generator) -> tuple[Path, Path]:
+def _paths(bench: Bench, generator: Generator) -> tuple[Path, Path]:
     """Interpreter and command."""
-    python = peers.python(generator.peer) if generator.peer else Path(sys.executable)
+    python = peers.python(generator.peer) if generator.peer else bench.tree.python
     return python, python.parent / generator.program
 
 
@@ -148,10 +161,10 @@ def _empty(bench: Bench) -> Path:
     return output
 
 
-def _sources(folder: Path) -> dict[str, Path]:
+def _sources(bench: Bench, folder: Path) -> dict[str, Path]:
     """What each generator starts from: our spec, the same project as a template, and a JSON Schema."""
     folder.mkdir(parents=True, exist_ok=True)
-    schema = subprocess.run([*hosting.WRAPGEN, "schema"], capture_output=True, text=True, check=True)
+    schema = subprocess.run(bench.tree.command("schema"), capture_output=True, text=True, check=True)
     (folder / "spec.schema.json").write_text(schema.stdout)
     copier, cookiecutter = folder / "copier", folder / "cookiecutter"
     copier.mkdir(exist_ok=True)

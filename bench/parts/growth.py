@@ -1,58 +1,117 @@
-"""Part 5: more of everything: items in a run, connections, algorithms hosted. The target does nothing."""
+"""Part 5: more of everything: items in a run, connections, algorithms hosted. The target does nothing.
+
+Small sizes are measured in every round; large ones take long and are measured once, of the working tree.
+"""
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from bench import hosting, load, measure
 from bench.hosting import Server
 from bench.measure import Failed
-from bench.options import Bench
+from bench.options import Bench, in_turn
 from bench.parts.programs import CASES
 from bench.parts.surroundings import Surroundings
 
 PART = "growth"
-ITEMS = (10_000, 100_000, 1_000_000, 10_000_000)
-CONNECTIONS = (1, 2, 4, 8, 16, 32, 64)
-ALGORITHMS = (1, 10, 50, 200)
+SIZES = {
+    # of the first round, of all rounds
+    "items": ((10_000, 100_000, 1_000_000, 10_000_000), 1_000_000),
+    "connections": ((1, 2, 4, 8, 16, 32, 64), 64),
+    "algorithms": ((1, 10, 50, 200), 10),
+}
+SMOKE = {"items": (40,), "connections": (1,), "algorithms": (1,)}
 CALLS = 1000
 """To learn the latency of, over all algorithms in turn."""
 LONGEST = 900.0
 
+Measure = Callable[[int], dict[str, Any]]
+"""Measures one size."""
 
-def minutes(bench: Bench) -> float:  # noqa: ARG001
+
+def minutes(bench: Bench) -> float:
     """About how long it takes."""
-    return 10.0
+    return 5.0 + bench.rounds
 
 
-def measure_all(bench: Bench, around: Surroundings) -> None:
+def measure_all(sides: Sequence[Surroundings]) -> None:
     """Measures what the store does not have yet."""
-    _items(bench, around)
-    _connections(bench, around)
-    _algorithms(bench, around)
+    for number in range(sides[0].bench.rounds):
+        for kind, start in STARTS.items():
+            with ExitStack() as stack:
+                opened = [
+                    (side.bench, start(side, number, stack), sizes)
+                    for side in in_turn(sides, number)
+                    if (sizes := _sizes(side.bench, kind, number))
+                ]
+                for size in sorted({size for _, _, sizes in opened for size in sizes}):
+                    for bench, measured, sizes in opened:
+                        if size in sizes:
+                            _note(bench, kind, size, measured)
 
 
-def _items(bench: Bench, around: Surroundings) -> None:
-    sizes = (40,) if bench.smoke else ITEMS
-    if _open(bench, "items", sizes):
-        with around.platform("growth-items") as (home, server):
-            folder = hosting.build(CASES / "wrapgen" / "nothing.yaml", bench.work / "nothing")
-            wrapper = hosting.publish(home, folder)
-            for size in sizes:
-                _note(bench, "items", size, lambda size=size: _run(bench, home, server, wrapper, size))
+def _sizes(bench: Bench, kind: str, number: int) -> tuple[int, ...]:
+    """The sizes that a round has left to measure."""
+    found = bench.store.get(PART, kind) or {}
+    first, repeated = SIZES[kind]
+    sizes = SMOKE[kind] if bench.smoke else first
+    if number > 0 or bench.older:
+        sizes = tuple(size for size in sizes if size <= repeated)
+    notes = {size: found.get(str(size), {"rounds": []}) for size in sizes}
+    return tuple(
+        size for size in sizes if "failed" not in notes[size] and len(notes[size]["rounds"]) <= number
+    )
+
+
+def _items(around: Surroundings, number: int, stack: ExitStack) -> Measure:
+    bench = around.bench
+    home, server = stack.enter_context(around.platform(f"growth-items-{number}"))
+    folder = bench.work / f"nothing-{number}"
+    wrapper = hosting.publish(
+        bench.tree, home, hosting.build(bench.tree, CASES / "wrapgen" / "nothing.yaml", folder)
+    )
+    return lambda size: _run(bench, home, server, wrapper, size)
+
+
+def _connections(around: Surroundings, number: int, stack: ExitStack) -> Measure:
+    bench, name = around.bench, f"growth-connections-{number}"
+    home, server = stack.enter_context(around.platform(name, "--workers", str(bench.cores)))
+    url = f"{server.address}/v1/algo/{hosting.publish(bench.tree, home, CASES / 'nothing')}"
+
+    def answered(size: int) -> dict[str, float]:
+        seconds = 1 if bench.smoke else 3
+        found = load.wrk(
+            url, {"n": 1}, bench.work / "load", connections=size, seconds=seconds, key=server.key
+        ).as_json()
+        failed = found.pop("failed")  # which says here that a size could not be measured
+        return {**found, "failed_calls": failed}
+
+    return answered
+
+
+def _algorithms(around: Surroundings, number: int, stack: ExitStack) -> Measure:
+    bench = around.bench
+    home, server = stack.enter_context(around.platform(f"growth-algorithms-{number}"))
+    there: list[str] = []
+    return lambda size: _hosted(bench, home, server, there, size)
+
+
+STARTS = {"items": _items, "connections": _connections, "algorithms": _algorithms}
 
 
 def _run(bench: Bench, home: Path, server: Server, wrapper: str, size: int) -> dict[str, float]:
     source, output = bench.work / "growing.jsonl", bench.work / "grown.jsonl"
     with source.open("w") as file:
         file.writelines(f'{{"n":{number}}}\n' for number in range(size))
-    words = ["run", wrapper, str(source), "-o", str(output), "--home", str(home), "--fresh", "--json"]
-    used = measure.run([*hosting.WRAPGEN, *words], servers=[server.pid], limit=LONGEST)
+    words = [wrapper, str(source), "-o", str(output), "--home", str(home), "--fresh", "--json"]
+    used = measure.run(bench.tree.command("run", *words), servers=[server.pid], limit=LONGEST)
     with output.open("rb") as file:
         lines = sum(1 for _ in file)
     if lines != size:
@@ -63,40 +122,13 @@ def _run(bench: Bench, home: Path, server: Server, wrapper: str, size: int) -> d
     return found
 
 
-def _connections(bench: Bench, around: Surroundings) -> None:
-    sizes = (1,) if bench.smoke else CONNECTIONS
-    if _open(bench, "connections", sizes):
-        with around.platform("growth-connections", "--workers", str(bench.cores)) as (home, server):
-            reference = hosting.publish(home, CASES / "nothing")
-            url = f"{server.address}/v1/algo/{reference}"
-
-            def answered(size: int) -> dict[str, float]:
-                seconds = 1 if bench.smoke else 3
-                found = load.wrk(
-                    url, {"n": 1}, bench.work / "load", connections=size, seconds=seconds, key=server.key
-                ).as_json()
-                failed = found.pop("failed")  # which says here that a size could not be measured
-                return {**found, "failed_calls": failed}
-
-            for size in sizes:
-                _note(bench, "connections", size, lambda size=size: answered(size))
-
-
-def _algorithms(bench: Bench, around: Surroundings) -> None:
-    sizes = (1,) if bench.smoke else ALGORITHMS
-    if _open(bench, "algorithms", sizes):
-        with around.platform("growth-algorithms") as (home, server):
-            there: list[str] = []
-            for size in sizes:
-                _note(bench, "algorithms", size, lambda size=size: _hosted(bench, home, server, there, size))
-
-
 def _hosted(bench: Bench, home: Path, server: Server, there: list[str], size: int) -> dict[str, float]:
     """Publishes until there are so many, calls each, then times calls over all of them."""
     began, more = time.perf_counter(), range(len(there), size)
 
     def one(number: int) -> str:
-        return hosting.publish(home, CASES / "nothing", "--as", f"bench/Nothing{number}", "--skip-cases")
+        words = ("--as", f"bench/Nothing{number}", "--skip-cases")
+        return hosting.publish(bench.tree, home, CASES / "nothing", *words)
 
     with ThreadPoolExecutor(bench.cores) as pool:
         there += pool.map(one, more)
@@ -118,20 +150,13 @@ def _hosted(bench: Bench, home: Path, server: Server, there: list[str], size: in
     }
 
 
-def _open(bench: Bench, kind: str, sizes: tuple[int, ...]) -> bool:
-    """Whether anything of a kind is left to measure."""
+def _note(bench: Bench, kind: str, size: int, measured: Measure) -> None:
+    """Measures one size once more; what fails is noted too."""
     found = bench.store.get(PART, kind) or {}
-    return any(str(size) not in found for size in sizes)
-
-
-def _note(bench: Bench, kind: str, size: int, measured: Callable[[], dict[str, Any]]) -> None:
-    """Measures one size, unless the store has it; what fails is noted too."""
-    found = bench.store.get(PART, kind) or {}
-    if str(size) in found:
-        return
+    note = found.setdefault(str(size), {"rounds": []})
     try:
-        found[str(size)] = measured()
+        note["rounds"].append(measured(size))
     except (Failed, OSError) as error:
-        found[str(size)] = {"failed": str(error)[:160]}
-    bench.say(f"  {size:,} {kind}: {found[str(size)]}")
+        note["failed"] = str(error)[:160]
+    bench.say(f"  {size:,} {kind}: {note.get('failed') or note['rounds'][-1]}")
     bench.store.put(PART, kind, found)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+
+from bench.options import Bench
 
 CASES = Path(__file__).resolve().parent.parent / "cases"
 OURS = "wrapgen"
@@ -110,3 +113,16 @@ PROGRAMS = (
 
 SMOKE = {"the guide's serial loop", "wrapgen run, sub-batches"}
 """What needs nothing but our own environment."""
+
+QUICK = {"wrapgen run, inline", "wrapgen run, parallel", "wrapgen run, sub-batches"}
+"""Items through a wrapper: in its own process, one text a call, lists."""
+
+
+def chosen(bench: Bench, names: Collection[str]) -> list[Program]:
+    """Which of the named programs a bench measures: those over a generated wrapper, and peers if it may."""
+    picked = QUICK if bench.quick else SMOKE if bench.smoke else names
+    return [
+        each
+        for each in PROGRAMS
+        if each.name in names and each.name in picked and (bench.peers or each.wrapper)
+    ]

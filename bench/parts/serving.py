@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from bench import load, measure, peers, tweets
 from bench.hosting import Server
 from bench.measure import Failed
-from bench.options import Bench
+from bench.options import Bench, in_turn
 from bench.parts import apps
 from bench.parts.programs import CASES
 from bench.parts.surroundings import Surroundings
@@ -20,6 +20,7 @@ PART = "serving"
 CONNECTIONS = (1, 16, 64)
 TEXTS = (1, 100)
 SECONDS = 3
+OURS = "wrapgen"
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def _peer(
 
 
 CONTESTANTS = {
-    "wrapgen": Contestant(ours, lambda texts: ("/v1/algo/nlp/SentimentAnalysis/1.0.5", _documents(texts))),
+    OURS: Contestant(ours, lambda texts: ("/v1/algo/nlp/SentimentAnalysis/1.0.5", _documents(texts))),
     "FastAPI": Contestant(
         _peer(apps.fastapi), lambda texts: ("/score" if len(texts) == 1 else "/scores", _documents(texts))
     ),
@@ -78,31 +79,52 @@ CONTESTANTS = {
 
 def minutes(bench: Bench) -> float:
     """About how long it takes."""
-    return bench.rounds * len(CONTESTANTS) * (len(TEXTS) * (len(CONNECTIONS) * SECONDS + 1) + 10) / 60
+    loads = len(TEXTS) * (len(CONNECTIONS) * _seconds(bench) + 1)
+    return bench.rounds * len(_chosen(bench)) * (loads + 10) / 60
 
 
-def measure_all(bench: Bench, around: Surroundings) -> None:
+def _seconds(bench: Bench) -> int:
+    """Of one load."""
+    return 1 if bench.smoke else 2 if bench.quick else SECONDS
+
+
+def _chosen(bench: Bench) -> dict[str, Contestant]:
+    """Who is measured."""
+    return CONTESTANTS if bench.peers and not bench.smoke else {OURS: CONTESTANTS[OURS]}
+
+
+def measure_all(sides: Sequence[Surroundings]) -> None:
     """Measures what the store does not have yet."""
-    for number in range(bench.rounds):
-        _note_limit(bench, number)  # next to ours, which is the first: the machine is never the same for long
+    for number in range(sides[0].bench.rounds):
+        _note_limit(
+            sides[0].bench, number
+        )  # next to ours, which is first: the machine varies from minute to minute
         for name, contestant in CONTESTANTS.items():
-            note = bench.store.get(PART, name) or {"rounds": []}
-            if note.get("failed") or len(note["rounds"]) > number or (bench.smoke and name != "wrapgen"):
-                continue
-            try:
-                note["rounds"].append(_round(bench, around, contestant))
-            except Failed as error:
-                note["failed"] = str(error)
-                bench.say(f"  {name}: failed: {error}")
-            else:
-                bench.say(f"  {number + 1}. {name}")
-            bench.store.put(PART, name, note)
+            for side in in_turn(sides, number):
+                if name in _chosen(side.bench):
+                    _note_round(side, name, contestant, number)
+
+
+def _note_round(around: Surroundings, name: str, contestant: Contestant, number: int) -> None:
+    """Measures one server once, unless the store has it."""
+    bench = around.bench
+    note = bench.store.get(PART, name) or {"rounds": []}
+    if note.get("failed") or len(note["rounds"]) > number:
+        return
+    try:
+        note["rounds"].append(_round(bench, around, contestant))
+    except Failed as error:
+        note["failed"] = str(error)
+        bench.say(f"  {name}: failed: {error}")
+    else:
+        bench.say(f"  {number + 1}. {name}")
+    bench.store.put(PART, name, note)
 
 
 def _note_limit(bench: Bench, number: int) -> None:
     """Notes how many requests of 100 texts all processors could answer if they did nothing but score."""
     limits = bench.store.data["about"].get("limits", [])
-    if bench.smoke or len(limits) > number:
+    if not bench.peers or bench.smoke or len(limits) > number:
         return
     command = [str(peers.python("clients")), str(CASES / "score_only.py"), tweets.SAMPLE, str(SECONDS)]
     each = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(bench.cores)]
@@ -120,8 +142,7 @@ def _round(bench: Bench, around: Surroundings, contestant: Contestant) -> dict[s
                 with suppress(Failed):  # a slow one may answer nothing yet
                     load.wrk(server.address + path, body, connections=16, seconds=1, **where)
             for connections in CONNECTIONS[:1] if bench.smoke else CONNECTIONS:
-                seconds = 1 if bench.smoke else SECONDS
                 found[f"{texts}/{connections}"] = load.wrk(
-                    server.address + path, body, connections=connections, seconds=seconds, **where
+                    server.address + path, body, connections=connections, seconds=_seconds(bench), **where
                 ).as_json()
         return {**found, "memory_mb": round(measure.memory(server.pid), 1)}

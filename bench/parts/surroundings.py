@@ -15,8 +15,7 @@ from bench.options import Bench
 from bench.parts.apps import fastapi, mlserver
 from bench.parts.programs import CASES, OURS, Program
 
-ROOT = CASES.parent.parent
-TARGET = ROOT / "examples" / "sentiment" / "target"
+TARGET = CASES.parent.parent / "examples" / "sentiment" / "target"
 
 
 class Surroundings:
@@ -28,7 +27,7 @@ class Surroundings:
     """
 
     def __init__(self, bench: Bench, stack: ExitStack) -> None:
-        self._bench, self._stack = bench, stack
+        self.bench, self._stack = bench, stack
         self._home = bench.work / "home"
         self._servers: dict[str, Server | Failed] = {}
         self._wrappers: dict[str, str] = {}
@@ -49,12 +48,12 @@ class Surroundings:
                 found.update(ALGORITHMIA_API=server.address, ALGORITHMIA_API_KEY=server.key)
             if program.hosted and program.hosted not in self._wrappers:
                 self._wrappers[program.hosted] = hosting.publish(
-                    self._home, CASES / program.hosted, "--release", "1.0.0"
+                    self.bench.tree, self._home, CASES / program.hosted, "--release", "1.0.0"
                 )
             found[name.upper()] = server.place if name == "mlserver" else server.address
         if program.wrapper:
             found["WRAPPER"] = self._wrapper(program.wrapper)
-            found["PYTHONPATH"] = str(ROOT)
+            found["PYTHONPATH"] = str(self.bench.tree.root)
         return found
 
     def servers(self, program: Program) -> list[int]:
@@ -85,38 +84,41 @@ class Surroundings:
     @contextmanager
     def platform(self, name: str, *words: str) -> Iterator[tuple[Path, Server]]:
         """A platform of one's own, and its home; in a smoke the one that there is."""
-        if self._bench.smoke:
+        if self.bench.smoke:
             yield self._home, self.server("platform")
             return
-        home = self._bench.work / name
-        with hosting.platform(home, *words) as server:
+        home = self.bench.work / name
+        with hosting.platform(self.bench.tree, home, *words) as server:
             yield home, server
 
     def target(self, home: Path) -> None:
         """Publishes the target, nlp/SentimentAnalysis/1.0.5."""
         if home not in self._targets:
             self._targets.add(home)
-            hosting.publish(home, TARGET, "--release", "1.0.5")
+            hosting.publish(self.bench.tree, home, TARGET, "--release", "1.0.5")
 
     def _python(self, program: Program) -> Path:
-        if program.peer == OURS or self._bench.smoke:
+        if program.peer == OURS:
+            return self.bench.tree.python
+        if self.bench.smoke:
             return Path(sys.executable)
         return peers.python(program.peer)
 
     def _wrapper(self, name: str) -> str:
         """The reference of a wrapper, which is generated and published on first use."""
         if name not in self._wrappers:
-            folder = hosting.build(CASES / "wrapgen" / f"{name}.yaml", self._bench.work / "wrappers" / name)
-            self._wrappers[name] = hosting.publish(self._home, folder)
+            spec, folder = CASES / "wrapgen" / f"{name}.yaml", self.bench.work / "wrappers" / name
+            hosting.build(self.bench.tree, spec, folder)
+            self._wrappers[name] = hosting.publish(self.bench.tree, self._home, folder)
         return self._wrappers[name]
 
     def _start_platform(self) -> Server:
-        server = self._stack.enter_context(hosting.platform(self._home))
+        server = self._stack.enter_context(hosting.platform(self.bench.tree, self._home))
         self.target(self._home)
         return server
 
     def _start_fastapi(self) -> Server:
-        return self._stack.enter_context(fastapi(self._bench))
+        return self._stack.enter_context(fastapi(self.bench))
 
     def _start_mlserver(self) -> Server:
-        return self._stack.enter_context(mlserver(self._bench))
+        return self._stack.enter_context(mlserver(self.bench))

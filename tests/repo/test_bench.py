@@ -1,4 +1,4 @@
-"""The bench runs: everything tiny, nothing installed, no figure judged."""
+"""The bench runs: everything tiny, nothing installed, no figure judged; and its rules judge figures."""
 
 from __future__ import annotations
 
@@ -8,19 +8,31 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from bench import compare, trees
+from bench.measure import Failed
+from bench.render import render
+
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = {"batch", "serving", "distance", "generation", "growth", "engines"}
 
 
+def bench(*words: str) -> subprocess.CompletedProcess[str]:
+    """One run of the command."""
+    command = [sys.executable, "-m", "bench", *words]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900)
+
+
+def has_commits() -> bool:
+    """Whether this is a checkout with a history, not an unpacked archive."""
+    return subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True).returncode == 0
+
+
 def test_every_part_of_the_bench_runs_and_writes_its_table(tmp_path):
-    """One command measures all parts side by side and writes a page with a table for each."""
-    done = subprocess.run(
-        [sys.executable, "-m", "bench", "--smoke", "--out", str(tmp_path)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
+    """One command measures all parts, the last commit beside the working tree, and writes their tables."""
+    against = ["--against", "HEAD"] if has_commits() else []
+    done = bench("--smoke", "--out", str(tmp_path), *against)
     assert done.returncode == 0, done.stdout + done.stderr
     data = json.loads((tmp_path / "results.json").read_text("utf-8"))
     assert set(data["parts"]) == PARTS
@@ -29,8 +41,79 @@ def test_every_part_of_the_bench_runs_and_writes_its_table(tmp_path):
     assert len(sections) >= 1 + len(PARTS)
     assert all("| --- |" in section for section in sections)
     batch = data["parts"]["batch"]
-    assert not [note for note in batch.values() if "failed" in note], batch
+    assert len(batch) == 2 and not [note for note in batch.values() if "failed" in note], batch
     engines = data["parts"]["engines"]
     spark = importlib.util.find_spec("pyspark") is not None
     failed = {name: note for name, note in engines.items() if "failed" in note}
     assert len(engines) == 8 and not (failed if spark else failed.keys() - {"Spark, local[2]"}), failed
+    if against:
+        assert set(data["against"]) == PARTS
+        compared = {row.part for row in compare.rows(data)}
+        assert compared >= PARTS - {"serving"}, data["against"]  # which is where wrk is installed
+        assert "\n## Beside HEAD\n" in page
+
+
+def test_a_commit_that_is_not_there_is_one_line(tmp_path):
+    """An unknown commit ends the bench with what to do about it, before anything is measured."""
+    done = bench("--smoke", "--out", str(tmp_path), "--against", "no-such-commit")
+    assert done.returncode == 1
+    said = "no commit no-such-commit here; a shallow clone lacks it: git fetch --unshallow"
+    assert done.stderr == f"bench: {said}\n"
+
+
+def test_options_are_given_to_the_commits_that_know_them(tmp_path):
+    """The working tree's platform gets no sandbox; a command that knows no such option is not given it."""
+    command = trees.WORKING.command("serve", "--port", "0")
+    assert command[1:4] == ["serve", "--port", "0"] and "--isolation" in command
+    program = tmp_path / "wrapgen"
+    program.write_text("#!/bin/sh\necho 'Usage: wrapgen serve [--home HOME] [--port PORT]'\n")
+    program.chmod(0o755)
+    older = trees.Tree("older", tmp_path, tmp_path / "python")
+    assert older.command("serve", "--port", "0") == [str(program), "serve", "--port", "0"]
+    with pytest.raises(Failed, match="older does not measure engines"):
+        older.script("engines")
+
+
+def measured(ours: list[float], theirs: list[float]) -> dict:
+    """Data of a bench in which the runner took so many seconds in each round."""
+    about = {"items": 100, "tree": "working tree", "against": "0abe4b7", "rounds": len(ours)}
+    return {"about": about, "parts": {}, "against": {}, **noted("runner alone", ours, theirs)}
+
+
+def noted(name: str, ours: list[float], theirs: list[float]) -> dict:
+    """One connector's rounds, for both."""
+    return {
+        below: {"engines": {name: {"rounds": [{"items": 100, "seconds": each} for each in seconds]}}}
+        for below, seconds in (("parts", ours), ("against", theirs))
+    }
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "verdict"),
+    [
+        ([1.0, 1.01, 0.99], [1.0, 0.99, 1.0], ""),
+        ([1.2, 1.21, 1.19], [1.0, 0.99, 1.0], "slower"),
+        ([1.0, 0.99, 1.0], [1.2, 1.21, 1.19], "faster"),
+        ([1.04, 1.04, 1.04], [1.0, 1.0, 1.0], ""),  # not by more than 5 %
+        ([1.2, 0.9, 1.1], [1.0, 1.0, 1.0], ""),  # within what the rounds differ by
+        ([1.2], [1.0], ""),  # one round tells nothing of the spread
+    ],
+)
+def test_slower_is_what_lost_five_per_cent_beyond_the_spread(ours, theirs, verdict):
+    """A loss is marked if it is more than 5 % and more than the rounds differ by anyway."""
+    data = measured(ours, theirs)
+    [row] = compare.rows(data)
+    assert row.verdict == verdict
+    assert row.ratio == pytest.approx(theirs[0] / ours[0], rel=0.15)
+    page = render(data)
+    assert ("| **slower** |" in page) == (verdict == "slower")
+    assert ("Slower: runner alone" in page) == (verdict == "slower")
+
+
+def test_a_lucky_row_is_judged_by_what_is_usual_in_its_part():
+    """Rounds that happen to agree don't make a small loss significant where all others vary."""
+    data = measured([1.08, 1.08, 1.08], [1.0, 1.0, 1.0])
+    for name in ("SQS worker alone", "Lambda handler alone"):
+        for below, part in noted(name, [1.0, 1.1, 0.9], [1.0, 1.0, 1.0]).items():
+            data[below]["engines"].update(part["engines"])
+    assert [row.verdict for row in compare.rows(data)] == ["", "", ""]

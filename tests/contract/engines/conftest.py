@@ -121,6 +121,8 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         "--port",
         "0",
         "--json",
+        "--isolation",
+        "none",  # bench/engines.py measures with this fixture, beside commits that made no sandbox unasked
         "--allow-root-workers",
     ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=clean_environment()) as server:
