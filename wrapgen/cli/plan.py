@@ -62,10 +62,11 @@ def command(reference: str, source: str, output: Path | None, as_json: bool, **g
         folder = Folder(folder_for(output) if output else Path(name))
         if output:
             claim(output, folder, fresh=False)
-        items = items_of(source, given, folder, client, replace=False, output=output)
-        wrapper = find_wrapper(client, reference, folder)
-        found = survey(items.entries(), Path(name), aim=wrapper.aim, compare_items=True, tell=reading)
-        probe = _probe(folder, items, wrapper, given["probe"]) if output else None
+        with folder.provisional():
+            items = items_of(source, given, folder, client, replace=False, output=output)
+            wrapper = find_wrapper(client, reference, folder)
+            found = survey(items.entries(), Path(name), aim=wrapper.aim, compare_items=True, tell=reading)
+            probe = _probe(folder, items, wrapper, given["probe"]) if output else None
         made = plan(
             found,
             wrapper.description,

@@ -16,6 +16,7 @@ from wrapgen.cli import completion
 from wrapgen.cli.options import client_for, platform_options
 from wrapgen.cli.terminal import data, out, status
 from wrapgen.errors import UsageError
+from wrapgen.files import part_of, whole
 
 if TYPE_CHECKING:
     from wrapgen.records import Collected
@@ -154,12 +155,10 @@ def _array(lines: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _save(lines: Iterator[bytes], output: Path) -> None:
-    """Written whole or not at all: beside its place first, then renamed."""
-    part = output.with_name(output.name + ".part")
+    """Written whole or not at all."""
     try:
-        with part.open("wb") as file:
+        with whole(output, mode=0o644) as file:
             file.writelines(line + b"\n" for line in lines)
-        part.replace(output)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        part_of(output).unlink(missing_ok=True)
         raise UsageError(f"can't write {output}: {error.strerror}") from error

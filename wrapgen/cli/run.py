@@ -117,7 +117,7 @@ def command(reference: str, source: str, output: Path, as_json: bool, log_json: 
     check(output, layout)
     folder = Folder(given["state"] or folder_for(output))
     claim(output, folder, fresh=options.fresh, moved=options.accept_changes)
-    with platform(given, options.workers) as client:
+    with folder.provisional(), platform(given, options.workers) as client:
         replace = options.fresh or options.accept_changes
         patience = Patience(options.patience, tell_wait)
         items = patience.ask(lambda: items_of(source, given, folder, client, replace=replace, output=output))

@@ -6,9 +6,10 @@ Mode 0600, replaced as a whole, so that a reader never sees half of it.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
+
+from wrapgen.files import PRIVATE, whole
 
 NAME = "credentials.json"
 """The file's name inside the home."""
@@ -31,13 +32,8 @@ def write_credentials(home: Path, facts: dict[str, Any]) -> None:
         facts: `account`, `api_key`, `admin_key`; `address` and `pid` while a server runs.
     """
     merged = {**read_credentials(home), **facts}
-    part = home / f".{NAME}.part"
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(json.dumps(merged, indent=2) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(home / NAME)
+    with whole(home / NAME, PRIVATE) as file:
+        file.write(json.dumps(merged, indent=2).encode() + b"\n")
 
 
 def announce(home: Path, *, address: str, pid: int) -> None:

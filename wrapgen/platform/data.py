@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from wrapgen.errors import BadRequest, Conflict, NotFound
+from wrapgen.files import make_folder, sync_folder
 from wrapgen.platform import stored
 from wrapgen.platform.accounts import Accounts
 from wrapgen.platform.database import Database
@@ -119,7 +120,7 @@ class Data:
         with self._database.transaction():
             if self._places.collection(owner, name) is not None:
                 raise Conflict(f"data://{owner}/{name} exists already", status=409)
-            stored.make_folder(self._places.files(made))
+            make_folder(self._places.files(made))
             account = self._accounts.get(owner)
             self._database.execute(
                 "INSERT INTO collections VALUES (?, ?, ?, ?, ?)", made, account.id, name, acl, self._clock()
@@ -157,7 +158,7 @@ class Data:
                         status=409,
                     )
         except sqlite3.Error:  # the disk is full, say: the row stays, and so must its folder
-            stored.make_folder(folder)
+            make_folder(folder)
             raise
         stored.remove_folder(folder, self.incoming)
         return max(1, count)
@@ -272,7 +273,7 @@ class Data:
         """
         place = self._writable(caller, path)
         if place.implicit:
-            stored.make_folder(place.folder)
+            make_folder(place.folder)
         if place.expires and self._clock() - self._swept > SWEEP_SECONDS:
             self.sweep()
         return Write(self.incoming, place.folder, path.file, f"{place.url}/{path.file}")
@@ -288,7 +289,7 @@ class Data:
         if found is None:
             raise NotFound(f"{place.url}/{path.file} not found", status=404)
         found.path.unlink(missing_ok=True)
-        stored.sync(place.folder)
+        sync_folder(place.folder)
 
     def end_session(self, session: str) -> None:
         """Removes what a top-level call and the calls below it kept in `.session`."""
@@ -339,7 +340,7 @@ class Data:
             for name in set(stored.names_in(self._root / kind)) - known:
                 shutil.rmtree(self._root / kind / name, ignore_errors=True)
         for name in collections:
-            stored.make_folder(self._places.files(name))
+            make_folder(self._places.files(name))
 
 
 def check_readers(readers: tuple[str, ...]) -> tuple[str, ...]:

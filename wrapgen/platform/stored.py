@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from wrapgen.errors import NotFound
+from wrapgen.files import sync_folder
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Write:
         self._file.close()
         try:
             self._part.replace(self._target)
-            sync(self._folder)
+            sync_folder(self._folder)
         except FileNotFoundError as error:
             raise NotFound(f"the directory of {self._url} is gone", status=404) from error
         return self._url
@@ -125,13 +126,6 @@ def names_in(folder: Path) -> list[str]:
         return []
 
 
-def make_folder(folder: Path) -> None:
-    """Makes a folder, with those above it, that is there after a power cut too."""
-    if not folder.is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-        sync(folder.parent)
-
-
 def remove_folder(folder: Path, incoming: Path) -> None:
     """Removes a folder: gone at once for readers, whatever it held."""
     trash = incoming / f"trash-{uuid.uuid4().hex}"
@@ -151,12 +145,3 @@ def remove_empty(folder: Path) -> bool:
     except OSError:
         return False
     return True
-
-
-def sync(folder: Path) -> None:
-    """Forces a folder's entries to disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -19,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from wrapgen.errors import NotFound, ServerFault, Throttled, WrapgenError
+from wrapgen.files import make_folder, whole
 from wrapgen.platform.call import Call, Request
 from wrapgen.platform.calls import Calls
 from wrapgen.platform.envelope import envelope
@@ -62,7 +62,7 @@ class Unattended:
     """
 
     def __init__(self, folder: Path, calls: Calls, clock: Callable[[], float]) -> None:
-        folder.mkdir(exist_ok=True, mode=0o700)
+        make_folder(folder)
         self._folder = folder
         self._calls = calls
         self._clock = clock
@@ -181,12 +181,8 @@ class Unattended:
         return self._folder / (request_id + suffix)
 
     def _write(self, path: Path, parts: Iterable[bytes | memoryview]) -> None:
-        part = path.with_suffix(path.suffix + ".part")
-        with part.open("wb") as file:
+        with whole(path) as file:
             file.writelines(parts)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
 
 
 def _may_follow(caller: Caller, maker: Caller) -> bool:

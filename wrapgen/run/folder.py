@@ -5,12 +5,13 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from wrapgen.errors import RunError, UsageError
+from wrapgen.files import make_folder, open_file
 from wrapgen.run.ledger import read_ledger
 
 SUFFIX = ".run"
@@ -45,7 +46,7 @@ class Folder:
 
     def files(self) -> list[Path]:
         """Everything that a run may write into it, be it there or not."""
-        names = ("lock", "input.part", "input.new", "report.html", "report.html.part")
+        names = ("lock", "input.new", "input.new.part", "report.html", "report.html.part")
         return [self.ledger, self.spool, self.slots, self.input, *(self.path / name for name in names)]
 
     @contextmanager
@@ -70,6 +71,24 @@ class Folder:
             file.flush()
             yield
 
+    @contextmanager
+    def provisional(self) -> Iterator[None]:
+        """Where the block ends with an error before a run has begun, nothing of it is left in the folder."""
+        there = self.path.exists()
+        try:
+            yield
+        except BaseException as error:
+            begun = self.ledger.exists() and self.ledger.stat().st_size
+            if not begun and not self.busy():
+                for path in self.files():
+                    path.unlink(missing_ok=True)
+                with suppress(OSError):  # it holds what is not ours
+                    if not there:
+                        self.path.rmdir()
+            if not begun and isinstance(error, RunError):
+                error.hint = error.hint or "nothing was sent: correct it, and give the same command again"
+            raise
+
     def make(self) -> None:
         """Makes the folder if it is missing.
 
@@ -77,11 +96,11 @@ class Folder:
             RunError: it can't be made.
         """
         with writable(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path)
 
     def _lock(self) -> IO[str]:
         with writable(self.path):
-            return (self.path / "lock").open("a+")
+            return os.fdopen(open_file(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_APPEND), "a+")
 
     def busy(self) -> bool:
         """Whether a runner is at work in it."""

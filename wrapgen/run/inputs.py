@@ -10,6 +10,7 @@ from typing import IO, Protocol
 
 from wrapgen.client import is_data_url
 from wrapgen.errors import RunError, UsageError
+from wrapgen.files import rename, whole
 from wrapgen.run.connectors.files import AS_FOUND, FORMATS, FileSource, Reading, by_name
 from wrapgen.run.connectors.formats import TABLES
 from wrapgen.run.connectors.opening import refuse_unreadable
@@ -165,16 +166,16 @@ def _keep(pieces: Iterable[bytes], folder: Folder, name: str, *, replace: bool) 
     if folder.busy():
         raise RunError(f"another runner is at work in {folder.path}", hint="wait for it to end")
     folder.make()
-    part = folder.input.with_name("input.part")
+    part = folder.input.with_name("input.new")
     size = 0
     digest = hashlib.sha256()
-    with writable(folder.path), part.open("wb") as file:
+    with writable(folder.path), whole(part) as file:
         for piece in pieces:
             size += len(piece)
             digest.update(piece)
             file.write(piece)
     if replace or not folder.input.exists() or folder.header() is None:
-        part.replace(folder.input)
+        rename(part, folder.input)
         return
     with folder.input.open("rb") as file:
         same = not size or _digest(file) == digest.digest()

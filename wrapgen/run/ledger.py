@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from wrapgen.errors import RunError
+from wrapgen.files import open_file
 
 
 class Disk(Protocol):
@@ -51,7 +52,7 @@ class Ledger:
 
     def __init__(self, path: Path, disk: Disk) -> None:
         self._disk = disk
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        self._descriptor = open_file(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         self._end = _whole(path)
         if self._end < os.fstat(self._descriptor).st_size:
             os.ftruncate(self._descriptor, self._end)

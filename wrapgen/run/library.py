@@ -20,6 +20,7 @@ from typing import Any
 from wrapgen import wire
 from wrapgen.client import Client, connect
 from wrapgen.errors import RunError, UsageError
+from wrapgen.files import rename, whole
 from wrapgen.run.answers import scan
 from wrapgen.run.calling import find_wrapper
 from wrapgen.run.connectors.files import FileSource
@@ -27,7 +28,6 @@ from wrapgen.run.folder import Folder
 from wrapgen.run.inputs import items_from, open_input
 from wrapgen.run.items import Selection
 from wrapgen.run.options import Options
-from wrapgen.run.output import whole
 from wrapgen.run.patience import Patience
 from wrapgen.run.session import Session
 from wrapgen.run.states import Fate
@@ -249,7 +249,7 @@ def _keep(items: Iterable[Any], folder: Folder, *, replace: bool) -> None:
         file.writelines(_line(number, value) for number, value in enumerate(items))
     header = None if replace else folder.header()
     if header is None or header["input"]["fingerprint"] == _given(new).fingerprint():
-        new.replace(folder.input)
+        rename(new, folder.input)
         return
     new.unlink()
     raise RunError(

@@ -6,32 +6,14 @@ Each is written whole or not at all: to `.part`, then renamed. Memory holds one 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
+from wrapgen.files import whole
 from wrapgen.run.spool import Slot, Slots, Spool, Stretch
 from wrapgen.run.states import Fate
 
 _BYTES = 4_000_000
-
-
-def part_of(path: Path) -> Path:
-    """What a file is called until it is whole."""
-    return path.with_name(path.name + ".part")
-
-
-@contextmanager
-def whole(path: Path) -> Iterator[IO[bytes]]:
-    """A file that appears under its name only when the block has ended well."""
-    part = part_of(path)
-    with part.open("wb", buffering=1 << 20) as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
 
 
 def blocks(slots: Slots, spool: Spool) -> Iterator[tuple[Stretch, bytes]]:

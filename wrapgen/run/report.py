@@ -12,8 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wrapgen.files import whole
 from wrapgen.run.folder import output_of, report_beside
-from wrapgen.run.output import whole
 from wrapgen.run.replay import as_written
 from wrapgen.run.report_facts import facts_of
 

@@ -95,7 +95,7 @@ class Session:
         self.unrecorded = ""
 
     def __enter__(self) -> Session:
-        with self._stack as stack, writable(self.folder.path):
+        with self.folder.provisional(), self._stack as stack, writable(self.folder.path):
             stack.enter_context(self.folder.locked())
             self._prepare()
             if self._options.fresh:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from wrapgen.errors import RunError, UsageError
+from wrapgen.files import part_of
 from wrapgen.run.connectors.files import AS_FOUND, FileSource, Reading, paths_of, source_of
 from wrapgen.run.folder import Folder, errors_for, folder_for, report_beside
 from wrapgen.run.ledger import read_ledger
-from wrapgen.run.output import part_of
 from wrapgen.run.writers import refuse_name
 
 

@@ -16,6 +16,7 @@ from operator import add, and_, rshift
 from pathlib import Path
 from typing import NamedTuple
 
+from wrapgen.files import open_file
 from wrapgen.run.chunks import Chunk
 from wrapgen.run.ledger import Disk
 from wrapgen.run.process import Lines, Outcome
@@ -55,7 +56,7 @@ class Spool:
     def __init__(self, path: Path, disk: Disk, end: int | None = 0) -> None:
         self._disk = disk
         flags = os.O_RDONLY if end is None else os.O_RDWR | os.O_CREAT | os.O_APPEND
-        self._descriptor = os.open(path, flags, 0o644)
+        self._descriptor = open_file(path, flags)
         if end is not None:
             os.ftruncate(self._descriptor, end)
         self.end = end or 0
@@ -114,7 +115,7 @@ class Slots:
 
     def __init__(self, path: Path, *, fresh: bool) -> None:
         flags = os.O_RDWR | os.O_CREAT | (os.O_TRUNC if fresh else 0)
-        self._descriptor = os.open(path, flags, 0o644)
+        self._descriptor = open_file(path, flags)
 
     def put(
         self,

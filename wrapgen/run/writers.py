@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from wrapgen.errors import MissingExtra, UsageError
+from wrapgen.files import whole
 from wrapgen.run.connectors.opening import OTHERS, bare
 from wrapgen.run.items import Items, plain
 from wrapgen.run.layouts import Layout, cells, columns, objects
-from wrapgen.run.output import blocks, whole
+from wrapgen.run.output import blocks
 from wrapgen.run.spool import Slots, Spool
 from wrapgen.run.states import Fate
 

@@ -290,10 +290,11 @@ def test_a_full_disk_leaves_a_run_that_goes_on(bench, memory_wrapper, at, lastin
     if at == 1:
         with pytest.raises(RunError, match="can't be made or written to: No space left"):
             bench.run(wrapper, list(range(60)), disk=disk, workers=1)
+        assert not (bench.folder / "out.jsonl.run").exists()
     else:
         summary = bench.run(wrapper, list(range(60)), disk=disk, workers=1)
         assert summary.exit_code == 12 and "No space left" in summary.reason and summary.output is None
-    assert all(entry["e"] for entry in bench.ledger())
+        assert all(entry["e"] for entry in bench.ledger())
     assert bench.run(wrapper, list(range(60)), workers=1).state is EndState.OK
     assert [line["result"]["seen"] for line in bench.lines()] == list(range(60))
 

@@ -1,0 +1,81 @@
+"""Files and folders that are there after a power cut: private to the user, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from stat import S_IMODE
+from typing import IO
+
+PRIVATE, PRIVATE_FOLDER = 0o600, 0o700
+"""Modes of files and folders that hold a user's data."""
+
+
+def sync_folder(folder: Path) -> None:
+    """Forces a folder's entries to disk: files that were made in it, renamed or removed."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(folder: Path, mode: int = PRIVATE_FOLDER) -> None:
+    """Makes a folder, with those above it, unless it is there.
+
+    Raises:
+        OSError: it can't be made.
+    """
+    missing = []
+    while not folder.is_dir():
+        missing.append(folder)
+        folder = folder.parent
+    for new in reversed(missing):
+        new.mkdir(mode=mode, exist_ok=True)
+        sync_folder(new.parent)
+
+
+def open_file(path: Path, flags: int, mode: int = PRIVATE) -> int:
+    """Opens a file as `os.open` does; the descriptor. One that has to be made is there after a power cut.
+
+    Raises:
+        OSError: it can't be opened.
+    """
+    made = bool(flags & os.O_CREAT) and not path.exists()
+    descriptor = os.open(path, flags, mode)
+    if made:
+        sync_folder(path.parent)
+    return descriptor
+
+
+def rename(path: Path, to: Path) -> None:
+    """Gives a file another name, in place of whatever had it."""
+    path.replace(to)
+    sync_folder(to.parent)
+
+
+def part_of(path: Path) -> Path:
+    """What a file is called until it is whole."""
+    return path.with_name(path.name + ".part")
+
+
+@contextmanager
+def whole(path: Path, mode: int | None = None) -> Iterator[IO[bytes]]:
+    """A file that appears under its name only when the block has ended well.
+
+    Args:
+        path: the file.
+        mode: of it; None: private, and one that is there keeps its mode.
+    """
+    part = part_of(path)
+    if mode is None:
+        mode = S_IMODE(path.stat().st_mode) if path.exists() else PRIVATE
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "wb", buffering=1 << 20) as file:
+        os.fchmod(descriptor, mode)
+        yield file
+        file.flush()
+        os.fsync(descriptor)
+    rename(part, path)
