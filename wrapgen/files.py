@@ -1,13 +1,17 @@
-"""Files and folders that are there after a power cut: private to the user, whole or not at all."""
+"""Files and folders that are there after a power cut, private to the user, whole or not at all; and reading
+those that somebody else may have put there."""
 
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from stat import S_IMODE
 from typing import IO
+
+from wrapgen.errors import UsageError
 
 PRIVATE, PRIVATE_FOLDER = 0o600, 0o700
 """Modes of files and folders that hold a user's data."""
@@ -79,3 +83,30 @@ def whole(path: Path, mode: int | None = None) -> Iterator[IO[bytes]]:
         file.flush()
         os.fsync(descriptor)
     rename(part, path)
+
+
+def read_regular(path: Path, most: int) -> bytes:
+    """The bytes of a file.
+
+    Args:
+        path: the file; a link is followed.
+        most: bytes; a larger one is refused before it is read.
+
+    Raises:
+        FileNotFoundError: there is none.
+        UsageError: it is a device, a pipe or a folder, it is too large, or it can't be read.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise UsageError(f"can't read {path}: {error.strerror}") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise UsageError(f"can't read {path}: it is not a regular file")
+    with os.fdopen(descriptor, "rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise UsageError(f"can't read {path}: it has more than {most} bytes")
+    return content

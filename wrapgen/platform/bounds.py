@@ -22,6 +22,13 @@ class Bounds:
         body_bytes: of a management request.
         form_fields: of a form of the web page.
         sign_in_bytes: of the form that signs in, which comes from nobody yet.
+        push_bytes: of what a git push sends.
+        push_unpacked: of all files of a pushed commit.
+        push_files, push_depth: files and folders of it; folders in each other.
+        push_references: branches and tags of one push.
+        git_seconds: that a git process may run, waiting for the client included.
+        git_memory: bytes that it may use.
+        git_processes: that serve clients at the same time; further ones wait.
         metric_versions, metric_errors: versions that are counted for `/metrics`, and error types of each.
         error_bytes: characters of a message that the error log keeps.
         errors: entries of the error log, of all algorithms together.
@@ -35,6 +42,14 @@ class Bounds:
     body_bytes: int = 1024 * 1024
     form_fields: int = 100
     sign_in_bytes: int = 8 * 1024
+    push_bytes: int = 512 * 1024 * 1024
+    push_unpacked: int = 1024 * 1024 * 1024
+    push_files: int = 20_000
+    push_depth: int = 32
+    push_references: int = 100
+    git_seconds: int = 600
+    git_memory: int = 2 * 1024 * 1024 * 1024
+    git_processes: int = 16
     metric_versions: int = 1000
     metric_errors: int = 32
     error_bytes: int = 4000

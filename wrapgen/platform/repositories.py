@@ -9,18 +9,26 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
+import threading
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from wrapgen.errors import NotFound, ServerFault
+from wrapgen.errors import NotFound, ServerFault, TooLarge
+from wrapgen.platform import commit_size
+from wrapgen.platform.bounds import Bounds
 
 BRANCH = "master"
 """The default branch of every repository (platform contract, section 6)."""
+
+OUTPUT_BYTES = 64 * 1024 * 1024
+"""Most bytes that are taken of what git says: of a file, a list of files, a history."""
 
 _SETTINGS = """[core]
 \trepositoryformatversion = 0
@@ -74,11 +82,18 @@ class Repositories:
     Args:
         root: the folder that holds them.
         variables: environment variables git may see (PATH).
+        bounds: how large pushes and commits may be.
     """
 
-    def __init__(self, root: Path, variables: Mapping[str, str]) -> None:
+    def __init__(self, root: Path, variables: Mapping[str, str], bounds: Bounds | None = None) -> None:
         self._root = root
+        self._bounds = bounds or Bounds()
+        self._hooks = hooks = root.with_name("hooks")  # what git runs for each push
         root.mkdir(exist_ok=True)
+        hooks.mkdir(exist_ok=True)
+        words = shlex.join([sys.executable, "-I", "-S", commit_size.__file__])
+        (hooks / "pre-receive").write_text(f"#!/bin/sh\nexec {words}\n", "utf-8")
+        (hooks / "pre-receive").chmod(0o700)
         self._variables = {
             "PATH": variables.get("PATH", os.defpath),
             "HOME": str(root),
@@ -87,6 +102,7 @@ class Repositories:
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_TERMINAL_PROMPT": "0",
+            **_settings({"core.bigFileThreshold": "16m", "core.hooksPath": os.devnull}),
         }
 
     def create(self, algorithm_id: str, files: Mapping[str, bytes], *, author: str, message: str) -> str:
@@ -141,18 +157,32 @@ class Repositories:
         return [Commit(hash_, author, message.strip()) for hash_, author, message in entries]
 
     def files(self, algorithm_id: str, commit: str) -> list[File]:
-        """The files of a commit, by path; a link is a file that holds where it points."""
+        """The files of a commit, by path; a link is a file that holds where it points.
+
+        Raises:
+            TooLarge: it is over the limits of a push.
+        """
+        self._check(algorithm_id, commit)
         listed = self._git("ls-tree", "-r", "-z", "--long", commit, repository=self.path(algorithm_id))
         entries = (entry.partition(b"\t") for entry in listed.split(b"\0") if entry)
         split = [(head.split(), path.decode("utf-8", "replace")) for head, _, path in entries]
         return [File(path, head[2].decode(), int(head[3])) for head, path in split if head[1] == b"blob"]
 
     def content(self, algorithm_id: str, file: File) -> bytes:
-        """What is in a file of `files`."""
+        """What is in a file of `files`.
+
+        Raises:
+            TooLarge: it is over OUTPUT_BYTES.
+        """
         return self._git("cat-file", "blob", file.content, repository=self.path(algorithm_id))
 
     def export(self, algorithm_id: str, commit: str, directory: Path) -> None:
-        """Writes the files of a commit into an empty folder."""
+        """Writes the files of a commit into an empty folder.
+
+        Raises:
+            TooLarge: it is over the limits of a push.
+        """
+        self._check(algorithm_id, commit)
         with tempfile.TemporaryDirectory(dir=self._root, prefix=".index-") as index:
             where = {"GIT_INDEX_FILE": f"{index}/index", "GIT_WORK_TREE": str(directory)}
             self._git("read-tree", commit, repository=self.path(algorithm_id), extra=where)
@@ -197,13 +227,30 @@ class Repositories:
             service_path: what follows `NAME.git`, such as `/info/refs`.
             request: the CGI variables of the request (REQUEST_METHOD, QUERY_STRING, CONTENT_TYPE, ...).
         """
+        bounds = self._bounds
+        limits = (bounds.push_files, bounds.push_unpacked, bounds.push_depth, bounds.push_references)
+        settings = {
+            "core.bigFileThreshold": "16m",
+            "core.hooksPath": str(self._hooks),
+            "receive.maxInputSize": str(bounds.push_bytes),
+        }
         return {
             **self._variables,
+            **_settings(settings),
             **request,
+            commit_size.LIMITS: " ".join(map(str, limits)),
             "GIT_PROJECT_ROOT": str(self._root),
             "GIT_HTTP_EXPORT_ALL": "1",
             "PATH_INFO": f"/{repository}{service_path}",
         }
+
+    def _check(self, algorithm_id: str, commit: str) -> None:
+        bounds, where = self._bounds, {"GIT_DIR": str(self.path(algorithm_id))}
+        said = commit_size.excess(
+            commit, bounds.push_files, bounds.push_unpacked, bounds.push_depth, {**self._variables, **where}
+        )
+        if said:
+            raise TooLarge(f"the commit has {said}", status=413)
 
     def _git(
         self,
@@ -213,17 +260,35 @@ class Repositories:
         extra: Mapping[str, str] | None = None,
     ) -> bytes:
         where = {"GIT_DIR": str(repository)} if repository else {}
-        done = subprocess.run(
-            ["git", *words],
-            input=stdin,
-            capture_output=True,
-            env={**self._variables, **where, **(extra or {})},
-            check=False,
-        )
-        if done.returncode != 0:
-            said = done.stderr.decode("utf-8", "replace").strip()
-            raise ServerFault(f"git {words[0]} failed: {said}", status=500, api_code=5001)
-        return done.stdout
+        variables = {**self._variables, **where, **(extra or {})}
+        with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as errors:
+            given.write(stdin)
+            given.seek(0)
+            with subprocess.Popen(
+                ["git", *words], stdin=given, stdout=subprocess.PIPE, stderr=errors, env=variables
+            ) as git:
+                assert git.stdout is not None
+                timer = threading.Timer(self._bounds.git_seconds, git.kill)
+                timer.start()
+                found = git.stdout.read(OUTPUT_BYTES + 1)
+                if len(found) > OUTPUT_BYTES:
+                    git.kill()
+            timer.cancel()
+            if len(found) > OUTPUT_BYTES:
+                raise TooLarge(f"git {words[0]} gives more than {OUTPUT_BYTES} bytes", status=413)
+            if git.returncode != 0:
+                errors.seek(0)
+                said = errors.read(2000).decode("utf-8", "replace").strip()
+                raise ServerFault(f"git {words[0]} failed: {said}", status=500, api_code=5001)
+        return found
+
+
+def _settings(settings: Mapping[str, str]) -> dict[str, str]:
+    """Settings of git as the environment variables that win over those of a repository."""
+    found = {"GIT_CONFIG_COUNT": str(len(settings))}
+    for number, (name, value) in enumerate(settings.items()):
+        found |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
+    return found
 
 
 def _first_commit(files: Mapping[str, bytes], author: str, message: str) -> bytes:

@@ -119,7 +119,7 @@ def _open(
     database = Database(home / "platform.sqlite")
     accounts = Accounts(database, clock)
     environments = Environments(database, variables)
-    repositories = Repositories(home / "repositories", variables)
+    repositories = Repositories(home / "repositories", variables, bounds)
     builds = Builds(database, home, environments, repositories, clock, variables, sandbox)
     secrets = Secrets(database, clock)
     algorithms = Algorithms(database, accounts, environments, repositories, builds, secrets, clock)

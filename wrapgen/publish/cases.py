@@ -14,8 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from wrapgen.errors import AlgorithmFailed, CaseFailed, UsageError
+from wrapgen.files import read_regular
 
 FILE = "TEST_CASES.json"
+
+FILE_BYTES = 64 * 1024 * 1024
+"""Most bytes of it: inputs of several calls."""
 
 _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
     "EXACT_MATCH": lambda got, expected: _same(got, expected),
@@ -78,10 +82,10 @@ def read(folder: Path) -> list[Case]:
     """
     path = folder / FILE
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = json.loads(read_regular(path, FILE_BYTES))
     except FileNotFoundError:
         return []
-    except (OSError, ValueError) as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"can't read {path}: {error}") from error
     if not isinstance(content, list):
         raise UsageError(f"{path} must hold a list of cases")

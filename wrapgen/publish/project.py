@@ -13,11 +13,15 @@ from typing import Any
 
 from wrapgen.client import Reference
 from wrapgen.errors import UsageError
+from wrapgen.files import read_regular
 from wrapgen.publish.environments import Wish, wish_of
 from wrapgen.spec import Spec, load
 
 CONF = "algorithmia.conf"
 """The file that makes a folder an algorithm project (platform contract, section 6)."""
+
+CONF_BYTES = 1024 * 1024
+"""Most bytes of it."""
 
 LANGUAGE = "python3"
 """The language of a project whose conf does not say."""
@@ -108,13 +112,13 @@ class Project:
 def _conf(folder: Path) -> dict[str, Any]:
     path = folder / CONF
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = json.loads(read_regular(path, CONF_BYTES))
     except FileNotFoundError as error:
         raise UsageError(
             f"{folder} is not an algorithm project: it has no {CONF}",
             hint="name the folder that `wrapgen build` wrote, or a clone of an algorithm's repository",
         ) from error
-    except (OSError, ValueError) as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"can't read {path}: {error}") from error
     if not isinstance(content, dict):
         raise UsageError(f"can't read {path}: it holds no JSON object")

@@ -32,6 +32,10 @@ BRANCH = "master"
 TIMEOUT = 600.0
 """Seconds that one git command may take."""
 
+MOST_FILES = 100_000
+MOST_BYTES = 4 << 30
+"""What a project may have: more is a folder that was named by mistake, or made to fill the disk."""
+
 OUTPUT_LIMIT = 1024**2
 """Bytes that are kept of what a git command prints."""
 
@@ -118,15 +122,20 @@ def _mirror(project: Project, tree: Path) -> None:
             shutil.rmtree(entry)
         else:
             entry.unlink()
-    count = 0
+    count, left = 0, MOST_BYTES
     for relative in project.files():
+        count, left = count + 1, left - (project.folder / relative).stat().st_size
+        if count > MOST_FILES or left < 0:
+            raise UsageError(
+                f"{project.folder} has more than {MOST_FILES:,} files, or {MOST_BYTES >> 30} GiB in them",
+                hint="publish the folder of the algorithm alone; large files belong into hosted data",
+            )
         target = tree / relative
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             shutil.copy2(project.folder / relative, target)
         except OSError as error:
             raise UsageError(f"can't read {project.folder / relative}: {error.strerror}") from error
-        count += 1
     if not count:
         raise UsageError(f"{project.folder} has no files to publish")
 

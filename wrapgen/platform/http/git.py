@@ -9,16 +9,20 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from wrapgen.errors import NotAuthorized, NotFound, ServerFault
 from wrapgen.platform.algorithm_table import Algorithm
+from wrapgen.platform.bounds import Bounds
 from wrapgen.platform.http import auth
 from wrapgen.platform.model import Caller
 
@@ -47,6 +51,8 @@ class GitRoutes:
 
     def __init__(self, platform: Platform) -> None:
         self._state = platform.state
+        self._bounds = platform.bounds
+        self._free = asyncio.Semaphore(platform.bounds.git_processes)
         self._pushing: dict[str, asyncio.Lock] = {}
 
     async def refs(self, request: Request) -> Response:
@@ -77,7 +83,10 @@ class GitRoutes:
         async with self._pushing.setdefault(algorithm.id, asyncio.Lock()):
             before = await run_in_threadpool(self._state.repositories.head, algorithm.id)
             response = await self._backend(request, algorithm, "/git-receive-pack")
-            body = b"".join([piece async for piece in response.body_iterator])  # type: ignore[misc]
+            try:
+                body = b"".join([piece async for piece in response.body_iterator])  # type: ignore[misc]
+            except ServerFault as error:
+                body = _told(error)
             await run_in_threadpool(self._state.algorithms.pushed, algorithm, before)
         return Response(body, response.status_code, dict(response.headers))
 
@@ -138,33 +147,124 @@ class GitRoutes:
             "REMOTE_USER": algorithm.owner,
             "REMOTE_ADDR": request.client.host if request.client else "",
         }
-        process = await asyncio.create_subprocess_exec(
-            "git",
-            "http-backend",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env=self._state.repositories.backend(repository, service, variables),
-        )
-        feeding = asyncio.create_task(_feed(request, process))
+        environment = self._state.repositories.backend(repository, service, variables)
+        run = await _Run.start(request, environment, self._bounds, self._free, self._caller)
         try:
-            status, headers = await _headers(process)
+            status, headers = await _headers(run.process)
         except BaseException:
-            await _end(process, feeding)
+            await run.end()
             raise
-        return StreamingResponse(_body(process, feeding), status, headers)
+        return StreamingResponse(run.body(), status, headers)
 
 
-async def _feed(request: Request, process: asyncio.subprocess.Process) -> None:
-    assert process.stdin is not None
-    try:
-        async for chunk in request.stream():
-            process.stdin.write(chunk)
-            await process.stdin.drain()
-    except (BrokenPipeError, ConnectionResetError):
-        pass  # git had read enough
-    finally:
-        process.stdin.close()
+_LIMITED = 'ulimit -v "$1"; ulimit -t "$2"; exec git http-backend'
+"""What a shell does to run git within limits: KiB of memory, seconds of a processor."""
+
+
+class _Run:
+    """One run of git's http-backend, with the request's body on its way in, and the time that it may take."""
+
+    def __init__(self, process: asyncio.subprocess.Process, seconds: int) -> None:
+        self.process = process
+        self._tasks: list[asyncio.Task[None]] = []
+        self._killed = ""
+        late = f"git took more than {seconds} s (git-seconds)"
+        self._late = asyncio.get_running_loop().call_later(seconds, self._kill, late)
+
+    @classmethod
+    async def start(
+        cls,
+        request: Request,
+        environment: dict[str, str],
+        bounds: Bounds,
+        free: asyncio.Semaphore,
+        who: Callable[[Request], Any],
+    ) -> _Run:
+        """Starts git.
+
+        Args:
+            request: whose body it gets.
+            environment: all of its variables.
+            bounds: what it may take.
+            free: a place of which it has as long as it runs.
+            who: asked once the body is here, whether its key is still good.
+        """
+        await free.acquire()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *("sh", "-c", _LIMITED, "git", str(bounds.git_memory >> 10), str(bounds.git_seconds)),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+                env=environment,
+                start_new_session=True,
+            )
+        except BaseException:
+            free.release()
+            raise
+        run = cls(process, bounds.git_seconds)
+        run._tasks = [asyncio.create_task(run._feed(request, who)), asyncio.create_task(run._leave(free))]
+        return run
+
+    async def body(self) -> AsyncIterator[bytes]:
+        """What git answers.
+
+        Raises:
+            ServerFault: it did not come to a good end.
+        """
+        assert self.process.stdout is not None
+        told = False
+        try:
+            while piece := await self.process.stdout.read(_PIECE):
+                yield piece
+                told = True
+            if (await self.process.wait() and not told) or self._killed:
+                said = self._killed or "git failed, or needed more than git-memory or git-seconds"
+                raise ServerFault(said, status=503)
+        finally:
+            await self.end()
+
+    async def _leave(self, free: asyncio.Semaphore) -> None:
+        """Gives the place back, whatever becomes of the request: at the latest when its time is over."""
+        await self.process.wait()
+        self._late.cancel()
+        free.release()
+
+    async def _feed(self, request: Request, who: Callable[[Request], Any]) -> None:
+        assert self.process.stdin is not None
+        try:
+            async for chunk in request.stream():
+                self.process.stdin.write(chunk)
+                await self.process.stdin.drain()
+            if await who(request) is None:
+                self._kill("the key was revoked meanwhile")
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # git had read enough
+        except ClientDisconnect:
+            self._kill("the client left")
+        finally:
+            self.process.stdin.close()
+
+    async def end(self) -> None:
+        """Leaves no process behind, whoever hung up first."""
+        self._tasks[0].cancel()
+        await asyncio.gather(self._tasks[0], return_exceptions=True)
+        if self.process.returncode is None:
+            with contextlib.suppress(asyncio.TimeoutError, TimeoutError):
+                await asyncio.wait_for(self.process.wait(), timeout=5)
+        self._kill("git was ended")
+
+    def _kill(self, reason: str) -> None:
+        """Ends git with what it started, if there is any left."""
+        self._killed = self._killed or reason
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+
+def _told(error: ServerFault) -> bytes:
+    """The answer to a push that could not be taken, as git shows it to whoever pushes (its sideband 3)."""
+    line = b"\x03" + error.message.encode()[:900] + b"\n"
+    return b"%04x%s0000" % (len(line) + 4, line)
 
 
 async def _headers(process: asyncio.subprocess.Process) -> tuple[int, dict[str, str]]:
@@ -187,24 +287,3 @@ async def _headers(process: asyncio.subprocess.Process) -> tuple[int, dict[str, 
             status = int(value.split()[0])
         else:
             headers[name] = value.strip()
-
-
-async def _body(process: asyncio.subprocess.Process, feeding: asyncio.Task[None]) -> AsyncIterator[bytes]:
-    assert process.stdout is not None
-    try:
-        while piece := await process.stdout.read(_PIECE):
-            yield piece
-    finally:
-        await _end(process, feeding)
-
-
-async def _end(process: asyncio.subprocess.Process, feeding: asyncio.Task[None]) -> None:
-    """Leaves no process and no task behind, whoever hung up first."""
-    feeding.cancel()
-    await asyncio.gather(feeding, return_exceptions=True)
-    if process.returncode is None:
-        try:
-            await asyncio.wait_for(process.wait(), timeout=5)
-        except (asyncio.TimeoutError, TimeoutError):
-            process.kill()
-            await process.wait()

@@ -1,0 +1,140 @@
+"""Pushes made to cost much: trees that unpack to more than was sent, and clients that never end."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wrapgen.platform.commit_size import excess
+
+GIT = ["git", "-c", "user.name=Test", "-c", "user.email=test@example.org"]
+
+
+def git(work: Path, *words: str, given: bytes = b"", fine: bool = True) -> str:
+    """One git command in a work tree; what it says."""
+    done = subprocess.run([*GIT, *words], cwd=work, input=given, capture_output=True, timeout=60, check=False)
+    assert (done.returncode == 0) == fine, done.stderr
+    return (done.stdout + done.stderr).decode().strip()
+
+
+@pytest.fixture
+def work(server: Any, tmp_path: Path) -> Iterator[Path]:
+    """A clone of a new algorithm."""
+    yield from cloned(server, tmp_path)
+
+
+def cloned(server: Any, folder: Path) -> Iterator[Path]:
+    name, folder = f"Pushed{uuid.uuid4().hex[:8]}", folder / "work"
+    assert server.request("POST", "/v1/algorithms/local", json={"name": name}).status_code == 201
+    remote = server.address.replace("//", f"//local:{server.key}@") + f"/git/local/{name}.git"
+    subprocess.run([*GIT, "clone", "-q", remote, str(folder)], check=True)
+    yield folder
+
+
+def tree(work: Path, *entries: str) -> str:
+    """A tree object of `mode type hash name` lines."""
+    return git(work, "mktree", "--missing", given="".join(f"{each}\n" for each in entries).encode())
+
+
+def commit(work: Path, root: str) -> str:
+    """A commit of a tree, on top of what is there."""
+    return git(work, "commit-tree", root, "-p", "HEAD", "-m", "Grow")
+
+
+def bomb(work: Path, levels: int, each: int = 50) -> str:
+    """A commit of `each ** levels` files in a few objects."""
+    blob = git(work, "hash-object", "-w", "--stdin", given=b"x")
+    found = tree(work, *(f"100644 blob {blob}\tf{number}" for number in range(each)))
+    for _ in range(levels - 1):
+        found = tree(work, *(f"040000 tree {found}\td{number}" for number in range(each)))
+    return commit(work, found)
+
+
+def deep(work: Path) -> str:
+    """A commit of a file in forty folders."""
+    found = tree(work, f"100644 blob {git(work, 'hash-object', '-w', '--stdin', given=b'x')}\tf")
+    for _ in range(40):
+        found = tree(work, f"040000 tree {found}\td")
+    return commit(work, found)
+
+
+def large(work: Path) -> str:
+    """A commit that holds one file of 40 MB thirty times."""
+    blob = git(work, "hash-object", "-w", "--stdin", given=bytes(40_000_000))
+    return commit(work, tree(work, *(f"100644 blob {blob}\tf{number}" for number in range(30))))
+
+
+@pytest.mark.parametrize(
+    ("make", "limit"),
+    [(lambda work: bomb(work, 3), "push-files"), (lambda work: bomb(work, 20), "push-files"),
+     (deep, "push-depth"), (large, "push-unpacked")],
+    ids=["files", "trees", "folders", "bytes"],
+)  # fmt: skip
+def test_a_push_is_told_which_limit_it_is_over(server: Any, work: Path, make: Any, limit: str) -> None:
+    """What would unpack to too much is refused before anything of it counts, and says why at the pusher's."""
+    before = git(work, "ls-remote", "origin", "refs/heads/master")
+    said = git(work, "push", "origin", f"{make(work)}:refs/heads/master", fine=False)
+    assert f"({limit})" in said, said
+    assert "pre-receive hook declined" in said
+    assert git(work, "ls-remote", "origin", "refs/heads/master") == before
+    git(work, "push", "-q", "origin", f"{git(work, 'commit-tree', 'HEAD^{tree}', '-p', 'HEAD', '-m', 'Fine')}"
+        ":refs/heads/master")  # fmt: skip
+
+
+def test_what_was_stored_before_there_were_limits_is_not_unpacked(server: Any, work: Path) -> None:
+    """A build, a page or a list of files of a commit that is too large ends with an error, and soon."""
+    found = bomb(work, 20)
+    place = next((server.home / "repositories").glob("*.git/refs/heads/master"), None)
+    name = re.findall(r"/(\w+)\.git", git(work, "remote", "get-url", "origin"))[0]
+    identity = server.request("GET", f"/v1/algorithms/local/{name}").json()["id"]
+    place = server.home / "repositories" / f"{identity}.git"
+    git(work, "push", "-q", str(place), f"{found}:refs/heads/master")
+    began = time.monotonic()
+    built = server.request("POST", f"/v1/algorithms/local/{name}/compile", json={}).json()
+    assert built["compilation"]["successful"] is False
+    assert "push-files" in built["compilation"]["output"]
+    assert time.monotonic() - began < 30
+
+
+def test_counting_stops_at_the_limit(tmp_path: Path) -> None:
+    """A tree of 10^30 files takes no longer than one just over the limit."""
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "commit", "-q", "--allow-empty", "-m", "First")
+    variables = {**os.environ, "GIT_DIR": str(tmp_path / ".git")}
+    began = time.monotonic()
+    found = excess(bomb(tmp_path, 30), 5000, 1 << 30, 64, variables)
+    assert found == "more than 5000 files and folders (push-files)"
+    assert excess(git(tmp_path, "rev-parse", "HEAD"), 5000, 1 << 30, 64, variables) is None
+    assert time.monotonic() - began < 20
+
+
+def test_gits_time_ends(serve: Any, tmp_path: Path) -> None:
+    """A push that never ends is ended, and its client is told."""
+    server = serve(tmp_path / "home", "--limit", "git-seconds=1", "--limit", "push-bytes=100000")
+    (work,) = cloned(server, tmp_path)
+
+    name = re.findall(r"/(\w+)\.git", git(work, "remote", "get-url", "origin"))[0]
+    host, port = server.address.removeprefix("http://").split(":")
+    basic = base64.b64encode(f"local:{server.key}".encode()).decode()
+    head = (
+        f"POST /git/local/{name}.git/git-receive-pack HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {basic}\r\n"
+    )
+    head += "Content-Type: application/x-git-receive-pack-request\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        connection.sendall(head.encode() + b"4\r\n00ff\r\n")
+        answer = connection.recv(65536)
+    assert b"git-seconds" in answer, answer
+    (work / "noise").write_bytes(os.urandom(300_000))
+    git(work, "add", "noise")
+    git(work, "commit", "-qm", "Grow")
+    assert "exceeds maximum allowed size" in git(work, "push", "origin", "HEAD:master", fine=False)
