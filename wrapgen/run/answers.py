@@ -20,11 +20,16 @@ except ImportError:  # nothing but Python's own library is here
     quick = None  # type: ignore[assignment]
 
 
-def _no_constant(name: str) -> Any:
+def no_constant(name: str) -> Any:
+    """Refuses NaN and infinity, which JSON can't say.
+
+    Raises:
+        WireError: always.
+    """
     raise wire.WireError(f"{name} is not JSON")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+_DECODER = json.JSONDecoder(parse_constant=no_constant)
 scan: Callable[[str, int], tuple[Any, int]] = _DECODER.scan_once  # type: ignore[attr-defined]
 """`scan(text, at)` reads the JSON value that starts there: (value, end). StopIteration where none does."""
 

@@ -126,7 +126,10 @@ class Selected:
         for index, (row, file) in enumerate(self._rows()):
             looked = _named(row, file) if named else row
             try:
-                item = within_limits(make(row if make is _whole else looked))
+                if isinstance(row.value, Unsendable):
+                    item = refused_item(row.value, f"row {row.place:,}")
+                else:
+                    item = within_limits(make(row if make is _whole else looked))
                 id_ = None if pick_id is None else _id(field_of(looked.value, pick_id))
             except LookupError as error:
                 raise RunError(f"{self.name}, row at {row.place}: {error.args[0]}") from error

@@ -104,12 +104,13 @@ def _line(content: Any) -> bytes:
 
 
 def _json(value: Any, *, ascii_only: bool = True) -> str:
-    """JSON in any case: bytes of a row as base64 text, NaN and infinity as null."""
+    """JSON in any case: bytes of a row as base64 text, what JSON can't say as null."""
     encode = partial(json.dumps, separators=(",", ":"), ensure_ascii=ascii_only, allow_nan=False)
     try:
         return encode(value)
     except (TypeError, ValueError):
-        return encode(json.loads(json.dumps(plain(value)), parse_constant=lambda _: None))
+        text = json.dumps(plain(value), default=lambda _: None)
+        return encode(json.loads(text, parse_constant=lambda _: None))
 
 
 def _delimited(delimiter: str) -> Callable[[Path, list[str], Iterator[list[Any]]], None]:

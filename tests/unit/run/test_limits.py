@@ -108,3 +108,24 @@ def test_a_message_over_a_limit_is_an_item_that_fails(text):
     """A queue's message over a limit is not taken for a text."""
     _, item = read_body(f'{{"n":{text}}}')
     assert item.startswith(b'{"$error":')
+
+
+@pytest.mark.parametrize("text", [*OVER.values(), "[" * 100_000 + "]" * 100_000], ids=[*OVER, "very deep"])
+@pytest.mark.parametrize(
+    ("name", "content", "items"),
+    [
+        ("in.jsonl", '1\n{"k": "a", "x": %s}\n2\n', 3),
+        ("in.json", '[1, {"k": "a",\n "x": %s},\n 2]', 3),
+        ("in.json", '{"k": "a",\n "x": %s}', 1),
+    ],
+)
+def test_every_reader_of_json_reads_on_after_what_is_over_a_limit(
+    tmp_path, quick, text, name, content, items
+):
+    """The item alone fails, in JSON Lines, arrays and documents."""
+    path = tmp_path / name
+    path.write_text(content % text)
+    found = [json.loads(entry.item) for entry in Selected(find(str(path)), Selection()).entries()]
+    assert len(found) == items and [row for row in found if isinstance(row, int)] in ([1, 2], [])
+    (failed,) = [row for row in found if isinstance(row, dict)]
+    assert failed["$error"]["type"] == "InputError"

@@ -18,6 +18,7 @@ from wrapgen.run.connectors.arrow import cell_reader
 from wrapgen.run.connectors.files import find
 from wrapgen.run.connectors.times import UNITS, date_text, instant_text
 from wrapgen.run.items import Selected, Selection
+from wrapgen.run.layouts import Layout
 
 
 def items(path, table, **write):
@@ -184,3 +185,18 @@ def test_columns_of_one_name_are_refused(tmp_path):
         list(find(str(path)).rows())
     with pytest.raises(TypeError, match="column 'b' stands twice"):
         cell_reader(pa.struct([("b", pa.int64()), ("b", pa.int64())]))
+
+
+def test_a_joined_row_has_null_for_what_json_cannot_say(tmp_path, bench, memory_wrapper):
+    """The outcome of a row that failed for a value stands with the rest of the row."""
+    column = pa.array([0.5, float("nan"), None])
+    keys = pa.array([[(b"\xff", 1)]] * 3, pa.map_(pa.binary(), pa.int64()))
+    parquet.write_table(pa.table({"n": [1, 2, 3], "x": column, "m": keys}), tmp_path / "in.parquet")
+    source = find(str(tmp_path / "in.parquet"))
+    for name in ("out.jsonl", "out.csv", "out.parquet"):
+        summary = bench.run(
+            memory_wrapper(), [], source=source, layout=Layout("joined"), output=bench.folder / name,
+            selection=Selection(field="n"), budget=1.0,
+        )  # fmt: skip
+        assert summary.reason == ""
+    assert bench.lines()[1]["input"] == {"n": 2, "x": None, "m": None}

@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterator
 from operator import methodcaller
 from typing import IO, Any
 
+from wrapgen import wire
 from wrapgen.errors import RunError
-from wrapgen.run.answers import are_json, scan
+from wrapgen.run.answers import are_json, end_of, no_constant, scan
 from wrapgen.run.connectors.base import Row
+from wrapgen.run.unsendable import Unsendable
 
 _PIECE = 1 << 16
 _SPACE = " \t\r\n"
@@ -48,14 +50,30 @@ def jsonl_texts(stream: IO[bytes], name: str) -> Iterator[list[bytes]]:
 def _value(raw: bytes, number: int, name: str) -> Any:
     try:
         text = raw.decode("utf-8")
-        value, end = scan(text, 0)
-    except (ValueError, StopIteration, RecursionError) as error:
+        value, end = _scanned(text, 0)
+    except (ValueError, StopIteration, LookupError, RecursionError) as error:
         raise RunError(f"{name}:{number}: not a line of JSON ({_reason(error)})", hint=_FORMATS) from error
     if end != len(text):
         raise RunError(
             f"{name}:{number}: not one JSON value: {text[end : end + 20]!r} follows", hint=_FORMATS
         )
     return value
+
+
+def _scanned(text: str, at: int) -> tuple[Any, int]:
+    """As `scan`; what is over the limits of JSON is `Unsendable`: a number alone, a nesting as a whole."""
+    try:
+        return scan(text, at)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:
+        return _lenient(text, at)
+    except RecursionError:
+        return Unsendable("it is nested too deep"), end_of(text, at)
+
+
+def _whole_number(digits: str) -> int | Unsendable:
+    return int(digits) if len(digits) <= wire.MAX_DIGITS else Unsendable("a number has too many digits")
 
 
 def lines(stream: IO[bytes], name: str) -> Iterator[Row]:
@@ -144,7 +162,7 @@ class _Feed:
         """The JSON value here, and its text on one line; `what` it is, for messages."""
         while True:
             try:
-                value, end = scan(self.text, self.at)
+                value, end = _scanned(self.text, self.at)
                 # A number at the edge of a piece may go on in the next, as 12. does in 12.5.
                 if self._ended or (end < len(self.text) and self.text[end] not in _IN_NUMBERS):
                     raw = self.text[self.at : end]
@@ -152,7 +170,7 @@ class _Feed:
                     # JSON has line breaks between its tokens only: no digit of a number is touched.
                     return value, _LINE_BREAK.sub("", raw).encode("utf-8")
                 fault: Exception = ValueError("cut off")
-            except (ValueError, StopIteration, RecursionError) as error:
+            except (ValueError, StopIteration, LookupError, RecursionError) as error:
                 fault = error
             if not self.more():
                 raise RunError(
@@ -169,6 +187,10 @@ def _reason(error: Exception) -> str:
 
 
 _FORMATS = "say what it is with --format jsonl, json, document, csv, tsv, lines or parquet"
+
+_lenient: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder(
+    parse_constant=no_constant, parse_int=_whole_number
+).scan_once  # type: ignore[attr-defined]
 
 READERS: dict[str, Callable[[IO[bytes], str], Iterator[Row]]] = {
     "jsonl": jsonl,
