@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from wrapgen.client.transport import Transport
-from wrapgen.errors import NotFound, ServerFault
+from wrapgen.errors import NotFound, PlatformError, ServerFault
 from wrapgen.references import Reference
 from wrapgen.wire import MAX_TIMEOUT, dumps
 
@@ -191,6 +191,21 @@ class Algorithms:
         }
         content = self._post(f"{_path(algorithm)}/versions", body)
         return Version.read(_object(content, "an algorithm"))
+
+    def load(self, algorithm: str, commit: str) -> bool:
+        """Has a build load once, without a call; False where the platform can't be asked to.
+
+        Raises:
+            BadRequest: it can't be loaded.
+        """
+        path = f"{_path(algorithm)}/versions/{quote(commit)}/load"
+        try:
+            self._transport.request("POST", path, body=b"", timeout=MAX_TIMEOUT)
+        except PlatformError as error:
+            if error.status in (404, 405, 501):
+                return False
+            raise
+        return True
 
     def versions(self, algorithm: str, *, published: bool | None = True) -> list[Version]:
         """Every version, newest first; `published=None` includes builds that were never released."""

@@ -9,7 +9,16 @@ import time
 from dataclasses import dataclass
 
 from wrapgen.client import Build, Client, Version
-from wrapgen.errors import Conflict, NotAuthorized, NotFound, PlatformError, UsageError
+from wrapgen.errors import (
+    AlgorithmFailed,
+    BadRequest,
+    BuildFailed,
+    Conflict,
+    NotAuthorized,
+    NotFound,
+    PlatformError,
+    UsageError,
+)
 from wrapgen.publish import builds, cases, environments, releases, settings, source
 from wrapgen.publish.builds import Clock, Say
 from wrapgen.publish.cases import Case
@@ -90,6 +99,8 @@ def publish(
     say(f"{'pushed' if files.unchanged is None else 'pushed before:'} {commit[:12]} to {name}")
     build = _build(client, name, commit, built_in, say, clock, pushed=files.unchanged is None, known=known)
     _try(client, f"{name}/{commit}", to_try, say)
+    if not to_try:
+        _load(client, project, commit, say)
     version = _release(client, project, steps, build, to_try, say)
     return Published(f"{name}/{version}", version, commit, True, len(to_try))
 
@@ -222,6 +233,24 @@ def _try(client: Client, reference: str, to_try: list[Case], say: Say) -> None:
     for case in to_try:
         case.check(lambda value: client.call(reference, value, timeout=CASE_TIMEOUT).result)
         say(f"case {case.name}: as expected")
+
+
+def _load(client: Client, project: Project, commit: str, say: Say) -> None:
+    """Starts what no case was tried with, so that nothing is released that can't even be loaded.
+
+    Raises:
+        BuildFailed: it can't.
+    """
+    name = project.reference.path
+    try:
+        loaded = client.algorithms.load(name, commit)
+        if not loaded and project.spec is not None:
+            client.call(f"{name}/{commit}", {"$batch": []}, timeout=CASE_TIMEOUT)
+            loaded = True
+    except (BadRequest, AlgorithmFailed) as error:
+        raise BuildFailed(reference=f"{name} at {commit[:12]}", log=error.message) from error
+    if loaded:
+        say(f"loaded {commit[:12]}, as there are no cases to try")
 
 
 def _release(

@@ -254,3 +254,36 @@ def test_a_client_of_another_account_is_asked_for_its_name(home: Path) -> None:
     with connect(home=home) as known:
         asked = Client(Connection(known.connection.address, known.connection.key, "a test"))
         assert asked.account() == known.account() == "local"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("import nothing_like_this\n\n\ndef apply(input):\n    return 1\n", "nothing_like_this"),
+        (
+            "def load():\n    raise OSError('no weights')\n\n\ndef apply(input, model):\n    return 1\n",
+            "no weights",
+        ),
+        (
+            "from Algorithmia import ADK\n\n\ndef load():\n    raise OSError('no weights')\n\n\n"
+            "def apply(input):\n    return 1\n\n\nADK(apply, load).init()\n",
+            "no weights",
+        ),
+    ],
+    ids=["import", "load", "ADK"],
+)
+def test_what_cannot_be_loaded_is_not_released(publisher, make, client, text: str, said: str) -> None:
+    """Without test cases a build is loaded once before it is released, and no call of it is made."""
+    folder = make()
+    (module,) = (folder / "src").glob("T*.py")
+    if "ADK" in text:
+        (folder / "requirements.txt").write_text("algorithmia>=2.0.5\nalgorithmia-adk>=1.2.4,<1.4\n")
+        (folder / ".adk").touch()
+    module.write_text(text)
+    with pytest.raises(BuildFailed, match="can't be loaded") as caught:
+        publisher(folder)
+    assert said in caught.value.log
+    assert versions(client, folder) == []
+    module.write_text("def apply(input):\n    raise SystemExit('called')\n")
+    assert publisher(folder).version == "0.1.0"
+    assert any(line.startswith("loaded ") for line in publisher.said)

@@ -17,6 +17,7 @@ from wrapgen.platform.builds import Build
 from wrapgen.platform.http import auth
 from wrapgen.platform.http.algorithm_objects import algorithm_object, build_object
 from wrapgen.platform.http.exchange import base_of, empty, fields_of, page, reply
+from wrapgen.platform.loading import load
 from wrapgen.platform.model import Caller
 from wrapgen.platform.secrets import PROVIDER_ID
 
@@ -37,6 +38,7 @@ def routes(platform: Platform) -> list[Route]:
             Route(f"{place}/version", api.publish, methods=["POST"]),
             Route(f"{place}/versions", api.versions, methods=["GET"]),
             Route(f"{place}/versions/{{git_hash}}", api.version, methods=["GET"]),
+            Route(f"{place}/versions/{{git_hash}}/load", api.load, methods=["POST"]),
             Route(f"{place}/builds", api.builds, methods=["GET"]),
             Route(f"{place}/builds/{{build_id}}", api.build, methods=["GET"]),
             Route(f"{place}/builds/{{build_id}}/logs", api.build_log, methods=["GET"]),
@@ -149,6 +151,21 @@ class AlgorithmRoutes:
             if wanted in (each.build.git_hash, semantic):
                 return reply(self._show(algorithm, each, base_of(request), caller))
         raise NotFound(f"no such version: {wanted}", status=404, api_code=1001)
+
+    async def load(self, request: Request) -> Response:
+        """POST .../versions/:git_hash/load: has a worker load, without a call. An addition of ours."""
+        caller = auth.standard(request)
+        algorithm = self._state.algorithms.owned(caller, await self._algorithm(request, caller))
+        runnable = await run_in_threadpool(
+            self._state.algorithms.resolve,
+            algorithm.owner,
+            algorithm.name,
+            request.path_params["git_hash"],
+            caller,
+        )
+        platform: Platform = request.app.state.platform
+        await load(platform.pools, runnable if caller.permissions.data_read else runnable.without_data())
+        return empty()
 
     async def builds(self, request: Request) -> Response:
         """GET .../builds"""

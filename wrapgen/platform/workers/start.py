@@ -38,6 +38,7 @@ class Channel:
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
         self.owner = os.getpid()
+        self.load_error = None  # type: Any
 
     def send(self, text: str) -> None:
         """Write one response; output printed before it is flushed first, so that it belongs to this call."""
@@ -48,6 +49,18 @@ class Channel:
         rest = memoryview(text.encode("utf-8", "backslashreplace"))
         while rest:
             rest = rest[os.write(self.descriptor, rest) :]
+
+    def send_loaded(self) -> None:
+        """Answer the server's question how loading ended."""
+        self.send((failure(self.load_error, "LoadingError") if self.load_error else LOADED) + "\n")
+
+
+LOADED = '{"result":null,"metadata":{"content_type":"json"}}'
+
+
+def is_load(request: Any) -> bool:
+    """Whether the server asks how loading ended, and not for a call."""
+    return isinstance(request, dict) and request.get("content_type") == "load"
 
 
 def flush(stream: Any) -> None:
@@ -131,7 +144,10 @@ class Json:
         """The next request; one that Python can't read is answered here: upstream would end the worker."""
         while True:
             try:
-                return json.loads(line, **options)
+                request = json.loads(line, **options)
+                if not is_load(request):
+                    return request
+                self.channel.send_loaded()
             except (ValueError, RecursionError) as error:
                 self.channel.send(failure(error, "ParsingError") + "\n")
             line = sys.stdin.readline()
@@ -191,6 +207,22 @@ def hand_over_json(channel: Channel, adk: bool) -> None:
     for name in ("adk.ADK", "adk.io"):
         if name in sys.modules:
             setattr(sys.modules[name], "json", Json(channel))
+    watch_load(getattr(sys.modules.get("adk.ADK"), "ADK", None), channel)
+
+
+def watch_load(adk: Any, channel: Channel) -> None:
+    """Learn of an exception in the ADK's `load`, which it keeps for the first request."""
+    real = getattr(adk, "load", None)
+    if real is None:
+        return
+
+    def load(self: Any) -> Any:
+        try:
+            return real(self)
+        finally:
+            channel.load_error = getattr(self, "loading_exception", None)
+
+    adk.load = load
 
 
 def limit(ceilings: Dict[str, int]) -> None:
@@ -251,15 +283,18 @@ def serve_plain(module: ModuleType, channel: Channel) -> None:
 
     An `apply` that requires a second argument gets what `load` returned: it could not be called otherwise.
     """
-    loader, arguments, broken = getattr(module, "load", None), (), None  # type: Any, tuple[Any, ...], Any
+    loader, arguments = getattr(module, "load", None), ()  # type: Any, tuple[Any, ...]
     try:
         if callable(loader) and requires_two(module.apply):
             arguments = (loader(),)
     except Exception as error:
-        broken = error
+        channel.load_error = error
     print(READY, flush=True)
     for line in sys.stdin:
-        if broken is None:
+        broken = channel.load_error
+        if line.startswith('{"content_type":"load"'):
+            channel.send_loaded()
+        elif broken is None:
             channel.send(answer(module.apply, arguments, line) + "\n")
         else:
             channel.send(failure(broken, getattr(broken, "error_type", "LoadingError")) + "\n")

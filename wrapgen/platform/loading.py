@@ -1,0 +1,42 @@
+"""Loading a build once, without a call: how a release without test cases is tried."""
+
+from __future__ import annotations
+
+from wrapgen.errors import BadRequest
+from wrapgen.platform.ended import load_problem
+from wrapgen.platform.lines import Problem, Result, read_response
+from wrapgen.platform.model import Runnable
+from wrapgen.platform.workers.loan import Loan
+from wrapgen.platform.workers.pool import LoadFailed, Pools
+from wrapgen.platform.workers.worker import Worker, WorkerEnded
+
+LOAD_REQUEST = b'{"content_type":"load","data":null}\n'
+"""What the start file answers itself, by how loading ended."""
+
+
+async def load(pools: Pools, runnable: Runnable) -> None:
+    """Waits until a worker has loaded.
+
+    Raises:
+        BadRequest: it can't be loaded; with what it printed.
+    """
+    loan = Loan([LOAD_REQUEST], output=False, urgent=False, begin=_nothing, end=_nothing)
+    answer: Result | Problem
+    try:
+        pools.get(runnable).lend(loan)
+        answer = read_response((await loan.future).line or b"")
+    except LoadFailed as failed:
+        answer = load_problem(failed, shown=True)
+    except WorkerEnded as ended:
+        answer = Problem("LoadingError", f"{ended.exited.words} while loading", ended.exited.output)
+    finally:
+        loan.leave()
+    if isinstance(answer, Problem) and answer.kind == "LoadingError":
+        trace = f"\n{answer.trace.strip()}" if answer.trace.strip() else ""
+        raise BadRequest(
+            f"it can't be loaded: {answer.message}{trace}", status=400, error_type="LoadingError"
+        )
+
+
+def _nothing(_: Worker) -> None:
+    pass
