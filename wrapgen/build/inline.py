@@ -28,8 +28,8 @@ def main_module(spec: Spec) -> str:
         SpecError: there is none, or no telling which.
     """
     files = spec.source_files
-    named = f"src/{_algorithm_name(files)}.py"
-    if named in files:
+    named = f"src/{_algorithm_name(files)}"
+    if f"{named}.py" in files or f"{named}/__init__.py" in files:
         return _dotted(named)
     faults: list[str] = []
     found = [path for path in _candidates(files) if _defines_apply(path, files[path], faults)]

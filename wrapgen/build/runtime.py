@@ -35,20 +35,17 @@ def version_of(files: Mapping[str, bytes]) -> str:
 
 
 def held(folder: str | os.PathLike[str]) -> str | None:
-    """The version that a folder holds; None if no wrapper was built there.
-
-    Raises:
-        OSError: it can't be read.
-        ValueError: it leads through a link.
-    """
+    """The version that a folder holds; None if no wrapper was built there."""
     root = Path(folder)
     try:
-        noted = json.loads((root / MANIFEST).read_bytes())["files"]
+        if "algorithmia.conf" not in json.loads((root / MANIFEST).read_bytes())["files"]:
+            return None  # a Spark job or a queue
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    if "algorithmia.conf" not in noted:  # a Spark job or a queue: no wrapper
-        return None
-    return version_of(Wrapper.read(root, only=[VERSION_FILE]))
+    try:
+        return version_of(Wrapper.read(root, only=[VERSION_FILE]))
+    except (OSError, ValueError):  # a link, or unreadable, which a build of it tells
+        return FIRST
 
 
 def is_older(version: str, than: str) -> bool:

@@ -216,6 +216,13 @@ def test_a_module_may_have_test_in_its_name(author):
     assert "src.Latest" in "".join(map(str, generate(author(files)).values()))
 
 
+def test_a_package_may_be_the_algorithm(author):
+    """What algorithmia.conf names may be a folder with an __init__.py, as it may be when hosted."""
+    files = {"src/Own.py": "", "src/Big/__init__.py": "from .core import apply\n", "src/Big/core.py": ""}
+    spec = author({**files, "algorithmia.conf": '{"algoname": "Big"}'})
+    assert "src.Big" in "".join(map(str, generate(spec).values()))
+
+
 def test_a_program_in_the_folder_stays_one(author, tmp_path):
     """A script with a first line that names its interpreter can be executed from the wrapper too."""
     generate(author({"tool.sh": "#!/bin/sh\necho hello\n"})).write(tmp_path / "made")
