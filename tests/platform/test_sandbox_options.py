@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 
@@ -71,3 +72,64 @@ def test_root_needs_a_sandbox_or_says_that_it_goes_without(tmp_path):
     assert "bubblewrap is not installed" in said
     assert "--allow-root-workers" in said
     assert "--allow-root-workers" in start(tmp_path / "home", "--isolation", "none")
+
+
+HERMIT = """\
+import socket
+import Algorithmia
+
+
+def reach(address):
+    try:
+        socket.create_connection(address, 2).close()
+        return True
+    except OSError:
+        return False
+
+
+def abstract(name):
+    with socket.socket(socket.AF_UNIX) as stream:
+        try:
+            stream.connect(name)
+            return True
+        except OSError:
+            return False
+
+
+def apply(input):
+    client = Algorithmia.client()
+    nested = client.algo(input["algorithm"]).pipe("you").result if "algorithm" in input else None
+    return [reach(input["address"]), abstract(chr(0) + input["name"]), client.username(), nested]
+"""
+
+
+def test_an_isolated_algorithm_reaches_the_platform_and_nothing_else(sandboxed, publish, tmp_path):
+    """`network_access: isolated` is a network of its own; with `full` abstract sockets are reached too."""
+    folder = source(tmp_path / "hermit", "Hermit", HERMIT, **{"requirements.txt": "algorithmia>=2.0.5\n"})
+    reference = publish(sandboxed, "Hermit", folder)
+    greeter = publish(sandboxed, "Greeter", source(tmp_path / "greeter", "Greeter", GREETER))
+    asked = {"name": f"wrapgen-{tmp_path.name}", "algorithm": greeter}
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket(socket.AF_UNIX) as bus:
+        asked["address"] = listener.getsockname()
+        bus.bind("\0" + asked["name"])
+        bus.listen()
+        assert sandboxed.call(reference, asked).json()["result"] == [True, True, "local", "hello you"]
+        for access, reached in (("isolated", False), ("full", True), ("isolated", False)):
+            body = {"settings": {"network_access": access}}
+            changed = sandboxed.request("PUT", f"/v1/algorithms/{reference}", json=body)
+            assert changed.status_code == 200, changed.text
+            answer = sandboxed.call(reference, asked).json()
+            assert answer.get("result") == [reached, reached, "local", "hello you"], answer
+
+
+def test_releasing_says_that_isolation_is_not_enforced(server):
+    """Where there is no sandbox the algorithm's object has a warning, and the sandbox's has none."""
+    settings = {"network_access": "isolated"}
+    made = server.request("POST", "/v1/algorithms/local", json={"name": "Lone", "settings": settings}).json()
+    assert "no sandbox" in made["warnings"][0]
+    server.request("POST", "/v1/algorithms/local/Lone/compile", json={})
+    released = server.request("POST", "/v1/algorithms/local/Lone/versions", json={}).json()
+    assert "no sandbox" in released["warnings"][0]
+
+
+GREETER = 'def apply(input):\n    return "hello " + input\n'

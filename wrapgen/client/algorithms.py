@@ -27,6 +27,7 @@ class Build:
         commit: 40-digit git hash.
         version: the version it was released as, or None.
         environment: the id of the environment it was built in, where the platform says it.
+        warnings: what of the settings the platform does not do.
     """
 
     id: str
@@ -64,6 +65,7 @@ class Version:
     callability: str
     settings: Mapping[str, Any]
     environment: str = ""
+    warnings: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, content: Mapping[str, Any]) -> Version:
@@ -75,6 +77,7 @@ class Version:
             callability=str(settings.get("algorithm_callability") or "private"),
             settings=settings,
             environment=str(_inner(content, "build").get("algorithm_environment") or ""),
+            warnings=tuple(str(each) for each in content.get("warnings") or ()),
         )
 
 

@@ -76,7 +76,7 @@ class Platform:
         Args:
             address: where algorithms reach this platform.
         """
-        self.pools.address = address
+        self.pools.common.address = address
         self.journal.note("start", address=address, home=str(self.state.home))
         journal = asyncio.create_task(self.journal.tend())
         disk = asyncio.create_task(watch(self.pools.alive))
@@ -101,7 +101,7 @@ class Platform:
         """Closes what `open_platform` opened; the workers have ended by then."""
         self.state.close()
         with contextlib.suppress(OSError):
-            shutil.rmtree(self.pools.root)
+            shutil.rmtree(self.pools.common.root)
 
 
 def open_platform(

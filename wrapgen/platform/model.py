@@ -141,7 +141,7 @@ class Runnable:
     """One successful build, ready for workers.
 
     Args:
-        key: unique and immutable: `<algorithm id>:<build id>`.
+        key: unique and immutable: `<algorithm id>:<build id>`, and what else makes workers different.
         algorithm_id: UUID of the algorithm.
         build_id: UUID of the build.
         owner: as it was registered, whatever the caller's letter case.

@@ -79,9 +79,10 @@ class Resolution:
     def _runnable(self, algorithm: Algorithm, build: Build) -> Runnable:
         versions = self._table.versions(algorithm.id)
         version = next((each for each in versions if each.build_id == build.id), None)
+        network = str(algorithm.settings["network_access"])
         revision = f":{algorithm.secrets_revision}" if algorithm.secrets_revision else ""
         return Runnable(
-            key=f"{algorithm.id}:{build.id}{revision}",
+            key=f"{algorithm.id}:{build.id}{revision}{':isolated' if network == 'isolated' else ''}",
             algorithm_id=algorithm.id,
             build_id=build.id,
             owner=algorithm.owner,
@@ -92,7 +93,7 @@ class Resolution:
             interpreter=build.interpreter,
             variables=self._secrets.variables(algorithm.id),
             callability=version.callability if version else "private",
-            network_access=str(algorithm.settings["network_access"]),
+            network_access=network,
             environment=build.environment,
             base=self._builds.base(build),
         )

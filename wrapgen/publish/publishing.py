@@ -279,5 +279,7 @@ def _release(
                 hint="somebody else pushed meanwhile; publish again",
             )
         number = made.version
+        for warning in made.warnings:
+            say(f"warning: {warning}")
         say(f"released {name}/{number}")
     return number

@@ -74,7 +74,7 @@ class AlgorithmRoutes:
         owner = request.path_params["owner"]
         await run_in_threadpool(self._state.scms.require_internal, fields.get("source"))
         made = await run_in_threadpool(self._state.algorithms.create, caller, owner, fields)
-        return reply(algorithm_object(made, base=base_of(request)), 201)
+        return reply(self._warned(algorithm_object(made, base=base_of(request))), 201)
 
     async def read(self, request: Request) -> Response:
         """GET .../:name"""
@@ -285,13 +285,19 @@ class AlgorithmRoutes:
     def _current(self, algorithm: Algorithm, base: str, caller: Caller) -> dict[str, Any]:
         newest = self._listed(algorithm, caller)[:1]
         if not newest:
-            return algorithm_object(algorithm, base=base)
+            return self._warned(algorithm_object(algorithm, base=base))
         return self._show(algorithm, newest[0], base, caller)
 
     def _show(self, algorithm: Algorithm, released: Released, base: str, caller: Caller) -> dict[str, Any]:
         # What an installation prints may name its author's sources.
         log = self._state.builds.log(released.build) if _trusts(algorithm, caller) else ""
-        return algorithm_object(algorithm, released, log=log, base=base)
+        return self._warned(algorithm_object(algorithm, released, log=log, base=base))
+
+    def _warned(self, shown: dict[str, Any]) -> dict[str, Any]:
+        """An algorithm's object, with what of its settings this server can't do (an addition of ours)."""
+        if self._state.sandbox is None and shown["settings"]["network_access"] == "isolated":
+            shown["warnings"] = ["network_access: isolated is not enforced: this server has no sandbox"]
+        return shown
 
 
 def _trusts(algorithm: Algorithm, caller: Caller) -> bool:

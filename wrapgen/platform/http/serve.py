@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -123,9 +124,11 @@ async def _serve(
     workers = asyncio.create_task(platform.run(address_of(inner) if inner else address))
     protocol = type("Protocol", (GuardedProtocol,), {"bounds": platform.bounds})
     server = _Server(_settings(app, certificate, protocol), platform, grace, lambda: on_ready(address))
+    attach = partial(server.attach, _settings(app, None, protocol), protocol)
+    platform.pools.common.attach = attach
     try:
         if inner is not None:
-            await server.serve_inner(_settings(app, None, protocol), protocol, inner)
+            server.inner = await attach(inner)
         await server.serve(sockets=[listener])
     finally:
         workers.cancel()
@@ -200,17 +203,17 @@ class _Server(uvicorn.Server):
         self._on_ready = on_ready
         self._draining: asyncio.Task[None] | None = None
         self._told: asyncio.Task[None] | None = None
-        self._inner: asyncio.Server | None = None
+        self.inner: asyncio.AbstractServer | None = None
 
-    async def serve_inner(
+    async def attach(
         self, settings: uvicorn.Config, protocol: type[GuardedProtocol], listener: socket.socket
-    ) -> None:
+    ) -> asyncio.AbstractServer:
         """Answers on one more listener, with other settings, from now on."""
 
         def connect() -> asyncio.Protocol:
             return protocol(config=settings, server_state=self.server_state, app_state={})
 
-        self._inner = await asyncio.get_running_loop().create_server(connect, sock=listener)
+        return await asyncio.get_running_loop().create_server(connect, sock=listener)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Starts listening, then says so: in a thread, because a new home may still look for interpreters."""
@@ -221,8 +224,8 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stops listening everywhere, then does what uvicorn does; what it cut short still says so."""
-        if self._inner is not None:
-            self._inner.close()
+        if self.inner is not None:
+            self.inner.close()
         await super().shutdown(sockets)
         if self.server_state.tasks:
             await asyncio.wait(self.server_state.tasks, timeout=LINGER_SECONDS)

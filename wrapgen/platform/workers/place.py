@@ -2,17 +2,42 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import shutil
+import socket
 import tempfile
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from wrapgen.platform.model import Runnable
 from wrapgen.platform.workers.sandbox import Room, Sandbox, interpreter_folders
 
+API = ("127.0.0.1", 8080)
+"""Where an isolated worker reaches the platform, in a network of its own."""
+
 COPIED = 1 << 20
 """Source files up to this many bytes are copied into a worker's folder; larger ones are linked."""
+
+
+@dataclass
+class Surroundings:
+    """What all workers of one server have in common.
+
+    Args:
+        root: folder for the workers' own folders; emptied at start.
+        sandbox: around each worker, or None.
+        mark: beginning of every worker's key.
+        address: where algorithms reach the platform.
+        attach: makes the platform's API answer on one more listener.
+    """
+
+    root: Path
+    sandbox: Sandbox | None = None
+    mark: str = field(default_factory=lambda: f"wrk{secrets.token_hex(6)}")
+    address: str = ""
+    attach: Callable[[socket.socket], Awaitable[asyncio.AbstractServer]] | None = None
 
 
 @dataclass
@@ -30,32 +55,31 @@ class Place:
     variables: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def make(
-        cls, runnable: Runnable, root: Path, address: str, mark: str, sandbox: Sandbox | None = None
-    ) -> Place:
-        """Copies the source into a new folder below `root`; takes its time, so call it in a thread.
+    def make(cls, runnable: Runnable, common: Surroundings) -> Place:
+        """Copies the source into a new folder; takes its time, so call it in a thread.
 
-        The worker's key begins with `mark`, by which all processes of one server are found.
+        The worker's key begins with the mark by which all processes of one server are found.
         """
-        folder = Path(tempfile.mkdtemp(prefix="worker-", dir=root))
+        folder = Path(tempfile.mkdtemp(prefix="worker-", dir=common.root))
         (folder / "tmp").mkdir()
         shutil.copytree(
             runnable.directory, folder / "work", copy_function=_copy, symlinks=True, ignore=_no_history
         )
-        key = mark + secrets.token_urlsafe(24)
+        key = common.mark + secrets.token_urlsafe(24)
         temporary = str(folder / "tmp")
+        isolated = common.sandbox is not None and runnable.network_access == "isolated"
         variables = {
             "PATH": f"{runnable.interpreter.parent}:/usr/local/bin:/usr/bin:/bin",
             "HOME": temporary,
             "TMPDIR": temporary,
             "LANG": "C.UTF-8",
             "VIRTUAL_ENV": str(runnable.interpreter.parent.parent),
-            "ALGORITHMIA_API": address,
+            "ALGORITHMIA_API": "http://{}:{}".format(*API) if isolated else common.address,
             "ALGORITHMIA_API_KEY": key,
         }
-        if sandbox is not None:
+        if common.sandbox is not None:
             (folder / "work").chmod(0o755)
-            sandbox.give(folder)
+            common.sandbox.give(folder)
         return cls(folder, key, variables)
 
     def room(self, runnable: Runnable) -> Room:
@@ -66,6 +90,7 @@ class Place:
             own=(self.folder,),
             temporary=self.folder / "tmp",
             cwd=self.folder / "work",
+            network=runnable.network_access != "isolated",
         )
 
 

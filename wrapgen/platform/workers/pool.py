@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 import subprocess
 import sys
 import time
@@ -20,7 +19,7 @@ from typing import Any
 from wrapgen.platform.model import Runnable
 from wrapgen.platform.workers import family
 from wrapgen.platform.workers.loan import Loan
-from wrapgen.platform.workers.place import Place
+from wrapgen.platform.workers.place import Place, Surroundings
 from wrapgen.platform.workers.processors import Processors
 from wrapgen.platform.workers.sandbox import Sandbox
 from wrapgen.platform.workers.worker import Ceilings, Worker
@@ -67,12 +66,9 @@ class Pool:
 
     Args:
         runnable: what they run.
-        root: folder for the workers' own folders.
-        address: of this server, for the algorithm's client.
-        mark: beginning of every worker's key.
+        common: what it has in common with the workers of others.
         size: how large the pool may get.
         ceilings: what one worker may use.
-        sandbox: of the workers, or None.
         known: the server's table from worker key to worker, kept up to date here.
         processors: looked at all the time.
     """
@@ -80,12 +76,9 @@ class Pool:
     def __init__(
         self,
         runnable: Runnable,
-        root: Path,
-        address: str,
-        mark: str,
+        common: Surroundings,
         size: Size,
         ceilings: Ceilings,
-        sandbox: Sandbox | None,
         known: dict[str, Worker],
         processors: Processors,
     ) -> None:
@@ -96,10 +89,7 @@ class Pool:
         self.replaced = 0
         self.size = size
         self.ceilings = ceilings
-        self._root = root
-        self._address = address
-        self._mark = mark
-        self._sandbox = sandbox
+        self._common = common
         self._known = known
         self._processors = processors
         self._idle: list[tuple[float, Worker]] = []  # the last one back is the first to go out: others retire
@@ -257,10 +247,8 @@ class Pool:
     async def _load(self) -> Worker:
         loop = asyncio.get_running_loop()
         try:
-            place = await loop.run_in_executor(
-                None, Place.make, self.runnable, self._root, self._address, self._mark, self._sandbox
-            )
-            worker = await Worker.start(self.runnable, place, self.ceilings, self._sandbox)
+            place = await loop.run_in_executor(None, Place.make, self.runnable, self._common)
+            worker = await Worker.start(self.runnable, place, self.ceilings, self._common)
         except OSError as error:
             raise LoadFailed(None, f"the worker could not be started: {error}") from error
         self._alive.add(worker)
@@ -321,13 +309,10 @@ class Pools:
         sandbox: Sandbox | None = None,
         processors: Processors | None = None,
     ) -> None:
-        self.sandbox = sandbox
-        self.address = ""
+        self.common = Surroundings(root, sandbox)
         self.known: dict[str, Worker] = {}
         self.by_key: dict[str, Pool] = {}
-        self.mark = f"wrk{secrets.token_hex(6)}"
         self._watchman: subprocess.Popen[bytes] | None = None
-        self.root = root
         self._size = size
         self._ceilings = ceilings
         self._processors = processors or Processors()
@@ -340,12 +325,9 @@ class Pools:
                 self._watchman = self._set_watch()
             pool = Pool(
                 runnable,
-                self.root,
-                self.address,
-                self.mark,
+                self.common,
                 self._size,
                 self._ceilings,
-                self.sandbox,
                 self.known,
                 self._processors,
             )
@@ -374,5 +356,5 @@ class Pools:
 
     def _set_watch(self) -> subprocess.Popen[bytes]:
         """Starts the process that ends all workers' families if this one is killed."""
-        command = [sys.executable, "-I", "-S", str(Path(family.__file__)), self.mark]
+        command = [sys.executable, "-I", "-S", str(Path(family.__file__)), self.common.mark]
         return subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True, cwd="/")

@@ -12,6 +12,7 @@ is not installed. The vendor's packages stay as they are on disk; what they lack
 Standard input is a socket to the server: requests come in as lines, responses go out as lines.
 """
 
+import array
 import base64
 import builtins
 import contextlib
@@ -21,10 +22,11 @@ import io
 import json
 import os
 import signal
+import socket
 import sys
 import traceback
 from types import ModuleType
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, List
 
 RESPONSE_PATH = "/tmp/algoout"  # noqa: S108 (the vendor's name; nothing is made there)
 READY = "PIPE_INIT_COMPLETE"
@@ -278,6 +280,18 @@ def take_streams() -> Channel:
     return channel
 
 
+def hand_over_listener(channel: Channel, address: List[Any]) -> None:
+    """Listen in this process's own network and let the server answer there: it reaches nothing else."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listener.bind((address[0], address[1]))
+    listener.listen(128)
+    rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [listener.fileno()]))
+    with socket.socket(fileno=os.dup(channel.descriptor)) as stream:
+        stream.sendmsg([b"\n"], [rights])
+    listener.close()
+
+
 def serve_plain(module: ModuleType, channel: Channel) -> None:
     """Serve a module that defines `apply`, as the platform's own runner does, which calls nothing else.
 
@@ -348,6 +362,8 @@ def run() -> None:
     tie_to_server(settings["server"])
     give_way()
     limit(settings["ceilings"])
+    if settings["listen"]:
+        hand_over_listener(channel, settings["listen"])
     os.environ.clear()
     os.environ.update(settings["variables"])
     redirect(channel)

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import resource
 import shutil
 import signal
-import socket
 import sys
 import time
 from collections import deque
@@ -25,8 +23,9 @@ import msgspec
 
 from wrapgen.platform.model import Runnable
 from wrapgen.platform.workers.family import cpu_seconds, descend, end_family
-from wrapgen.platform.workers.place import Place
-from wrapgen.platform.workers.sandbox import LEVELS, START, VARIABLES, Sandbox
+from wrapgen.platform.workers.launch import launch
+from wrapgen.platform.workers.place import Place, Surroundings
+from wrapgen.platform.workers.sandbox import LEVELS
 
 READY = b"PIPE_INIT_COMPLETE"
 OUTPUT_KEPT = 256 * 1024
@@ -137,12 +136,13 @@ class Worker(asyncio.Protocol):
         self._lost = asyncio.Event()
         self._unread = False
         self._levels = 0
+        self._api: asyncio.AbstractServer | None = None
 
     # -- life ------------------------------------------------------------------------------------------
 
     @classmethod
     async def start(
-        cls, runnable: Runnable, place: Place, ceilings: Ceilings, sandbox: Sandbox | None = None
+        cls, runnable: Runnable, place: Place, ceilings: Ceilings, common: Surroundings
     ) -> Worker:
         """Starts the process, sandboxed if there is a sandbox; it is not loaded yet when this returns.
 
@@ -150,43 +150,19 @@ class Worker(asyncio.Protocol):
             OSError: the interpreter can't be run.
         """
         worker = cls(place, ceilings)
-        ours, theirs = socket.socketpair()
-        read_fd, write_fd = os.pipe()
-        os.set_blocking(read_fd, False)
-        ours.setblocking(False)
-        worker._levels = LEVELS if sandbox else 0
-        command = [str(runnable.interpreter), "-I", str(sandbox.start_file if sandbox else START)]
-        if sandbox:
-            command = sandbox.command(command, place.room(runnable))
+        worker._levels = LEVELS if common.sandbox else 0
+        launched = await launch(runnable, place, worker._limits(), common.sandbox)
         try:
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                stdin=theirs.fileno(),
-                stdout=write_fd,
-                stderr=write_fd,
-                cwd="/" if sandbox else place.folder / "work",
-                env={**VARIABLES, "WRAPGEN_WORKER": place.key} if sandbox else place.variables,
-                start_new_session=True,
-            )
+            if launched.listener is not None and common.attach is not None:
+                worker._api = await common.attach(launched.listener)
+            await worker._loop.create_unix_connection(lambda: worker, sock=launched.stream)
         except BaseException:
-            ours.close()
-            os.close(read_fd)
+            launched.abandon()
             raise
-        finally:
-            theirs.close()
-            os.close(write_fd)
-        worker.process = process.pid
-        worker._output_fd = read_fd
-        try:
-            await worker._loop.create_unix_connection(lambda: worker, sock=ours)
-        except BaseException:
-            process.kill()
-            ours.close()
-            os.close(read_fd)
-            raise
-        worker._begin(0 if sandbox else os.getpid(), {**runnable.variables, **place.variables})
-        worker._loop.add_reader(read_fd, worker._read_output)
-        worker._watch = worker._loop.create_task(worker._until_exit(process))
+        worker.process = launched.process.pid
+        worker._output_fd = launched.output
+        worker._loop.add_reader(launched.output, worker._read_output)
+        worker._watch = worker._loop.create_task(worker._until_exit(launched.process))
         return worker
 
     _watch: asyncio.Task[None]
@@ -195,12 +171,6 @@ class Worker(asyncio.Protocol):
     def innermost(self) -> int:
         """The process that runs the algorithm, which in a sandbox is not the one that was started."""
         return descend(self.process, self._levels)
-
-    def _begin(self, server: int, variables: dict[str, str]) -> None:
-        """Tells the start file its settings; what stands around the process never sees its variables."""
-        assert self._transport is not None
-        settings = {"server": server, "ceilings": self._limits(), "variables": variables}
-        self._transport.write(json.dumps(settings).encode() + b"\n")
 
     def _limits(self) -> dict[str, int]:
         memory = "RLIMIT_DATA" if sys.platform.startswith("linux") else "RLIMIT_AS"
@@ -215,6 +185,8 @@ class Worker(asyncio.Protocol):
         self._output_fd = -1
         self.exited = Exited(code, self._take_output().decode("utf-8", "replace"), self._why)
         self.ready.set()
+        if self._api is not None:
+            self._api.close()
         if self._then is not None:
             with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
                 await asyncio.wait_for(self._lost.wait(), 0.2)
