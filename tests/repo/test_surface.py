@@ -98,6 +98,24 @@ def test_one_module_prints():
     assert not found
 
 
+def test_nothing_that_is_printed_names_a_file_that_an_installed_wrapgen_lacks():
+    """Messages, help and what is generated name commands: docs/ and examples/ are in no wheel."""
+    named = re.compile(r"\b(docs|examples|tests|bench)/[\w.-]+")
+    found = [
+        f"{path.relative_to(ROOT)}: {match[0]}"
+        for path in sorted((ROOT / "templates").rglob("*"))
+        if path.is_file() and "tests" not in path.parts and (match := named.search(path.read_text("utf-8")))
+    ]
+    for path in sorted((ROOT / "wrapgen").rglob("*.py")):
+        tree = ast.parse(path.read_bytes())
+        bare = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
+        for node in ast.walk(tree):
+            text = node.value if isinstance(node, ast.Constant) and id(node) not in bare else ""
+            if isinstance(text, str) and (match := named.search(text)):
+                found.append(f"{path.relative_to(ROOT)}:{node.lineno}: {match[0]}")
+    assert not found
+
+
 @pytest.mark.parametrize(
     ("words", "unwanted"),
     [

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from itertools import chain, count, repeat
+from itertools import chain, count, islice, repeat
 from typing import Any, Protocol
 
 from wrapgen import wire
@@ -19,6 +19,9 @@ from wrapgen.run.unsendable import Unsendable, refused_item
 
 _PERHAPS_ERROR = (b'{"$', b'{"\\', b"{ ", b"{\t", b"{\r")
 """How an item may start that an error object looks like: a key can be written with escapes."""
+
+NAMES_SHOWN = 30
+"""Fields that an error lists at most."""
 
 _FILE = "$file"
 """The field of a row that is the name of its file."""
@@ -233,8 +236,18 @@ def field_of(value: Any, path: str) -> Any:
         elif isinstance(found, list) and step.isdigit() and int(step) < len(found):
             found = found[int(step)]
         else:
-            raise LookupError(f"there is no field {path!r}")
+            raise LookupError(f"there is no field {path!r}{_instead(found)}")
     return found
+
+
+def _instead(found: Any) -> str:
+    """What there is where a field is missing."""
+    if isinstance(found, dict):
+        names = ", ".join(map(repr, islice(found, NAMES_SHOWN))) or "none"
+        return f"; there are: {names}{', ...' if len(found) > NAMES_SHOWN else ''}"
+    if isinstance(found, list):
+        return f"; there is a list of {len(found)}, whose places are numbers from 0"
+    return "; the row holds a single value"
 
 
 def _named(row: Row, file: str) -> Row:

@@ -70,6 +70,9 @@ def test_ids_come_from_a_field():
     ("rows", "selection", "says"),
     [
         ([{"a": 1}], {"field": "b"}, "row at 1: there is no field 'b'"),
+        ([{"text": 1, "id": 2}], {"field": "Text"}, "no field 'Text'; there are: 'text', 'id'"),
+        ([{"user": {"name": 1}}], {"field": "user.mail"}, "no field 'user.mail'; there are: 'name'"),
+        ([{str(n): 1 for n in range(50)}], {"id": "x"}, "'29', ..."),
         ([{"a": 1}, {}], {"id": "a"}, "row at 2: there is no field 'a'"),
         ([{"a": 1.5}], {"id": "a"}, "the id must be text or a whole number, not 1.5"),
         ([{"a": True}], {"id": "a"}, "not true"),
