@@ -36,7 +36,7 @@ _LINKS = ("-f", "--find-links")
 _PATH_OPTIONS = {"-e", "--editable", *_LINKS}
 _ARCHIVES = (".whl", ".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tbz", ".tar.xz", ".tar")
 _NAMED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*(?:\s*\[[^\]]*\])?\s*@\s*)(\S+)(.*)", re.S)
-_PATH = re.compile(r"([^\s;\[]+)(.*)", re.S)
+_PATH = re.compile(r"([^\s;\[#]+)(.*)", re.S)
 
 
 @dataclass(frozen=True)
