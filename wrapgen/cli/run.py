@@ -54,6 +54,11 @@ _COLLECT_EVERY = 50_000
     "--keep", multiple=True, metavar="FIELD", help="Joined: only this field of the row. Repeatable."
 )
 @click.option("--pick", multiple=True, metavar="FIELD", help="Only this field of the result. Repeatable.")
+@click.option(
+    "--csv-safe",
+    is_flag=True,
+    help="CSV, TSV: an apostrophe before what a spreadsheet would run as a formula.",
+)
 @click.option("--run", "run_id", metavar="ID", help="The run's id. [made from the time]")
 @click.option("--state", type=click.Path(path_type=Path), help="The run's folder. [OUTPUT.run]")
 @click.option("--workers", type=click.IntRange(min=1), help="The most calls to keep open.")
@@ -113,7 +118,7 @@ def command(reference: str, source: str, output: Path, as_json: bool, log_json: 
     from wrapgen.run.writers import check
 
     options = _options(given)
-    layout = Layout(given["layout"], given["keep"], given["pick"])
+    layout = Layout(given["layout"], given["keep"], given["pick"], safe=given["csv_safe"])
     check(output, layout)
     folder = Folder(given["state"] or folder_for(output))
     claim(output, folder, fresh=options.fresh, moved=options.accept_changes)

@@ -24,7 +24,13 @@ EDITION = 2
 MOST_COLUMNS = 10_000
 """Columns that a table may get from the rows of the input."""
 
-_INPUT, _WHOLE_ROW = "input.", "input"
+FIXED = ("index", "id", "file", "error_type", "error_message")
+"""Columns of a table whose type is the same whatever the outcomes are."""
+
+INPUT = "input"
+"""How the name of a column starts that is of the input's row; it is all of it for rows without fields."""
+
+_INPUT, _WHOLE_ROW = f"{INPUT}.", INPUT
 
 
 @dataclass(frozen=True)
@@ -36,12 +42,14 @@ class Layout:
         keep: fields of the row to write instead of all of it; only joined.
         pick: fields of the result to write instead of all of it; a result without one gets null.
         edition: 1 for outputs that 0.1.0 wrote, as their ledgers tell it by leaving it out.
+        safe: no cell of a table of text is a formula for a spreadsheet.
     """
 
     shape: str = "keyed"
     keep: Sequence[str] = ()
     pick: Sequence[str] = ()
     edition: int = EDITION
+    safe: bool = False
 
     @property
     def verbatim(self) -> bool:

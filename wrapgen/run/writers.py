@@ -8,21 +8,24 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from wrapgen.errors import MissingExtra, UsageError
 from wrapgen.files import whole
+from wrapgen.run.column_types import ColumnType
 from wrapgen.run.connectors.opening import OTHERS, bare
 from wrapgen.run.items import Items, plain
-from wrapgen.run.layouts import Layout, cells, columns, objects
+from wrapgen.run.layouts import FIXED, INPUT, Layout, cells, columns, objects
 from wrapgen.run.output import blocks
 from wrapgen.run.spool import Slots, Spool
 from wrapgen.run.states import Fate
 
 _BATCH = 10_000
 _ESCAPED = "backslashreplace"
+_FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?\Z")
 
 SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".parquet": "parquet"}
 """Suffix of an output to its format; anything else is JSON Lines."""
@@ -40,7 +43,7 @@ def write(path: Path, layout: Layout, items: Items, slots: Slots, spool: Spool) 
         _jsonl(path, layout, items, slots, spool)
     else:
         names = columns(layout, items)
-        _TABLES[kind](path, names, cells(layout, names, items, slots, spool))
+        _TABLES[kind](path, layout, names, lambda: cells(layout, names, items, slots, spool))
 
 
 _NOT_WRITTEN = re.compile(r"\.errors\.jsonl\Z|\.(json|psv|tab)\Z")
@@ -69,8 +72,12 @@ def check(path: Path, layout: Layout) -> None:
 
     Raises:
         MissingExtra: Parquet without pyarrow.
-        UsageError: --keep without the joined shape.
+        UsageError: --keep without the joined shape, or --csv-safe for no table of text.
     """
+    if layout.safe and SUFFIXES.get(path.suffix.lower()) not in ("csv", "tsv"):
+        raise UsageError(
+            "--csv-safe is for tables that a spreadsheet opens", hint="name the output .csv or .tsv"
+        )
     if layout.keep and layout.shape != "joined":
         raise UsageError("--keep names fields of the row to join", hint="add --layout joined")
     if SUFFIXES.get(path.suffix.lower()) == "parquet":
@@ -113,17 +120,34 @@ def _json(value: Any, *, ascii_only: bool = True) -> str:
         return encode(json.loads(text, parse_constant=lambda _: None))
 
 
-def _delimited(delimiter: str) -> Callable[[Path, list[str], Iterator[list[Any]]], None]:
-    def write_table(path: Path, names: list[str], rows: Iterator[list[Any]]) -> None:
+def _delimited(delimiter: str) -> _Write:
+    def write_table(path: Path, layout: Layout, names: list[str], rows: _Rows) -> None:
         with whole(path) as file:
             # Half a character, which JSON can say and UTF-8 can't, becomes its escape.
             text = io.TextIOWrapper(file, encoding="utf-8", errors=_ESCAPED, newline="")
-            writer = csv.writer(_Lines(text), delimiter=delimiter, lineterminator="\r\n")
-            writer.writerow(names)
-            writer.writerows(map(_text, row) for row in rows)
+            writer = csv.writer(
+                _Lines(text),
+                delimiter=delimiter,
+                lineterminator="\r\n",
+                quoting=csv.QUOTE_ALL if layout.safe else csv.QUOTE_MINIMAL,
+            )
+            make = _harmless if layout.safe else _texts
+            writer.writerows(map(make, chain([names], rows())))
             text.detach()  # flushes; closing is for `whole`
 
     return write_table
+
+
+def _texts(row: list[Any]) -> list[str | None]:
+    return list(map(_text, row))
+
+
+def _harmless(row: list[Any]) -> list[str | None]:
+    """Cells that a spreadsheet would run as formulas, with an apostrophe in front; numbers stay numbers."""
+    return [
+        f"'{cell}" if cell and cell.lstrip().startswith(_FORMULA) and not _NUMBER.match(cell) else cell
+        for cell in _texts(row)
+    ]
 
 
 class _Lines:
@@ -137,19 +161,37 @@ class _Lines:
         self._write(row[:-2] + "\n")
 
 
-def _parquet(path: Path, names: list[str], rows: Iterator[list[Any]]) -> None:
-    """The index as a number, every other cell as text or null: nested values as JSON text."""
+def _parquet(path: Path, layout: Layout, names: list[str], rows: _Rows) -> None:
+    """Every cell by the type that its column's values have together; in the first edition as text."""
     pyarrow, parquet = _pyarrow(path)
-    kinds = [pyarrow.int64() if name == "index" else pyarrow.string() for name in names]
-    schema = pyarrow.schema(list(zip(names, kinds, strict=True)))
+    types = [ColumnType("int" if name == "index" else "text") for name in names]
+    values = [_text if one.name == "text" else _same for one in types]
+    if layout.edition > 1:
+        types = [one if name in FIXED else ColumnType() for name, one in zip(names, types, strict=True)]
+        values = [_value if name.startswith(INPUT) else _same for name in names]
+        for row in rows():
+            for one, value, cell in zip(types, values, row, strict=True):
+                one.observe(value(cell))
+    shapes = [one.shaped(_text) for one in types]
+    schema = pyarrow.schema([(_utf8(name), one.arrow()) for name, one in zip(names, types, strict=True)])
+    cells = rows()
     with whole(path) as file, parquet.ParquetWriter(file, schema) as writer:
-        while batch := list(islice(rows, _BATCH)):
-            table = zip(names, kinds, zip(*batch, strict=True), strict=True)
+        while batch := list(islice(cells, _BATCH)):
+            table = zip(values, shapes, schema.types, zip(*batch, strict=True), strict=True)
             arrays = [
-                pyarrow.array(cells if name == "index" else map(_utf8, map(_text, cells)), kind)
-                for name, kind, cells in table
+                pyarrow.array([shape(value(cell)) for cell in column], kind)
+                for value, shape, kind, column in table
             ]
             writer.write_table(pyarrow.Table.from_arrays(arrays, schema=schema))
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _value(value: Any) -> Any:
+    """A cell of the input's row as JSON has it, as results are already."""
+    return value if value is None or isinstance(value, (str, int)) else json.loads(_json(value))
 
 
 def _pyarrow(path: Path) -> tuple[Any, Any]:
@@ -170,11 +212,14 @@ def _text(value: Any) -> str | None:
     return None if text == "null" else text
 
 
-def _utf8(text: str | None) -> bytes | None:
-    return None if text is None else text.encode("utf-8", _ESCAPED)
+def _utf8(text: str) -> str:
+    return text.encode("utf-8", _ESCAPED).decode("utf-8")
 
 
-_TABLES: dict[str, Callable[[Path, list[str], Iterator[list[Any]]], None]] = {
+_Rows = Callable[[], Iterator[list[Any]]]
+_Write = Callable[[Path, Layout, list[str], _Rows], None]
+
+_TABLES: dict[str, _Write] = {
     "csv": _delimited(","),
     "tsv": _delimited("\t"),
     "parquet": _parquet,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pyarrow import csv as pa_csv
 
 from wrapgen.errors import RunError, UsageError
-from wrapgen.run import layouts
+from wrapgen.run import column_types, layouts
 from wrapgen.run.connectors.files import find
 from wrapgen.run.connectors.memory import MemorySource
 from wrapgen.run.items import Selection
@@ -98,7 +98,7 @@ def test_other_readers_read_what_was_written(tmp_path_factory, suffix, delimiter
     pandas = pytest.importorskip("pandas")
     path = tmp_path_factory.getbasetemp() / f"out.{suffix}"
     rows = [["n", "text"], *([str(at), text] for at, text in enumerate(texts))]
-    _TABLES[suffix](path, rows[0], iter(rows[1:]))
+    _TABLES[suffix](path, Layout(), rows[0], lambda: iter(rows[1:]))
     with path.open(newline="", encoding="utf-8") as file:
         assert list(csv.reader(file, delimiter=delimiter, strict=True)) == rows
     frame = pandas.read_csv(path, sep=delimiter, dtype=str, keep_default_na=False)
@@ -112,7 +112,7 @@ def test_other_readers_read_what_was_written(tmp_path_factory, suffix, delimiter
 
 
 def test_parquet_holds_the_same(bench, memory_wrapper):
-    """A Parquet output has a number for the index and text or null for the rest."""
+    """A Parquet output has the types that the results have, and null for what failed."""
     from pyarrow import parquet
 
     output = bench.folder / "out.parquet"
@@ -121,11 +121,140 @@ def test_parquet_holds_the_same(bench, memory_wrapper):
     assert rows[0] == {
         "index": 0,
         "id": "0",
-        "result.score": "0.5",
+        "result.score": 0.5,
         "error_type": None,
         "error_message": None,
     }
     assert rows[1]["result.score"] is None and rows[1]["error_type"] == "InputError"
+
+
+RESULTS = [
+    {
+        "n": 1,
+        "f": 1,
+        "s": {"a": [1, 2], "b": None},
+        "mixed": 1,
+        "large": 2**60,
+        "huge": 2**70,
+        "e": {},
+        "l": [],
+    },
+    {
+        "n": 2**53,
+        "f": 0.5,
+        "s": {"a": [], "c": "\ud83d"},
+        "mixed": [{"x": 1}],
+        "large": 1,
+        "huge": 1,
+        "e": {},
+    },
+]
+
+
+def test_parquet_keeps_numbers_lists_and_structs(bench, memory_wrapper):
+    """Numbers, lists and structs are columns of such; what differs in type from row to row is JSON text."""
+    from pyarrow import parquet
+
+    output = bench.folder / "out.parquet"
+    bench.run(memory_wrapper(lambda item: RESULTS[item]), [0, 1], output=output, layout=Layout())
+    found = parquet.read_table(output)
+    kinds = {one.name: str(one.type) for one in found.schema.field("result").type}
+    assert kinds == {
+        "n": "int64",
+        "f": "double",
+        "s": "struct<a: list<element: int64>, b: string, c: string>",
+        "mixed": "string",
+        "large": "int64",
+        "huge": "string",
+        "e": "string",
+        "l": "list<element: string>",
+    }
+    first, second = (row["result"] for row in found.to_pylist())
+    assert first["s"] == {"a": [1, 2], "b": None, "c": None} and first["huge"] == str(2**70)
+    assert second["s"] == {"a": [], "b": None, "c": "\\ud83d"} and second["mixed"] == '[{"x":1}]'
+    assert (first["large"], second["n"], second["f"], first["e"]) == (2**60, 2**53, 0.5, "{}")
+
+
+def test_objects_with_ever_other_fields_are_json_text(bench, memory_wrapper, monkeypatch):
+    """A map with keys of its own in every row makes no endless list of columns."""
+    from pyarrow import parquet
+
+    monkeypatch.setattr(column_types, "MOST_FIELDS", 3)
+    output = bench.folder / "out.parquet"
+    bench.run(memory_wrapper(lambda item: {f"k{item}": item}), list(range(5)), output=output)
+    assert parquet.read_table(output)["result"].to_pylist()[4] == '{"k4":4}'
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=3),
+    lambda parts: st.lists(parts, max_size=3) | st.dictionaries(st.sampled_from("abc"), parts, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(results=st.lists(JSON, max_size=4))
+def test_any_results_are_a_parquet_file_of_the_same(tmp_path_factory, results):
+    """Whatever results there are, every scalar and text of them is in the file, and none became another."""
+    from pyarrow import parquet
+
+    path = tmp_path_factory.getbasetemp() / "any.parquet"
+    _TABLES["parquet"](path, Layout(), ["result"], lambda: ([one] for one in results))
+    found = parquet.read_table(path)["result"].to_pylist()
+    assert len(found) == len(results)
+    for one, read in zip(results, found, strict=True):
+        assert _kept(one, read), (one, read)
+
+
+def _kept(one, read):
+    """Whether a value of a column is the result; the fields that others have are null."""
+    if isinstance(one, dict) and isinstance(read, dict):
+        return all(_kept(one.get(name), read[name]) for name in {*one, *read})
+    if isinstance(one, list) and isinstance(read, list):
+        return len(one) == len(read) and all(map(_kept, one, read))
+    if isinstance(read, str) and not isinstance(one, str):
+        return json.loads(read) == one
+    return (
+        one == read
+        or (isinstance(read, str) and json.dumps(one) == read)
+        or json.dumps(one, ensure_ascii=False) == read
+    )
+
+
+def test_a_parquet_output_of_the_first_edition_is_still_verified(bench, memory_wrapper):
+    """Outputs that 0.1.0 wrote hold text alone; their ledgers say no edition."""
+    from pyarrow import parquet
+
+    path = bench.folder / "old.parquet"
+    _TABLES["parquet"](path, Layout(edition=1), ["index", "result"], lambda: iter([[0, {"a": 1}], [1, None]]))
+    assert parquet.read_table(path).to_pylist() == [
+        {"index": 0, "result": '{"a":1}'},
+        {"index": 1, "result": None},
+    ]
+
+
+def test_no_cell_of_a_safe_table_is_a_formula(bench, memory_wrapper):
+    """What a spreadsheet would run has an apostrophe in front; numbers and all else are as they were."""
+    evil = ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", " =1", "＝1+1"]
+    harmless = ["-5", "+1.5e3", "a=1", "", "it's", -5, 1.5, {"a": "=1"}]
+    output = bench.folder / "out.csv"
+    rows = [{"k": value, "=name": "x"} for value in [*evil, *harmless]]
+    bench.run(
+        memory_wrapper(lambda item: item), rows, output=output, layout=Layout("joined", pick=["k"], safe=True)
+    )
+    cells = [(row[2], row[4]) for row in table(output)][1:]
+    assert cells[: len(evil)] == [(f"'{value}", f"'{value}") for value in evil]
+    plain = [("", "") if value is None else value for value in harmless]
+    assert [cell for cell, _ in cells[len(evil) :]] == [
+        v if isinstance(v, str) else json.dumps(v, separators=(",", ":")) for v in plain
+    ]
+    assert output.read_bytes().count(b'","') > len(rows)  # another locale's delimiter divides no cell
+    with pytest.raises(UsageError, match="--csv-safe is for tables"):
+        check(bench.folder / "out.jsonl", Layout(safe=True))
 
 
 def test_a_table_has_the_fields_of_all_rows(bench, memory_wrapper):
@@ -183,7 +312,7 @@ def test_what_json_or_utf8_cannot_say_makes_no_broken_output(bench, memory_wrapp
     assert table(bench.folder / "out.csv")[1][2:8] == wanted
     bench.run(wrapper, [], output=bench.folder / "out.parquet", **joined)
     (found,) = parquet.read_table(bench.folder / "out.parquet").to_pylist()
-    assert [cell or "" for cell in found.values()][2:8] == wanted
+    assert list(found.values())[2:8] == [None, None, [None], "/w==", "x", {"big": 1, "half": "\\ud83d"}]
 
 
 def test_keep_without_joined_is_refused(tmp_path):
