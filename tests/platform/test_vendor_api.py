@@ -13,7 +13,7 @@ import pytest
     [
         ("GET", "/v1/admin/usage/algorithms", "/metrics"),
         ("POST", "/v1/algorithms/local/Any/scm/webhook", "git"),
-        ("POST", f"/v1/algorithms/{uuid.uuid4()}/scm/webhook", "git"),
+        ("POST", f"/v1/algorithms/{uuid.UUID(int=7)}/scm/webhook", "git"),
         ("GET", "/v1/users/local/event-listeners/1", "wrapgen worker sqs"),
         ("POST", "/v1/users/local/connectors", "PUT /v1/users/:user/connectors/:connector"),
         ("POST", "/v1/organization/types", "GET /v1/organization/types"),
