@@ -111,6 +111,7 @@ def command(reference: str, source: str, output: Path, as_json: bool, log_json: 
     from wrapgen.cli.progress import Reporter, tell_wait
     from wrapgen.run.calling import find_wrapper
     from wrapgen.run.folder import Folder, folder_for
+    from wrapgen.run.inputs import in_their_run
     from wrapgen.run.layouts import Layout
     from wrapgen.run.patience import Patience
     from wrapgen.run.session import Session
@@ -126,9 +127,13 @@ def command(reference: str, source: str, output: Path, as_json: bool, log_json: 
         replace = options.fresh or options.accept_changes
         patience = Patience(options.patience, tell_wait)
         items = patience.ask(lambda: items_of(source, given, folder, client, replace=replace, output=output))
+        items, corrections = (items, None) if options.fresh else in_their_run(items, folder, output)
         wrapper = find_wrapper(client, reference, None if options.fresh else folder, patience)
         told = _origin(client.connection.address, output, options, layout)
-        with Session(folder.path, items, wrapper, options, reading=reading, origin=told) as session:
+        opened = Session(
+            folder.path, items, wrapper, options, reading=reading, origin=told, corrections=corrections
+        )
+        with opened as session:
             if not as_json:
                 _announce(session, wrapper, source, options)
             foretell = None if as_json or session.resumed else _foretelling(session, wrapper, options)

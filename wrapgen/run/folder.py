@@ -44,10 +44,22 @@ class Folder:
         """The copy of an input that can't be read twice, such as standard input."""
         return self.path / "input"
 
+    @property
+    def corrections(self) -> Path:
+        """Failed items as a user corrected them."""
+        return self.path / "corrections.jsonl"
+
     def files(self) -> list[Path]:
         """Everything that a run may write into it, be it there or not."""
         names = ("lock", "input.new", "input.new.part", "report.html", "report.html.part")
-        return [self.ledger, self.spool, self.slots, self.input, *(self.path / name for name in names)]
+        return [
+            self.ledger,
+            self.spool,
+            self.slots,
+            self.corrections,
+            self.input,
+            *(self.path / name for name in names),
+        ]
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -115,7 +127,7 @@ class Folder:
 
     def clear(self) -> None:
         """Removes what an earlier run left; not the copy of an input, which may be this run's."""
-        for path in (self.ledger, self.spool, self.slots):
+        for path in (self.ledger, self.spool, self.slots, self.corrections):
             path.unlink(missing_ok=True)
 
     def header(self) -> dict[str, Any] | None:

@@ -16,7 +16,8 @@ from wrapgen.run.connectors.formats import TABLES
 from wrapgen.run.connectors.opening import refuse_unreadable
 from wrapgen.run.connectors.tables import usual
 from wrapgen.run.folder import Folder, writable
-from wrapgen.run.items import Items, Reopened, Selected, Selection
+from wrapgen.run.items import FAILED_ITEM, Items, Reopened, Selected, Selection
+from wrapgen.run.known import load
 from wrapgen.run.spare import find_input
 
 STDIN = "-"
@@ -70,6 +71,8 @@ def open_input(
         source = _copied(name, format, folder, stdin, data, reading, replace=replace)
     else:
         source = find_input(name, format, folder, *filter(None, [output]), reading=reading)
+    if format is None and source.format == "jsonl" and _are_failed(source):
+        source.format = "errors"
     if source.format not in TABLES and (reading.delimiter, reading.quote) != (None, None):
         raise UsageError(
             f"--delimiter and --quote mean nothing for {source.format}", hint="or say --format csv, or tsv"
@@ -77,6 +80,15 @@ def open_input(
     if source.format == "parquet" and reading.encoding is not None:
         raise UsageError("--encoding means nothing for parquet")
     return items_from(source, selection)
+
+
+def _are_failed(source: FileSource) -> bool:
+    """Whether rows are a run's failed items, whatever their file is called."""
+    try:
+        first = next(source.rows(), None)
+    except RunError:  # whoever reads all of it says so
+        return False
+    return first is not None and isinstance(first.value, dict) and set(first.value) == FAILED_ITEM
 
 
 def _sensible(reading: Reading) -> None:
@@ -119,6 +131,25 @@ def input_again(
     else:
         raise UsageError(f"the input was {name}, which can't be read again")
     return items_from(source, Selection(**selection))
+
+
+def in_their_run(items: Items, folder: Folder, *outputs: Path) -> tuple[Items, Reopened | None]:
+    """A run's items, and those of them that go again: where failed items of the run in a folder are given.
+
+    Args:
+        items: as the user named them.
+        folder: of the run, or of none.
+        outputs: the files that its results go to.
+
+    Raises:
+        UsageError: the input that the run began with can't be read again.
+    """
+    if not isinstance(items, Reopened) or folder.header() is None:
+        return items, None
+    header = load(folder.path).standing.header
+    if header["run"] != items.run or header["input"].get("format") == "errors":
+        return items, None
+    return input_again(header["input"], header["selection"], folder, *outputs), items
 
 
 def items_from(source: FileSource, selection: Selection) -> Items:

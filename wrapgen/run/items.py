@@ -159,6 +159,10 @@ class Selected:
         return asdict(self._selection)
 
 
+FAILED_ITEM = {"run", "index", "try", "id", "error", "input"}
+"""The fields of a line that tells a failed item."""
+
+
 class Reopened:
     """The failed items of an earlier run, from its errors file: the same run, ids and indexes, later tries.
 

@@ -25,7 +25,7 @@ from wrapgen.run.answers import scan
 from wrapgen.run.calling import find_wrapper
 from wrapgen.run.connectors.files import FileSource
 from wrapgen.run.folder import Folder
-from wrapgen.run.inputs import items_from, open_input
+from wrapgen.run.inputs import in_their_run, items_from, open_input
 from wrapgen.run.items import Selection
 from wrapgen.run.options import Options
 from wrapgen.run.patience import Patience
@@ -215,10 +215,13 @@ def open_run(
             if not isinstance(items, (str, PathLike)):
                 _keep(items, folder, replace=replace)
 
-        session = stack.enter_context(Session(path, found, wrapper, options, prepare=prepare))
         # Items that failed before are some of a run's, under the indexes that they had there.
-        reopened = found.run is not None
-        indexes = (entry.index for entry in found.entries()) if reopened else range(session.survey.items)
+        failed = [entry.index for entry in found.entries()] if found.run is not None else None
+        found, corrections = (found, None) if options.fresh else in_their_run(found, folder)
+        session = stack.enter_context(
+            Session(path, found, wrapper, options, prepare=prepare, corrections=corrections)
+        )
+        indexes = range(session.survey.items) if failed is None else failed
         return Outcomes(session, indexes, stack.pop_all(), report=state is not None)
 
 

@@ -40,6 +40,7 @@ _HOLDS: dict[str, _Kinds] = {
     "done": {"s": int, "w": _NUMBER, "at": int, "b": int, "failed": list, "again": list},
     "lost": {"s": int, "w": _NUMBER, "type": str},
     "recorded": {"i": list},
+    "reopened": {"i": list, "at": int, "b": int, "h": str},
     "void": {"s": int, "t": int, "i": list, "ok": int, "failed": int},
     "output": {"path": str, "layout": dict},
     "end": {"at": str, "state": str, "why": str},
@@ -78,6 +79,7 @@ class Standing:
         unchecked: answers whose outcomes have no digest, as wrapgen 0.1.0 wrote them.
         told: damaged lines of the ledger that an earlier session knew of.
         given_up: indexes of items that failed without an answer, and of which nothing has been recorded.
+        reopened: entries of failed items that a user corrected.
         most_tries: the highest try that any send had.
     """
 
@@ -97,6 +99,7 @@ class Standing:
     unchecked: int = 0
     told: int = 0
     given_up: set[int] = field(default_factory=set)
+    reopened: list[dict[str, Any]] = field(default_factory=list)
     most_tries: int = 0
 
     @property
@@ -221,6 +224,7 @@ class _Replay:
             "output": self._output,
             "send": self._sent,
             "recorded": self._recorded,
+            "reopened": self._reopened,
             "void": self._void,
             "unsent": self._unsent,
             "lost": self._lost,
@@ -273,6 +277,16 @@ class _Replay:
 
     def _recorded(self, entry: dict[str, Any]) -> None:
         self._standing.given_up.difference_update(entry["i"])
+
+    def _reopened(self, entry: dict[str, Any]) -> None:
+        standing, slots = self._standing, self._slots
+        standing.reopened.append(entry)
+        standing.counts.failed -= len(entry["i"])
+        standing.given_up.difference_update(entry["i"])
+        if slots is None:
+            return
+        for index in entry["i"]:
+            slots.put([index], 0, [0], slots.get(index).tries, [0], [0])
 
     def _unsent(self, entry: dict[str, Any]) -> None:
         self._sends.pop(entry["s"])

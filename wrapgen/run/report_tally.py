@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from copy import deepcopy
 from datetime import datetime
+from itertools import repeat
 from typing import Any
 
 from wrapgen.run.replay import indexes_of
@@ -47,6 +48,7 @@ class Tally:
         self._tries: Counter[int] = Counter()
         self._attempts: Counter[int] = Counter()
         self._had: dict[int, int] = {}  # attempts of items that go again
+        self._failed: dict[int, tuple[int, int]] = {}  # tries and attempts of items that failed
         self._sizes = Counter[int]()
         self._slow_calls: list[_Slow] = []
         self._slow_items: list[_Slow] = []
@@ -65,6 +67,10 @@ class Tally:
             self._takers[kind](entry)
         elif kind == "open":
             self._opened(entry)
+        elif kind == "reopened":
+            for tries, attempts in filter(None, map(self._failed.pop, entry["i"], repeat(None))):
+                self._tries[tries] -= 1
+                self._attempts[attempts] -= 1
         elif kind == "void":
             self._tries[entry["t"]] -= entry["ok"] + entry["failed"]
             self._attempts[1] -= entry["ok"] + entry["failed"]
@@ -169,6 +175,7 @@ class Tally:
         self._bin.failed += len(failed)
         told = dict(zip(failed, entry.get("attempts", ()), strict=False))
         self._count_attempts(indexes, again, told, dict(entry.get("retried", ())))
+        self._failed.update((indexes[at], (tries, told.get(at, 1))) for at in failed)
 
     def _count_attempts(
         self, indexes: Sequence[int], again: dict[int, int], failed: dict[int, int], retried: dict[int, int]

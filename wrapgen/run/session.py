@@ -17,12 +17,13 @@ from typing import Any
 
 from wrapgen.client.proxies import is_loopback
 from wrapgen.errors import RunError, WrapgenError
-from wrapgen.run.budget import Budget
+from wrapgen.run.budget import SHARE, Budget
 from wrapgen.run.chunks import MAX_SIZE, Entry, Size, gather
 from wrapgen.run.concurrency import Concurrency, ceiling
+from wrapgen.run.corrections import Corrections
 from wrapgen.run.effects import Effects, Limits
 from wrapgen.run.folder import Folder, writable
-from wrapgen.run.items import Items
+from wrapgen.run.items import Items, Reopened
 from wrapgen.run.ledger import Ledger, digest_of
 from wrapgen.run.options import Options, World, Wrapper
 from wrapgen.run.process import ANY_TIME, process_chunk
@@ -51,6 +52,7 @@ class Session:
         world: see World.
         reading: told how many rows have been read, now and then.
         origin: what else the ledger keeps of this session, such as its command; see `report_origin`.
+        corrections: failed items of this run, to go again in it; None: nothing is reopened.
         prepare: called once the folder is held and before the items are looked at.
 
     Raises:
@@ -78,6 +80,7 @@ class Session:
         reading: Callable[[int], None] = lambda _: None,
         origin: Mapping[str, Any] | None = None,
         prepare: Callable[[], None] = lambda: None,
+        corrections: Reopened | None = None,
     ) -> None:
         self.folder = Folder(folder)
         self._items = items
@@ -87,6 +90,8 @@ class Session:
         self._reading = reading
         self._origin = origin or {}
         self._prepare = prepare
+        self._reopened = corrections
+        self._corrections = Corrections(self.folder, self._world.disk)
         self._stack = ExitStack()
         self._runner: Runner | None = None
         self._told_to_stop = ""
@@ -146,6 +151,23 @@ class Session:
             voids = list(standing.damaged.values())
         self._least_tries = standing.least_tries if standing else 0
         self.ledger.append([*first, opened, *voids])
+        self._reopen(standing)
+
+    def _reopen(self, standing: Standing | None) -> None:
+        """Opens the items again that the user corrected; what was corrected before stays so."""
+        if standing is None:
+            return
+        self._corrections.load(standing.reopened)
+        if self._reopened is not None:
+            for entry in self._corrections.reopen(self._reopened, self.slots, self.spool):
+                self.ledger.append([entry])
+                self._given_up.difference_update(entry["i"])
+            self.counts.succeeded, self.counts.failed = self.slots.count()
+
+    def _share(self) -> float:
+        """The part of the items that may fail: any of those that are known to be bad."""
+        known_bad = self._reopened is not None or self._items.run is not None
+        return 1.0 if known_bad and self._options.budget == SHARE else self._options.budget
 
     def _spool_end(self, standing: Standing | None) -> int:
         """Bytes of the spool that count; it may have been cut off."""
@@ -291,7 +313,7 @@ class Session:
             Limits(terms.attempts, options.patience, self._wrapper.aim, together),
             size=Size(largest=options.chunk),
             concurrency=Concurrency(ceiling(description.parallel, options.workers)),
-            budget=Budget(share=options.budget, finished=self.counts.finished, failed=self.counts.failed),
+            budget=Budget(share=self._share(), finished=self.counts.finished, failed=self.counts.failed),
             counts=self.counts,
             next_seq=self._next_seq,
         )
@@ -312,7 +334,7 @@ class Session:
         self.ledger.append([{"e": "output", **facts}])
 
     def _entries(self) -> Iterator[Entry]:
-        rows = self._items.entries()
+        rows = self._corrections.apply(self._items.entries())
         return unfinished(rows, self.slots, self._least_tries) if self.resumed else rows
 
 

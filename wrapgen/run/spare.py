@@ -43,6 +43,8 @@ def find_input(
     own = own_files(folder, *outputs)
     besides = {file.resolve() for file in own} if folder.ledger.exists() else set()
     paths = paths_of(name, besides)
+    if folder.ledger.exists():  # its failed items may go again, and are kept first
+        own = [file for file in own if file not in map(errors_for, outputs)]
     written = {_identity(file) for file in own if file.exists()}
     for path in paths:
         if _identity(path) in written:

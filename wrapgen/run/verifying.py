@@ -6,9 +6,9 @@ A check ends as ok, as faulty with what is wrong, or as not checked with the rea
 from __future__ import annotations
 
 import json
-import re
+import operator
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 from wrapgen.errors import RunError, WrapgenError
+from wrapgen.run.comparing import Same, differences, same_but_input
 from wrapgen.run.folder import Folder, errors_for
 from wrapgen.run.items import Items
 from wrapgen.run.layouts import Layout
@@ -29,10 +30,6 @@ from wrapgen.run.writers import write
 
 OK, FAULTY, UNKNOWN = "ok", "faulty", "not checked"
 
-_Lines = Iterator[tuple[int, bytes | None]]
-
-_INDEX = re.compile(rb'\{\s*(?:"run":\s*"[^"]*",\s*)?"index":\s*(\d+)|(\d+)[,\t]')
-"""How a line of an output, an errors file or a table starts that tells its item's index."""
 
 _BLANK = "[redacted]"
 """What a wrapper records in place of what is not to be recorded."""
@@ -201,10 +198,19 @@ class Verification:
                 check.fault("doubled", f"{path} exists, but no item failed")
             return check
         run = self._known.header["run"]
-        return self._compared(check, path, lambda to: write_errors(to, run, self._slots, self._spool))
+        make = partial(write_errors, run=run, slots=self._slots, spool=self._spool)
+        self._compared(check, path, make, same=same_but_input)
+        if check.state == OK and path.read_bytes() != (self._scratch / path.name).read_bytes():
+            check.detail += ", with inputs that were corrected and have not been run yet"
+        return check
 
     def _compared(
-        self, check: Check, path: Path, make: Callable[[Path], object], expected: str | None = None
+        self,
+        check: Check,
+        path: Path,
+        make: Callable[[Path], object],
+        expected: str | None = None,
+        same: Same = operator.eq,
     ) -> Check:
         """The check of a file against what the outcomes make, or against the digest that is expected."""
         check.detail = str(path)
@@ -224,7 +230,8 @@ class Verification:
             return check.unknown(error.message)
         except (ValueError, LookupError) as error:
             return check.unknown(f"the outcomes can't be read from the spool: {error}")
-        _compare(check, path, again)
+        for kind, what in differences(path, again, same):
+            check.fault(kind, what)
         return check
 
     def records(self, opened: Callable[[str, str], AbstractContextManager[Records]]) -> Check:
@@ -362,38 +369,3 @@ def _reads(line: bytes, index: int) -> bool:
         return bool(json.loads(line)["index"] == index)
     except (ValueError, LookupError, TypeError):
         return False
-
-
-def _compare(check: Check, path: Path, again: Path) -> None:
-    """Notes the lines in which a file differs from what it should be."""
-    if path.suffix.lower() == ".parquet":
-        if path.read_bytes() != again.read_bytes():
-            check.fault("altered", f"{path.name} is not what the outcomes make")
-        return
-    with path.open("rb") as found, again.open("rb") as expected:
-        for kind, number in _differences(enumerate(found, start=1), enumerate(expected, start=1)):
-            check.fault(kind, f"line {number:,} of {path.name}")
-
-
-def _differences(found: _Lines, expected: _Lines) -> Iterator[tuple[str, int]]:
-    """What is wrong with which line, by its number; lines that tell an index are compared with their own."""
-    end = (0, None)
-    (number, line), (place, wanted) = next(found, end), next(expected, end)
-    while line is not None or wanted is not None:
-        kind = "" if line == wanted else _difference(line, wanted)
-        if kind:
-            yield kind, place if kind == "missing" else number
-        if kind != "missing":
-            number, line = next(found, end)
-        if kind != "doubled":
-            place, wanted = next(expected, end)
-
-
-def _difference(line: bytes | None, wanted: bytes | None) -> str:
-    if line is None or wanted is None:
-        return "missing" if line is None else "doubled"
-    has, should = _INDEX.match(line), _INDEX.match(wanted)
-    if not has or not should:
-        return "altered"
-    ahead = int(has[1] or has[2]) - int(should[1] or should[2])
-    return "missing" if ahead > 0 else "doubled" if ahead else "altered"

@@ -235,7 +235,7 @@ def test_the_errors_file_must_hold_the_failed_items(finished):
     """A line of failed items that was changed is told."""
     path = finished.folder / "out.jsonl.errors.jsonl"
     line = json.loads(path.read_text())
-    path.write_text(json.dumps({**line, "input": 8}) + "\n")
+    path.write_text(json.dumps({**line, "try": 8}) + "\n")
     assert verify(finished)["errors"].faults == {"altered": 1}
 
 
