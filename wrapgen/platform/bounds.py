@@ -29,6 +29,9 @@ class Bounds:
         git_seconds: that a git process may run, waiting for the client included.
         git_memory: bytes that it may use.
         git_processes: that serve clients at the same time; further ones wait.
+        page_threads: pages that are made at the same time; calls don't wait for them.
+        page_bytes: of a JSON text with the spaces that lay it out for reading; beyond it is shown as it is.
+        colour_seconds: of processor time that colouring a file of source may take; beyond it stays plain.
         metric_versions, metric_errors: versions that are counted for `/metrics`, and error types of each.
         error_bytes: characters of a message that the error log keeps.
         errors: entries of the error log, of all algorithms together.
@@ -50,6 +53,9 @@ class Bounds:
     git_seconds: int = 600
     git_memory: int = 2 * 1024 * 1024 * 1024
     git_processes: int = 16
+    page_threads: int = 4
+    page_bytes: int = 1024 * 1024
+    colour_seconds: int = 1
     metric_versions: int = 1000
     metric_errors: int = 32
     error_bytes: int = 4000

@@ -139,7 +139,8 @@ def _problem(error: dict[str, Any]) -> Problem:
     told = error.get("stacktrace")
     trace = told if isinstance(told, str) else ""
     named = error.get("error_type")
-    kind = named if isinstance(named, str) and _ERROR_TYPE.match(named) else "AlgorithmError"
+    fits = isinstance(named, str) and 0 < len(named) <= ERROR_TYPE and named.isprintable()
+    kind = str(named) if fits else "AlgorithmError"
     last = trace.rstrip().rpartition("\n")[2].strip()
     if kind == "AlgorithmError" and last.partition(":")[0].rpartition(".")[2] in _MEMORY_ERRORS:
         kind = "OutOfMemoryError"
@@ -147,8 +148,8 @@ def _problem(error: dict[str, Any]) -> Problem:
     return Problem(kind, message if isinstance(message, str) else "", trace)
 
 
-_ERROR_TYPE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}\Z")
-"""What an error type may look like: it stands in every log and metric."""
+ERROR_TYPE = 64
+"""Most characters of an error type, all of them printable: it stands in every log and metric."""
 
 _OUTSIDE = re.compile(
     r"(No such file or directory|Permission denied|Read-only file system)\W+/|unable to open database file"

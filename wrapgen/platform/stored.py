@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
+from heapq import nsmallest
 from pathlib import Path
 from typing import IO
 
@@ -106,9 +108,8 @@ def page(
         oldest: as for `find`.
         prefix: only names that start with it.
     """
-    names = (name[1:] for name in names_in(folder))
     files: list[StoredFile] = []
-    for name in sorted(name for name in names if name > after and name.startswith(prefix)):
+    for name in _names(folder, after, prefix, limit + 1):
         found = find(folder, name, oldest)
         if found is None:
             continue
@@ -116,6 +117,17 @@ def page(
             return tuple(files), True
         files.append(found)
     return tuple(files), False
+
+
+def _names(folder: Path, after: str, prefix: str, count: int) -> Iterator[str]:
+    """Names of files in order; a folder of a million is not sorted for the first few of them."""
+    while True:
+        names = (name[1:] for name in names_in(folder))
+        found = nsmallest(count, (name for name in names if name > after and name.startswith(prefix)))
+        yield from found
+        if len(found) < count:
+            return
+        after, count = found[-1], 4 * count
 
 
 def names_in(folder: Path) -> list[str]:

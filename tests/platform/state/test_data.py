@@ -332,7 +332,7 @@ def test_a_file_that_comes_while_its_collection_goes(
     state.data.create_collection(local, parse(".my"), "col")
     write = state.data.begin_write(local, parse(".my/col/file"))
     write.append(b"content")
-    count, sync = stored.names_in, stored.sync
+    count, sync = stored.names_in, stored.sync_folder
 
     def counted(folder: Path) -> list[str]:
         found = count(folder)
@@ -346,11 +346,11 @@ def test_a_file_that_comes_while_its_collection_goes(
     assert state.data.find(local, parse(".my/col/file")).path.read_bytes() == b"content"
 
     def removed(folder: Path) -> None:
-        monkeypatch.setattr(stored, "sync", sync)
+        monkeypatch.setattr(stored, "sync_folder", sync)
         state.data.delete_collection(local, parse(".my/col"), force=True)
         sync(folder)
 
     late = state.data.begin_write(local, parse(".my/col/late"))
-    monkeypatch.setattr(stored, "sync", removed)
+    monkeypatch.setattr(stored, "sync_folder", removed)
     with pytest.raises(NotFound, match="gone"):
         late.commit()

@@ -208,6 +208,18 @@ def broken(server: Any, tmp_path_factory: pytest.TempPathFactory) -> Hosted:
     return Hosted(server, "Broken", source, tmp_path_factory.mktemp("broken")).make()
 
 
+SLOW = {"slow.html": "<!--" * 22_000, "slow.yaml": "&a " * 29_000, "slow.java": "a<" * 44_000}
+"""Texts that lexers of Pygments take minutes or hours for."""
+
+
+@pytest.fixture(scope="session")
+def slow(server: Any, tmp_path_factory: pytest.TempPathFactory) -> Hosted:
+    """An algorithm with files that are slow to colour, and one that is not."""
+    source = {"src/Slow.py": "def apply(value):\n    return value\n"}
+    source |= {f"src/{name}": text for name, text in SLOW.items()}
+    return Hosted(server, "Slow", source, tmp_path_factory.mktemp("slow")).make()
+
+
 @pytest.fixture(scope="session")
 def add_user(server: Any) -> Callable[[str], str]:
     """Registers an account; returns its key."""

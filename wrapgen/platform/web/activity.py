@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from wrapgen.errors import NotFound
@@ -64,7 +63,7 @@ async def activity(visit: Visit) -> Response:
         "failed": sum(known.state == "failed" for known in ended),
         "kept": KEPT_CALLS,
     }
-    return await run_in_threadpool(visit.html, "activity.html", context)
+    return await visit.in_thread(visit.html, "activity.html", context)
 
 
 async def call(visit: Visit) -> Response:
@@ -86,7 +85,7 @@ async def call(visit: Visit) -> Response:
         "below": below[:SHOWN],
         "found": len(below),
     }
-    return await run_in_threadpool(visit.html, "call.html", context)
+    return await visit.in_thread(visit.html, "call.html", context)
 
 
 def _may_call(visit: Visit, reference: str) -> bool:

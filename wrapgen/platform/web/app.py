@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from anyio import CapacityLimiter
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
@@ -124,6 +125,7 @@ class Web:
         app = Starlette(routes=routes, exception_handlers=handlers)
         app.router.redirect_slashes = False
         app.state.sessions = self._sessions
+        app.state.limiter = CapacityLimiter(platform.bounds.page_threads)
         self._app: ASGIApp = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -163,7 +165,7 @@ class Web:
         if inspect.iscoroutinefunction(page.handler):
             answer: Awaitable[Response] = page.handler(visit)
             return await answer
-        response: Response = await run_in_threadpool(page.handler, visit)  # type: ignore[arg-type]
+        response: Response = await visit.in_thread(page.handler, visit)  # type: ignore[arg-type]
         return response
 
     def _visit(self, request: Request) -> Visit:

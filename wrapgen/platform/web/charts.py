@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from wrapgen.charts import Series, lines
@@ -40,7 +39,7 @@ class _Sum:
 async def charts(visit: Visit) -> Response:
     """GET /web/charts"""
     seen, now = visit.platform.minutes.seen_by(visit.caller), visit.platform.minutes.now
-    return await run_in_threadpool(_charts, visit, seen, now)
+    return await visit.in_thread(_charts, visit, seen, now)
 
 
 def _charts(visit: Visit, seen: dict[str, list[Minute]], now: int) -> Response:

@@ -7,7 +7,6 @@ import math
 from dataclasses import dataclass
 
 import msgspec
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from wrapgen.errors import BadRequest, WrapgenError
@@ -18,6 +17,7 @@ from wrapgen.platform.http.protocol import CONNECTION
 from wrapgen.platform.lines import Problem
 from wrapgen.platform.web.hosted import PLACE, Hosted, hosted
 from wrapgen.platform.web.page import Page, Visit
+from wrapgen.platform.web.shown import laid_out
 from wrapgen.platform.web.snippets import TYPES, snippets
 
 SHOWN = 200_000
@@ -74,18 +74,18 @@ def version(visit: Visit) -> Response:
 
 async def call(visit: Visit) -> Response:
     """POST an input to a version"""
-    seen = await run_in_threadpool(hosted, visit)
+    seen, most = await visit.in_thread(hosted, visit), visit.platform.bounds.page_bytes
     reference = _reference(seen, visit.word("version"))
     given, body = await _given(visit)
     try:
         outcome = await _called(visit, reference, given, body)
-        answer = await run_in_threadpool(_answer, outcome)
+        answer = await visit.in_thread(_answer, outcome, most)
     except WrapgenError as error:
         visit.platform.metrics.note_refused(error.code)
         visit.platform.journal.note("refused", path=reference, code=error.code, message=error.message[:200])
         status, _, kind = facts(error)
-        answer = Answer(status, kind, words(error), failed=True, reply=_readable(call_body(error)))
-    return await run_in_threadpool(_page, visit, given, answer)
+        answer = Answer(status, kind, words(error), failed=True, reply=_readable(call_body(error), most))
+    return await visit.in_thread(_page, visit, given, answer)
 
 
 async def _called(visit: Visit, reference: str, given: Input, body: bytes) -> Outcome:
@@ -125,7 +125,7 @@ def _page(visit: Visit, given: Input | None, answer: Answer | None) -> Response:
     release = seen.release(visit.word("version"))
     notes = release.version.notes if release.version else {}
     sample = str(notes.get("sample_input") or seen.algorithm.sample_input or "")
-    shown = given or _prefilled(sample)
+    shown = given or _prefilled(sample, visit.platform.bounds.page_bytes)
     reference = _reference(seen, visit.word("version"))
     context = {
         "seen": seen,
@@ -147,15 +147,21 @@ def _reference(seen: Hosted, version: str) -> str:
     return f"{seen.reference}/{version}"
 
 
-def _prefilled(sample: str) -> Input:
+def _prefilled(sample: str, most: int) -> Input:
     """The sample input as the form starts with it: JSON where it is some, laid out for reading."""
+    shown = laid_out(sample, most)
+    return Input("json" if shown != sample or not sample or _is_json(sample) else "text", shown)
+
+
+def _is_json(text: str) -> bool:
     try:
-        return Input("json", msgspec.json.format(sample, indent=2))
+        msgspec.json.decode(text, type=msgspec.Raw)
     except (msgspec.DecodeError, RecursionError):
-        return Input("text" if sample else "json", sample)
+        return False
+    return True
 
 
-def _answer(outcome: Outcome) -> Answer:
+def _answer(outcome: Outcome, most: int) -> Answer:
     answer = outcome.answer
     printed = (outcome.output or b"").decode("utf-8", "replace")[:SHOWN]
     if isinstance(answer, Problem):
@@ -169,7 +175,7 @@ def _answer(outcome: Outcome) -> Answer:
             stdout=printed,
             trace=trace[:SHOWN],
             request_id=outcome.call.id,
-            reply=_reply(outcome),
+            reply=_reply(outcome, most),
         )
     raw = bytes(answer.raw())
     text, download = "", ""
@@ -177,7 +183,7 @@ def _answer(outcome: Outcome) -> Answer:
         text = f"{len(raw):,} bytes"
         download = base64.b64encode(raw).decode("ascii") if len(raw) <= 4 * SHOWN else ""
     else:
-        text = _readable(raw) if answer.kind == "json" else raw.decode("utf-8", "replace")
+        text = _readable(raw, most) if answer.kind == "json" else raw.decode("utf-8", "replace")
     return Answer(
         status=200,
         kind=answer.kind,
@@ -187,24 +193,18 @@ def _answer(outcome: Outcome) -> Answer:
         seconds=outcome.seconds,
         stdout=printed,
         request_id=outcome.call.id,
-        reply=_reply(outcome),
+        reply=_reply(outcome, most),
     )
 
 
-def _reply(outcome: Outcome) -> str:
+def _reply(outcome: Outcome, most: int) -> str:
     parts = envelope(outcome)
-    return _readable(b"".join(parts)) if sum(map(len, parts)) <= SHOWN // 10 else ""
+    return _readable(b"".join(parts), most) if sum(map(len, parts)) <= SHOWN // 10 else ""
 
 
-def _readable(raw: bytes) -> str:
+def _readable(raw: bytes, most: int) -> str:
     """JSON laid out for reading; as it is where it is too large or too deep for that."""
-    text = raw.decode("utf-8", "replace")
-    if len(raw) > 5 * SHOWN:
-        return text
-    try:
-        return msgspec.json.format(text, indent=2)
-    except (msgspec.DecodeError, RecursionError):
-        return text
+    return laid_out(raw.decode("utf-8", "replace"), most)
 
 
 PAGES = (

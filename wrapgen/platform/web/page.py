@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
+from anyio import CapacityLimiter, to_thread
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -24,6 +25,8 @@ from wrapgen.platform.web.sessions import Sessions, form_token, same
 if TYPE_CHECKING:
     from wrapgen.platform import Platform
     from wrapgen.platform.web.uploads import Upload
+
+T = TypeVar("T")
 
 ROOT = "/web"
 """Below which everything is; the cookie goes nowhere else."""
@@ -145,6 +148,11 @@ class Visit:
         """
         sessions: Sessions = self.request.app.state.sessions
         sessions.caller(self.token)
+
+    async def in_thread(self, work: Callable[..., T], *words: Any) -> T:
+        """What a function gives, which runs in one of the few threads for pages; the others serve the API."""
+        limiter: CapacityLimiter = self.request.app.state.limiter
+        return await to_thread.run_sync(work, *words, limiter=limiter)
 
     def html(self, template: str, context: Mapping[str, Any] | None = None, status: int = 200) -> Response:
         """The page that a template makes of a context, with the words that every page has."""

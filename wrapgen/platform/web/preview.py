@@ -14,8 +14,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from wrapgen.platform.web.shown import laid_out
+
 READ_BYTES = 256 * 1024
 """Bytes that are read of a file, and that come out of a compressed one."""
+
+SHOWN_BYTES = 1024 * 1024
+"""Most bytes of JSON that is laid out for reading."""
 
 LINES = 100
 """Lines, items or rows that are shown."""
@@ -130,7 +135,7 @@ def _json(text: str, whole: bool) -> Preview | None:
         value = json.loads(text) if whole else None
         if isinstance(value, list):
             return _table("JSON", value[:LINES], len(value) <= LINES)
-        shown = json.dumps(value, indent=2, ensure_ascii=False) if whole else text
+        shown = laid_out(text, SHOWN_BYTES) if whole else text
     except (ValueError, RecursionError):
         return _json_lines(text, whole)
     return Preview("JSON", text=shown, whole=whole)

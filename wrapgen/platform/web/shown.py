@@ -7,10 +7,21 @@ import re
 import unicodedata
 from collections.abc import Callable
 from datetime import datetime, timezone
+from itertools import accumulate
 from typing import Any
 from urllib.parse import quote, urlencode
 
+import msgspec
+
 _HASH = re.compile(r"\b[0-9a-f]{40}\Z")
+
+INDENT = 2
+"""Spaces for each level of JSON that is laid out."""
+
+_check = msgspec.json.Decoder(msgspec.Raw).decode
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1, ord(","): 0}
+_NO_MARKS = bytes(set(range(256)) - set(_STEPS))
 
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
@@ -79,9 +90,27 @@ def compact(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
-def pretty(value: Any) -> str:
-    """A value as JSON for reading."""
-    return json.dumps(value, indent=2, ensure_ascii=False)
+def laid_out(text: str, most: int) -> str:
+    """A JSON text laid out for reading; as it is where that has more than `most` bytes, or is no JSON."""
+    raw = text.encode("utf-8", "replace")
+    try:
+        if len(raw) > most // 4 or len(raw) + _indents(raw) > most:
+            return text
+        return msgspec.json.format(text, indent=INDENT)
+    except (msgspec.DecodeError, RecursionError):
+        return text
+
+
+def _indents(raw: bytes) -> int:
+    """The bytes that laying out a JSON text adds, counted without doing it.
+
+    Raises:
+        msgspec.DecodeError, RecursionError: it is none.
+    """
+    _check(raw)  # from here on every string has an end
+    marks = _STRING.sub(b"", raw).translate(None, _NO_MARKS)
+    depths = accumulate(_STEPS[mark] for mark in marks)
+    return sum(INDENT * depth + 2 for depth in depths)
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
@@ -93,6 +122,5 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "word": word,
     "short": short,
     "visible": visible,
-    "pretty": pretty,
 }
 """What templates may write values with."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-from functools import cache
+import subprocess
+import sys
+import threading
+from functools import cache, lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from starlette.responses import Response
 
 from wrapgen.errors import NotFound
@@ -20,8 +23,20 @@ if TYPE_CHECKING:
 SHOWN_BYTES = 512 * 1024
 """Larger files are for downloading."""
 
+SHOWN_LINES = 10_000
+"""Files of more lines too."""
+
+SHOWN_FILES = 1000
+"""Files of a commit that are listed."""
+
 COLOURED_BYTES = 96 * 1024
-"""Larger files stay plain: colouring takes a second per megabyte, and calls are served meanwhile."""
+"""Larger files stay plain."""
+
+COLOUR, COLOUR_MIB = Path(__file__).with_name("colour.py"), 512
+"""What colours, and the memory that it may use."""
+
+_COLOURING = threading.Lock()
+"""One file at a time: whoever asks for many waits for them."""
 
 STYLES = {"light": "default", "dark": "github-dark"}
 
@@ -37,8 +52,10 @@ def source(visit: Visit) -> Response:
         data = seen.repositories.content(seen.algorithm.id, chosen)
         if visit.query("download"):
             return _download(chosen, data)
-    context = {"seen": seen, "reference": reference, "commit": commit, "files": files, "chosen": chosen}
-    return visit.html("source.html", {**context, "text": _text(chosen, data) if chosen else None})
+    text = _text(chosen, data, visit.platform.bounds.colour_seconds) if chosen else None
+    context = {"seen": seen, "reference": reference, "commit": commit, "chosen": chosen}
+    context |= {"files": files[:SHOWN_FILES], "hidden": max(0, len(files) - SHOWN_FILES)}
+    return visit.html("source.html", {**context, "text": text})
 
 
 def style(visit: Visit) -> Response:  # noqa: ARG001 (every page gets its visit)
@@ -62,20 +79,29 @@ def _chosen(files: list[File], path: str) -> File | None:
     return found.get("README.md") or next(iter([*first, *files]), None)
 
 
-def _text(file: File, data: bytes) -> Markup | None:
+def _text(file: File, data: bytes, seconds: int) -> Markup | None:
     """A file's text, each line an element of its own; None if it is not for reading."""
-    if file.size > SHOWN_BYTES or b"\0" in data:
+    if file.size > SHOWN_BYTES or b"\0" in data or data.count(b"\n") > SHOWN_LINES:
         return None
-    from pygments import highlight
-    from pygments.lexers import TextLexer, get_lexer_for_filename
-    from pygments.util import ClassNotFound
+    if len(data) <= COLOURED_BYTES and (coloured := _coloured(file.path, data, seconds)) is not None:
+        return coloured
+    lines = data.decode("utf-8", "replace").removesuffix("\n").split("\n")
+    shown = (f'<span id="L-{number}">{escape(line)}\n</span>' for number, line in enumerate(lines, 1))
+    return Markup(f'<div class="source"><pre><code>{"".join(shown)}</code></pre></div>')  # noqa: S704 - escaped
 
-    text = data.decode("utf-8", "replace")
-    lexer = TextLexer(stripnl=False, ensurenl=True)
-    if len(data) <= COLOURED_BYTES:
-        with contextlib.suppress(ClassNotFound):  # plain, then
-            lexer = get_lexer_for_filename(file.path, stripnl=False, ensurenl=True)
-    return Markup(highlight(text, lexer, _formatter("light")))  # noqa: S704  # Pygments escapes every token
+
+@lru_cache(maxsize=16)
+def _coloured(path: str, data: bytes, seconds: int) -> Markup | None:
+    """A file's text in colours, made by a process of its own; None where that takes too much."""
+    name = path.rpartition("/")[2]
+    command = [sys.executable, "-I", str(COLOUR), name, str(seconds), str(COLOUR_MIB)]
+    with _COLOURING:
+        try:
+            done = subprocess.run(command, input=data, capture_output=True, timeout=3 * seconds, check=False)
+        except subprocess.TimeoutExpired:
+            return None
+    good = done.returncode == 0 and 0 < len(done.stdout) <= 16 * SHOWN_BYTES
+    return Markup(done.stdout.decode("utf-8")) if good else None  # noqa: S704  # Pygments escapes every token
 
 
 def _download(file: File, data: bytes) -> Response:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from wrapgen.platform.web.activity import is_fragment
@@ -78,7 +77,7 @@ async def workers(visit: Visit) -> Response:
         "in_use": calls.open_of(caller.account),
         "limit": calls.limits.account,
     }
-    return await run_in_threadpool(visit.html, "workers.html", context)
+    return await visit.in_thread(visit.html, "workers.html", context)
 
 
 PAGES = (Page(f"{ROOT}/workers", workers),)

@@ -1,0 +1,99 @@
+"""Pages of what was made to cost much: each ends soon, in little memory, and calls don't wait for it."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wrapgen.platform.web.preview import preview
+from wrapgen.platform.web.shown import laid_out
+
+DEEP = '{"a":' + "[" * 900 + ",".join(["1"] * 58_000) + "]" * 900 + "}"
+"""116 KiB of JSON: laid out for reading it would have 104 million spaces."""
+
+
+def memory(server: Any) -> int:
+    """The most bytes that the server ever had in memory."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(re.findall(r"VmHWM:\s+(\d+)", status)[0]) * 1024
+
+
+def slowest(server: Any, work: Callable[[], Any]) -> tuple[Any, float]:
+    """What a page gives, and the longest that the server took for /health meanwhile."""
+    times = [0.0]
+    with ThreadPoolExecutor(1) as threads:
+        page = threads.submit(work)
+        while not page.done():
+            began = time.monotonic()
+            assert server.request("GET", "/health").status_code == 200
+            times.append(time.monotonic() - began)
+            threading.Event().wait(0.01)
+    return page.result(), max(times)
+
+
+def test_a_deep_value_is_shown_as_it_is(server: Any, browser: Any) -> None:
+    """What would be large when it is laid out is not: a data file, a result, a sample input."""
+    server.request("POST", "/v1/data/local", json={"name": "costs"})
+    server.request("PUT", "/v1/data/local/costs/deep.json", data=DEEP.encode())
+    before = memory(server)
+    page, waited = slowest(server, lambda: browser.get("/web/data/open?at=data://local/costs/deep.json"))
+    assert page.status_code == 200
+    assert "1,1,1" in page.text
+    assert len(page.text) < 200_000
+    assert memory(server) - before < 30 * 1024 * 1024
+    assert waited < 2
+
+
+def test_a_result_is_laid_out_only_where_that_is_small(server: Any, browser: Any, zoo: str) -> None:
+    """The console answers a deep value with the value, and a call waits for neither."""
+    before = memory(server)
+    form = {"token": browser.token, "kind": "json", "input": DEEP}
+    place = f"/web/algorithms/{zoo}/versions/0.1.0"
+    page, waited = slowest(server, lambda: browser.request("POST", place, files={"file": b""}, data=form))
+    assert page.status_code == 200
+    assert memory(server) - before < 60 * 1024 * 1024
+    assert waited < 2
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["slow.html", *(pytest.param(each, marks=pytest.mark.soak) for each in ("slow.yaml", "slow.java"))],
+)
+def test_colouring_ends(server: Any, browser: Any, slow: Any, name: str) -> None:
+    """A file that no lexer gets through is shown plain, after seconds; health checks never wait."""
+    began = time.monotonic()
+    page, waited = slowest(server, lambda: browser.get(f"{slow.page}/source/master/src/{name}"))
+    assert page.status_code == 200
+    assert page.text.count('<span id="L-1">') == 1
+    assert waited < 2
+    assert time.monotonic() - began < 20
+
+
+def test_what_is_small_is_laid_out_and_coloured(browser: Any, slow: Any) -> None:
+    """Ordinary files look as they always did."""
+    page = browser.get(f"{slow.page}/source/master/src/Slow.py").text
+    assert '<span class="k">def</span>' in page
+    assert preview("a.json", b'{"a": [1, {"b": 2}], "c": []}', whole=True).text == json.dumps(
+        {"a": [1, {"b": 2}], "c": []}, indent=2
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a":"[[[,{\\"","b":[1,2]}', "[]", "1", '"\\\\"', "not json", '["\\"' + '\\"' * 50_000, DEEP]
+)
+def test_laying_out_keeps_to_its_bound(text: str) -> None:
+    """The result is never larger than asked for, unless the text is; it means the same."""
+    began = time.monotonic()
+    found = laid_out(text, 1_000_000)
+    assert time.monotonic() - began < 2
+    assert len(found) <= max(1_000_000, len(text))
+    if found != text:
+        assert json.loads(found) == json.loads(text)
