@@ -50,8 +50,12 @@ _NOT_WRITTEN = re.compile(r"\.errors\.jsonl\Z|\.(json|psv|tab)\Z")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:\Z")
 
 
-def refuse_name(path: Path) -> None:
+def refuse_name(path: Path, *, tables: bool = True) -> None:
     """Makes sure that the name of an output promises nothing but what is written under it.
+
+    Args:
+        path: of the output.
+        tables: CSV, TSV and Parquet are written too, not JSON Lines alone.
 
     Raises:
         UsageError: it is a URL, or names a format or compression that is not written.
@@ -60,10 +64,10 @@ def refuse_name(path: Path) -> None:
         raise UsageError(f"{path} is a URL, and results go to a file", hint="copy it when the run has ended")
     name = path.name.lower()
     found = OTHERS.search(bare(name)) or _NOT_WRITTEN.search(name)
-    if found or bare(name) != name:
+    if found or bare(name) != name or (not tables and path.suffix.lower() in SUFFIXES):
         raise UsageError(
-            f"{path}: a run writes no {found[0] if found else path.suffix} file",
-            hint="name it .jsonl, .csv, .tsv or .parquet; pack it when the run has ended",
+            f"{path}: no {found[0] if found else path.suffix} file is written here",
+            hint=f"name it {'.jsonl, .csv, .tsv or .parquet' if tables else '.jsonl'}; pack it afterwards",
         )
 
 

@@ -16,6 +16,7 @@ from wrapgen.errors import RunError, UsageError
 from wrapgen.run.connectors.files import find
 from wrapgen.run.folder import Folder, folder_for
 from wrapgen.run.spare import claim
+from wrapgen.run.writers import refuse_name
 
 ROWS = b'{"a": 1}\n{"a": 2}\n'
 
@@ -44,7 +45,7 @@ BROKEN = {
     "in.csv": (workbook(), "is a ZIP archive, as an Excel workbook is, not text"),
     "in.txt": (bz2.compress(ROWS), "is bzip2, not text"),
     "packed.csv.gz": (gzip.compress(workbook()), "is a ZIP archive"),
-    "page.csv": (b"<!DOCTYPE html>\n<html>", "is a web page"),
+    "page.csv": (b"<!DOCTYPE html>\n<html>", "first line is that of a web page"),
 }
 
 
@@ -94,7 +95,7 @@ def test_an_output_whose_name_promises_what_is_not_written_is_refused(tmp_path, 
     """Before the first call, the message names what is written instead; a run that has begun may go on."""
     output = tmp_path / name
     folder = Folder(folder_for(output))
-    with pytest.raises(UsageError, match="a run writes no"):
+    with pytest.raises(UsageError, match="file is written here"):
         claim(output, folder, fresh=False)
     folder.make()
     folder.ledger.touch()  # an older version began it
@@ -105,6 +106,13 @@ def test_an_output_may_have_a_name_that_promises_nothing(tmp_path):
     """A suffix that is no format's is JSON Lines, as one that is missing."""
     for name in ("scores", "scores.v2", "scores-1.0.5", "x.txt", "X.CSV", "x.ndjson"):
         claim(tmp_path / name, Folder(folder_for(tmp_path / name)), fresh=False)
+
+
+def test_a_name_of_a_table_is_refused_where_only_lines_are_written(tmp_path):
+    """`wrapgen records --output` writes JSON Lines: a name that promises a table is refused."""
+    refuse_name(tmp_path / "x.jsonl", tables=False)
+    with pytest.raises(UsageError, match=r"no \.CSV file is written here"):
+        refuse_name(tmp_path / "x.CSV", tables=False)
 
 
 def test_an_output_is_no_url(tmp_path, monkeypatch):

@@ -20,32 +20,32 @@ _PACKINGS = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
 PACKED_SUFFIXES = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd"}
 """File suffix to compression."""
 
-OTHERS = re.compile(
-    r"\.(7z|arrow|avro|br|bz2|db|docx?|feather|html?|lz4?|lzma|ods|orc|pdf|rar|snappy|sqlite|sz|tar|tbz2?|tgz|txz"
-    r"|xlsx?|xml|xz|ya?ml|z|zip)\Z"
+_BINARY = (
+    r"7z|arrow|avro|br|bz2|db|docx?|feather|lz4?|lzma|ods|orc|pdf|rar|snappy|sqlite|sz|tar|tbz2?|tgz|txz|xlsx?"
+    r"|xz|z|zip"
 )
-"""How names of files end whose formats a run neither reads nor writes."""
+_UNREADABLE = re.compile(rf"\.({_BINARY})\Z")
 
+OTHERS = re.compile(rf"\.({_BINARY}|html?|xml|ya?ml)\Z")
+"""How names of files end whose formats a run does not write."""
+
+_OTHER = rb"[^\t\n\r -~]"  # no character of ASCII: text goes on with one
 _SIGNATURES = {
-    b"PK\x03\x04": "a ZIP archive, as an Excel workbook is",
-    b"\xd0\xcf\x11\xe0": "an old Excel or Word document",
-    b"BZh": "bzip2",
-    b"\xfd7zXZ": "xz",
-    b"\x04\x22\x4d\x18": "lz4",
-    b"7z\xbc\xaf": "a 7z archive",
-    b"PAR1": "Parquet",
-    b"ORC": "ORC",
-    b"Obj\x01": "Avro",
-    b"ARROW1": "Arrow",
-    b"FEA1": "Feather",
-    b"%PDF": "PDF",
-    b"SQLite format 3": "an SQLite database",
-    b"<!DOCTYPE": "a web page",
-    b"<!doctype": "a web page",
-    b"<html": "a web page",
-    b"<?xml": "XML",
+    rb"PK\x03\x04": "a ZIP archive, as an Excel workbook is",
+    rb"\xd0\xcf\x11\xe0": "an old Excel or Word document",
+    rb"BZh[1-9]1AY&SY": "bzip2",
+    rb"\xfd7zXZ": "xz",
+    rb"\x04\x22\x4d\x18": "lz4",
+    rb"7z\xbc\xaf": "a 7z archive",
+    rb"PAR1" + _OTHER: "Parquet",
+    rb"ORC" + _OTHER: "ORC",
+    rb"Obj\x01": "Avro",
+    rb"ARROW1\x00": "Arrow",
+    rb"FEA1" + _OTHER: "Feather",
+    rb"%PDF-\d\.": "PDF",
+    rb"SQLite format 3\x00": "an SQLite database",
 }
-"""How files start that are no text of rows."""
+"""How files start that are no text."""
 
 _MARKS = {
     codecs.BOM_UTF8: "utf-8",
@@ -68,7 +68,7 @@ def refuse_unreadable(name: str) -> None:
     Raises:
         UsageError: it names a format or compression that is not known here.
     """
-    found = OTHERS.search(bare(name))
+    found = _UNREADABLE.search(bare(name))
     if found or (name.lower() != bare(name) and bare(name).endswith(".parquet")):
         what = found[0] if found else "compressed Parquet"
         raise UsageError(
@@ -124,7 +124,7 @@ def _unpacked(path: Path, name: str) -> Iterator[Any]:
         elif packing == "zstd":
             content = io.BufferedReader(_Unpacked(file), _BLOCK)
         head = content.peek(16)
-        found = next((what for magic, what in _SIGNATURES.items() if head.startswith(magic)), None)
+        found = next((what for magic, what in _SIGNATURES.items() if re.match(magic, head)), None)
         if found:
             raise RunError(f"{name} is {found}, not text", hint=f"convert it; or {_RENAME}")
         yield content

@@ -15,7 +15,9 @@ from wrapgen.run.connectors.base import Row
 from wrapgen.run.connectors.opening import decoded, text_lines
 
 _SAMPLE = 200
-"""Lines that say what divides cells."""
+"""Lines that say what divides cells, at most."""
+
+_SAMPLE_SIZE = 1 << 20
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 """What may divide cells without being named, in words."""
@@ -130,15 +132,15 @@ def delimiter_of(lines: Iterator[str], format: str, name: str) -> str:  # noqa: 
     Raises:
         RunError: it can't be told with certainty; says what to give.
     """
-    sample, own = list(islice(lines, _SAMPLE)), usual(format).delimiter
+    sample, own = _sample(lines), usual(format).delimiter
     told = _EXCEL.match(sample[0]) if sample else None
     if told:
         return told[1]
     header = next((line for line in sample if line.strip("\r\n")), "")
-    if header.startswith(("{", "[")) and _is_json(header):
+    if found := _no_table(header):
         raise RunError(
-            f"{name}: its name says {format}, its first line is JSON",
-            hint="say --format jsonl; or --delimiter, if it is a table",
+            f"{name}: its name says {format}, its first line is {found}",
+            hint="name or convert it as what it is; or say --delimiter, if it is a table",
         )
     others = [one for one in DELIMITERS if one != own and one in header]
     if not others:
@@ -155,11 +157,24 @@ def delimiter_of(lines: Iterator[str], format: str, name: str) -> str:  # noqa: 
     )
 
 
-def _is_json(line: str) -> bool:
+def _sample(lines: Iterator[str]) -> list[str]:
+    """The first lines, but not many that are long."""
+    found, size = [], 0
+    for line in islice(lines, _SAMPLE):
+        found.append(line)
+        size += len(line)
+        if size > _SAMPLE_SIZE:
+            break
+    return found
+
+
+def _no_table(header: str) -> str:
+    if header.lower().startswith(("<!doctype", "<html", "<?xml")):
+        return "that of a web page or XML"
     try:
-        return isinstance(json.loads(line), (dict, list))
+        return "JSON" if isinstance(json.loads(header), (dict, list)) else ""
     except (ValueError, RecursionError):
-        return False
+        return ""
 
 
 def _fits(sample: list[str], delimiter: str) -> bool:
@@ -174,7 +189,8 @@ def _width(sample: list[str], dialect: Dialect) -> int:
     try:
         found.update(len(cells) for cells in reader if cells)
     except csv.Error:
-        if len(sample) < _SAMPLE or reader.line_num < len(sample):
+        cut = len(sample) == _SAMPLE or sum(map(len, sample)) > _SAMPLE_SIZE
+        if not cut or reader.line_num < len(sample):
             return 0
     return found.pop() if len(found) == 1 else 0
 
