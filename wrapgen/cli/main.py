@@ -17,7 +17,7 @@ import click
 
 from wrapgen import __version__
 from wrapgen.cli.terminal import err, marked, out
-from wrapgen.errors import InternalError, WrapgenError
+from wrapgen.errors import InternalError, OutOfResource, WrapgenError, resource_of
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -129,8 +129,10 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("WRAPGEN_DEBUG"):
             raise
-        _report(InternalError(error), as_json="--json" in words)
-        return InternalError.exit_code
+        resource = resource_of(error)
+        told = OutOfResource(resource) if resource else InternalError(error)
+        _report(told, as_json="--json" in words)
+        return told.exit_code
 
 
 def _report(error: WrapgenError, *, as_json: bool) -> None:

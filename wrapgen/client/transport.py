@@ -22,7 +22,7 @@ from wrapgen.client import statuses
 from wrapgen.client.connection import Connection, authorization
 from wrapgen.client.exchange import AnswerTooLarge, Connector, NoConnection, beginning, pieces, read
 from wrapgen.client.proxies import Proxy, proxy_url
-from wrapgen.errors import PlatformError, TooLarge, Unreachable, UsageError
+from wrapgen.errors import OutOfResource, PlatformError, TooLarge, Unreachable, UsageError, resource_of
 
 READ_TIMEOUT = 60.0
 """Seconds to wait for an answer that does not run an algorithm."""
@@ -213,6 +213,8 @@ class Transport:
 
     def _unreachable(self, what: str, error: Exception) -> PlatformError:
         address = self.connection.address
+        if resource := resource_of(error):
+            raise OutOfResource(resource) from error
         if isinstance(error, NoConnection):
             home, source = self.connection.home, self.connection.source
             hint = f"start it with: wrapgen serve --home {home}" if home else f"it was named by {source}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from threading import Thread
@@ -52,7 +53,8 @@ def run_to_files(
             session.wrote(output, asdict(layout))
 
     if report:  # while calls are open its making costs nobody time
-        Thread(target=_prepare_report, daemon=True).start()
+        with suppress(RuntimeError):  # there is no thread for it, or no memory
+            Thread(target=_prepare_report, daemon=True).start()
     already = session.counts.finished
     started = clock()
     state, reason = session.work(watch, files=files)
@@ -76,9 +78,10 @@ def run_to_files(
 
 
 def _prepare_report() -> None:
-    from wrapgen.run.report import page
+    with suppress(OSError, ImportError, MemoryError):  # whoever writes the report says so
+        from wrapgen.run.report import page
 
-    page()
+        page()
 
 
 def _reported(session: Session, path: Path) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from wrapgen.errors import RunError, UsageError
+from wrapgen.errors import OutOfResource, RunError, UsageError, resource_of
 from wrapgen.files import make_folder, open_file
 from wrapgen.run.ledger import read_ledger
 
@@ -149,6 +150,10 @@ def writable(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        resource = resource_of(error)
+        # Another folder may have space.
+        if resource and error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise OutOfResource(resource) from error
         reason = "a file is in its place" if isinstance(error, FileExistsError) else error.strerror
         raise RunError(
             f"the run's folder {path} can't be made or written to: {reason}",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
+from wrapgen.errors import resource_of
 from wrapgen.run.chunks import Chunk
 from wrapgen.run.process import Lost, Reply
 from wrapgen.run.states import Fault
@@ -68,10 +69,19 @@ class ThreadLanes:
         """Starts a send; never blocks."""
         self._open += 1
         if self._open > self._threads:
-            self._threads += 1
-            name = f"wrapgen-lane-{self._threads}"
-            threading.Thread(target=self._work, name=name, daemon=True).start()
+            self._start()
         self._in.put((seq, chunk, self._turns.make()))
+
+    def _start(self) -> None:
+        """Starts a thread more; where there can be no more, those that there are make the calls."""
+        name = f"wrapgen-lane-{self._threads + 1}"
+        try:
+            threading.Thread(target=self._work, name=name, daemon=True).start()
+        except RuntimeError:
+            if not self._threads:
+                raise
+        else:
+            self._threads += 1
 
     def allow(self, most: int) -> None:
         """So many calls may be open from now on."""
@@ -111,5 +121,7 @@ class ThreadLanes:
             try:
                 reply = self._process(chunk, turn)
             except BaseException as error:  # a lane that dies silently would hang the run
-                reply = Lost(Fault.STOPPED, type(error).__name__, f"a fault of wrapgen: {error!r}")
+                resource = resource_of(error)
+                said = f"there is no more {resource}" if resource else f"a fault of wrapgen: {error!r}"
+                reply = Lost(Fault.STOPPED, type(error).__name__, said)
             self._out.put((Returned(seq, reply), turn))

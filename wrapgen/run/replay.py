@@ -22,7 +22,7 @@ FORMAT = 1
 """Version of the ledger's own format."""
 
 _NUMBER = (int, float)
-_LATEST = 253_402_300_800  # the end of the year 9999, in seconds since 1970
+_EARLIEST, _LATEST = -62_135_596_800, 253_402_300_800  # the years 1 to 9999, in seconds since 1970
 _Kinds = dict[str, type | tuple[type, ...]]
 _RUN: _Kinds = {
     **dict.fromkeys(("run", "reference", "at", "wrapper.target", "wrapper.spec"), str),
@@ -179,7 +179,7 @@ def _whole(entry: dict[str, Any], ledger: Path, number: int) -> None:
         if not isinstance(value, kind):
             raise _damaged(ledger, number, entry, f"lacks {name!r}")
     moment = entry.get("w", 0)
-    if not isinstance(moment, _NUMBER) or not 0 <= moment < _LATEST:
+    if not isinstance(moment, _NUMBER) or not _EARLIEST <= moment < _LATEST:
         raise _damaged(ledger, number, entry, "has no such moment 'w'")
     if entry["e"] == "end" and entry["state"] not in _STATES:
         raise _damaged(ledger, number, entry, "has no such 'state'")

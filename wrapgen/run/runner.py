@@ -15,7 +15,7 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 
-from wrapgen.errors import RunError
+from wrapgen.errors import RunError, resource_of
 from wrapgen.run.answers import by_item
 from wrapgen.run.budget import Budget
 from wrapgen.run.chunks import FIRST_SIZE, Chunk, Entry, Intake, Size, gather
@@ -140,7 +140,9 @@ class Runner:
         try:
             return self._intake.take(min(self._size.now, math.ceil(share / together) * together))
         except RunError as error:  # every row could be read before the first call
-            self._end = EndState.INCOMPLETE, f"the input changed while it was read: {error.message}"
+            resource = resource_of(error)
+            why = f"there is no more {resource}" if resource else "the input changed while it was read"
+            self._end = EndState.INCOMPLETE, f"{why}: {error.message}"
             return None
 
     def _due(self, now: float) -> Chunk | None:

@@ -16,7 +16,7 @@ from threading import Event
 from typing import Any
 
 from wrapgen.client.proxies import is_loopback
-from wrapgen.errors import RunError, WrapgenError
+from wrapgen.errors import OutOfResource, RunError, WrapgenError, resource_of
 from wrapgen.run.budget import SHARE, Budget
 from wrapgen.run.chunks import MAX_SIZE, Entry, Size, gather
 from wrapgen.run.concurrency import Concurrency, ceiling
@@ -237,8 +237,12 @@ class Session:
         try:
             state, reason = self._ended(self._runner, most, files)
             self.ledger.append([{"e": "end", "state": state.value, "why": reason, "at": self._now()}])
-        except OSError as error:  # a full disk, say
-            state, reason = EndState.INCOMPLETE, f"ledger and spool can't be written: {error}"
+        except (OSError, MemoryError, RuntimeError, OutOfResource) as error:  # a full disk, say
+            resource = resource_of(error)
+            if not resource and not isinstance(error, OSError):
+                raise
+            why = f"there is no more {resource}" if resource else "ledger and spool can't be written"
+            state, reason = EndState.INCOMPLETE, f"{why}: {error}"
         return state, reason
 
     def _ended(
@@ -324,7 +328,9 @@ class Session:
             return True
         try:
             same = self._items.fingerprint() == self._fingerprint
-        except RunError:  # it is gone
+        except RunError as error:  # it is gone
+            if resource := resource_of(error):
+                raise OutOfResource(resource) from error
             return False
         return same and self.counts.finished == self.counts.items
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -17,6 +18,7 @@ from wrapgen.run.known import load
 from wrapgen.run.layouts import Layout
 from wrapgen.run.ledger import RealDisk
 from wrapgen.run.options import Options, Wrapper
+from wrapgen.run.report import write_report
 from wrapgen.run.session import Session
 from wrapgen.run.summary import EndState
 from wrapgen.run.wrappers import describe
@@ -312,3 +314,14 @@ class FullDisk(RealDisk):
             super().write(descriptor, b"" if self.left else data[: len(data) // 2])
             raise OSError(errno.ENOSPC, "No space left on device")
         super().write(descriptor, data)
+
+
+@pytest.mark.parametrize("wall", [-86_400 * 365.0, -1.0, 0.0, 4_102_444_800.0])
+def test_a_wrong_clock_damages_no_ledger(bench, memory_wrapper, wall, monkeypatch):
+    """A clock before 1970, or far ahead, is a wrong time in the ledger and nothing more."""
+    world = bench.world()
+    monkeypatch.setattr(bench, "world", lambda disk=None: replace(world, wall=lambda: wall))
+    assert bench.run(memory_wrapper(), list(range(40))).state is EndState.OK
+    assert bench.run(memory_wrapper(), list(range(40))).counts.calls == 0
+    assert write_report(bench.folder / "out.jsonl.run", None)["succeeded"] == 40
+    assert load(bench.folder / "out.jsonl.run").as_json()["last"] == wall

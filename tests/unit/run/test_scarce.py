@@ -1,0 +1,69 @@
+"""What is said when a resource runs out, and how far a run gets without it."""
+
+from __future__ import annotations
+
+import errno
+import threading
+
+import pytest
+
+from wrapgen.errors import OutOfResource, RunError, UsageError, resource_of
+from wrapgen.run.lanes import ThreadLanes
+from wrapgen.run.process import Reply
+
+
+def caused(error, cause):
+    """An error with a cause."""
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (OSError(errno.EMFILE, "Too many open files"), "open files in this process"),
+        (caused(RunError("can't read x"), OSError(errno.EMFILE, "Too many open files")), "open files"),
+        (OSError(errno.ENFILE, "Too many open files in system"), "this machine"),
+        (MemoryError(), "memory"),
+        (ImportError("libx.so: failed to map segment: Cannot allocate memory"), "memory"),
+        (RuntimeError("can't start new thread"), "threads"),
+        (OSError(errno.ENOSPC, "No space left on device"), "space on the disk"),
+        (OutOfResource("memory"), "memory"),
+    ],
+)
+def test_the_resource_is_named(error, says):
+    """Whatever layer an error comes from, the resource that ran out is found."""
+    assert says in (resource_of(error) or "")
+
+
+@pytest.mark.parametrize("error", [None, UsageError("no"), OSError(errno.ENOENT, "gone"), RuntimeError("x")])
+def test_other_errors_name_none(error):
+    """What is no shortage is not called one."""
+    assert resource_of(error) is None
+
+
+def test_few_threads_make_all_calls(monkeypatch):
+    """Where no more threads can be started, those that there are do the work."""
+    start, started = threading.Thread.start, []
+
+    def scarce(thread):
+        if len(started) == 2:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", scarce)
+
+    def process(chunk, turn):
+        with turn:
+            return Reply([], {})
+
+    lanes = ThreadLanes(process)
+    lanes.allow(8)
+    for seq in range(8):
+        lanes.submit(seq, None)
+    back = []
+    while len(back) < 8:
+        back += lanes.wait(30)
+    assert sorted(one.seq for one in back) == list(range(8)) and len(started) == 2
+    lanes.close()
