@@ -9,12 +9,12 @@ PATH ?= /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types layers derived docs screenshots soak clean bench
+.PHONY: help setup demo test lint types layers derived lock docs screenshots soak clean bench
 
 help:  ## list these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
-$(VENV)/.%: pyproject.toml .ci/setup
+$(VENV)/.%: pyproject.toml .ci/setup $(wildcard requirements/*.txt)
 	@.ci/setup $(VENV) $*
 
 setup: $(VENV)/.dev  ## create .venv and install wrapgen with everything the tests need
@@ -36,6 +36,9 @@ layers: $(VENV)/.dev  ## import-linter: arrows point down only
 
 derived: $(VENV)/.dev  ## write again what is made from something else: generated/, golden cases, pages of docs/
 	@$(BIN)/python tests/repo/derived.py
+
+lock: $(VENV)/.dev  ## write requirements/*.txt, versions with hashes; LOCK=--upgrade for newer ones
+	@$(BIN)/python requirements/lock.py $(LOCK)
 
 docs: $(VENV)/.dev  ## build the documentation site: build/site/index.html
 	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -d build/doctrees docs build/site
