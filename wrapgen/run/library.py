@@ -32,6 +32,7 @@ from wrapgen.run.patience import Patience
 from wrapgen.run.session import Session
 from wrapgen.run.states import Fate
 from wrapgen.run.summary import Counts, EndState
+from wrapgen.run.unsendable import why_not_json
 
 _POLL = 1.0
 """Seconds after which a waiting iterator looks again, should a wake-up be lost."""
@@ -265,7 +266,7 @@ def _line(number: int, value: Any) -> bytes:
     try:
         return wire.dumps(wire.to_wire(value)) + b"\n"
     except wire.WireError as error:
-        raise RunError(f"item {number} is {error}") from error
+        raise RunError(f"item {number} is not JSON: {why_not_json(value)}") from error
 
 
 def _decoded(line: bytes) -> ItemOutcome:

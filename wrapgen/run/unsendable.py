@@ -26,11 +26,14 @@ def refused_item(value: Any, where: str = "") -> bytes:
         value: no JSON; the message names the first part of it that is none.
         where: its row, for the message.
     """
-    path, why = _fault(value) or ((), "it is not JSON")
-    column = f"column {'.'.join(map(str, path))!r}" if path else ""
-    place = ", ".join(filter(None, [where, column]))
-    error = wire.ItemError("InputError", f"{place}: {why}" if place else why)
+    error = wire.ItemError("InputError", ", ".join(filter(None, [where, why_not_json(value)])))
     return wire.dumps(error.to_wire())
+
+
+def why_not_json(value: Any) -> str:
+    """Why a value is no JSON, and in which column the first part stands that is none."""
+    path, why = _fault(value) or ((), "it is not JSON")
+    return f"column {'.'.join(map(str, path))!r}: {why}" if path else why
 
 
 def _fault(value: Any) -> tuple[tuple[Any, ...], str] | None:
@@ -45,6 +48,6 @@ def _fault(value: Any) -> tuple[tuple[Any, ...], str] | None:
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         name = "NaN" if value != value else "infinity" if value > 0 else "-infinity"
         return (), f"the value is {name}, which JSON can't say"
-    if not parts and value is not None and not isinstance(value, (str, int, float, bool, dict, list, bytes)):
+    if not parts and value is not None and not isinstance(value, (str, int, float, bool, dict, list)):
         return (), f"a value of type {type(value).__name__} is not JSON"
     return None
