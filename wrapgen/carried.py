@@ -19,6 +19,7 @@ CORE = (
     "client/proxies.py",
     "client/statuses.py",
     "client/transport.py",
+    "client/tunnel.py",
     "references.py",
     "wire.py",
     "run/answers.py",

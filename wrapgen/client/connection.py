@@ -121,7 +121,7 @@ def find(
     where = check_address(chosen.address)
     if key:
         return Connection(
-            where, key, f"{chosen.source} with --api-key", ca_cert=chosen.ca_cert or _bundle(environ)
+            where, key, f"{chosen.source} with --api-key", ca_cert=chosen.ca_cert or ca_bundle(environ)
         )
     holder = next((s for s in sources if s.key and _fits(s.address, where)), None)
     if holder is None:
@@ -134,7 +134,7 @@ def find(
         holder.key,
         holder.source,
         account=holder.account,
-        ca_cert=holder.ca_cert or _bundle(environ),
+        ca_cert=holder.ca_cert or ca_bundle(environ),
         admin_key=holder.admin_key,
         home=holder.home,
     )
@@ -198,11 +198,12 @@ def _variables(environ: Mapping[str, str]) -> _Found:
         "the variables ALGORITHMIA_API and ALGORITHMIA_API_KEY",
         address=environ.get("ALGORITHMIA_API", ""),
         key=environ.get("ALGORITHMIA_API_KEY", "") or environ.get("ALGORITHMIA_BEARER_TOKEN", ""),
-        ca_cert=_bundle(environ),
+        ca_cert=ca_bundle(environ),
     )
 
 
-def _bundle(environ: Mapping[str, str]) -> str | None:
+def ca_bundle(environ: Mapping[str, str]) -> str | None:
+    """The path of the authorities that variables name, or None."""
     # What the vendor's client reads (Algorithmia/client.py), and requests after it.
     return environ.get("REQUESTS_CA_BUNDLE") or environ.get("CURL_CA_BUNDLE") or None
 

@@ -47,7 +47,7 @@ class Connector:
         authorities: further certificate authorities: the path of a file or folder, or PEM text.
 
     Raises:
-        UsageError: the authorities can't be read, or the proxy can't carry the address.
+        UsageError: the authorities can't be read.
     """
 
     def __init__(self, address: str, proxy: Proxy | None, authorities: str | None) -> None:
@@ -56,11 +56,6 @@ class Connector:
         self._secure = parts.scheme == "https"
         self._port = parts.port or (443 if self._secure else 80)
         self._proxy = proxy
-        if proxy is not None and proxy.secure and self._secure:
-            raise UsageError(
-                f"the proxy {proxy.host} is reached through https and can't carry https itself",
-                hint="set HTTPS_PROXY to http://HOST:PORT",
-            )
         tls = self._secure or (proxy is not None and proxy.secure)
         self._context = trust(authorities) if tls else None
         absolute = proxy is not None and not self._secure
@@ -83,16 +78,26 @@ class Connector:
             if self._context is None
             else http.client.HTTPSConnection(host, port, timeout=CONNECT_TIMEOUT, context=self._context)
         )
-        if proxy is not None and self._secure:
+        nested = proxy is not None and proxy.secure and self._secure
+        if proxy is not None and self._secure and not nested:
             connection.set_tunnel(self._host, self._port, proxy.headers)
         try:
             connection.connect()
+            if nested:
+                connection = self._nested(connection)
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
                 raise
             raise NoConnection(self._refusal(error)) from error
         return connection
+
+    def _nested(self, connection: http.client.HTTPConnection) -> http.client.HTTPConnection:
+        from wrapgen.client.tunnel import through_tls  # few need it
+
+        assert self._context is not None and self._proxy is not None
+        assert isinstance(connection, http.client.HTTPSConnection)
+        return through_tls(connection, self._context, self._host, self._port, self._proxy.headers)
 
     def _refusal(self, error: Exception) -> str:
         if isinstance(error, TimeoutError):

@@ -6,12 +6,12 @@ Decides nothing. Address, key, certificates, proxies and limits are the client's
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 from wrapgen.client.caller import Caller
-from wrapgen.client.connection import Connection, find
+from wrapgen.client.connection import Connection, ca_bundle, find, read_authorities
 from wrapgen.errors import NoCredentials
 from wrapgen.run.sideband import DataSideband
 
@@ -72,5 +72,9 @@ class PlainCalls:
 
 @cache
 def _caller(connection: Connection) -> Caller:
-    """One pool of connections for all calls of a process."""
+    """One pool of connections for all calls of a process, which may have authorities of its own."""
+    own = ca_bundle(os.environ)
+    if own and Path(own).exists():
+        texts = [read_authorities(each) for each in (own, connection.ca_cert) if each]
+        connection = replace(connection, ca_cert="\n".join(texts))
     return Caller(connection, pool=POOL)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pickle
 import shutil
+import socket
+import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from wrapgen.client import Client, Connection
+from wrapgen.client.exchange import Connector
+from wrapgen.client.proxies import Proxy
 from wrapgen.errors import PlatformError
 from wrapgen.run.plain_calls import PlainCalls
 
@@ -78,7 +84,7 @@ def test_publishing_over_tls_trusts_the_named_authority(cluster: Path, certifica
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("source", ["profile", "variable", "folder"])
+@pytest.mark.parametrize("source", ["profile", "variable", "folder", "executor"])
 def test_tasks_on_other_machines_trust_it_too(
     cluster: Path, certificate: Path, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,10 +105,63 @@ def test_tasks_on_other_machines_trust_it_too(
     sent = pickle.dumps(PlainCalls.of_environment())
     for name in ("ALGORITHMIA_API", "ALGORITHMIA_API_KEY", "REQUESTS_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
+    if source == "executor":  # which has authorities of its own, where the driver needed none
+        driver = Connection(known["address"], known["api_key"], "the driver")
+        sent = pickle.dumps(PlainCalls(driver.portable()))
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
     named.unlink()
     calls = pickle.loads(sent)
     url = calls.upload(b"[1]")
     assert calls.fetch(url) == b"[1]"
+
+
+@pytest.fixture
+def secure_proxy(certificate: Path) -> Iterator[tuple[str, list[bytes]]]:
+    """A proxy that is itself reached through TLS and tunnels to anywhere; and what it was asked for."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, certificate.with_name("key.pem"))
+    asked: list[bytes] = []
+
+    def relay(source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65_536):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_RDWR)
+
+    def serve(plain: socket.socket) -> None:
+        with contextlib.suppress(OSError), context.wrap_socket(plain, server_side=True) as client:
+            asked.append(client.recv(65_536))
+            host, _, port = asked[-1].split()[1].decode().rpartition(":")
+            with socket.create_connection((host, int(port))) as target:
+                client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                threading.Thread(target=relay, args=(target, client), daemon=True).start()
+                relay(client, target)
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=accept, daemon=True).start()
+        yield f"https://user:pass@127.0.0.1:{listener.getsockname()[1]}", asked
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_proxy_behind_tls_carries_tls(cluster: Path, certificate: Path, secure_proxy) -> None:
+    """The proxy is told the host and its own login, and sees nothing of what goes through."""
+    known = json.loads((cluster / "credentials.json").read_text())
+    url, asked = secure_proxy
+    connection = Connector(known["address"], Proxy.parse(url), str(certificate)).open()
+    headers = {"Authorization": known["api_key"]}
+    for method, body, status in (("GET", b"", 200), ("PUT", b"x" * 3_000_000, 404), ("GET", b"", 200)):
+        connection.request(method, "/v1/data/.my/" + "nowhere/file" * bool(body), body, headers)
+        response = connection.getresponse()
+        assert response.status == status and response.read()
+    connection.close()
+    (request,) = asked
+    assert request.startswith(b"CONNECT 127.0.0.1:") and b"Proxy-Authorization: Basic dXNlcjpwYXNz" in request
+    assert known["api_key"].encode() not in request
 
 
 def test_a_file_of_authorities_that_is_none_is_told(cluster: Path, make, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import gzip
 import itertools
 import json
 import pickle
+import queue
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -131,7 +132,7 @@ def test_this_machines_own_address_needs_no_proxy(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(
-    "proxy", ["socks5://127.0.0.1:1080", "http://:3128", "http://proxy:port", "https://proxy:1"]
+    "proxy", ["socks5://127.0.0.1:1080", "http://:3128", "http://proxy:port", "ftp://proxy:1"]
 )
 def test_a_proxy_that_cant_be_used_is_one_clear_error(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """No proxy of another kind is spoken to as if it were HTTP; its password is not shown."""
@@ -156,17 +157,17 @@ def test_a_proxy_gets_the_whole_address_and_its_own_login(web, monkeypatch: pyte
 
 def test_a_proxy_that_refuses_a_tunnel_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """The key does not reach the proxy, and the error says which proxy it was."""
-    heard: list[bytes] = []
+    heard: queue.Queue[bytes] = queue.Queue()
 
     def refuse(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
-        heard.append(connection.recv(1000))
+        heard.put(connection.recv(1000))
 
     with raw_server(refuse) as address:
         monkeypatch.setenv("HTTPS_PROXY", address)
         with pytest.raises(Unreachable, match=f"proxy {address[7:]}.*407"):
             Client(Connection("https://platform.example", "k", "a test")).call("a/B/1.0.0", "x")
-    assert heard == [b""]
+    assert heard.get(timeout=30) == b""
 
 
 def plain(address: str) -> PlainCalls:
