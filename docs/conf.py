@@ -25,10 +25,10 @@ pygments_style = "a11y-high-contrast-light"
 pygments_dark_style = "a11y-high-contrast-dark"
 
 CONTENTS = {
-    "Start": ["quickstart"],
+    "Start": ["quickstart", "algorithms"],
     "Wrap": ["spec", "item-protocol", "datastores", "templates"],
     "Run": ["publishing", "running", "records", "spark", "sqs"],
-    "Host": ["platform", "web"],
+    "Host": ["platform", "web", "security"],
     "Look up": ["cli", "errors", "architecture"],
 }
 """The order of the pages in the margin; Sphinx warns of a page that is missing here."""
