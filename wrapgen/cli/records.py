@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -45,6 +44,8 @@ def command(
     Of several records of one key the best is taken: a result before a final error, before a retryable one;
     then the higher try. With a spec's file, the URL is the spec's.
     """
+    from wrapgen.records import resolved
+
     if count + settle + (output is not None) > 1:
         raise UsageError("--count, --settle and --output don't go together")
     if output is not None:
@@ -53,6 +54,7 @@ def command(
         refuse_name(output, tables=False)
     if url.endswith((".yaml", ".yml")) and "://" not in url:
         url = _datastore_of(url)
+    url = resolved(url)
     if settle:
         _settle(url, run, as_json, platform)
     else:
@@ -60,21 +62,18 @@ def command(
 
 
 def _datastore_of(path: str) -> str:
-    """The URL that a spec's datastore has, or that its variable holds.
+    """The URL that a spec's datastore has, or its variable.
 
     Raises:
         SpecError: the spec is wrong.
-        UsageError: it records nothing, or the variable is not set.
+        UsageError: it records nothing.
     """
     from wrapgen.spec import load
 
     datastore = load(path).datastore
     if datastore is None:
         raise UsageError(f"{path} has no datastore", hint="a wrapper in mode batch records nothing")
-    url = datastore.url or os.environ.get(datastore.url_env or "")
-    if not url:
-        raise UsageError(f"the variable {datastore.url_env} is not set", hint="put the database's URL there")
-    return url
+    return datastore.url or f"${datastore.url_env}"
 
 
 def _read(

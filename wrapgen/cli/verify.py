@@ -27,6 +27,7 @@ _MARKS = {"ok": "ok", "faulty": "FAULTY", "not checked": "not checked"}
 @click.command()
 @click.argument("run", shell_complete=completion.runs)
 @click.option("--input", "source", metavar="PATH", help="Where the input is now, if it moved.")
+@click.option("--datastore", metavar="URL", help="Where the records are, if not where the wrapper says.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @platform_options
 def command(run: str, source: str | None, as_json: bool, **given: Any) -> int:
@@ -90,7 +91,8 @@ def _items(verification: Verification, source: str | None) -> Items:
 
 
 def _records(url: str, run: str, given: dict[str, Any]) -> AbstractContextManager[Any]:
-    from wrapgen.records import is_database, is_queue, open_records
+    from wrapgen.records import is_database, is_queue, open_records, resolved
 
+    url = given["datastore"] or resolved(url)
     store = None if is_database(url) or is_queue(url) else platform(given, 2).data
     return open_records(store, url, run=run)

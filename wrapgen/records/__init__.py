@@ -6,6 +6,6 @@ the platform is reached (a `Store` is handed in).
 
 from wrapgen.records.collected import Collected, Tally
 from wrapgen.records.objects import Store
-from wrapgen.records.reading import is_database, is_queue, open_records, shown
+from wrapgen.records.reading import is_database, is_queue, open_records, resolved, shown
 
-__all__ = ["Collected", "Store", "Tally", "is_database", "is_queue", "open_records", "shown"]
+__all__ = ["Collected", "Store", "Tally", "is_database", "is_queue", "open_records", "resolved", "shown"]

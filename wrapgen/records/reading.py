@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
@@ -20,6 +21,20 @@ def is_queue(url: str) -> bool:
     if parts.scheme == "sqs":
         return True
     return parts.scheme in ("http", "https") and len([p for p in parts.path.split("/") if p]) == 2
+
+
+def resolved(url: str, environ: Mapping[str, str] = os.environ) -> str:
+    """A datastore's URL; for `$NAME`, as a wrapper tells one that its variable holds, what that is here.
+
+    Raises:
+        UsageError: the variable is not set.
+    """
+    if not url.startswith("$"):
+        return url
+    found = environ.get(url[1:])
+    if not found:
+        raise UsageError(f"the variable {url[1:]} is not set", hint="put the datastore's URL there")
+    return found
 
 
 def is_database(url: str) -> bool:
@@ -48,12 +63,13 @@ def open_records(
         progress: told how far the reading is.
 
     Raises:
-        UsageError: this kind of datastore can't be read back.
+        UsageError: this kind of datastore can't be read back, or its variable is not set.
         MissingExtra: reading a database needs [sql].
         NotFound: there is no such collection, or no such table.
         Unreachable: the database can't be read now.
         RecordsUnreadable: something else than records is there.
     """
+    url = resolved(url)
     if is_queue(url):
         raise UsageError(
             "a queue can't be read back: whoever takes a message from it takes it away",

@@ -118,10 +118,11 @@ class Summary:
         return EXIT_CODES[self.state]
 
     def as_json(self) -> dict[str, Any]:
-        """Every number and name, as `--json` prints it."""
+        """Every number and name, as `--json` prints it; of the report, where it is."""
         found = asdict(self)
         counts = found.pop("counts")
         found["state"] = self.state.value
+        found["report"] = self.report["path"] if self.report else None
         found["seconds"] = round(self.seconds, 3)
         open_items = self.counts.items - self.counts.finished
         return {**found, **counts, "open": open_items, "exit_code": self.exit_code}

@@ -14,6 +14,7 @@ from runtime import datastore_sql
 from runtime.records import Refused, Unavailable
 from servers import Server
 
+from wrapgen.cli import verify
 from wrapgen.cli.records import command
 from wrapgen.errors import NotFound, RecordsUnreadable, Unreachable, UsageError
 from wrapgen.records import open_records, shown
@@ -165,3 +166,20 @@ def test_a_url_may_say_mariadb_instead_of_mysql(mariadb: Server, tmp_path: Path)
     with open_records(None, other) as records:
         assert [fields["result"] for fields in records] == ["new"]
     place.close()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_verify_reads_the_database_that_a_variable_names(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrapper tells `$DATABASE_URL` as its datastore: verify takes the variable's value, or --datastore."""
+    made = Sqlite(None, tmp_path) if kind == "sqlite" else request.getfixturevalue("table")
+    made.open().write([record("a"), record("b", run="r2")], 0)
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    with pytest.raises(UsageError, match="DATABASE_URL is not set"):
+        verify._records("$DATABASE_URL", "r1", {"datastore": None})
+    with verify._records("$DATABASE_URL", "r1", {"datastore": made.url}) as records:
+        assert records.runs() == {"r1": 1}
+    monkeypatch.setenv("DATABASE_URL", made.url)
+    with verify._records("$DATABASE_URL", "r1", {"datastore": None}) as records:
+        assert records.get("r1", "a")["result"] == {"score": 0.5}
