@@ -14,9 +14,10 @@ from pathlib import Path
 
 from wrapgen.platform.lines import read_response, request_parts
 from wrapgen.platform.model import Runnable
+from wrapgen.platform.workers.ceilings import Ceilings
 from wrapgen.platform.workers.loan import Loan
 from wrapgen.platform.workers.pool import Pools, Size
-from wrapgen.platform.workers.worker import Ceilings, WorkerEnded
+from wrapgen.platform.workers.worker import WorkerEnded
 
 
 def interpreters():

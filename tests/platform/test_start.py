@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from wrapgen.platform.lines import Problem, Result, read_response
+from wrapgen.platform.workers.ceilings import Ceilings
 from wrapgen.platform.workers.pool import LoadFailed, Size
 from wrapgen.platform.workers.processors import Processors
-from wrapgen.platform.workers.worker import Ceilings
 
 sys.path.insert(0, str(Path(__file__).parent))
 from pools import INTERPRETERS, answers, ask, maker, pool_of, serve

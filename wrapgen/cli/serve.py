@@ -47,7 +47,14 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     type=click.IntRange(64),
     default=8192,
     show_default=True,
-    help="Most memory of one worker process, in MiB.",
+    help="Most memory of one worker with all its processes, in MiB.",
+)
+@click.option(
+    "--worker-processes",
+    type=click.IntRange(8),
+    default=1024,
+    show_default=True,
+    help="Most processes and threads of one worker.",
 )
 @click.option(
     "--worker-disk",
@@ -91,6 +98,7 @@ def command(
     port: int,
     workers: int,
     worker_memory: int,
+    worker_processes: int,
     worker_disk: int,
     grace: float,
     certificate: Path | None,
@@ -117,7 +125,8 @@ def command(
             raise
         raise MissingExtra(extra="platform", needed_for="wrapgen serve") from error
     files = _certificate(host, certificate, private_key, insecure)
-    ceilings = Ceilings(memory=worker_memory << 20, disk=worker_disk << 20, file=worker_disk << 20)
+    disk = worker_disk << 20
+    ceilings = Ceilings(memory=worker_memory << 20, processes=worker_processes, disk=disk, file=disk)
     platform = open_platform(
         home,
         size=Size(most=workers),
@@ -167,7 +176,7 @@ def _is_loopback(host: str) -> bool:
 def _ready(platform: Platform, as_json: bool, address: str) -> None:
     from wrapgen.platform.credentials import NAME, announce, read_credentials
 
-    state = platform.state
+    state, cgroups = platform.state, platform.pools.common.cgroups
     announce(state.home, address=address, pid=os.getpid())
     facts = {
         "address": address,
@@ -177,6 +186,7 @@ def _ready(platform: Platform, as_json: bool, address: str) -> None:
         "home": str(state.home),
         "pid": os.getpid(),
         "isolation": "bubblewrap" if state.sandbox else "none",
+        "limits": f"cgroups v{cgroups.version}" if cgroups else "measured",
         "environments": [each.name for each in state.environments.offered()],
     }
     if as_json:
@@ -192,4 +202,5 @@ def _ready(platform: Platform, as_json: bool, address: str) -> None:
     out(f"pythons   {', '.join(facts['environments']) or 'none found'}")
     isolated = "sandboxed by bubblewrap" if state.sandbox else "not sandboxed: host only code you trust"
     out(f"workers   {isolated}")
+    out(f"limits    {'kept by ' + str(facts['limits']) if cgroups else 'measured every second'}")
     out("Ctrl-C stops it.")

@@ -26,10 +26,11 @@ from wrapgen.platform.metrics import Metrics
 from wrapgen.platform.minutes import Minutes
 from wrapgen.platform.state import State, open_platform_state
 from wrapgen.platform.unattended import Unattended
-from wrapgen.platform.workers.disk import watch
+from wrapgen.platform.workers.ceilings import Ceilings
+from wrapgen.platform.workers.cgroups import Cgroups
 from wrapgen.platform.workers.pool import GROW_SECONDS, Pools, Size
 from wrapgen.platform.workers.sandbox import Isolation
-from wrapgen.platform.workers.worker import Ceilings
+from wrapgen.platform.workers.usage import watch
 
 __all__ = ["Bounds", "Ceilings", "Isolation", "Limits", "Platform", "Size", "open_platform"]
 
@@ -79,7 +80,7 @@ class Platform:
         self.pools.common.address = address
         self.journal.note("start", address=address, home=str(self.state.home))
         journal = asyncio.create_task(self.journal.tend())
-        disk = asyncio.create_task(watch(self.pools.alive))
+        usage = asyncio.create_task(watch(self.pools.alive))
         resumed = asyncio.create_task(self.unattended.resume())
         try:
             while True:
@@ -89,7 +90,7 @@ class Platform:
                 self.calls.expire(now)
         finally:
             resumed.cancel()
-            disk.cancel()
+            usage.cancel()
             await self.unattended.close()
             await self.pools.close()
             self.journal.note("stop")
@@ -133,7 +134,8 @@ def open_platform(
     root = state.home / "workers"
     shutil.rmtree(root, ignore_errors=True)  # of a server that was killed
     root.mkdir()
-    pools = Pools(root, size or Size(), ceilings or Ceilings(response=limits.response), state.sandbox)
+    ceilings = ceilings or Ceilings(response=limits.response)
+    pools = Pools(root, size or Size(), ceilings, state.sandbox, cgroups=Cgroups.find())
     calls = Calls(state, pools, limits, bounds)
     journal = Journal(state.home / "logs", bounds=bounds)
     calls.listeners.append(partial(_note, journal))

@@ -276,7 +276,7 @@ class Calls:
         except LoadFailed as failed:
             return load_problem(failed, shown=shown), time.monotonic() - began, b""
         except WorkerEnded as worker:
-            problem = Problem("SystemExit", worker.exited.words, worker.exited.output)
+            problem = Problem(worker.exited.kind, worker.exited.words, worker.exited.output)
             return problem, time.monotonic() - began, problem.trace.encode("utf-8", "replace")
         return _answer(response, call.limits.response), response.seconds, response.output
 

@@ -81,6 +81,8 @@ async def _start(runnable: Runnable, place: Place, sandbox: Sandbox | None) -> L
     if sandbox:
         command = sandbox.command(command, place.room(runnable))
         about = {"cwd": "/", "env": {**VARIABLES, "WRAPGEN_WORKER": place.key}}
+    if place.group is not None:
+        command = place.group.entering(command)
     try:
         process = await asyncio.create_subprocess_exec(
             *command, stdin=theirs.fileno(), stdout=write_fd, stderr=write_fd, start_new_session=True, **about

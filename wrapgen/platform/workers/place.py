@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wrapgen.platform.model import Runnable
+from wrapgen.platform.workers.ceilings import Ceilings
+from wrapgen.platform.workers.cgroups import Cgroups, Group
 from wrapgen.platform.workers.sandbox import Room, Sandbox, interpreter_folders
 
 API = ("127.0.0.1", 8080)
@@ -30,6 +32,7 @@ class Surroundings:
         sandbox: around each worker, or None.
         mark: beginning of every worker's key.
         address: where algorithms reach the platform.
+        cgroups: limit each worker, or None.
         attach: makes the platform's API answer on one more listener.
     """
 
@@ -37,6 +40,7 @@ class Surroundings:
     sandbox: Sandbox | None = None
     mark: str = field(default_factory=lambda: f"wrk{secrets.token_hex(6)}")
     address: str = ""
+    cgroups: Cgroups | None = None
     attach: Callable[[socket.socket], Awaitable[asyncio.AbstractServer]] | None = None
 
 
@@ -47,15 +51,17 @@ class Place:
     Args:
         folder: holds `work` (the source) and `tmp`.
         key: the API key by which the server knows this worker.
+        group: limits the process and all below it, or None.
         variables: those of the process that the platform sets; the algorithm's secrets come on top.
     """
 
     folder: Path
     key: str
     variables: dict[str, str] = field(default_factory=dict)
+    group: Group | None = None
 
     @classmethod
-    def make(cls, runnable: Runnable, common: Surroundings) -> Place:
+    def make(cls, runnable: Runnable, common: Surroundings, ceilings: Ceilings) -> Place:
         """Copies the source into a new folder; takes its time, so call it in a thread.
 
         The worker's key begins with the mark by which all processes of one server are found.
@@ -80,7 +86,16 @@ class Place:
         if common.sandbox is not None:
             (folder / "work").chmod(0o755)
             common.sandbox.give(folder)
-        return cls(folder, key, variables)
+        group = None
+        if common.cgroups is not None:
+            group = common.cgroups.make(folder.name, ceilings.memory, ceilings.processes)
+        return cls(folder, key, variables, group)
+
+    def remove(self) -> None:
+        """Removes the folder and the group, and what is left in it."""
+        if self.group is not None:
+            self.group.remove()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def room(self, runnable: Runnable) -> Room:
         """What the process has in a sandbox."""

@@ -18,11 +18,13 @@ from typing import Any
 
 from wrapgen.platform.model import Runnable
 from wrapgen.platform.workers import family
+from wrapgen.platform.workers.ceilings import Ceilings
+from wrapgen.platform.workers.cgroups import Cgroups
 from wrapgen.platform.workers.loan import Loan
 from wrapgen.platform.workers.place import Place, Surroundings
 from wrapgen.platform.workers.processors import Processors
 from wrapgen.platform.workers.sandbox import Sandbox
-from wrapgen.platform.workers.worker import Ceilings, Worker
+from wrapgen.platform.workers.worker import Worker
 
 GROW_SECONDS = 0.1
 """How long the oldest waiting call has waited before a pool grows beyond the number of processors."""
@@ -247,8 +249,8 @@ class Pool:
     async def _load(self) -> Worker:
         loop = asyncio.get_running_loop()
         try:
-            place = await loop.run_in_executor(None, Place.make, self.runnable, self._common)
-            worker = await Worker.start(self.runnable, place, self.ceilings, self._common)
+            place = await loop.run_in_executor(None, Place.make, self.runnable, self._common, self.ceilings)
+            worker = await self._begun(place)
         except OSError as error:
             raise LoadFailed(None, f"the worker could not be started: {error}") from error
         self._alive.add(worker)
@@ -262,6 +264,13 @@ class Pool:
         if worker.exited is not None:
             raise LoadFailed(worker)
         return worker
+
+    async def _begun(self, place: Place) -> Worker:
+        try:
+            return await Worker.start(self.runnable, place, self.ceilings, self._common)
+        except BaseException:
+            await asyncio.get_running_loop().run_in_executor(None, place.remove)
+            raise
 
     async def _see_off(self, worker: Worker) -> None:
         """Forgets a worker when it is gone, whatever ended it."""
@@ -299,6 +308,7 @@ class Pools:
         ceilings: what one worker may use.
         sandbox: of the workers, or None.
         processors: of the machine.
+        cgroups: limit each worker, or None.
     """
 
     def __init__(
@@ -308,8 +318,9 @@ class Pools:
         ceilings: Ceilings,
         sandbox: Sandbox | None = None,
         processors: Processors | None = None,
+        cgroups: Cgroups | None = None,
     ) -> None:
-        self.common = Surroundings(root, sandbox)
+        self.common = Surroundings(root, sandbox, cgroups=cgroups)
         self.known: dict[str, Worker] = {}
         self.by_key: dict[str, Pool] = {}
         self._watchman: subprocess.Popen[bytes] | None = None
@@ -353,6 +364,8 @@ class Pools:
         await asyncio.gather(*(pool.close() for pool in self.by_key.values()))
         if self._watchman is not None:
             await asyncio.to_thread(self._watchman.communicate)
+        if self.common.cgroups is not None:
+            self.common.cgroups.close()
 
     def _set_watch(self) -> subprocess.Popen[bytes]:
         """Starts the process that ends all workers' families if this one is killed."""

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import os
 import resource
-import shutil
 import signal
 import sys
 import time
@@ -22,6 +21,7 @@ from typing import cast
 import msgspec
 
 from wrapgen.platform.model import Runnable
+from wrapgen.platform.workers.ceilings import MEMORY, Ceilings
 from wrapgen.platform.workers.family import cpu_seconds, descend, end_family
 from wrapgen.platform.workers.launch import launch
 from wrapgen.platform.workers.place import Place, Surroundings
@@ -45,31 +45,17 @@ STOP_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
-class Ceilings:
-    """What one worker process may use; None means no ceiling.
-
-    Args:
-        memory: bytes of private memory.
-        cpu: seconds of processor time within one call (checked at the start of a call, so roughly).
-        file: bytes of one file.
-        disk: bytes of its own folder, temporary files included (see `disk`).
-        response: bytes of one response line.
-    """
-
-    memory: int | None = 8 << 30
-    cpu: int | None = 6000
-    file: int | None = 8 << 30
-    disk: int | None = 8 << 30
-    response: int = 15_000_000
-
-
-@dataclass(frozen=True)
 class Exited:
     """The worker ended: its exit code (negative: the signal), the last output, and why, where we ended it."""
 
     code: int
     output: str
     why: str = ""
+
+    @property
+    def kind(self) -> str:
+        """The error type of a call that ended so."""
+        return "OutOfMemoryError" if self.why == MEMORY and self.code < 0 else "SystemExit"
 
     @property
     def words(self) -> str:
@@ -183,6 +169,10 @@ class Worker(asyncio.Protocol):
         self._read_output(final=True)
         os.close(self._output_fd)
         self._output_fd = -1
+        if self._levels and 128 < code <= 128 + signal.NSIG:
+            code = 128 - code  # how bubblewrap tells of a signal
+        if not self._why and self.place.group is not None and self.place.group.out_of_memory:
+            self._why = MEMORY
         self.exited = Exited(code, self._take_output().decode("utf-8", "replace"), self._why)
         self.ready.set()
         if self._api is not None:
@@ -200,7 +190,7 @@ class Worker(asyncio.Protocol):
 
     def _clean_up(self) -> None:
         end_family(self.process, self.key)
-        shutil.rmtree(self.place.folder, ignore_errors=True)
+        self.place.remove()
 
     def kill(self, why: str = "") -> None:
         """Ends the process and its children now; `gone` is set when all of that is done.

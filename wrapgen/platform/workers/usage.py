@@ -1,0 +1,113 @@
+"""What workers use: looked at every second; one over a ceiling is ended, and the answer says which.
+
+Disk space is always measured, memory and processes where no control group limits them (see `cgroups`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from wrapgen.platform.workers.ceilings import DISK, MEMORY, PROCESSES
+from wrapgen.platform.workers.disk import is_over
+from wrapgen.platform.workers.worker import Worker
+
+LOOK_SECONDS = 1.0
+"""Time between two looks."""
+
+LOOK_SHARE = 20
+"""So many times as long as a look took the next one waits at least: looking costs something."""
+
+_PROC = Path("/proc")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_SHARES = re.compile(r"^(Pss|Pss_Shmem): +(\d+) kB", re.MULTILINE)
+
+
+async def watch(workers: Callable[[], Iterable[Worker]]) -> None:
+    """Ends workers that use too much, until cancelled.
+
+    Args:
+        workers: gives those that live now.
+    """
+    loop, took = asyncio.get_running_loop(), 0.0
+    while True:
+        await asyncio.sleep(max(LOOK_SECONDS, LOOK_SHARE * took))
+        began = loop.time()
+        for worker in list(workers()):
+            why = await loop.run_in_executor(None, excess, worker) if worker.exited is None else ""
+            if why:
+                worker.kill(why)
+        took = loop.time() - began
+
+
+def excess(worker: Worker) -> str:
+    """Which ceiling a worker is over, in words; empty for none."""
+    if is_over(worker.place.folder, worker.ceilings.disk):
+        return DISK
+    if worker.place.group is not None:
+        return ""
+    processes, ceilings = list(tree(worker.process)), worker.ceilings
+    if ceilings.processes is not None and sum(map(threads, processes)) > ceilings.processes:
+        return PROCESSES
+    if ceilings.memory is not None and memory(processes, ceilings.memory) > ceilings.memory:
+        return MEMORY
+    return ""
+
+
+def tree(process: int) -> Iterator[int]:
+    """A process and all below it; a worker's orphans come to be below it or below its sandbox."""
+    waiting = [process]
+    while waiting:
+        current = waiting.pop()
+        yield current
+        with contextlib.suppress(OSError):
+            for task in (_PROC / str(current) / "task").iterdir():
+                with contextlib.suppress(OSError):
+                    waiting.extend(map(int, (task / "children").read_text().split()))
+
+
+def threads(process: int) -> int:
+    """The threads of a process; 0 when it has ended."""
+    try:
+        return int((_PROC / str(process) / "stat").read_bytes().rpartition(b")")[2].split()[17])
+    except OSError:
+        return 0
+
+
+def memory(processes: list[int], enough: int) -> int:
+    """Bytes in memory of several processes, what they share counted once, and memory that only is a file.
+
+    Sharing is looked into only if the plain sum is more than `enough`, since that takes longer.
+    """
+    files = sum(dict(each for process in processes for each in _memory_files(process)).values())
+    plain = sum(map(_resident, processes)) + files
+    if plain <= enough:
+        return plain
+    own, shared = 0, 0
+    for process in processes:
+        with contextlib.suppress(OSError):
+            found = dict(_SHARES.findall((_PROC / str(process) / "smaps_rollup").read_text()))
+            shared += int(found.get("Pss_Shmem", 0)) * 1024
+            own += (int(found.get("Pss", 0)) - int(found.get("Pss_Shmem", 0))) * 1024
+    return own + max(shared, files)
+
+
+def _resident(process: int) -> int:
+    try:
+        return int((_PROC / str(process) / "statm").read_text().split()[1]) * _PAGE
+    except OSError:
+        return 0
+
+
+def _memory_files(process: int) -> Iterator[tuple[tuple[int, int], int]]:
+    """Open files of a process that lie in memory only (memfd_create), and their bytes."""
+    with contextlib.suppress(OSError):
+        for entry in (_PROC / str(process) / "fd").iterdir():
+            with contextlib.suppress(OSError):
+                if str(entry.readlink()).startswith("/memfd:"):
+                    facts = entry.stat()
+                    yield (facts.st_dev, facts.st_ino), facts.st_blocks * 512
