@@ -65,6 +65,11 @@ def test_a_sandboxed_algorithm_reaches_nothing_of_the_machine(sandboxed, tmp_pat
     """The home, other homes and the system's secrets aren't there, no privilege is left, all works inside."""
     folder = source(tmp_path / "spy", "Spy", SPY, **{"requirements.txt": "algorithmia>=2.0.5\n"})
     reference = publish(sandboxed, "Spy", folder)
+    place = f"/v1/algorithms/{reference}/builds"
+    (build,) = sandboxed.request("GET", place).json()["results"]
+    log = sandboxed.request("GET", f"{place}/{build['build_id']}/logs").json()["logs"]
+    assert "--require-hashes" in log
+    assert log.count(" venv ") == 1, log  # nothing had to be built, so nothing was tried a second time
     outside = Path(__file__).parent / "written-by-a-worker"
     secret = ["/etc/shadow", "/etc/sudoers", "/etc/machine-id", "/etc/ssh/sshd_config", "/proc/1/environ"]
     secret += [str(Path.home() / name) for name in (".git-credentials", ".pgpass", ".npmrc", ".bashrc")]
@@ -154,7 +159,8 @@ def children(server, name):
     """The child processes of a server that run a program."""
     found = Path(f"/proc/{server.process.pid}/task").glob("*/children")
     pids = [pid for each in found for pid in each.read_text().split()]
-    return [pid for pid in pids if Path(f"/proc/{pid}/comm").read_text().strip() == name]
+    named = [(pid, Path(f"/proc/{pid}/comm")) for pid in pids]
+    return [pid for pid, file in named if file.exists() and file.read_text().strip() == name]
 
 
 def below(process):

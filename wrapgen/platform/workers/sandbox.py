@@ -34,6 +34,9 @@ _SYSTEM = (
     Path("/sys/devices/system/cpu"),
 )
 
+_KERNEL = (Path("/dev"), Path("/proc"), Path("/sys"))
+"""Where the sandbox has its own: a device that is shown once more can't be opened any more."""
+
 COVERED = tuple(map(Path, ("/etc/pki/tls/private", "/etc/ssl/private", "/usr/local/etc")))
 """Folders inside what is shown that may hold secrets."""
 
@@ -192,7 +195,9 @@ class Sandbox:
             yield Path(name), ["--bind", str(room.temporary), name]
         for name in ("passwd", "group"):
             yield Path("/etc", name), ["--ro-bind", str(self.home / "sandbox" / name), f"/etc/{name}"]
-        shown = [*self.readable, *room.shown, self.start_file]
+        shown = [
+            path for path in (*self.readable, *room.shown, self.start_file) if not _within(path, _KERNEL)
+        ]
         for path in shown:
             yield path, ["--ro-bind", str(path), str(path)]
         covered = [self.home] if _within(self.home, [Path("/usr"), *shown, *self.writable]) else []
