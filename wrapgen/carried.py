@@ -21,6 +21,7 @@ CORE = (
     "client/transport.py",
     "client/tunnel.py",
     "references.py",
+    "resources.py",
     "wire.py",
     "run/answers.py",
     "run/chunks.py",

@@ -12,6 +12,14 @@ class CallError(Exception):
         self.hint = hint
 
 
+class OutOfResource(CallError):
+    """The machine, or a limit of this process, has no more of threads, files, memory or disk space."""
+
+    def __init__(self, resource: str) -> None:
+        super().__init__(f"there is no more {resource}")
+        self.resource = resource
+
+
 class UsageError(CallError):
     """What is asked for can't be done as it is written."""
 

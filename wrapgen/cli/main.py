@@ -17,7 +17,8 @@ import click
 
 from wrapgen import __version__
 from wrapgen.cli.terminal import err, marked, out
-from wrapgen.errors import InternalError, OutOfResource, WrapgenError, resource_of
+from wrapgen.errors import InternalError, OutOfResource, WrapgenError
+from wrapgen.resources import resource_of
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem

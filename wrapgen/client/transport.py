@@ -22,7 +22,8 @@ from wrapgen.client import statuses
 from wrapgen.client.connection import Connection, authorization
 from wrapgen.client.exchange import AnswerTooLarge, Connector, NoConnection, beginning, pieces, read
 from wrapgen.client.proxies import Proxy, proxy_url
-from wrapgen.errors import OutOfResource, PlatformError, TooLarge, Unreachable, UsageError, resource_of
+from wrapgen.errors import OutOfResource, PlatformError, TooLarge, Unreachable, UsageError
+from wrapgen.resources import resource_of
 
 READ_TIMEOUT = 60.0
 """Seconds to wait for an answer that does not run an algorithm."""

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from wrapgen.errors import OutOfResource, RunError, UsageError, resource_of
+from wrapgen.errors import OutOfResource, RunError, UsageError
 from wrapgen.files import make_folder, open_file
+from wrapgen.resources import resource_of
 from wrapgen.run.ledger import read_ledger
 
 SUFFIX = ".run"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
-from wrapgen.errors import resource_of
+from wrapgen.resources import resource_of
 from wrapgen.run.chunks import Chunk
 from wrapgen.run.process import Lost, Reply
 from wrapgen.run.states import Fault

@@ -15,7 +15,8 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 
-from wrapgen.errors import RunError, resource_of
+from wrapgen.errors import RunError
+from wrapgen.resources import resource_of
 from wrapgen.run.answers import by_item
 from wrapgen.run.budget import Budget
 from wrapgen.run.chunks import FIRST_SIZE, Chunk, Entry, Intake, Size, gather

@@ -16,7 +16,8 @@ from threading import Event
 from typing import Any
 
 from wrapgen.client.proxies import is_loopback
-from wrapgen.errors import OutOfResource, RunError, WrapgenError, resource_of
+from wrapgen.errors import OutOfResource, RunError, WrapgenError
+from wrapgen.resources import resource_of
 from wrapgen.run.budget import SHARE, Budget
 from wrapgen.run.chunks import MAX_SIZE, Entry, Size, gather
 from wrapgen.run.concurrency import Concurrency, ceiling

@@ -7,7 +7,8 @@ import threading
 
 import pytest
 
-from wrapgen.errors import OutOfResource, RunError, UsageError, resource_of
+from wrapgen.errors import OutOfResource, RunError, UsageError
+from wrapgen.resources import resource_of
 from wrapgen.run.lanes import ThreadLanes
 from wrapgen.run.process import Reply
 

@@ -1,0 +1,32 @@
+"""Which of a machine's resources ran out, with nothing but Python's own library."""
+
+from __future__ import annotations
+
+import errno
+
+from wrapgen.errors import OutOfResource
+
+_BY_ERRNO = {
+    errno.EMFILE: "room for open files in this process (ulimit -n)",
+    errno.ENFILE: "room for open files on this machine",
+    errno.ENOMEM: "memory",
+    errno.ENOSPC: "space on the disk",
+    errno.EDQUOT: "space in the disk quota",
+}
+
+
+def resource_of(error: BaseException | None) -> str | None:
+    """What has run out, where that is what an error or one of its causes says; else None."""
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:
+        seen.append(error)
+        if isinstance(error, OutOfResource):
+            return error.resource
+        if isinstance(error, MemoryError) or "annot allocate memory" in str(error):
+            return "memory"
+        if isinstance(error, RuntimeError) and "new thread" in str(error):
+            return "room for threads (ulimit -u), or memory for them"
+        if isinstance(error, OSError) and error.errno in _BY_ERRNO:
+            return _BY_ERRNO[error.errno]
+        error = error.__cause__ or error.__context__
+    return None
