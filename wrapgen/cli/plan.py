@@ -52,6 +52,7 @@ def command(reference: str, source: str, output: Path | None, as_json: bool, **g
     Nothing is sent but the question what the wrapper is. With --output a few items are sent as well, and
     their results count: `wrapgen run` with the same output goes on from there.
     """
+    from wrapgen.client.proxies import is_loopback
     from wrapgen.run.calling import find_wrapper
     from wrapgen.run.folder import Folder, folder_for
     from wrapgen.run.planning import plan
@@ -80,7 +81,7 @@ def command(reference: str, source: str, output: Path | None, as_json: bool, **g
         out(json.dumps({**facts, **made.as_json(), "probe": vars(probe) if probe else None}))
     else:
         out(f"{source} through {wrapper.reference} (target {wrapper.description.target})")
-        for line in lines(made):
+        for line in lines(made, billed=not is_loopback(wrapper.address)):
             out(f"  {line}")
 
 
@@ -101,8 +102,8 @@ def _probe(folder: Any, items: Items, wrapper: Wrapper, count: int) -> Probe:
     return probing.probe
 
 
-def lines(made: Plan) -> list[str]:
-    """A plan for people, line by line."""
+def lines(made: Plan, *, billed: bool = True) -> list[str]:
+    """A plan for people, line by line; of money only where calls are billed: not on one's own machine."""
     mean = made.bytes / made.items if made.items else 0
     found = [
         f"items        {made.items:,}, {made.bytes:,} bytes, {mean:,.0f} on average",
@@ -114,19 +115,17 @@ def lines(made: Plan) -> list[str]:
     if made.oversize:
         found.append(f"oversize     {made.oversize:,} items are too large for a call and go by a data file")
     if made.repeated:
-        found.append(f"equal        {made.repeated:,} items equal an earlier one, and each is paid for")
-    return found + time_lines(made)
+        found.append(f"equal        {made.repeated:,} items equal an earlier one; each is sent")
+    return found + time_lines(made, billed=billed)
 
 
-def time_lines(made: Plan) -> list[str]:
+def time_lines(made: Plan, *, billed: bool = True) -> list[str]:
     """What the plan says of time and money; nothing without a probe."""
     if not made.seconds:
         return []
     times = ", ".join(f"{_time(seconds)} with {calls}" for calls, seconds in made.seconds.items())
-    return [
-        f"time         {times} calls open",
-        f"billed       {made.billed_seconds:,} s, each call rounded up to a whole second",
-    ]
+    cost = f"billed       {made.billed_seconds:,} s, each call rounded up to a whole second"
+    return [f"time         {times} calls open", *([cost] if billed else [])]
 
 
 def _histogram(sizes: dict[int, int]) -> str:

@@ -21,6 +21,7 @@ JSON_EVERY = 1.0
 """Seconds between two lines of --log-json."""
 
 _REDRAW = 0.1
+_SETTLED = 15.0  # seconds in which a window begins anew when the size of a chunk changes
 _WARM = 3.0  # seconds of warm workers that foretell the rest, at most
 
 
@@ -53,6 +54,7 @@ class Reporter:
         self._bar: Any = None
         self._task: Any = None
         self._working = True
+        self._chunk = 0
 
     def __enter__(self) -> Reporter:
         if self._terminal:
@@ -96,8 +98,10 @@ class Reporter:
     def _foretold(self, progress: Progress, now: float, foretell: Callable[[int, float], list[str]]) -> None:
         """Says what is to come, by what warm workers do in as long as the first answer took."""
         finished = progress.counts.finished
-        if self._first is None:  # it may have had to start workers, which a run does once
-            self._first = (now, finished)
+        # It may have had to start workers, which a run does once; and larger chunks take less for an item.
+        grown = progress.chunk != self._chunk and now - self._started < _SETTLED
+        if self._first is None or grown:
+            self._first, self._chunk = (now, finished), progress.chunk
         began, before = self._first
         if finished == before or now - began < min(began - self._started, _WARM):
             return

@@ -201,15 +201,15 @@ def _foretelling(session: Session, wrapper: Wrapper, options: Options) -> Callab
 
     def foretell(items: int, seconds: float) -> list[str]:
         from wrapgen.cli.plan import time_lines
+        from wrapgen.client.proxies import is_loopback
         from wrapgen.run.planning import Probe, plan
 
         if items >= session.counts.items:
             return []
         size = {"aim": wrapper.aim, "chunk": options.chunk}
         probe = Probe(items, seconds)
-        return time_lines(
-            plan(session.survey, wrapper.description, **size, workers=options.workers, probe=probe)
-        )
+        made = plan(session.survey, wrapper.description, **size, workers=options.workers, probe=probe)
+        return time_lines(made, billed=not is_loopback(wrapper.address))
 
     return foretell
 

@@ -7,8 +7,10 @@ A key that was found together with an address is never sent to another address.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -185,7 +187,7 @@ def _sources(
     readers: list[Callable[[], _Found]] = [
         lambda: _variables(environ),
         lambda: _profile(user_home, "default", named=False),
-        lambda: _home(HOME, named=False),
+        lambda: _home(nearest_home(Path.cwd()), named=False),
     ]
     for read in readers:
         found = read()
@@ -250,6 +252,19 @@ def _profile(user_home: Path, name: str, *, named: bool) -> _Found:
         key=_text(entry, "api_key") or _text(entry, "bearer_token"),
         ca_cert=_text(entry, "ca_cert") or None,
     )
+
+
+def nearest_home(folder: Path) -> Path:
+    """The local platform's home in a folder, or in the nearest one above it that has one of this user's.
+
+    Another user's, such as one in /tmp, would be sent what is not meant for it.
+    """
+    for above in folder.parents if not (HOME / "credentials.json").exists() else ():
+        home = above / HOME
+        with suppress(OSError):
+            if (home / "credentials.json").stat().st_uid == os.getuid():
+                return home
+    return HOME
 
 
 def _home(home: Path, *, named: bool) -> _Found:

@@ -61,7 +61,8 @@ def refuse_name(path: Path, *, tables: bool = True) -> None:
         UsageError: it is a URL, or names a format or compression that is not written.
     """
     if len(path.parts) > 1 and _SCHEME.match(path.parts[0]):
-        raise UsageError(f"{path} is a URL, and results go to a file", hint="copy it when the run has ended")
+        url = str(path).replace(":/", "://", 1)  # a Path takes the second slash off
+        raise UsageError(f"{url} is a URL, and results go to a file", hint="copy it when the run has ended")
     name = path.name.lower()
     found = OTHERS.search(bare(name)) or _NOT_WRITTEN.search(name)
     if found or bare(name) != name or (not tables and path.suffix.lower() in SUFFIXES):

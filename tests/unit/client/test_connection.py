@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,18 @@ def test_the_local_home_is_found_in_the_current_folder(tmp_path: Path) -> None:
     found = look(tmp_path)
     assert (found.address, found.key, found.account) == ("http://127.0.0.1:8080", "sim-home", "local")
     assert found.is_local
+
+
+def test_the_local_home_is_found_from_a_subfolder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The nearest `.wrapgen` of this user above counts; another user's, as in /tmp, does not."""
+    home = (tmp_path / "project/.wrapgen").absolute()
+    (tmp_path / "project/a/b").mkdir(parents=True)
+    write_home(home)
+    monkeypatch.chdir(tmp_path / "project/a/b")
+    assert look(tmp_path).home == home
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    with pytest.raises(NoCredentials):
+        look(tmp_path)
 
 
 def test_variables_come_before_the_profile_and_the_home(tmp_path: Path) -> None:
