@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from wrapgen.platform import Platform
 from wrapgen.platform.http import auth
+from wrapgen.platform.http.exchange import body_of
 
 
 def routes(platform: Platform) -> list[Route]:
@@ -18,7 +19,7 @@ def routes(platform: Platform) -> list[Route]:
         """/v1/admin/faults: GET shows the rules, PUT replaces them, DELETE removes them all."""
         auth.admin(request)
         if request.method == "PUT":
-            platform.faults.set(await request.body())
+            platform.faults.set(await body_of(request))
         elif request.method == "DELETE":
             platform.faults.rules = []
         return Response(msgspec.json.encode(platform.faults.rules), media_type="application/json")
