@@ -79,3 +79,16 @@ def test_what_was_not_logged_is_counted(tmp_path: Any) -> None:
     lines = [json.loads(line) for line in journal.path.read_text().splitlines()]
     assert lines[-1]["untold"] == 1200 - (len(lines) - 1) > 100
     assert journal.path.stat().st_size < 1.1 * 1024 * 1024
+
+
+def test_a_build_log_is_shown_to_its_end_and_not_whole(server: Any, module: Any) -> None:
+    """A log of many megabytes costs a page and a listing its last part only."""
+    name = module(server, "local", server.key, "def apply(input):\n    return input\n")
+    place = "/v1/algorithms/" + name.rpartition("/")[0]
+    build = server.request("GET", f"{place}/builds").json()["results"][0]["build_id"]
+    log = server.home / "builds" / build / "log.txt"
+    log.write_text("x" * 8_000_000 + "the end")
+    assert len(server.request("GET", f"{place}/builds/{build}/logs").json()["logs"]) == 1 << 20
+    listing = server.request("GET", f"{place}/versions")
+    assert len(listing.text) < 300_000
+    assert "the end" in listing.text

@@ -53,7 +53,7 @@ class Bounds:
     git_seconds: int = 600
     git_memory: int = 2 * 1024 * 1024 * 1024
     git_processes: int = 16
-    page_threads: int = 4
+    page_threads: int = 2
     page_bytes: int = 1024 * 1024
     colour_seconds: int = 1
     metric_versions: int = 1000

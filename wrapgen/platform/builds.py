@@ -7,6 +7,7 @@ opening. What may be published, and who may ask, is decided in `algorithms`.
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import threading
 import uuid
@@ -184,10 +185,12 @@ class Builds:
         sql = "SELECT 1 FROM builds WHERE algorithm_id = ? AND git_hash = ?"
         return self._database.row(sql, algorithm_id, git_hash) is not None
 
-    def log(self, build: Build) -> str:
-        """What the build has said so far."""
+    def log(self, build: Build, most: int = 1 << 20) -> str:
+        """What the build has said so far: at most so many bytes, the last ones."""
         try:
-            return (self._folder(build) / "log.txt").read_text("utf-8", "replace")
+            with (self._folder(build) / "log.txt").open("rb") as file:
+                file.seek(max(0, os.fstat(file.fileno()).st_size - most))
+                return file.read(most).decode("utf-8", "replace")
         except FileNotFoundError:
             return ""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import io
 import tarfile
+from functools import cache
 
 _MAIN = '''\
 """Greets whoever calls: the smallest algorithm. apply() answers one call."""
@@ -65,6 +66,7 @@ def files(*, owner: str, name: str) -> dict[str, bytes]:
     return {filled(path): filled(text).encode() for path, text in PYTHON.items()}
 
 
+@cache  # whoever asks needs no key
 def archive() -> bytes:
     """The template as a gzip-compressed tar with its placeholders; the same bytes every time."""
     packed = io.BytesIO()

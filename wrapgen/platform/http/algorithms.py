@@ -24,6 +24,9 @@ from wrapgen.platform.secrets import PROVIDER_ID
 if TYPE_CHECKING:
     from wrapgen.platform import Platform
 
+LISTED_LOG = 128 * 1024
+"""Most bytes of a build's log that stand with a version; a page has up to a thousand of them."""
+
 _FLAGS = {"true": True, "false": False}
 
 
@@ -290,7 +293,7 @@ class AlgorithmRoutes:
 
     def _show(self, algorithm: Algorithm, released: Released, base: str, caller: Caller) -> dict[str, Any]:
         # What an installation prints may name its author's sources.
-        log = self._state.builds.log(released.build) if _trusts(algorithm, caller) else ""
+        log = self._state.builds.log(released.build, LISTED_LOG) if _trusts(algorithm, caller) else ""
         return self._warned(algorithm_object(algorithm, released, log=log, base=base))
 
     def _warned(self, shown: dict[str, Any]) -> dict[str, Any]:

@@ -109,13 +109,13 @@ _ERROR = {
 
 def routes(platform: Platform) -> list[Route]:
     """The one route; needs no key."""
-    made: list[dict[str, Any]] = []
+    made: list[bytes] = []  # once: whoever asks needs no key
 
     async def describe(request: Request) -> Response:  # noqa: ARG001 - Starlette's signature
         """GET /v1/openapi.json: this document."""
         if not made:
-            made.append(document(_served(platform)))
-        return reply(made[0])
+            made.append(bytes(reply(document(_served(platform))).body))
+        return Response(made[0], media_type="application/json")
 
     return [Route("/v1/openapi.json", describe, methods=["GET"])]
 
