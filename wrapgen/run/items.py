@@ -131,8 +131,8 @@ class Selected:
             try:
                 if isinstance(row.value, Unsendable):
                     item = refused_item(row.value, f"row {row.place:,}")
-                else:
-                    item = within_limits(make(row if make is _whole else looked))
+                elif len(item := make(row if make is _whole else looked)) > wire.SHORT:
+                    item = within_limits(item)
                 id_ = None if pick_id is None else _id(field_of(looked.value, pick_id))
             except LookupError as error:
                 raise RunError(f"{self.name}, row at {row.place}: {error.args[0]}") from error

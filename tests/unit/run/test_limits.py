@@ -110,7 +110,7 @@ def test_a_message_over_a_limit_is_an_item_that_fails(text):
     assert item.startswith(b'{"$error":')
 
 
-@pytest.mark.parametrize("text", [*OVER.values(), "[" * 100_000 + "]" * 100_000], ids=[*OVER, "very deep"])
+@pytest.mark.parametrize("text", [*OVER.values(), "[" * 9_000 + "]" * 9_000], ids=[*OVER, "very deep"])
 @pytest.mark.parametrize(
     ("name", "content", "items"),
     [

@@ -196,7 +196,7 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=50)
 @given(results=st.lists(JSON, max_size=4))
 def test_any_results_are_a_parquet_file_of_the_same(tmp_path_factory, results):
     """Whatever results there are, every scalar and text of them is in the file, and none became another."""

@@ -132,7 +132,7 @@ def test_what_a_spreadsheet_writes_is_read(tmp_path_factory, rows, delimiter):
     assert read(path, text.getvalue()) == [dict(zip("abc", row, strict=True)) for row in rows]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.tuples(st.text("ab", max_size=2), TEXT), max_size=5), st.sampled_from(["csv", "tsv"]))
 def test_an_output_can_be_the_next_input(tmp_path_factory, rows, suffix):
     """What wrapgen writes as a table it reads back cell by cell, or refuses: nothing merges in silence."""

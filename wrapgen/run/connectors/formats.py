@@ -9,7 +9,7 @@ import codecs
 import json
 import re
 from collections.abc import Callable, Iterator
-from operator import methodcaller
+from itertools import repeat
 from typing import IO, Any
 
 from wrapgen import wire
@@ -20,7 +20,7 @@ from wrapgen.run.unsendable import Unsendable
 
 _PIECE = 1 << 16
 _SPACE = " \t\r\n"
-_stripped = methodcaller("strip", _SPACE.encode())
+_BLANK = _SPACE.encode()
 _LINE_BREAK = re.compile(r"\s*\n\s*")
 _IN_NUMBERS = "0123456789.eE+-"
 
@@ -28,7 +28,7 @@ _IN_NUMBERS = "0123456789.eE+-"
 def jsonl(stream: IO[bytes], name: str) -> Iterator[Row]:
     """One JSON value per line; blank lines are skipped."""
     for number, line in enumerate(stream, start=1):
-        if raw := _stripped(line):
+        if raw := line.strip(_BLANK):
             yield Row(_value(raw, number, name), raw, number)
 
 
@@ -36,12 +36,12 @@ def jsonl_texts(stream: IO[bytes], name: str) -> Iterator[list[bytes]]:
     """As `jsonl`, each value only as its text: checked, but not decoded; some together, for speed."""
     read = 0
     while lines := stream.readlines(_PIECE):
-        texts = list(filter(None, map(_stripped, lines)))
+        texts = list(filter(None, map(bytes.strip, lines, repeat(_BLANK))))
         if are_json(texts):
             yield texts
         else:
             for number, line in enumerate(lines, start=read + 1):
-                if text := _stripped(line):
+                if text := line.strip(_BLANK):
                     _value(text, number, name)
                     yield [text]
         read += len(lines)

@@ -70,8 +70,15 @@ def delimited(stream: IO[bytes], name: str, dialect: Dialect) -> Iterator[Row]:
             if not header:
                 header = cells
                 _refuse_doubled(header, name)
-            elif cells or len(header) == 1:
-                yield Row(_object(header, cells or [""], f"{name}:{at}"), None, at)
+            elif len(cells) == len(header):
+                yield Row(dict(zip(header, cells, strict=True)), None, at)
+            elif cells:
+                raise RunError(
+                    f"{name}:{at}: {len(cells)} cells under {len(header)} columns",
+                    hint="quote cells that hold the delimiter; or name it: --delimiter",
+                )
+            elif len(header) == 1:
+                yield Row({header[0]: ""}, None, at)
     except csv.Error as error:
         raise RunError(f"{name}:{place + skipped}: not a table ({_words(error)})", hint=_QUOTES) from error
     if place > 1 and not header:
@@ -83,15 +90,6 @@ _QUOTES = "if quotes are text like any other, say --quote none"
 
 def _words(error: csv.Error) -> str:
     return "a quote opens here and nothing closes it" if "end of data" in str(error) else str(error)
-
-
-def _object(header: list[str], cells: list[str], place: str) -> dict[str, str]:
-    if len(cells) != len(header):
-        raise RunError(
-            f"{place}: {len(cells)} cells under {len(header)} columns",
-            hint="quote cells that hold the delimiter; or name it: --delimiter",
-        )
-    return dict(zip(header, cells, strict=True))
 
 
 def _refuse_doubled(header: list[str], name: str) -> None:
