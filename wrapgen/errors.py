@@ -110,6 +110,7 @@ class BadTemplate(UsageError):
     """A template can't be rendered."""
 
     code = "template"
+    advice = "correct the template there, or leave --templates out"
 
     def __init__(self, *, path: str, line: int | None, said: str, known: Iterable[str] = ()) -> None:
         place = f"{path}:{line}" if line else path

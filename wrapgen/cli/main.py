@@ -11,6 +11,7 @@ import io
 import json
 import os
 import sys
+import traceback
 from typing import TYPE_CHECKING
 
 import click
@@ -128,8 +129,6 @@ def main(arguments: list[str] | None = None) -> int:
         _report(error, as_json="--json" in words)
         return error.exit_code
     except Exception as error:
-        if os.environ.get("WRAPGEN_DEBUG"):
-            raise
         resource = resource_of(error)
         told = OutOfResource(resource) if resource else InternalError(error)
         _report(told, as_json="--json" in words)
@@ -137,6 +136,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _report(error: WrapgenError, *, as_json: bool) -> None:
+    if os.environ.get("WRAPGEN_DEBUG"):
+        err(traceback.format_exc().rstrip())
     if as_json:
         out(json.dumps({"error": error.as_json()}))
     else:
