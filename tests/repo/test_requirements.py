@@ -136,6 +136,7 @@ def test_the_core_passes_its_tests_with_the_lowest_versions(tmp_path):
     subprocess.run([*pip, "--editable", str(ROOT)], check=True)
     subprocess.run([python, "-m", "pip", "check"], check=True)
     tests = ["tests/unit", "tests/platform", "tests/contract/publish"]
+    tests += ["--ignore", "tests/platform/test_schemathesis.py"]  # which wants newer libraries itself
     done = subprocess.run(
         [python, "-m", "pytest", "-p", "no:cacheprovider", "--numprocesses", "2", *tests],
         cwd=ROOT,
