@@ -122,7 +122,7 @@ class Summary:
         found = asdict(self)
         counts = found.pop("counts")
         found["state"] = self.state.value
-        found["report"] = self.report["path"] if self.report else None
+        found["report"] = {"path": self.report["path"]} if self.report else None
         found["seconds"] = round(self.seconds, 3)
         open_items = self.counts.items - self.counts.finished
         return {**found, **counts, "open": open_items, "exit_code": self.exit_code}

@@ -57,7 +57,7 @@ def test_page_and_json_tell_the_same(wrapgen, platform, tweets):
     assert ran.returncode == 10, ran.stderr
     told = json.loads(ran.stdout)
     path, facts = (
-        wrapgen.folder / told["report"],
+        wrapgen.folder / told["report"]["path"],
         json.loads(wrapgen("report", "scores.jsonl", "--json").stdout),
     )
     assert len(ran.stdout) < 1500
