@@ -55,6 +55,7 @@ class Reporter:
         self._task: Any = None
         self._working = True
         self._chunk = 0
+        self._window = 0.0
 
     def __enter__(self) -> Reporter:
         if self._terminal:
@@ -99,11 +100,13 @@ class Reporter:
         """Says what is to come, by what warm workers do in as long as the first answer took."""
         finished = progress.counts.finished
         # It may have had to start workers, which a run does once; and larger chunks take less for an item.
+        if self._first is None:
+            self._window = min(now - self._started, _WARM)
         grown = progress.chunk != self._chunk and now - self._started < _SETTLED
         if self._first is None or grown:
             self._first, self._chunk = (now, finished), progress.chunk
         began, before = self._first
-        if finished == before or now - began < min(began - self._started, _WARM):
+        if finished == before or now - began < self._window:
             return
         self._foretell = None
         for line in foretell(finished - before, (now - began) * max(1, progress.open)):

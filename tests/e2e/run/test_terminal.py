@@ -74,11 +74,11 @@ def test_colours_on_a_terminal_only(wrapgen, platform, tweets, on_a_terminal):
 
 
 def test_the_rest_is_foretold_on_a_terminal(wrapgen, on_a_terminal):
-    """Once warm workers have shown what an item takes, a run says how long it will be."""
+    """Once warm workers have shown what an item takes, a run says how long it will be; nothing is billed."""
     rows = "".join(json.dumps({"document": f"tweet {n}"}) + "\n" for n in range(20_000))
     (wrapgen.folder / "many.jsonl").write_text(rows)
     code, seen = on_a_terminal("run", REF, "many.jsonl", "-o", "scores.jsonl")
-    assert code == 0 and "calls open" in seen and "  time  " in seen and "billed" not in seen
+    assert code == 0 and re.search(r"  time +\d.* calls open", seen) and "billed" not in seen
 
 
 def test_an_error_and_its_hint(wrapgen, on_a_terminal):
@@ -140,10 +140,3 @@ def test_a_run_steers_no_terminal(wrapgen, platform, tweets, on_a_terminal):
     for words in (["show", "scores.jsonl"], ["runs"], ["verify", "scores.jsonl"]):
         assert not CONTROL.search(on_a_terminal(*words)[1]), words
         assert not CONTROL.search(wrapgen(*words).stdout), words
-
-
-def test_where_an_error_was_raised_is_shown_on_request(wrapgen, on_a_terminal):
-    """WRAPGEN_DEBUG=1 shows the traceback before the message, and it steers no terminal either."""
-    code, seen = on_a_terminal("show", ATTACK, WRAPGEN_DEBUG="1")
-    assert code == 2 and "Traceback" in seen and "hint:" in seen and not CONTROL.search(seen)
-    assert "Traceback" not in wrapgen("show", "nothing").stderr
