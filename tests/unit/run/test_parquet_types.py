@@ -125,13 +125,20 @@ def test_a_type_is_the_json_that_a_user_would_write(tmp_path, name, array, told,
     assert [row[name] for row in items(tmp_path / "in.parquet", pa.table({name: array}))] == told
 
 
-def test_what_only_parquet_knows_is_told_at_any_depth():
+def test_what_only_parquet_knows_is_told_at_any_depth(tmp_path):
     """An enum is text and an interval an ISO 8601 duration, where the file's schema says so."""
     nested = pa.array([{"a": b"RED", "n": 1}, None])
     assert read(nested, None, "ENUM", "") == [{"a": "RED", "n": 1}, None]
     assert read([b"RED"], None, "ENUM") == ["RED"] and read([b"RED"], None) == [b"RED"]
     parts = b"".join(part.to_bytes(4, "little") for part in (1, 2, 3004))
     assert read([parts], pa.binary(12), "INTERVAL") == ["P1M2DT3.004S"]
+    parquet.write_table(pa.table({"e": [["RED"], None]}), tmp_path / "in.parquet", store_schema=False)
+    text, enum = (
+        bytes([0x25, 0, 0x4C, 0x1C, 0, 0]),
+        bytes([0x25, 8, 0x4C, 0x4C, 0, 0]),
+    )  # as the schema says it
+    (tmp_path / "in.parquet").write_bytes((tmp_path / "in.parquet").read_bytes().replace(text, enum))
+    assert [row.value for row in find(str(tmp_path / "in.parquet")).rows()] == [{"e": ["RED"]}, {"e": None}]
     document = pa.ExtensionArray.from_storage(pa.json_(), pa.array(['{"a": [1]}', None]))
     assert read(document, None) == [{"a": [1]}, None]
 

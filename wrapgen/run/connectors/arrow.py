@@ -259,6 +259,6 @@ def _text(value: bytes) -> Any:
 
 def _document(value: str) -> Any:
     try:
-        return json.loads(value)
+        return json.loads(value, parse_float=_exact)
     except (ValueError, RecursionError) as error:
         return Unsendable(f"a value of type JSON is not JSON: {error}")

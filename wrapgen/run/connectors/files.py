@@ -217,7 +217,7 @@ def paths_of(name: str, besides: Collection[Path] = ()) -> list[Path]:
     if path.is_file():
         return [path]
     if path.is_dir():
-        raise UsageError(f"{name} is a folder", hint=f"name its files: '{name}/*.jsonl'")
+        raise UsageError(f"{name} is a folder", hint=f"name its files: '{name}/*{path.suffix or '.jsonl'}'")
     if path.exists():
         raise UsageError(
             f"{name} is no file that can be read twice, as a run has to read its input",
