@@ -181,16 +181,28 @@ def _fetched(store: Store, addresses: list[str]) -> Iterator[tuple[str, bytes | 
             yield from threads.map(fetch, window)
 
 
+MOST_OF_A_LINE = 64 * 1024**2
+"""Bytes that a record may have: an input and a result are a few megabytes each."""
+
+
 def _lines(pieces: Iterable[bytes], where: str) -> Iterator[bytes]:
     """The lines of a body, without line ends; unzips what is named so."""
     if where.endswith(".gz"):
         pieces = _unzipped(pieces, where)
-    rest = b""
+    begun: list[bytes] = []  # the parts of a line whose end has not come
+    size = 0
     for piece in pieces:
-        *lines, rest = (rest + piece).split(b"\n")
-        yield from lines
-    if rest:
-        yield rest
+        first, *more = piece.split(b"\n")
+        begun.append(first)
+        size += len(first)
+        if size > MOST_OF_A_LINE:
+            raise RecordsUnreadable(where=where, reason=f"a line has more than {MOST_OF_A_LINE:,} bytes")
+        if more:
+            yield b"".join(begun)
+            yield from more[:-1]
+            begun, size = more[-1:], len(more[-1])
+    if size:
+        yield b"".join(begun)
 
 
 def _unzipped(pieces: Iterable[bytes], where: str) -> Iterator[bytes]:

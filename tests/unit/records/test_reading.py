@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from recorded import URL, Memory, failed, name, record
 
 from wrapgen.errors import NotFound, RecordsUnreadable, UsageError
-from wrapgen.records import open_records
+from wrapgen.records import objects, open_records
 from wrapgen.records.objects import run_of
 
 
@@ -234,7 +234,7 @@ def test_the_temporary_file_goes_with_the_reading(store, tmp_path: Path, monkeyp
 
 MEASURE = """
 import json, resource, sys
-from wrapgen.records import open_records
+from wrapgen.records import objects, open_records
 
 class File:
     size = 1
@@ -265,3 +265,17 @@ def test_memory_does_not_grow_with_the_run() -> None:
         return int(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
 
     assert peak(2_000_000) < 1.3 * peak(200_000)
+
+
+def test_a_line_without_end_is_not_collected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is no record by its size alone ends the reading, and is named; lines may come in any pieces."""
+    monkeypatch.setattr(objects, "MOST_OF_A_LINE", 1000)
+    assert list(objects._lines([b"a", b"b\nc\n\nd", b"", b"e\n", b"f"], "x")) == [
+        b"ab",
+        b"c",
+        b"",
+        b"de",
+        b"f",
+    ]
+    with pytest.raises(RecordsUnreadable, match="a line has more than"):
+        list(objects._lines(itertools.repeat(b"x" * 100), "data://a/b/c.jsonl"))
