@@ -97,7 +97,7 @@ def revoked(server: Any, user: str, key: str) -> None:
     assert server.request("GET", "/v1/data/", key).status_code == 401
 
 
-@pytest.mark.parametrize("query", [{}, {"output": "void"}])
+@pytest.mark.parametrize("query", [{}, {"output": "void"}], ids=["waiting", "void"])
 def test_revoking_a_key_ends_what_runs_on_its_behalf(
     server: Any, zoo: str, tmp_path: Path, query: dict[str, str]
 ) -> None:
@@ -228,7 +228,7 @@ def apply(input):
 DYING = 'print("printed secret", flush=True)\nraise SystemExit(3)\n'
 
 
-@pytest.mark.parametrize("source", [FAILING, DYING])
+@pytest.mark.parametrize("source", [FAILING, DYING], ids=["failing", "dying"])
 def test_traces_and_prints_go_to_the_owner_only(server: Any, module: Any, sender: str, source: str) -> None:
     """A public algorithm that calls a private one of its caller gets neither traceback nor output of it."""
     owner, key = server.user("owner")

@@ -87,7 +87,9 @@ def test_what_is_small_is_laid_out_and_coloured(browser: Any, slow: Any) -> None
 
 
 @pytest.mark.parametrize(
-    "text", ['{"a":"[[[,{\\"","b":[1,2]}', "[]", "1", '"\\\\"', "not json", '["\\"' + '\\"' * 50_000, DEEP]
+    "text",
+    ['{"a":"[[[,{\\"","b":[1,2]}', "[]", "1", '"\\\\"', "not json", '["\\"' + '\\"' * 50_000, DEEP],
+    ids=["marks in a string", "empty", "number", "backslash", "no JSON", "no end", "deep"],
 )
 def test_laying_out_keeps_to_its_bound(text: str) -> None:
     """The result is never larger than asked for, unless the text is; it means the same."""
