@@ -6,12 +6,13 @@ Only regular files of a limited size are read, and none through a link that lead
 from __future__ import annotations
 
 import json
-import os
 import re
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from wrapgen.errors import UsageError
+from wrapgen.files import read_regular
 
 _FILE_BYTES = 1 << 20
 """Most bytes of a file that the server itself reads."""
@@ -47,16 +48,11 @@ def read_file(source: Path, name: str) -> bytes | None:
     if not real.is_relative_to(source.resolve()):
         raise BuildFailed(f"{name} is a link to somewhere else")
     try:
-        descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        return read_regular(real, _FILE_BYTES)
     except FileNotFoundError:
         return None
-    except OSError as error:
-        raise BuildFailed(f"{name} can't be read: {error.strerror}") from error
-    with os.fdopen(descriptor, "rb") as file:
-        facts = os.fstat(descriptor)
-        if not stat.S_ISREG(facts.st_mode) or facts.st_size > _FILE_BYTES:
-            raise BuildFailed(f"{name} must be a file of at most {_FILE_BYTES} bytes")
-        return file.read(_FILE_BYTES)
+    except UsageError as error:
+        raise BuildFailed(f"{name} must be a file of at most {_FILE_BYTES} bytes") from error
 
 
 def main_module(source: Path) -> str:
