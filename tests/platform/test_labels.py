@@ -92,3 +92,15 @@ def test_a_build_log_is_shown_to_its_end_and_not_whole(server: Any, module: Any)
     listing = server.request("GET", f"{place}/versions")
     assert len(listing.text) < 300_000
     assert "the end" in listing.text
+
+
+def test_the_list_of_a_key_is_short(server: Any) -> None:
+    """Every call looks through it, so it has at most a hundred entries, none of them long."""
+    user, key = server.user()
+    for acl, status in (
+        (["algo://a/*"] * 100, 200),
+        (["algo://a/*"] * 101, 400),
+        (["algo://" + "*" * 94], 400),
+    ):
+        body = {"permissions": {"algo_acl": acl}}
+        assert server.request("POST", f"/v1/users/{user}/keys", key, json=body).status_code == status

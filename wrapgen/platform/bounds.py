@@ -32,6 +32,7 @@ class Bounds:
         page_threads: pages that are made at the same time; calls don't wait for them.
         page_bytes: of a JSON text with the spaces that lay it out for reading; beyond it is shown as it is.
         colour_seconds: of processor time that colouring a file of source may take; beyond it stays plain.
+        key_patterns: in the list of what a key may call, which every call looks through.
         metric_versions, metric_errors: versions that are counted for `/metrics`, and error types of each.
         error_bytes: characters of a message that the error log keeps.
         errors: entries of the error log, of all algorithms together.
@@ -56,6 +57,7 @@ class Bounds:
     page_threads: int = 2
     page_bytes: int = 1024 * 1024
     colour_seconds: int = 1
+    key_patterns: int = 100
     metric_versions: int = 1000
     metric_errors: int = 32
     error_bytes: int = 4000

@@ -19,6 +19,9 @@ from wrapgen.platform.model import ADMIN_KEY, KEY_KINDS, STANDARD_KEY, Account, 
 if TYPE_CHECKING:
     from wrapgen.platform import Platform
 
+PATTERN = 100
+"""Most characters of an entry of a key's list; names have thirty."""
+
 
 def routes(platform: Platform) -> list[Route]:
     """The routes of /v1/.../keys."""
@@ -41,6 +44,7 @@ class KeyRoutes:
 
     def __init__(self, platform: Platform) -> None:
         self._accounts = platform.state.accounts
+        self._bounds = platform.bounds
 
     async def listed(self, request: Request) -> Response:
         """GET .../keys of a user or an organization"""
@@ -51,7 +55,8 @@ class KeyRoutes:
     async def create(self, request: Request) -> Response:
         """POST .../keys: the reply is the only place where the key is told."""
         account, fields = await _holder(request), await fields_of(request)
-        kind, permissions = _kind(fields.get("key_type")), _permissions(fields.get("permissions"))
+        kind = _kind(fields.get("key_type"))
+        permissions = _permissions(fields.get("permissions"), self._bounds.key_patterns)
         if kind == ADMIN_KEY and not auth.caller(request).admin:
             raise NotAuthorized("only an admin key makes admin keys", status=403, api_code=2001)
         label = str(fields.get("key_label") or "")
@@ -117,11 +122,11 @@ def _kind(asked: Any) -> str:
     return str(asked)
 
 
-def _permissions(asked: Any) -> Permissions:
+def _permissions(asked: Any, most: int) -> Permissions:
     """A key's restrictions from the API's object; what it does not mention is allowed.
 
     Raises:
-        BadRequest: an entry has the wrong type.
+        BadRequest: an entry has the wrong type, or the list has more than `most`.
     """
     if asked is None:
         return Permissions()
@@ -132,6 +137,9 @@ def _permissions(asked: Any) -> Permissions:
             status=400,
             api_code=2015,
         )
+    if len(acl) > most or any(len(pattern) > PATTERN for pattern in acl):
+        message = f"algo_acl has at most {most} entries (key-patterns) of {PATTERN} characters"
+        raise BadRequest(message, status=400, api_code=2015)
     write = asked.get("allow_data_write", True) is True
     referrer = asked.get("referer_host") or ""
     if not isinstance(referrer, str):
