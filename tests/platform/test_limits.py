@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from attacks import source
+from attacks import push, source
 
 from wrapgen.platform.workers.cgroups import Cgroups
 
@@ -109,6 +109,26 @@ def test_the_ceilings_hold_for_all_that_a_worker_has(greedy):
         else:
             assert answer["result"] < 64
     assert greedy("")["result"] is None
+
+
+BUILT = """\
+import subprocess
+held = [subprocess.Popen(["sleep", "20"]) for _ in range(400)]
+raise SystemExit("unlimited")
+"""
+
+
+def test_the_ceilings_hold_for_builds_too(serve, tmp_path):
+    """What a requirement runs while it is built can start no more processes than a worker."""
+    server = serve(tmp_path / "home", "--worker-processes", "64", "--isolation", "auto")
+    folder = source(tmp_path / "bomb", "Bomb", GREEDY, **{"requirements.txt": "./pkg\n"})
+    (folder / "pkg").mkdir()
+    (folder / "pkg" / "backend.py").write_text(BUILT)
+    backend = 'requires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    (folder / "pkg" / "pyproject.toml").write_text(f"[build-system]\n{backend}")
+    log = push(server, "Bomb", folder)
+    assert "build failed" in log
+    assert "unlimited" not in log
 
 
 def test_groups_of_version_2(tmp_path):

@@ -101,6 +101,8 @@ class Platform:
     def close(self) -> None:
         """Closes what `open_platform` opened; the workers have ended by then."""
         self.state.close()
+        if self.pools.common.cgroups is not None:
+            self.pools.common.cgroups.close()
         with contextlib.suppress(OSError):
             shutil.rmtree(self.pools.common.root)
 
@@ -130,12 +132,14 @@ def open_platform(
         UsageError: another server has this home open, or there can be no sandbox.
     """
     limits, bounds = limits or Limits(), bounds or Bounds()
-    state = open_platform_state(home, variables=variables, isolation=isolation, bounds=bounds)
+    ceilings, cgroups = ceilings or Ceilings(response=limits.response), Cgroups.find()
+    state = open_platform_state(
+        home, variables=variables, bounds=bounds, isolation=isolation, ceilings=ceilings, cgroups=cgroups
+    )
     root = state.home / "workers"
     shutil.rmtree(root, ignore_errors=True)  # of a server that was killed
     root.mkdir()
-    ceilings = ceilings or Ceilings(response=limits.response)
-    pools = Pools(root, size or Size(), ceilings, state.sandbox, cgroups=Cgroups.find())
+    pools = Pools(root, size or Size(), ceilings, state.sandbox, cgroups=cgroups)
     calls = Calls(state, pools, limits, bounds)
     journal = Journal(state.home / "logs", bounds=bounds)
     calls.listeners.append(partial(_note, journal))

@@ -26,8 +26,10 @@ from wrapgen.platform.environments import Environments
 from wrapgen.platform.installers import Installers
 from wrapgen.platform.repositories import Repositories
 from wrapgen.platform.requirements import Requirements
-from wrapgen.platform.sources import BuildFailed, absent, main_module, read_file
+from wrapgen.platform.sources import BuildFailed, absent, main_module, no_follow, read_file
 from wrapgen.platform.virtualenvs import Virtualenvs
+from wrapgen.platform.workers.ceilings import Ceilings
+from wrapgen.platform.workers.cgroups import Cgroups
 from wrapgen.platform.workers.sandbox import Sandbox
 
 AT_ONCE = 2
@@ -188,10 +190,10 @@ class Builds:
     def log(self, build: Build, most: int = 1 << 20) -> str:
         """What the build has said so far: at most so many bytes, the last ones."""
         try:
-            with (self._folder(build) / "log.txt").open("rb") as file:
+            with open(self._folder(build) / "log.txt", "rb", opener=no_follow) as file:
                 file.seek(max(0, os.fstat(file.fileno()).st_size - most))
                 return file.read(most).decode("utf-8", "replace")
-        except FileNotFoundError:
+        except OSError:  # it isn't there yet, or no file of ours
             return ""
 
     def source(self, build: Build) -> Path:
@@ -209,6 +211,10 @@ class Builds:
         with contextlib.suppress(FutureTimeout):
             self.end_of(build).result(timeout)
         return self.get(build.algorithm_id, build.id)
+
+    def limit(self, ceilings: Ceilings, cgroups: Cgroups | None) -> None:
+        """Gives each command of a build the ceilings of a worker's memory and processes."""
+        self._commands.limit(ceilings, cgroups)
 
     def end_of(self, build: Build) -> Future[None]:
         """What is done when the build has ended, or the platform is closing; wait for it, never cancel it."""
@@ -330,8 +336,9 @@ class Builds:
         return self._root / build.id
 
     def _log_file(self, build: Build) -> IO[bytes]:
-        self._folder(build).mkdir(exist_ok=True)
-        return (self._folder(build) / "log.txt").open("a+b", buffering=0)
+        path = self._folder(build) / "log.txt"
+        path.parent.mkdir(exist_ok=True)
+        return open(path, "a+b", buffering=0, opener=no_follow)
 
 
 @dataclass(frozen=True)

@@ -12,16 +12,23 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from wrapgen.platform.installers import Installers
 from wrapgen.platform.workers import family
+from wrapgen.platform.workers.ceilings import MEMORY, Ceilings
+from wrapgen.platform.workers.cgroups import Cgroups, Group
 from wrapgen.platform.workers.sandbox import Room, Sandbox, interpreter_folders
+from wrapgen.platform.workers.usage import LOOK_SECONDS, beyond
 
 STEP_SECONDS = 1800
 """How long one command may take."""
+
+PRINTED = 64 << 20
+"""Bytes that the log of a build may have."""
 
 SAID = 64 * 1024
 """Bytes at the end of a failed command's output that are looked at."""
@@ -68,6 +75,8 @@ class Commands:
         self._running: set[subprocess.Popen[bytes]] = set()
         self._mark = f"bld{secrets.token_hex(8)}"
         self._watchman: subprocess.Popen[bytes] | None = None
+        self._ceilings: Ceilings | None = None
+        self._cgroups: Cgroups | None = None
 
     def run(self, words: list[str], place: Place, log: IO[bytes], *, quiet: bool = False) -> str | None:
         """Runs a command, its output going to a log; None, or the end of what it said when it failed.
@@ -79,25 +88,59 @@ class Commands:
             quiet: leave the command itself out of the log.
 
         Raises:
-            Stopped: it took too long, or the platform is closing.
+            Stopped: it took too much of something, or the platform is closing.
         """
         if not quiet:
             log.write(f"$ {' '.join([Path(words[0]).name, *words[1:]])}\n".encode())
         log.flush()
         began = os.fstat(log.fileno()).st_size
-        process = self._start(words, place, log)
+        group = self._group()
         try:
-            code = process.wait(STEP_SECONDS)
-        except subprocess.TimeoutExpired as error:
-            _kill(process)
-            process.wait()
-            raise Stopped(f"the command took longer than {STEP_SECONDS} s") from error
+            process = self._start(words, place, log, group)
+            code = self._wait(process, group, log)
+            if code != 0 and group is not None and group.out_of_memory:
+                raise Stopped(f"the command was {MEMORY}")
         finally:
-            with self._lock:
-                self._running.discard(process)
+            if group is not None:
+                group.remove()
         ended = os.fstat(log.fileno()).st_size
         said = os.pread(log.fileno(), SAID, max(began, ended - SAID)).decode("utf-8", "replace")
         return None if code == 0 else said
+
+    def limit(self, ceilings: Ceilings, cgroups: Cgroups | None) -> None:
+        """Sets what each command may use: its memory and processes; without control groups it is measured."""
+        self._ceilings, self._cgroups = ceilings, cgroups
+
+    def _group(self) -> Group | None:
+        if self._cgroups is None or self._ceilings is None:
+            return None
+        name = f"build-{secrets.token_hex(8)}"
+        return self._cgroups.make(name, self._ceilings.memory, self._ceilings.processes)
+
+    def _wait(self, process: subprocess.Popen[bytes], group: Group | None, log: IO[bytes]) -> int:
+        """Waits for a command, and ends one that takes too much of anything; its exit code."""
+        ends, code, why = time.monotonic() + STEP_SECONDS, None, ""
+        try:
+            while code is None and not why:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    code = process.wait(LOOK_SECONDS)
+                    break
+                if time.monotonic() >= ends:
+                    why = f"took longer than {STEP_SECONDS} s"
+                elif os.fstat(log.fileno()).st_size > PRINTED:
+                    why = f"printed more than {PRINTED} bytes"
+                elif group is None and self._ceilings is not None:
+                    over = beyond(process.pid, self._ceilings)
+                    why = f"was {over}" if over else ""
+        finally:
+            if code is None:
+                _kill(process)
+                process.wait()
+            with self._lock:
+                self._running.discard(process)
+        if code is None:
+            raise Stopped(f"the command {why}")
+        return code
 
     def close(self) -> None:
         """Kills what runs; nothing is started any more."""
@@ -113,11 +156,15 @@ class Commands:
             self._watchman.communicate()
             self._watchman = None
 
-    def _start(self, words: list[str], place: Place, log: IO[bytes]) -> subprocess.Popen[bytes]:
+    def _start(
+        self, words: list[str], place: Place, log: IO[bytes], group: Group | None
+    ) -> subprocess.Popen[bytes]:
         variables, cwd = self._installers.variables, place.cwd
         if self._sandbox is not None:
             variables = self._installers.sandboxed(trusted=place.trusted)
             words, cwd = self._sandboxed(self._sandbox, words, place), Path("/")
+        if group is not None:
+            words = group.entering(words)
         with self._lock:
             if self._closing:
                 raise Stopped("the platform is stopping")

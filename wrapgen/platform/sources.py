@@ -27,6 +27,11 @@ class BuildFailed(Exception):
     """Why a build failed, in words for its log."""
 
 
+def no_follow(path: str, flags: int) -> int:
+    """An opener that refuses a link: what stands at a path may be a build's doing."""
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
+
+
 def absent(source: Path) -> Iterator[str]:
     """What a source only points to, in words: submodules and files in Git LFS, which no build fetches."""
     if (source / ".gitmodules").is_file():

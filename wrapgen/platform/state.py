@@ -35,6 +35,8 @@ from wrapgen.platform.model import ADMIN_KEY, FIRST_ACCOUNT, STANDARD_KEY
 from wrapgen.platform.repositories import Repositories
 from wrapgen.platform.scms import Scms
 from wrapgen.platform.secrets import Secrets
+from wrapgen.platform.workers.ceilings import Ceilings
+from wrapgen.platform.workers.cgroups import Cgroups
 from wrapgen.platform.workers.sandbox import Isolation, Sandbox
 
 
@@ -81,6 +83,8 @@ def open_platform_state(
     variables: Mapping[str, str] | None = None,
     bounds: Bounds | None = None,
     isolation: Isolation | None = None,
+    ceilings: Ceilings | None = None,
+    cgroups: Cgroups | None = None,
 ) -> State:
     """Opens a home, made when missing: with the user `local`, a standard key and an admin key.
 
@@ -90,6 +94,8 @@ def open_platform_state(
         variables: environment variables; None takes the process's.
         bounds: what one request may cost.
         isolation: what is asked of the sandbox; None for no sandbox.
+        ceilings: what the commands of builds may use; None for no ceilings.
+        cgroups: limit them, or None.
 
     Raises:
         UsageError: there can be no sandbox, another server has this home open, or a newer wrapgen wrote it.
@@ -100,9 +106,12 @@ def open_platform_state(
     lock = _lock(home)
     try:
         sandbox = Sandbox.find(home, isolation or Isolation())
-        return _open(
-            home, lock, clock, os.environ if variables is None else variables, sandbox, bounds or Bounds()
-        )
+        known = os.environ if variables is None else variables
+        state = _open(home, lock, clock, known, sandbox, bounds or Bounds())
+        if ceilings is not None:
+            state.builds.limit(ceilings, cgroups)
+        state.algorithms.catch_up()
+        return state
     except BaseException:
         lock.close()
         raise
@@ -126,7 +135,6 @@ def _open(
     data = Data(database, home / "data", accounts, clock)
     failures = Failures(database, clock, bounds.errors)
     made = _first_keys(home, accounts)
-    algorithms.catch_up()
     return State(
         home=home,
         database=database,

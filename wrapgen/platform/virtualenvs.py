@@ -26,6 +26,7 @@ from typing import Protocol
 
 from wrapgen.platform.installers import Installers
 from wrapgen.platform.requirements import Requirements
+from wrapgen.platform.sources import no_follow
 
 
 class Run(Protocol):
@@ -102,8 +103,9 @@ class Virtualenvs:
         with self._guard:
             lock = self._locks.setdefault(digest, threading.Lock())
         with lock:
-            if marker.is_file():
-                python = folder / marker.read_text("ascii") / "bin" / "python"
+            if os.path.lexists(marker):
+                with open(marker, encoding="ascii", opener=no_follow) as file:
+                    python = folder / file.read(64) / "bin" / "python"
                 if os.path.lexists(python):
                     return python, True
             shutil.rmtree(folder, ignore_errors=True)

@@ -364,8 +364,6 @@ class Pools:
         await asyncio.gather(*(pool.close() for pool in self.by_key.values()))
         if self._watchman is not None:
             await asyncio.to_thread(self._watchman.communicate)
-        if self.common.cgroups is not None:
-            self.common.cgroups.close()
 
     def _set_watch(self) -> subprocess.Popen[bytes]:
         """Starts the process that ends all workers' families if this one is killed."""

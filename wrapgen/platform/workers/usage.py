@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from wrapgen.platform.workers.ceilings import DISK, MEMORY, PROCESSES
+from wrapgen.platform.workers.ceilings import DISK, MEMORY, PROCESSES, Ceilings
 from wrapgen.platform.workers.disk import is_over
 from wrapgen.platform.workers.worker import Worker
 
@@ -48,9 +48,12 @@ def excess(worker: Worker) -> str:
     """Which ceiling a worker is over, in words; empty for none."""
     if is_over(worker.place.folder, worker.ceilings.disk):
         return DISK
-    if worker.place.group is not None:
-        return ""
-    processes, ceilings = list(tree(worker.process)), worker.ceilings
+    return "" if worker.place.group is not None else beyond(worker.process, worker.ceilings)
+
+
+def beyond(process: int, ceilings: Ceilings) -> str:
+    """Which ceiling of memory or number a process and all below it are over; empty for none."""
+    processes = list(tree(process))
     if ceilings.processes is not None and sum(map(threads, processes)) > ceilings.processes:
         return PROCESSES
     if ceilings.memory is not None and memory(processes, ceilings.memory) > ceilings.memory:
