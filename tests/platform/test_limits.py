@@ -113,7 +113,7 @@ def test_the_ceilings_hold_for_all_that_a_worker_has(greedy):
 
 BUILT = """\
 import subprocess
-held = [subprocess.Popen(["sleep", "20"]) for _ in range(400)]
+held = [subprocess.Popen(["sleep", "2"]) for _ in range(400)]
 raise SystemExit("unlimited")
 """
 

@@ -6,6 +6,7 @@ Only regular files of a limited size are read, and none through a link that lead
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
