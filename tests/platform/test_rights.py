@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
 
 from wrapgen.platform.state import open_platform_state
 
@@ -242,3 +243,17 @@ def test_traces_and_prints_go_to_the_owner_only(server: Any, module: Any, sender
     assert "printed secret" not in text
     assert "Traceback" not in text
     assert "stack" not in text
+
+
+def test_a_download_ends_with_its_key(server: Any) -> None:
+    """Of a large file that is being read, a revoked key gets no more than what was on its way."""
+    user, key = server.user()
+    assert server.request("POST", f"/v1/data/{user}", key, json={"name": "large"}).ok
+    assert server.request("PUT", f"/v1/data/{user}/large/f", key, data=bytes(60_000_000)).ok
+    with server.request("GET", f"/v1/data/{user}/large/f", key, stream=True) as answer:
+        got = len(answer.raw.read(1000))
+        revoked(server, user, key)
+        with pytest.raises(urllib3.exceptions.HTTPError):
+            while piece := answer.raw.read(1 << 20):
+                got += len(piece)
+    assert got < 60_000_000

@@ -57,7 +57,7 @@ class ConnectorRoutes:
             return shown
         pieces, size = await run_in_threadpool(connector.read, path.path)
         headers = {**_headers(found), "Content-Length": str(size)}
-        return StreamingResponse(_stream(pieces), headers=headers)
+        return StreamingResponse(_stream(pieces, request), headers=headers)
 
     async def head(self, request: Request, path: ConnectorPath) -> Response:
         """HEAD: headers only."""
@@ -157,6 +157,7 @@ def _listing(page: Page) -> dict[str, Any]:
     return shown
 
 
-async def _stream(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+async def _stream(pieces: Iterator[bytes], request: Request) -> AsyncIterator[bytes]:
     async for piece in iterate_in_threadpool(pieces):
+        auth.recheck(request)
         yield piece

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from email.utils import formatdate
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
@@ -88,7 +89,8 @@ class DataRoutes:
             headers = {**_file_headers(found), "Content-Length": str(size)}
             if stream is None:
                 return Response(first, headers=headers)
-            return StreamingResponse(pieces(stream, first), headers=headers)
+            still = partial(auth.recheck, request)
+            return StreamingResponse(pieces(stream, first, still), headers=headers)
         marker = request.query_params.get("marker")
         listing = await run_in_threadpool(
             lambda: self._state.data.list_directory(caller, path, marker=marker)
@@ -255,11 +257,12 @@ def begin(file: StoredFile) -> tuple[IO[bytes] | None, int, bytes]:
     return None, size, first
 
 
-async def pieces(stream: IO[bytes], first: bytes) -> AsyncIterator[bytes]:
-    """The first piece and all that follow it; closes the file."""
+async def pieces(stream: IO[bytes], first: bytes, still: Callable[[], None]) -> AsyncIterator[bytes]:
+    """The first piece and all that follow it, as long as `still` does not raise; closes the file."""
     try:
         yield first
         while piece := await run_in_threadpool(stream.read, PIECE):
+            await run_in_threadpool(still)
             yield piece
     finally:
         stream.close()

@@ -75,7 +75,9 @@ async def download(visit: Visit) -> Response:
         return _attachment(at.path.rpartition("/")[2], size, iterate_in_threadpool(found))
     file = await run_in_threadpool(visit.platform.state.data.find, visit.caller, data_place(visit, str(at)))
     stream, size, first = await run_in_threadpool(begin, file)
-    return _attachment(file.name, size, _whole(first) if stream is None else pieces(stream, first))
+    return _attachment(
+        file.name, size, _whole(first) if stream is None else pieces(stream, first, visit.recheck)
+    )
 
 
 async def _whole(content: bytes) -> AsyncIterator[bytes]:
