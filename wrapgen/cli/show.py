@@ -52,7 +52,11 @@ def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ),
         ("calls", f"{facts['calls']:,}, {facts['calls_open']:,} open" + (f"; lost: {lost}" if lost else "")),
         ("sessions", f"{facts['sessions']}, the first at {facts['started_at']}"),
-        ("records", facts["datastore"] or "none"),
+        (
+            "records",
+            (facts["datastore"] or "none")
+            + (f"; none of {facts['unrecorded']:,} items that were given up" if facts["unrecorded"] else ""),
+        ),
         ("folder", facts["folder"]),
     ]
     if last:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -130,9 +131,24 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, platform: Platform) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, platform: Platform, *, listening: bool = True) -> None:
+        super().__init__(("127.0.0.1", 0), Handler, bind_and_activate=listening)
         self.platform = platform
+        if not listening:
+            self.server_bind()  # its port is taken, but nobody answers there
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """Answers for as long as the context is open, if it does not yet."""
+        self.server_activate()
+        thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield
+        finally:
+            self.shutdown()
+            thread.join()
+            self.server_close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         if not isinstance(sys.exc_info()[1], OSError):
@@ -143,14 +159,16 @@ class Server(ThreadingHTTPServer):
 def platform(memory_wrapper: Any) -> Iterator[Platform]:
     """The server, on a free port."""
     platform = Platform(memory_wrapper())
-    server = Server(platform)
+    server = Server(platform, listening=False)
     platform.address = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield platform
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with server.answering():
+        yield platform
+
+
+@pytest.fixture
+def later(platform: Platform) -> Server:
+    """The same platform at an address where nobody answers until it is told to."""
+    return Server(platform, listening=False)
 
 
 class Command:

@@ -90,6 +90,7 @@ def scored(
         request_bytes=about.request_bytes,
         patience=patience,
         columns=places,
+        records=about.datastore is not None,
     )
     result = _probed(df, plan) if schema is None else _declared(schema)
     plan = replace(plan, result_type=_arrow(result))

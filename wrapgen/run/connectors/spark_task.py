@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -20,8 +21,8 @@ from wrapgen import wire
 from wrapgen.run.chunks import Chunk, Entry, Intake
 from wrapgen.run.connectors.arrow import cell_reader
 from wrapgen.run.plain_calls import PlainCalls
-from wrapgen.run.process import Outcome, Terms, error_text, process_chunk
-from wrapgen.run.push import Pace, push, within_limits
+from wrapgen.run.process import Lost, Outcome, Reply, Terms, error_text, process_chunk
+from wrapgen.run.push import Pace, Process, push, record_given_up, within_limits
 from wrapgen.run.retry import SharedBackoff
 from wrapgen.run.states import Fate
 from wrapgen.run.unsendable import refused_item
@@ -57,6 +58,7 @@ class Plan:
         attempts: calls of the target that an item may take.
         request_bytes: the most that a request may hold.
         patience: seconds that nothing may work before the task fails.
+        records: the wrapper records items.
     """
 
     calls: PlainCalls
@@ -77,6 +79,7 @@ class Plan:
     request_bytes: int
     patience: float
     columns: Mapping[str, str] = field(default_factory=dict)
+    records: bool = False
 
     def share(self, partition: int) -> int:
         """Calls that one task may keep open, so that all that run at once come to the whole."""
@@ -119,16 +122,25 @@ class Plan:
         def call(body: bytes, timeout: float) -> bytes:
             return self.calls.call(self.reference, body, timeout, self.run)
 
-        def work(chunk: Chunk) -> list[Outcome]:
-            pushed = push(chunk, lambda one: process_chunk(one, call, terms), pace, backoff)
-            if pushed.stopped:
-                raise Stopped(": ".join(pushed.stopped))
-            return pushed.outcomes
+        def process(chunk: Chunk) -> Reply | Lost:
+            return process_chunk(chunk, call, terms)
 
+        work = partial(self._pushed, process=process, pace=pace, backoff=backoff)
         with ThreadPoolExecutor(lanes) as pool:
             for chunk, outcomes in zip(chunks, pool.map(work, chunks), strict=True):
                 found.update(zip(chunk.indexes, outcomes, strict=True))
         return [found[at] for at in range(len(rows))]
+
+    def _pushed(self, chunk: Chunk, process: Process, pace: Pace, backoff: SharedBackoff) -> list[Outcome]:
+        """What becomes of a chunk; what is given up without an answer of the wrapper is recorded as well."""
+        pushed = push(chunk, process, pace, backoff)
+        if pushed.stopped:
+            raise Stopped(": ".join(pushed.stopped))
+        if pushed.given_up and self.records:
+            positions = sorted(pushed.given_up)
+            reasons = [pushed.outcomes[at].body for at in positions]
+            record_given_up(chunk.part(positions), reasons, process, pace, backoff)
+        return pushed.outcomes
 
     def _lacks_id(self, row: tuple[Any, Any]) -> bool:
         return self.id != CONTENT and row[1] in (None, "")

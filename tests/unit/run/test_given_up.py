@@ -1,0 +1,44 @@
+"""What the engine of Spark gives up without an answer of the wrapper is recorded all the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from wrapgen.run.connectors.spark_task import Plan
+from wrapgen.run.states import Fate
+
+
+class Calls:
+    """A platform whose wrapper has no time for anything but to record why items failed."""
+
+    def __init__(self, wrapper):
+        self.wrapper = wrapper
+
+    def call(self, reference, body, timeout, run):
+        self.wrapper.largest = None if b'"$error":' in body else 0
+        return self.wrapper.call(body, timeout)
+
+
+@pytest.mark.parametrize("records", [True, False])
+def test_given_up_rows_have_a_record(memory_wrapper, records):
+    """Each row's reason is recorded under its id; a wrapper without a datastore is left alone."""
+    wrapper = memory_wrapper()
+    numbers = {"concurrency": 1, "at_once": 1, "chunk": 8, "aim": 1000, "timeout": 60, "attempts": 1}
+    plan = Plan(
+        calls=Calls(wrapper),
+        reference="acme/B/1.0.0",
+        run="r1",
+        input="text",
+        id="id",
+        output="result",
+        error="error",
+        result_type=None,
+        as_json=True,
+        request_bytes=100_000,
+        patience=1,
+        records=records,
+        **numbers,
+    )
+    outcomes = plan.score([(f"text {n}", f"id{n}") for n in range(8)], 0)
+    assert {outcome.fate for outcome in outcomes} == {Fate.FAILED}
+    assert sorted(wrapper.records) == ([f"id{n}" for n in range(8)] if records else [])
