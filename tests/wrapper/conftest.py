@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCE = ROOT / "templates" / "algorithm" / "src"
+SOURCE = ROOT / "templates" / "algorithm" / "src" / "runtime"
 sys.path.insert(0, str(Path(__file__).parent))  # stand-ins shared by the tests of this folder
 
 

@@ -6,20 +6,9 @@ import random
 from types import SimpleNamespace
 from typing import Any
 
-from runtime import (
-    answer,
-    attempts,
-    batches,
-    deadline,
-    dispatch,
-    hooked,
-    items,
-    protocol,
-    records,
-    serial,
-    target,
-    work,
-)
+from runtime import calls, deadline, protocol, record_id, records, serial, sublists, wrapper
+from runtime import platform as api
+from runtime.items import Item
 
 LIMITS = {
     "timeout": 300,
@@ -41,6 +30,11 @@ class Clock:
     def __call__(self) -> float:
         return self.now
 
+    def wait(self, seconds: float) -> bool:
+        """A pause that takes no time but on this clock."""
+        self.now += seconds
+        return False
+
 
 class Kept:
     """A datastore in memory; `trouble(records)` may raise instead."""
@@ -58,8 +52,21 @@ class Kept:
         return [record.fields for piece in self.pieces for record in piece]
 
 
-class Wrapper:
-    """What a generated main module does, with its target passed in."""
+class Target:
+    """A target whose calls are a function of the value, or of the list of values, and the seconds."""
+
+    def __init__(self, call: Any) -> None:
+        self.function = call
+
+    def call(self, item: Item, seconds: float) -> Any:
+        return self.function(item.value, seconds)
+
+    def call_list(self, items: list[Item], seconds: float) -> Any:
+        return self.function([item.value for item in items], seconds)
+
+
+class Wrapper(wrapper.Wrapper):
+    """What a generated main module puts together, with its target passed in."""
 
     def __init__(
         self,
@@ -78,72 +85,79 @@ class Wrapper:
         kept_input: str = "keep",
         redact: Any = (),
         files: Any = None,
+        hooks: Any = None,
+        target: Any = None,
+        id_version: int = 1,
+        id_key_env: str | None = None,
+        on_failure: str = "fail",
+        log: str = "off",
         **limits: int,
     ) -> None:
-        self.limits = {**LIMITS, **limits}
-        self.bare_lists, self.item_id, self.raising = bare_lists, item_id, raising
-        self.datastore, self.recorder = datastore, recorder
-        self.settings = {
-            "target": "o/t/1.0.0",
-            "wrapper": "o/W@sha256:0",
-            "input": kept_input,
-            "redact": redact,
-        }
-        self.target = {
-            "result": result,
-            "batch_size": self.limits["batch_size"],
-            "request_bytes": self.limits["request_bytes"],
-        }
-        self.clock, self.chance, self.wait = clock, chance, wait
-        self.files = files or SimpleNamespace(read=None, write=None)
-        self.dispatch_class = serial.Dispatch if one_by_one else dispatch.Dispatch
-        self.attempts_class = serial.Attempts if one_by_one else attempts.Attempts
-        listed = self.limits["batch_size"] > 1
-        self.work_class = batches.Work if listed else work.Work
-        self.call = call_of_lists(call) if listed else call
+        given = {**LIMITS, **limits}
+        config = SimpleNamespace(
+            WRAPPER="o/W",
+            MODE="both" if bare_lists else "log",
+            SPEC="sha256:0",
+            TARGET={
+                "reference": "o/t/1.0.0",
+                "input": "item",
+                "result": result,
+                "batch_size": given.pop("batch_size"),
+                **(target or {}),
+            },
+            LIMITS=given,
+            ON_ERROR="raise" if "list" in raising else "collect",
+            LOG=log,
+            RECORDS={
+                "id": item_id,
+                "id_version": id_version,
+                "id_key_env": id_key_env,
+                "input": kept_input,
+                "on_failure": on_failure,
+                "redact": redact,
+            },
+        )
+        parts: dict[str, Any] = {"calls": self._calls}
+        if clock is not None:
+            parts["deadline"] = lambda seconds: deadline.Deadline(seconds, clock)
+        if datastore is not None:
+            parts["answer"] = recorder
+        if item_id != "random":
+            parts["record_id"] = record_id.from_settings(config.RECORDS, config.TARGET)
+        if one_by_one:
+            parts["engine"] = serial.Engine
+        if config.TARGET["batch_size"] > 1:
+            parts["work"] = sublists.Lists
+        self.chance, self.wait = chance, wait
+        made_for = getattr(call, "__self__", None)
+        opened = made_for if hasattr(made_for, "call_list") else Target(call)
+        files = files or SimpleNamespace(read=None, write=None)
+        super().__init__(config, hooks or SimpleNamespace(), opened, files, datastore, **parts)
 
     def __call__(self, value: Any) -> Any:
-        request = protocol.read(value, self.bare_lists)
-        if request is None:
-            return answer.describe({"datastore": None}, self.limits)
-        clock = {} if self.clock is None else {"clock": self.clock}
-        until = deadline.Deadline(request.timeout or self.limits["timeout"], **clock)
-        values = self.files.read(request.source, until) if request.source else request.values
-        all_items = items.Items(request, values, self.item_id)
-        pauses = () if self.attempts_class is serial.Attempts else (self.chance, self.wait)
-        tries = self.attempts_class(self.call, self.limits, until, *pauses)
-        self.tries = tries
-        doing = self.work_class(tries.make, self.target, until)
-        handed = self.dispatch_class(
-            doing.do,
-            doing.tasks(hooked.before(all_items, tries.has_ended), request.send),
-            self.limits["parallel"],
-            until,
-            tries.end,
-        )
-        reply = answer.Answer(request, all_items, self.limits["response_bytes"], until)
-        keep, idle = reply.put, reply.idle
-        if self.datastore is not None:
-            recorder = self.recorder(self.datastore, all_items, self.settings, until, reply)
-            keep, idle = recorder.put, recorder.flush_if_due
-        for item, outcome in hooked.after(handed.outcomes(idle)):
-            keep(item, outcome)
-            if reply.failures and request.form in self.raising:
-                handed.stop_handing_out()
-        if self.datastore is not None:
-            recorder.flush()
-        handed.raise_fault()
-        if reply.failures and request.form in self.raising:
-            raise reply.first_failure()
-        return reply.write(self.files.write, tries, handed.stopped)
+        return self.call(value)
+
+    def _calls(self, *arguments: Any) -> calls.Calls:
+        made = calls.Calls(*arguments, chance=self.chance)
+        if self.wait is not None:
+            made.wait = self.wait
+        return made
 
 
-def call_of_lists(call: Any) -> Any:
-    """The call of a target that takes lists: a real one's own, or one that takes their values."""
-    made_for = getattr(call, "__self__", None)
-    if isinstance(made_for, target.Target):
-        return made_for.call_list
-    return lambda listed, seconds: call([item.value for item in listed], seconds)
+EFFECTS = {
+    "AuthenticationError": protocol.STOP,
+    "PaymentRequiredError": protocol.STOP,
+    "TooManyRequests": protocol.THROTTLED,
+    "Unreachable": protocol.UNREACHABLE,
+}
+
+
+def failed(error_type: str, message: str = "no good", retry_after: float | None = None) -> api.CallFailed:
+    """What the target raises when its status tells this type."""
+    effect = EFFECTS.get(error_type, protocol.ATTEMPT)
+    failure = api.CallFailed(error_type.replace("Unreachable", "ConnectionError"), message, effect)
+    failure.retry_after = retry_after
+    return failure
 
 
 def seeded(seed: int) -> Any:

@@ -7,10 +7,10 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from flow import Clock, Kept, Wrapper
+from flow import Clock, Kept, Wrapper, failed
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runtime import attempts, deadline, dispatch, items, target
+from runtime import calls, deadline, engine, items, protocol
 
 HANGS, LATE = "hangs", "late"
 STOPPING = ("AuthenticationError", "PaymentRequiredError")
@@ -26,15 +26,6 @@ KINDS = [
     LATE,
     *NO_ATTEMPT,
 ]
-
-LIMITS = {"attempts": 3, "item_timeout": 60}
-
-
-class Watchful(dispatch.Dispatch):
-    """Looks at the clock more often than a real one has to."""
-
-    def outcomes(self, idle: Any, tick: float = 0.001) -> Any:
-        return super().outcomes(idle, tick)
 
 
 class Fates:
@@ -58,7 +49,7 @@ class Fates:
         if worst == HANGS:
             assert self.release.wait(60)
         elif worst != "ok":
-            raise target.CallFailed("TimeoutError" if worst == LATE else worst, "no good", retry_after=0.0)
+            raise failed("TimeoutError" if worst == LATE else worst, retry_after=0.0)
         return value
 
 
@@ -90,24 +81,25 @@ def test_attempts_never_exceed_the_limit_over_all_sends(
     exact = all(HANGS not in one for one in fates)
     fated, reported = Fates(fates), Counter[int]()
     open_items, given_up, send = list(range(len(fates))), set[int](), 1
-    while open_items and send < 40:
-        fated.release = threading.Event()
-        wrapper = Wrapper(
-            fated.call,
-            attempts=limit,
-            batch_size=batch_size,
-            parallel=2,
-            item_timeout=1000,
-            clock=fated.clock,
-            wait=lambda seconds, send=send: send <= tight,
-        )
-        wrapper.dispatch_class = Watchful
-        reply = wrapper({"$batch": open_items, "$run": "r", "$index": open_items, "$try": send})
-        fated.release.set()
-        again = add_up(open_items, reply["$results"], reported, limit)
-        failed = {item for item, result in zip(open_items, reply["$results"], strict=True) if item != result}
-        given_up |= failed - set(again)
-        open_items, send = again, send + 1
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(engine, "TICK", 0.001)  # looks at the clock more often than a real one has to
+        while open_items and send < 40:
+            fated.release = threading.Event()
+            wrapper = Wrapper(
+                fated.call,
+                attempts=limit,
+                batch_size=batch_size,
+                parallel=2,
+                item_timeout=1000,
+                clock=fated.clock,
+                wait=lambda seconds, send=send: send <= tight or fated.clock.wait(seconds),
+            )
+            reply = wrapper({"$batch": open_items, "$run": "r", "$index": open_items, "$try": send})
+            fated.release.set()
+            again = add_up(open_items, reply["$results"], reported, limit)
+            failed = {item for item, got in zip(open_items, reply["$results"], strict=True) if item != got}
+            given_up |= failed - set(again)
+            open_items, send = again, send + 1
     assert all(count <= limit for count in reported.values())
     if batch_size == 1:
         assert all(count <= limit for count in fated.made.values())
@@ -130,27 +122,29 @@ def test_an_item_tried_before_everyone_stopped_keeps_its_attempts(kind: str) -> 
     assert [(one["id"], one["attempts"]) for one in kept.fields] == [("0", 2)]
 
 
-def test_what_is_sealed_between_its_answer_and_its_count_was_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A call counts from before it begins, so no moment to seal its item finds it untried."""
+def calls_of(call: Any, until: deadline.Deadline) -> calls.Calls:
+    return calls.Calls(call, 3, 60, until)
+
+
+def test_what_is_closed_between_its_answer_and_its_count_was_tried() -> None:
+    """A call counts from before it begins, so no moment to close its item finds it untried."""
     seen = []
-    tries = attempts.Attempts(
-        lambda value, seconds: seen.append(task.attempts), LIMITS, deadline.Deadline(300)
-    )
     task = items.Task([items.Item(0, 0, "x")], True)
-    monkeypatch.setattr(tries, "_count", lambda calls, throttled: seen.append(task.attempts))
-    tries.make("x", task)
-    assert seen == [1, 1]
+    calls_of(lambda item, seconds: seen.append(task.attempts), deadline.Deadline(300)).make(
+        task, task.items[0]
+    )
+    assert (seen, task.attempts) == ([1], 1)
 
 
 @pytest.mark.parametrize("batch_size", [1, 4])
-def test_a_call_that_the_soft_stop_cut_short_is_sealed(batch_size: int) -> None:
+def test_a_call_that_the_hard_stop_cut_short_is_closed(batch_size: int) -> None:
     """It is not tried again nor bisected: its items come back as any that time ran out for."""
     clock, granted = Clock(), []
 
     def call(value: Any, seconds: float) -> Any:
         granted.append(seconds)
         clock.now += int(seconds)
-        raise target.CallFailed("TimeoutError", "the call took too long")
+        raise failed("TimeoutError", "the call took too long")
 
     wrapper = Wrapper(call, clock=clock, parallel=1, batch_size=batch_size, wait=lambda seconds: False)
     reply = wrapper({"$batch": list(range(batch_size)), "$timeout": 40.5})
@@ -171,14 +165,50 @@ def test_a_timeout_with_time_left_is_tried_again() -> None:
         assert (reply["$results"], fated.made[0]) == ([0], 3)
 
 
-def test_what_is_sealed_is_not_called_any_more() -> None:
-    """A thread that comes to its call only after the soft stop leaves it: the item came back as untried."""
+def test_what_is_closed_is_not_called_any_more() -> None:
+    """A thread that comes to its call only after the hard stop leaves it: the item came back as untried."""
     clock, called = Clock(), []
     until = deadline.Deadline(300, clock)
-    tries = attempts.Attempts(lambda value, seconds: called.append(value), LIMITS, until)
+    making = calls_of(lambda item, seconds: called.append(item), until)
     task = items.Task([items.Item(0, 0, "x")], True)
     clock.now += 300
-    tries.end()
-    with pytest.raises(attempts.Failure):
-        tries.make("x", task)
+    making.ended.set()
+    with pytest.raises(protocol.Failure):
+        making.make(task, task.items[0])
     assert (called, task.attempts) == ([], 0)
+
+
+@pytest.mark.parametrize("refusals", [1, 40])
+def test_an_outage_costs_no_attempt(refusals: int) -> None:
+    """While nobody is there to take a call, items wait; once the target is back all of them succeed."""
+    clock, seen = Clock(), Counter[int]()
+    lock = threading.Lock()
+
+    def call(value: int, seconds: float) -> int:
+        with lock:
+            seen[value] += 1
+        if seen[value] <= refusals:
+            raise failed("Unreachable")
+        return value
+
+    wrapper = Wrapper(call, clock=clock, wait=clock.wait, chance=lambda: 0.1)
+    reply = wrapper({"$batch": list(range(20)), "$timeout": 2900})
+    assert reply["$results"] == list(range(20))
+    assert (reply["$summary"]["attempts"], reply["$summary"]["stopped"]) == (20, None)
+
+
+def test_a_target_that_stays_unreachable_stops_the_call_and_is_nobodys_outcome() -> None:
+    """Time is up: open items come back retryable with the attempts that they had, and none is recorded."""
+    clock, kept = Clock(), Kept()
+
+    def call(value: int, seconds: float) -> int:
+        raise failed("Unreachable", "no connection to here:80")
+
+    wrapper = Wrapper(call, clock=clock, wait=clock.wait, chance=lambda: 1.0, datastore=kept)
+    began = clock.now
+    reply = wrapper({"$batch": list(range(30)), "$timeout": 100})
+    assert 60 < clock.now - began < 100
+    errors = {tuple(result["$error"].values()) for result in reply["$results"]}
+    assert errors == {("ConnectionError", "no connection to here:80", True, 0)}
+    assert reply["$summary"]["stopped"] == {"type": "ConnectionError", "message": "no connection to here:80"}
+    assert (reply["$summary"]["untried"], reply["$summary"]["calls"], kept.fields) == (30, 0, [])

@@ -9,17 +9,13 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from flow import Kept, Wrapper
+from flow import Clock, Kept, Wrapper, failed
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runtime import deadline, dispatch, items, protocol, target
+from runtime import answer, protocol
 from test_protocol import ANYTHING
 
 DUMPS = json.dumps
-
-
-def fails(error_type: str, **facts: Any) -> target.CallFailed:
-    return target.CallFailed(error_type, "no good", **facts)
 
 
 def error_of(result: Any) -> dict[str, Any]:
@@ -68,7 +64,7 @@ def test_a_failed_item_leaves_the_others_alone() -> None:
 
     def call(value: str, seconds: float) -> str:
         if value in ("InputError", "OutOfMemoryError", "ServerError"):
-            raise fails(value)
+            raise failed(value)
         return value.upper()
 
     reply = Wrapper(call)(
@@ -99,7 +95,7 @@ def test_a_bare_item_raises_the_targets_own_error() -> None:
     """Form 1 raises what a direct call would have."""
 
     def call(value: Any, seconds: float) -> Any:
-        raise fails("UnsupportedError")
+        raise failed("UnsupportedError")
 
     kept = Kept()
     with pytest.raises(protocol.Failure) as caught:
@@ -113,7 +109,7 @@ def test_on_error_raise_fails_a_list_after_recording() -> None:
 
     def call(value: int, seconds: float) -> int:
         if value == 3:
-            raise fails("InputError")
+            raise failed("InputError")
         return value
 
     kept = Kept()
@@ -131,7 +127,7 @@ def test_what_stops_everyone_is_nobodys_outcome(kind: str) -> None:
 
     def call(value: int, seconds: float) -> int:
         if value >= 5:
-            raise fails(kind)
+            raise failed(kind)
         return value
 
     kept = Kept()
@@ -202,19 +198,21 @@ def test_equal_ids_are_answered_once_for_all() -> None:
 def test_throttling_is_no_attempt() -> None:
     """429 waits as the platform asks, counts as throttled, and leaves the item untried."""
     waited: list[float] = []
+    clock = Clock()
 
     def call(value: Any, seconds: float) -> Any:
         if value == "x" and len(waited) < 2:
-            raise fails("TooManyRequests", retry_after=7.0)
+            raise failed("TooManyRequests", retry_after=7.0)
         if value == "never":
-            raise fails("TooManyRequests", retry_after=0.0)
+            raise failed("TooManyRequests", retry_after=5.0)
         return value
 
     def wait(seconds: float) -> bool:
         waited.append(seconds)
+        clock.now += seconds
         return False
 
-    wrapper = Wrapper(call, wait=wait)
+    wrapper = Wrapper(call, wait=wait, clock=clock)
     reply = wrapper({"$batch": ["x"]})
     assert reply["$results"] == ["x"]
     assert waited == [7.0, 7.0]
@@ -227,25 +225,36 @@ def test_throttling_is_no_attempt() -> None:
         "attempts": 0,
     }
     assert reply["$summary"]["untried"] == 1
+    assert reply["$summary"]["throttled"] == 54  # all the time there is: nobody else is better off
+    reply = Wrapper(call, wait=wait, clock=clock, parallel=1)({"$batch": ["y", "never"]})
+    assert reply["$summary"]["throttled"] == 5  # one item alone does not stall the call
 
 
 def test_pauses_have_full_jitter_within_the_designs_numbers() -> None:
-    """0.5 to 30 s after failures; without Retry-After 2 to 60 s after 429."""
+    """0.5 to 30 s after failures and where nobody answers; without Retry-After 2 to 60 s after 429."""
     waited: list[float] = []
+
+    def call(value: str, seconds: float) -> Any:
+        raise failed(value)
+
+    clock = Clock()
 
     def wait(seconds: float) -> bool:
         waited.append(seconds)
+        clock.now += seconds
         return False
 
-    def call(value: str, seconds: float) -> Any:
-        raise fails(value)
-
-    wrapper = Wrapper(call, wait=wait, chance=lambda: 1.0, attempts=9, timeout=2970)
+    wrapper = Wrapper(call, wait=wait, chance=lambda: 1.0, attempts=9, timeout=2970, clock=clock)
     wrapper({"$batch": ["ServerError"]})
     assert waited == [1, 2, 4, 8, 16, 30, 30, 30]
     waited.clear()
     wrapper({"$batch": ["TooManyRequests"]})
-    assert waited == [4, 8, 16, 32]
+    assert waited[:6] == [4, 8, 16, 32, 60, 60]
+    assert 2400 < sum(waited) < 2970 - 297
+    waited.clear()
+    wrapper({"$batch": ["Unreachable"]})
+    assert waited[:6] == [1, 2, 4, 8, 16, 30]
+    assert 2600 < sum(waited) < 2970 - 297
 
 
 def test_the_summary_names_what_was_retried_and_what_was_slow() -> None:
@@ -256,7 +265,7 @@ def test_the_summary_names_what_was_retried_and_what_was_slow() -> None:
         now[0] += value
         seen[value] += 1
         if value in (3, 5) and seen[value] < value - 1:
-            raise fails("ServerError")
+            raise failed("ServerError")
         return value
 
     wrapper = Wrapper(call, clock=lambda: now[0], wait=lambda _: False, parallel=1, attempts=5, timeout=2970)
@@ -266,29 +275,20 @@ def test_the_summary_names_what_was_retried_and_what_was_slow() -> None:
     assert summary["slowest"][0] == [5, 20_000]
 
 
-@pytest.mark.parametrize("parallel", [1, 2, 3])
-def test_few_threads_are_not_kept_waiting(parallel: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where fewer finished items may wait than are collected at once, they are collected without a pause."""
-    monkeypatch.setattr(dispatch, "LINGER", 100.0)
-    began = time.monotonic()
-    assert Wrapper(lambda value, seconds: value, parallel=parallel)([*range(24)]) == [*range(24)]
-    assert time.monotonic() - began < 60
-
-
 def test_what_has_ended_does_not_wait_for_what_goes_on() -> None:
-    """An outcome comes out while another item is still under way, though several are collected at a time."""
-    first_is_out = threading.Event()
+    """An outcome is kept while another item is still under way."""
+    first_is_kept = threading.Event()
 
-    def work(task: Any) -> Any:
-        (item,) = task.items
-        if item == "slow":
-            assert first_is_out.wait(30)
-        return [(item, items.Outcome.of_result(item, 0.0, 0.0, 1))], []
+    class Watching(answer.Answer):
+        def put(self, item: Any, outcome: Any, prepared: Any = None) -> None:
+            super().put(item, outcome, prepared)
+            first_is_kept.set()
 
-    tasks = [items.Task([name], first_send=True) for name in ("quick", "slow")]
-    work_on = dispatch.Dispatch(work, tasks, 2, deadline.Deadline(300), lambda: None)
-    found = []
-    for item, _ in work_on.outcomes(lambda: None):
-        found.append(item)
-        first_is_out.set()
-    assert found == ["quick", "slow"]
+    def call(value: str, seconds: float) -> str:
+        if value == "slow":
+            assert first_is_kept.wait(30)
+        return value
+
+    wrapper = Wrapper(call, parallel=2)
+    wrapper.answer = Watching
+    assert wrapper(["quick", "slow"]) == ["quick", "slow"]

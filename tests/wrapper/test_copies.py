@@ -37,12 +37,12 @@ def test_a_write_that_hangs_fails_the_call_in_time() -> None:
 def test_a_copy_that_hangs_costs_the_call_nothing() -> None:
     """Half of the time for records, once; the records are safe and the call answers."""
     release, main = threading.Event(), Kept()
-    summary: dict[str, Any] = {}
-    both = copies.Copies(main, {"sqlite:///a": hangs(release)}, deadline.Deadline(1), summary)
-    assert Wrapper(echo, datastore=both, timeout=1)(["x"]) == ["x"]
+    both = copies.Copies(main, {"sqlite:///a": hangs(release)})
+    reply = Wrapper(echo, datastore=both, timeout=1)({"$batch": ["x"]})
     release.set()
+    assert reply["$results"] == ["x"]
     assert len(main.fields) == 1
-    assert summary["copies"][0]["failed"] == 1
+    assert reply["$summary"]["copies"][0]["failed"] == 1
 
 
 def test_copies_are_best_effort_and_reported() -> None:
@@ -53,10 +53,9 @@ def test_copies_are_best_effort_and_reported() -> None:
 
     main, good, bad = Kept(), Kept(), Kept(away)
     summary: dict[str, Any] = {}
-    both = copies.Copies(main, {"sqlite:///a": good, "sqlite:///b": bad}, deadline.Deadline(300), summary)
-    made = [
-        records.Record({"run": "r", "id": str(n), "index": n, "try": 1, "result": n}, n) for n in range(3)
-    ]
+    stores = copies.Copies(main, {"sqlite:///a": good, "sqlite:///b": bad})
+    both = stores.for_call(deadline.Deadline(300), summary)
+    made = [records.Record({"run": "r", "id": str(n), "index": n, "try": 1, "result": n}) for n in range(3)]
     both.write(made, 1)
     both.write(made[:1], 2)
     assert summary["copies"] == [
@@ -75,13 +74,11 @@ def test_copies_get_what_the_datastore_took() -> None:
             raise records.Refused("not this one", bad)
 
     copy, fussy = Kept(), Kept(refuse)
-    summary: dict[str, Any] = {}
-    both = copies.Copies(Kept(refuse), {"sqlite:///a": copy}, deadline.Deadline(300), summary)
+    both = copies.Copies(Kept(refuse), {"sqlite:///a": copy})
     reply = Wrapper(echo, datastore=both)({"$batch": ["a", "b", "c", "d"], "$run": "r"})
     assert [fields.get("result") for fields in copy.fields].count(None) == 2
     assert sorted(fields["id"] for fields in copy.fields) == ["0", "1", "2", "3"]
-    assert (reply["$summary"]["recorded"], summary["copies"][0]["recorded"]) == (4, 4)
-    both = copies.Copies(Kept(), {"sqlite:///b": fussy}, deadline.Deadline(300), summary)
-    Wrapper(echo, datastore=both)({"$batch": ["a", "b", "c"], "$run": "r"})
-    report = summary["copies"][0]
+    assert (reply["$summary"]["recorded"], reply["$summary"]["copies"][0]["recorded"]) == (4, 4)
+    both = copies.Copies(Kept(), {"sqlite:///b": fussy})
+    report = Wrapper(echo, datastore=both)({"$batch": ["a", "b", "c"], "$run": "r"})["$summary"]["copies"][0]
     assert (report["recorded"], report["failed"], report["error"]) == (2, 1, "not this one")

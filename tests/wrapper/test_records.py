@@ -7,10 +7,11 @@ import json
 from typing import Any
 
 import pytest
-from flow import Kept, Wrapper
+from flow import Kept, Wrapper, failed
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runtime import datastore_data, protocol, records, redaction, target
+from runtime import datastore_data, datastore_sql, protocol, records, redaction
+from runtime import platform as api
 from standins import Platform, Reply
 
 FIELDS = [
@@ -53,7 +54,7 @@ def test_failures_are_recorded_with_an_error_and_no_result() -> None:
     """One of the two, never both."""
 
     def call(value: Any, seconds: float) -> Any:
-        raise target.CallFailed("InputError", "bad")
+        raise failed("InputError", "bad")
 
     kept = Kept()
     Wrapper(call, datastore=kept)(["x"])
@@ -257,7 +258,7 @@ def test_redaction_takes_any_value_and_path(value: Any, path: list[Any]) -> None
 
 def record(number: int, run: str | None = "r", send: int = 1, **outcome: Any) -> records.Record:
     fields = {"run": run, "id": str(number), "index": number, "try": send, **(outcome or {"result": number})}
-    return records.Record(fields, number)
+    return records.Record(fields)
 
 
 STORE = {"url": "data://acme/scores", "key_env": None, "gzip": False}
@@ -265,7 +266,7 @@ STORE = {"url": "data://acme/scores", "key_env": None, "gzip": False}
 
 def test_objects_are_named_for_run_index_ids_try_and_piece(platform: Platform) -> None:
     """Their listing sorts by run and index; the missing collection is made, private."""
-    store = datastore_data.Datastore(platform.client(), STORE)
+    store = datastore_data.Datastore(api.server_of(platform.client()), STORE)
     store.write([record(12), record(7)], 3)
     (name,) = platform.files
     assert name.startswith("acme/scores/r-000000000007-")
@@ -277,7 +278,7 @@ def test_objects_are_named_for_run_index_ids_try_and_piece(platform: Platform) -
 
 def test_objects_are_compressed_on_request(platform: Platform) -> None:
     """The name says so."""
-    datastore_data.Datastore(platform.client(), {**STORE, "gzip": True}).write([record(1)], 1)
+    datastore_data.Datastore(api.server_of(platform.client()), {**STORE, "gzip": True}).write([record(1)], 1)
     ((name, body),) = platform.files.items()
     assert name.endswith("-p1.jsonl.gz")
     assert json.loads(gzip.decompress(body)) == record(1).fields
@@ -286,7 +287,7 @@ def test_objects_are_compressed_on_request(platform: Platform) -> None:
 def test_rights_that_lack_are_not_waited_for(platform: Platform) -> None:
     """Waiting mends no key: the call fails at once, as a retryable DatastoreError."""
     platform.data = lambda method, path: Reply(403, {"error": {"message": "not yours"}})
-    store = datastore_data.Datastore(platform.client(), STORE)
+    store = datastore_data.Datastore(api.server_of(platform.client()), STORE)
     with pytest.raises(protocol.Failure, match="not yours") as caught:
         Wrapper(echo, datastore=store)(["x"])
     assert caught.value.error_type == "DatastoreError"
@@ -295,7 +296,7 @@ def test_rights_that_lack_are_not_waited_for(platform: Platform) -> None:
 
 def test_a_write_repeated_replaces_itself_and_no_other_write(platform: Platform) -> None:
     """The same piece again is the same object; one that says something else of the same ids is another."""
-    store = datastore_data.Datastore(platform.client(), STORE)
+    store = datastore_data.Datastore(api.server_of(platform.client()), STORE)
     store.write([record(1)], 1)
     store.write([record(1)], 1)
     assert len(platform.files) == 1
@@ -309,7 +310,7 @@ def test_the_writers_key_comes_from_its_variable(platform: Platform, monkeypatch
     """With `key_env` the records are written with that key, whoever calls."""
     monkeypatch.setenv("WRITER", "simWriter")
     store = datastore_data.Datastore(
-        platform.client(), {"url": "s3://bucket/folder", "key_env": "WRITER", "gzip": False}
+        api.server_of(platform.client()), {"url": "s3://bucket/folder", "key_env": "WRITER", "gzip": False}
     )
     store.write([record(1)], 1)
     assert {request.headers["Authorization"] for request in platform.requests} == {"simWriter"}
@@ -320,7 +321,7 @@ def test_a_writers_key_that_is_not_set_is_told(platform: Platform, monkeypatch: 
     """Records are never written with another key than the one that the spec names."""
     monkeypatch.delenv("WRITER", raising=False)
     with pytest.raises(ValueError, match="WRITER"):
-        datastore_data.Datastore(platform.client(), {**STORE, "key_env": "WRITER"})
+        datastore_data.Datastore(api.server_of(platform.client()), {**STORE, "key_env": "WRITER"})
 
 
 @pytest.mark.parametrize(
@@ -337,7 +338,7 @@ def test_a_refused_object_is_told_from_a_datastore_that_is_away(
     """Only what is wrong with the records themselves is bisected; nothing else may cost their payloads."""
     platform.data = lambda method, path: Reply(status, {"error": {"message": "no"}})
     with pytest.raises(kind, match="no") as caught:
-        datastore_data.Datastore(platform.client(), STORE).write([record(1)], 1)
+        datastore_data.Datastore(api.server_of(platform.client()), STORE).write([record(1)], 1)
     assert getattr(caught.value, "lasting", None) is lasting
 
 
@@ -358,7 +359,7 @@ def test_an_error_inside_a_successful_answer_is_an_error(
 ) -> None:
     """However the JSON is laid out; the write is made again, as nothing says that a record is at fault."""
     platform.data = lambda method, path: Reply(200, body)
-    store = datastore_data.Datastore(platform.client(), STORE)
+    store = datastore_data.Datastore(api.server_of(platform.client()), STORE)
     if not fails:
         store.write([record(1)], 1)
         return
@@ -380,6 +381,6 @@ def test_precedence_is_rank_then_try() -> None:
         record(2, error=retryable, send=5),
         record(2, error=final, send=1),
     ]
-    best = {one.fields["id"]: one.fields for one in records.best_of_each(written)}
+    best = {one.fields["id"]: one.fields for one in datastore_sql.best_of_each(written)}
     assert (best["1"]["result"], best["1"]["try"]) == (1, 3)
     assert best["2"]["error"] == final

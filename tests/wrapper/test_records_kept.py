@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from flow import Clock, Kept, Wrapper
-from runtime import hooks, protocol, records, target
+from flow import Clock, Kept, Wrapper, failed
+from runtime import platform as api
+from runtime import protocol, records
 
 
 class Broken:
@@ -49,7 +51,7 @@ def test_a_broken_tail_costs_no_record_of_what_was_done_before_everyone_stopped(
 
     def call(value: int, seconds: float) -> int:
         if value == 5:
-            raise target.CallFailed("AuthenticationError", "no")
+            raise failed("AuthenticationError", "no")
         return value
 
     kept = Kept()
@@ -68,8 +70,18 @@ def test_a_record_that_json_can_not_say_costs_no_other() -> None:
     assert sorted(fields) == [0, 1, 2, 3]
     assert [answer["$results"][at] for at in (0, 3)] == ["fine", "fine"]
     for at in (1, 2):
-        assert answer["$results"][at]["$error"]["type"] == fields[at]["error"]["type"] == "RecordError"
+        assert answer["$results"][at]["$error"]["type"] == fields[at]["error"]["type"] == "InputError"
         assert not answer["$results"][at]["$error"]["retryable"] and "input" not in fields[at]
+
+
+def test_what_a_hook_makes_unrecordable_is_a_record_error() -> None:
+    """The target's answer is lost to nobody but this item, and what is recorded says why."""
+    kept, hooks = Kept(), SimpleNamespace(before=lambda item: {item} if item == "b" else item)
+    reply = Wrapper(lambda value, seconds: "fine", datastore=kept, hooks=hooks)({"$batch": ["a", "b"]})
+    fields = {one["index"]: one for one in kept.fields}
+    assert reply["$results"][0] == fields[0]["result"] == "fine"
+    assert reply["$results"][1]["$error"]["type"] == fields[1]["error"]["type"] == "RecordError"
+    assert not reply["$results"][1]["$error"]["retryable"] and "input" not in fields[1]
 
 
 @pytest.mark.parametrize("item_id", ["content", ["id"], "random"])
@@ -79,7 +91,7 @@ def test_an_item_nested_too_deep_fails_alone(item_id: Any, ids: dict[str, Any], 
     """Wherever ids come from and whatever is kept: the others go on, and it has its record."""
     kept = Kept()
     wrapper = Wrapper(
-        lambda value, seconds: protocol.encode_body(value) and "fine",
+        lambda value, seconds: api.encode_body(value) and "fine",
         datastore=kept,
         item_id=item_id,
         kept_input=kept_input,
@@ -91,16 +103,19 @@ def test_an_item_nested_too_deep_fails_alone(item_id: Any, ids: dict[str, Any], 
     assert len(kept.fields) == (4 if ids else 5)
 
 
-def test_what_a_hook_makes_of_an_item_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_hook_makes_of_an_item_costs_no_other() -> None:
     """A value that is no JSON, or an error that is none, is the failure of that one item."""
-    monkeypatch.setattr(hooks, "before", lambda item: {item} if item == "b" else item, raising=False)
-    monkeypatch.setattr(hooks, "error", lambda item, kind, message, again: (kind, {1}, again), raising=False)
+    hooks = SimpleNamespace(
+        before=lambda item: {item} if item == "b" else item,
+        error=lambda item, kind, message, again: (kind, {1}, again),
+    )
     for kept_input in ("keep", "hash", "drop"):
         kept = Kept()
         wrapper = Wrapper(
-            lambda value, seconds: protocol.encode_body(value) and "fine",
+            lambda value, seconds: api.encode_body(value) and "fine",
             datastore=kept,
             kept_input=kept_input,
+            hooks=hooks,
         )
         results = wrapper({"$batch": ["a", "b", "c"], "$run": "r"})["$results"]
         assert (results[0], results[2]) == ("fine", "fine")
@@ -118,7 +133,7 @@ def test_halves_that_the_soft_stop_finds_are_recorded() -> None:
 
     def call(value: list[int], seconds: float) -> list[int]:
         now[0] += 100.0
-        raise target.CallFailed("ServerError" if now[0] < 150 else "InputError", "no")
+        raise failed("ServerError" if now[0] < 150 else "InputError", "no")
 
     kept = Kept()
     answer = Wrapper(

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runtime import deadline, protocol, sideband
+from runtime import deadline, files, protocol
+from runtime import platform as api
 from standins import Platform, Reply
 from test_protocol import JSON
 
 
 def read(text: str, by_line: bool = False) -> list[Any]:
-    return list(sideband.read_items(io.StringIO(text), by_line))
+    return list(files.read_items(io.BytesIO(text.encode()), by_line))
 
 
 @pytest.mark.parametrize(
@@ -48,13 +49,38 @@ def test_a_name_can_settle_what_a_single_line_means() -> None:
     assert read("[1, 2]\n", by_line=True) == [[1, 2]]
 
 
-@pytest.mark.parametrize(
-    "text", ["[1, 2", "[1 2]", "[1,]", "[1] x", "{", '[1\n, "', "1\nx\n", "[,]", "[1,,2]"]
-)
+@pytest.mark.parametrize("text", ["[1, 2", "[1 2]", "[1,]", "[1] x", '[1\n, "', "[,]", "[1,,2]"])
 def test_what_is_neither_is_an_error(text: str) -> None:
     """Malformed or cut files are told, not guessed."""
-    with pytest.raises(ValueError, match=r"JSON|Expecting"):
+    with pytest.raises(ValueError, match="JSON array"):
         read(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "bad"),
+    [
+        ("1\nx\n2", [1]),
+        ("{", [0]),
+        ('"a"\n\n"b\n"c"', [1]),
+        ("[1]\n[2\n[3]", [1]),
+        ("1\r\n2\r\n", []),
+        ('"a\u2028b"\n"c"', []),
+        ('"a\u0085b"\n1', []),
+        ('"a"\r"b"\n3', [0]),
+        ("1\n" + "[" * 99999 + "\n2", [1]),
+    ],
+)
+def test_a_malformed_line_is_its_items_failure(text: str, bad: list[int]) -> None:
+    """Lines end with a line feed and nothing else, and one that is not JSON is told in its place."""
+    assert [place for place, value in enumerate(read(text)) if isinstance(value, protocol.InputError)] == bad
+
+
+def test_a_line_beyond_any_size_is_its_items_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lines after it are read as they are."""
+    monkeypatch.setattr(files, "LARGEST", 100)
+    values = read('1\n"' + "x" * 1000 + '"\n2\n"' + "y" * 99 + '"\n3')
+    assert isinstance(values[1], protocol.InputError) and isinstance(values[3], protocol.InputError)
+    assert (values[0], values[2], values[4]) == (1, 2, 3)
 
 
 @settings(max_examples=200)
@@ -64,29 +90,33 @@ def test_pieces_of_any_size_give_the_same_items(
 ) -> None:
     """However the file falls into pieces, its items come out whole."""
     text = json.dumps(values, indent=indent) if array else "".join(json.dumps(v) + "\n" for v in values)
-    before, sideband.LONG = sideband.LONG, size
+    before, files.BLOCK = files.BLOCK, size
     try:
         assert read(text, by_line=not array) == values
     finally:
-        sideband.LONG = before
+        files.BLOCK = before
 
 
 def test_a_long_array_on_one_line_is_not_held_in_memory() -> None:
     """Reading goes on in pieces; what was used is let go."""
 
-    class Endless(io.TextIOBase):
+    class Endless(io.RawIOBase):
         sent = 0
 
-        def read(self, size: int | None = -1) -> str:
-            assert size
+        def seek(self, offset: int, whence: int = 0) -> int:
+            self.sent = 0
+            return 0
+
+        def read(self, size: int = -1) -> bytes:
+            assert 0 < size < 10_000_000
             self.sent += 1
-            return "1," * (size // 2)
+            return b"[" + b"1," * (size // 2) if self.sent == 1 else b"1," * (size // 2)
 
-        def readline(self, size: int | None = -1) -> str:  # type: ignore[override]
-            return "[" + self.read(size)
+        def readline(self, size: int | None = -1) -> bytes:
+            return self.read(size or -1)
 
-    items = sideband.read_items(Endless())
-    assert sum(next(items) for _ in range(300_000)) == 300_000
+    values = files.read_items(Endless(), False)  # type: ignore[arg-type]
+    assert sum(next(values) for _ in range(300_000)) == 300_000
 
 
 URL = "data://acme/in/items.json"
@@ -97,12 +127,20 @@ def ample() -> deadline.Deadline:
     return deadline.Deadline(300)
 
 
+def files_of(platform: Platform, wrapper: str = "owner/W", private: Any = ()) -> files.Files:
+    return files.Files(api.server_of(platform.client()), wrapper, private)
+
+
+def request_of(url: str, **instructions: Any) -> protocol.Request:
+    return protocol.Request(protocol.BATCH, source=url, **instructions)
+
+
 @pytest.mark.parametrize("zipped", [False, True])
 def test_a_batch_is_read_from_a_url_with_the_callers_key(platform: Platform, zipped: bool) -> None:
     """JSON Lines or an array, gzipped or not, whatever the name says."""
     body = b'["a", {"$binary": "AAE="}]'
     platform.files["acme/in/items.json"] = gzip.compress(body) if zipped else body
-    items = sideband.Sideband(platform.client(), "acme/W").read(URL, ample())
+    items = files_of(platform).read(request_of(URL), ample())
     assert list(items) == ["a", {"$binary": "AAE="}]
     assert platform.requests[0].headers["Authorization"] == platform.client().apiKey
 
@@ -111,19 +149,19 @@ DAMAGED = gzip.compress(b"[1, 2]", mtime=0)[:10] + b"\xff" * 20  # a head, then 
 CUT_OFF = gzip.compress(b"[1, 2]", mtime=0)[:-6]
 
 
-@pytest.mark.parametrize("body", [b"\xff\xfe", b"[1", CUT_OFF, b"\x1f\x8bjunk", DAMAGED, b"[" * 5000])
+@pytest.mark.parametrize("body", [b"[1", b"[1, \xff]", CUT_OFF, b"\x1f\x8bjunk", DAMAGED, b"[" * 5000])
 def test_a_broken_file_is_an_input_error(platform: Platform, body: bytes) -> None:
-    """Not UTF-8, not JSON, or cut off."""
+    """Cut off, no gzip, or an array that is not JSON or not UTF-8: found before anything is called."""
     platform.files["acme/in/items.json"] = body
     with pytest.raises(protocol.InputError, match="can't be read"):
-        list(sideband.Sideband(platform.client(), "acme/W").read(URL, ample()))
+        list(files_of(platform).read(request_of(URL), ample()))
 
 
 def test_a_file_that_breaks_off_is_not_taken_for_the_whole(platform: Platform) -> None:
     """A download that ends early is a failure that may be tried again, never fewer items."""
     platform.data = lambda method, path: Reply(200, b"1\n2\n3\n", cut=100)
     with pytest.raises(protocol.Failure) as caught:
-        list(sideband.Sideband(platform.client(), "acme/W").read(URL, ample()))
+        list(files_of(platform).read(request_of(URL), deadline.Deadline(0.5)))
     assert (caught.value.error_type, caught.value.retryable) == ("ConnectionError", True)
 
 
@@ -137,19 +175,19 @@ def test_a_file_that_can_not_be_had_fails_the_call(
     """What the caller got wrong is final; a platform in trouble may be asked again."""
     platform.data = lambda method, path: Reply(status, {"error": {"message": "no"}})
     with pytest.raises(protocol.Failure) as caught:
-        list(sideband.Sideband(platform.client(), "acme/W").read(URL, ample()))
+        list(files_of(platform).read(request_of(URL), deadline.Deadline(0.5)))
     assert (caught.value.error_type, caught.value.retryable) == (kind, again)
 
 
 def test_results_go_to_the_url_or_to_a_temporary_place(platform: Platform) -> None:
     """JSON Lines; gzipped where the name says so; the full URL comes back."""
     platform.collections.add("acme/out")
-    files = sideband.Sideband(platform.client(), "acme/W")
-    assert files.write("data://acme/out/r.jsonl", [b"1\n", b"2\n"], ample()) == "data://acme/out/r.jsonl"
+    sideband = files_of(platform)
+    assert sideband.write("data://acme/out/r.jsonl", [b"1\n", b"2\n"], ample()) == "data://acme/out/r.jsonl"
     zipped = "data://acme/out/r.jsonl.gz"
-    assert files.write(zipped, iter([b"1\n", b"2\n"]), ample()) == zipped
-    url = files.write(None, [b"3\n"], ample())
-    assert url.startswith("data://.algo/acme/W/temp/")
+    assert sideband.write(zipped, iter([b"1\n", b"2\n"]), ample()) == zipped
+    url = sideband.write(None, [b"3\n"], ample())
+    assert url.startswith("data://.algo/owner/W/temp/")
     assert platform.files["acme/out/r.jsonl"] == b"1\n2\n"
     assert gzip.decompress(platform.files["acme/out/r.jsonl.gz"]) == b"1\n2\n"
     assert platform.files[url.replace("data://", "")] == b"3\n"
@@ -158,7 +196,7 @@ def test_results_go_to_the_url_or_to_a_temporary_place(platform: Platform) -> No
 def test_results_that_can_not_be_written_fail_the_call(platform: Platform) -> None:
     """A missing collection is the caller's mistake."""
     with pytest.raises(protocol.Failure, match="can't be written") as caught:
-        sideband.Sideband(platform.client(), "acme/W").write("data://acme/none/r.jsonl", [b"1\n"], ample())
+        files_of(platform).write("data://acme/none/r.jsonl", [b"1\n"], ample())
     assert caught.value.error_type == "InputError"
 
 
@@ -172,11 +210,11 @@ def test_a_platform_that_does_not_answer_can_not_outlast_the_call(platform: Plat
         return Reply(200, b"1\n")
 
     platform.data = hangs
-    files, soon = sideband.Sideband(platform.client(), "acme/W"), deadline.Deadline(1)
-    with pytest.raises(protocol.Failure, match="no answer within the 1 s") as caught:
+    sideband, soon = files_of(platform), deadline.Deadline(1)
+    with pytest.raises(protocol.Failure, match="no answer in time") as caught:
         if reads:
-            list(files.read(URL, soon))
+            list(sideband.read(request_of(URL), soon))
         else:
-            files.write(URL, [b"1\n"], soon)
+            sideband.write(URL, [b"1\n"], soon)
     release.set()
     assert (caught.value.error_type, caught.value.retryable) == ("TimeoutError", True)

@@ -10,7 +10,8 @@ import pytest
 from flow import Wrapper
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runtime import answer, protocol, target
+from runtime import answer, protocol
+from runtime import platform as api
 from runtime.items import Outcome
 from test_protocol import JSON
 

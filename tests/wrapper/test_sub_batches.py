@@ -8,15 +8,10 @@ import threading
 from typing import Any
 
 import pytest
-from flow import Wrapper
+from flow import Wrapper, failed
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runtime import target
 from test_table import wrapper_of
-
-
-def fails(error_type: str, **facts: Any) -> target.CallFailed:
-    return target.CallFailed(error_type, "no good", **facts)
 
 
 def error_of(result: Any) -> dict[str, Any]:
@@ -39,7 +34,7 @@ def test_bisection_finds_the_poison_and_nothing_else(count: int, data: st.DataOb
         if poison & set(value):
             if kind == "length":
                 return value[1:]
-            raise fails(kind)
+            raise failed(kind)
         return [item * 2 for item in value]
 
     reply = Wrapper(call, batch_size=count)({"$batch": list(range(count)), "$run": "r"})
@@ -62,7 +57,7 @@ def test_what_no_item_is_to_blame_for_never_splits(kind: str) -> None:
 
     def call(value: list[int], seconds: float) -> Any:
         lengths.append(len(value))
-        raise fails(kind, retry_after=0.0)
+        raise failed(kind, retry_after=0.0)
 
     Wrapper(call, batch_size=50)({"$batch": list(range(50))})
     assert set(lengths) == {50}
@@ -76,7 +71,7 @@ def test_halves_are_worked_on_in_parallel() -> None:
     def call(value: list[int], seconds: float) -> Any:
         used.add(threading.get_ident())
         if len(value) > 4:
-            raise fails("InputError")
+            raise failed("InputError")
         together.wait(10)
         return value
 
@@ -130,7 +125,7 @@ def test_a_list_that_is_bisected_was_no_attempt_of_its_items(one_by_one: bool) -
 
     def call(value: list[int], seconds: float) -> list[int]:
         if 3 in value:
-            raise fails("InputError")
+            raise failed("InputError")
         return value
 
     reply = Wrapper(call, batch_size=4, parallel=1, one_by_one=one_by_one)({"$batch": [0, 1, 2, 3]})

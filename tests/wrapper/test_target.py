@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import re
 import shutil
 import socket
 import ssl
 import subprocess
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from runtime import batches, protocol, target, transport
+from flow import Wrapper
+from runtime import platform as api
+from runtime import protocol, transport
+from runtime.items import Item
 from standins import KEY, Platform, Reply, error, result
 
-TARGET = {"algorithm": "nlp/Sentiment/1.0.5", "request_bytes": 1000}
+TARGET = {"reference": "nlp/Sentiment/1.0.5"}
+ATTEMPT, THROTTLED, STOP = protocol.ATTEMPT, protocol.THROTTLED, protocol.STOP
+
+
+class Called:
+    """The target as a vendor's client leads to it."""
+
+    def __init__(self, client: Any) -> None:
+        self.target = api.Target(api.server_of(client), TARGET, 1000)
+
+    def call(self, value: Any, seconds: float) -> Any:
+        return self.target.call(Item(0, 0, value), seconds)
 
 
 @pytest.fixture
-def called(platform: Platform) -> target.Target:
+def called(platform: Platform) -> Called:
     """The target on the platform of the test."""
-    return target.Target(platform.client(), TARGET)
+    return Called(platform.client())
 
 
 @pytest.mark.parametrize(
     "value", [None, False, 0, "", "text", '{"a": 1}', {}, [[]], {"ü": "\U0001f600"}, b"\x00\xff"]
 )
-def test_any_value_reaches_the_target_and_comes_back(
-    platform: Platform, called: target.Target, value: Any
-) -> None:
+def test_any_value_reaches_the_target_and_comes_back(platform: Platform, called: Called, value: Any) -> None:
     """The target gets what a direct call would send, and its result keeps its kind."""
     seen = []
     platform.target = lambda given: (seen.append(given), result(given))[1]
@@ -37,7 +52,7 @@ def test_any_value_reaches_the_target_and_comes_back(
     assert seen == [value]
 
 
-def test_a_call_names_its_time_and_its_key(platform: Platform, called: target.Target) -> None:
+def test_a_call_names_its_time_and_its_key(platform: Platform, called: Called) -> None:
     """The platform is told how long the call may take, in whole seconds, at least one."""
     called.call("x", 12.7)
     called.call("x", 0.2)
@@ -47,71 +62,157 @@ def test_a_call_names_its_time_and_its_key(platform: Platform, called: target.Ta
 
 
 @pytest.mark.parametrize(
-    ("reply", "kind", "retryable", "stops", "splits"),
+    ("reply", "kind", "retryable", "effect", "splits"),
     [
-        (error("InputError"), "InputError", False, False, True),
-        (error("AlgorithmError"), "AlgorithmError", False, False, True),
-        (error("TimeoutError"), "TimeoutError", True, False, True),
-        (error("LoadingError"), "LoadingError", True, False, False),
-        (error("PaymentRequiredError"), "PaymentRequiredError", True, True, False),
-        (Reply(200, b"<html>"), "ParsingError", False, False, True),
-        (Reply(200, {"result": 1}), "ParsingError", False, False, True),
-        (Reply(400, {"error": {"message": "bad"}}), "InputError", False, False, True),
+        (error("InputError"), "InputError", False, ATTEMPT, True),
+        (error("AlgorithmError"), "AlgorithmError", False, ATTEMPT, True),
+        (error("TimeoutError"), "TimeoutError", True, ATTEMPT, True),
+        (error("LoadingError"), "LoadingError", True, ATTEMPT, False),
+        (error("PaymentRequiredError"), "PaymentRequiredError", False, ATTEMPT, True),
+        (error("AuthenticationError"), "AuthenticationError", False, ATTEMPT, True),
+        (Reply(200, b"<html>"), "ParsingError", True, ATTEMPT, False),
+        (Reply(200, b""), "ParsingError", True, ATTEMPT, False),
+        (Reply(200, {"result": 1}), "ParsingError", True, ATTEMPT, False),
+        (Reply(400, {"error": {"message": "bad"}}), "InputError", False, ATTEMPT, True),
         (
             Reply(400, {"error": {"message": "bad", "error_type": "TooLargeError"}}),
             "TooLargeError",
             False,
-            False,
+            ATTEMPT,
             True,
         ),
-        (Reply(401, {"error": {"message": "who"}}), "AuthenticationError", True, True, False),
-        (Reply(402, b""), "PaymentRequiredError", True, True, False),
-        (Reply(403, b"no"), "AuthenticationError", True, True, False),
+        (Reply(401, {"error": {"message": "who"}}), "AuthenticationError", True, STOP, False),
+        (Reply(402, b""), "PaymentRequiredError", True, STOP, False),
+        (Reply(403, b"no"), "AuthenticationError", True, STOP, False),
+        (Reply(404, {"error": {"message": "no such algo"}}), "EntityNotFoundError", True, STOP, False),
+        (Reply(408, b""), "TimeoutError", True, ATTEMPT, True),
+        (Reply(413, b""), "TooLargeError", False, ATTEMPT, True),
+        (Reply(429, b""), "TooManyRequests", True, THROTTLED, False),
+        (Reply(500, {"error": "broken"}), "ServerError", True, ATTEMPT, False),
+        (Reply(502, b"<html>bad gateway</html>"), "ServerError", True, ATTEMPT, False),
+        (Reply(503, b"<html>"), "ServerError", True, THROTTLED, False),
         (
-            Reply(404, {"error": {"message": "algorithm algo://x not found"}}),
-            "EntityNotFoundError",
-            False,
-            False,
+            Reply(503, {"error": {"message": "m", "error_type": "SystemError"}}),
+            "ServerError",
+            True,
+            THROTTLED,
             False,
         ),
-        (Reply(408, b""), "TimeoutError", True, False, True),
-        (Reply(413, b""), "TooLargeError", False, False, True),
-        (Reply(500, {"error": "broken"}), "ServerError", True, False, False),
-        (Reply(502, b"<html>bad gateway</html>"), "ServerError", True, False, False),
         (
             Reply(503, {"error": {"message": "m", "error_type": "LoadingError"}}),
             "LoadingError",
             True,
-            False,
+            THROTTLED,
             False,
         ),
-        (Reply(504, b""), "TimeoutError", True, False, True),
-        (Reply(drop=True), "ConnectionError", True, False, False),
-        (Reply(200, {"result": 1}, cut=5), "ConnectionError", True, False, False),
-        (Reply(301, b""), "ServerError", True, False, False),
+        (Reply(504, b""), "TimeoutError", True, ATTEMPT, False),
+        (Reply(drop=True), "ConnectionError", True, ATTEMPT, False),
+        (Reply(200, {"result": 1}, cut=5), "ConnectionError", True, ATTEMPT, False),
+        (Reply(301, b""), "ServerError", True, ATTEMPT, False),
     ],
 )
 def test_every_outcome_has_its_type(
     platform: Platform,
-    called: target.Target,
+    called: Called,
     reply: Reply,
     kind: str,
     retryable: bool,
-    stops: bool,
+    effect: str,
     splits: bool,
 ) -> None:
     """Status and the platform's own taxonomy decide what a failed call means."""
     platform.target = lambda value: reply
-    with pytest.raises(target.CallFailed) as caught:
+    with pytest.raises(api.CallFailed) as caught:
         called.call("x", 60)
     failure = caught.value
-    assert (failure.error_type, failure.retryable, failure.stops, batches.may_be_of_one(failure)) == (
+    assert (failure.error_type, failure.retryable, failure.effect, failure.splits) == (
         kind,
         retryable,
-        stops,
+        effect,
         splits,
     )
     assert str(failure)
+
+
+def test_a_late_504_splits_a_list_and_an_early_one_does_not(
+    platform: Platform, called: Called, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After half of its time the list took too long; before that, what stands in between is down."""
+    now = [0.0]
+    monkeypatch.setattr(api, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def target(value: Any) -> Reply:
+        now[0] += took
+        return Reply(504, b"")
+
+    platform.target = target
+    for took in (29.0, 31.0):
+        with pytest.raises(api.CallFailed) as caught:
+            called.call("x", 60)
+        assert caught.value.splits is (took > 30)
+
+
+@pytest.mark.parametrize("value", ["x", {"a": "\u00e9"}, b"\x00"])
+def test_an_answer_that_nobody_asked_to_be_compressed_is_read(
+    platform: Platform, called: Called, value: Any
+) -> None:
+    """Something in between compressed it; the result is what the target said."""
+    reply = result(value)
+    platform.target = lambda _: Reply(200, gzip.compress(reply.body), {"Content-Encoding": "gzip"})
+    assert called.call("x", 60) == value
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        (b"\n <html>\n<p>Sign in</p>", "<html>"),
+        (b"", "nothing"),
+        (b"Welcome to nginx!", "Welcome to nginx!"),
+        (b'{"score": 1}', '{"score": 1}'),
+    ],
+)
+def test_the_first_line_of_what_is_no_answer_is_shown(
+    platform: Platform, called: Called, body: bytes, shown: str
+) -> None:
+    """It says more than any guess about who answered in the target's place."""
+    platform.target = lambda value: Reply(200, body)
+    with pytest.raises(api.CallFailed, match=re.escape(f"it begins: {shown}") + "$"):
+        called.call("x", 60)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"result": %s, "metadata": {"content_type": "json"}}' % (b"[" * 201 + b"]" * 201),
+        b'{"result": [%s], "metadata": {"content_type": "json"}}' % (b"9" * 4301),
+        b'{"result": %s, "metadata": {"content_type": "json"}}' % (b"[" * 99999 + b"]" * 99999),
+        b'{"result": [NaN], "metadata": {"content_type": "json"}}',
+    ],
+)
+def test_a_result_beyond_the_limits_of_json_is_its_items_failure(platform: Platform, body: bytes) -> None:
+    """It came from the target, so it is not asked again; nobody else is touched."""
+    platform.target = lambda value: Reply(200, body) if value == "odd" else result(value)
+    reply = Wrapper(Called(platform.client()).target.call)({"$batch": ["a", "odd", "b"]})
+    assert [reply["$results"][place] for place in (0, 2)] == ["a", "b"]
+    failure = reply["$results"][1]["$error"]
+    assert (failure["type"], failure["retryable"], failure["attempts"]) == ("ParsingError", False, 1)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_values_at_the_limits_of_json_go_through(platform: Platform, batch_size: int) -> None:
+    """200 levels and 4,300 digits are not too many, in either direction; more is that item's InputError."""
+    deep, long = json.loads("[" * 200 + "]" * 200), int("9" * 4300)
+    items = [deep, [deep], [long], [long * 10], "[" * 999, "9" * 9999, [float("inf")]]
+    platform.target = result
+    target = api.Target(api.server_of(platform.client()), TARGET, 100_000)
+    wrapper = Wrapper(target.call, batch_size=batch_size)
+    results = wrapper({"$batch": items})["$results"]
+    for place, item in enumerate(items):
+        if place in (1, 3, 6):
+            assert results[place]["$error"]["type"] == "InputError"
+            assert results[place]["$error"]["attempts"] == 0
+        else:
+            assert results[place] == item
 
 
 @pytest.mark.parametrize(
@@ -119,23 +220,26 @@ def test_every_outcome_has_its_type(
     [("7", 7.0), ("0.5", 0.5), ("-3", 0.0), ("Wed, 21 Oct", None), (None, None)],
 )
 def test_throttling_says_how_long_to_wait(
-    platform: Platform, called: target.Target, header: str | None, seconds: float | None
+    platform: Platform, called: Called, header: str | None, seconds: float | None
 ) -> None:
-    """429 carries the seconds of Retry-After where it names any."""
-    platform.target = lambda value: Reply(429, b"", {"Retry-After": header} if header else {})
-    with pytest.raises(target.CallFailed) as caught:
-        called.call("x", 60)
-    assert caught.value.throttled
-    assert caught.value.retry_after == seconds
+    """429 and 503 carry the seconds of Retry-After where they name any."""
+    for status in (429, 503):
+        platform.target = lambda value, status=status: Reply(
+            status, b"", {"Retry-After": header} if header else {}
+        )
+        with pytest.raises(api.CallFailed) as caught:
+            called.call("x", 60)
+        assert caught.value.effect == THROTTLED
+        assert caught.value.retry_after == seconds
 
 
-def test_an_input_over_the_cap_is_not_sent(platform: Platform, called: target.Target) -> None:
+def test_an_input_over_the_cap_is_not_sent(platform: Platform, called: Called) -> None:
     """What counts is the size on the wire, where one character may take twelve bytes."""
     called.call("x" * 1000, 60)
     for value in ("x" * 1001, ["\U0001f600" * 90], b"x" * 1001):
         with pytest.raises(protocol.Failure) as caught:
             called.call(value, 60)
-        assert (caught.value.error_type, caught.value.called) == ("TooLargeError", False)
+        assert (caught.value.error_type, caught.value.effect) == ("TooLargeError", protocol.NOT_CALLED)
     assert len(platform.calls) == 1
 
 
@@ -145,8 +249,8 @@ def test_nobody_listening_is_a_connection_error(platform: Platform) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         client.apiAddress = f"http://127.0.0.1:{closed.getsockname()[1]}"
-        with pytest.raises(target.CallFailed) as caught:
-            target.Target(client, TARGET).call("x", 60)
+        with pytest.raises(api.CallFailed) as caught:
+            Called(client).call("x", 60)
     assert caught.value.error_type == "ConnectionError"
 
 
@@ -154,9 +258,9 @@ def test_no_answer_in_time_is_a_timeout(platform: Platform, monkeypatch: pytest.
     """Reading ends soon after the time that the platform was given."""
     release = threading.Event()
     platform.target = lambda value: (release.wait(10), result(1))[1]
-    monkeypatch.setattr(transport, "READ_GRACE", -0.9)
-    with pytest.raises(target.CallFailed) as caught:
-        target.Target(platform.client(), TARGET).call("x", 1)
+    monkeypatch.setattr(api, "READ_GRACE", -0.9)
+    with pytest.raises(api.CallFailed) as caught:
+        Called(platform.client()).call("x", 1)
     release.set()
     assert caught.value.error_type == "TimeoutError"
 
@@ -198,7 +302,7 @@ def test_a_connection_is_used_again(platform: Platform) -> None:
     """One thread needs one connection for all its calls."""
     listener, client = Listener(50), platform.client()
     client.apiAddress = listener.address
-    called = target.Target(client, TARGET)
+    called = Called(client)
     assert [called.call("x", 60) for _ in range(50)] == [1] * 50
     assert listener.connections == 1
     listener.socket.close()
@@ -208,7 +312,7 @@ def test_a_connection_closed_meanwhile_is_replaced_and_nothing_runs_twice(platfo
     """A server that hangs up on idle connections costs no failure and no second execution."""
     listener, client = Listener(1), platform.client()
     client.apiAddress = listener.address
-    called = target.Target(client, TARGET)
+    called = Called(client)
     for number in range(1, 20):
         assert called.call("x", 60) == 1
         assert listener.hung_up.acquire(timeout=60)
@@ -224,21 +328,43 @@ def test_proxies_of_the_environment_are_honoured(platform: Platform, monkeypatch
     client = platform.client()
     client.apiAddress = "http://platform.invalid"
     client.requestSession.trust_env = True
-    assert target.Target(client, TARGET).call("x", 60) == "x"
+    assert Called(client).call("x", 60) == "x"
     assert platform.requests[-1].path == "/v1/algo/nlp/Sentiment/1.0.5"
     assert platform.requests[-1].headers["Host"] == "platform.invalid"
     assert platform.requests[-1].headers["Proxy-Authorization"] == "Basic bWU6c0BjcnQ="
     monkeypatch.setenv("no_proxy", "platform.invalid")
-    with pytest.raises(target.CallFailed, match="no connection"):
-        target.Target(client, TARGET).call("x", 60)
+    with pytest.raises(api.CallFailed, match="no connection"):
+        Called(client).call("x", 60)
+
+
+@pytest.mark.parametrize("name", ["no_proxy", "NO_PROXY"])
+@pytest.mark.parametrize("bypassed", ["127.0.0.0/8", "10.0.0.0/8,127.0.0.1", "127.0.0.1"])
+def test_networks_that_need_no_proxy_are_called_directly(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch, name: str, bypassed: str
+) -> None:
+    """The rules are those of requests, which the vendor's client uses: networks and hosts."""
+    for variable in ("http_proxy", "HTTP_PROXY", "no_proxy", "NO_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    client = platform.client()
+    client.requestSession.trust_env = True
+    with pytest.raises(api.CallFailed, match="no connection"):
+        Called(client).call("x", 60)
+    monkeypatch.setenv(name, bypassed)
+    assert Called(client).call("x", 60) == "x"
 
 
 def test_certificates_are_the_clients(platform: Platform) -> None:
     """The vendor's client decides what is trusted: a file, the usual authorities, or nothing checked."""
-    assert transport._tls(True).verify_mode == ssl.CERT_REQUIRED
-    assert transport._tls(False).verify_mode == ssl.CERT_NONE
+    client = platform.client()
+    client.apiAddress = "https://platform.invalid"
+    for verify, mode in ((True, ssl.CERT_REQUIRED), (False, ssl.CERT_NONE)):
+        client.requestSession.verify = verify
+        context = transport.Transport(api.server_of(client))._tls
+        assert context is not None and context.verify_mode == mode
+    client.requestSession.verify = "/no/such/file.pem"
     with pytest.raises(OSError, match="such file"):
-        transport._tls("/no/such/file.pem")
+        transport.Transport(api.server_of(client))
 
 
 def test_a_platform_with_a_certificate_of_its_own(platform: Platform, tmp_path: Path) -> None:
@@ -267,10 +393,10 @@ def test_a_platform_with_a_certificate_of_its_own(platform: Platform, tmp_path: 
     platform.use_tls(context)
     client = platform.client()
     client.apiAddress = platform.address.replace("http://127.0.0.1", "https://localhost")
-    with pytest.raises(target.CallFailed, match=r"(?i)certificate"):
-        target.Target(client, TARGET).call("x", 60)
+    with pytest.raises(api.CallFailed, match=r"(?i)certificate"):
+        Called(client).call("x", 60)
     client.requestSession.verify = str(made)
-    called = target.Target(client, TARGET)
+    called = Called(client)
     assert [called.call("x", 60), called.call("y", 60)] == ["x", "y"]
 
 
@@ -284,5 +410,5 @@ def test_the_caller_is_named_as_the_vendors_client_does(
     """A key goes bare, a token as Bearer; inside the platform there may be neither."""
     client = platform.client()
     client.apiKey, client.bearerToken = key, token
-    target.Target(client, TARGET).call("x", 60)
+    Called(client).call("x", 60)
     assert platform.requests[-1].headers.get("Authorization") == sent

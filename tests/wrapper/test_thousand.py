@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Any
 
 from flow import Kept, Wrapper
-from runtime import target
+from runtime import platform as api
 from standins import Platform, Reply, error, result
 
 NAN = Reply(body=b'{"result": {"score": NaN}, "metadata": {"content_type": "json", "duration": 0}}')
@@ -20,21 +20,23 @@ ALWAYS = {
     "loading": (lambda: error("LoadingError"), "LoadingError", True, 3),
     "timeout": (lambda: error("TimeoutError"), "TimeoutError", True, 3),
     "nan": (lambda: NAN, "ParsingError", False, 1),
-    "no json": (lambda: Reply(200, b"<html>"), "ParsingError", False, 1),
-    "no envelope": (lambda: Reply(200, {"score": 1}), "ParsingError", False, 1),
+    "no json": (lambda: Reply(200, b"<html>"), "ParsingError", True, 3),
+    "empty": (lambda: Reply(200, b""), "ParsingError", True, 3),
+    "no envelope": (lambda: Reply(200, {"score": 1}), "ParsingError", True, 3),
+    "key refused, says the target": (lambda: error("AuthenticationError"), "AuthenticationError", False, 1),
     "400": (lambda: Reply(400, {"error": {"message": "bad"}}), "InputError", False, 1),
-    "404": (lambda: Reply(404, {"error": {"message": "not found"}}), "EntityNotFoundError", False, 1),
     "413": (lambda: Reply(413, b""), "TooLargeError", False, 1),
     "429": (lambda: Reply(429, b"", {"Retry-After": "0"}), "TooManyRequests", True, 0),
     "500": (lambda: Reply(500, b"oops"), "ServerError", True, 3),
-    "503": (lambda: Reply(503, b""), "ServerError", True, 3),
+    "503": (lambda: Reply(503, {"error": {"error_type": "SystemError"}}), "ServerError", True, 0),
+    "502": (lambda: Reply(502, b""), "ServerError", True, 3),
     "504": (lambda: Reply(504, b""), "TimeoutError", True, 3),
     "dropped": (lambda: Reply(drop=True), "ConnectionError", True, 3),
     "cut off": (lambda: Reply(200, {"result": 1}, cut=9), "ConnectionError", True, 3),
 }
 """What the target does to an item of that name every time; type, retryable and attempts that come back."""
 
-ONCE = {"429 once": 429, "500 once": 500, "504 once": 504}
+ONCE = {"429 once": 429, "503 once": 503, "500 once": 500, "504 once": 504}
 """What it does to an item the first time only."""
 
 
@@ -59,7 +61,7 @@ def test_a_thousand_items_against_every_failure(platform: Platform) -> None:
         return ALWAYS[name][0]() if name in ALWAYS else result(value.upper())
 
     platform.target = answer
-    called = target.Target(platform.client(), {"algorithm": "o/t/1.0.0", "request_bytes": 1_000_000})
+    called = api.Target(api.server_of(platform.client()), {"reference": "o/t/1.0.0"}, 1_000_000)
     kept = Kept()
     reply = Wrapper(called.call, datastore=kept, wait=lambda seconds: False)({"$batch": items, "$run": "r"})
     results, summary = reply["$results"], reply["$summary"]
@@ -75,7 +77,7 @@ def test_a_thousand_items_against_every_failure(platform: Platform) -> None:
         _, kind, retryable, attempts = ALWAYS[name]
         failed = got["$error"]
         assert (failed["type"], failed["retryable"], failed["attempts"]) == (kind, retryable, attempts), name
-        if kind == "TooManyRequests":
+        if attempts == 0:
             assert place not in recorded
         else:
             assert recorded[place]["error"] == {key: failed[key] for key in ("type", "message", "retryable")}
@@ -84,13 +86,17 @@ def test_a_thousand_items_against_every_failure(platform: Platform) -> None:
         got["$error"]["type"] if isinstance(got, dict) and "$error" in got else "ok" for got in results[996:]
     ]
     assert kinds == ["InputError", "InputError", "TooLargeError", "ok"]
-    throttled = sum(item.startswith("429 ") and "once" not in item for item in items if isinstance(item, str))
+    texts = [item for item in items if isinstance(item, str)]
+    throttled = sum(item.startswith(("429 ", "503 ")) and "once" not in item for item in texts)
     assert summary["untried"] == throttled
     assert summary["recorded"] == len(recorded) == 1000 - throttled
     assert summary["succeeded"] + summary["failed"] + summary["untried"] == 1000
     assert summary["stopped"] is None
     assert summary["calls"] == len(platform.calls)
     assert summary["throttled"] == 5 * throttled + sum(
-        "429 once" in item for item in items if isinstance(item, str)
+        item.startswith(("429 once", "503 once")) for item in texts
     )
-    print(json.dumps(summary), Counter(got["$error"]["type"] for got in results if "$error" in str(got)[:10]))
+    counted = Counter(got["$error"]["type"] for got in results if isinstance(got, dict) and "$error" in got)
+    assert summary["errors"] == counted
+    assert summary["attempts"] == summary["calls"] - summary["throttled"]
+    assert summary["bytes_in"] > 0 and summary["bytes_out"] > 0 and summary["p50_ms"] <= summary["p99_ms"]

@@ -22,10 +22,10 @@ Flags
 
 For the main module (see `program`)
     imports         its import lines, in order
-    constants       triples (comment line or "", NAME, value); write the value with `| literal`
-    datastores      pairs (key, expression): what `load` opens
-    client          the expression for the vendor's client
-    recorded_in     the expression for what a call's records are written to
+    constants       of config.py: triples (comment line or "", NAME, value); write the value with `| literal`
+    server          the expression for the platform that calls go to
+    opened          expressions: target, files and datastore
+    parts           arguments: what the spec asks for in place of the runtime's own parts
 
 For the files around it
     forms, facts    what README.md says: pairs (form, answer), and sentences
@@ -83,9 +83,9 @@ def build_context(spec: Spec) -> dict[str, Any]:
             (Ready(f"# {program.COMMENTS[name]}\n" if name in program.COMMENTS else ""), Ready(name), value)
             for name, value in program.constants(spec)
         ],
-        "datastores": [(Ready(key), Ready(opened)) for key, opened in program.datastores(spec)],
-        "client": Ready(program.client(spec)),
-        "recorded_in": Ready(program.recorded_in(spec)),
+        "server": Ready(program.server(spec)),
+        "opened": [Ready(expression) for expression in program.opened(spec)],
+        "parts": [Ready(argument) for argument in program.parts(spec)],
         **_readme(spec),
         "requirements": [Ready(line) for line in requirements.lines(spec)],
         "project": {"username": wrapper.owner, "algoname": wrapper.algorithm_name, "langauge": "python3"},

@@ -66,22 +66,39 @@ def one_by_one(spec: Spec) -> bool:
     return inline(spec) and spec.parallel == 1
 
 
+def has_record_ids(spec: Spec) -> bool:
+    """Whether the spec takes records' ids from the items."""
+    return records(spec) and spec.record.id != "random"
+
+
+def skips_known(spec: Spec) -> bool:
+    """Whether items that have a recorded result are not sent to the target."""
+    return records(spec) and spec.already == "skip"
+
+
+PARTS: dict[str, Condition] = {
+    "already": skips_known,
+    "copies": has_copies,
+    "credentials": has_credentials,
+    "inline": inline,
+    "record_id": has_record_ids,
+    "redaction": redacts,
+    "serial": one_by_one,
+    "sublists": sub_batches,
+}
+"""The optional parts of the runtime that the main module names: when each is used."""
+
 CONDITIONS: dict[str, Condition] = {
-    "src/attempts.py": lambda spec: not one_by_one(spec),
-    "src/batches.py": sub_batches,
-    "src/copies.py": has_copies,
-    "src/credentials.py": has_credentials,
-    "src/dispatch.py": lambda spec: not one_by_one(spec),
-    "src/inline.py": inline,
-    "src/records.py": records,
-    "src/redaction.py": redacts,
-    "src/serial.py": one_by_one,
-    "src/work.py": lambda spec: not sub_batches(spec),
-    "src/datastore_data.py": lambda spec: bool({"data", "sqs"} & store_kinds(spec)),
-    "src/datastore_sql.py": lambda spec: "sql" in store_kinds(spec),
-    "src/datastore_sqs.py": lambda spec: "sqs" in store_kinds(spec),
-    "src/datastore_sqs_oversize.py": lambda spec: "sqs" in store_kinds(spec),
-    "src/target.py": lambda spec: not inline(spec),
+    **{f"src/runtime/{name}.py": condition for name, condition in PARTS.items()},
+    "src/runtime/records.py": records,
+    "src/runtime/datastore_data.py": lambda spec: bool({"data", "sqs"} & store_kinds(spec)),
+    "src/runtime/datastore_sql.py": lambda spec: "sql" in store_kinds(spec),
+    "src/runtime/datastore_sqs.py": lambda spec: "sqs" in store_kinds(spec),
+    "tests/test_already.py": skips_known,
+    "tests/test_ids.py": has_record_ids,
+    "tests/test_records.py": records,
+    "tests/test_redaction.py": redacts,
+    "tests/test_sublists.py": sub_batches,
 }
 """By the template's path without `.jinja`: when it is needed."""
 

@@ -1,7 +1,8 @@
-"""The main module's imports and constants: the only Python that is chosen line by line from the spec."""
+"""The main module's imports and parts, and config.py's constants: the only Python chosen from the spec."""
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from wrapgen.build import plan
@@ -9,93 +10,88 @@ from wrapgen.build.inline import main_module
 from wrapgen.spec import Spec
 from wrapgen.spec.names import parse_path
 from wrapgen.spec.store import Store
-from wrapgen.wire import PROTOCOL
+
+_MODULES = {"data": "datastore_data", "sql": "datastore_sql", "sqs": "datastore_sqs"}
+"""The module that opens each kind of datastore."""
 
 
 def imports(spec: Spec) -> list[str]:
     """The import lines of the main module, sorted as the linters want them."""
-    credentials = ["credentials"] if plan.has_credentials(spec) else []
-    modules = ["adk_quirks", *credentials, *_datastore_modules(spec), "hooked", "protocol"]
-    names = {
-        "answer": ["Answer", "describe"],
-        "deadline": ["Deadline"],
-        "items": ["Items"],
-        "sideband": ["Sideband"],
-        "inline" if plan.inline(spec) else "target": ["Target"],
-        "batches" if plan.sub_batches(spec) else "work": ["Work"],
-    }
-    if plan.one_by_one(spec):
-        names["serial"] = ["Attempts", "Dispatch"]
-    else:
-        names |= {"attempts": ["Attempts"], "dispatch": ["Dispatch"]}
+    modules = {"platform", *(_MODULES[kind] for kind in plan.store_kinds(spec))}
+    modules |= {name for name, is_used in plan.PARTS.items() if is_used(spec)}
     if spec.datastore:
-        names["redaction" if plan.redacts(spec) else "records"] = ["Recorder"]
-    if plan.has_copies(spec):
-        names["copies"] = ["Copies"]
-    ours = [f"from .{module} import {', '.join(names[module])}" for module in sorted(names)]
+        modules.add("redaction" if plan.redacts(spec) else "records")
+    names = ["Wrapper", *(["private_places"] if spec.datastore else [])]
     return [
-        "import Algorithmia",
-        "from Algorithmia import ADK",
+        "from typing import Any",
         "",
-        f"from . import {', '.join(modules)}",
-        *ours,
+        "from . import config, hooks",
+        f"from .runtime import {', '.join(sorted(modules))}",
+        "from .runtime.files import Files",
+        f"from .runtime.wrapper import {', '.join(names)}",
     ]
 
 
-_MODULES = {"data": "datastore_data", "sql": "datastore_sql", "sqs": "datastore_sqs_oversize"}
-"""The module that opens each kind of datastore."""
+def server(spec: Spec) -> str:
+    """The expression for the platform, once the environment has what datastores are opened with."""
+    connected = "platform.connect()"
+    return f"credentials.use({connected}, config.CREDENTIALS)" if plan.has_credentials(spec) else connected
 
 
-def _datastore_modules(spec: Spec) -> list[str]:
-    return sorted(_MODULES[kind] for kind in plan.store_kinds(spec))
-
-
-def datastores(spec: Spec) -> list[tuple[str, str]]:
-    """What `load` opens: the key in the state, and the expression that opens it."""
+def opened(spec: Spec) -> list[str]:
+    """The expressions for what `load` opens: target, files and datastore."""
+    target = 'platform.Target(server, config.TARGET, config.LIMITS["request_bytes"])'
+    if plan.inline(spec):
+        target = "inline.Target(config.TARGET)"
     if spec.datastore is None:
-        return []
-    found = [("datastore", f"{_MODULES[spec.datastore.store.kind]}.Datastore(client, DATASTORE)")]
+        return [target, "Files(server, config.WRAPPER)"]
+    store = _opened(spec.datastore.store, "config.DATASTORE")
     if spec.datastore.copies:
-        modules = [_MODULES[store.kind] for store in spec.datastore.copy_stores]
-        opened = "".join(
-            f'            COPIES[{number}]["url"]: {module}.Datastore(client, COPIES[{number}]),\n'
-            for number, module in enumerate(modules)
+        copies = "".join(
+            f'                config.COPIES[{number}]["url"]: {_opened(each, f"config.COPIES[{number}]")},\n'
+            for number, each in enumerate(spec.datastore.copy_stores)
         )
-        found.append(("copies", f"{{\n{opened}        }}"))
+        store = f"copies.Copies(\n            {store},\n            {{\n{copies}            }},\n        )"
+    return [target, "Files(server, config.WRAPPER, private_places(config))", store]
+
+
+def _opened(store: Store, settings: str) -> str:
+    return f"{_MODULES[store.kind]}.Datastore({'' if store.kind == 'sql' else 'server, '}{settings})"
+
+
+def parts(spec: Spec) -> list[str]:
+    """The arguments for what the spec asks for in place of the runtime's own parts."""
+    found = []
+    if spec.datastore:
+        found += ["datastore", f"answer={'redaction' if plan.redacts(spec) else 'records'}.Recorder"]
+    if plan.sub_batches(spec):
+        found.append("work=sublists.Lists")
+    if plan.one_by_one(spec):
+        found.append("engine=serial.Engine")
+    if plan.has_record_ids(spec):
+        found.append("record_id=record_id.from_settings(config.RECORDS, config.TARGET)")
+    if plan.skips_known(spec):
+        found.append("already=already.known")
     return found
 
 
-def client(spec: Spec) -> str:
-    """The expression for the vendor's client, once the environment has what datastores are opened with."""
-    made = "Algorithmia.client()"
-    return f"credentials.use({made}, CREDENTIALS)" if plan.has_credentials(spec) else made
-
-
-def recorded_in(spec: Spec) -> str:
-    """The expression for what a call's records are written to."""
-    if plan.has_copies(spec):
-        return 'Copies(state["datastore"], state["copies"], deadline, answer.summary)'
-    return 'state["datastore"]'
-
-
 COMMENTS = {
-    "BARE_LISTS": "Whether a list is a batch; if not, it is one item like anything else.",
-    "RAISING": "The forms of a call that fail when an item fails.",
-    "ITEM_ID": "What tells items apart where the caller names no run and no ids.",
-    "DESCRIPTION": 'What {"$batch": []} is answered with, beside the limits.',
+    "MODE": "batch, log or both: with log, a list is one item like anything else.",
+    "RECORDS": "What identifies a record where the caller does not, and what it holds.",
 }
 """What is not plain from a constant's name."""
 
 
 def constants(spec: Spec) -> list[tuple[str, Any]]:
-    """The constants of the main module, in order: name and value."""
+    """The constants of config.py, in order: name and value."""
     found: list[tuple[str, Any]] = [
         ("WRAPPER", spec.wrapper.name),
+        ("MODE", spec.wrapper.mode),
+        ("SPEC", spec.digest),
         ("TARGET", _target(spec)),
-        ("BARE_LISTS", plan.bare_lists(spec)),
-        ("RAISING", _raising(spec)),
-        ("ITEM_ID", _item_id(spec)),
         ("LIMITS", _limits(spec)),
+        ("ON_ERROR", spec.dispatch.on_error),
+        ("LOG", spec.log),
     ]
     if spec.datastore:
         found.append(("DATASTORE", _opening(spec, spec.datastore.store)))
@@ -104,17 +100,25 @@ def constants(spec: Spec) -> list[tuple[str, Any]]:
         if spec.datastore.credentials:
             found.append(("CREDENTIALS", spec.datastore.credentials))
         found.append(("RECORDS", _records(spec)))
-    return [*found, ("DESCRIPTION", description(spec))]
+    return found
 
 
 def _target(spec: Spec) -> dict[str, Any]:
-    called = {"module": main_module(spec)} if plan.inline(spec) else {"algorithm": spec.target.algorithm}
+    module = {"module": main_module(spec), "source": _source_digest(spec)} if plan.inline(spec) else {}
     return {
-        **called,
+        "reference": spec.target_reference,
+        **module,
+        "input": spec.target.input,
         "result": spec.target.result,
         "batch_size": spec.target.batch_size,
-        "request_bytes": spec.limits.request_bytes,
     }
+
+
+def _source_digest(spec: Spec) -> str:
+    digest = hashlib.sha256()
+    for path, content in sorted(spec.source_files.items()):
+        digest.update(f"{path} {hashlib.sha256(content).hexdigest()}\n".encode())
+    return f"sha256:{digest.hexdigest()}"
 
 
 def _item_id(spec: Spec) -> str | list[str | int | None]:
@@ -133,18 +137,12 @@ def _opening(spec: Spec, store: Store) -> dict[str, Any]:
     return opening
 
 
-def _raising(spec: Spec) -> list[str]:
-    """The forms that raise a failure instead of answering it."""
-    return ["item", "list"] if spec.dispatch.on_error == "raise" else ["item"]
-
-
 def _limits(spec: Spec) -> dict[str, int]:
     return {
         "timeout": spec.limits.timeout,
         "request_bytes": spec.limits.request_bytes,
         "response_bytes": spec.limits.response_bytes,
         "parallel": spec.parallel,
-        "batch_size": spec.target.batch_size,
         "attempts": spec.dispatch.attempts,
         "item_timeout": spec.dispatch.item_timeout,
     }
@@ -152,23 +150,12 @@ def _limits(spec: Spec) -> dict[str, int]:
 
 def _records(spec: Spec) -> dict[str, Any]:
     assert spec.datastore is not None
-    facts: dict[str, Any] = {
-        "target": spec.target_reference,
-        "wrapper": f"{spec.wrapper.name}@{spec.digest[:19]}",
-        "input": spec.datastore.input,
-    }
+    facts: dict[str, Any] = {"id": _item_id(spec)}
+    if plan.has_record_ids(spec):
+        facts["id_version"] = spec.record.id_version
+        facts["id_key_env"] = spec.record.id_key_env
+    facts["input"] = spec.datastore.input
+    facts["on_failure"] = spec.datastore.on_failure
     if plan.redacts(spec):
         facts["redact"] = [list(parse_path(path)) for path in spec.datastore.redact]
     return facts
-
-
-def description(spec: Spec) -> dict[str, Any]:
-    """What the wrapper answers to `{"$batch": []}`, but for its limits."""
-    store = spec.datastore.store if spec.datastore else None
-    return {
-        "protocol": PROTOCOL,
-        "mode": spec.wrapper.mode,
-        "spec": spec.digest,
-        "target": spec.target_reference,
-        "datastore": {"url": store.where} if store else None,
-    }

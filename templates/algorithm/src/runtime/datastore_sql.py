@@ -4,17 +4,19 @@ The precedence stands inside the upsert, so that whatever arrives late, from whi
 record stays. Payloads are ASCII JSON text: no character set, NUL or lone surrogate can get in their way.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os
-from typing import Any  # noqa: F401 - for the type comments
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import exc
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from .protocol import dumps
-from .records import Refused, Unavailable, best_of_each
+from .records import Record, Refused, Unavailable
 
 TABLE = "records"
 COLUMNS = ("run", "id", "index", "try", "target", "wrapper", "started_at", "duration_ms", "attempts")
@@ -29,7 +31,7 @@ DRIVERS = {
     "mysql": "mysql+pymysql",
     "mariadb": "mariadb+pymysql",
 }
-OPTIONS = {  # type: dict
+OPTIONS: dict[str, dict[str, Any]] = {
     "sqlite+pysqlite": {"timeout": WRITE_SECONDS},
     "postgresql+psycopg2": {"connect_timeout": CONNECT_SECONDS, "tcp_user_timeout": WRITE_SECONDS * 1000},
     "mysql+pymysql": {
@@ -44,14 +46,14 @@ OPTIONS["mariadb+pymysql"] = OPTIONS["mysql+pymysql"]
 REFUSING_STATES = ("22", "23", "44", "54", "P0")  # PostgreSQL: value, constraint, view check, limit, RAISE
 REFUSING_NUMBERS = (1153, 1406, 1644, 3819, 4025)  # MySQL, MariaDB: packet, length, SIGNAL, two for CHECK
 DENYING_NUMBERS = (1044, 1045, 1049, 1142)  # MySQL, MariaDB: no access to the server, the database, the table
+LOOKED_UP = 500  # keys in one query
 PACKET_SPARE = 65536  # what a statement has around its payloads
 
 
 class Datastore:
     """Writes records into one table, made when it is missing."""
 
-    def __init__(self, _client, settings):
-        # type: (Any, dict) -> None
+    def __init__(self, settings: dict[str, Any]) -> None:
         """``settings``: the ``url`` as SQLAlchemy writes it, or the variable that holds it with its password.
 
         ``?table=NAME`` where ``records`` won't do. Connects at the first write only. Raises ``ValueError``.
@@ -61,12 +63,11 @@ class Datastore:
         self._engine = sa.create_engine(url, connect_args=options, pool_pre_ping=True, hide_parameters=True)
         self._table = new_table(table)
         self._upsert = upsert(self._table, self._engine.dialect.name)
-        self._largest = None  # type: int | None
+        self._largest: int | None = None
         self._ready = False
 
-    def write(self, records, _piece):
-        # type: (list, int) -> None
-        """Store one piece, all of it or nothing. Raises ``Refused`` or ``Unavailable``."""
+    def write(self, records: list[Record], _part: int) -> None:
+        """Store one part, all of it or nothing. Raises ``Refused`` or ``Unavailable``."""
         try:
             self._prepare()
             rows = [row_of(record) for record in best_of_each(records)]
@@ -78,16 +79,33 @@ class Datastore:
                 connection.execute(self._upsert, rows)
         except (exc.SQLAlchemyError, ValueError, OverflowError) as error:
             if refuses(error):
-                raise Refused(_words(error)) from None
+                raise Refused(_message(error)) from None
             self._ready = False
-            raise Unavailable(_words(error), lasting=denies(error)) from None
+            raise Unavailable(_message(error), lasting=denies(error)) from None
 
-    def close(self):
-        # type: () -> None
+    def results(self, run: str | None, ids: list[str]) -> dict[str, str]:
+        """The results recorded in a run, as JSON by id, for those ids that have one. Raises ``Unavailable``."""
+        columns, found = self._table.c, {}
+        text = (
+            sa.cast(columns.result, sa.Text) if self._engine.dialect.name == "postgresql" else columns.result
+        )
+        query = sa.select(columns.id, text).where(columns.result.is_not(None))
+        try:
+            self._prepare()
+            with self._engine.connect() as connection:
+                self._limit_time(connection)
+                for start in range(0, len(ids), LOOKED_UP):
+                    keys = [key_of(run, one) for one in ids[start : start + LOOKED_UP]]
+                    found.update(row[:2] for row in connection.execute(query.where(columns.key.in_(keys))))
+        except (exc.SQLAlchemyError, ValueError) as error:
+            raise Unavailable(_message(error), lasting=denies(error)) from None
+        return found
+
+    def close(self) -> None:
         """Let go of all connections."""
         self._engine.dispose()
 
-    def _prepare(self):
+    def _prepare(self) -> None:
         """Make the table unless it is there, and ask what the server takes."""
         if self._ready:
             return
@@ -105,16 +123,32 @@ class Datastore:
                 # Another writer was quicker.
         self._ready = True
 
-    def _limit_time(self, connection):
+    def _limit_time(self, connection: sa.Connection) -> None:
         """No statement may eat the time of the whole call; the other servers take this when connecting."""
         if self._engine.dialect.name == "postgresql":
             connection.execute(sa.text("SET LOCAL statement_timeout = {:d}".format(WRITE_SECONDS * 1000)))
 
 
-def new_table(name):
-    # type: (str) -> sa.Table
-    """The table's description. ``key`` is a digest: ids are of any length, and collations mix some up."""
+class Written(sa.types.UserDefinedType):
+    """A type of PostgreSQL whose values are written as text, which also fits the tables that have text there."""
+
+    cache_ok = True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def get_col_spec(self, **_: Any) -> str:
+        """The type's name in SQL."""
+        return self.name
+
+
+def new_table(name: str) -> sa.Table:
+    """The table's description. ``key`` is a digest: ids are of any length, and collations mix some up.
+
+    ``json`` keeps a payload as it is written; ``jsonb`` would refuse NUL and rewrite numbers.
+    """
     long_text = sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
+    payload_type = long_text.with_variant(Written("json"), "postgresql")
     table = sa.Table(
         name,
         sa.MetaData(),
@@ -124,10 +158,12 @@ def new_table(name):
         sa.Column("index", sa.BigInteger, nullable=False),
         sa.Column("try", sa.Integer, nullable=False),
         sa.Column("rank", sa.SmallInteger, nullable=False),
-        *[sa.Column(payload, long_text) for payload in PAYLOADS],
+        *[sa.Column(payload, payload_type) for payload in PAYLOADS],
         sa.Column("target", sa.Text, nullable=False),
         sa.Column("wrapper", sa.Text, nullable=False),
-        sa.Column("started_at", sa.String(32), nullable=False),
+        sa.Column(
+            "started_at", sa.String(32).with_variant(Written("timestamptz"), "postgresql"), nullable=False
+        ),
         sa.Column("duration_ms", sa.BigInteger, nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False),
         mysql_charset="utf8mb4",
@@ -137,8 +173,7 @@ def new_table(name):
     return table
 
 
-def upsert(table, dialect):
-    # type: (sa.Table, str) -> Any
+def upsert(table: sa.Table, dialect: str) -> Any:
     """Insert, or replace what is there if the new record takes precedence: by rank, then by try."""
     if dialect in ("mysql", "mariadb"):
         insert = mysql.insert(table)
@@ -157,25 +192,38 @@ def upsert(table, dialect):
     )
 
 
-def _is_better(new, old):
+def _is_better(new: Any, old: Any) -> Any:
     return sa.or_(new["rank"] > old["rank"], sa.and_(new["rank"] == old["rank"], new["try"] > old["try"]))
 
 
-def row_of(record):
-    # type: (Any) -> dict
+def key_of(run: str | None, record_id: str) -> str:
+    """The digest that stands for a record's key."""
+    return hashlib.sha256(json.dumps([run or "", record_id]).encode("ascii")).hexdigest()
+
+
+def best_of_each(records: list[Record]) -> list[Record]:
+    """Each key once: the record of the highest rank, then of the higher try, then the earlier."""
+    best: dict[tuple[str | None, str], Record] = {}
+    for record in records:
+        known = best.get(record.key)
+        if known is None or (record.rank, record.fields["try"]) > (known.rank, known.fields["try"]):
+            best[record.key] = record
+    return list(best.values())
+
+
+def row_of(record: Record) -> dict[str, Any]:
     """A record's columns: no run is the empty text, a payload that is not there is NULL."""
     fields = record.fields
     row = {column: fields[column] for column in COLUMNS}
     row["run"] = fields["run"] or ""
     row["rank"] = record.rank
-    row["key"] = hashlib.sha256(json.dumps([row["run"], row["id"]]).encode("ascii")).hexdigest()
+    row["key"] = key_of(row["run"], row["id"])
     for payload in PAYLOADS:
         row[payload] = dumps(fields[payload]) if payload in fields else None
     return row
 
 
-def from_environment(name):
-    # type: (str) -> str
+def from_environment(name: str) -> str:
     """The URL that a variable holds. Raises ``ValueError``."""
     if not os.environ.get(name):
         raise ValueError(
@@ -184,8 +232,7 @@ def from_environment(name):
     return os.environ[name]
 
 
-def read_url(url):
-    # type: (str) -> tuple
+def read_url(url: str) -> tuple[sa.URL, str]:
     """SQLAlchemy's URL with its driver, and the table's name. Raises ``ValueError`` without either."""
     try:
         made = sa.engine.make_url(url)
@@ -193,16 +240,14 @@ def read_url(url):
         raise ValueError("the database's URL is not one; it looks like {}".format(SHAPE)) from None
     made = made.set(drivername=DRIVERS.get(made.drivername, made.drivername))
     if made.drivername not in OPTIONS:
-        words = "{} databases can't be used; only {}"
-        raise ValueError(words.format(made.drivername, ", ".join(sorted(OPTIONS))))
+        raise ValueError(f"{made.drivername} databases can't be used; only {', '.join(sorted(OPTIONS))}")
     if made.drivername == DRIVERS["sqlite"] and made.database in (None, "", ":memory:"):
         raise ValueError("records in memory would vanish; name a file: sqlite:////folder/records.db")
     table = made.query.get("table", TABLE)
     return made.difference_update_query(["table"]), table
 
 
-def refuses(error):
-    # type: (Exception) -> bool
+def refuses(error: Exception) -> bool:
     """Whether an error is about a record, rather than the server being unable to store any."""
     original = getattr(error, "orig", None)
     if original is None:  # a value that the driver can't even send; or SQLAlchemy's own trouble
@@ -214,18 +259,17 @@ def refuses(error):
     return number in REFUSING_NUMBERS or isinstance(error, (exc.DataError, exc.IntegrityError))
 
 
-def denies(error):
-    # type: (Exception) -> bool
+def denies(error: Exception) -> bool:
     """Whether waiting won't help: no right to the table, or it is not what it should be."""
     arguments = getattr(error.orig, "args", ()) if isinstance(error, exc.DBAPIError) else ()
     return isinstance(error, exc.ProgrammingError) or arguments[:1] in [(n,) for n in DENYING_NUMBERS]
 
 
-def _size(row):
+def _size(row: dict[str, Any]) -> int:
     return sum(len(row[payload] or "") for payload in PAYLOADS)
 
 
-def _words(error):
+def _message(error: Exception) -> str:
     """The first line of what the driver says; further ones may show the record."""
-    words = str(getattr(error, "orig", None) or error).strip()
-    return words.splitlines()[0][:300] if words else type(error).__name__
+    message = str(getattr(error, "orig", None) or error).strip()
+    return message.splitlines()[0][:300] if message else type(error).__name__

@@ -4,31 +4,30 @@ The file is one object: names of variables and their values, such as those that 
 Whoever makes the first call must be allowed to read it.
 """
 
-import io
+from __future__ import annotations
+
 import json
 import os
-from typing import Any  # noqa: F401 - for the type comments
 
-from .data_api import DataApi, DataFailed
+from .platform import DataApi, DataFailed
+from .transport import Server
 
 
-def use(client, url):
-    # type: (Any, str) -> Any
-    """The client, once the file's variables are in the environment; what is set there already stays.
+def use(server: Server, url: str) -> Server:
+    """The server, once the file's variables are in the environment; what is set there already stays.
 
     Raises ``ValueError``, which never shows a value.
     """
-    file = io.BytesIO()
     try:
-        DataApi(client).get(url, into=file)
+        body = DataApi(server).send("GET", url).body
     except DataFailed as failed:
-        raise ValueError("the credentials can't be read: {}".format(failed)) from None
+        raise ValueError(f"the credentials can't be read: {failed}") from None
     try:
-        variables = json.loads(file.getvalue().decode("utf-8"))
+        variables = json.loads(body.decode("utf-8"))
     except ValueError:
         variables = None
     if not isinstance(variables, dict) or not all(isinstance(value, str) for value in variables.values()):
-        raise ValueError("{} must be one JSON object of variables and their texts".format(url))
+        raise ValueError(f"{url} must be one JSON object of variables and their texts")
     for name, value in variables.items():
         os.environ.setdefault(name, value)
-    return client
+    return server

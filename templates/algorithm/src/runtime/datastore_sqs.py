@@ -1,32 +1,39 @@
 """Records in an SQS queue: one message per record, for whoever takes them from there.
 
+A record that is too large for a message goes to a data URL; the message then has the record's key, index and
+try, and under ``pointer`` the URL of an object that holds the whole record as one line of JSON.
+
 A queue is at least once: a record may come twice, and an old try after a newer one. Whoever reads decides by
 run and id, rank and try, as with any datastore. A FIFO queue drops what repeats within five minutes and keeps
 the records of one key in order.
 """
 
+from __future__ import annotations
+
 import hashlib
 import os
 import re
 import urllib.parse
-from typing import Any  # noqa: F401 - for the type comments
+from typing import Any, Iterator
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
+from . import datastore_data
 from .protocol import dumps
-from .records import Refused, Unavailable
+from .records import Record, Refused, Unavailable
+from .transport import Server
 
 LARGEST = 262144  # bytes of a message, and of all messages of one request
-TOGETHER = 10
-ANYWHERE = (
+MESSAGES = 10
+DEFAULT_REGION = (
     "us-east-1"  # for servers other than Amazon's, which do not care but want a region in the signature
 )
 SECONDS = Config(connect_timeout=10, read_timeout=20, retries={"mode": "standard", "max_attempts": 2})
 # What the service says of a message that it will never take; all else is the queue's own trouble.
 REFUSING = ("InvalidMessageContents", "InvalidParameterValue", "BatchRequestTooLong", "MessageTooLong")
-# What waiting won't mend: no such queue, no right to it.
+# What waiting does not help: no such queue, no right to it.
 DENYING = (
     "AccessDenied",
     "AccessDeniedException",
@@ -38,17 +45,15 @@ DENYING = (
 )
 
 
-class Piece:
-    """What is left of the records of one write, and those that were refused, with the words for it."""
+class Part:
+    """What is left of the records of one write, and those that were refused, with the reasons."""
 
-    def __init__(self, records):
-        # type: (list) -> None
+    def __init__(self, records: list[Record]) -> None:
         self.records = records
         self.left = list(records)
-        self.refused = {}  # type: dict
+        self.refused: dict[Record, str] = {}
 
-    def settle(self, record, refused=None):
-        # type: (Any, str | None) -> None
+    def settle(self, record: Record, refused: str | None = None) -> None:
         """The queue has taken a record, or never will."""
         self.left.remove(record)
         if refused:
@@ -56,63 +61,67 @@ class Piece:
 
 
 class Datastore:
-    """Sends records to a queue, one piece after the other. AWS credentials are where boto3 looks for them."""
+    """Sends records to a queue, one part after the other. AWS credentials are where boto3 looks for them."""
 
-    def __init__(self, _client, settings):
-        # type: (Any, dict) -> None
-        """``settings``: the ``url`` of the queue. Connects at the first write only."""
+    def __init__(self, server: Server, settings: dict[str, Any]) -> None:
+        """``settings``: the ``url`` of the queue, and ``oversize``, the data URL for records too large for it.
+
+        Connects at the first write only.
+        """
+        self._collection = settings["oversize"].rstrip("/")
+        self._large = datastore_data.Datastore(server, dict(settings, url=self._collection))
         self._url = settings["url"]
         self._queue = boto3.client(
             "sqs", region_name=region_of(self._url), endpoint_url=root_of(self._url), config=SECONDS
         )
-        self._piece = Piece([])
+        self._part = Part([])
 
-    def write(self, records, _piece):
-        # type: (list, int) -> None
-        """Send one piece; after an outage, the same piece goes on where it broke off.
+    def write(self, records: list[Record], _part: int) -> None:
+        """Send one part; after an outage, the same part goes on where it broke off.
 
         Raises ``Unavailable``, or ``Refused`` with the records at fault once all others are sent.
         """
-        if records is not self._piece.records:
-            self._piece = Piece(records)
-        piece = self._piece  # its own from here on: a write that takes too long goes on beside the next
-        for batch in batches(self._messages(piece)):
-            self._send(piece, batch)
-        if piece.refused:
-            raise Refused(next(iter(piece.refused.values())), list(piece.refused))
+        if records is not self._part.records:
+            self._part = Part(records)
+        part = self._part  # its own from here on: a write that takes too long goes on beside the next
+        for batch in batches(self._messages(part)):
+            self._send(part, batch)
+        if part.refused:
+            raise Refused(next(iter(part.refused.values())), list(part.refused))
 
-    def oversize(self, record):
-        # type: (Any) -> str
-        """The message for a record that is too large for one. Raises ``Refused``."""
-        words = "the record has {} bytes, and a message of a queue at most {}"
-        raise Refused(words.format(len(record.line), LARGEST))
+    def _pointer(self, record: Record) -> str:
+        """Store a record that is too large for a message, and point to it. Raises ``Unavailable`` or ``Refused``."""
+        self._large.write([record], 1)
+        pointer = {key: record.fields[key] for key in ("run", "id", "index", "try")}
+        pointer["pointer"] = f"{self._collection}/{datastore_data.object_name([record], 1)}"
+        return dumps(pointer)
 
-    def _messages(self, piece):
+    def _messages(self, part: Part) -> Iterator[tuple[Record, str]]:
         """Pairs of record and message for what is left."""
-        for record in list(piece.left):
+        for record in list(part.left):
             try:
-                yield record, record.line if len(record.line) <= LARGEST else self.oversize(record)
+                yield record, record.line if len(record.line) <= LARGEST else self._pointer(record)
             except Refused as refused:
-                piece.settle(record, str(refused))
+                part.settle(record, str(refused))
 
-    def _send(self, piece, batch):
+    def _send(self, part: Part, batch: list[tuple[Record, str]]) -> None:
         failures = self._ask(batch)
         if failures is None:  # the service does not say which is at fault
             for message in batch:
-                self._send(piece, [message])
+                self._send(part, [message])
             return
-        away = None
+        unavailable = None
         for place, (record, _) in enumerate(batch):
-            code, words = failures.get(str(place), (None, None))
+            code, message = failures.get(str(place), (None, None))
             if code is None or code.endswith(REFUSING):
-                piece.settle(record, words)
+                part.settle(record, message)
             else:
-                away = words
-        if away:
-            raise Unavailable(away)
+                unavailable = message
+        if unavailable:
+            raise Unavailable(unavailable)
 
-    def _ask(self, batch):
-        """Code and words for each message that failed; None where all were refused as one."""
+    def _ask(self, batch: list[tuple[Record, str]]) -> dict[str, tuple[str, str]] | None:
+        """Code and message for each message that failed; None where all were refused as one."""
         entries = [self._entry(place, record, body) for place, (record, body) in enumerate(batch)]
         try:
             answer = self._queue.send_message_batch(QueueUrl=self._url, Entries=entries)
@@ -128,7 +137,7 @@ class Datastore:
             for failure in answer.get("Failed", [])
         }
 
-    def _entry(self, place, record, body):
+    def _entry(self, place: int, record: Record, body: str) -> dict[str, str]:
         entry = {"Id": str(place), "MessageBody": body}
         if self._url.endswith(".fifo"):
             key = hashlib.sha256(dumps(list(record.key)).encode("ascii")).hexdigest()
@@ -137,12 +146,12 @@ class Datastore:
         return entry
 
 
-def batches(messages):
-    # type: (Any) -> Any
+def batches(messages: Iterator[tuple[Record, str]]) -> Iterator[list[tuple[Record, str]]]:
     """Yields lists of (record, body) that one request may carry."""
-    batch, size = [], 0  # type: list, int
+    batch: list[tuple[Record, str]] = []
+    size = 0
     for message in messages:
-        if len(batch) == TOGETHER or (batch and size + len(message[1]) > LARGEST):
+        if len(batch) == MESSAGES or (batch and size + len(message[1]) > LARGEST):
             yield batch
             batch, size = [], 0
         batch.append(message)
@@ -151,14 +160,13 @@ def batches(messages):
         yield batch
 
 
-def root_of(url):
-    # type: (str) -> str
+def root_of(url: str) -> str:
     """Where the queue's service is."""
-    return "{0.scheme}://{0.netloc}".format(urllib.parse.urlsplit(url))
+    parts = urllib.parse.urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
-def region_of(url):
-    # type: (str) -> str
+def region_of(url: str) -> str:
     """The region in the queue's address, else the environment's."""
     match = re.search(r"\bsqs(?:-fips)?\.([a-z0-9-]+)\.(?:vpce\.)?amazonaws\.", url)
-    return match.group(1) if match else os.environ.get("AWS_DEFAULT_REGION", ANYWHERE)
+    return match.group(1) if match else os.environ.get("AWS_DEFAULT_REGION", DEFAULT_REGION)

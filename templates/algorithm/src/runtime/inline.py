@@ -5,38 +5,39 @@ ADK or the older handler at its end, it would wait there for requests of its own
 starting only says which functions to call.
 """
 
+from __future__ import annotations
+
 import contextlib
 import importlib
 import os
 import sys
 from pathlib import Path
-from typing import Any  # noqa: F401 - for the type comments
+from typing import Any, Callable, Iterator
 
-import Algorithmia
-
-from .protocol import Failure, kind_and_words
+from .items import Item
+from .platform import Algorithmia
+from .protocol import ATTEMPT, Failure, error_type_and_message
 
 
 class InlineFailed(Failure):
     """The author's code raised; the same item can't be expected to fare better next time."""
 
-    called = True
+    effect = ATTEMPT
 
 
 class Target:
     """The author's ``apply``, given what its ``load`` returned."""
 
-    def __init__(self, client, target):
-        # type: (Any, dict) -> None
+    def __init__(self, target: dict[str, Any]) -> None:
         """``target`` names the module. Whatever its import or its ``load`` raises goes on."""
         _move_in()
         with _starting_captured() as started:
             module = importlib.import_module(target["module"])
         functions = started[0] if started else (module.apply, getattr(module, "load", None))
-        self._adk = Algorithmia.ADK(functions[0], functions[1], client)
+        self._adk = Algorithmia.ADK(functions[0], functions[1], Algorithmia.client())
         self._state = self._load()
 
-    def _load(self):
+    def _load(self) -> Any:
         """As upstream ``adk/ADK.py``, ``load``, which would also tell the platform that all is ready."""
         if self._adk.model_data.available():
             self._adk.model_data.initialize()
@@ -44,10 +45,15 @@ class Target:
             return None
         return self._adk.load_func(*[self._adk.model_data][: self._adk.load_arity])
 
-    def call(self, value, seconds):
-        # type: (Any, float) -> Any
-        """The result for one input. Nothing can stop it once begun: ``seconds`` is for targets elsewhere."""
-        del seconds
+    def call(self, item: Item, _seconds: float) -> Any:
+        """The result for one item. Nothing can stop it once begun: the seconds are for targets elsewhere."""
+        return self._apply(item.value)
+
+    def call_list(self, items: list[Item], _seconds: float) -> Any:
+        """The result for the list of these items' values, otherwise like ``call``."""
+        return self._apply([item.value for item in items])
+
+    def _apply(self, value: Any) -> Any:
         try:
             if self._state and self._adk.apply_arity == 2:  # as upstream adk/ADK.py, `apply`
                 return snapshot(self._adk.apply_func(snapshot(value), self._state))
@@ -55,16 +61,10 @@ class Target:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # asyncio.CancelledError and SystemExit too are the item's alone
-            raise InlineFailed(*kind_and_words(error)) from error
-
-    def call_list(self, items, seconds):
-        # type: (list, float) -> Any
-        """The result for the list of these items' values, otherwise like ``call``."""
-        return self.call([item.value for item in items], seconds)
+            raise InlineFailed(*error_type_and_message(error)) from error
 
 
-def snapshot(value):
-    # type: (Any) -> Any
+def snapshot(value: Any) -> Any:
     """A value as it is now: an author may change its input, or answer with one object again and again."""
     try:
         return _copied(value)
@@ -75,7 +75,7 @@ def snapshot(value):
 PLAIN = frozenset((str, int, float, bool, type(None)))
 
 
-def _copied(value):
+def _copied(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: one if type(one) in PLAIN else _copied(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
@@ -83,31 +83,37 @@ def _copied(value):
     return bytes(value) if isinstance(value, bytearray) else value
 
 
-def _move_in():
+def _move_in() -> None:
     """Make this process the author's: its folder is the current one, and in ``src`` its names win.
 
     The wrapper's own modules are all imported by now and know each other; those whose names the author uses
     too only give up their names.
     """
-    folder = Path(__file__).resolve().parent.parent / "inline"
-    for path in [*folder.glob("src"), *folder.glob("src/*")]:
-        sys.modules.pop(".".join(path.relative_to(folder).with_suffix("").parts), None)
-    sys.path.insert(0, str(folder))
+    folder = Path(__file__).resolve().parents[2] / "inline"
+    theirs = {".".join(path.relative_to(folder).with_suffix("").parts) for path in folder.glob("src/*")}
+    for name in [name for name in sys.modules if ".".join(name.split(".")[:2]) in theirs]:
+        del sys.modules[name]
+    if (folder / "src").is_dir():
+        sys.modules.pop("src", None)
+    wrapper = str(folder.parent)  # whose package `src` would win over a folder `src` that is no package
+    sys.path[:] = [str(folder), *(path for path in sys.path if os.path.abspath(path) != wrapper)]
     os.chdir(str(folder))
     importlib.invalidate_caches()
 
 
 @contextlib.contextmanager
-def _starting_captured():
+def _starting_captured() -> Iterator[list[Any]]:
     """Gives a list that fills with the (apply, load) of whatever is started inside the context."""
-    started = []
+    started: list[Any] = []
     adk_init, handler = Algorithmia.ADK.init, Algorithmia.handler
 
     class Handler:
-        def __init__(self, apply_func, load_func=None):
+        def __init__(
+            self, apply_func: Callable[..., Any], load_func: Callable[..., Any] | None = None
+        ) -> None:
             self.functions = (apply_func, load_func)
 
-        def serve(self):
+        def serve(self) -> None:
             started.append(self.functions)
 
     Algorithmia.ADK.init = lambda adk, *_, **__: started.append((adk.apply_func, adk.load_func))

@@ -1,0 +1,41 @@
+"""Items that the datastore already has a result for: the recorded result is returned, and the target not called."""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+from typing import Any, Iterator
+
+from .answer import RETRIED, Answer
+from .deadline import TimeUp, call_with_timeout
+from .items import Item, Items, Outcome
+from .protocol import Failure, from_wire
+from .records import Unavailable
+
+CHUNK = 1000  # items that are looked up at once
+
+
+def known(items: Items, datastore: Any, answer: Answer) -> Iterator[Item]:
+    """The items, each with its outcome where one is recorded. Raises ``Failure`` of type DatastoreError."""
+    listed, found = iter(items), answer.counts.setdefault("already", {"items": 0, "places": []})
+    for chunk in iter(lambda: list(islice(listed, CHUNK)), []):
+        results = _look_up(items, datastore, answer, [item.id for item in chunk if item.failure is None])
+        for item in chunk:
+            if item.failure is None and item.id in results:
+                value = from_wire(json.loads(results[item.id]))
+                item.known, item.recordable = Outcome.of_result(value, None, 0.0, 0), False
+                found["items"] += 1
+                found["places"] += [item.position][: RETRIED - len(found["places"])]
+            yield item
+
+
+def _look_up(items: Items, datastore: Any, answer: Answer, ids: list[str]) -> dict[str, str]:
+    """The recorded results, as JSON, by id."""
+    if not items.has_lasting_ids or not ids:
+        return {}
+    try:
+        return call_with_timeout(answer.deadline.left(), datastore.results, items.run, ids)
+    except (TimeUp, Unavailable) as error:
+        if answer.ignores_datastore:
+            return {}
+        raise Failure("DatastoreError", f"records can't be read: {error}", True) from None

@@ -1,0 +1,132 @@
+"""Requests as they go over the wire, and answers in every shape, each over a real socket."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import io
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from runtime import transport
+
+
+@contextlib.contextmanager
+def scripted(reply: bytes, heard: list[bytes] | None = None) -> Iterator[Callable[[], transport.Transport]]:
+    """A server that reads a request's head and body and says always the same, then hangs up."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                return
+            with connection, connection.makefile("rb") as stream, contextlib.suppress(OSError):
+                head = b"".join(iter(stream.readline, b"\r\n"))
+                size = next(
+                    (
+                        int(line[15:])
+                        for line in head.splitlines()
+                        if line.lower().startswith(b"content-length:")
+                    ),
+                    0,
+                )
+                body = stream.read(size)
+                if heard is not None:
+                    heard.extend((head, body))
+                connection.sendall(reply)
+
+    threading.Thread(target=serve, daemon=True).start()
+    address = f"http://127.0.0.1:{server.getsockname()[1]}"
+    yield lambda headers=None: transport.Transport(transport.Server(address, headers or {}))  # type: ignore[misc]
+    server.close()
+
+
+@pytest.mark.parametrize(
+    ("head", "stays"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2", True),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close", False),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked", True),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2", True),
+        (b"HTTP/1.1 200 OK\r\nX: y", False),
+        (b"HTTP/1.0 200 OK", False),
+    ],
+)
+def test_a_connection_stays_open_where_the_other_side_keeps_it(head: bytes, stays: bool) -> None:
+    """What is closed, or has no end but that of the connection, is not used again."""
+    body = b"2\r\nok\r\n0\r\n\r\n" if b"chunked" in head else b"ok"
+    with scripted(head + b"\r\n\r\n" + body) as client:
+        sender = client()
+        assert sender.send("GET", "/").body == b"ok"
+        assert bool(sender._idle) is stays
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfour",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfour",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nfour",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 25\r\n\r\n"
+        + gzip.compress(b"body")[:-1]
+        + b"++",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+    ],
+)
+def test_what_is_no_whole_answer_is_a_lost_connection(reply: bytes) -> None:
+    """Cut off anywhere, damaged, or another protocol: one error, whatever Python's library makes of it."""
+    with scripted(reply) as client, pytest.raises(transport.ConnectionFailed) as caught:
+        client().send("GET", "/")
+    assert caught.value.sent and not caught.value.timed_out and str(caught.value)
+
+
+def test_headers_are_told() -> None:
+    """They are found in any case."""
+    with scripted(b"HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n") as client:
+        response = client().send("GET", "/")
+    assert (response.status, response.headers.get("retry-after")) == (429, "7")
+
+
+def test_a_download_is_cut_off_or_whole() -> None:
+    """Bytes go to the file piece by piece, and too few of them are an error."""
+    content = gzip.compress(bytes(range(256)) * 3000)
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(content)
+    file = io.BytesIO()
+    with scripted(head + content) as client:
+        client().send("GET", "/", into=file)
+    assert file.getvalue() == content
+    with scripted(head + content[:-1]) as client, pytest.raises(transport.ConnectionFailed):
+        client().send("GET", "/", into=io.BytesIO())
+
+
+@pytest.mark.parametrize("size", [0, 5, transport.BLOCK, 3 * transport.BLOCK + 1])
+@pytest.mark.parametrize("from_file", [False, True])
+def test_a_request_is_whole(size: int, from_file: bool) -> None:
+    """Request line, headers, a length and every byte of the body, from memory or from a file."""
+    content = bytes(number % 251 for number in range(size))
+    heard: list[bytes] = []
+    body: Any = io.BytesIO(content) if from_file else content
+    told = {"Content-Length": str(size)} if from_file else {}
+    with scripted(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", heard) as client:
+        client({"Authorization": "simKey"}).send("PUT", "/v1/x", body, told)  # type: ignore[call-arg]
+    head, received = heard
+    lines = head.split(b"\r\n")
+    assert lines[0] == b"PUT /v1/x HTTP/1.1"
+    assert b"Authorization: simKey" in lines
+    assert lines.count(b"Content-Length: %d" % size) == 1
+    assert received == content
+
+
+@pytest.mark.parametrize("value", ["a\r\nX: y", "a\nX: y", "a\rb", "a\r\n\r\nGET /"])
+def test_no_header_breaks_a_request_up(value: str) -> None:
+    """A key that holds a line break is refused before anything leaves."""
+    heard: list[bytes] = []
+    with scripted(b"", heard) as client, pytest.raises(ValueError, match="header value"):
+        client({"Authorization": value}).send("GET", "/v1/x")  # type: ignore[call-arg]
+    assert heard == []
