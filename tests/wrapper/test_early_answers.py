@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 from runtime import platform as api
-from runtime import protocol, transport
+from runtime import transport
 from runtime.items import Item
 from standins import Platform
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from runtime import platform as api
 from runtime import protocol
 
 from wrapgen import wire
@@ -62,6 +63,8 @@ def test_nothing_but_an_empty_batch_asks_for_the_description() -> None:
         ({"$batch": [1], "$index": [1, 2]}, "2 entries for 1 items"),
         ({"$batch": [1], "$index": -1}, "$index must be"),
         ({"$batch": [1], "$index": True}, "$index must be"),
+        ({"$batch": [1, 2], "$index": [3, 3]}, "$index names one item of the run twice"),
+        ({"$batch": "data://a/b/c", "$index": [0, 1, 0]}, "$index names one item of the run twice"),
         ({"$batch": [1], "$try": "1"}, "$try must be"),
         ({"$batch": [1], "$timeout": 0}, "$timeout must be"),
         ({"$batch": [1], "$timeout": float("nan")}, "$timeout must be"),
@@ -107,7 +110,7 @@ def test_both_sides_of_a_call_speak_the_same(value: Any) -> None:
     """What wrapgen's own side writes, the wrapper reads, and the reverse."""
     assert protocol.from_wire(wire.to_wire(value)) == value
     assert wire.from_wire(protocol.to_wire(value)) == value
-    assert protocol.encode_body(value)[1] == wire.encode_input(value)[1]
+    assert api.encode_body(value)[1] == wire.encode_input(value)[1]
 
 
 @pytest.mark.parametrize(
@@ -133,14 +136,14 @@ def test_a_malformed_protocol_object_is_an_input_error(item: Any) -> None:
 )
 def test_items_go_to_the_target_as_a_direct_call_would(value: Any, body: bytes, kind: str) -> None:
     """Text stays text, bytes stay bytes, everything else is JSON."""
-    assert protocol.encode_body(value) == (body, kind)
+    assert api.encode_body(value) == (body, kind)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), {"x": b"y"}, "\ud800"])
 def test_what_can_not_be_sent_is_an_input_error(value: Any) -> None:
     """No half-valid JSON and no broken text leaves the wrapper."""
     with pytest.raises(protocol.InputError):
-        protocol.encode_body(value)
+        api.encode_body(value)
 
 
 @pytest.mark.parametrize(
@@ -158,10 +161,10 @@ def test_what_can_not_be_sent_is_an_input_error(value: Any) -> None:
 def test_answers_without_a_result_are_typed_failures(body: bytes, kind: str) -> None:
     """The platform's own type where it gives one, ParsingError where the envelope is broken."""
     with pytest.raises(protocol.Failure) as caught:
-        protocol.decode_answer(body)
+        api.decode_response(body)
     assert caught.value.error_type == kind
 
 
 def test_a_void_result_is_nothing() -> None:
     """The content type `void` has no value."""
-    assert protocol.decode_answer(b'{"result": "x", "metadata": {"content_type": "void"}}') is None
+    assert api.decode_response(b'{"result": "x", "metadata": {"content_type": "void"}}') is None

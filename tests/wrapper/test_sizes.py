@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from runtime import answer, protocol
 from runtime import platform as api
-from runtime.items import Outcome
+from runtime.deadline import Deadline
+from runtime.items import Items, Outcome
 from test_protocol import JSON
 
 DUMPS = json.dumps
@@ -48,12 +48,7 @@ def test_no_request_and_no_response_is_over_its_cap(values: list[Any], batch_siz
             stored.append(list(lines))
             return "data://.algo/o/W/temp/x"
 
-    client = SimpleNamespace(
-        apiAddress="http://h",
-        apiKey="k",
-        requestSession=SimpleNamespace(trust_env=False, proxies={}, verify=True),
-    )
-    called = target.Target(client, {"algorithm": "o/t/1.0.0", "request_bytes": cap})
+    called = api.Target(api.Server("http://h", {}), {"reference": "o/t/1.0.0"}, cap)
     called._transport = Transport()
     wrapper = Wrapper(
         called.call, files=Files(), batch_size=batch_size, request_bytes=cap, response_bytes=cap
@@ -76,10 +71,19 @@ def test_no_request_and_no_response_is_over_its_cap(values: list[Any], batch_siz
 def test_results_are_the_same_lines_whenever_they_go_to_a_file(cap: int) -> None:
     """At the end, midway or from the first on: each outcome's JSON, a later one in place of an earlier."""
     values = ["\u00e9\ud800", {"a": [1.5, None]}, b"\x00", {"$binary": "x"}]
-    kept = answer.Results(cap, to_file=False)
-    for position, value in [(1, "is replaced"), *enumerate(values), (3, "too"), (3, values[3])]:
-        kept.put(position, Outcome.of_result(value, 0.0, 1.0, 1))
-    places, wires = [0, 1, 2, 3, 1], [protocol.to_wire(value) for value in [*values, values[1]]]
-    assert kept.values(places, 0) == (wires if cap == 100_000 else None)
-    assert kept.values(places, 100_000) is None
-    assert kept.store(places, list) == [DUMPS(wire).encode() + b"\n" for wire in wires]
+    lines: list[bytes] = []
+
+    def store(url: Any, written: Any, until: Any) -> str:
+        lines.extend(written)
+        return "data://stored"
+
+    request = protocol.Request(protocol.BATCH, [*values, values[1]], ids=["0", "1", "2", "3", "1"])
+    listed = Items(request, [protocol.to_wire(value) for value in request.values or ()])
+    kept = answer.Answer(request, listed, cap, Deadline(300))
+    items = list(listed)
+    for place, value in [(1, "is replaced"), *enumerate(values), (3, "too"), (3, values[3])]:
+        kept.put(items[place], Outcome.of_result(value, 0.0, 1.0, 1))
+    wires = [protocol.to_wire(value) for value in [*values, values[1]]]
+    results = kept.write(store, {})["$results"]
+    assert results == (wires if cap == 100_000 else "data://stored")
+    assert lines == ([] if cap == 100_000 else [DUMPS(wire).encode() + b"\n" for wire in wires])

@@ -8,7 +8,7 @@ import threading
 from typing import Any
 
 import pytest
-from flow import Wrapper, failed
+from flow import Clock, Wrapper, failed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_table import wrapper_of
@@ -57,9 +57,10 @@ def test_what_no_item_is_to_blame_for_never_splits(kind: str) -> None:
 
     def call(value: list[int], seconds: float) -> Any:
         lengths.append(len(value))
-        raise failed(kind, retry_after=0.0)
+        raise failed(kind, retry_after=40.0)
 
-    Wrapper(call, batch_size=50)({"$batch": list(range(50))})
+    clock = Clock()
+    Wrapper(call, batch_size=50, clock=clock, wait=clock.wait)({"$batch": list(range(50))})
     assert set(lengths) == {50}
 
 

@@ -1,4 +1,4 @@
-"""Items that the datastore already has a result for: the recorded result is returned, and the target not called."""
+"""Items that the datastore already has a result for: it is returned, and the target is not called."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ class Datastore:
             raise Unavailable(_message(error), lasting=denies(error)) from None
 
     def results(self, run: str | None, ids: list[str]) -> dict[str, str]:
-        """The results recorded in a run, as JSON by id, for those ids that have one. Raises ``Unavailable``."""
+        """The results recorded in a run, as JSON by id, where there is one. Raises ``Unavailable``."""
         columns, found = self._table.c, {}
         text = (
             sa.cast(columns.result, sa.Text) if self._engine.dialect.name == "postgresql" else columns.result
@@ -130,7 +130,7 @@ class Datastore:
 
 
 class Written(sa.types.UserDefinedType):
-    """A type of PostgreSQL whose values are written as text, which also fits the tables that have text there."""
+    """A type of PostgreSQL whose values are written as text, which older tables have in its place."""
 
     cache_ok = True
 

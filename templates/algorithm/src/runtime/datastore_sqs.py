@@ -64,7 +64,7 @@ class Datastore:
     """Sends records to a queue, one part after the other. AWS credentials are where boto3 looks for them."""
 
     def __init__(self, server: Server, settings: dict[str, Any]) -> None:
-        """``settings``: the ``url`` of the queue, and ``oversize``, the data URL for records too large for it.
+        """``settings``: the ``url`` of the queue, and ``oversize``, the data URL for larger records.
 
         Connects at the first write only.
         """
@@ -90,7 +90,7 @@ class Datastore:
             raise Refused(next(iter(part.refused.values())), list(part.refused))
 
     def _pointer(self, record: Record) -> str:
-        """Store a record that is too large for a message, and point to it. Raises ``Unavailable`` or ``Refused``."""
+        """Store a record that is too large for a message, and point to it."""
         self._large.write([record], 1)
         pointer = {key: record.fields[key] for key in ("run", "id", "index", "try")}
         pointer["pointer"] = f"{self._collection}/{datastore_data.object_name([record], 1)}"

@@ -96,7 +96,7 @@ def _move_in() -> None:
     if (folder / "src").is_dir():
         sys.modules.pop("src", None)
     wrapper = str(folder.parent)  # whose package `src` would win over a folder `src` that is no package
-    sys.path[:] = [str(folder), *(path for path in sys.path if os.path.abspath(path) != wrapper)]
+    sys.path[:] = [str(folder), *(path for path in sys.path if str(Path(path).resolve()) != wrapper)]
     os.chdir(str(folder))
     importlib.invalidate_caches()
 

@@ -1,0 +1,83 @@
+"""How long a call of the wrapper may work: the soft stop, the hard stop, and the time to record and answer."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any, Callable
+
+
+class TimeUp(Exception):
+    """What was given some time took longer."""
+
+
+class Deadline:
+    """Counts from the start of one call.
+
+    Before the *hard stop* every answer counts; after it there is only time to record and to answer. Before the
+    *soft stop* new work may start: while an item as slow as the slowest so far would end before the hard stop.
+    """
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self.start = clock()
+        self._end = self.start + seconds
+        self._reserve = min(max(seconds / 10, 0.5), 300.0, seconds / 2)
+        self._hard_stop = self._end - self._reserve
+        self._slowest = 0.0
+
+    def begin(self) -> None:
+        """Work on the items starts now; reading them may have taken time, but one item is always tried."""
+        now = self.clock()
+        self._hard_stop = max(self._hard_stop, now + max(self._end - now, 1.0) / 2)
+
+    def observe_duration(self, seconds: float) -> None:
+        """Update the duration of the slowest item so far; pauses do not count."""
+        self._slowest = max(self._slowest, seconds)
+
+    def left(self) -> float:
+        """Seconds until the hard stop; not below zero."""
+        return max(0.0, self._hard_stop - self.clock())
+
+    def left_to_start(self) -> float:
+        """Seconds until the soft stop; not below zero."""
+        return max(0.0, self._hard_stop - self._slowest - self.clock())
+
+    def left_to_record(self) -> float:
+        """Seconds to wait for what is unavailable: until the hard stop, and after it for most of what is left."""
+        return max(self.left(), min(0.9 * self._reserve, self.left_to_answer()))
+
+    def left_to_answer(self) -> float:
+        """Seconds that recording and storing results may take; not below zero."""
+        return max(0.0, self._end - self._reserve / 10 - self.clock())
+
+    def elapsed(self) -> float:
+        """Seconds since the call began."""
+        return self.clock() - self.start
+
+
+def call_with_timeout(seconds: float, do: Callable[..., Any], *arguments: Any) -> Any:
+    """Do something in a thread that is left alone when it takes longer than that many seconds.
+
+    Returns or raises what it does, else raises ``TimeUp``.
+    """
+    ended: list[tuple[Any, BaseException | None]] = []
+
+    def run() -> None:
+        try:
+            ended.append((do(*arguments), None))
+        except BaseException as error:
+            ended.append((None, error))
+
+    thread = threading.Thread(target=run, daemon=True)
+    try:
+        thread.start()
+        thread.join(seconds)
+    except RuntimeError:  # the system starts no more threads
+        run()
+    if not ended:
+        raise TimeUp(f"no answer within the {seconds:.0f} s there were")
+    result, error = ended[0]
+    if error is not None:
+        raise error
+    return result

@@ -1,0 +1,248 @@
+"""The item protocol: how a call is read, and how items, results and failures are written.
+
+Here live the three forms of a call, the encoding of values and the limits of JSON; no network and no clock.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from typing import Any, Callable, NamedTuple
+
+PROTOCOL = 1
+MAX_TIMEOUT = 2970.0
+MAX_NESTING, MAX_DIGITS = 200, 4300
+RESERVED = ("$binary", "$error", "$literal")
+RUN = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
+DATA_URL = re.compile(
+    r"(?!file:|https?:)[a-z][a-z0-9]*(\+[A-Za-z0-9_-]+)?://[^/\s\ud800-\udfff][^\s\ud800-\udfff]*\Z"
+)
+ITEM, LIST, BATCH = "item", "list", "batch"  # the forms of a call
+# What a failure says of the call that failed: it was never made; it may have reached the target; it was put
+# off (429, 503); nobody was there to take it; no other call can succeed either.
+NOT_CALLED, ATTEMPT, THROTTLED, UNREACHABLE, STOP = (
+    "not called",
+    "attempt",
+    "throttled",
+    "unreachable",
+    "stop",
+)
+
+
+class Failure(Exception):
+    """What went wrong with an item, or with the whole call.
+
+    When it leaves ``apply``, the vendor's ADK reports its ``error_type`` (upstream ``adk/io.py``).
+    """
+
+    effect = NOT_CALLED
+    splits = True  # whether one item of a list may have caused it
+    status: int | None = None  # of the HTTP answer, if one came
+    retry_after: float | None = None  # seconds that the server asks to wait
+
+    def __init__(self, error_type: str, message: str, retryable: bool = False, attempts: int = 0) -> None:
+        super().__init__(message)
+        self.error_type = error_type
+        self.message = message
+        self.retryable = retryable
+        self.attempts = attempts
+
+    @property
+    def untried(self) -> bool:
+        """Whether the target was never asked, and asking later can help: then it is nobody's outcome."""
+        return self.retryable and self.attempts == 0
+
+    def facts(self) -> dict[str, Any]:
+        """What a record says of it."""
+        return {"type": self.error_type, "message": self.message, "retryable": self.retryable}
+
+    def to_wire(self) -> dict[str, Any]:
+        """The failure in its item's place."""
+        return {"$error": dict(self.facts(), attempts=self.attempts)}
+
+
+class InputError(Failure):
+    """The call, or one item of it, does not follow the protocol; sending it again can't help."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("InputError", message)
+
+
+class Request(NamedTuple):
+    """One call of the wrapper: its form, its values as they came or their URL, and its instructions."""
+
+    form: str
+    values: list[Any] | None = None
+    source: str | None = None
+    run: str | None = None
+    ids: list[str] | None = None
+    index: int | list[int] = 0
+    try_number: int = 1
+    timeout: float | None = None
+    output: str | None = None
+
+    def index_of(self, position: int) -> int:
+        """The run index of the item at a position of this call."""
+        return self.index[position] if isinstance(self.index, list) else self.index + position
+
+    def check_count(self, count: int) -> None:
+        """Refuse lists of ids or indexes that do not match so many items one to one."""
+        for key, given in (("$ids", self.ids), ("$index", self.index)):
+            if isinstance(given, list) and len(given) != count:
+                raise InputError(f"{key} has {len(given)} entries for {count} items")
+
+
+def read(value: Any, bare_lists: bool) -> Request | None:
+    """Tell the three forms apart; None asks for the wrapper's description.
+
+    ``bare_lists`` says whether a list is a batch; otherwise it is one item like anything else.
+    """
+    if isinstance(value, dict) and "$batch" in value:
+        return None if value == {"$batch": []} else _read_instructions(value)
+    if isinstance(value, list) and bare_lists:
+        return Request(LIST, value)
+    return Request(ITEM, [value])
+
+
+def _read_instructions(value: dict[str, Any]) -> Request:
+    foreign = ", ".join(repr(key) for key in sorted(value) if key not in _RULES)
+    if foreign:
+        raise InputError(
+            f"an object with $batch may only have protocol keys, not {foreign}; if the object is itself an "
+            'item, send {"$batch": [<the object>]}'
+        )
+    for key, (accepts, expected) in _RULES.items():
+        if key in value and not accepts(value[key]):
+            raise InputError(f"{key} must be {expected}")
+    index, timeout, batch = value.get("$index", 0), value.get("$timeout"), value["$batch"]
+    if isinstance(index, list) and len(set(index)) < len(index):
+        raise InputError("$index names one item of the run twice")
+    request = Request(
+        BATCH,
+        values=None if isinstance(batch, str) else batch,
+        source=batch if isinstance(batch, str) else None,
+        run=value.get("$run"),
+        ids=value.get("$ids"),
+        index=index,
+        try_number=value.get("$try", 1),
+        timeout=None if timeout is None else min(timeout, MAX_TIMEOUT),
+        output=value.get("$output"),
+    )
+    if request.values is not None:
+        request.check_count(len(request.values))
+    return request
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_seconds(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
+
+
+def _is_url(value: Any) -> bool:
+    return isinstance(value, str) and DATA_URL.match(value) is not None
+
+
+def _is_list_of(accepts: Callable[[Any], bool], value: Any) -> bool:
+    return isinstance(value, list) and all(map(accepts, value))
+
+
+_RULES: dict[str, tuple[Callable[[Any], object], str]] = {
+    "$batch": (lambda v: isinstance(v, list) or _is_url(v), "a list, or a data or connector URL"),
+    "$run": (lambda v: isinstance(v, str) and RUN.match(v), "1 to 64 of the characters A-Z a-z 0-9 _ -"),
+    "$ids": (
+        lambda v: _is_list_of(lambda one: isinstance(one, str) and one != "", v),
+        "a list of strings that are not empty",
+    ),
+    "$index": (lambda v: _is_count(v) or _is_list_of(_is_count, v), "a number from 0, or a list of them"),
+    "$try": (_is_count, "a number from 0"),
+    "$timeout": (_is_seconds, "a number of seconds"),
+    "$output": (_is_url, "a data or connector URL"),
+}
+
+_encode = json.JSONEncoder(allow_nan=False).encode
+
+
+def dumps(value: Any) -> str:
+    """JSON in ASCII, with the separators of the vendor's client and ADK, so that its length is the wire's.
+
+    Raises ``ValueError`` for what JSON can't say: NaN, infinity, bytes inside, a loop.
+    """
+    try:
+        return _encode(value)
+    except (TypeError, RecursionError) as error:
+        raise ValueError(str(error)) from None
+
+
+def encode_value(value: Any) -> str:
+    """As ``dumps``, for one item or result: also within the limits of JSON. Raises ``ValueError``."""
+    text = dumps(value)
+    if len(text) > 2 * MAX_NESTING and not isinstance(value, str):  # shorter ones can't be over a limit
+        check_limits(value)
+    return text
+
+
+def check_limits(value: Any) -> None:
+    """Refuse a value that some reader of JSON may be unable to read. Raises ``ValueError``."""
+    level, depth = [value], 0
+    while level:
+        inner: list[Any] = []
+        for one in level:
+            if isinstance(one, (dict, list, tuple)):
+                inner.extend(one.values() if isinstance(one, dict) else one)
+                if depth == MAX_NESTING:
+                    raise ValueError(f"it is nested deeper than {MAX_NESTING} levels")
+            elif isinstance(one, (int, float)) and not -_LARGEST < one < _LARGEST:
+                raise ValueError(f"it holds NaN, infinity or a number of more than {MAX_DIGITS} digits")
+        level, depth = inner, depth + 1
+
+
+_LARGEST = 10**MAX_DIGITS
+
+
+def to_wire(value: Any) -> Any:
+    """A value as it travels in a batch: bytes as ``$binary``, what looks like a protocol object wrapped."""
+    if isinstance(value, (bytes, bytearray)):
+        return {"$binary": base64.b64encode(value).decode("ascii")}
+    if isinstance(value, dict) and len(value) == 1 and next(iter(value)) in RESERVED:
+        return {"$literal": value}
+    return value
+
+
+def from_wire(value: Any) -> Any:
+    """The item behind its travelling form. Raises ``InputError`` for a malformed protocol object."""
+    if not (isinstance(value, dict) and len(value) == 1):
+        return value
+    ((key, inner),) = value.items()
+    if key == "$literal":
+        return inner
+    if key == "$error":
+        raise _reported_error(inner)
+    if key == "$binary":
+        try:
+            return base64.b64decode(inner, validate=True)
+        except (TypeError, ValueError):
+            raise InputError("$binary must be a base64 string") from None
+    return value
+
+
+def _reported_error(error: Any) -> InputError:
+    """The failure of an item that its sender gave up, and sends as ``$error`` to have the reason recorded."""
+    if not isinstance(error, dict) or not all(isinstance(error.get(key), str) for key in ("type", "message")):
+        return InputError('an $error needs a type and a message; as an item: {"$literal": {"$error": ...}}')
+    failure = InputError(error["message"])
+    failure.error_type = error["type"]
+    return failure
+
+
+def error_type_and_message(error: BaseException) -> tuple[str, str]:
+    """Error type and message of what somebody's own code raised, which may fail to tell them."""
+    try:
+        error_type, message = getattr(error, "error_type", None), str(error)
+    except Exception:
+        error_type, message = None, type(error).__name__
+    default = "SystemExit" if isinstance(error, SystemExit) else "AlgorithmError"
+    return error_type if isinstance(error_type, str) and error_type else default, message

@@ -1,0 +1,83 @@
+"""Records in a data URL: an object store without append, so every part is a new object of JSON Lines.
+
+An object is named from run, first index, a digest of its ids and what became of them, try and part. So the
+same write repeated replaces itself, and no write replaces one that says something else.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+from typing import Any
+
+from .platform import DataApi, DataFailed
+from .protocol import dumps
+from .records import Record, Refused, Unavailable
+from .transport import Server
+
+REFUSING = (400, 413, 415, 422)  # statuses that find fault with what is written
+
+
+class Datastore:
+    """Writes parts of records as objects under a URL."""
+
+    def __init__(self, server: Server, settings: dict[str, Any]) -> None:
+        """``settings``: the ``url`` of a collection or a connector's folder, whether to ``gzip``, and a key.
+
+        Without ``key_env`` the caller's rights decide, and only the owner's own calls are recorded.
+        """
+        key_env = settings["key_env"]
+        key = os.environ.get(key_env, "").strip() if key_env else None
+        if key == "":
+            raise ValueError(f"the variable {key_env} with the datastore's key is not set")
+        self._url = settings["url"].rstrip("/")
+        self._zips = settings["gzip"]
+        self._writer = "written with " + (key_env or "the caller's rights, as the spec has no key_env")
+        self._data_api = DataApi(server, key)
+
+    def write(self, records: list[Record], part: int) -> None:
+        """Store one part. Raises ``Refused`` or ``Unavailable``."""
+        url = f"{self._url}/{object_name(records, part)}"
+        body = "".join(record.line + "\n" for record in records).encode("ascii")
+        if self._zips:
+            url, body = url + ".gz", gzip.compress(body)
+        try:
+            try:
+                self._data_api.send("PUT", url, body)
+            except DataFailed as failed:
+                if failed.status != 404 or not self._url.startswith("data://"):
+                    raise
+                self._make_collection()
+                self._data_api.send("PUT", url, body)
+        except DataFailed as failed:
+            if failed.status in REFUSING:
+                raise Refused(str(failed)) from None
+            if failed.is_down:
+                raise Unavailable(str(failed)) from None
+            # Whatever the records: no right to write, no such place, a redirection. Waiting does not help.
+            raise Unavailable(f"{failed}; {self._writer}", lasting=True) from None
+
+    def _make_collection(self) -> None:
+        """Make the collection, private to its owner; one that exists already is fine."""
+        folder, _, name = self._url.rpartition("/")
+        body = json.dumps({"name": name, "acl": {"read": []}}).encode("ascii")
+        try:
+            self._data_api.send("POST", folder, body, {"Content-Type": "application/json"})
+        except DataFailed as failed:
+            if failed.status != 409:
+                raise
+
+
+def object_name(records: list[Record], part: int) -> str:
+    """Sorts by run and index; the reader takes the union of a run's objects."""
+    fields = records[0].fields
+    content = dumps([fields["run"], [[record.fields["id"], record.rank] for record in records]])
+    return "{}-{:012d}-{}-t{}-p{}.jsonl".format(
+        "none" if fields["run"] is None else fields["run"],
+        min(record.fields["index"] for record in records),
+        hashlib.sha256(content.encode("ascii")).hexdigest()[:12],
+        fields["try"],
+        part,
+    )

@@ -1,0 +1,69 @@
+"""What a record must not say: values at given paths, blanked in items, results, error messages and digests."""
+
+from __future__ import annotations
+
+import json
+import urllib.parse
+from typing import Any, Iterator
+
+from . import records
+from .items import Item
+
+REDACTED = "[redacted]"
+
+
+class Recorder(records.Recorder):
+    """Records like any other, but blanks what is at the paths that the settings name."""
+
+    def payload(self, value: Any) -> Any:
+        """A copy of an item or a result without what must not be recorded."""
+        return redact(value, self.settings["redact"])
+
+    def message(self, item: Item, message: str) -> str:
+        """An error's message without the values of the item that must not be recorded, however they are spelled."""
+        values = {text for path in self.settings["redact"] for text in texts_at(item.value, path)}
+        spelled = {form for text in values for form in _spellings(text)}
+        for text in sorted(spelled, key=len, reverse=True):
+            message = message.replace(text, REDACTED)
+        return message
+
+
+def redact(value: Any, paths: list[list[Any]]) -> Any:
+    """A copy of the value in which whatever is at one of the paths is blanked.
+
+    A path is a list of keys and places; None stands for every element. What is not there is passed over.
+    """
+    for path in paths:
+        value = _blank(value, path)
+    return value
+
+
+def _blank(value: Any, path: list[Any]) -> Any:
+    if not path:
+        return REDACTED
+    step, rest = path[0], path[1:]
+    if isinstance(value, dict):
+        steps = list(value) if step is None else [step] if step in value else []
+        changed = dict(value)
+        changed.update((key, _blank(value[key], rest)) for key in steps)
+        return changed
+    if isinstance(value, list) and (step is None or isinstance(step, int)):
+        return [_blank(part, rest) if step in (None, place) else part for place, part in enumerate(value)]
+    return value
+
+
+def texts_at(value: Any, path: list[Any]) -> Iterator[str]:
+    """The texts and numbers at a path, and inside of what is there."""
+    if isinstance(value, (dict, list)):
+        inner = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, one in inner:
+            if not path or path[0] is None or path[0] == key:
+                yield from texts_at(one, path[1:])
+    elif not path and value is not None and not isinstance(value, bool):
+        yield str(value)
+
+
+def _spellings(text: str) -> set[str]:
+    """How a text may stand in a message: as it is, in JSON, as Python shows it, in a URL."""
+    forms = [text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1], repr(text)[1:-1]]
+    return {form for form in (*forms, urllib.parse.quote(text, ""), urllib.parse.quote_plus(text)) if form}
