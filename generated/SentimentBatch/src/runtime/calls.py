@@ -119,13 +119,14 @@ class Calls:
         return failure.retryable and task.may_retry and task.attempts < self._attempts
 
     def _pause(self, failure: Failure, attempts: int, put_off: int, unreachable: int) -> float:
-        if failure.retry_after is not None and failure.effect == THROTTLED:
-            return failure.retry_after
-        if failure.effect == THROTTLED:
-            first, longest = THROTTLED_PAUSES
-            return first + self._chance() * (min(longest, first * 2 ** min(put_off, STEPS)) - first)
         first, longest = RETRY_PAUSES
-        return self._chance() * min(longest, first * 2 ** min(max(attempts, unreachable), STEPS))
+        pause = self._chance() * min(longest, first * 2 ** min(max(attempts, put_off, unreachable), STEPS))
+        if failure.effect != THROTTLED:
+            return pause
+        if failure.retry_after is not None:  # the second time not less than after any other failure
+            return failure.retry_after if put_off == 1 else max(failure.retry_after, pause)
+        first, longest = THROTTLED_PAUSES
+        return first + self._chance() * (min(longest, first * 2 ** min(put_off, STEPS)) - first)
 
     def _has_waited(self, failure: Failure, pause: float) -> bool:
         """Whether the pause is over and there is still time to start another call."""

@@ -25,7 +25,7 @@ IGNORED_SECONDS = 5.0  # to wait for a datastore whose failure the spec ignores
 
 
 class Refused(Exception):
-    """A datastore does not take these records; where it knows which, they are ``records``, the others stored."""
+    """A datastore does not take ``records``, and has stored the others; none where it does not know which."""
 
     def __init__(self, message: str, records: list[Record] | None = None) -> None:
         super().__init__(message)
@@ -149,7 +149,7 @@ class Recorder(Answer):
         """What is recorded of an item or a result."""
         return value
 
-    def message(self, item: Item, message: str) -> str:
+    def message(self, _item: Item, message: str) -> str:
         """What is recorded of an error's message."""
         return message
 

@@ -30,7 +30,7 @@ class Answer:
         self._request = request
         self._room = cap - ENVELOPE
         self._kept: dict[int, Any] = {}  # by position: an outcome; its place and length once there is a file
-        self._file: IO[bytes] | None = None if request.output is None else tempfile.TemporaryFile()
+        self._file = None if request.output is None else new_file()
         self._attempts: dict[int, int] = {}
         self._slowest: list[tuple[float, int]] = []
         self._bytes_in = self._bytes_out = 0
@@ -39,7 +39,7 @@ class Answer:
     def prepare(self, item: Item, outcome: Outcome) -> Any:
         """Whatever takes time, done before the lock of the call is taken."""
 
-    def put(self, item: Item, outcome: Outcome, prepared: Any = None) -> None:
+    def put(self, item: Item, outcome: Outcome, _prepared: Any = None) -> None:
         """Keep what became of an item; a later outcome of the same item replaces it."""
         place = item.position
         self._bare = outcome.value
@@ -138,7 +138,7 @@ class Answer:
             yield file.read(length) + b"\n"
 
     def _spill(self) -> None:
-        self._file = file = tempfile.TemporaryFile()
+        self._file = file = new_file()
         self._kept = {place: self._store(file, outcome) for place, outcome in self._kept.items()}
 
     @staticmethod
@@ -146,3 +146,8 @@ class Answer:
         start = file.seek(0, 2)
         file.write(outcome.encoded.encode("ascii"))
         return start, len(outcome.encoded)
+
+
+def new_file() -> IO[bytes]:
+    """A file on disk that vanishes with the last reference to it."""
+    return tempfile.TemporaryFile()

@@ -1,4 +1,4 @@
-"""How long a call of the wrapper may work: the soft stop, the hard stop, and the time to record and answer."""
+"""How long a call of the wrapper may work: soft stop, hard stop, and the time to record and answer."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class TimeUp(Exception):
 class Deadline:
     """Counts from the start of one call.
 
-    Before the *hard stop* every answer counts; after it there is only time to record and to answer. Before the
-    *soft stop* new work may start: while an item as slow as the slowest so far would end before the hard stop.
+    Before the *hard stop* every answer counts; after it there is only time to record and to answer. Until the
+    *soft stop* new work may start: an item as slow as the slowest so far would end before the hard stop.
     """
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -44,7 +44,7 @@ class Deadline:
         return max(0.0, self._hard_stop - self._slowest - self.clock())
 
     def left_to_record(self) -> float:
-        """Seconds to wait for what is unavailable: until the hard stop, and after it for most of what is left."""
+        """Seconds to wait for what is unavailable: until the hard stop, and after it most of the rest."""
         return max(self.left(), min(0.9 * self._reserve, self.left_to_answer()))
 
     def left_to_answer(self) -> float:

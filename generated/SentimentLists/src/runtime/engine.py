@@ -71,7 +71,7 @@ class Engine:
                 self._answer.tick()
 
     def stop(self, failure: Failure | None = None) -> None:
-        """Start nothing more; what is in flight may end. ``failure`` is what stops everyone, if that is why."""
+        """Start nothing more; what is in flight may end. ``failure`` is what stops everyone, if anything."""
         self.stopped = self.stopped or failure
         self._is_closing = True
         self._work.calls.ended.set()

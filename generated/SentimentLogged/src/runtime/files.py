@@ -33,7 +33,7 @@ class Files:
     """Files of items and results."""
 
     def __init__(self, server: Server, wrapper: str, private: Iterable[str] = ()) -> None:
-        """``wrapper`` is its owner and name; what is in a ``private`` collection is neither read nor written."""
+        """``wrapper`` is owner and name; what is in a ``private`` place is neither read nor written."""
         self._data_api = DataApi(server)
         self._wrapper = wrapper
         self._private = [parts_of(url) for url in private]
@@ -59,7 +59,7 @@ class Files:
                 raise InputError(f"$batch at {url} can't be read: {error}") from None
 
     def write(self, url: str | None, lines: Iterable[bytes], deadline: Deadline) -> str:
-        """Store results as JSON Lines, at a temporary place for None; returns the full URL. Raises ``Failure``."""
+        """Store results as JSON Lines, for None at a temporary place; returns the URL. Raises ``Failure``."""
         place = url or f"data://.algo/{self._wrapper}/temp/{uuid.uuid4().hex}.jsonl"
         with tempfile.TemporaryFile() as file:
             if place.endswith(".gz"):
@@ -133,7 +133,9 @@ def read_items(file: IO[bytes], is_lines: bool) -> Iterator[Any]:
     else:
         is_lines = True
     file.seek(start)
-    yield from map(_value, _lines(file, LARGEST)) if is_lines else _elements(codecs.getreader("utf-8")(file))
+    yield from (
+        map(_value, _lines(file, LARGEST)) if is_lines else _Array(codecs.getreader("utf-8")(file)).elements()
+    )
 
 
 def _lines(file: IO[bytes], limit: int) -> Iterator[bytes]:
@@ -156,45 +158,57 @@ def _whole_number(text: str) -> float:
     return int(text) if len(text) <= MAX_DIGITS else math.inf  # which no item may hold
 
 
-def _elements(file: Any) -> Iterator[Any]:
-    """The elements of one JSON array, holding no more text than the longest needs. Raises ``ValueError``."""
-    decode = json.JSONDecoder(parse_int=_whole_number).raw_decode
-    text, at = "", 0
+class _Array:
+    """One JSON array in an open text file, read so that no more is held than its longest element needs."""
 
-    def read_on() -> bool:
-        nonlocal text, at
-        if len(text) - at > LARGEST:
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self._text = ""
+        self._at = 0
+        self._decode = json.JSONDecoder(parse_int=_whole_number).raw_decode
+
+    def elements(self) -> Iterator[Any]:
+        """Yields them. Raises ``ValueError`` for anything but one whole array."""
+        expected = "["
+        while self._next_character() == expected:
+            self._at += 1
+            if expected == "," or self._next_character() != "]":
+                yield self._value()
+                expected = ","
+            else:
+                break
+        if self._next_character() != "]":
+            raise ValueError(MALFORMED)
+        self._at += 1
+        if self._next_character():
+            raise ValueError(MALFORMED)
+
+    def _read_on(self) -> bool:
+        """Let go of what was used, and read on. False at the end of the file."""
+        left = self._text[self._at :]
+        if len(left) > LARGEST:
             raise ValueError("an element is malformed, or larger than any call")
-        more = file.read(max(BLOCK, len(text) - at))
-        text, at = text[at:] + more, 0
+        more = self._file.read(max(BLOCK, len(left)))
+        self._text, self._at = left + more, 0
         return bool(more)
 
-    def next_character() -> str:
-        nonlocal at
+    def _next_character(self) -> str:
+        """The next one that is no space; empty at the end."""
         while True:
-            while at < len(text) and text[at] in SPACE:
-                at += 1
-            if at < len(text) or not read_on():
-                return text[at : at + 1]
+            while self._at < len(self._text) and self._text[self._at] in SPACE:
+                self._at += 1
+            if self._at < len(self._text) or not self._read_on():
+                return self._text[self._at : self._at + 1]
 
-    is_first, mark = True, next_character()
-    while mark == ("[" if is_first else ","):
-        at += 1
-        if next_character() == "]" and is_first:
-            mark = "]"
-            break
+    def _value(self) -> Any:
+        self._next_character()
         while True:
             try:
-                value, end = decode(text, at)
+                value, end = self._decode(self._text, self._at)
             except ValueError:
-                end = len(text)
-            if text[end : end + 1] in AFTER:
-                break
-            if not read_on():
+                end = len(self._text)
+            if self._text[end : end + 1] in AFTER:
+                self._at = end
+                return value
+            if not self._read_on():
                 raise ValueError(MALFORMED)
-        at, is_first = end, False
-        yield value
-        mark = next_character()
-    at += 1
-    if mark != "]" or next_character():
-        raise ValueError(MALFORMED)

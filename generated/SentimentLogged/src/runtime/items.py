@@ -111,7 +111,7 @@ class Task:
         return Failure("DeadlineExceeded", f"the time of this call ran out {when}", True, self.attempts)
 
     def unfinished(self, stopped: Failure | None) -> Outcome:
-        """What becomes of its items when work ends before they do; ``stopped`` is what ended it, else time."""
+        """What becomes of its items when work ends before they do: ``stopped`` says why, else it was time."""
         failure = self.out_of_time()
         if stopped is not None:
             failure = Failure(stopped.error_type, stopped.message, True, self.attempts)
@@ -131,7 +131,7 @@ class Items:
         named = request.run is not None or request.ids is not None
         self._record_id = None if named else record_id
         self.run = request.run if named or record_id else uuid.uuid4().hex
-        self.has_lasting_ids = named or record_id is not None  # whether another call may mean the same records
+        self.has_lasting_ids = named or record_id is not None  # another call may mean the same records
         self.try_number = request.try_number
         self._first: dict[str, tuple[int, str]] = {}
         self.count = 0
@@ -185,7 +185,7 @@ class Items:
 
     @staticmethod
     def _content(item: Item) -> str:
-        """A text that only equal items share. One that can't be written as JSON is like no other, and fails."""
+        """A text that only equal items share; one that can't be written as JSON is like no other."""
         try:
             if item.value is not None or item.failure is None:
                 return digest(to_wire(item.value) if item.failure is None else item.value)

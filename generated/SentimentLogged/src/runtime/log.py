@@ -1,4 +1,4 @@
-"""Structured logging: one line of JSON on standard output for a call and for a failed item; never their data."""
+"""Structured logging: a line of JSON on standard output for a call or a failed item; never their data."""
 
 from __future__ import annotations
 

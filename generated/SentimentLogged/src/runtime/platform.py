@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import sys
 import time
 import traceback
@@ -191,7 +192,7 @@ def type_and_message(error: Any) -> tuple[str, str]:
 
 
 def failed_status(response: Response) -> CallFailed:
-    """What a status other than 200 means; the error type in its body tells more of what is wrong with an input."""
+    """What a status other than 200 means; the error type in its body tells what is wrong with an input."""
     status = response.status
     error_type = STATUS_TYPES.get(status, "ServerError")
     try:
@@ -208,10 +209,11 @@ def failed_status(response: Response) -> CallFailed:
         retryable,
     )
     failure.status = status
-    try:
-        failure.retry_after = max(0.0, float(response.headers.get("Retry-After", "")))
-    except ValueError:  # absent, or a date, which needs a clock that agrees with the platform's
-        pass
+    seconds = response.headers.get("Retry-After", "")
+    if re.fullmatch(
+        r"-?\d+(\.\d+)?", seconds
+    ):  # or a date, which needs a clock that agrees with the platform's
+        failure.retry_after = max(0.0, float(seconds))
     return failure
 
 
@@ -252,7 +254,7 @@ class DataApi:
     ) -> Response:
         """GET or PUT a file, or POST to a folder. Raises ``DataFailed``.
 
-        ``body`` is bytes, or an open file with its length among the headers; a file's bytes go ``into`` another.
+        ``body`` is bytes, or an open file with its length in the headers; a file's bytes go ``into`` another.
         """
         scheme, _, rest = url.partition("://")
         root = "/v1/data/" if scheme == "data" else f"/v1/connector/{scheme}/"

@@ -1,4 +1,4 @@
-"""What a record must not say: values at given paths, blanked in items, results, error messages and digests."""
+"""What a record must not say: values at given paths, blanked in items, results, messages and digests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Recorder(records.Recorder):
         return redact(value, self.settings["redact"])
 
     def message(self, item: Item, message: str) -> str:
-        """An error's message without the values of the item that must not be recorded, however they are spelled."""
+        """An error's message without the item's values that must not be recorded, however spelled."""
         values = {text for path in self.settings["redact"] for text in texts_at(item.value, path)}
         spelled = {form for text in values for form in _spellings(text)}
         for text in sorted(spelled, key=len, reverse=True):

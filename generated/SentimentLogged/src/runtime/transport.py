@@ -1,4 +1,4 @@
-"""HTTP over connections that are kept open. No policy here: what a status means is decided by whoever asks."""
+"""HTTP over connections that are kept open. What a status means is decided by whoever asks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Server(NamedTuple):
     """Where requests go: the address, what each request says, whom TLS trusts, and the proxy in between."""
 
     url: str
-    headers: dict[str, str] = {}
+    headers: Mapping[str, str]
     authorities: str | None = None  # a file of certificates; None checks none
     proxy: str | None = None
 
@@ -52,12 +52,7 @@ class Transport:
         self._address = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
         self._root = parts.path.rstrip("/")
         self._headers = server.headers
-        self._tls = None
-        if parts.scheme == "https":
-            trusted = server.authorities
-            self._tls = (
-                ssl.create_default_context(cafile=trusted) if trusted else ssl._create_unverified_context()
-            )  # noqa: S323
+        self._tls = _tls(server.authorities) if parts.scheme == "https" else None
         self._proxy = urllib.parse.urlsplit(server.proxy) if server.proxy else None
         self._proxy_headers = _login(self._proxy)
         if self._proxy and not self._tls:  # a proxy without a tunnel wants the whole address
@@ -166,6 +161,12 @@ def _receive(connection: http.client.HTTPConnection, into: IO[bytes] | None) -> 
     if response.will_close:
         connection.close()
     return Response(response.status, response.headers, body)
+
+
+def _tls(authorities: str | None) -> ssl.SSLContext:
+    if authorities is None:
+        return ssl._create_unverified_context()  # noqa: S323 - the user told the vendor's client not to verify
+    return ssl.create_default_context(cafile=authorities)
 
 
 def _login(proxy: urllib.parse.SplitResult | None) -> dict[str, str]:
