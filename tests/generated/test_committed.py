@@ -10,6 +10,7 @@ import pytest
 from adk_worker import run_adk
 from standins import Platform, result
 
+KEYS = {"WRAPPER_DATA_KEY": "the key of the owner", "WRAPPER_ID_KEY": "a secret"}
 ROOT = Path(__file__).resolve().parents[2]
 COMMITTED = sorted(path for path in (ROOT / "generated").iterdir() if path.is_dir())
 
@@ -35,7 +36,7 @@ def test_it_answers_a_batch(python: Path, wrapper: Path, platform: Platform) -> 
         [{"of": item} for item in value] if isinstance(value, list) else [value]
     )
     calls = [{"$batch": []}, {"$batch": ["a", "b"]}]
-    described, answered = run_adk(python, wrapper, platform, calls, WRAPPER_DATA_KEY="the key of the owner")
+    described, answered = run_adk(python, wrapper, platform, calls, **KEYS)
     assert described["result"]["$summary"]["wrapper"]["protocol"] == 1
     assert len(answered["result"]["$results"]) == 2
     assert answered["result"]["$summary"]["succeeded"] == 2

@@ -11,6 +11,9 @@ from wrapgen.spec import Spec
 from wrapgen.spec.names import parse_path
 from wrapgen.spec.store import Store
 
+WIDTH = 110
+"""Characters of a line, as the linters want them."""
+
 _MODULES = {"data": "datastore_data", "sql": "datastore_sql", "sqs": "datastore_sqs"}
 """The module that opens each kind of datastore."""
 
@@ -22,11 +25,14 @@ def imports(spec: Spec) -> list[str]:
     if spec.datastore:
         modules.add("redaction" if plan.redacts(spec) else "records")
     names = ["Wrapper", *(["private_places"] if spec.datastore else [])]
+    listed = f"from .runtime import {', '.join(sorted(modules))}"
+    if len(listed) > WIDTH:
+        listed = "from .runtime import (\n" + "".join(f"    {name},\n" for name in sorted(modules)) + ")"
     return [
         "from typing import Any",
         "",
         "from . import config, hooks",
-        f"from .runtime import {', '.join(sorted(modules))}",
+        listed,
         "from .runtime.files import Files",
         f"from .runtime.wrapper import {', '.join(names)}",
     ]

@@ -139,9 +139,9 @@ class WrapperTest(unittest.TestCase):
 
     def record(self, item: Any, **instructions: Any) -> dict[str, Any]:
         """The one record of a batch of one item."""
-        before = len(self.datastore.records)
+        self.datastore.records.clear()
         self.call({"$batch": [item], **instructions})
-        (record,) = self.datastore.records[before:]
+        (record,) = self.datastore.records
         return record
 
 

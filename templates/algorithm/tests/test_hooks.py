@@ -94,6 +94,6 @@ class HooksTest(WrapperTest):
         def fail(item: Any) -> Any:
             raise Failure("InputError", "the hook's own")
 
-        with mock.patch.object(hooks, "before", fail, create=True):
+        with mock.patch.multiple(hooks, before=fail, error=None, create=True):
             answered = self.call({"$batch": [1, 2], "$run": "run"})
         self.assertEqual({result["$error"]["message"] for result in answered["$results"]}, {"the hook's own"})

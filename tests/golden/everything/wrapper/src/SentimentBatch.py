@@ -12,7 +12,16 @@ from __future__ import annotations
 from typing import Any
 
 from . import config, hooks
-from .runtime import copies, credentials, datastore_data, datastore_sql, platform, record_id, redaction, sublists
+from .runtime import (
+    copies,
+    credentials,
+    datastore_data,
+    datastore_sql,
+    platform,
+    record_id,
+    redaction,
+    sublists,
+)
 from .runtime.files import Files
 from .runtime.wrapper import Wrapper, private_places
 
