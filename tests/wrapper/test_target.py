@@ -15,7 +15,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from flow import Wrapper
 from runtime import platform as api
 from runtime import protocol, transport
 from runtime.items import Item
@@ -178,41 +177,6 @@ def test_the_first_line_of_what_is_no_answer_is_shown(
     platform.target = lambda value: Reply(200, body)
     with pytest.raises(api.CallFailed, match=re.escape(f"it begins: {shown}") + "$"):
         called.call("x", 60)
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b'{"result": %s, "metadata": {"content_type": "json"}}' % (b"[" * 201 + b"]" * 201),
-        b'{"result": [%s], "metadata": {"content_type": "json"}}' % (b"9" * 4301),
-        b'{"result": %s, "metadata": {"content_type": "json"}}' % (b"[" * 99999 + b"]" * 99999),
-        b'{"result": [NaN], "metadata": {"content_type": "json"}}',
-    ],
-)
-def test_a_result_beyond_the_limits_of_json_is_its_items_failure(platform: Platform, body: bytes) -> None:
-    """It came from the target, so it is not asked again; nobody else is touched."""
-    platform.target = lambda value: Reply(200, body) if value == "odd" else result(value)
-    reply = Wrapper(Called(platform.client()).target.call)({"$batch": ["a", "odd", "b"]})
-    assert [reply["$results"][place] for place in (0, 2)] == ["a", "b"]
-    failure = reply["$results"][1]["$error"]
-    assert (failure["type"], failure["retryable"], failure["attempts"]) == ("ParsingError", False, 1)
-
-
-@pytest.mark.parametrize("batch_size", [1, 3])
-def test_values_at_the_limits_of_json_go_through(platform: Platform, batch_size: int) -> None:
-    """200 levels and 4,300 digits are not too many, in either direction; more is that item's InputError."""
-    deep, long = json.loads("[" * 200 + "]" * 200), int("9" * 4300)
-    items = [deep, [deep], [long], [long * 10], "[" * 999, "9" * 9999, [float("inf")]]
-    platform.target = result
-    target = api.Target(api.server_of(platform.client()), TARGET, 100_000)
-    wrapper = Wrapper(target.call, batch_size=batch_size)
-    results = wrapper({"$batch": items})["$results"]
-    for place, item in enumerate(items):
-        if place in (1, 3, 6):
-            assert results[place]["$error"]["type"] == "InputError"
-            assert results[place]["$error"]["attempts"] == 0
-        else:
-            assert results[place] == item
 
 
 @pytest.mark.parametrize(

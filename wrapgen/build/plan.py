@@ -88,17 +88,22 @@ PARTS: dict[str, Condition] = {
 }
 """The optional parts of the runtime that the main module names: when each is used."""
 
+_TESTS: dict[str, Condition] = {
+    "already": skips_known,
+    "ids": has_record_ids,
+    "records": records,
+    "redaction": redacts,
+    "sublists": sub_batches,
+}
+"""The wrapper's own tests that try one part: when that is used."""
+
 CONDITIONS: dict[str, Condition] = {
     **{f"src/runtime/{name}.py": condition for name, condition in PARTS.items()},
     "src/runtime/records.py": records,
     "src/runtime/datastore_data.py": lambda spec: bool({"data", "sqs"} & store_kinds(spec)),
     "src/runtime/datastore_sql.py": lambda spec: "sql" in store_kinds(spec),
     "src/runtime/datastore_sqs.py": lambda spec: "sqs" in store_kinds(spec),
-    "tests/test_already.py": skips_known,
-    "tests/test_ids.py": has_record_ids,
-    "tests/test_records.py": records,
-    "tests/test_redaction.py": redacts,
-    "tests/test_sublists.py": sub_batches,
+    **{f"tests/test_{name}.py": condition for name, condition in _TESTS.items()},
 }
 """By the template's path without `.jinja`: when it is needed."""
 
