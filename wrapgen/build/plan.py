@@ -103,7 +103,7 @@ CONDITIONS: dict[str, Condition] = {
     "src/runtime/datastore_data.py": lambda spec: bool({"data", "sqs"} & store_kinds(spec)),
     "src/runtime/datastore_sql.py": lambda spec: "sql" in store_kinds(spec),
     "src/runtime/datastore_sqs.py": lambda spec: "sqs" in store_kinds(spec),
-    **{f"tests/test_{name}.py": condition for name, condition in _TESTS.items()},
+    **{"/".join(("tests", f"test_{name}.py")): condition for name, condition in _TESTS.items()},
 }
 """By the template's path without `.jinja`: when it is needed."""
 
