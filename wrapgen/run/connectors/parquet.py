@@ -41,7 +41,8 @@ def rows(path: Path) -> Iterator[Row]:
                     number += 1
                     yield Row(dict(zip(readers, row, strict=True)), None, number)
     except (pyarrow.ArrowException, OSError, ValueError, OverflowError, TypeError) as error:
-        raise RunError(f"can't read {path} after row {number:,}: {error}") from error
+        reason = " ".join(str(error).split())  # Arrow's has several lines
+        raise RunError(f"can't read {path} after row {number:,}: {reason}") from error
 
 
 def _promised(path: Path) -> None:
