@@ -61,6 +61,7 @@ class Corrections:
             RunError: the run has no such item.
         """
         some: list[Entry] = []
+        failed = 0
         for entry in items.entries():
             slot = slots.get(entry.index)
             if slot.fate == Fate.FAILED:
@@ -71,15 +72,17 @@ class Corrections:
                 raise RunError(f"{items.name}: item {entry.index} has not failed in this run")
             if slot.fate == Fate.OK or (slot.fate != Fate.FAILED and self.item(entry.index) == entry.item):
                 continue
-            slots.put([entry.index], 0, [0], max(slot.tries, entry.tries), [0], [0])
+            if slot.fate == Fate.FAILED:
+                slots.reopen(entry.index)
+                failed += 1
             some.append(entry)
             if len(some) == _TOGETHER:
-                yield self._kept(some)
-                some = []
+                yield self._kept(some, failed)
+                some, failed = [], 0
         if some:
-            yield self._kept(some)
+            yield self._kept(some, failed)
 
-    def _kept(self, entries: list[Entry]) -> dict[str, Any]:
+    def _kept(self, entries: list[Entry], failed: int) -> dict[str, Any]:
         lines = [entry.item + b"\n" for entry in entries]
         data = b"".join(lines)
         descriptor = open_file(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
@@ -90,7 +93,8 @@ class Corrections:
         finally:
             os.close(descriptor)
         indexes = [entry.index for entry in entries]
-        found = {"e": "reopened", "i": indexes, "at": at, "b": len(data), "h": digest(data)}
+        place = {"at": at, "b": len(data), "h": digest(data)}
+        found = {"e": "reopened", "i": indexes, "failed": failed, **place}
         self.load([found])
         return found
 

@@ -146,14 +146,20 @@ def errors_by_type(folder: Path) -> dict[str, dict[str, Any]]:
     """The items that failed for good, by type: how many, and some of their messages with index and id."""
     files = Folder(folder)
     found: dict[str, dict[str, Any]] = {}
-    voided = {entry["s"] for entry in read_ledger(files.ledger) if entry["e"] == "void"}
+    voided, reopened = set(), {}
+    for number, entry in enumerate(read_ledger(files.ledger)):
+        if entry["e"] == "void":
+            voided.add(entry["s"])
+        elif entry["e"] == "reopened":
+            reopened.update(dict.fromkeys(entry["i"], number))
     with files.spool.open("rb") as spool:
-        for entry in read_ledger(files.ledger):
+        for number, entry in enumerate(read_ledger(files.ledger)):
             if entry["e"] != "done" or not entry["failed"] or entry["s"] in voided:
                 continue
             lines = spooled(spool, entry) if is_intact(spool, entry) else []
-            for at in entry["failed"] if lines else ():
-                _count(found, json.loads(lines[at]))
+            for line in (json.loads(lines[at]) for at in entry["failed"] if lines):
+                if reopened.get(line["index"], -1) < number:
+                    _count(found, line)
     return dict(sorted(found.items(), key=lambda pair: -pair[1]["count"]))
 
 

@@ -40,7 +40,7 @@ _HOLDS: dict[str, _Kinds] = {
     "done": {"s": int, "w": _NUMBER, "at": int, "b": int, "failed": list, "again": list},
     "lost": {"s": int, "w": _NUMBER, "type": str},
     "recorded": {"i": list},
-    "reopened": {"i": list, "at": int, "b": int, "h": str},
+    "reopened": {"i": list, "failed": int, "at": int, "b": int, "h": str},
     "void": {"s": int, "t": int, "i": list, "ok": int, "failed": int},
     "output": {"path": str, "layout": dict},
     "end": {"at": str, "state": str, "why": str},
@@ -281,12 +281,12 @@ class _Replay:
     def _reopened(self, entry: dict[str, Any]) -> None:
         standing, slots = self._standing, self._slots
         standing.reopened.append(entry)
-        standing.counts.failed -= len(entry["i"])
+        standing.counts.failed -= entry["failed"]
         standing.given_up.difference_update(entry["i"])
         if slots is None:
             return
         for index in entry["i"]:
-            slots.put([index], 0, [0], slots.get(index).tries, [0], [0])
+            slots.reopen(index)
 
     def _unsent(self, entry: dict[str, Any]) -> None:
         self._sends.pop(entry["s"])

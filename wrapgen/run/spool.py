@@ -150,6 +150,10 @@ class Slots:
             slot = self.get(index)
             self.put([index], slot.offset, [slot.length], tries, [slot.fate], [slot.attempts])
 
+    def reopen(self, index: int) -> None:
+        """Forgets a failed item's outcome; one try more may stand in the record of why it was given up."""
+        self.put([index], 0, [0], self.get(index).tries + 1, [0], [0])
+
     def get(self, index: int) -> Slot:
         """One item's slot; EMPTY where nothing is known."""
         data = os.pread(self._descriptor, _WIDTH, index * _WIDTH)

@@ -14,7 +14,7 @@ from wrapgen.run.finish import run_to_files
 from wrapgen.run.folder import Folder, folder_for
 from wrapgen.run.inputs import in_their_run, open_input
 from wrapgen.run.items import Reopened, Selection
-from wrapgen.run.known import load
+from wrapgen.run.known import errors_by_type, load
 from wrapgen.run.layouts import Layout
 from wrapgen.run.options import Options, Wrapper
 from wrapgen.run.report import write_report
@@ -93,7 +93,7 @@ def test_corrected_items_complete_the_same_output(bench, memory_wrapper, failed,
     summary = go(bench, wrapper, given)
     assert summary.state is EndState.OK and summary.counts.succeeded == 400
     assert [line["result"]["seen"] for line in bench.lines()] == list(range(400))
-    assert sum(wrapper.attempts.values()) == 30 and {call["$try"] for call in wrapper.calls} == {2}
+    assert sum(wrapper.attempts.values()) == 30 and {call["$try"] for call in wrapper.calls} == {3}
     assert not failed.exists() and set(states(bench).values()) == {"ok"}
     report = write_report(folder_for(bench.output), None)
     assert sum(one["items"] for one in report["sends"]) == 400 == report["succeeded"]
@@ -108,6 +108,7 @@ def test_items_that_are_still_bad_stay_failed(bench, memory_wrapper, failed):
     summary = go(bench, picky(memory_wrapper), given)
     assert summary.state is EndState.ERRORS and summary.counts.failed == 25
     assert len(failed.read_text().splitlines()) == 25
+    assert [group["count"] for group in errors_by_type(folder_for(bench.output)).values()] == [25]
     assert set(states(bench).values()) == {"ok"}
     again = corrected(failed, bench.folder / "fixed.jsonl")
     assert go(bench, picky(memory_wrapper), again).state is EndState.OK
@@ -120,8 +121,20 @@ def test_a_stopped_correction_goes_on_without_its_file(bench, memory_wrapper, fa
     wrapper = picky(memory_wrapper, calls_fail={1: NotAuthorized("no", status=401)})
     assert go(bench, wrapper, given).state is EndState.INCOMPLETE
     failed.unlink(missing_ok=True)
+    known = load(folder_for(bench.output)).counts
     assert go(bench, picky(memory_wrapper), bench.folder / "in.jsonl").state is EndState.OK
+    assert known.succeeded + known.failed < 400 == load(folder_for(bench.output)).counts.finished
     assert [line["result"]["seen"] for line in bench.lines()] == list(range(400))
+
+
+def test_a_correction_can_be_corrected(bench, memory_wrapper, failed):
+    """While corrected items are open, another file's inputs take the place of the first ones."""
+    wrong = corrected(failed, bench.folder / "fixed.jsonl", lambda index: False)
+    stopped = picky(memory_wrapper, calls_fail={1: NotAuthorized("no", status=401)})
+    go(bench, stopped, wrong, workers=1)
+    assert go(bench, picky(memory_wrapper), corrected(wrong, wrong)).state is EndState.OK
+    counts = load(folder_for(bench.output)).counts
+    assert (counts.succeeded, counts.failed) == (400, 0)
 
 
 def test_a_joined_output_is_completed(bench, memory_wrapper):
