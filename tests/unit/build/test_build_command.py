@@ -117,12 +117,12 @@ def test_a_hooks_file_that_is_a_link_stays_one(folder, wrapgen):
 def test_a_link_in_place_of_a_generated_file_is_an_edit(folder, wrapgen):
     """Where a build wrote a file and now a link stands, the build stops; --force replaces only the link."""
     wrapgen("build")
-    items = folder / "generated" / "SentimentBatch" / "src" / "items.py"
+    items = folder / "generated" / "SentimentBatch" / "src" / "runtime" / "items.py"
     (folder / "mine.py").write_bytes(items.read_bytes() + b"# mine\n")
     items.unlink()
     items.symlink_to(folder / "mine.py")
     code, _, err = wrapgen("build")
-    assert code == 4 and "edited by hand: src/items.py" in err and items.is_symlink()
+    assert code == 4 and "edited by hand: src/runtime/items.py" in err and items.is_symlink()
     assert wrapgen("build", "--force")[0] == 0
     assert not items.is_symlink() and (folder / "mine.py").read_text().endswith("# mine\n")
 
@@ -130,17 +130,17 @@ def test_a_link_in_place_of_a_generated_file_is_an_edit(folder, wrapgen):
 def test_files_that_are_no_longer_planned_go(folder, wrapgen):
     """A module that the spec does not use any more is removed, unless it was edited."""
     wrapgen("build", "--output", "w")
-    assert (folder / "w" / "src" / "records.py").is_file()
+    assert (folder / "w" / "src" / "runtime" / "records.py").is_file()
     text = (folder / "spec.yaml").read_text()
     (folder / "spec.yaml").write_text(text.replace("mode: both", "mode: batch").split("datastore:")[0])
     assert wrapgen("build", "--output", "w", "--json")[0] == 0
-    assert not (folder / "w" / "src" / "records.py").exists()
+    assert not (folder / "w" / "src" / "runtime" / "records.py").exists()
     (folder / "spec.yaml").write_text(text)
     wrapgen("build", "--output", "w")
-    (folder / "w" / "src" / "records.py").write_text("# mine\n")
+    (folder / "w" / "src" / "runtime" / "records.py").write_text("# mine\n")
     (folder / "spec.yaml").write_text(text.replace("mode: both", "mode: batch").split("datastore:")[0])
     assert wrapgen("build", "--output", "w")[0] == 4
-    assert (folder / "w" / "src" / "records.py").read_text() == "# mine\n"
+    assert (folder / "w" / "src" / "runtime" / "records.py").read_text() == "# mine\n"
 
 
 def test_diff_shows_what_a_build_would_change(folder, wrapgen):

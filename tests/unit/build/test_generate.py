@@ -106,31 +106,40 @@ def test_the_manifest_names_every_file_but_the_users_own(path):
 def test_every_module_that_is_imported_is_there_and_used(path):
     """What a spec does not use is not emitted, and what is emitted imports only what is there."""
     wrapper = generate(load(path))
-    modules = {name[4:-3]: text for name, text in wrapper.items() if re.fullmatch(r"src/\w+\.py", name)}
-    imported = {name: _imports(text) for name, text in modules.items()}
-    main = load(path).wrapper.algorithm_name
+    modules = {
+        name[4:-3]: text for name, text in wrapper.items() if name.startswith("src/") and name.endswith(".py")
+    }
+    imported = {name: _imports(name, text) for name, text in modules.items()}
     for name, needed in imported.items():
         assert needed <= set(modules), f"{name} imports {needed - set(modules)}, not emitted"
-    reached, new = set(), {main}
+    reached, new = set(), {load(path).wrapper.algorithm_name}
     while new:
         reached |= new
         new = {needed for name in new for needed in imported[name]} - reached
     assert set(modules) - reached <= {"__init__"}, "emitted but never imported"
 
 
-def _imports(source):
-    """The modules of the same package that a module imports."""
+def _imports(name, source):
+    """The modules of the wrapper that a module of it imports, as paths below src/."""
     found = set()
+    package = name.rpartition("/")[0]
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and node.level == 1:
-            found |= {node.module} if node.module else {alias.name for alias in node.names}
+            below = f"{package}/{(node.module or '').replace('.', '/')}".strip("/")
+            if below in ("", "runtime"):  # a package: its modules, or a name of its own
+                found |= {
+                    f"{below}/{alias.name}".strip("/") for alias in node.names if alias.name != "VERSION"
+                }
+            else:
+                found.add(below)
+            found |= {"runtime/__init__"} if below.startswith("runtime") else set()
     return found
 
 
 def test_no_name_of_a_wrapper_can_shadow_a_module_of_it():
-    """Every module under templates/ is refused as the name of an algorithm."""
+    """Every module and folder under src/ is refused as the name of an algorithm."""
     modules = {
-        Path(path).name.partition(".")[0].lower() for path in read_templates() if path.startswith("src/")
+        path.split("/")[1].partition(".")[0].lower() for path in read_templates() if path.startswith("src/")
     }
     assert modules - {"__init__", "__name__"} <= WRAPPER_MODULES
 

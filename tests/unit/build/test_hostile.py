@@ -84,12 +84,13 @@ def test_no_string_of_a_spec_becomes_code(item, key, digits):
         publish={"examples": [item]},
     )
     wrapper = generate(spec)
-    constants = _constants(wrapper["src/SentimentBatch.py"])
+    constants = _constants(wrapper["src/config.py"])
     assert constants["RECORDS"]["redact"] == [["a", key, digits, None]]
-    assert constants["ITEM_ID"] == [key]
+    assert constants["RECORDS"]["id"] == [key]
     assert json.loads(wrapper["TEST_CASES.json"])[-1]["input"] == item
     harmless = _harmless()
-    assert _shape(wrapper["src/SentimentBatch.py"]) == _shape(harmless["src/SentimentBatch.py"])
+    assert _shape(wrapper["src/config.py"]) == _shape(harmless["src/config.py"])
+    assert wrapper["src/SentimentBatch.py"].isascii()
     page, program, shell = _readme(wrapper)
     assert page.isascii() and page.count("\n") == _readme(harmless)[0].count("\n")
     assert _shape_of(program, {"items": [item]}) == _shape_of(_readme(harmless)[1], {"items": ["c"]})
@@ -218,7 +219,7 @@ def test_text_that_passes_a_check_becomes_nothing_but_literals(
         datastore={**store, "copies": copies, "key_env": key_env, "credentials": file},
     )
     wrapper = generate(spec)
-    constants = _constants(wrapper[f"src/{name}.py"])
+    constants = _constants(wrapper["src/config.py"])
     opened = [constants["DATASTORE"], *constants["COPIES"]]
     wanted = [spec.datastore.store, *spec.datastore.copy_stores]
     assert [each["url"] for each in opened] == [each.url for each in wanted]
@@ -226,7 +227,7 @@ def test_text_that_passes_a_check_becomes_nothing_but_literals(
     keys = {each["key_env"] for each, store in zip(opened, wanted, strict=True) if store.kind != "sql"}
     assert keys == {key_env}
     assert (constants["CREDENTIALS"], constants["WRAPPER"]) == (file, f"acme/{name}")
-    assert constants["TARGET"]["algorithm"] == f"nlp/{target}/1.0.5"
+    assert constants["TARGET"]["reference"] == f"nlp/{target}/1.0.5"
     harmless = _of_kinds(url_env is None, *(each.kind for each in wanted))
     assert _programs(wrapper, name) == _programs(harmless, "SentimentBatch")
     assert wrapper["README.md"].isascii()
@@ -242,17 +243,17 @@ def _of_kinds(by_url, *kinds):
 
 
 def _programs(wrapper, name):
-    """Every Python file of a wrapper: the main module's shape, all others as they are."""
+    """Every Python file of a wrapper: the shape of the two made from the spec, the others as they are."""
     files = {path: text for path, text in wrapper.items() if path.endswith(".py")}
-    return _shape(files.pop(f"src/{name}.py")), files
+    return _shape(files.pop(f"src/{name}.py")), _shape(files.pop("src/config.py")), files
 
 
 @settings(max_examples=100, deadline=None)
 @given(folder=folders)
 def test_an_inline_folders_name_becomes_nothing_but_a_literal(folder):
     """Whatever folder a check lets pass, only literals of the wrapper tell it from another."""
-    constants = _constants(_inline(folder)["src/SentimentBatch.py"])
-    assert constants["RECORDS"]["target"] == constants["DESCRIPTION"]["target"] == f"inline:{folder}"
+    constants = _constants(_inline(folder)["src/config.py"])
+    assert constants["TARGET"]["reference"] == f"inline:{folder}"
     assert _programs(_inline(folder), "SentimentBatch") == _programs(_inline("./plain"), "SentimentBatch")
 
 
