@@ -128,6 +128,40 @@ def build(folder: Path, files: dict[str, str], **values: Any) -> Path:
     return folder / "wrapper"
 
 
+AUTHORS["no-init"] = {
+    **{path: text for path, text in AUTHORS["adk-with-load"].items() if path != "src/__init__.py"},
+    "tests/values.py": "LEAVES = 3\n",  # the wrapper has a package of this name
+}
+AUTHORS["plain-with-load"] = {
+    "scoring.py": """
+def load():
+    return {}  # and so is what is false
+
+def apply(input, more):
+    if input == "wrong":
+        raise ValueError("not this")
+    if input == "leave":
+        from tests.values import LEAVES
+        raise SystemExit(LEAVES)
+    return input * 10 + len(more) + 101
+""",
+    "tests/values.py": "LEAVES = 3\n",
+}
+AUTHORS["load-of-its-own"] = {
+    "scoring.py": """
+def load(path):
+    raise OSError("nobody but apply calls this")
+
+def apply(input, more=101):
+    if input == "wrong":
+        raise ValueError("not this")
+    if input == "leave":
+        raise SystemExit
+    return input * 10 + more
+""",
+}
+
+
 @pytest.mark.parametrize("author", AUTHORS)
 @pytest.mark.parametrize(("name", "parallel"), [("Altered", 1), ("Original", 4)])
 def test_an_algorithm_becomes_one_that_takes_lists_too(
@@ -143,7 +177,7 @@ def test_an_algorithm_becomes_one_that_takes_lists_too(
     assert answers[0]["result"] == 131
     results = answers[1]["result"]
     assert [results[0], results[2], results[4]] == [111, 121, 141]
-    kind = "UnsupportedError" if author == "adk-with-load" else "AlgorithmError"
+    kind = "UnsupportedError" if author in ("adk-with-load", "no-init") else "AlgorithmError"
     assert results[1]["$error"] == {"type": kind, "message": "not this", "retryable": False, "attempts": 1}
     assert results[3]["$error"]["type"] == "SystemExit"
     assert answers[2]["result"]["$results"] == [151]
@@ -213,7 +247,9 @@ def test_not_a_letter_of_the_authors_code_is_changed(tmp_path: Path) -> None:
 
 def test_a_failing_load_is_a_loading_error(edge_python: Path, tmp_path: Path, platform: Platform) -> None:
     """Every call says what `load` raised; the process goes on, also on Python 3.10 and newer."""
-    author = {"scoring.py": "def load():\n    raise OSError('no model')\n\ndef apply(input):\n    return 1\n"}
+    author = {
+        "scoring.py": "def load():\n    raise OSError('no model')\n\ndef apply(input, model):\n    return 1\n"
+    }
     wrapper = build(tmp_path, author)
     answers = run_adk(edge_python, wrapper, platform, [1, [1]])
     assert [answer["error"]["error_type"] for answer in answers] == ["LoadingError"] * 2

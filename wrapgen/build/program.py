@@ -123,7 +123,7 @@ def _target(spec: Spec) -> dict[str, Any]:
 def _source_digest(spec: Spec) -> str:
     digest = hashlib.sha256()
     for path, content in sorted(spec.source_files.items()):
-        digest.update(f"{path} {hashlib.sha256(content).hexdigest()}\n".encode())
+        digest.update(f"{path} {hashlib.sha256(content).hexdigest()}\n".encode("utf-8", "surrogatepass"))
     return f"sha256:{digest.hexdigest()}"
 
 

@@ -15,4 +15,6 @@ several threads at once. One with a last parameter ``context`` is told the item'
 
     def error(item: Any, error_type: str, message: str, retryable: bool) -> tuple[str, str, bool]:
         return error_type, message, retryable  # how the failure is reported; retryable: send it again
+
+    EXAMPLES = [(item, result)]  # what the tests of this wrapper try them with: items, the target's results
 """

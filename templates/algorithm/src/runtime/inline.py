@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import inspect
 import os
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Callable, Iterator
 
 from .items import Item
@@ -33,17 +35,7 @@ class Target:
         _move_in()
         with _starting_captured() as started:
             module = importlib.import_module(target["module"])
-        functions = started[0] if started else (module.apply, getattr(module, "load", None))
-        self._adk = Algorithmia.ADK(functions[0], functions[1], Algorithmia.client())
-        self._state = self._load()
-
-    def _load(self) -> Any:
-        """As upstream ``adk/ADK.py``, ``load``, which would also tell the platform that all is ready."""
-        if self._adk.model_data.available():
-            self._adk.model_data.initialize()
-        if self._adk.load_func is None:
-            return None
-        return self._adk.load_func(*[self._adk.model_data][: self._adk.load_arity])
+        self._function, self._arguments = _of_adk(*started[0]) if started else _of_module(module)
 
     def call(self, item: Item, _seconds: float) -> Any:
         """The result for one item. Nothing can stop it once begun: the seconds are for targets elsewhere."""
@@ -55,13 +47,41 @@ class Target:
 
     def _apply(self, value: Any) -> Any:
         try:
-            if self._state and self._adk.apply_arity == 2:  # as upstream adk/ADK.py, `apply`
-                return snapshot(self._adk.apply_func(snapshot(value), self._state))
-            return snapshot(self._adk.apply_func(snapshot(value)))
+            return snapshot(self._function(snapshot(value), *self._arguments))
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # asyncio.CancelledError and SystemExit too are the item's alone
             raise InlineFailed(*error_type_and_message(error)) from error
+
+
+def _of_adk(apply: Callable[..., Any], load: Callable[..., Any] | None = None) -> tuple[Any, list[Any]]:
+    """What to call, and with what beside the input: as upstream adk/ADK.py, ``load`` and ``apply``."""
+    adk = Algorithmia.ADK(apply, load, Algorithmia.client())
+    if adk.model_data.available():
+        adk.model_data.initialize()
+    if adk.load_func is None:
+        return adk.apply_func, []
+    state = adk.load_func(*[adk.model_data][: adk.load_arity])
+    return adk.apply_func, [state] if state and adk.apply_arity == 2 else []
+
+
+def _of_module(module: ModuleType) -> tuple[Any, list[Any]]:
+    """The same for a module that starts nothing; ``load`` is called only if ``apply`` needs its value."""
+    apply, load = module.apply, getattr(module, "load", None)
+    try:
+        signature = inspect.signature(apply)
+    except (TypeError, ValueError):  # of a builtin, which says nothing about itself
+        return apply, []
+    needs_two = not _takes(signature, 1) and _takes(signature, 2)
+    return apply, [load()] if needs_two and callable(load) else []
+
+
+def _takes(signature: inspect.Signature, count: int) -> bool:
+    try:
+        signature.bind(*[None] * count)
+    except TypeError:
+        return False
+    return True
 
 
 def snapshot(value: Any) -> Any:

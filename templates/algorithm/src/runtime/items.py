@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from typing import TYPE_CHECKING, Any, Iterable, Iterator
+from typing import Any, Iterable, Iterator
 
 from .protocol import (
     ITEM,
@@ -21,9 +21,6 @@ from .protocol import (
     from_wire,
     to_wire,
 )
-
-if TYPE_CHECKING:
-    from .record_id import RecordId
 
 
 class Item:
@@ -125,7 +122,7 @@ class Items:
     the item itself; without it, the items are numbered within a run of their own.
     """
 
-    def __init__(self, request: Request, values: Iterable[Any], record_id: RecordId | None = None) -> None:
+    def __init__(self, request: Request, values: Iterable[Any], record_id: Any = None) -> None:
         self._request = request
         self._values = values
         named = request.run is not None or request.ids is not None
