@@ -158,3 +158,22 @@ def test_refused_records_can_not_outlast_the_call(by_name: bool) -> None:
         )
     assert (caught.value.error_type, caught.value.retryable) == ("DatastoreError", True)
     assert clock.now < 1000 + 70
+
+
+def test_nothing_of_a_trial_is_recorded() -> None:
+    """A trial goes the whole way, its first failure is the call's, and the datastore stays as it was."""
+
+    def call(value: Any, seconds: float) -> Any:
+        if value == "bad":
+            raise failed("InputError", "bad")
+        return value
+
+    kept = Kept()
+    wrapper = Wrapper(call, datastore=kept)
+    answer = wrapper({"$batch": ["x", "y"], "$trial": True})
+    assert (answer["$results"], answer["$summary"]["recorded"]) == (["x", "y"], 0)
+    with pytest.raises(protocol.Failure, match="bad"):
+        wrapper({"$batch": ["bad"], "$trial": True})
+    with pytest.raises(protocol.InputError, match="trial"):
+        wrapper({"$batch": ["x"], "$trial": False})
+    assert not kept.fields

@@ -55,7 +55,7 @@ class Wrapper:
         values: Any = self.files.read(request, deadline) if request.source else request.values
         items = Items(request, values, self.record_id)
         answer = self.answer(request, items, self.config.LIMITS["response_bytes"], deadline)
-        answer.raises = request.form in self._raising
+        answer.raises = request.form in self._raising or request.trial
         calls, engine = self._parts(request, items, answer)
         try:
             try:
@@ -84,7 +84,8 @@ class Wrapper:
             wrapper = f"{self.config.WRAPPER}@{self.config.SPEC[:19]}"
             settings = dict(self.config.RECORDS, target=target["reference"], wrapper=wrapper)
             answer.open(self.datastore, settings, change)  # type: ignore[attr-defined]
-        known = self.already(items, self.datastore, answer) if self.already else items
+        skips = self.already and not request.trial
+        known = self.already(items, self.datastore, answer) if skips else items
         return calls, self.engine(work, iter(known), answer, limits["parallel"], change)
 
     def _describe(self) -> dict[str, Any]:

@@ -81,6 +81,7 @@ class Request(NamedTuple):
     try_number: int = 1
     timeout: float | None = None
     output: str | None = None
+    trial: bool = False
 
     def index_of(self, position: int) -> int:
         """The run index of the item at a position of this call."""
@@ -128,6 +129,7 @@ def _read_instructions(value: dict[str, Any]) -> Request:
         try_number=value.get("$try", 1),
         timeout=None if timeout is None else min(timeout, MAX_TIMEOUT),
         output=value.get("$output"),
+        trial=value.get("$trial", False),
     )
     if request.values is not None:
         request.check_count(len(request.values))
@@ -161,6 +163,7 @@ _RULES: dict[str, tuple[Callable[[Any], object], str]] = {
     "$try": (_is_count, "a number from 0"),
     "$timeout": (_is_seconds, "a number of seconds"),
     "$output": (_is_url, "a data or connector URL"),
+    "$trial": (lambda v: v is True, "true"),
 }
 
 _encode = json.JSONEncoder(allow_nan=False).encode
