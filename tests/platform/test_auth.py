@@ -53,6 +53,7 @@ IN_ALGORITHM = {
     "POST /version": Entry(body={}, fresh="built"),
     "GET /versions": Entry(restricted=True),
     "GET /versions/{git_hash}": Entry(restricted=True),
+    "POST /versions/{git_hash}/load": Entry(body={}),
     "GET /builds": Entry(),
     "GET /builds/{build_id}": Entry(),
     "GET /builds/{build_id}/logs": Entry(),

@@ -100,7 +100,7 @@ def test_the_list_of_a_key_is_short(server: Any) -> None:
     for acl, status in (
         (["algo://a/*"] * 100, 200),
         (["algo://a/*"] * 101, 400),
-        (["algo://" + "*" * 94], 400),
+        (["algo://" + "*" * 294], 400),
     ):
         body = {"permissions": {"algo_acl": acl}}
         assert server.request("POST", f"/v1/users/{user}/keys", key, json=body).status_code == status

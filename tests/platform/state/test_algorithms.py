@@ -48,7 +48,7 @@ def test_a_new_algorithm_has_a_repository_and_no_build(state: State, local: Call
     [
         ({}, "can't be the name"),
         ({"name": "a-b"}, "can't be the name"),
-        ({"name": "x" * 31}, "can't be the name"),
+        ({"name": "x" * 201}, "can't be the name"),
         ({"name": "A", "settings": {"algorithm_environment": "python99"}}, "offered: python3"),
         ({"name": "A", "settings": {"language": "rust"}}, "offered: python3"),
         ({"name": "A", "settings": {"network_access": "some"}}, "possible: full, isolated"),

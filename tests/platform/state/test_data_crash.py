@@ -24,13 +24,14 @@ import os
 import signal
 import sys
 from pathlib import Path
-from wrapgen.platform import stored
+from wrapgen.platform import data, stored
 from wrapgen.platform.credentials import read_credentials
 from wrapgen.platform.datapath import parse
 from wrapgen.platform.state import open_platform_state
 state = open_platform_state(Path(sys.argv[1]))
 caller = state.accounts.caller(read_credentials(state.home)["api_key"])
-step = getattr(stored, sys.argv[2])
+where = data if sys.argv[2] == "make_folder" else stored
+step = getattr(where, sys.argv[2])
 
 def killed(*values):
     if sys.argv[3] == "after":
@@ -39,7 +40,7 @@ def killed(*values):
 
 if sys.argv[2] != "make_folder":
     state.data.create_collection(caller, parse(".my"), "col")
-setattr(stored, sys.argv[2], killed)
+setattr(where, sys.argv[2], killed)
 if sys.argv[2] == "make_folder":
     state.data.create_collection(caller, parse(".my"), "col")
 state.data.delete_collection(caller, parse(".my/col"), force=sys.argv[2] == "remove_folder")

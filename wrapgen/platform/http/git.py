@@ -51,8 +51,7 @@ class GitRoutes:
 
     def __init__(self, platform: Platform) -> None:
         self._state = platform.state
-        self._bounds = platform.bounds
-        self._free = asyncio.Semaphore(platform.bounds.git_processes)
+        self._free: asyncio.Semaphore | None = None
         self._pushing: dict[str, asyncio.Lock] = {}
 
     async def refs(self, request: Request) -> Response:
@@ -148,7 +147,10 @@ class GitRoutes:
             "REMOTE_ADDR": request.client.host if request.client else "",
         }
         environment = self._state.repositories.backend(repository, service, variables)
-        run = await _Run.start(request, environment, self._bounds, self._free, self._caller)
+        bounds: Bounds = request.app.state.platform.bounds
+        if self._free is None:
+            self._free = asyncio.Semaphore(bounds.git_processes)
+        run = await _Run.start(request, environment, bounds, self._free, self._caller)
         try:
             status, headers = await _headers(run.process)
         except BaseException:

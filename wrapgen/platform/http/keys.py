@@ -19,8 +19,8 @@ from wrapgen.platform.model import ADMIN_KEY, KEY_KINDS, STANDARD_KEY, Account, 
 if TYPE_CHECKING:
     from wrapgen.platform import Platform
 
-PATTERN = 100
-"""Most characters of an entry of a key's list; names have thirty."""
+PATTERN = 300
+"""Most characters of an entry of a key's list: two names, and what stands around them."""
 
 
 def routes(platform: Platform) -> list[Route]:
@@ -44,7 +44,6 @@ class KeyRoutes:
 
     def __init__(self, platform: Platform) -> None:
         self._accounts = platform.state.accounts
-        self._bounds = platform.bounds
 
     async def listed(self, request: Request) -> Response:
         """GET .../keys of a user or an organization"""
@@ -56,7 +55,7 @@ class KeyRoutes:
         """POST .../keys: the reply is the only place where the key is told."""
         account, fields = await _holder(request), await fields_of(request)
         kind = _kind(fields.get("key_type"))
-        permissions = _permissions(fields.get("permissions"), self._bounds.key_patterns)
+        permissions = _permissions(fields.get("permissions"), request.app.state.platform.bounds.key_patterns)
         if kind == ADMIN_KEY and not auth.caller(request).admin:
             raise NotAuthorized("only an admin key makes admin keys", status=403, api_code=2001)
         label = str(fields.get("key_label") or "")
