@@ -68,6 +68,24 @@ def rows(data: dict[str, Any]) -> list[Row]:
     return [row for part in FIGURES for row in _rows(part, data)]
 
 
+def failures(data: dict[str, Any]) -> list[str]:
+    """What the older commit could not be measured with, and why."""
+    return [
+        f"{part}, {name}: {note['failed']}"
+        for part, notes in data.get("against", {}).items()
+        for name, note in _notes(notes)
+        if "failed" in note
+    ]
+
+
+def _notes(notes: Part, above: str = "") -> Iterator[tuple[str, Part]]:
+    """Every object within a part's notes, and its name."""
+    for name, note in notes.items():
+        if isinstance(note, dict):
+            yield f"{above}{name}", note
+            yield from _notes(note, f"{above}{name}, ")
+
+
 def _rows(part: str, data: dict[str, Any]) -> list[Row]:
     figures, items = FIGURES[part], data["about"]["items"]
     ours = {name: rounds for name, _, rounds in figures(data["parts"].get(part, {}), items)}

@@ -61,6 +61,10 @@ def beside(data: dict[str, Any]) -> str:
     for part, (title, _) in PARTS.items():
         if mine := [row for row in found if row.part == part]:
             sections.append(f"### {title}: beside {about['against']}\n\n{table(head, map(_compared, mine))}")
+    if failed := compare.failures(data):
+        sections.append(
+            "\n".join([f"Not measured of {about['against']}:", "", *(f"- {each}" for each in failed)])
+        )
     return "\n\n".join(sections)
 
 

@@ -57,10 +57,10 @@ class Pace:
 
 def minutes(bench: Bench) -> float:
     """About how long it takes, by what it took before."""
-    programs = chosen(bench, NAMES)
-    slow = sum(each.name in SLOW for each in programs)
+    programs, start = chosen(bench, NAMES), 6 if bench.quick else 12
+    slow = 0 if bench.quick else sum(each.name in SLOW for each in programs)
     quick = len(programs) - slow
-    return (slow * (bench.seconds + 15) + quick * (12 + bench.rounds * bench.items / 8_000)) / 60
+    return (slow * (bench.seconds + 15) + quick * (start + bench.rounds * bench.items / 8_000)) / 60
 
 
 def measure_all(sides: Sequence[Surroundings]) -> None:

@@ -80,7 +80,7 @@ CONTESTANTS = {
 def minutes(bench: Bench) -> float:
     """About how long it takes."""
     loads = len(TEXTS) * (len(CONNECTIONS) * _seconds(bench) + 1)
-    return bench.rounds * len(_chosen(bench)) * (loads + 10) / 60
+    return bench.rounds * ((loads + 10) * len(_chosen(bench)) - 6) / 60  # ours starts sooner than the others
 
 
 def _seconds(bench: Bench) -> int:

@@ -110,6 +110,15 @@ def test_slower_is_what_lost_five_per_cent_beyond_the_spread(ours, theirs, verdi
     assert ("Slower: runner alone" in page) == (verdict == "slower")
 
 
+def test_what_an_older_commit_can_not_is_said():
+    """A part that only one of the two can run is no comparison, but is not passed over either."""
+    data = measured([1.0, 1.0], [])
+    data["against"]["engines"]["runner alone"]["failed"] = "0abe4b7 does not measure engines"
+    assert compare.rows(data) == []
+    said = "Not measured of 0abe4b7:\n\n- engines, runner alone: 0abe4b7 does not measure engines"
+    assert said in render(data)
+
+
 def test_a_lucky_row_is_judged_by_what_is_usual_in_its_part():
     """Rounds that happen to agree don't make a small loss significant where all others vary."""
     data = measured([1.08, 1.08, 1.08], [1.0, 1.0, 1.0])
