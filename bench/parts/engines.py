@@ -40,11 +40,9 @@ def _note_round(bench: Bench, number: int) -> None:
     if all("failed" in note or len(note["rounds"]) > number for note in notes.values()):
         return
     try:
-        found = _round(bench, ["--alone"] if wanted == ALONE else [])
+        found, said = _round(bench, ["--alone"] if wanted == ALONE else [])
     except Failed as error:
         found, said = {}, str(error)
-    else:
-        said = "its round ended before it"
     for name, note in notes.items():
         if name in found:
             note["rounds"].append(found[name])
@@ -55,8 +53,8 @@ def _note_round(bench: Bench, number: int) -> None:
         bench.store.put(PART, name, note)
 
 
-def _round(bench: Bench, words: list[str]) -> dict[str, dict[str, Any]]:
-    """Items and seconds by name; what comes after the first failure is not there."""
+def _round(bench: Bench, words: list[str]) -> tuple[dict[str, dict[str, Any]], str]:
+    """Items and seconds by name, and why what comes after the first failure is not there."""
     items = min(ITEMS, bench.items)
     process = subprocess.Popen(
         [str(bench.tree.python), bench.tree.script("engines"), str(items), "--json", *words],
@@ -74,6 +72,5 @@ def _round(bench: Bench, words: list[str]) -> dict[str, dict[str, Any]]:
     finally:
         hosting.end(process)
     lines = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
-    if not lines:
-        raise Failed((log.strip().splitlines() or ["no output"])[-1][:160])
-    return {each["name"]: {"items": each["items"], "seconds": each["seconds"]} for each in lines}
+    said = (log.strip().splitlines() or ["no output"])[-1][-160:]
+    return {each["name"]: {"items": each["items"], "seconds": each["seconds"]} for each in lines}, said
