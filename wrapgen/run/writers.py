@@ -144,7 +144,8 @@ def _delimited(delimiter: str) -> _Write:
 
 
 def _texts(row: list[Any]) -> list[str | None]:
-    return list(map(_text, row))
+    """Cells as text; a zero, at which some readers of tables end a cell, as JSON's escape."""
+    return [cell.replace("\0", "\\u0000") if cell else cell for cell in map(_text, row)]
 
 
 def _harmless(row: list[Any]) -> list[str | None]:

@@ -7,6 +7,8 @@ import time
 import pytest
 
 from wrapgen.errors import UsageError
+from wrapgen.run.layouts import Layout
+from wrapgen.run.writers import _TABLES
 from wrapgen.spark import apply
 
 TYPES = {
@@ -98,3 +100,28 @@ def test_a_result_may_have_any_type_that_a_column_can(platform, spark, common):
     assert row.result is None and row.error.type == "ParsingError"
     with pytest.raises(UsageError, match="results can't be interval"):
         apply(frame, platform.reference, **{**declared, "schema": "interval"})
+
+
+@pytest.mark.parametrize(("suffix", "delimiter"), [("csv", ","), ("tsv", "\t")])
+def test_spark_reads_the_tables_of_a_run(spark, tmp_path, suffix, delimiter):
+    """A table that a run wrote is read back cell by cell, with the two options that the manual names."""
+    texts = [
+        'a"b',
+        '""',
+        "a,b",
+        "a\tb",
+        "line\nbreak",
+        "cr\rhere",
+        "crlf\r\nx",
+        "\\",
+        '\\"',
+        "  led",
+        "\r",
+        "#c",
+        "\u2028",
+    ]
+    rows = [[str(at), text] for at, text in enumerate(texts)]
+    path = tmp_path / f"out.{suffix}"
+    _TABLES[suffix](path, Layout(), ["n", "text"], lambda: iter(rows))
+    read = spark.session.read.csv(str(path), header=True, sep=delimiter, escape='"', multiLine=True)
+    assert [list(row) for row in read.collect()] == rows
