@@ -11,7 +11,7 @@ from wrapgen.build.requirement_lines import RequirementLine, author_lines, canon
 from wrapgen.spec import Spec
 from wrapgen.spec.load import source_error
 
-CLIENT = ("algorithmia>=2.0.5,<3", "algorithmia-adk>=1.2.4,<2", "certifi", "requests>=2.20")
+CLIENT = ("algorithmia>=2.0.5,<3", "algorithmia-adk>=1.2.4,<2", "requests>=2.20")
 """The ADK imports the client without declaring it (platform contract, section 10), so both are named."""
 
 DATABASES = {"postgresql": "psycopg2-binary>=2.9", "mysql": "PyMySQL>=1.0", "sqlite": ""}

@@ -12,7 +12,7 @@ from wrapgen.spec import load
 req_file = pytest.importorskip("pip._internal.req.req_file")
 session = pytest.importorskip("pip._internal.network.session")
 
-OURS = ("algorithmia", "certifi", "requests")
+OURS = ("algorithmia", "requests")
 FOLDERS = [
     {"requirements.txt": "six # c\nidna \\\n  >=3\n# x \\\nfoo\n"},
     {"requirements.txt": "six#nocomment\nidna\t#c"},
