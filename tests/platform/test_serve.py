@@ -309,3 +309,13 @@ def test_over_tls_everything_works(serve, tmp_path, publish, zoo_folder, monkeyp
     assert answer["result"]["ALGORITHMIA_API"].startswith("http://127.0.0.1:"), answer
     assert server.call(zoo, {"op": "whoami"}).json()["result"] == server.facts["account"]
     assert server.stop() == 0
+
+
+def test_a_server_that_cannot_say_that_it_is_ready_ends(tmp_path):
+    """Whoever waits for its first line sees the end of it, not nothing for ever."""
+    program = "import sys; from wrapgen.cli.main import main; "
+    program += "from wrapgen.platform.environments import Environments; Environments.offered = lambda self: 1 / 0; sys.exit(main())"
+    command = [sys.executable, "-c", program, "serve", "--home", str(tmp_path / "home"), "--port", "0"]
+    ended = subprocess.run([*command, "--allow-root-workers"], capture_output=True, text=True, timeout=120)
+    assert ended.returncode != 0
+    assert "division by zero" in ended.stderr

@@ -164,14 +164,14 @@ class Environments:
         folders: list[Path] = []
         for word in self._variables.get("PATH", "").split(os.pathsep):
             # A shim is slow and may stand for a version that is not there; what it stands for is looked at.
-            if word and Path(word).name == "shims" and Path(word, "..", "versions").is_dir():
+            if word and Path(word).name == "shims" and _searchable(Path(word, "..", "versions")):
                 roots.append(Path(word).parent)
-            elif word and Path(word).is_dir():
+            elif word and _searchable(Path(word)):
                 folders.append(Path(word))
         pattern = re.compile(r"python3(\.\d+)?\Z")
         for folder in folders:
             yield from sorted(entry for entry in folder.iterdir() if pattern.match(entry.name))
-        for root in roots:
+        for root in filter(_searchable, roots):
             yield from sorted(root.glob("versions/*/bin/python3"), reverse=True)
         yield Path(sys.executable)
 
@@ -196,6 +196,11 @@ class Environments:
             executable,
         )
         return learned
+
+
+def _searchable(folder: Path) -> bool:
+    """Whether a folder can be looked through; one that another user closed is as if it were not there."""
+    return os.access(folder, os.R_OK | os.X_OK) and folder.is_dir()
 
 
 def _probe(path: Path) -> tuple[str, str] | None:

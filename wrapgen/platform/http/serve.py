@@ -225,6 +225,12 @@ class _Server(uvicorn.Server):
         if self.started:
             gc.freeze()  # what is here now stays: nobody has to look through it again and again
             self._told = asyncio.create_task(asyncio.to_thread(self._on_ready))
+            self._told.add_done_callback(self._after_ready)
+
+    def _after_ready(self, told: asyncio.Task[None]) -> None:
+        """Ends a server that could not say that it is ready: whoever started it waits for that."""
+        if not told.cancelled() and told.exception() is not None:
+            self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stops listening everywhere, then does what uvicorn does; what it cut short still says so."""
@@ -233,6 +239,8 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
         if self.server_state.tasks:
             await asyncio.wait(self.server_state.tasks, timeout=LINGER_SECONDS)
+        if self._told is not None and self._told.done():
+            self._told.result()
 
     async def on_tick(self, counter: int) -> bool:
         """Looks for slow clients now and then (called by uvicorn every 0.1 s)."""
