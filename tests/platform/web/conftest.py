@@ -215,9 +215,9 @@ SLOW = {"slow.html": "<!--" * 22_000, "slow.yaml": "&a " * 29_000, "slow.java": 
 @pytest.fixture(scope="session")
 def slow(server: Any, tmp_path_factory: pytest.TempPathFactory) -> Hosted:
     """An algorithm with files that are slow to colour, and one that is not."""
-    source = {"src/Slow.py": "def apply(value):\n    return value\n"}
+    source = {"src/Costly.py": "def apply(value):\n    return value\n"}
     source |= {f"src/{name}": text for name, text in SLOW.items()}
-    return Hosted(server, "Slow", source, tmp_path_factory.mktemp("slow")).make()
+    return Hosted(server, "Costly", source, tmp_path_factory.mktemp("slow")).make()
 
 
 @pytest.fixture(scope="session")

@@ -79,7 +79,7 @@ def test_colouring_ends(server: Any, browser: Any, slow: Any, name: str) -> None
 
 def test_what_is_small_is_laid_out_and_coloured(browser: Any, slow: Any) -> None:
     """Ordinary files look as they always did."""
-    page = browser.get(f"{slow.page}/source/master/src/Slow.py").text
+    page = browser.get(f"{slow.page}/source/master/src/Costly.py").text
     assert '<span class="k">def</span>' in page
     assert preview("a.json", b'{"a": [1, {"b": 2}], "c": []}', whole=True).text == json.dumps(
         {"a": [1, {"b": 2}], "c": []}, indent=2
