@@ -60,7 +60,7 @@ def collect(url: str, into: Collected, *, run: str | None = None, progress: Prog
         RecordsUnreadable: the table holds something else.
     """
     engine, table, where = _open(url)
-    columns: list[sa.ColumnElement[Any]] = [sa.column(name) for name in (*BEFORE, *PAYLOADS, *AFTER)]
+    columns = [_column(name, engine.dialect.name) for name in (*BEFORE, *PAYLOADS, *AFTER)]
     query = sa.select(*columns).select_from(sa.table(table))
     if run is not None:
         query = query.where(sa.column("run") == run)
@@ -113,6 +113,19 @@ def _open(text: str) -> tuple[sa.Engine, str, str]:
 def _words(error: exc.SQLAlchemyError) -> str:
     words = str(getattr(error, "orig", None) or error).strip()
     return words.splitlines()[0] if words else type(error).__name__
+
+
+def _column(name: str, dialect: str) -> sa.ColumnElement[Any]:
+    """A column as text where PostgreSQL has a type for it that its driver would turn into something else."""
+    column: sa.ColumnElement[Any] = sa.column(name)
+    if dialect != "postgresql":
+        return column
+    if name in PAYLOADS:  # json in new tables, text in older ones
+        return sa.cast(column, sa.Text).label(name)
+    if name == "started_at":  # timestamptz in new tables, text in older ones
+        moment = sa.func.timezone("UTC", sa.cast(column, sa.DateTime(timezone=True)))
+        return sa.func.to_char(moment, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"').label(name)
+    return column
 
 
 def _payload(value: Any) -> Any:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-SOURCE = ROOT / "templates" / "algorithm" / "src"
+SOURCE = ROOT / "templates" / "algorithm" / "src" / "runtime"
 sys.path.insert(0, str(Path(__file__).parent))
 
 if "runtime" not in sys.modules:  # the modules of the templates, as tests/wrapper names them

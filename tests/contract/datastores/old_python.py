@@ -17,13 +17,14 @@ spec.loader.exec_module(sys.modules["runtime"])
 
 from runtime import datastore_sql, datastore_sqs  # noqa: E402
 from runtime.records import Record, Refused  # noqa: E402
+from runtime.transport import Server  # noqa: E402
 
 
 def record(name, send, outcome):
     fields = {"run": "r", "id": name, "index": 1, "try": send, "input": "\u00fc\u0000\ud800"}
     fields.update(outcome)
     fields.update(target="t", wrapper="w", started_at="2026-01-02T03:04:05.678Z", duration_ms=1, attempts=1)
-    return Record(fields, 0)
+    return Record(fields)
 
 
 def error(retryable):
@@ -31,11 +32,13 @@ def error(retryable):
 
 
 for url in urls:
-    settings = {"url": url, "url_env": None, "key_env": None}
+    oversize = {"key_env": None, "gzip": False, "oversize": None}
+    settings = {"url": url, "url_env": None}
     if url.startswith("http"):
-        datastore_sqs.Datastore(None, settings).write([record("message", 1, {"result": 1})], 1)
+        queue = datastore_sqs.Datastore(Server("http://127.0.0.1:9", {}), dict(settings, **oversize))
+        queue.write([record("message", 1, {"result": 1})], 1)
         continue
-    datastore = datastore_sql.Datastore(None, settings)
+    datastore = datastore_sql.Datastore(settings)
     outcomes = [(1, {"result": "best"}), (2, error(False)), (3, error(True))]
     for step, order in enumerate(zip(*itertools.permutations(outcomes))):  # noqa: B905 - Python 3.7
         datastore.write([record(str(n), *each) for n, each in enumerate(order)], step + 1)

@@ -11,7 +11,9 @@ from typing import Any, ClassVar
 import Algorithmia
 import boto3
 from runtime import datastore_data, datastore_sql, datastore_sqs
+from runtime.platform import server_of
 from runtime.records import Record
+from runtime.transport import Server as Address
 from servers import Door, Server
 
 from wrapgen.client import Client, Connection
@@ -30,7 +32,7 @@ def record(name: str, *, run: str | None = "r1", index: int = 0, send: int = 1, 
     fields.update(outcome or {"result": {"score": 0.5}})
     fields.update(target="nlp/SentimentAnalysis/1.0.5", wrapper=WRAPPER)
     fields.update(started_at="2026-01-02T03:04:05.678Z", duration_ms=12, attempts=1)
-    return Record(fields, index)
+    return Record(fields)
 
 
 def failure(*, retryable: bool, message: str = "no good") -> dict[str, Any]:
@@ -91,7 +93,7 @@ class Sql(Place):
 
     def open(self) -> Any:
         settings = {"url": self.url, "url_env": None, "key_env": None}
-        return self._remember(datastore_sql.Datastore(None, settings))
+        return self._remember(datastore_sql.Datastore(settings))
 
     def read(self) -> dict[tuple[str | None, str], dict[str, Any]]:
         with open_records(None, self.url) as records:  # type: ignore[arg-type]
@@ -111,7 +113,7 @@ class Sqlite(Sql):
     def open(self) -> Any:
         if len(self._opened) > 1:  # writers at once wait for each other
             settings = {"url": f"sqlite:///{self._file}", "url_env": None, "key_env": None}
-            return self._remember(datastore_sql.Datastore(None, settings))
+            return self._remember(datastore_sql.Datastore(settings))
         return super().open()
 
     def shut(self) -> None:
@@ -147,7 +149,7 @@ class PostgreSQL(Sql):
         with engine.begin() as connection:
             connection.exec_driver_sql(
                 f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS clean, "
-                f"ADD CONSTRAINT clean CHECK (input IS NULL OR strpos(input, 'poison') = 0)"
+                f"ADD CONSTRAINT clean CHECK (input IS NULL OR strpos(CAST(input AS text), 'poison') = 0)"
             )
         return record(name, index=index, input="poison")
 
@@ -177,10 +179,11 @@ class Queue(Place):
         self._url = queue
         self.url = f"http://127.0.0.1:{self._door.port}/" + queue.split("/", 3)[3]
         self.messages: list[str] = []
+        self.large = Address("http://127.0.0.1:9", {})
+        self.settings = {"url": self.url, "key_env": None, "gzip": False, "oversize": None}
 
     def open(self) -> Any:
-        settings = {"url": self.url, "url_env": None, "key_env": None}
-        return self._remember(datastore_sqs.Datastore(None, settings))
+        return self._remember(datastore_sqs.Datastore(self.large, self.settings))
 
     def read(self) -> dict[tuple[str | None, str], dict[str, Any]]:
         self.receive()
@@ -224,9 +227,9 @@ class DataUrl(Place):
 
     def open(self) -> Any:
         assert self._door is not None
-        vendor = Algorithmia.client(self._key, f"http://127.0.0.1:{self._door.port}")
+        server = server_of(Algorithmia.client(self._key, f"http://127.0.0.1:{self._door.port}"))
         settings = {"url": self.url, "url_env": None, "key_env": None, "gzip": self.gzip}
-        return self._remember(datastore_data.Datastore(vendor, settings))
+        return self._remember(datastore_data.Datastore(server, settings))
 
     def read(self) -> dict[tuple[str | None, str], dict[str, Any]]:
         with (

@@ -5,33 +5,23 @@ from __future__ import annotations
 import itertools
 import random
 import threading
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from places import Place, failure, record
+from runtime.datastore_sql import best_of_each
 from runtime.deadline import Deadline
-from runtime.items import Item, Outcome
-from runtime.protocol import Failure
-from runtime.records import Record, Recorder, Refused, Unavailable, best_of_each
+from runtime.items import Item, Items, Outcome
+from runtime.protocol import BATCH, Failure, Request
+from runtime.records import Record, Recorder, Refused, Unavailable
 
 SETTINGS = {
     "target": "nlp/SentimentAnalysis/1.0.5",
     "wrapper": "acme/SentimentBatch@sha256:0",
     "input": "keep",
+    "on_failure": "fail",
 }
 DEADLINE = 60.0
-
-
-class Answer:
-    """What the recorder tells of: outcomes by position, and the summary."""
-
-    def __init__(self) -> None:
-        self.summary: dict[str, Any] = {}
-        self.outcomes: dict[int, Outcome] = {}
-
-    def put(self, item: Item, outcome: Outcome) -> None:
-        self.outcomes[item.position] = outcome
 
 
 class Watched:
@@ -51,10 +41,19 @@ class Watched:
         self.written += 1
 
 
-def recorder_of(datastore: Any, seconds: float = 60.0) -> tuple[Recorder, Answer]:
-    """The wrapper's own recorder for one call."""
-    answer = Answer()
-    return Recorder(datastore, SimpleNamespace(run="r1", send=1), SETTINGS, Deadline(seconds), answer), answer
+class Call:
+    """The wrapper's own recorder for one call, and the lock that its parts share."""
+
+    def __init__(self, datastore: Any, seconds: float = 60.0) -> None:
+        request = Request(BATCH, [], run="r1")
+        self.recorder = Recorder(request, Items(request, []), 10**9, Deadline(seconds))
+        self.change = threading.Condition()
+        self.recorder.open(datastore, SETTINGS, self.change)
+
+    def put(self, item: Item, outcome: Outcome) -> None:
+        prepared = self.recorder.prepare(item, outcome)
+        with self.change:
+            self.recorder.put(item, outcome, prepared)
 
 
 def result_of(position: int, value: Any) -> tuple[Item, Outcome]:
@@ -199,12 +198,12 @@ def test_a_refused_record_costs_no_other(place: Place) -> None:
         pytest.skip(place.refusal)
     datastore = place.open()
     datastore.write([record("before", index=1000)], 1)
-    recorder, answer = recorder_of(datastore)
+    call = Call(datastore)
     for position in range(100):
         value = place.poison("x", 0).fields["input"] if position in (17, 63) else position
-        recorder.put(*result_of(position, value))
-    recorder.flush()
-    failed = {position: outcome.failure for position, outcome in answer.outcomes.items() if outcome.failure}
+        call.put(*result_of(position, value))
+    call.recorder.finish()
+    failed = {place: outcome.failure for place, (_, outcome) in call.recorder.failures.items()}
     assert {position: (f.error_type, f.retryable) for position, f in failed.items()} == {
         17: ("RecordError", False),
         63: ("RecordError", False),
@@ -216,7 +215,7 @@ def test_a_refused_record_costs_no_other(place: Place) -> None:
         assert fields["error"]["type"] == "RecordError"
         assert "input" not in fields
         assert "poison" not in fields["error"]["message"]
-    assert answer.summary["recorded"] == 100
+    assert call.recorder.counts["recorded"] == 100
 
 
 def test_a_refused_record_is_told_from_a_store_that_is_away(place: Place) -> None:
@@ -239,14 +238,14 @@ def test_a_refused_record_is_told_from_a_store_that_is_away(place: Place) -> Non
 def test_nothing_is_lost_when_the_store_goes_away_half_way_and_comes_back(place: Place) -> None:
     """The recorder goes on where it was; every record is there once, and the call succeeds."""
     watched = Watched(place.open())
-    recorder, answer = recorder_of(watched)
+    call = Call(watched)
     for position in range(40):
-        recorder.put(*result_of(position, position))
-    recorder.flush()
+        call.put(*result_of(position, position))
+    call.recorder.finish()
     place.shut()
     for position in range(40, 90):
-        recorder.put(*result_of(position, position))
-    flushing = threading.Thread(target=recorder.flush)
+        call.put(*result_of(position, position))
+    flushing = threading.Thread(target=call.recorder.finish)
     flushing.start()
     assert watched.away.wait(DEADLINE), "the store was not found away"
     place.reopen()
@@ -256,8 +255,8 @@ def test_nothing_is_lost_when_the_store_goes_away_half_way_and_comes_back(place:
     assert {int(key[1]): fields["result"] for key, fields in found.items()} == {
         n: {"for": n} for n in range(90)
     }
-    assert answer.summary["recorded"] == 90
-    assert not [outcome for outcome in answer.outcomes.values() if outcome.failure]
+    assert call.recorder.counts["recorded"] == 90
+    assert not call.recorder.failures
 
 
 def test_a_store_that_stays_away_fails_the_call_and_may_be_sent_again(place: Place) -> None:
@@ -266,19 +265,19 @@ def test_a_store_that_stays_away_fails_the_call_and_may_be_sent_again(place: Pla
     datastore.write([record("before", index=1000)], 1)
     place.shut()
     for _ in range(2):
-        recorder, _ = recorder_of(datastore, seconds=1.0)
+        call = Call(datastore, seconds=1.0)
         for position in range(20):
-            recorder.put(*result_of(position, position))
+            call.put(*result_of(position, position))
         with pytest.raises(Failure) as caught:
-            recorder.flush()
+            call.recorder.finish()
         assert (caught.value.error_type, caught.value.retryable) == ("DatastoreError", True)
         assert "secret" not in caught.value.message
     place.reopen()
-    recorder, answer = recorder_of(datastore)
+    call = Call(datastore)
     for position in range(20):
-        recorder.put(*result_of(position, position))
-    recorder.flush()
-    assert answer.summary["recorded"] == 20
+        call.put(*result_of(position, position))
+    call.recorder.finish()
+    assert call.recorder.counts["recorded"] == 20
     assert len(place.read()) == 21
 
 

@@ -14,7 +14,7 @@ from places import FifoQueue, Maria, PostgreSQL, Sql, Sqlite
 from servers import Server
 
 ROOT = Path(__file__).resolve().parents[3]
-SOURCE = ROOT / "templates" / "algorithm" / "src"
+SOURCE = ROOT / "templates" / "algorithm" / "src" / "runtime"
 VERSIONS = ("3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
 
 

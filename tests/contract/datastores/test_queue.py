@@ -9,7 +9,8 @@ from typing import Any
 import Algorithmia
 import pytest
 from places import FifoQueue, Queue, failure, record
-from runtime import datastore_sqs, datastore_sqs_oversize
+from runtime import datastore_sqs
+from runtime.platform import server_of
 from runtime.records import Refused, Unavailable
 from servers import Server
 
@@ -88,9 +89,9 @@ def test_after_an_outage_the_piece_goes_on_where_it_broke_off(queue: Queue) -> N
 
 def test_a_queue_that_is_not_there_is_not_waited_for(queue: Queue) -> None:
     """No waiting makes a queue; the error says what is wrong."""
-    settings = {"url": queue.url + "_none", "url_env": None, "key_env": None}
+    settings = dict(queue.settings, url=queue.url + "_none")
     with pytest.raises(Unavailable, match="does not exist") as caught:
-        datastore_sqs.Datastore(None, settings).write([record("1")], 1)
+        datastore_sqs.Datastore(queue.large, settings).write([record("1")], 1)
     assert caught.value.lasting
 
 
@@ -101,7 +102,7 @@ def test_an_oversize_record_goes_by_pointer(queue: Queue, platform: Any) -> None
     settings = {"url": queue.url, "url_env": None, "key_env": None, "gzip": False, "oversize": collection}
     vendor = Algorithmia.client(facts["api_key"], facts["address"])
     large, small = record("large", index=4, send=2, input="ü" * 100_000), record("small", index=5)
-    datastore_sqs_oversize.Datastore(vendor, settings).write([large, small], 1)
+    datastore_sqs.Datastore(server_of(vendor), settings).write([large, small], 1)
     message, other = sorted(queue.receive(), key=len, reverse=False)
     assert other == small.line
     pointer = json.loads(message)

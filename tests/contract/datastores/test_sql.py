@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from wrapgen.records import open_records, shown
 
 def open_sql(url: str) -> Any:
     """The wrapper's datastore for a URL."""
-    return datastore_sql.Datastore(None, {"url": url, "url_env": None, "key_env": None})
+    return datastore_sql.Datastore({"url": url, "url_env": None, "key_env": None})
 
 
 @pytest.fixture
@@ -121,9 +122,9 @@ def test_the_url_may_come_from_a_variable(monkeypatch: pytest.MonkeyPatch, tmp_p
     settings = {"url": None, "url_env": "SOME_DATABASE", "key_env": None}
     monkeypatch.delenv("SOME_DATABASE", raising=False)
     with pytest.raises(ValueError, match="SOME_DATABASE is not set"):
-        datastore_sql.Datastore(None, settings)
+        datastore_sql.Datastore(settings)
     monkeypatch.setenv("SOME_DATABASE", f"sqlite:///{tmp_path / 'f.db'}")
-    datastore_sql.Datastore(None, settings).write([record("1")], 1)
+    datastore_sql.Datastore(settings).write([record("1")], 1)
 
 
 def test_the_command_reads_a_table_without_a_platform(tmp_path: Path) -> None:
@@ -183,3 +184,49 @@ def test_verify_reads_the_database_that_a_variable_names(
     monkeypatch.setenv("DATABASE_URL", made.url)
     with verify._records("$DATABASE_URL", "r1", {"datastore": None}) as records:
         assert records.get("r1", "a")["result"] == {"score": 0.5}
+
+
+def test_new_tables_of_postgresql_have_types_that_analysts_query(postgres: Server) -> None:
+    """Payloads are `json`, kept letter by letter, moments `timestamptz`; both read back as written."""
+    url = postgres.url(postgres.port) + "?table=typed"
+    odd = {"nul": "\u0000", "half": "\ud800", "big": 10**40, "long": 1.5}
+    written = [record("1", result=odd), record("2", result={"score": 1.5})]
+    with contextlib.closing(open_sql(url)) as datastore:
+        datastore.write(written, 1)
+        with datastore._engine.connect() as connection:
+            rows = connection.exec_driver_sql(
+                "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = 'typed'"
+            )
+            types = dict(rows.tuples().all())
+            query = "SELECT result->>'score' FROM typed WHERE id = '2'"
+            assert connection.exec_driver_sql(query).scalars().all() == ["1.5"]
+    assert {types[name] for name in ("input", "result", "error")} == {"json"}
+    assert types["started_at"] == "timestamp with time zone"
+    with open_records(None, url) as records:
+        assert sorted(records, key=lambda fields: fields["id"]) == [each.fields for each in written]
+
+
+def test_a_table_of_an_older_wrapper_goes_on_working(postgres: Server) -> None:
+    """It has text where new ones have types of their own; precedence, look-ups and reading are the same."""
+    url = postgres.url(postgres.port) + "?table=older"
+    with contextlib.closing(open_sql(url)) as datastore:
+        text = [
+            f"{name} text" for name in ("id", "input", "result", "error", "target", "wrapper", "started_at")
+        ]
+        columns = [
+            "key varchar(64) PRIMARY KEY",
+            "run text",
+            "index bigint",
+            "try int",
+            "rank smallint",
+            *text,
+        ]
+        with datastore._engine.begin() as connection:
+            connection.exec_driver_sql(
+                f"CREATE TABLE older ({', '.join(columns)}, duration_ms bigint, attempts int)"
+            )
+        datastore.write([record("1", send=1, result={"a": "old"}), record("2", result="kept")], 1)
+        datastore.write([record("1", send=2, result={"a": "new"})], 2)
+        assert datastore.results("r1", ["1", "2", "3"]) == {"1": '{"a": "new"}', "2": '"kept"'}
+    with open_records(None, url) as records:
+        assert {fields["id"]: fields["result"] for fields in records} == {"1": {"a": "new"}, "2": "kept"}

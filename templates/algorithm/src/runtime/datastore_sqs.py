@@ -68,8 +68,10 @@ class Datastore:
 
         Connects at the first write only.
         """
-        self._collection = settings["oversize"].rstrip("/")
-        self._large = datastore_data.Datastore(server, dict(settings, url=self._collection))
+        self._collection = settings["oversize"]
+        self._large = self._collection and datastore_data.Datastore(
+            server, dict(settings, url=self._collection)
+        )
         self._url = settings["url"]
         self._queue = boto3.client(
             "sqs", region_name=region_of(self._url), endpoint_url=root_of(self._url), config=SECONDS
@@ -91,6 +93,9 @@ class Datastore:
 
     def _pointer(self, record: Record) -> str:
         """Store a record that is too large for a message, and point to it."""
+        if not self._large:
+            size = len(record.line)
+            raise Refused(f"the record has {size} bytes, and a message of a queue at most {LARGEST}")
         self._large.write([record], 1)
         pointer = {key: record.fields[key] for key in ("run", "id", "index", "try")}
         pointer["pointer"] = f"{self._collection}/{datastore_data.object_name([record], 1)}"
