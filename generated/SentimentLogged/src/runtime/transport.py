@@ -101,7 +101,7 @@ class Transport:
     def _connect(self) -> http.client.HTTPConnection:
         host, port = self._address
         if self._proxy:
-            host, port = self._proxy.hostname or "", self._proxy.port or 8080
+            host, port = self._proxy.hostname or "", self._proxy.port or 80
         connection = http.client.HTTPConnection(host, port, timeout=CONNECT_TIMEOUT)
         if self._tls:
             connection = http.client.HTTPSConnection(host, port, timeout=CONNECT_TIMEOUT, context=self._tls)
