@@ -287,3 +287,14 @@ def test_what_cannot_be_loaded_is_not_released(publisher, make, client, text: st
     module.write_text("def apply(input):\n    raise SystemExit('called')\n")
     assert publisher(folder).version == "0.1.0"
     assert any(line.startswith("loaded ") for line in publisher.said)
+
+
+def test_an_algorithm_that_starts_the_adk_itself_is_released_without_its_marker_file(publisher, make) -> None:
+    """Folders without `.adk` may start the ADK at their end; being loaded once is no call of it."""
+    folder = make()
+    (module,) = (folder / "src").glob("T*.py")
+    (folder / "requirements.txt").write_text("algorithmia>=2.0.5\nalgorithmia-adk>=1.2.4,<1.4\n")
+    module.write_text(
+        "from Algorithmia import ADK\n\n\ndef apply(input):\n    return 1\n\n\nADK(apply).init()\n"
+    )
+    assert publisher(folder).version == "0.1.0"

@@ -57,12 +57,8 @@ class Channel:
         self.send((failure(self.load_error, "LoadingError") if self.load_error else LOADED) + "\n")
 
 
+LOAD = b'{"content_type":"load"'
 LOADED = '{"result":null,"metadata":{"content_type":"json"}}'
-
-
-def is_load(request: Any) -> bool:
-    """Whether the server asks how loading ended, and not for a call."""
-    return isinstance(request, dict) and request.get("content_type") == "load"
 
 
 def flush(stream: Any) -> None:
@@ -112,16 +108,23 @@ def recode(text: str) -> str:
 
 
 class Requests(io.TextIOWrapper):
-    """Standard input as the serving loops read it: one request per line, in large reads."""
+    """Standard input as the serving loops read it: one request per line, in large reads.
 
-    def __init__(self, lines: io.BufferedReader) -> None:
+    The server's question how loading ended is answered here: whoever reads on has loaded, whatever serves it.
+    """
+
+    def __init__(self, lines: io.BufferedReader, channel: Channel) -> None:
         super().__init__(lines, encoding="utf-8")
         self.lines = lines
+        self.channel = channel
         self.asked = False
 
     def __next__(self) -> str:  # type: ignore[override]
         self.asked = True
         line = self.lines.readline()
+        while line.startswith(LOAD):
+            self.channel.send_loaded()
+            line = self.lines.readline()
         if not line:
             raise StopIteration
         return line.decode("utf-8")
@@ -146,10 +149,7 @@ class Json:
         """The next request; one that Python can't read is answered here: upstream would end the worker."""
         while True:
             try:
-                request = json.loads(line, **options)
-                if not is_load(request):
-                    return request
-                self.channel.send_loaded()
+                return json.loads(line, **options)
             except (ValueError, RecursionError) as error:
                 self.channel.send(failure(error, "ParsingError") + "\n")
             line = sys.stdin.readline()
@@ -271,7 +271,7 @@ def take_streams() -> Channel:
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
-    sys.stdin = Requests(io.BufferedReader(io.FileIO(os.dup(channel.descriptor)), 1 << 18))
+    sys.stdin = Requests(io.BufferedReader(io.FileIO(os.dup(channel.descriptor)), 1 << 18), channel)
     for name in ("stdout", "stderr"):
         raw = getattr(sys, name).buffer
         stream = io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", line_buffering=True)
@@ -306,9 +306,7 @@ def serve_plain(module: ModuleType, channel: Channel) -> None:
     print(READY, flush=True)
     for line in sys.stdin:
         broken = channel.load_error
-        if line.startswith('{"content_type":"load"'):
-            channel.send_loaded()
-        elif broken is None:
+        if broken is None:
             channel.send(answer(module.apply, arguments, line) + "\n")
         else:
             channel.send(failure(broken, getattr(broken, "error_type", "LoadingError")) + "\n")
