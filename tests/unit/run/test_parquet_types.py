@@ -54,6 +54,17 @@ def test_a_far_moment_is_that_moment(tmp_path, int96):
     ]
 
 
+def test_int96_keeps_its_nanoseconds(tmp_path):
+    """Where 64 bits hold the nanoseconds of a moment all are there; within lists there are microseconds."""
+    path, rows = tmp_path / "in.parquet", 10_000
+    column = pa.array([*range(1, rows), None]).view(pa.timestamp("ns"))
+    table = pa.table({"n": range(rows), "t": column, "within": [[one] for one in column]})
+    found = items(path, table, use_deprecated_int96_timestamps=True, row_group_size=3000)
+    assert [row["t"] for row in found[:3]] == [f"1970-01-01T00:00:00.00000000{n}+00:00" for n in (1, 2, 3)]
+    assert found[-2]["t"] == "1970-01-01T00:00:00.000009999+00:00" and found[-1]["t"] is None
+    assert found[-2]["within"] == ["1970-01-01T00:00:00.000009+00:00"]
+
+
 def test_times_keep_their_digits_and_need_no_known_zone():
     """Nanoseconds are nine digits where six would lose some; a zone that nobody knows still is an instant."""
     assert read(pa.array([1, 1000, 10**9]).view(pa.timestamp("ns")), None) == [

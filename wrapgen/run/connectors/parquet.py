@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from wrapgen.errors import MissingExtra, RunError
 from wrapgen.run.connectors.arrow import ENUM, INT96, INTERVAL, Reader, cell_reader, unlike
 from wrapgen.run.connectors.base import Row
+from wrapgen.run.connectors.times import UNITS, instant_text
 
 _BATCH = 4096
 _MAGIC = b"PAR1"
@@ -17,7 +19,7 @@ _MAGIC = b"PAR1"
 def rows(path: Path) -> Iterator[Row]:
     """One object per row, of what JSON can say: see `cell_reader`. A cell of bytes stays bytes.
 
-    Timestamps of the type INT96, which old versions of Spark, Hive and Impala write, are instants.
+    Timestamps of the type INT96, which Spark, Hive and Impala write, are instants.
 
     Raises:
         MissingExtra: pyarrow is not installed.
@@ -34,6 +36,7 @@ def rows(path: Path) -> Iterator[Row]:
         # INT96 counts nanoseconds from a day; in 64 bits of them the year 9999 would be another one.
         with parquet.ParquetFile(path, coerce_int96_timestamp_unit="us") as file:
             readers = _readers(file)
+            readers |= {name: _with_nanoseconds(path, name) for name in _old_timestamps(file)}
             for batch in file.iter_batches(batch_size=_BATCH):
                 columns = [read(column) for read, column in zip(readers.values(), batch.columns, strict=True)]
                 cells = zip(*columns, strict=True) if columns else ((),) * batch.num_rows
@@ -69,3 +72,29 @@ def _logical(leaf: Any) -> str:
     """What Arrow's type does not tell of a column of single values."""
     known = {leaf.physical_type, leaf.logical_type.type, leaf.converted_type}
     return next((name for name in (INT96, ENUM, INTERVAL) if name in known), "")
+
+
+def _old_timestamps(file: Any) -> list[str]:
+    """The columns that are INT96, but for those within others."""
+    leaves = map(file.schema.column, range(len(file.schema)))
+    return [leaf.path for leaf in leaves if leaf.physical_type == INT96 and leaf.path == leaf.name]
+
+
+def _with_nanoseconds(path: Path, name: str) -> Reader:
+    """Reader of an INT96 column, read twice: in microseconds for every year, and for more digits."""
+    import pyarrow
+    from pyarrow import parquet
+
+    def nanoseconds() -> Iterator[int | None]:
+        with parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=_BATCH, columns=[name]):
+                yield from batch.column(0).view(pyarrow.int64()).to_pylist()
+
+    def text(micros: int | None, nanos: int | None) -> str | None:
+        if micros is None or nanos is None:
+            return None
+        return fine(nanos) if nanos // 1000 == micros else coarse(micros)
+
+    fine, coarse = (instant_text(UNITS[unit], "+00:00") for unit in ("ns", "us"))
+    rest = nanoseconds()
+    return lambda array: list(map(text, array.view(pyarrow.int64()).to_pylist(), islice(rest, len(array))))
