@@ -12,6 +12,9 @@ import pytest
 from attacks import source
 
 KEEPER = """\
+import six
+
+
 def apply(input):
     with open(input["path"], input["mode"]) as file:
         return file.write("x") if input["mode"] == "w" else file.read()
@@ -24,14 +27,17 @@ def keeper(serve, publish, sandboxed, tmp_path):
     (tmp_path / "shown").mkdir(mode=0o755)
     (tmp_path / "shown" / "model").write_text("weights")
     words = ("--readable", str(tmp_path / "shown"), "--writable", str(tmp_path / "made" / "store"))
-    server = serve(tmp_path / "other", "--isolation", "bubblewrap", *words)
-    reference = publish(server, "Keeper", source(tmp_path / "keeper", "Keeper", KEEPER))
+    closed = ("-c", "import os, sys; os.umask(0o077); from wrapgen.cli.main import main; sys.exit(main())")
+    server = serve(tmp_path / "other", "--isolation", "bubblewrap", *words, program=closed)
+    folder = source(tmp_path / "keeper", "Keeper", KEEPER, **{"requirements.txt": "six\n"})
+    reference = publish(server, "Keeper", folder)
     return lambda path, mode="r": server.call(reference, {"path": str(path), "mode": mode}).json()
 
 
 def test_what_the_sandbox_hides_has_an_option_that_the_error_names(keeper, tmp_path):
     """A writable folder is made, a readable one is read-only, and errors about others name the options."""
-    assert keeper(tmp_path / "made" / "store" / "file", "w")["result"] == 1
+    answer = keeper(tmp_path / "made" / "store" / "file", "w")
+    assert answer.get("result") == 1, answer
     assert (tmp_path / "made" / "store" / "file").read_text() == "x"
     assert keeper(tmp_path / "shown" / "model")["result"] == "weights"
     for path, mode in (("shown/model", "w"), ("hidden/model", "r"), ("made/else", "w")):
@@ -120,6 +126,47 @@ def test_an_isolated_algorithm_reaches_the_platform_and_nothing_else(sandboxed, 
             assert changed.status_code == 200, changed.text
             answer = sandboxed.call(reference, asked).json()
             assert answer.get("result") == [reached, reached, "local", "hello you"], answer
+
+
+IMPOSTOR = """\
+import array, os, socket
+if os.path.exists("algorithmia.conf") and os.path.basename(os.getcwd()) == "work":
+    stream = socket.socket(fileno=os.dup(0))
+    one = socket.socket() if os.path.exists("socket") else open("algorithmia.conf")
+    stream.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [one.fileno()]))])
+"""
+
+
+def test_what_is_handed_over_is_looked_at(sandboxed, publish, tmp_path):
+    """A file, or a socket that does not listen, in place of an isolated worker's listener is an error."""
+    for name, more in (("File", {}), ("Socket", {"socket": ""})):
+        folder = source(tmp_path / name, name, GREETER, **more, **{"requirements.txt": "./pkg\n"})
+        (folder / "pkg").mkdir()
+        (folder / "pkg" / "backend.py").write_text(BACKEND.format(code=IMPOSTOR))
+        backend = 'requires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+        (folder / "pkg" / "pyproject.toml").write_text(f"[build-system]\n{backend}")
+        reference = publish(sandboxed, name, folder)
+        body = {"settings": {"network_access": "isolated"}}
+        assert sandboxed.request("PUT", f"/v1/algorithms/{reference}", json=body).status_code == 200
+        error = sandboxed.call(reference, "you").json()["error"]
+        assert "handed over what is no listener" in error["message"]
+    assert sandboxed.request("GET", "/health").status_code == 200
+
+
+BACKEND = """\
+import zipfile
+
+
+def build_wheel(folder, settings=None, metadata=None):
+    with zipfile.ZipFile(folder + "/impostor-1.0-py3-none-any.whl", "w") as made:
+        about = "impostor-1.0.dist-info/"
+        made.writestr("impostor.py", {code!r})
+        made.writestr("impostor.pth", "import impostor\\n")
+        made.writestr(about + "METADATA", "Metadata-Version: 2.1\\nName: impostor\\nVersion: 1.0\\n")
+        made.writestr(about + "WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        made.writestr(about + "RECORD", "")
+    return "impostor-1.0-py3-none-any.whl"
+"""
 
 
 def test_releasing_says_that_isolation_is_not_enforced(server):

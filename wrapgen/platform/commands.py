@@ -178,6 +178,7 @@ class Commands:
                 stderr=subprocess.STDOUT,
                 env={**variables, "WRAPGEN_BUILD": self._mark},
                 start_new_session=True,
+                umask=0o022,  # another user has to read what is made here
             )
             self._running.add(process)
         return process

@@ -245,6 +245,7 @@ class _Attempt:
             shutil.rmtree(self.target, ignore_errors=True)
         self.target = self.folder / uuid.uuid4().hex[:8]
         self.target.mkdir()
+        self.target.chmod(0o755)  # whatever the server's umask is: another user runs what is in it
         if self.wanted.plain:
             (self.target / "requirements.txt").write_text("\n".join(self.wanted.lines), "ascii")
 

@@ -111,4 +111,18 @@ async def _received(stream: socket.socket) -> socket.socket | None:
         return None
     finally:
         loop.remove_reader(stream)
-    return socket.socket(fileno=descriptors[0]) if descriptors else None
+    if not descriptors:
+        return None
+    # What an environment brings may run before the start file, and hand over anything.
+    listener = _socket(descriptors[0])
+    if listener is None or not listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        os.close(listener.detach() if listener else descriptors[0])
+        raise OSError("it handed over what is no listener")
+    return listener
+
+
+def _socket(descriptor: int) -> socket.socket | None:
+    try:
+        return socket.socket(fileno=descriptor)
+    except OSError:
+        return None

@@ -84,7 +84,8 @@ class Place:
             "ALGORITHMIA_API_KEY": key,
         }
         if common.sandbox is not None:
-            (folder / "work").chmod(0o755)
+            for name in ("work", "tmp"):
+                (folder / name).chmod(0o755)
             common.sandbox.give(folder)
         group = None
         if common.cgroups is not None:
