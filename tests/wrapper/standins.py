@@ -128,11 +128,12 @@ class Platform:
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(reply.body) + reply.cut))
                 self.end_headers()
-                self.wfile.write(reply.body)
+                if self.command != "HEAD":
+                    self.wfile.write(reply.body)
                 if reply.cut:
                     self.close_connection = True
 
-            do_GET = do_POST = do_PUT = _serve  # noqa: N815
+            do_GET = do_POST = do_PUT = do_HEAD = _serve  # noqa: N815
 
         return Handler
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from typing import Any
 
 from .answer import Answer
 from .protocol import Failure, Request
+
+COUNTS = ("items", "succeeded", "failed", "untried", "throttled", "attempts", "unrecorded")
 
 
 class Log:
@@ -18,25 +21,22 @@ class Log:
 
     def call(self, request: Request, answer: Answer, summary: dict[str, Any], error: Failure | None) -> None:
         """One call has ended, with that ``error`` or else with an answer."""
-        if self._level == "off":
-            return
-        run = answer.items.run
-        for item, outcome in answer.failures.values():
+        about = {"run": answer.items.run, "try": request.try_number}
+        for item, outcome in answer.failures.values() if self._level != "off" else ():
             if outcome.failure is not None and not outcome.failure.untried:
-                facts = {"run": run, "id": item.id, "index": item.index, "try": request.try_number}
-                facts.update(error=outcome.failure.error_type, attempts=outcome.attempts)
-                self._write(dict(facts, log="item", ms=int(outcome.seconds * 1000)))
-        if self._level == "all" or error or any(summary[key] for key in ("failed", "stopped")):
-            told = {
-                key: summary[key]
-                for key in ("items", "succeeded", "failed", "untried", "throttled", "attempts")
-            }
-            told.update({"error": error and error.error_type, "stopped": summary["stopped"]})
-            self._write(
-                {"log": "call", "run": run, "try": request.try_number, **told, "ms": summary["duration_ms"]}
-            )
+                facts = dict(
+                    about, log="item", id=item.id, index=item.index, error=outcome.failure.error_type
+                )
+                self._write(dict(facts, attempts=outcome.attempts, ms=int(outcome.seconds * 1000)))
+        failed = error or any(summary.get(key) for key in ("failed", "stopped", "unrecorded"))
+        if self._level == "all" or (self._level == "errors" and failed):
+            counts = {key: summary[key] for key in COUNTS if key in summary}
+            stopped = summary["stopped"] and summary["stopped"]["type"]
+            facts = dict(about, log="call", error=error and error.error_type, stopped=stopped, **counts)
+            self._write(dict(facts, ms=summary["duration_ms"]))
 
     @staticmethod
     def _write(facts: dict[str, Any]) -> None:
-        sys.stdout.write(json.dumps(facts) + "\n")
-        sys.stdout.flush()
+        with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
+            sys.stdout.write(json.dumps(facts) + "\n")
+            sys.stdout.flush()
