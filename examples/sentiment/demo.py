@@ -132,7 +132,7 @@ def report(
     table.add_row("correlation with the human ratings", f"{agreement(people, sentiments):.4f}")
     table.add_row("records in data://acme/sentiment", f"{recorded:,} for this run, read back")
     table.add_row("results", relative(scores))
-    table.add_row("report", f"{scored['report']}  (open it in a browser)")
+    table.add_row("report", f"{scored['report']['path']}  (open it in a browser)")
     table.add_row("wrapper", relative(WRAPPER))
     console.print()
     console.print(table)
