@@ -131,7 +131,7 @@ class Wrapper(wrapper.Wrapper):
         self.chance, self.wait = chance, wait
         made_for = getattr(call, "__self__", None)
         opened = made_for if hasattr(made_for, "call_list") else Target(call)
-        files = files or SimpleNamespace(read=None, write=None)
+        files = files or SimpleNamespace(read=None, write=None, require_owner=lambda: None)
         super().__init__(config, hooks or SimpleNamespace(), opened, files, datastore, **parts)
 
     def __call__(self, value: Any) -> Any:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import uuid
 from pathlib import Path
 
 import pytest
 
 from wrapgen.build import Placement, generate
-from wrapgen.errors import CaseFailed
+from wrapgen.client import Client, Connection
+from wrapgen.errors import AlgorithmFailed, CaseFailed
 from wrapgen.spec import load
 
 SPEC = """\
@@ -51,3 +53,19 @@ def test_an_example_that_fails_stops_the_release(publisher, client, tmp_path: Pa
     with pytest.raises(CaseFailed, match="example 1"):
         publisher(wrapper(tmp_path, "Refused", "1 // 0"))
     assert list(client.data.files("data://acme/Refused")) == []
+
+
+def test_nobody_but_the_owner_gets_answers_that_are_not_recorded(publisher, client, tmp_path: Path) -> None:
+    """A stranger who may call the wrapper is refused a trial, and is served otherwise."""
+    folder = wrapper(tmp_path, "Watched", "input")
+    with (folder / "spec.yaml").open("a") as spec:
+        spec.write("  callability: public\n")
+    reference = publisher(folder).reference
+    name = f"stranger{uuid.uuid4().hex[:8]}"
+    client.accounts.add_user(name, f"{name}@example.org", "")
+    key = client.accounts.add_key(name, label="first", admin=False, permissions={})["api_key"]
+    stranger = Client(Connection(client.connection.address, key, "a test"), pool=1)
+    with stranger, pytest.raises(AlgorithmFailed, match="for this wrapper's owner"):
+        stranger.call(reference, {"$batch": ["unseen"], "$trial": True})
+    assert client.call(reference, {"$batch": ["seen"], "$trial": True}).result["$results"] == ["seen"]
+    assert list(client.data.files("data://acme/Watched")) == []

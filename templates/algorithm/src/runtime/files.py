@@ -72,6 +72,16 @@ class Files:
             )
         return place
 
+    def require_owner(self) -> None:
+        """Refuse callers who do not act for the wrapper's owner. Raises ``InputError``."""
+        try:
+            listing = json.loads(self._data_api.send("GET", "data://", headers={RIGHTS: "caller"}).body)
+            names = [folder["name"].lower() for folder in listing["folders"]]
+        except (DataFailed, ValueError, TypeError, LookupError, AttributeError):
+            names = []
+        if self._wrapper.partition("/")[0].lower() not in names:
+            raise InputError("$trial, of which nothing is recorded, is for this wrapper's owner")
+
     def _send(self, method: str, url: str, what: str, deadline: Deadline, left: Any, **facts: Any) -> None:
         """One file, again while the platform is unavailable and there is time."""
         headers = self._headers(url)

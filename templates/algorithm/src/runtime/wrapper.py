@@ -51,6 +51,8 @@ class Wrapper:
         request = protocol.read(value, self._bare_lists)
         if request is None:
             return self._describe()
+        if request.trial and self.datastore is not None:
+            self.files.require_owner()
         deadline = self.deadline(request.timeout or self.config.LIMITS["timeout"])
         values: Any = self.files.read(request, deadline) if request.source else request.values
         items = Items(request, values, self.record_id)
