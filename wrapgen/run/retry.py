@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from dataclasses import replace
 from random import Random
@@ -20,6 +21,9 @@ PATIENCE = 600.0
 
 MOST_REFUSALS = 6
 """Refusals in a row after which a chunk is halved: its halves tell whether it is the outage's cause."""
+
+MOST_LOSSES = 10
+"""The same for one item: after these, a minute or two, it is given up where the platform answers at all."""
 
 
 def delay(losses: int, random: Random) -> float:
@@ -107,15 +111,18 @@ def after_loss(chunk: Chunk, fault: Fault, backoff: SharedBackoff, *, attempts: 
         backoff: shared by everything that goes to the same platform.
         attempts: sends that a chunk may lose at one size.
     """
-    own = fault in (Fault.TIMEOUT, Fault.TOO_LARGE, Fault.REFUSED, Fault.LOST)
-    down = fault is Fault.DOWN
-    others_worked = down and 0 <= chunk.answers_before < backoff.answers
-    losses, refusals = chunk.losses + own, chunk.refusals + down
-    suspicions = chunk.suspicions + others_worked
     alone = len(chunk) == 1
+    others_worked = 0 <= chunk.answers_before < backoff.answers
+    # Lost again while nobody else was answered: rather the platform than the chunk, until more is known.
+    unproven = fault is Fault.LOST and chunk.answers_before >= 0 and not others_worked
+    down = fault is Fault.DOWN or unproven
+    own = fault in (Fault.TIMEOUT, Fault.TOO_LARGE, Fault.REFUSED, Fault.LOST) and not unproven
+    losses, refusals = chunk.losses + own, chunk.refusals + down
+    suspicions = chunk.suspicions + (others_worked and down)
     if down:
         suspect = others_worked and suspicions >= attempts
-        spent = suspect or (not alone and refusals >= MOST_REFUSALS)
+        most = MOST_REFUSALS if not alone else MOST_LOSSES if unproven else math.inf
+        spent = suspect or refusals >= most
     else:
         spent = losses >= attempts
     sent = replace(
@@ -126,4 +133,4 @@ def after_loss(chunk: Chunk, fault: Fault, backoff: SharedBackoff, *, attempts: 
         suspicions=suspicions,
         answers_before=backoff.answers,
     )
-    return reaction(fault, alone=alone, spent=spent), sent
+    return reaction(Fault.DOWN if unproven else fault, alone=alone, spent=spent), sent

@@ -28,6 +28,13 @@ OUTAGES = {
     "nothing": b"",
 }
 
+BREAKS = {
+    "500": ServerFault("internal error", status=500),
+    "520": ServerFault("unknown", status=520),
+    "reset": Unreachable("reset"),
+}
+"""What may be a chunk's own fault, or the platform's."""
+
 
 def outage(wrapper, clock, kind, seconds):
     """The wrapper, behind a gateway that fails all calls for a while; the description gets through."""
@@ -38,9 +45,10 @@ def outage(wrapper, clock, kind, seconds):
         if describing or clock.now >= began + seconds:
             return real(body, timeout)
         call.refused += 1
-        if isinstance(OUTAGES[kind], bytes):
-            return OUTAGES[kind]
-        raise OUTAGES[kind]
+        met = {**OUTAGES, **BREAKS}[kind]
+        if isinstance(met, bytes):
+            return met
+        raise met
 
     call.refused = 0
     wrapper.call = call
@@ -63,6 +71,16 @@ def test_a_run_waits_an_outage_out(bench, memory_wrapper, kind):
     assert summary.state is EndState.OK and len(bench.lines()) == 300
     assert 0 < call.refused < 100
     assert set(wrapper.attempts.values()) == {1}
+
+
+@pytest.mark.parametrize("kind", BREAKS)
+def test_a_short_break_gives_no_item_up(bench, memory_wrapper, kind):
+    """Errors that could be a chunk's own, for as long as nobody else is answered, fail no item in 25 s."""
+    wrapper = memory_wrapper()
+    call = outage(wrapper, bench.clock, kind, 25)
+    summary = bench.run(wrapper, list(range(300)))
+    assert summary.state is EndState.OK and set(wrapper.attempts.values()) == {1}
+    assert 0 < call.refused < 300
 
 
 @pytest.mark.parametrize("kind", OUTAGES)
@@ -95,7 +113,7 @@ def test_every_wait_counts_against_patience(bench, memory_wrapper, kind):
     assert 100 <= bench.clock.now - began < 105
 
 
-@pytest.mark.parametrize("kind", ["502", "504", "a page"])
+@pytest.mark.parametrize("kind", ["500", "reset", "502", "504", "a page"])
 def test_one_item_neither_stalls_nor_stops_a_run(bench, memory_wrapper, kind):
     """An item that alone gets what looks like an outage has failed; all others have results."""
     wrapper = memory_wrapper()
@@ -103,9 +121,10 @@ def test_one_item_neither_stalls_nor_stops_a_run(bench, memory_wrapper, kind):
 
     def call(body, timeout):
         if 7 in json.loads(body)["$batch"]:
-            if isinstance(OUTAGES[kind], bytes):
-                return OUTAGES[kind]
-            raise OUTAGES[kind]
+            met = {**OUTAGES, **BREAKS}[kind]
+            if isinstance(met, bytes):
+                return met
+            raise met
         return real(body, timeout)
 
     wrapper.call = call
