@@ -1,4 +1,4 @@
-"""Committed wrappers are typed: their type comments, which Python 3.6 can read too, hold under mypy."""
+"""Committed wrappers are typed: their annotations hold under mypy."""
 
 from __future__ import annotations
 

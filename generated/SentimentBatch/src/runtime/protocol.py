@@ -8,7 +8,8 @@ from __future__ import annotations
 import base64
 import json
 import re
-from typing import Any, Callable, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Callable
 
 PROTOCOL = 1
 MAX_TIMEOUT = 2970.0
@@ -69,7 +70,8 @@ class InputError(Failure):
         super().__init__("InputError", message)
 
 
-class Request(NamedTuple):
+@dataclass(frozen=True)
+class Request:
     """One call of the wrapper: its form, its values as they came or their URL, and its instructions."""
 
     form: str

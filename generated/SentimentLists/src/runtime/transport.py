@@ -30,7 +30,7 @@ class Response(NamedTuple):
     """What came back."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: http.client.HTTPMessage
     body: bytes
 
 

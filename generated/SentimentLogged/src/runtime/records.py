@@ -89,7 +89,8 @@ class Recorder(Answer):
             return self._record(item, outcome, self.settings["input"])
         except ValueError as error:  # JSON can't say it, which is not to cost the batch
             if outcome.failure is None:
-                outcome = record_error(outcome, f"the record can't be written as JSON: {error}")
+                failure = record_error(outcome, f"the record can't be written as JSON: {error}")
+                outcome = Outcome.of_failure(failure, outcome.started_at, outcome.seconds)
             return self._record(item, outcome, "drop")
 
     def put(self, item: Item, outcome: Outcome, prepared: Record | None = None) -> None:
@@ -156,7 +157,8 @@ class Recorder(Answer):
         return message
 
     def _record(self, item: Item, outcome: Outcome, policy: str) -> Record:
-        fields = {"run": self.items.run, "id": item.id, "index": item.index, "try": self.items.try_number}
+        fields: dict[str, Any] = {"run": self.items.run, "id": item.id, "index": item.index}
+        fields["try"] = self.items.try_number
         if policy == "keep":
             fields["input"] = to_wire(self.payload(item.value))
         elif policy == "hash":
@@ -236,18 +238,18 @@ class Recorder(Answer):
         item, outcome = record.item, record.outcome
         if item is None or outcome is None or "RecordError" in (record.fields.get("error") or {}).values():
             return
-        replaced = record_error(outcome, f"the datastore refused the record: {refused}")
+        failure = record_error(outcome, f"the datastore refused the record: {refused}")
+        replaced = Outcome.of_failure(failure, outcome.started_at, outcome.seconds)
         self._refused.append((item, replaced))
         self.counts["refused"] += 1
         fields = {key: value for key, value in record.fields.items() if key not in ("input", "result")}
-        fields["error"] = self._error_of(item, replaced.failure)
+        fields["error"] = self._error_of(item, failure)
         self._write([Record(fields, item, replaced)])
 
 
-def record_error(outcome: Outcome, message: str) -> Outcome:
+def record_error(outcome: Outcome, message: str) -> Failure:
     """The final RecordError that an item has instead of its outcome."""
-    failure = Failure("RecordError", message, False, outcome.attempts)
-    return Outcome.of_failure(failure, outcome.started_at, outcome.seconds)
+    return Failure("RecordError", message, False, outcome.attempts)
 
 
 def timestamp(seconds: float) -> str:

@@ -187,8 +187,9 @@ def type_and_message(error: Any) -> tuple[str, str]:
     if not isinstance(error, dict):
         return "AlgorithmError", str(error)
     error_type = error.get("error_type")
-    known = isinstance(error_type, str) and error_type
-    return error_type if known else "AlgorithmError", str(error.get("message") or "")
+    if not isinstance(error_type, str) or not error_type:
+        error_type = "AlgorithmError"
+    return error_type, str(error.get("message") or "")
 
 
 def failed_status(response: Response) -> CallFailed:
