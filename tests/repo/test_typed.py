@@ -23,6 +23,9 @@ def test_a_committed_wrapper_is_typed(wrapper, tmp_path):
         str(tmp_path),
     ]
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", *words, "-p", "src"], cwd=wrapper, capture_output=True, text=True
+        [sys.executable, "-m", "mypy", *words, "-p", "src", "-p", "tests"],
+        cwd=wrapper,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stdout

@@ -57,7 +57,8 @@ class Target:
     def call_list(self, items: list[Any], seconds: float) -> list[Any]:
         """One call for a list of items."""
         assert 0 < seconds <= config.LIMITS["item_timeout"]
-        assert 0 < len(items) <= config.TARGET["batch_size"]
+        most: Any = config.TARGET["batch_size"]
+        assert 0 < len(items) <= most
         values = [item.value for item in items]
         self.got.extend(copy.deepcopy(values))
         return [self.result(value) for value in values]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from unittest import mock
 
 from src import config
@@ -13,9 +14,10 @@ class SublistsTest(WrapperTest):
     """A batch larger than the target's lists."""
 
     def test_lists_are_full_and_answers_come_back_in_order(self) -> None:
-        size = config.TARGET["batch_size"]
-        items = list(range(2 * min(size, 200) + 1))
-        with mock.patch.dict(config.TARGET, batch_size=min(size, 200)):
+        most: Any = config.TARGET["batch_size"]
+        size = min(most, 200)
+        items = list(range(2 * size + 1))
+        with mock.patch.dict(config.TARGET, batch_size=size):
             answered = self.call({"$batch": items, "$run": "run"})
         self.assertEqual(answered["$results"], [{"echo": item} for item in items])
         self.assertEqual(answered["$summary"]["calls"], 3)

@@ -6,16 +6,16 @@ import json
 from itertools import islice
 from typing import Any, Iterator
 
-from .answer import RETRIED, Answer
+from .answer import RETRIED
 from .deadline import TimeUp, call_with_timeout
 from .items import Item, Items, Outcome
 from .protocol import Failure, from_wire
-from .records import Unavailable
+from .records import Recorder, Unavailable
 
 CHUNK = 1000  # items that are looked up at once
 
 
-def known(items: Items, datastore: Any, answer: Answer) -> Iterator[Item]:
+def known(items: Items, datastore: Any, answer: Recorder) -> Iterator[Item]:
     """The items, each with its outcome where one is recorded. Raises ``Failure`` of type DatastoreError."""
     listed, found = iter(items), answer.counts.setdefault("already", {"items": 0, "places": []})
     for chunk in iter(lambda: list(islice(listed, CHUNK)), []):
@@ -29,7 +29,7 @@ def known(items: Items, datastore: Any, answer: Answer) -> Iterator[Item]:
             yield item
 
 
-def _look_up(items: Items, datastore: Any, answer: Answer, ids: list[str]) -> dict[str, str]:
+def _look_up(items: Items, datastore: Any, answer: Recorder, ids: list[str]) -> dict[str, str]:
     """The recorded results, as JSON, by id."""
     if not items.has_lasting_ids or not ids:
         return {}

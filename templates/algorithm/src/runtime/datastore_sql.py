@@ -85,7 +85,8 @@ class Datastore:
 
     def results(self, run: str | None, ids: list[str]) -> dict[str, str]:
         """The results recorded in a run, as JSON by id, where there is one. Raises ``Unavailable``."""
-        columns, found = self._table.c, {}
+        columns = self._table.c
+        found: dict[str, str] = {}
         text = (
             sa.cast(columns.result, sa.Text) if self._engine.dialect.name == "postgresql" else columns.result
         )
@@ -244,6 +245,8 @@ def read_url(url: str) -> tuple[sa.URL, str]:
     if made.drivername == DRIVERS["sqlite"] and made.database in (None, "", ":memory:"):
         raise ValueError("records in memory would vanish; name a file: sqlite:////folder/records.db")
     table = made.query.get("table", TABLE)
+    if not isinstance(table, str):
+        raise ValueError("the database's URL names more than one table")
     return made.difference_update_query(["table"]), table
 
 

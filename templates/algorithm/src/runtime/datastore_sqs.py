@@ -112,8 +112,8 @@ class Datastore:
     def _send(self, part: Part, batch: list[tuple[Record, str]]) -> None:
         failures = self._ask(batch)
         if failures is None:  # the service does not say which is at fault
-            for message in batch:
-                self._send(part, [message])
+            for pair in batch:
+                self._send(part, [pair])
             return
         unavailable = None
         for place, (record, _) in enumerate(batch):

@@ -21,7 +21,7 @@ class Log:
 
     def call(self, request: Request, answer: Answer, summary: dict[str, Any], error: Failure | None) -> None:
         """One call has ended, with that ``error`` or else with an answer."""
-        about = {"run": answer.items.run, "try": request.try_number}
+        about: dict[str, Any] = {"run": answer.items.run, "try": request.try_number}
         for item, outcome in answer.failures.values() if self._level != "off" else ():
             if outcome.failure is not None and not outcome.failure.untried:
                 facts = dict(
