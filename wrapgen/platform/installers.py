@@ -17,13 +17,15 @@ _BUILD = re.compile(
     r"PATH|LANG|TZ|LC_\w+|SSL_CERT_(FILE|DIR)|(REQUESTS|CURL)_CA_BUNDLE|GIT_SSL_CA(INFO|PATH)"
     r"|(https?|all|no)_proxy|(HTTPS?|ALL|NO)_PROXY"
     r"|CC|CXX|(C|CPP|CXX|LD)FLAGS|PKG_CONFIG_PATH"
-    r"|PIP_(CERT|CLIENT_CERT|CONFIG_FILE|CONSTRAINT|(DEFAULT_)?TIMEOUT|(EXTRA_)?INDEX_URL|FIND_LINKS"
+    r"|PIP_(CERT|CONFIG_FILE|CONSTRAINT|(DEFAULT_)?TIMEOUT|(EXTRA_)?INDEX_URL|FIND_LINKS"
     r"|NO_BINARY|NO_INDEX|PRE|PREFER_BINARY|PROXY|RETRIES|TRUSTED_HOST)"
     r"|UV_(CONCURRENT_\w+|CONFIG_FILE|CONSTRAINT|(DEFAULT_|EXTRA_)?INDEX(_URL|_STRATEGY)?|EXCLUDE_NEWER"
     r"|FIND_LINKS|HTTP_\w+|INSECURE_HOST|NATIVE_TLS|NO_INDEX|OFFLINE|OVERRIDE|PRERELEASE|RESOLUTION"
     r"|SYSTEM_CERTS)"
 )
-_INSTALLER = re.compile(r"HOME|NETRC|TMPDIR|XDG_\w+|(PIP|UV)_CACHE_DIR|UV_INDEX_\w+_(USERNAME|PASSWORD)")
+_INSTALLER = re.compile(
+    r"HOME|NETRC|(PIP|SSL)_CLIENT_CERT|TMPDIR|XDG_\w+|(PIP|UV)_CACHE_DIR|UV_INDEX_\w+_(USERNAME|PASSWORD)"
+)
 
 _PLACE = re.compile(r"(?:file://)?(/[^\s\"'#,;=\[\]]+)")
 """A path in a setting: of an index in a folder, of certificates, of constraints."""
@@ -93,7 +95,9 @@ class Installers:
         """The files and folders that the settings are in, or name: they must be seen in the sandbox."""
         netrc = Path(self.variables.get("NETRC") or self._home / ".netrc")
         settings = [self._config / "uv" / "uv.toml", Path("/etc/uv/uv.toml")]
-        texts = [value for name, value in self.variables.items() if _BUILD.fullmatch(name) and name != "PATH"]
+        naming = [name for name in self.variables if _BUILD.fullmatch(name) and name != "PATH"]
+        naming += ["PIP_CLIENT_CERT", "SSL_CLIENT_CERT"] if trusted else []
+        texts = [self.variables.get(name, "") for name in naming]
         texts += [_text(path) for path in settings]
         named = (Path(place) for text in texts for place in _PLACE.findall(text))
         # Pages of an index in a folder point to files beside it.
@@ -132,7 +136,7 @@ def _pip_settings(files: list[Path]) -> tuple[dict[str, str], list[str]]:
             continue
         for section in filter(parser.has_section, ("global", "install")):
             for name, value in parser.items(section):
-                if _BUILD.fullmatch(_variable(name)):
+                if _BUILD.fullmatch(_variable(name)) or name == "client-cert":
                     told[_variable(name)] = " ".join(value.split())
                 elif name not in _HARMLESS:
                     ignored.append(f"{file}: {name} = {value}")

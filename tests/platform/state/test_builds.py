@@ -263,7 +263,7 @@ def test_a_home_that_moved_without_its_environments(
         moved.close()
 
 
-def test_a_build_sees_what_installers_need_and_nothing_else() -> None:
+def test_a_build_sees_what_installers_need_and_nothing_else(tmp_path: Path) -> None:
     """The server's own secrets are not in the environment in which requirements are installed."""
     needed = {
         "PATH": "/bin",
@@ -291,6 +291,12 @@ def test_a_build_sees_what_installers_need_and_nothing_else() -> None:
     own = {"UV_SYSTEM_CERTS": "true", "PIP_CONFIG_FILE": os.devnull}
     known = {name: value for name, value in installers.variables.items() if name in {*needed, *own, *others}}
     assert known == {**own, **needed}
+    key = tmp_path / "client.pem"
+    key.write_text("a private key")
+    certified = Installers({**needed, "PIP_CLIENT_CERT": str(key)})
+    assert key in certified.visible(trusted=True)
+    assert key not in certified.visible(trusted=False)
+    assert "PIP_CLIENT_CERT" not in certified.sandboxed(trusted=False)
     sandboxed = installers.sandboxed(trusted=False)
     assert not {*others, "UV_CACHE_DIR"} & set(sandboxed)
     assert sandboxed["HOME"] == "/tmp"
