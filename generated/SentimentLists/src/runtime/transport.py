@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import collections
-import gzip
 import http.client
 import select
 import socket
@@ -12,9 +11,11 @@ import ssl
 import urllib.parse
 from typing import IO, Any, Mapping, NamedTuple
 
+from . import exchange
+from .exchange import Response
+
 CONNECT_TIMEOUT = 10.0
 BROKEN = (BrokenPipeError, ConnectionResetError, ConnectionAbortedError)
-BLOCK = 65536
 
 
 class Server(NamedTuple):
@@ -24,14 +25,6 @@ class Server(NamedTuple):
     headers: Mapping[str, str]
     authorities: str | None = None  # a file of certificates; None checks none
     proxy: str | None = None
-
-
-class Response(NamedTuple):
-    """What came back."""
-
-    status: int
-    headers: http.client.HTTPMessage
-    body: bytes
 
 
 class ConnectionFailed(Exception):
@@ -51,7 +44,7 @@ class Transport:
         parts = urllib.parse.urlsplit(server.url)
         self._address = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
         self._root = parts.path.rstrip("/")
-        self._headers = server.headers
+        self._headers = dict(server.headers, Host=parts.netloc.rpartition("@")[2])
         self._tls = _tls(server.authorities) if parts.scheme == "https" else None
         self._proxy = urllib.parse.urlsplit(server.proxy) if server.proxy else None
         self._proxy_headers = _login(self._proxy)
@@ -128,10 +121,10 @@ def _exchange(
     try:
         connection.sock.settimeout(timeout)
         try:
-            connection.request(*request)
+            exchange.send(connection.sock, *request)
         except OSError as error:
             if _is_readable(connection.sock):  # an answer to a part of the request, such as 413
-                response = _receive(connection, into)
+                response = exchange.receive(connection, into, request[0])
                 connection.close()
                 return response
             if not (is_used and isinstance(error, BROKEN)):
@@ -140,27 +133,10 @@ def _exchange(
             if hasattr(request[2], "seek"):
                 request[2].seek(0)
             return None
-        return _receive(connection, into)
+        return exchange.receive(connection, into, request[0])
     except (OSError, http.client.HTTPException) as error:
         connection.close()
         raise ConnectionFailed(error) from None
-
-
-def _receive(connection: http.client.HTTPConnection, into: IO[bytes] | None) -> Response:
-    response = connection.getresponse()
-    body = b""
-    if into is None or response.status != 200:
-        body = response.read()
-    else:
-        for block in iter(lambda: response.read(BLOCK), b""):
-            into.write(block)
-    if response.length:  # with a size to read, http.client takes a body that was cut off for a whole one
-        raise http.client.IncompleteRead(b"", response.length)
-    if body and "gzip" in response.headers.get("Content-Encoding", ""):
-        body = gzip.decompress(body)
-    if response.will_close:
-        connection.close()
-    return Response(response.status, response.headers, body)
 
 
 def _tls(authorities: str | None) -> ssl.SSLContext:
