@@ -33,7 +33,8 @@ class Probe:
 class Probing:
     """Measures a probe as it goes: tell it how the run stands after every change.
 
-    The first call may have had to start workers, which the run does once: where there are others, they count.
+    The last call counts: the first may have had to start workers, which the run does once, and chunks double, so
+    the last is the most like those of the run.
 
     Args:
         already: items that are finished before it.
@@ -52,12 +53,10 @@ class Probing:
     @property
     def probe(self) -> Probe | None:
         """What was measured; None where no item was finished."""
-        first, *others = self._moments
-        if not others:
+        if len(self._moments) < 2:
             return None
-        if len(others) > 1:
-            first = others[0]
-        return Probe(others[-1][1] - first[1], others[-1][0] - first[0])
+        (began, before), (ended, after) = self._moments[-2:]
+        return Probe(after - before, ended - began)
 
 
 @dataclass(frozen=True)

@@ -338,4 +338,4 @@ def test_a_probe_leaves_out_the_call_that_started_workers():
         probing(Progress(Counts(items=99, succeeded=finished), 1, 1, 8))
         assert probing.probe == found
     probing(Progress(Counts(items=99, succeeded=34), 0, 1, 8))
-    assert probing.probe == Probe(16, 3.0)
+    assert probing.probe == Probe(8, 1.5)
