@@ -33,8 +33,8 @@ class Probe:
 class Probing:
     """Measures a probe as it goes: tell it how the run stands after every change.
 
-    The last call counts: the first may have had to start workers, which the run does once, and chunks double, so
-    the last is the most like those of the run.
+    The last call counts: the first may have had to start workers, which the run does once, and chunks
+    double, so the last is the most like those of the run.
 
     Args:
         already: items that are finished before it.
