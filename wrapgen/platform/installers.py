@@ -139,7 +139,7 @@ def _pip_settings(files: list[Path]) -> tuple[dict[str, str], list[str]]:
                 if _BUILD.fullmatch(_variable(name)) or name == "client-cert":
                     told[_variable(name)] = " ".join(value.split())
                 elif name not in _HARMLESS:
-                    ignored.append(f"{file}: {name} = {value}")
+                    ignored.append(f"{file}: {name}")  # its value may be a password
     return told, ignored
 
 
