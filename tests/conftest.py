@@ -1,0 +1,10 @@
+"""What holds for all tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def pytest_make_parametrize_id(config: Any, val: Any, argname: str) -> str | None:
+    """Names cases of bytes by their number: packed ones differ in every process, which xdist refuses."""
+    return argname if isinstance(val, bytes) else None
