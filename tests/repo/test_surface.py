@@ -166,6 +166,14 @@ def test_a_mistyped_command_is_answered_with_the_right_one() -> None:
     assert (done.returncode, "did you mean 'build'?" in done.stderr) == (2, True), done.stderr
 
 
+@pytest.mark.parametrize("closed", [">/dev/full", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_takes_nothing_ends_no_command_in_a_traceback(closed: str) -> None:
+    """With standard streams that are closed or full, the exit code still tells what is wrong."""
+    script = f"{sys.executable} -m wrapgen show nothing --json {closed}"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True)
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False), done.stderr
+
+
 def test_no_message_points_to_a_file_of_the_checkout() -> None:
     """Who installed the wheel has no docs/ and examples/: messages and pages name commands instead."""
     package = ROOT / "wrapgen"

@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import traceback
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -108,6 +109,7 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: the words after `wrapgen`; None takes them from the process.
     """
     words = sys.argv[1:] if arguments is None else arguments
+    _open_streams()
     try:
         result = cli.main(args=words, prog_name="wrapgen", standalone_mode=False, obj=tuple(words))
         return result if isinstance(result, int) else 0
@@ -135,11 +137,20 @@ def main(arguments: list[str] | None = None) -> int:
         return told.exit_code
 
 
+def _open_streams() -> None:
+    """Puts nothing where a standard stream was closed by the parent process; Python has None there."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115 - as long as the process
+
+
 def _report(error: WrapgenError, *, as_json: bool) -> None:
     if os.environ.get("WRAPGEN_DEBUG"):
         err(traceback.format_exc().rstrip())
     if as_json:
-        out(json.dumps({"error": error.as_json()}))
+        with suppress(OSError):  # who asked may have gone; the exit code still tells
+            out(json.dumps({"error": error.as_json()}))
+            sys.stdout.flush()
     else:
         marked("error", error.message, "31;1")
         marked("hint", error.hint or error.advice, "36;1")
