@@ -18,14 +18,11 @@ dispatch: {parallel: 4, attempts: 9, item_timeout: 1}
 """
 
 QUICK = {
-    "attempts.py": [
-        ("FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0", "FIRST_PAUSE, LONGEST_PAUSE = 0.005, 0.05"),
-        (
-            "FIRST_THROTTLED_PAUSE, LONGEST_THROTTLED_PAUSE = 2.0, 60.0",
-            "FIRST_THROTTLED_PAUSE, LONGEST_THROTTLED_PAUSE = 0.01, 0.05",
-        ),
+    "runtime/calls.py": [
+        ("RETRY_PAUSES = (0.5, 30.0)", "RETRY_PAUSES = (0.005, 0.05)"),
+        ("THROTTLED_PAUSES = (2.0, 60.0)", "THROTTLED_PAUSES = (0.01, 0.05)"),
     ],
-    "transport.py": [("READ_GRACE = 30.0", "READ_GRACE = 0.0")],
+    "runtime/platform.py": [("READ_GRACE = 30.0", "READ_GRACE = 0.0")],
 }
 """What makes a wrapper wait less, so that a test of many kills need not."""
 
@@ -88,9 +85,10 @@ class Hosted:
         (self.folder / "spec.yaml").write_text(SPEC)
         self("build", "spec.yaml")
         source = self.folder / "generated" / "FickleBatch" / "src"
+        elsewhere = f'url="{target}", headers={{"Authorization": "k"}}'
         changes = {
             **QUICK,
-            "FickleBatch.py": [("Target(client,", f'Target(Algorithmia.client("k", "{target}"),')],
+            "FickleBatch.py": [("Target(server,", f"Target(server._replace({elsewhere}),")],
         }
         for name, pairs in changes.items():
             text = (source / name).read_text()
