@@ -100,6 +100,7 @@ _TESTS: dict[str, Condition] = {
 CONDITIONS: dict[str, Condition] = {
     **{f"src/runtime/{name}.py": condition for name, condition in PARTS.items()},
     "src/runtime/records.py": records,
+    "src/runtime/timeouts.py": lambda spec: has_copies(spec) or skips_known(spec),
     "src/runtime/datastore_data.py": lambda spec: bool({"data", "sqs"} & store_kinds(spec)),
     "src/runtime/datastore_sql.py": lambda spec: "sql" in store_kinds(spec),
     "src/runtime/datastore_sqs.py": lambda spec: "sqs" in store_kinds(spec),

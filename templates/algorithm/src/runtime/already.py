@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any, Iterator
 
 from .answer import RETRIED
-from .deadline import TimeUp, call_with_timeout
+from .deadline import TimeUp
 from .items import Item, Items, Outcome
 from .protocol import Failure, from_wire
 from .records import Recorder, Unavailable
