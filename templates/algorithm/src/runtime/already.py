@@ -11,6 +11,7 @@ from .deadline import TimeUp
 from .items import Item, Items, Outcome
 from .protocol import Failure, from_wire
 from .records import Recorder, Unavailable
+from .timeouts import call_with_timeout
 
 CHUNK = 1000  # items that are looked up at once
 
