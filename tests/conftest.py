@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
+
+os.environ.pop("PYTHONUNBUFFERED", None)  # commands that tests start write to pipes as they do for users
 
 
 def pytest_make_parametrize_id(config: Any, val: Any, argname: str) -> str | None:

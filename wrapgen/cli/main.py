@@ -150,7 +150,6 @@ def _report(error: WrapgenError, *, as_json: bool) -> None:
     if as_json:
         with suppress(OSError):  # who asked may have gone; the exit code still tells
             out(json.dumps({"error": error.as_json()}))
-            sys.stdout.flush()
     else:
         marked("error", error.message, "31;1")
         marked("hint", error.hint or error.advice, "36;1")

@@ -43,8 +43,9 @@ def one_line(text: str) -> str:
 
 
 def out(text: str) -> None:
-    """Prints a text and a line break on standard output."""
+    """Prints a text and a line break on standard output, at once: a program may wait for it in a pipe."""
     _write(sys.stdout, f"{visible(text)}\n")
+    sys.stdout.flush()
 
 
 def err(text: str) -> None:
