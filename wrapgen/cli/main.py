@@ -12,7 +12,6 @@ import json
 import os
 import sys
 import traceback
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -148,8 +147,12 @@ def _report(error: WrapgenError, *, as_json: bool) -> None:
     if os.environ.get("WRAPGEN_DEBUG"):
         err(traceback.format_exc().rstrip())
     if as_json:
-        with suppress(OSError):  # who asked may have gone; the exit code still tells
+        try:
             out(json.dumps({"error": error.as_json()}))
+        except (
+            OSError
+        ):  # who asked may have gone; the exit code still tells, so nothing is tried again at the end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     else:
         marked("error", error.message, "31;1")
         marked("hint", error.hint or error.advice, "36;1")
