@@ -232,6 +232,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         "0",
         "--json",
         "--allow-root-workers",
+        *("--isolation", "none"),  # the algorithms wait for files that the tests write
     ]
     with (home / "serve.log").open("wb") as log:
         server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)

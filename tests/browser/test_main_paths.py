@@ -91,11 +91,14 @@ def watch(page, platform, folder: Path, who: str, picture) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "wrapgen", *command, *flags], cwd=folder, stderr=subprocess.DEVNULL
     ) as run:
-        expect(page.get_by_text(re.compile(r"In progress: [1-9]"))).to_be_visible()
-        expect(page.get_by_text("running").first).to_be_visible()
-        picture("in-progress")
-        (folder / "gate").touch()
-        assert run.wait(timeout=240) == 0
+        try:
+            expect(page.get_by_text(re.compile(r"In progress: [1-9]"))).to_be_visible()
+            expect(page.get_by_text("running").first).to_be_visible()
+            picture("in-progress")
+            (folder / "gate").touch()
+            assert run.wait(timeout=120) == 0
+        finally:
+            run.kill()
     expect(page.get_by_text("No call is open.")).to_be_visible()
     expect(page.get_by_text("done").first).to_be_visible()
 
