@@ -104,7 +104,9 @@ def test_nothing_that_is_printed_names_a_file_that_an_installed_wrapgen_lacks():
     found = [
         f"{path.relative_to(ROOT)}: {match[0]}"
         for path in sorted((ROOT / "templates").rglob("*"))
-        if path.is_file() and "tests" not in path.parts and (match := named.search(path.read_text("utf-8")))
+        if path.is_file()
+        and not {"tests", "__pycache__"} & {*path.parts}
+        and (match := named.search(path.read_text("utf-8")))
     ]
     for path in sorted((ROOT / "wrapgen").rglob("*.py")):
         tree = ast.parse(path.read_bytes())

@@ -133,7 +133,7 @@ def test_the_command_reads_a_table_without_a_platform(tmp_path: Path) -> None:
     written = [record("a", run="r1"), record("b", run="r2", error=failure(retryable=False))]
     place.open().write(written, 1)
     answer = CliRunner().invoke(command, [place.url], catch_exceptions=False)
-    assert answer.output.splitlines() == [each.line.replace(": ", ":").replace(", ", ",") for each in written]
+    assert answer.stdout.splitlines() == [each.line.replace(": ", ":").replace(", ", ",") for each in written]
     answer = CliRunner().invoke(command, [place.url, "--run", "r2", "--count"], catch_exceptions=False)
     assert answer.output == "1\n"
 

@@ -20,7 +20,7 @@ class Response(NamedTuple):
     """Status, headers and body of one HTTP exchange; a plain answer is told without headers."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] | http.client.HTTPMessage
     body: bytes
 
 
