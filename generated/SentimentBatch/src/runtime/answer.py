@@ -105,7 +105,7 @@ class Answer:
         return self._bare if self._request.form == ITEM else results
 
     def summary(self, calls: Calls, stopped: Failure | None) -> dict[str, Any]:
-        """What is told of the call beside its results."""
+        """The `$summary` that is returned beside the results."""
         repeats = self.items.repeats
         places = [repeats.get(place, place) for place in range(self.items.count)]
         failures = [self.failures[place][1].failure for place in places if place in self.failures]
