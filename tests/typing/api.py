@@ -8,7 +8,7 @@ from typing_extensions import assert_type
 
 import wrapgen
 from wrapgen import ItemOutcome, Options, Outcomes, run
-from wrapgen.wire import ItemError
+from wrapgen.protocol import ItemError
 
 
 def sync() -> None:

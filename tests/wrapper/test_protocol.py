@@ -1,4 +1,4 @@
-"""Telling the three forms apart, and items and results on the wire."""
+"""Telling the three forms apart, and items and results on the wrapgen_protocol."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from runtime import platform as api
 from runtime import protocol
 
-from wrapgen import wire
+from wrapgen import protocol as wrapgen_protocol
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -108,9 +108,9 @@ def test_any_value_survives_the_way_into_and_out_of_a_batch(value: Any) -> None:
 @given(ANYTHING)
 def test_both_sides_of_a_call_speak_the_same(value: Any) -> None:
     """What wrapgen's own side writes, the wrapper reads, and the reverse."""
-    assert protocol.from_wire(wire.to_wire(value)) == value
-    assert wire.from_wire(protocol.to_wire(value)) == value
-    assert api.encode_body(value)[1] == wire.encode_input(value)[1]
+    assert protocol.from_wire(wrapgen_protocol.to_wire(value)) == value
+    assert wrapgen_protocol.from_wire(protocol.to_wire(value)) == value
+    assert api.encode_body(value)[1] == wrapgen_protocol.encode_input(value)[1]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from wrapgen import wire
+from wrapgen import protocol
 from wrapgen.build import plan
 from wrapgen.spec import Spec
 
@@ -24,6 +24,6 @@ def cases(spec: Spec) -> list[dict[str, Any]]:
         )
     for number, item in enumerate(spec.publish.examples, 1):
         # A trial goes the whole way and leaves no record.
-        tried = item if spec.datastore is None else {"$batch": [wire.to_wire(item)], "$trial": True}
+        tried = item if spec.datastore is None else {"$batch": [protocol.to_wire(item)], "$trial": True}
         found.append({"case_name": f"example {number}", "input": tried, **_RUNS})
     return found

@@ -1,6 +1,6 @@
 """What is generated for the engines outside of the platform: a Spark job, a Lambda function, a queue. Pure.
 
-The decisions about items are in modules of wrapgen that are copied as they are, see `wrapgen.carried`.
+The decisions about items are in modules of wrapgen that are copied as they are, see `wrapgen.vendored`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from wrapgen import carried
+from wrapgen import vendored
 from wrapgen.build.context import build_context
 from wrapgen.build.generating import manifest
 from wrapgen.build.literals import Ready
@@ -35,11 +35,11 @@ def generate_engine(spec: Spec, engine: str) -> Wrapper:
     """
     context = {**build_context(spec), **_queue(spec, "lambda" if engine == "lambda" else "worker")}
     parts: dict[str, Callable[[], dict[str, bytes]]] = {
-        "spark": lambda: {**_rendered("spark", context), **_package(carried.SPARK)},
+        "spark": lambda: {**_rendered("spark", context), **_package(vendored.SPARK)},
         "lambda": lambda: {
             **_rendered("lambda", context),
             **_rendered("sqs", context),
-            **_package(carried.LAMBDA),
+            **_package(vendored.LAMBDA),
         },
         "sqs": lambda: _rendered("sqs", context),
     }
@@ -59,8 +59,8 @@ def _rendered(part: str, context: dict[str, Any]) -> dict[str, bytes]:
 def _package(modules: tuple[str, ...]) -> dict[str, bytes]:
     own = dict(read_templates("calls"))
     if "run/connectors/spark.py" not in modules:
-        del own["carried.py"]  # only Spark sends the package on
-    return {f"{PACKAGE}/{name}": content for name, content in {**own, **carried.flat(modules)}.items()}
+        del own["vendored.py"]  # only Spark sends the package on
+    return {f"{PACKAGE}/{name}": content for name, content in {**own, **vendored.flat(modules)}.items()}
 
 
 def _queue(spec: Spec, consumer: str) -> dict[str, Any]:

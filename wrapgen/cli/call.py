@@ -17,7 +17,7 @@ from wrapgen.errors import AlgorithmFailed, NotFound, UsageError
 
 if TYPE_CHECKING:
     from wrapgen.client import Client
-    from wrapgen.wire import Answer
+    from wrapgen.protocol import Answer
 
 CONTENT_TYPES = {"text": "text/plain", "json": "application/json", "binary": "application/octet-stream"}
 

@@ -142,11 +142,11 @@ def _effects(
 ) -> WorkerEffects:
     from random import Random
 
+    from wrapgen.protocol import MAX_TIMEOUT
     from wrapgen.run.connectors.sqs import WorkerEffects
     from wrapgen.run.connectors.sqs_messages import run_of
     from wrapgen.run.process import Terms, process_chunk
     from wrapgen.run.sideband import DataSideband
-    from wrapgen.wire import MAX_TIMEOUT
 
     terms = Terms(
         run=run_of(facts.arn),
@@ -172,8 +172,8 @@ def _effects(
 
 
 def _options(given: dict[str, Any], request_bytes: int) -> WorkerOptions:
+    from wrapgen.protocol import CHUNK_AIM
     from wrapgen.run.connectors.sqs import WorkerOptions
-    from wrapgen.wire import CHUNK_AIM
 
     same = ("batch", "linger", "wait", "visibility", "id_path", "until_empty")
     return WorkerOptions(

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from wrapgen.client.transport import Transport
 from wrapgen.errors import ServerFault
-from wrapgen.wire import dumps
+from wrapgen.protocol import dumps
 
 PAGE = 50
 """Entries asked for at a time (platform contract, section 1)."""

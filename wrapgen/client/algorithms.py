@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 from wrapgen.client.transport import Transport
 from wrapgen.errors import NotFound, PlatformError, ServerFault
+from wrapgen.protocol import MAX_TIMEOUT, dumps
 from wrapgen.references import Reference
-from wrapgen.wire import MAX_TIMEOUT, dumps
 
 PAGE = 50
 """Entries asked for in one page of a listing."""

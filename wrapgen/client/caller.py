@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from wrapgen import wire
+from wrapgen import protocol
 from wrapgen.client.connection import Connection
 from wrapgen.client.data import Data
 from wrapgen.client.transport import Transport
@@ -51,7 +51,7 @@ class Caller:
     ) -> bytes:
         """Calls an algorithm with an encoded input; returns the body of the 200 answer as it came.
 
-        The answer may still report an error of the algorithm: see `wire.decode_answer`.
+        The answer may still report an error of the algorithm: see `protocol.decode_answer`.
 
         Args:
             reference: `owner/name/version`.
@@ -67,7 +67,7 @@ class Caller:
             ServerFault, NotAuthorized, PaymentRequired, TooLarge, BadRequest, NotFound: by status.
         """
         seconds = int(timeout)
-        if not 1 <= seconds <= wire.MAX_TIMEOUT:
+        if not 1 <= seconds <= protocol.MAX_TIMEOUT:
             raise UsageError(f"a timeout of {timeout:g} s is not possible", hint="1 to 3000 seconds")
         query = {"timeout": seconds, "stdout": "true" if stdout else None}
         path = f"/v1/algo/{quote(str(Reference.parse(reference)), safe='/*')}"
@@ -78,5 +78,5 @@ class Caller:
             content_type=content_type,
             query=query,
             timeout=seconds + READ_MARGIN,
-            headers={wire.RUN_HEADER: run} if run else None,
+            headers={protocol.RUN_HEADER: run} if run else None,
         )

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from wrapgen import wire
+from wrapgen import protocol
 from wrapgen.client import statuses
 from wrapgen.client.accounts import Accounts
 from wrapgen.client.algorithms import Algorithms, Version
@@ -62,7 +62,7 @@ class Client(Caller):
         timeout: float = DEFAULT_TIMEOUT,
         stdout: bool = False,
         content_type: str | None = None,
-    ) -> wire.Answer:
+    ) -> protocol.Answer:
         """Calls an algorithm with one value: text, bytes, or anything JSON.
 
         Args:
@@ -82,8 +82,8 @@ class Client(Caller):
         """
         if content_type is None:
             try:
-                body, content_type = wire.encode_input(value)
-            except wire.WireError as error:
+                body, content_type = protocol.encode_input(value)
+            except protocol.ProtocolError as error:
                 raise UsageError(f"the input is {error}") from error
         else:
             body = bytes(value)
@@ -91,7 +91,7 @@ class Client(Caller):
         return decode(reference, answer)
 
 
-def decode(reference: str, body: bytes) -> wire.Answer:
+def decode(reference: str, body: bytes) -> protocol.Answer:
     """The result in a call's 200 answer.
 
     Raises:
@@ -103,12 +103,12 @@ def decode(reference: str, body: bytes) -> wire.Answer:
     except (ValueError, RecursionError) as error:
         raise statuses.not_json(f"calling {reference}", body) from error
     try:
-        read = wire.decode_answer(content)
+        read = protocol.decode_answer(content)
     except (ValueError, RecursionError) as error:
         raise ServerFault(
             f"calling {reference}: {error}", hint="is this the platform's API address?"
         ) from error
-    if isinstance(read, wire.Answer):
+    if isinstance(read, protocol.Answer):
         return read
     inner = content["error"] if isinstance(content["error"], dict) else {}
     trace = inner.get("stacktrace") or inner.get("stack_trace")

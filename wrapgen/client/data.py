@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from wrapgen.client.transport import ANSWER_LIMIT, READ_TIMEOUT, Transport
 from wrapgen.errors import NotFound, ServerFault, UsageError
-from wrapgen.wire import dumps
+from wrapgen.protocol import dumps
 
 FILE_LIMIT = 1024**3
 """The most bytes of a file with the results of one chunk."""

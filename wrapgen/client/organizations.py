@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from wrapgen.client.transport import Transport
 from wrapgen.errors import Conflict, NoCredentials, NotFound
-from wrapgen.wire import dumps
+from wrapgen.protocol import dumps
 
 
 class Organizations:

@@ -10,7 +10,7 @@ import json
 from typing import Any, NamedTuple
 
 from wrapgen.errors import RecordsUnreadable
-from wrapgen.wire import end_of_value, over_limit
+from wrapgen.protocol import end_of_value, over_limit
 
 RETRYABLE, FINAL, RESULT = 0, 1, 2
 """Ranks: a result beats a final error, which beats a retryable one. The clock never decides."""

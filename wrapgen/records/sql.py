@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from wrapgen.errors import MissingExtra, NotFound, RecordsUnreadable, Unreachable, UsageError
+from wrapgen.protocol import dumps
 from wrapgen.records.collected import Collected
 from wrapgen.records.objects import Progress
 from wrapgen.records.record import Standing, payload_of, standing
-from wrapgen.wire import dumps
 
 try:
     import sqlalchemy as sa

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from wrapgen import wire
+from wrapgen import protocol
 
 try:
     from wrapgen.run import quick
@@ -24,9 +24,9 @@ def no_constant(name: str) -> Any:
     """Refuses NaN and infinity, which JSON can't say.
 
     Raises:
-        WireError: always.
+        ProtocolError: always.
     """
-    raise wire.WireError(f"{name} is not JSON")
+    raise protocol.ProtocolError(f"{name} is not JSON")
 
 
 _DECODER = json.JSONDecoder(parse_constant=no_constant)
@@ -53,14 +53,14 @@ class Answered:
     summary: dict[str, Any] = field(default_factory=dict)
 
 
-def read_answer(body: bytes) -> Answered | wire.ItemError:
+def read_answer(body: bytes) -> Answered | protocol.ItemError:
     """Reads the body of a call that came back with status 200.
 
     Returns:
         The answer, or the error that the platform reports for the call as a whole.
 
     Raises:
-        WireError: it is cut off, or is no answer of a wrapper.
+        ProtocolError: it is cut off, or is no answer of a wrapper.
     """
     found = quick.answer(body) if quick else None
     if found is not None:
@@ -70,15 +70,15 @@ def read_answer(body: bytes) -> Answered | wire.ItemError:
         text = body.decode("utf-8")
         parts = _members(text, _skip(text, 0), {"result": _answer})
     except (StopIteration, IndexError, ValueError, RecursionError) as error:
-        raise wire.WireError(f"the answer is not JSON, or is cut off: {error}") from error
+        raise protocol.ProtocolError(f"the answer is not JSON, or is cut off: {error}") from error
     result = parts.get("result")
     if isinstance(result, Answered):
         return result
     if "error" in parts:
-        read = wire.decode_answer(parts)
-        if isinstance(read, wire.ItemError):
+        read = protocol.decode_answer(parts)
+        if isinstance(read, protocol.ItemError):
             return read
-    raise wire.WireError("the answer has no $results: is this algorithm a wrapper?")
+    raise protocol.ProtocolError("the answer has no $results: is this algorithm a wrapper?")
 
 
 def end_of(text: str, at: int) -> int:
@@ -90,17 +90,19 @@ def end_of(text: str, at: int) -> int:
     try:
         return scan(text, at)[1]
     except (ValueError, RecursionError):
-        end = wire.end_of_value(text, at)
-        if not wire.over_limit(text[at:end].encode("utf-8", "surrogatepass")):
+        end = protocol.end_of_value(text, at)
+        if not protocol.over_limit(text[at:end].encode("utf-8", "surrogatepass")):
             raise
         return end
 
 
 def over_limits(results: list[str]) -> Iterator[tuple[int, str]]:
     """The results that are over the limits of JSON: position, and in what."""
-    if max(map(len, results), default=0) > wire.SHORT:
+    if max(map(len, results), default=0) > protocol.SHORT:
         for at, text in enumerate(results):
-            if len(text) > wire.SHORT and (reason := wire.over_limit(text.encode("utf-8", "surrogatepass"))):
+            if len(text) > protocol.SHORT and (
+                reason := protocol.over_limit(text.encode("utf-8", "surrogatepass"))
+            ):
                 yield at, reason
 
 
@@ -123,7 +125,7 @@ def read_results(text: str) -> list[str]:
     """Results that came by sideband: JSON Lines, as every wrapper writes them.
 
     Raises:
-        WireError: a line is not one JSON value.
+        ProtocolError: a line is not one JSON value.
     """
     try:
         lines = [line.strip(_BLANK) for line in text.split("\n") if line.strip(_BLANK)]
@@ -132,7 +134,7 @@ def read_results(text: str) -> list[str]:
                 raise ValueError(f"a line goes on after its value: {line[:40]}")
         return lines
     except (StopIteration, IndexError, ValueError, RecursionError) as error:
-        raise wire.WireError(f"the results are not JSON: {error}") from error
+        raise protocol.ProtocolError(f"the results are not JSON: {error}") from error
 
 
 def _skip(text: str, at: int) -> int:
@@ -157,7 +159,7 @@ def _results(text: str, at: int) -> tuple[Any, int]:
         return _elements(text, at)
     value, end = scan(text, at)
     if not isinstance(value, str):
-        raise wire.WireError("$results must be a list or a URL")
+        raise protocol.ProtocolError("$results must be a list or a URL")
     return value, end
 
 
@@ -166,11 +168,11 @@ _Readers = dict[str, Callable[[str, int], tuple[Any, int]]]
 
 def _members(text: str, at: int, readers: _Readers) -> dict[str, Any]:
     if text[at] != "{":
-        raise wire.WireError("the answer of a call must be a JSON object")
+        raise protocol.ProtocolError("the answer of a call must be a JSON object")
     parts: dict[str, Any] = {}
     end = _walk(text, at, readers, parts)
     if _skip(text, end) != len(text):
-        raise wire.WireError("something follows the answer")
+        raise protocol.ProtocolError("something follows the answer")
     return parts
 
 
@@ -183,19 +185,19 @@ def _walk(text: str, at: int, readers: _Readers, into: dict[str, Any]) -> int:
         key, at = scan(text, at)
         at = _skip(text, at)
         if not isinstance(key, str) or text[at] != ":":
-            raise wire.WireError("a JSON object is malformed")
+            raise protocol.ProtocolError("a JSON object is malformed")
         into[key], at = readers.get(key, scan)(text, _skip(text, at + 1))
         at = _skip(text, at)
         if text[at] == "}":
             return at + 1
         if text[at] != ",":
-            raise wire.WireError("a JSON object is malformed")
+            raise protocol.ProtocolError("a JSON object is malformed")
         at = _skip(text, at + 1)
 
 
 def _one_line(text: str) -> str:
     """A value as one line: JSON may be spread over several."""
-    return text if "\n" not in text else wire.dumps(scan(text, 0)[0]).decode("ascii")
+    return text if "\n" not in text else protocol.dumps(scan(text, 0)[0]).decode("ascii")
 
 
 def _elements(text: str, at: int) -> tuple[list[str], int]:
@@ -214,7 +216,7 @@ def _elements(text: str, at: int) -> tuple[list[str], int]:
         if mark == "]":
             return found, end + 1
         if mark != ",":
-            raise wire.WireError("$results is malformed")
+            raise protocol.ProtocolError("$results is malformed")
         at = end + 1
         if text[at] in " \t\r\n":
             at = _skip(text, at)

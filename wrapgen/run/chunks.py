@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import NamedTuple
 
-from wrapgen.wire import CHUNK_AIM
+from wrapgen.protocol import CHUNK_AIM
 
 FIRST_SIZE = 16
 """Items in the first chunks of a run."""

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from itertools import chain, count, islice, repeat
 from typing import Any, Protocol
 
-from wrapgen import wire
+from wrapgen import protocol
 from wrapgen.errors import RunError, UsageError
 from wrapgen.run.chunks import Entry
 from wrapgen.run.connectors.base import Row, Source
@@ -131,7 +131,7 @@ class Selected:
             try:
                 if isinstance(row.value, Unsendable):
                     item = refused_item(row.value, f"row {row.place:,}")
-                elif len(item := make(row if make is _whole else looked)) > wire.SHORT:
+                elif len(item := make(row if make is _whole else looked)) > protocol.SHORT:
                     item = within_limits(item)
                 id_ = None if pick_id is None else _id(field_of(looked.value, pick_id))
             except LookupError as error:
@@ -190,7 +190,9 @@ class Reopened:
                 raise RunError(
                     f"{self.name}:{row.place}: of run {line['run']}, the lines before of {self.run}"
                 )
-            yield Entry(line["index"], within_limits(wire.dumps(line["input"])), line["id"], 0, line["try"])
+            yield Entry(
+                line["index"], within_limits(protocol.dumps(line["input"])), line["id"], 0, line["try"]
+            )
 
     def _read(self, row: Row) -> dict[str, Any]:
         line = row.value
@@ -270,7 +272,7 @@ def _maker(selection: Selection) -> Callable[[Row], bytes]:
     def item(row: Row) -> bytes:
         try:
             return _encoded(make(row.value))
-        except wire.WireError:
+        except protocol.ProtocolError:
             return refused_item({name: field_of(row.value, name) for name in names}, f"row {row.place:,}")
 
     return item
@@ -306,15 +308,15 @@ def _whole(row: Row) -> bytes:
         return _literal(raw)
     try:
         return _encoded(value)
-    except wire.WireError:
+    except protocol.ProtocolError:
         return refused_item(value, f"row {place:,}")
 
 
 def _encoded(value: Any) -> bytes:
     try:
-        return wire.dumps(wire.to_wire(value))
-    except wire.WireError:
-        return wire.dumps(wire.to_wire(plain(value)))
+        return protocol.dumps(protocol.to_wire(value))
+    except protocol.ProtocolError:
+        return protocol.dumps(protocol.to_wire(plain(value)))
 
 
 def plain(value: Any) -> Any:
@@ -328,9 +330,9 @@ def plain(value: Any) -> Any:
 
 def _travelling(texts: list[bytes]) -> list[bytes]:
     found = _literals(texts)
-    if max(map(len, texts), default=0) <= wire.SHORT:
+    if max(map(len, texts), default=0) <= protocol.SHORT:
         return found
-    return [within_limits(text) if len(text) > wire.SHORT else text for text in found]
+    return [within_limits(text) if len(text) > protocol.SHORT else text for text in found]
 
 
 def _literals(texts: list[bytes]) -> list[bytes]:
@@ -363,7 +365,7 @@ def _fill(template: Any, row: Any) -> Any:
         if not match[1]:
             return match[0][0]
         value = plain(field_of(row, match[1]))
-        return value if isinstance(value, str) else wire.dumps(value).decode("ascii")
+        return value if isinstance(value, str) else protocol.dumps(value).decode("ascii")
 
     return _PLACE.sub(put, template)
 

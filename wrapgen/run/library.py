@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any
 
-from wrapgen import wire
+from wrapgen import protocol
 from wrapgen.client import Client, connect
 from wrapgen.errors import RunError, UsageError
 from wrapgen.files import rename, whole
@@ -52,7 +52,7 @@ class ItemOutcome:
     index: int
     id: str
     result: Any = None
-    error: wire.ItemError | None = None
+    error: protocol.ItemError | None = None
 
     @property
     def ok(self) -> bool:
@@ -264,8 +264,8 @@ def _keep(items: Iterable[Any], folder: Folder, *, replace: bool) -> None:
 
 def _line(number: int, value: Any) -> bytes:
     try:
-        return wire.dumps(wire.to_wire(value)) + b"\n"
-    except wire.WireError as error:
+        return protocol.dumps(protocol.to_wire(value)) + b"\n"
+    except protocol.ProtocolError as error:
         raise RunError(f"item {number} is not JSON: {why_not_json(value)}") from error
 
 
@@ -273,5 +273,5 @@ def _decoded(line: bytes) -> ItemOutcome:
     content, _ = scan(line.decode(), 0)
     index, name = content["index"], content["id"]
     if "error" in content:
-        return ItemOutcome(index, name, error=wire.ItemError.from_wire(content["error"]))
-    return ItemOutcome(index, name, result=wire.from_wire(content["result"]))
+        return ItemOutcome(index, name, error=protocol.ItemError.from_wire(content["error"]))
+    return ItemOutcome(index, name, result=protocol.from_wire(content["result"]))

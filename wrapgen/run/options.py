@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 
 from wrapgen.errors import UsageError
+from wrapgen.protocol import CHUNK_AIM, MAX_TIMEOUT, RUN_ID
 from wrapgen.run.budget import SHARE
 from wrapgen.run.chunks import MAX_SIZE
 from wrapgen.run.lanes import Lanes, ThreadLanes
@@ -17,7 +18,6 @@ from wrapgen.run.ledger import Disk, RealDisk
 from wrapgen.run.process import Call, Sideband, Terms
 from wrapgen.run.retry import PATIENCE
 from wrapgen.run.wrappers import Description
-from wrapgen.wire import CHUNK_AIM, MAX_TIMEOUT, RUN_ID
 
 TELL = 30.0
 """Seconds that a wrapper's own limit leaves below the platform's."""

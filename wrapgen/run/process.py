@@ -15,7 +15,7 @@ from itertools import repeat
 from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
 
-from wrapgen import wire
+from wrapgen import protocol
 from wrapgen.errors import (
     AlgorithmFailed,
     BadRequest,
@@ -84,7 +84,7 @@ class Terms:
     @property
     def told(self) -> int:
         """Seconds that the wrapper is told: 30 less than the platform grants, or half of a short time."""
-        return max(1, int(min(wire.MAX_TIMEOUT, self.timeout) - min(MARGIN, self.timeout / 2)))
+        return max(1, int(min(protocol.MAX_TIMEOUT, self.timeout) - min(MARGIN, self.timeout / 2)))
 
 
 class Outcome(NamedTuple):
@@ -191,11 +191,13 @@ def _process(
         finally:
             if uploaded and terms.sideband:
                 terms.sideband.discard(uploaded)
-        if isinstance(answer, wire.ItemError):
+        if isinstance(answer, protocol.ItemError):
             return Lost(_FAULTS.get(answer.type, Fault.REFUSED), answer.type, answer.message)
         results = _results(answer, terms)
         if len(results) != len(chunk):
-            raise wire.WireError(f"the wrapper answered {len(results)} results for {len(chunk)} items")
+            raise protocol.ProtocolError(
+                f"the wrapper answered {len(results)} results for {len(chunk)} items"
+            )
         for at, reason in over_limits(results):
             text = error_text("ParsingError", f"the result {reason}", retryable=False)
             results[at] = f'{{"$error":{text}}}'
@@ -206,10 +208,10 @@ def _process(
             return Reply(outcomes, answer.summary, lines=lay(chunk, results))
         outcomes = list(map(_outcome, zip(repeat(Fate.OK), results, chunk.attempts, strict=False)))
         for at, value in errors:
-            error = wire.ItemError.from_wire(value["$error"])
+            error = protocol.ItemError.from_wire(value["$error"])
             outcomes[at] = _failed(error, chunk.attempts[at], terms.attempts)
         return Reply(outcomes, answer.summary)
-    except wire.WireError as error:
+    except protocol.ProtocolError as error:
         return Lost(Fault.LOST, "ServerError", str(error))
     except AlgorithmFailed as error:
         return Lost(_FAULTS.get(error.error_type, Fault.REFUSED), error.error_type, error.detail)
@@ -239,7 +241,7 @@ def request_body(chunk: Chunk, terms: Terms, batch: bytes | None = None) -> byte
 
 def error_text(kind: str, message: str, *, retryable: bool) -> str:
     """An error object as outcomes carry it."""
-    return wire.dumps({"type": kind, "message": message, "retryable": retryable}).decode("ascii")
+    return protocol.dumps({"type": kind, "message": message, "retryable": retryable}).decode("ascii")
 
 
 def _request(chunk: Chunk, terms: Terms) -> tuple[bytes, str | None]:
@@ -249,21 +251,21 @@ def _request(chunk: Chunk, terms: Terms) -> tuple[bytes, str | None]:
     if len(chunk) > 1 or terms.sideband is None:
         raise TooLarge(f"the request has {len(body):,} bytes, the limit is {terms.request_bytes:,}")
     url = terms.sideband.upload(chunk.items[0] + b"\n")
-    return request_body(chunk, terms, wire.dumps(url)), url
+    return request_body(chunk, terms, protocol.dumps(url)), url
 
 
 def _results(answer: Answered, terms: Terms) -> list[str]:
     if not isinstance(answer.results, str):
         return answer.results
     if terms.sideband is None:
-        raise wire.WireError(f"the results are at {answer.results}, which can't be read here")
+        raise protocol.ProtocolError(f"the results are at {answer.results}, which can't be read here")
     try:
         return read_results(terms.sideband.fetch(answer.results).decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise wire.WireError(f"the results at {answer.results} are not UTF-8") from error
+        raise protocol.ProtocolError(f"the results at {answer.results} are not UTF-8") from error
 
 
-def _failed(error: wire.ItemError, before: int, limit: int) -> Outcome:
+def _failed(error: protocol.ItemError, before: int, limit: int) -> Outcome:
     attempts = before + error.attempts
     again = error.retryable and (error.attempts == 0 or attempts < limit)
     text = error_text(error.type, error.message, retryable=error.retryable)
@@ -362,7 +364,7 @@ def of_platform(body: bytes) -> bytes:
 def _alive(call: Call) -> bool:
     try:
         read_answer(of_platform(call(DESCRIBE, MARGIN)))
-    except (Unreachable, ServerFault, wire.WireError):
+    except (Unreachable, ServerFault, protocol.ProtocolError):
         return False
     except (PlatformError, AlgorithmFailed):
         return True

@@ -14,7 +14,7 @@ from itertools import count
 from random import Random
 from typing import Any
 
-from wrapgen import wire
+from wrapgen import protocol
 from wrapgen.run.chunks import Chunk
 from wrapgen.run.process import Lost, Outcome, Reply, error_text, got_nowhere
 from wrapgen.run.retry import SharedBackoff, after_loss, delay
@@ -106,7 +106,7 @@ def given_up_item(kind: str, message: str) -> bytes:
 
 def within_limits(item: bytes) -> bytes:
     """An item as it travels; one that is over the limits of JSON is its own failure."""
-    reason = wire.over_limit(item) if len(item) > wire.SHORT else None
+    reason = protocol.over_limit(item) if len(item) > protocol.SHORT else None
     return given_up_item("InputError", f"the item {reason}") if reason else item
 
 

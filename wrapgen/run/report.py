@@ -18,7 +18,7 @@ from wrapgen.run.replay import as_written
 from wrapgen.run.report_facts import facts_of
 
 if TYPE_CHECKING:
-    from wrapgen.pages import Template
+    from wrapgen.html import Template
 
 REPORT = "report.html"
 """The report of a run that has no output file, in its folder."""
@@ -86,7 +86,7 @@ def page_of(facts: dict[str, Any]) -> str:
 @cache
 def page() -> Template:
     """The template of a report, read and compiled once: half of the time that the first report takes."""
-    from wrapgen.pages import environment
+    from wrapgen.html import environment
     from wrapgen.run.report_charts import FILTERS
 
     pages = environment(_PAGE)

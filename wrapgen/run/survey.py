@@ -16,8 +16,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from wrapgen.errors import RunError
+from wrapgen.protocol import CHUNK_AIM
 from wrapgen.run.chunks import Entry
-from wrapgen.wire import CHUNK_AIM
 
 _BUCKETS = 512
 _DIGEST = 12

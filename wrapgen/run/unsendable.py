@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from wrapgen import wire
+from wrapgen import protocol
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ def refused_item(value: Any, where: str = "") -> bytes:
         value: no JSON; the message names the first part of it that is none.
         where: its row, for the message.
     """
-    error = wire.ItemError("InputError", ", ".join(filter(None, [where, why_not_json(value)])))
-    return wire.dumps(error.to_wire())
+    error = protocol.ItemError("InputError", ", ".join(filter(None, [where, why_not_json(value)])))
+    return protocol.dumps(error.to_wire())
 
 
 def why_not_json(value: Any) -> str:

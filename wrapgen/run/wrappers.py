@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from wrapgen import wire
+from wrapgen import protocol
 from wrapgen.errors import AlgorithmFailed, RunError, UsageError
 from wrapgen.run.answers import Answered, read_answer
 from wrapgen.run.process import DESCRIBE, Call, of_platform
@@ -100,22 +100,22 @@ def describe(call: Call, reference: str) -> Description:
     )
     try:
         answer = read_answer(of_platform(call(DESCRIBE, DESCRIBE_SECONDS)))
-    except (wire.WireError, AlgorithmFailed) as error:
+    except (protocol.ProtocolError, AlgorithmFailed) as error:
         raise no_wrapper from error
     if not isinstance(answer, Answered):
         words = f"{reference} does not work: {answer.type}: {answer.message}"
-        if answer.type in wire.STOPPING_TYPES:
+        if answer.type in protocol.STOPPING_TYPES:
             raise RunError(words)
-        if answer.type in wire.RETRYABLE_TYPES or answer.type == "SystemError":
+        if answer.type in protocol.RETRYABLE_TYPES or answer.type == "SystemError":
             raise NotLoaded(words)
         raise no_wrapper
     facts = answer.summary.get("wrapper")
     if not isinstance(facts, dict):
         raise no_wrapper
-    protocol = facts.get("protocol")
-    if protocol != wire.PROTOCOL:
+    spoken = facts.get("protocol")
+    if spoken != protocol.PROTOCOL:
         raise RunError(
-            f"{reference} speaks item protocol {protocol!r}, this wrapgen speaks {wire.PROTOCOL}",
+            f"{reference} speaks item protocol {spoken!r}, this wrapgen speaks {protocol.PROTOCOL}",
             hint="build and publish it again with this version of wrapgen",
         )
     limits = facts.get("limits")
@@ -126,7 +126,7 @@ def describe(call: Call, reference: str) -> Description:
         mode=str(facts.get("mode") or ""),
         spec=str(facts.get("spec") or ""),
         timeout=float(limits.get("timeout") or 300),
-        request_bytes=int(limits.get("request_bytes") or wire.BODY_CAP),
+        request_bytes=int(limits.get("request_bytes") or protocol.BODY_CAP),
         parallel=int(limits.get("parallel") or 1),
         attempts=int(limits.get("attempts") or 3),
         batch_size=int(limits.get("batch_size") or 1),

@@ -11,7 +11,7 @@ from functools import cache
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from wrapgen import wire
+from wrapgen import protocol
 from wrapgen.build import generate
 from wrapgen.spec import parse
 from wrapgen.spec.names import Refused, check_source, check_variable, check_wrapper_name
@@ -88,7 +88,7 @@ def test_no_string_of_a_spec_becomes_code(item, key, digits):
     constants = _constants(wrapper["src/config.py"])
     assert constants["RECORDS"]["redact"] == [["a", key, digits, None]]
     assert constants["RECORDS"]["id"] == [key]
-    tried = {"$batch": [wire.to_wire(item)], "$trial": True}
+    tried = {"$batch": [protocol.to_wire(item)], "$trial": True}
     assert json.loads(wrapper["TEST_CASES.json"])[-1]["input"] == tried
     harmless = _harmless()
     assert _shape(wrapper["src/config.py"]) == _shape(harmless["src/config.py"])

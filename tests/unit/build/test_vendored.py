@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from wrapgen import carried
+from wrapgen import vendored
 from wrapgen.build.templates import read_templates
 
 
@@ -26,7 +26,7 @@ def defined(tree: ast.Module) -> set[str]:
 @pytest.mark.parametrize("engine", ["SPARK", "LAMBDA"])
 def test_every_imported_name_is_there(engine: str) -> None:
     """No module of the package that is copied imports a module, or a name of one, that is not copied."""
-    sources = {**read_templates("calls"), **carried.flat(getattr(carried, engine))}
+    sources = {**read_templates("calls"), **vendored.flat(getattr(vendored, engine))}
     trees = {name.removesuffix(".py"): ast.parse(source) for name, source in sources.items()}
     optional = {"quick"}  # `answers` does without it
     missing = []

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from wrapgen import wire
+from wrapgen import protocol
 from wrapgen.records import Collected
 from wrapgen.records.record import read
 from wrapgen.run import answers
@@ -33,19 +33,19 @@ WITHIN = {
 @pytest.mark.parametrize("pad", [0, 1, 2149, 2150, 2151])
 def test_what_is_over_a_limit_is_found_anywhere(text, pad):
     """One level or digit too many is found, wherever in a text it is."""
-    assert wire.over_limit(f'["{"x" * pad}",{{"n":{text}}}]'.encode())
+    assert protocol.over_limit(f'["{"x" * pad}",{{"n":{text}}}]'.encode())
 
 
 @pytest.mark.parametrize("text", WITHIN.values(), ids=WITHIN)
 def test_what_is_within_the_limits_is_let_through(text):
     """At the limits, and where a text only holds brackets and digits, nothing is wrong."""
-    assert wire.over_limit(text.encode()) is None and json.loads(text) is not None
+    assert protocol.over_limit(text.encode()) is None and json.loads(text) is not None
 
 
 def test_the_limits_are_exact():
     """201 levels and 4,301 digits are too many."""
-    assert "200 levels" in (wire.over_limit(b"[" * 201 + b"]" * 201) or "")
-    assert "4,300 digits" in (wire.over_limit(b"7" * 4301) or "")
+    assert "200 levels" in (protocol.over_limit(b"[" * 201 + b"]" * 201) or "")
+    assert "4,300 digits" in (protocol.over_limit(b"7" * 4301) or "")
 
 
 @pytest.fixture(params=[True, False], ids=["msgspec", "without msgspec"])

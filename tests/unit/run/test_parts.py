@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wrapgen import wire
+from wrapgen import protocol
 from wrapgen.errors import RunError, UsageError
 from wrapgen.run import answers
 from wrapgen.run.answers import Answered, read_answer, read_results
@@ -126,7 +126,7 @@ def test_a_body_has_the_protocols_keys_and_no_more():
     }
     apart = Chunk([5, 9], [b"1", b"2"], ["a", 'b"'], [0, 0])
     body = json.loads(request_body(apart, terms()))
-    assert (body["$index"], body["$ids"]) == ([5, 9], ["a", 'b"']) and set(body) <= wire.PROTOCOL_KEYS
+    assert (body["$index"], body["$ids"]) == ([5, 9], ["a", 'b"']) and set(body) <= protocol.PROTOCOL_KEYS
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_a_cut_answer_is_never_taken_for_a_whole_one(values, data):
     """However much of an answer is missing at its end, it is refused."""
     body = json.dumps({"result": {"$results": values, "$summary": {}}, "metadata": {}})
     cut = data.draw(st.integers(0, len(body) - 1))
-    with pytest.raises(wire.WireError):
+    with pytest.raises(protocol.ProtocolError):
         read_answer(body[:cut].encode())
 
 
@@ -204,14 +204,14 @@ def test_a_cut_answer_is_never_taken_for_a_whole_one(values, data):
 )
 def test_other_answers_are_refused(body):
     """What no wrapper answers is a protocol error."""
-    with pytest.raises(wire.WireError):
+    with pytest.raises(protocol.ProtocolError):
         read_answer(body)
 
 
 def test_an_error_of_the_whole_call_is_told():
     """An error envelope is the error that it carries."""
     answer = read_answer(b'{"error": {"message": "m", "error_type": "InputError"}, "metadata": {}}')
-    assert isinstance(answer, wire.ItemError) and (answer.type, answer.message) == ("InputError", "m")
+    assert isinstance(answer, protocol.ItemError) and (answer.type, answer.message) == ("InputError", "m")
 
 
 @pytest.mark.parametrize("results", [[1, {"a": "x\n"}], [[1, 2], [3, 4]], [[1, 2], [3]], [[1]], [[]]])

@@ -26,7 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wrapgen.charts import stylesheet
 from wrapgen.errors import NotAuthorized, ServerFault, WrapgenError
-from wrapgen.pages import environment
+from wrapgen.html import environment
 from wrapgen.platform import Platform
 from wrapgen.platform.http.auth import KNOWN
 from wrapgen.platform.http.errors import facts, management_body, respond_router

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from wrapgen.errors import BadRequest, NotAuthorized
-from wrapgen.pages import Environment
+from wrapgen.html import Environment
 from wrapgen.platform.http.exchange import reply
 from wrapgen.platform.model import Caller
 from wrapgen.platform.web.sessions import Sessions, form_token, same

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from itertools import repeat
 from typing import IO, Any
 
-from wrapgen import wire
+from wrapgen import protocol
 from wrapgen.errors import RunError
 from wrapgen.run.answers import are_json, end_of, no_constant, scan
 from wrapgen.run.connectors.base import Row
@@ -73,7 +73,7 @@ def _scanned(text: str, at: int) -> tuple[Any, int]:
 
 
 def _whole_number(digits: str) -> int | Unsendable:
-    return int(digits) if len(digits) <= wire.MAX_DIGITS else Unsendable("a number has too many digits")
+    return int(digits) if len(digits) <= protocol.MAX_DIGITS else Unsendable("a number has too many digits")
 
 
 def lines(stream: IO[bytes], name: str) -> Iterator[Row]:

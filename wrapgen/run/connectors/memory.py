@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from wrapgen import wire
+from wrapgen import protocol
 from wrapgen.errors import RunError
 from wrapgen.run.connectors.base import Row
 
@@ -52,6 +52,6 @@ class MemorySource:
 
 def _encoded(number: int, value: Any) -> bytes:
     try:
-        return wire.dumps(wire.to_wire(value))
-    except wire.WireError as error:
+        return protocol.dumps(protocol.to_wire(value))
+    except protocol.ProtocolError as error:
         raise RunError(f"item {number} of the input is {error}") from error

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from wrapgen import carried, wire
+from wrapgen import protocol, vendored
 from wrapgen.errors import MissingExtra, PlatformError, UsageError
 from wrapgen.run.concurrency import ceiling
 from wrapgen.run.connectors.spark_columns import ERROR, OUTPUT, Columns, arrow_type
@@ -84,8 +84,8 @@ def scored(
         concurrency=most,
         at_once=min(tasks, _slots(session.sparkContext) or tasks),
         chunk=chunk,
-        aim=min(wire.CHUNK_AIM, about.request_bytes * 8 // 10),
-        timeout=min(wire.MAX_TIMEOUT, timeout or about.timeout + 30),
+        aim=min(protocol.CHUNK_AIM, about.request_bytes * 8 // 10),
+        timeout=min(protocol.MAX_TIMEOUT, timeout or about.timeout + 30),
         attempts=about.attempts,
         request_bytes=about.request_bytes,
         patience=patience,
@@ -144,7 +144,7 @@ def _run(run: str | None, session: Any) -> str:
     if run is None:
         application = re.sub(r"[^A-Za-z0-9_-]", "-", session.sparkContext.applicationId)[:40]
         return f"spark-{application}-{uuid4().hex[:8]}"
-    if not wire.RUN_ID.match(run):
+    if not protocol.RUN_ID.match(run):
         raise UsageError(f"not a run id: {run!r}", hint="1 to 64 letters, digits, - and _")
     return run
 
@@ -223,7 +223,7 @@ def _schema(df: Any, plan: Plan, result: Any) -> Any:
 
 def _send_modules(session: Any) -> None:
     """Gives the executors the modules that a task needs, once a session."""
-    content = carried.archive(carried.SPARK_TASK)
+    content = vendored.archive(vendored.SPARK_TASK)
     name = f"wrapgen-{hashlib.sha256(content).hexdigest()[:12]}.zip"
     sent = getattr(session.sparkContext, "_wrapgen_sent", None)
     if sent == name:

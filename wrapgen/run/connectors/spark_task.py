@@ -17,7 +17,7 @@ from functools import partial
 from random import Random
 from typing import Any
 
-from wrapgen import wire
+from wrapgen import protocol
 from wrapgen.run.chunks import Chunk, Entry, Intake
 from wrapgen.run.connectors.arrow import cell_reader
 from wrapgen.run.plain_calls import PlainCalls
@@ -202,8 +202,8 @@ def columns(outcomes: list[Outcome], result_type: Any, *, as_json: bool) -> tupl
     for outcome in outcomes:
         result, error = None, None
         if outcome.fate is Fate.OK:
-            value = wire.from_wire(json.loads(outcome.body))
-            result = wire.dumps(value).decode("ascii") if as_json else fitted(value, result_type)
+            value = protocol.from_wire(json.loads(outcome.body))
+            result = protocol.dumps(value).decode("ascii") if as_json else fitted(value, result_type)
             if result is None and value is not None:
                 words = f"the result does not fit the declared type {result_type}: {outcome.body[:200]}"
                 error = {"type": "ParsingError", "message": words, "retryable": False}
@@ -219,7 +219,7 @@ def fitted(value: Any, result_type: Any) -> Any:
     import pyarrow as pa
 
     if pa.types.is_string(result_type) and not isinstance(value, (str, type(None))):
-        return wire.dumps(value).decode("ascii")
+        return protocol.dumps(value).decode("ascii")
     try:
         fit = pa.array([value], result_type)[0].as_py()
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
@@ -241,10 +241,10 @@ def _kept(value: Any, fit: Any) -> bool:
 
 def _entry(index: int, value: Any, id_: Any, by_content: bool, tries: int) -> Entry:
     try:
-        sent = wire.to_wire(value)
-        item = within_limits(wire.dumps(sent))
+        sent = protocol.to_wire(value)
+        item = within_limits(protocol.dumps(sent))
         text = json.dumps(sent, sort_keys=True, separators=(",", ":"))
-    except (wire.WireError, TypeError):
+    except (protocol.ProtocolError, TypeError):
         text = f"not JSON: {value!r}"  # which no JSON text is
         item = refused_item(value)
     if by_content:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from random import Random
 
 from wrapgen.errors import PlatformError, Unreachable
+from wrapgen.protocol import CHUNK_AIM
 from wrapgen.run.concurrency import Concurrency
 from wrapgen.run.connectors.sqs_batch import Batches, Settled
 from wrapgen.run.connectors.sqs_hold import Hold, Memory
@@ -20,7 +21,6 @@ from wrapgen.run.connectors.sqs_messages import Message, Pile
 from wrapgen.run.connectors.sqs_queue import TOGETHER, Queue
 from wrapgen.run.push import Pace, Process, Pushed
 from wrapgen.run.retry import SharedBackoff, delay
-from wrapgen.wire import CHUNK_AIM
 
 CAREFUL = 60.0
 """Seconds after a failure in a FIFO queue for which messages are received one by one."""

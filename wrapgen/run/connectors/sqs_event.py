@@ -10,7 +10,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from wrapgen import wire
+from wrapgen import protocol
 from wrapgen.errors import UsageError
 from wrapgen.run.connectors.sqs_batch import Batches
 from wrapgen.run.connectors.sqs_messages import Message, Pile, run_of
@@ -61,7 +61,7 @@ def failures(
     pile = Pile()
     pile.add(Message.of_event(record) for record in records)
     kept: list[Message] = []
-    while batch := pile.take(MOST, wire.CHUNK_AIM):
+    while batch := pile.take(MOST, protocol.CHUNK_AIM):
         left = seconds_left() - RESERVE
         if left < 2:
             kept += [*batch, *pile.empty()]
@@ -81,7 +81,7 @@ def _batches(
     end = time.monotonic() + left
     terms = Terms(
         run=run,
-        timeout=max(1.0, min(left, about.timeout + 30, wire.MAX_TIMEOUT)),
+        timeout=max(1.0, min(left, about.timeout + 30, protocol.MAX_TIMEOUT)),
         attempts=about.attempts,
         request_bytes=about.request_bytes,
         clock=time.monotonic,
@@ -103,5 +103,5 @@ def _batches(
         pace=Pace(about.attempts, time.monotonic, wait, random, resend=False),
         backoff=SharedBackoff(random, left),
         id_path=id_path,
-        aim=min(wire.CHUNK_AIM, about.request_bytes * 8 // 10),
+        aim=min(protocol.CHUNK_AIM, about.request_bytes * 8 // 10),
     )

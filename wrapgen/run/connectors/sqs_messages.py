@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from wrapgen import wire
+from wrapgen import protocol
 from wrapgen.run.chunks import Chunk, Entry, gather
 from wrapgen.run.push import given_up_item, within_limits
 
@@ -76,7 +76,7 @@ class Message:
     @cached_property
     def weight(self) -> int:
         """Bytes that it may take in a call; a pointer may take a whole one."""
-        return wire.CHUNK_AIM if pointer(self.body) else len(self.body.encode("utf-8", "replace")) + 16
+        return protocol.CHUNK_AIM if pointer(self.body) else len(self.body.encode("utf-8", "replace")) + 16
 
 
 def run_of(arn: str) -> str:
@@ -119,11 +119,11 @@ def read_body(body: str) -> tuple[Any, bytes]:
                 return None, item
             value = json.loads(body, parse_constant=_refuse)
         except (ValueError, RecursionError):
-            return body, wire.dumps(body)
+            return body, protocol.dumps(body)
         if isinstance(value, dict) and len(value) == 1 and "$error" in value:
             raw = b'{"$literal":' + raw + b"}"
         return value, raw
-    return body, wire.dumps(body)
+    return body, protocol.dumps(body)
 
 
 def id_at(value: Any, path: str) -> str:

@@ -64,7 +64,7 @@ STOPPING_TYPES = frozenset({"AuthenticationError", "PaymentRequiredError"})
 """Error types that stop everyone and are no item's outcome."""
 
 
-class WireError(ValueError):
+class ProtocolError(ValueError):
     """A value or an answer does not follow the protocol; callers wrap it in an error of the user's tree."""
 
 
@@ -93,10 +93,10 @@ class ItemError:
         """Reads the value under `$error`; missing fields take their safest meaning.
 
         Raises:
-            WireError: it is not an object.
+            ProtocolError: it is not an object.
         """
         if not isinstance(body, dict):
-            raise WireError(f"$error must be an object, not {type(body).__name__}")
+            raise ProtocolError(f"$error must be an object, not {type(body).__name__}")
         kind = str(body.get("type") or "AlgorithmError")
         retryable = body.get("retryable")
         attempts = body.get("attempts")
@@ -112,12 +112,12 @@ def dumps(value: Any) -> bytes:
     """JSON as it goes on the wire: compact, ASCII-escaped as the vendor's client does, no NaN or infinity.
 
     Raises:
-        WireError: the value is not JSON.
+        ProtocolError: the value is not JSON.
     """
     try:
         return json.dumps(value, allow_nan=False, separators=(",", ":")).encode("ascii")
     except (TypeError, ValueError, RecursionError) as error:
-        raise WireError(f"not JSON: {error}") from error
+        raise ProtocolError(f"not JSON: {error}") from error
 
 
 def to_wire(value: Any) -> Any:
@@ -133,7 +133,7 @@ def from_wire(value: Any) -> Any:
     """The reverse of `to_wire`; an `$error` object becomes an `ItemError`.
 
     Raises:
-        WireError: a protocol object that is malformed.
+        ProtocolError: a protocol object that is malformed.
     """
     if not (isinstance(value, dict) and len(value) == 1):
         return value
@@ -146,7 +146,7 @@ def from_wire(value: Any) -> Any:
         try:
             return base64.b64decode(value[key], validate=True)
         except (TypeError, ValueError, binascii.Error) as error:
-            raise WireError("$binary must be a base64 string") from error
+            raise ProtocolError("$binary must be a base64 string") from error
     return value
 
 
@@ -154,7 +154,7 @@ def encode_input(value: Any) -> tuple[bytes, str]:
     """The body and content type of a single call: text, bytes or JSON (platform contract, section 2).
 
     Raises:
-        WireError: the value is not JSON.
+        ProtocolError: the value is not JSON.
     """
     if isinstance(value, str):
         return value.encode("utf-8"), "text/plain"
@@ -237,10 +237,10 @@ def decode_answer(body: Any) -> Answer | ItemError:
     """Reads the envelope of a call that came back with status 200 (platform contract, section 2).
 
     Raises:
-        WireError: it is neither a result nor an error.
+        ProtocolError: it is neither a result nor an error.
     """
     if not isinstance(body, dict):
-        raise WireError("the answer of a call must be a JSON object")
+        raise ProtocolError("the answer of a call must be a JSON object")
     if "error" in body:
         error = body["error"]
         if not isinstance(error, dict):
@@ -250,12 +250,12 @@ def decode_answer(body: Any) -> Answer | ItemError:
         return ItemError(kind, str(error.get("message") or ""), kind in RETRYABLE_TYPES, 1)
     metadata = body.get("metadata")
     if "result" not in body or not isinstance(metadata, dict):
-        raise WireError("the answer of a call has no result and metadata")
+        raise ProtocolError("the answer of a call has no result and metadata")
     if metadata.get("content_type") == "binary":
         try:
             return Answer(base64.b64decode(body["result"], validate=True), metadata)
         except (TypeError, ValueError, binascii.Error) as error:
-            raise WireError("a binary result must be base64") from error
+            raise ProtocolError("a binary result must be base64") from error
     if metadata.get("content_type") == "void":
         return Answer(None, metadata)
     return Answer(body["result"], metadata)

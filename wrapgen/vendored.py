@@ -1,4 +1,4 @@
-"""The part of wrapgen that travels: to Spark's executors, and into what `build --spark` and `--lambda` emit.
+"""Vendored modules: what is copied to Spark's executors and into what `build --spark` and `--lambda` emit.
 
 These modules need Python's own library only. They are read as text here, so that a Spark job, a Lambda
 function and the local runner decide about items with the very same code. Nothing here imports them.
@@ -22,7 +22,7 @@ CORE = (
     "client/tunnel.py",
     "references.py",
     "resources.py",
-    "wire.py",
+    "protocol.py",
     "run/answers.py",
     "run/chunks.py",
     "run/plain_calls.py",
@@ -33,7 +33,7 @@ CORE = (
     "run/states.py",
     "run/turns.py",
 )
-"""What every traveller needs, relative to the package."""
+"""What Spark and Lambda both need, as paths relative to the package."""
 
 SPARK_TASK = (
     *CORE,
