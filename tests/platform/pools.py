@@ -12,10 +12,10 @@ import time
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from wrapgen.platform.lines import read_response, request_parts
+from wrapgen.platform.calls.worker_protocol import read_response, request_parts
 from wrapgen.platform.model import Runnable
 from wrapgen.platform.workers.ceilings import Ceilings
-from wrapgen.platform.workers.loan import Loan
+from wrapgen.platform.workers.lease import Lease
 from wrapgen.platform.workers.pool import Pools, Size
 from wrapgen.platform.workers.worker import WorkerEnded
 
@@ -80,14 +80,14 @@ def nothing(_worker):
 
 async def serve(pool, parts, output=False, urgent=False, begin=nothing, end=nothing):
     """The pool's response to one request line, given in parts; or how its worker ended."""
-    loan = Loan(parts, output=output, urgent=urgent, begin=begin, end=end)
+    lease = Lease(parts, output=output, urgent=urgent, begin=begin, end=end)
     try:
-        pool.lend(loan)
-        return read_response((await loan.future).line)
+        pool.lend(lease)
+        return read_response((await lease.future).line)
     except WorkerEnded as ended:
         return ended.exited
     finally:
-        loan.leave()
+        lease.release()
 
 
 async def ask(pool, value, output=False, **told):

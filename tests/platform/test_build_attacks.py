@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from attacks import TELL, push, source
 
-from wrapgen.platform.requirements import Requirements
+from wrapgen.platform.building.requirements import Requirements
 
 THING = "import thing\n\n\ndef apply(input):\n    return thing.NAME\n"
 

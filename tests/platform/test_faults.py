@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from wrapgen.errors import BadRequest
-from wrapgen.platform.faults import Faults
+from wrapgen.platform.calls.fault_rules import Faults
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 
 import requests
 
-from wrapgen.platform.journal import Journal
+from wrapgen.platform.observe.server_log import Journal
 
 LABELS = """\
 class Odd(Exception):

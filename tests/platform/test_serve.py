@@ -22,8 +22,8 @@ import pytest
 from wrapgen.cli.serve import _certificate
 from wrapgen.errors import UsageError
 from wrapgen.platform.http.serve import ServerLog
-from wrapgen.platform.journal import Journal
-from wrapgen.platform.workers.family import marked
+from wrapgen.platform.observe.server_log import Journal
+from wrapgen.platform.workers.process_tree import marked
 
 PLAIN = {
     "algorithmia.conf": '{"username": "local", "algoname": "Plain", "langauge": "python3"}',
@@ -314,7 +314,7 @@ def test_over_tls_everything_works(serve, tmp_path, publish, zoo_folder, monkeyp
 def test_a_server_that_cannot_say_that_it_is_ready_ends(tmp_path):
     """Whoever waits for its first line sees the end of it, not nothing for ever."""
     program = "import sys; from wrapgen.cli.main import main; "
-    program += "from wrapgen.platform.environments import Environments; "
+    program += "from wrapgen.platform.building.environments import Environments; "
     program += "Environments.offered = lambda self: 1 / 0; sys.exit(main())"
     command = [sys.executable, "-c", program, "serve", "--home", str(tmp_path / "home"), "--port", "0"]
     ended = subprocess.run([*command, "--allow-root-workers"], capture_output=True, text=True, timeout=120)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from wrapgen.platform.lines import Problem, Result, read_response
+from wrapgen.platform.calls.worker_protocol import Problem, Result, read_response
 from wrapgen.platform.workers.ceilings import Ceilings
 from wrapgen.platform.workers.pool import LoadFailed, Size
 from wrapgen.platform.workers.processors import Processors

@@ -9,8 +9,8 @@ import time
 import msgspec
 from Algorithmia.algorithm import OutputType
 
+from wrapgen.platform.calls.void_calls import Taken, Unattended
 from wrapgen.platform.model import Caller
-from wrapgen.platform.unattended import Taken, Unattended
 
 
 def outcome(server, request_id, key=None):

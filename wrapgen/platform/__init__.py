@@ -15,17 +15,17 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from wrapgen.platform.activity import Activity
 from wrapgen.platform.bounds import Bounds
-from wrapgen.platform.call import Limits, Outcome
-from wrapgen.platform.calls import Calls
-from wrapgen.platform.faults import Faults
-from wrapgen.platform.journal import CallEntry, Journal
-from wrapgen.platform.lines import Problem
-from wrapgen.platform.metrics import Metrics
-from wrapgen.platform.minutes import Minutes
+from wrapgen.platform.calls.call import Limits, Outcome
+from wrapgen.platform.calls.fault_rules import Faults
+from wrapgen.platform.calls.service import Calls
+from wrapgen.platform.calls.void_calls import Unattended
+from wrapgen.platform.calls.worker_protocol import Problem
+from wrapgen.platform.observe.activity import Activity
+from wrapgen.platform.observe.metrics import Metrics
+from wrapgen.platform.observe.minutes import Minutes
+from wrapgen.platform.observe.server_log import CallEntry, Journal
 from wrapgen.platform.state import State, open_platform_state
-from wrapgen.platform.unattended import Unattended
 from wrapgen.platform.workers.ceilings import Ceilings
 from wrapgen.platform.workers.cgroups import Cgroups
 from wrapgen.platform.workers.pool import GROW_SECONDS, Pools, Size

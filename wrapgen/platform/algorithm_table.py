@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlite3 import Row
 from typing import Any
 
-from wrapgen.platform.builds import Build
+from wrapgen.platform.building.builds import Build
 from wrapgen.platform.database import Database
 from wrapgen.platform.versions import Version
 

@@ -12,12 +12,12 @@ from dataclasses import replace
 from typing import Any
 
 from wrapgen.errors import BadRequest, Conflict, NotAuthorized, NotFound
-from wrapgen.platform import template
 from wrapgen.platform.accounts import ALGORITHM_NAME, Accounts
 from wrapgen.platform.algorithm_table import Algorithm, AlgorithmTable, Released
-from wrapgen.platform.builds import Build, Builds
+from wrapgen.platform.building import template
+from wrapgen.platform.building.builds import Build, Builds
+from wrapgen.platform.building.environments import Environments
 from wrapgen.platform.database import Database
-from wrapgen.platform.environments import Environments
 from wrapgen.platform.model import Caller, Runnable
 from wrapgen.platform.repositories import Repositories
 from wrapgen.platform.resolution import Resolution

@@ -9,7 +9,7 @@ import threading
 
 from wrapgen.errors import NotAuthorized, NotFound
 from wrapgen.platform.algorithm_table import Algorithm, AlgorithmTable
-from wrapgen.platform.builds import Build, Builds
+from wrapgen.platform.building.builds import Build, Builds
 from wrapgen.platform.model import Caller, Runnable
 from wrapgen.platform.secrets import Secrets
 from wrapgen.platform.versions import GIT_HASH, choose, wanted

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from wrapgen.errors import BadRequest
-from wrapgen.platform.environments import Environments
+from wrapgen.platform.building.environments import Environments
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "algorithm_callability": ("private", "public"),

@@ -24,14 +24,14 @@ from wrapgen.errors import NotAuthorized, UsageError
 from wrapgen.platform.accounts import Accounts
 from wrapgen.platform.algorithms import Algorithms
 from wrapgen.platform.bounds import Bounds
-from wrapgen.platform.builds import Builds
+from wrapgen.platform.building.builds import Builds
+from wrapgen.platform.building.environments import Environments
 from wrapgen.platform.connectors.configured import Connectors
 from wrapgen.platform.credentials import read_credentials, write_credentials
 from wrapgen.platform.data import Data
 from wrapgen.platform.database import Database
-from wrapgen.platform.environments import Environments
-from wrapgen.platform.failures import Failures
 from wrapgen.platform.model import ADMIN_KEY, FIRST_ACCOUNT, STANDARD_KEY
+from wrapgen.platform.observe.error_log import Failures
 from wrapgen.platform.repositories import Repositories
 from wrapgen.platform.scms import Scms
 from wrapgen.platform.secrets import Secrets

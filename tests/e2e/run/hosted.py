@@ -120,6 +120,6 @@ class Hosted:
                     words = (entry / "cmdline").read_bytes()
                 except OSError:
                     continue
-                if b"/start.py" in words and str(self.folder).encode() in words.split(b"\0")[0]:
+                if b"/bootstrap.py" in words and str(self.folder).encode() in words.split(b"\0")[0]:
                     found.append(int(entry.name))
         return found

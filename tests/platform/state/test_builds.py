@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from wrapgen.platform.algorithm_table import Algorithm
-from wrapgen.platform.installers import Installers
+from wrapgen.platform.building.installers import Installers
+from wrapgen.platform.building.requirements import Requirements
+from wrapgen.platform.building.virtualenvs import Virtualenvs
 from wrapgen.platform.model import Caller
-from wrapgen.platform.requirements import Requirements
 from wrapgen.platform.state import State, open_platform_state
-from wrapgen.platform.virtualenvs import Virtualenvs
 
 Commit = Callable[..., str]
 Plain = Callable[[str], dict[str, str]]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from wrapgen.errors import BadRequest
-from wrapgen.platform.environments import Environments
+from wrapgen.platform.building.environments import Environments
 from wrapgen.platform.state import State
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from wrapgen.platform.installers import Installers
-from wrapgen.platform.requirements import Requirements
-from wrapgen.platform.virtualenvs import Virtualenvs
+from wrapgen.platform.building.installers import Installers
+from wrapgen.platform.building.requirements import Requirements
+from wrapgen.platform.building.virtualenvs import Virtualenvs
 
 
 class Commands:

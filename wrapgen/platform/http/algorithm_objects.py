@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from wrapgen.platform.algorithm_table import Algorithm, Released
-from wrapgen.platform.builds import Build
+from wrapgen.platform.building.builds import Build
+from wrapgen.platform.building.environments import environment_id
 from wrapgen.platform.database import iso
-from wrapgen.platform.environments import environment_id
 from wrapgen.platform.scms import internal_host
 from wrapgen.platform.versions import Version
 

@@ -13,11 +13,11 @@ from starlette.routing import Route
 from wrapgen.errors import BadRequest, NotFound, ServerFault
 from wrapgen.platform.algorithm_table import Algorithm, Released
 from wrapgen.platform.algorithms import NO_SUCH
-from wrapgen.platform.builds import Build
+from wrapgen.platform.building.builds import Build
+from wrapgen.platform.calls.loading import load
 from wrapgen.platform.http import auth
 from wrapgen.platform.http.algorithm_objects import algorithm_object, build_object
 from wrapgen.platform.http.exchange import base_of, empty, fields_of, page, reply
-from wrapgen.platform.loading import load
 from wrapgen.platform.model import Caller
 from wrapgen.platform.secrets import PROVIDER_ID
 

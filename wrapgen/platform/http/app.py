@@ -22,7 +22,7 @@ from wrapgen.platform.http import auth
 from wrapgen.platform.http.auth import KNOWN, RIGHTS
 from wrapgen.platform.http.calls import PREFIX, CallEndpoint
 from wrapgen.platform.http.errors import cut_short, respond, respond_router, respond_unexpected
-from wrapgen.platform.journal import Journal
+from wrapgen.platform.observe.server_log import Journal
 from wrapgen.platform.web.app import Web
 from wrapgen.platform.web.page import ROOT, wants_html
 

@@ -15,8 +15,8 @@ from wrapgen.platform.model import Caller
 
 if TYPE_CHECKING:
     from wrapgen.platform import Platform
-    from wrapgen.platform.call import Call
-    from wrapgen.platform.calls import Calls
+    from wrapgen.platform.calls.call import Call
+    from wrapgen.platform.calls.service import Calls
 
 SCHEMES = ("simple", "bearer")
 """Prefixes of a key; without one the header is the key itself (upstream `Algorithmia/client.py`)."""

@@ -17,15 +17,15 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from wrapgen.errors import BadRequest, NotAuthorized, ServerFault, WrapgenError
-from wrapgen.platform.activity import RUN_ID
-from wrapgen.platform.call import Limits, Outcome, Request
-from wrapgen.platform.calls import new_id, too_large
-from wrapgen.platform.envelope import envelope
-from wrapgen.platform.faults import Fault
+from wrapgen.platform.calls.call import Limits, Outcome, Request
+from wrapgen.platform.calls.envelope import envelope
+from wrapgen.platform.calls.fault_rules import Fault
+from wrapgen.platform.calls.service import new_id, too_large
+from wrapgen.platform.calls.worker_protocol import Problem
 from wrapgen.platform.http.auth import identify
 from wrapgen.platform.http.errors import call_body, cut_short, facts, headers, words
 from wrapgen.platform.http.protocol import CONNECTION
-from wrapgen.platform.lines import Problem
+from wrapgen.platform.observe.activity import RUN_ID
 
 if TYPE_CHECKING:
     from wrapgen.platform import Platform

@@ -12,8 +12,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from wrapgen.errors import NotFound
-from wrapgen.platform import template
-from wrapgen.platform.environments import Environment
+from wrapgen.platform.building import template
+from wrapgen.platform.building.environments import Environment
 from wrapgen.platform.http import auth
 from wrapgen.platform.http.exchange import reply
 

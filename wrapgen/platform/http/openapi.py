@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from wrapgen import __version__
-from wrapgen.platform.call import Limits
+from wrapgen.platform.calls.call import Limits
 from wrapgen.platform.http.exchange import reply
 from wrapgen.platform.model import KEY_KINDS
 

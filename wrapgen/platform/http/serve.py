@@ -27,7 +27,7 @@ from wrapgen.errors import UsageError
 from wrapgen.platform import Platform, memory
 from wrapgen.platform.http.app import Application
 from wrapgen.platform.http.protocol import GuardedProtocol
-from wrapgen.platform.journal import Journal
+from wrapgen.platform.observe.server_log import Journal
 
 LINGER_SECONDS = 5
 """How long what isn't a call may take when calls have ended, until it is refused."""

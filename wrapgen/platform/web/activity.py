@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from wrapgen.errors import NotFound
-from wrapgen.platform.activity import KEPT_CALLS, Known, Run
+from wrapgen.platform.observe.activity import KEPT_CALLS, Known, Run
 from wrapgen.platform.web.page import ROOT, Entry, Page, Visit
 
 SHOWN = 50

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from wrapgen.charts import Series, lines
-from wrapgen.platform.minutes import KEPT_MINUTES, Minute, total
+from wrapgen.platform.observe.minutes import KEPT_MINUTES, Minute, total
 from wrapgen.platform.web.activity import is_fragment
 from wrapgen.platform.web.page import ROOT, Entry, Page, Visit
 

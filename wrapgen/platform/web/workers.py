@@ -9,8 +9,8 @@ from starlette.responses import Response
 
 from wrapgen.platform.web.activity import is_fragment
 from wrapgen.platform.web.page import ROOT, Entry, Page, Visit
-from wrapgen.platform.workers.family import memory_bytes
 from wrapgen.platform.workers.pool import Pool
+from wrapgen.platform.workers.process_tree import memory_bytes
 from wrapgen.platform.workers.worker import Worker
 
 

@@ -1,4 +1,4 @@
-"""Worker processes: how they start (`start`), speak (`worker`), multiply (`pool`) and end (`family`).
+"""Worker processes: how they start (`launch`, `bootstrap`), speak (`worker`), multiply (`pool`) and end (`process_tree`).
 
 Nothing here knows HTTP, accounts or versions: a worker runs a `Runnable` and answers lines.
 """

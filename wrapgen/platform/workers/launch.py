@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from wrapgen.platform.model import Runnable
-from wrapgen.platform.workers.place import API, Place
 from wrapgen.platform.workers.sandbox import START, VARIABLES, Sandbox
+from wrapgen.platform.workers.workspace import API, Place
 
 HANDOVER_SECONDS = 30.0
 """How long an isolated worker may take to hand over its listener, which it does before all else."""

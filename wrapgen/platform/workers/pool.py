@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from wrapgen.platform.model import Runnable
-from wrapgen.platform.workers import family
+from wrapgen.platform.workers import process_tree
 from wrapgen.platform.workers.ceilings import Ceilings
 from wrapgen.platform.workers.cgroups import Cgroups
-from wrapgen.platform.workers.loan import Loan
-from wrapgen.platform.workers.place import Place, Surroundings
+from wrapgen.platform.workers.lease import Lease
 from wrapgen.platform.workers.processors import Processors
 from wrapgen.platform.workers.sandbox import Sandbox
 from wrapgen.platform.workers.worker import Worker
+from wrapgen.platform.workers.workspace import Place, Surroundings
 
 GROW_SECONDS = 0.1
 """How long the oldest waiting call has waited before a pool grows beyond the number of processors."""
@@ -95,7 +95,7 @@ class Pool:
         self._known = known
         self._processors = processors
         self._idle: list[tuple[float, Worker]] = []  # the last one back is the first to go out: others retire
-        self._queue: deque[tuple[float, Loan]] = deque()
+        self._queue: deque[tuple[float, Lease]] = deque()
         self._starting = 0
         self._alive: set[Worker] = set()  # whatever has not gone: loading, serving, ending
         self._starts: set[asyncio.Task[None]] = set()
@@ -106,7 +106,7 @@ class Pool:
     @property
     def waiting(self) -> int:
         """Calls that wait for a worker."""
-        return sum(loan.waits for _, loan in self._queue)
+        return sum(lease.waits for _, lease in self._queue)
 
     @property
     def idle(self) -> int:
@@ -136,37 +136,37 @@ class Pool:
         """Whether the worker is one of this pool's, in any state."""
         return worker in self._alive
 
-    def lend(self, loan: Loan) -> None:
+    def lend(self, lease: Lease) -> None:
         """Lends an idle worker, else the next free one: one that is started for it where that helps.
 
-        Its future raises LoadFailed if the algorithm can't be loaded. Where the loan is urgent, waiting could
+        Its future raises LoadFailed if the algorithm can't be loaded. Where it is urgent, waiting could
         be for ever, so a worker may be started beyond the pool's size.
         """
         while self._idle:
             since, worker = self._idle.pop()
             if worker.exited is None:
-                if not loan.take(self, worker):
+                if not lease.acquire(self, worker):
                     self._idle.append((since, worker))
                 return
-        waiting = (time.monotonic(), loan)
-        if loan.urgent:
+        waiting = (time.monotonic(), lease)
+        if lease.urgent:
             self._queue.appendleft(waiting)
         else:
             self._queue.append(waiting)
-        if loan.urgent or self._total < min(self.size.at_once, self.size.most):
+        if lease.urgent or self._total < min(self.size.at_once, self.size.most):
             self._grow()
 
     def give_back(self, worker: Worker) -> None:
-        """Ends a loan's hold on a worker; the one that waits longest gets it."""
+        """Ends a lease's hold on a worker; the one that waits longest gets it."""
         surplus = len(self.workers) > self.size.most and not any(
-            loan.urgent and loan.waits for _, loan in self._queue
+            lease.urgent and lease.waits for _, lease in self._queue
         )
         if worker.exited is not None or surplus or self._closed:
             self._retire(worker)
             self._replace()
             return
         while self._queue:
-            if self._queue.popleft()[1].take(self, worker):
+            if self._queue.popleft()[1].acquire(self, worker):
                 return
         self._idle.append((time.monotonic(), worker))
 
@@ -196,8 +196,8 @@ class Pool:
     async def close(self) -> None:
         """Ends all workers and waits until they are gone."""
         self._closed = True
-        for _, loan in self._queue:
-            loan.future.cancel()
+        for _, lease in self._queue:
+            lease.future.cancel()
         for task in self._starts:
             task.cancel()
         await asyncio.gather(*self._starts, return_exceptions=True)
@@ -205,7 +205,7 @@ class Pool:
 
     def _saturated(self, now: float) -> bool:
         """Whether this pool's workers use up the processors already: more of them would only queue there."""
-        used = sum(family.cpu_seconds(worker.innermost) or 0.0 for worker in self.workers)
+        used = sum(process_tree.cpu_seconds(worker.innermost) or 0.0 for worker in self.workers)
         before, then = self._looked
         self._looked = (used, now)
         if now - then > 1.0:  # too long ago to tell; the next look will
@@ -283,11 +283,11 @@ class Pool:
         """Waiting requests hear of a failed start: urgent ones, and all if there is no other worker."""
         self.crashes += 1
         waiting, self._queue = self._queue, deque()
-        for since, loan in waiting:
-            if self.workers and not loan.urgent:
-                self._queue.append((since, loan))
-            elif loan.waits:
-                loan.future.set_exception(failed)
+        for since, lease in waiting:
+            if self.workers and not lease.urgent:
+                self._queue.append((since, lease))
+            elif lease.waits:
+                lease.future.set_exception(failed)
 
     def _retire(self, worker: Worker) -> None:
         self._forget(worker)
@@ -323,7 +323,7 @@ class Pools:
         self.common = Surroundings(root, sandbox, cgroups=cgroups)
         self.known: dict[str, Worker] = {}
         self.by_key: dict[str, Pool] = {}
-        self._watchman: subprocess.Popen[bytes] | None = None
+        self._reaper: subprocess.Popen[bytes] | None = None
         self._size = size
         self._ceilings = ceilings
         self._processors = processors or Processors()
@@ -332,8 +332,8 @@ class Pools:
         """The pool of a version, made when it is the first call."""
         pool = self.by_key.get(runnable.key)
         if pool is None:
-            if self._watchman is None:
-                self._watchman = self._set_watch()
+            if self._reaper is None:
+                self._reaper = self._start_reaper()
             pool = Pool(
                 runnable,
                 self.common,
@@ -362,10 +362,10 @@ class Pools:
     async def close(self) -> None:
         """Ends every worker, and the process that watches over them."""
         await asyncio.gather(*(pool.close() for pool in self.by_key.values()))
-        if self._watchman is not None:
-            await asyncio.to_thread(self._watchman.communicate)
+        if self._reaper is not None:
+            await asyncio.to_thread(self._reaper.communicate)
 
-    def _set_watch(self) -> subprocess.Popen[bytes]:
+    def _start_reaper(self) -> subprocess.Popen[bytes]:
         """Starts the process that ends all workers' families if this one is killed."""
-        command = [sys.executable, "-I", "-S", str(Path(family.__file__)), self.common.mark]
+        command = [sys.executable, "-I", "-S", str(Path(process_tree.__file__)), self.common.mark]
         return subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True, cwd="/")

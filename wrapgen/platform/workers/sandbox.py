@@ -18,7 +18,7 @@ from pathlib import Path
 
 from wrapgen.errors import UsageError
 
-START = Path(__file__).with_name("start.py")
+START = Path(__file__).with_name("bootstrap.py")
 """The start file of workers."""
 
 ETC = (
@@ -151,7 +151,7 @@ class Sandbox:
     @property
     def start_file(self) -> Path:
         """The start file of workers, where every user may read it."""
-        return self.home / "sandbox" / "start.py"
+        return self.home / "sandbox" / "bootstrap.py"
 
     def command(self, words: list[str], room: Room) -> list[str]:
         """The command that runs another one in the sandbox; to be started with `VARIABLES`, in `/`."""
@@ -219,7 +219,7 @@ class Sandbox:
         for name, text in (
             ("passwd", f"worker:x:{number}:{number}::/tmp:/bin/sh\n"),
             ("group", f"worker:x:{number}:\n"),
-            ("start.py", START.read_text("utf-8")),
+            ("bootstrap.py", START.read_text("utf-8")),
         ):
             (folder / name).write_text(text, "utf-8")
             (folder / name).chmod(0o644)

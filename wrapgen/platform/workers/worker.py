@@ -22,10 +22,10 @@ import msgspec
 
 from wrapgen.platform.model import Runnable
 from wrapgen.platform.workers.ceilings import MEMORY, Ceilings
-from wrapgen.platform.workers.family import cpu_seconds, descend, end_family
 from wrapgen.platform.workers.launch import launch
-from wrapgen.platform.workers.place import Place, Surroundings
+from wrapgen.platform.workers.process_tree import cpu_seconds, descend, end_process_tree
 from wrapgen.platform.workers.sandbox import LEVELS
+from wrapgen.platform.workers.workspace import Place, Surroundings
 
 READY = b"PIPE_INIT_COMPLETE"
 OUTPUT_KEPT = 256 * 1024
@@ -189,7 +189,7 @@ class Worker(asyncio.Protocol):
         self.gone.set()
 
     def _clean_up(self) -> None:
-        end_family(self.process, self.key)
+        end_process_tree(self.process, self.key)
         self.place.remove()
 
     def kill(self, why: str = "") -> None:

@@ -16,12 +16,12 @@ from functools import partial
 
 from wrapgen.errors import BadRequest, NotAuthorized, ServerFault, Throttled, TooLarge
 from wrapgen.platform.bounds import Bounds
-from wrapgen.platform.call import Call, Limits, Outcome, Request
-from wrapgen.platform.ended import CallEnded, CallerLeft, CallExpired, CallRevoked, load_problem
-from wrapgen.platform.lines import Problem, Result, explained, read_response, request_parts
+from wrapgen.platform.calls.call import Call, Limits, Outcome, Request
+from wrapgen.platform.calls.problems import CallEnded, CallerLeft, CallExpired, CallRevoked, load_problem
+from wrapgen.platform.calls.worker_protocol import Problem, Result, explained, read_response, request_parts
 from wrapgen.platform.model import Caller, Failure, Permissions, Runnable
 from wrapgen.platform.state import State
-from wrapgen.platform.workers.loan import Loan
+from wrapgen.platform.workers.lease import Lease
 from wrapgen.platform.workers.pool import LoadFailed, Pool, Pools
 from wrapgen.platform.workers.worker import Response, Worker, WorkerEnded
 
@@ -283,22 +283,22 @@ class Calls:
     async def _respond(self, pool: Pool, call: Call) -> Response:
         urgent = any(each.runnable.key == call.runnable.key for each in call.above)
         for chance in range(CHANCES, 0, -1):
-            loan = Loan(
+            lease = Lease(
                 call.parts,
                 output=call.request.stdout,
                 urgent=urgent,
                 begin=partial(self._begin, call),
                 end=self._end,
             )
-            call.future = loan.future
+            call.future = lease.future
             try:
-                pool.lend(loan)
-                return await loan.future
+                pool.lend(lease)
+                return await lease.future
             except WorkerEnded as ended:
                 if not ended.unread or chance == 1:
                     raise
             finally:
-                loan.leave()
+                lease.release()
         raise AssertionError("the last chance returns or raises")
 
     def _begin(self, call: Call, worker: Worker) -> None:

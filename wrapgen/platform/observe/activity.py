@@ -15,9 +15,9 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from wrapgen.platform.call import Call, Outcome
-from wrapgen.platform.calls import Calls
-from wrapgen.platform.lines import Problem
+from wrapgen.platform.calls.call import Call, Outcome
+from wrapgen.platform.calls.service import Calls
+from wrapgen.platform.calls.worker_protocol import Problem
 
 RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 """What a run's id may be; a header that holds anything else is ignored, as it is by other platforms."""

@@ -1,4 +1,4 @@
-"""The loan of a worker to one request: its wait for one, and its time alone with it.
+"""The lease of a worker to one request: its wait for one, and its time alone with it.
 
 A worker goes back to its pool in the moment of its response, and whoever waits there has it at once: were it
 left to the tasks that wait, it would stand idle until the event loop has come round to them twice.
@@ -13,7 +13,7 @@ from typing import Protocol
 from wrapgen.platform.workers.worker import Response, Worker, WorkerEnded
 
 
-class Lender(Protocol):
+class LeaseOwner(Protocol):
     """Whose workers they are."""
 
     def give_back(self, worker: Worker) -> None:
@@ -23,14 +23,14 @@ class Lender(Protocol):
         """Takes one that can't be used again."""
 
 
-class Loan:
-    """One request. Whoever made it awaits `future`, and calls `leave` whatever came of it.
+class Lease:
+    """One request. Whoever made it awaits `future`, and calls `release` whatever came of it.
 
     Args:
         parts: the request line.
         output: whether everything that is printed meanwhile belongs to the response.
         urgent: the request comes from below one that holds a worker of the same pool.
-        begin: told the worker before it has the request; raises to do without it, which ends the loan.
+        begin: told the worker before it has the request; raises to do without it, which ends the lease.
         end: told the worker when the request no longer is with it.
     """
 
@@ -49,14 +49,14 @@ class Loan:
         self._output = output
         self._begin = begin
         self._end = end
-        self._held: tuple[Lender, Worker] | None = None
+        self._held: tuple[LeaseOwner, Worker] | None = None
 
     @property
     def waits(self) -> bool:
         """Whether it has no worker yet, and wants one."""
         return self._held is None and not self.future.done()
 
-    def take(self, lender: Lender, worker: Worker) -> bool:
+    def acquire(self, owner: LeaseOwner, worker: Worker) -> bool:
         """Begins with a free worker, unless nobody waits any more: then it stays free."""
         if self.future.done():
             return False
@@ -65,26 +65,26 @@ class Loan:
         except Exception as error:
             self.future.set_exception(error)
             return False
-        self._held = lender, worker
+        self._held = owner, worker
         worker.request(self._parts, output=self._output, then=self._respond)
         return True
 
     def _respond(self, response: Response | WorkerEnded) -> None:
-        if self._held is None or self.future.done():  # given up meanwhile: `leave` ends the worker
+        if self._held is None or self.future.done():  # given up meanwhile: `release` ends the worker
             return
         if isinstance(response, WorkerEnded):
             self.future.set_exception(response)
             return
         self.future.set_result(response)
-        lender, worker = self._held
+        owner, worker = self._held
         self._held = None
         self._end(worker)
-        lender.give_back(worker)
+        owner.give_back(worker)
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """Ends it. A worker that still has the request is discarded: it would answer the next one with it."""
         if self._held is not None:
-            lender, worker = self._held
+            owner, worker = self._held
             self._held = None
             self._end(worker)
-            lender.discard(worker)
+            owner.discard(worker)

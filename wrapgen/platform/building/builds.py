@@ -20,14 +20,14 @@ from sqlite3 import Row
 from typing import IO
 
 from wrapgen.errors import NotFound, WrapgenError
-from wrapgen.platform.commands import Commands, Place, Stopped
+from wrapgen.platform.building.commands import Commands, Place, Stopped
+from wrapgen.platform.building.environments import Environments
+from wrapgen.platform.building.installers import Installers
+from wrapgen.platform.building.requirements import Requirements
+from wrapgen.platform.building.sources import BuildFailed, absent, main_module, no_follow, read_file
+from wrapgen.platform.building.virtualenvs import Virtualenvs
 from wrapgen.platform.database import Database
-from wrapgen.platform.environments import Environments
-from wrapgen.platform.installers import Installers
 from wrapgen.platform.repositories import Repositories
-from wrapgen.platform.requirements import Requirements
-from wrapgen.platform.sources import BuildFailed, absent, main_module, no_follow, read_file
-from wrapgen.platform.virtualenvs import Virtualenvs
 from wrapgen.platform.workers.ceilings import Ceilings
 from wrapgen.platform.workers.cgroups import Cgroups
 from wrapgen.platform.workers.sandbox import Sandbox

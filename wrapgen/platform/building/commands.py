@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from wrapgen.platform.installers import Installers
-from wrapgen.platform.workers import family
+from wrapgen.platform.building.installers import Installers
+from wrapgen.platform.workers import process_tree
 from wrapgen.platform.workers.ceilings import MEMORY, Ceilings
 from wrapgen.platform.workers.cgroups import Cgroups, Group
 from wrapgen.platform.workers.sandbox import Room, Sandbox, interpreter_folders
@@ -74,7 +74,7 @@ class Commands:
         self._closing = False
         self._running: set[subprocess.Popen[bytes]] = set()
         self._mark = f"bld{secrets.token_hex(8)}"
-        self._watchman: subprocess.Popen[bytes] | None = None
+        self._reaper: subprocess.Popen[bytes] | None = None
         self._ceilings: Ceilings | None = None
         self._cgroups: Cgroups | None = None
 
@@ -152,9 +152,9 @@ class Commands:
 
     def end(self) -> None:
         """Ends what left its group too; to be called when nobody waits for a command any more."""
-        if self._watchman is not None:
-            self._watchman.communicate()
-            self._watchman = None
+        if self._reaper is not None:
+            self._reaper.communicate()
+            self._reaper = None
 
     def _start(
         self, words: list[str], place: Place, log: IO[bytes], group: Group | None
@@ -168,8 +168,8 @@ class Commands:
         with self._lock:
             if self._closing:
                 raise Stopped("the platform is stopping")
-            if self._watchman is None:
-                self._watchman = _watch(self._mark)
+            if self._reaper is None:
+                self._reaper = _start_reaper(self._mark)
             process = subprocess.Popen(
                 words,
                 cwd=cwd,
@@ -201,10 +201,12 @@ class Commands:
         return sandbox.command(words, room)
 
 
-def _watch(mark: str) -> subprocess.Popen[bytes]:
+def _start_reaper(mark: str) -> subprocess.Popen[bytes]:
     """A process that ends all that carries the mark when this server is no more, however that came."""
     return subprocess.Popen(
-        [sys.executable, "-I", "-S", family.__file__, mark], stdin=subprocess.PIPE, start_new_session=True
+        [sys.executable, "-I", "-S", process_tree.__file__, mark],
+        stdin=subprocess.PIPE,
+        start_new_session=True,
     )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from wrapgen.platform.call import Outcome
-from wrapgen.platform.lines import Result
+from wrapgen.platform.calls.call import Outcome
+from wrapgen.platform.calls.worker_protocol import Result
 
 _encode = msgspec.json.Encoder().encode
 

@@ -4,7 +4,7 @@ A worker leads a session and process group of its own. Children that left the gr
 their inherited environment, which is random per worker. Linux shows both under /proc; elsewhere the process
 group has to do.
 
-Run as a program it is the watchman of one server: it waits until its standard input ends, which the end of
+Run as a program it is the process reaper of one server: it waits until its standard input ends, which the end of
 the server does too, however it comes, and then ends every process that carries the server's mark.
 """
 
@@ -20,7 +20,7 @@ _PROC = Path("/proc")
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def end_family(leader: int, mark: str) -> None:
+def end_process_tree(leader: int, mark: str) -> None:
     """Kills a worker's process group and whatever else carries its mark; returns when none is found any more.
 
     Reads every process's environment: call it in a thread.
@@ -90,4 +90,4 @@ def memory_bytes(process: int) -> int | None:
 
 if __name__ == "__main__":
     sys.stdin.buffer.read()
-    end_family(0, sys.argv[1])
+    end_process_tree(0, sys.argv[1])

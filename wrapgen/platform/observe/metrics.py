@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from wrapgen.platform.bounds import Bounds
-from wrapgen.platform.call import Outcome
-from wrapgen.platform.calls import Calls
-from wrapgen.platform.lines import Problem
+from wrapgen.platform.calls.call import Outcome
+from wrapgen.platform.calls.service import Calls
+from wrapgen.platform.calls.worker_protocol import Problem
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric

@@ -14,9 +14,9 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from wrapgen.platform.call import Outcome
-from wrapgen.platform.calls import Calls
-from wrapgen.platform.lines import Problem
+from wrapgen.platform.calls.call import Outcome
+from wrapgen.platform.calls.service import Calls
+from wrapgen.platform.calls.worker_protocol import Problem
 from wrapgen.platform.model import Caller
 
 KEPT_MINUTES = 60

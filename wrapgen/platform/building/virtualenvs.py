@@ -24,9 +24,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from wrapgen.platform.installers import Installers
-from wrapgen.platform.requirements import Requirements
-from wrapgen.platform.sources import no_follow
+from wrapgen.platform.building.installers import Installers
+from wrapgen.platform.building.requirements import Requirements
+from wrapgen.platform.building.sources import no_follow
 
 
 class Run(Protocol):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from wrapgen.errors import BadRequest
-from wrapgen.platform.ended import load_problem
-from wrapgen.platform.lines import Problem, Result, read_response
+from wrapgen.platform.calls.problems import load_problem
+from wrapgen.platform.calls.worker_protocol import Problem, Result, read_response
 from wrapgen.platform.model import Runnable
-from wrapgen.platform.workers.loan import Loan
+from wrapgen.platform.workers.lease import Lease
 from wrapgen.platform.workers.pool import LoadFailed, Pools
 from wrapgen.platform.workers.worker import Worker, WorkerEnded
 
@@ -20,17 +20,17 @@ async def load(pools: Pools, runnable: Runnable) -> None:
     Raises:
         BadRequest: it can't be loaded; with what it printed.
     """
-    loan = Loan([LOAD_REQUEST], output=False, urgent=False, begin=_nothing, end=_nothing)
+    lease = Lease([LOAD_REQUEST], output=False, urgent=False, begin=_nothing, end=_nothing)
     answer: Result | Problem
     try:
-        pools.get(runnable).lend(loan)
-        answer = read_response((await loan.future).line or b"")
+        pools.get(runnable).lend(lease)
+        answer = read_response((await lease.future).line or b"")
     except LoadFailed as failed:
         answer = load_problem(failed, shown=True)
     except WorkerEnded as ended:
         answer = Problem("LoadingError", f"{ended.exited.words} while loading", ended.exited.output)
     finally:
-        loan.leave()
+        lease.release()
     if isinstance(answer, Problem) and answer.kind == "LoadingError":
         trace = f"\n{answer.trace.strip()}" if answer.trace.strip() else ""
         raise BadRequest(

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from wrapgen.errors import BadRequest, PlatformError, ServerFault, Throttled
-from wrapgen.platform.call import Limits
+from wrapgen.platform.calls.call import Limits
 
 
 class Fault(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):

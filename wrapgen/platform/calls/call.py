@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from wrapgen.platform.lines import Problem, Result
+from wrapgen.platform.calls.worker_protocol import Problem, Result
 from wrapgen.platform.model import Caller, Runnable
 from wrapgen.platform.workers.worker import Worker
 

@@ -19,9 +19,9 @@ import msgspec
 
 from wrapgen.errors import NotFound, ServerFault, Throttled, WrapgenError
 from wrapgen.files import make_folder, whole
-from wrapgen.platform.call import Call, Request
-from wrapgen.platform.calls import Calls
-from wrapgen.platform.envelope import envelope
+from wrapgen.platform.calls.call import Call, Request
+from wrapgen.platform.calls.envelope import envelope
+from wrapgen.platform.calls.service import Calls
 from wrapgen.platform.model import Caller
 
 KEPT_SECONDS = 24 * 3600

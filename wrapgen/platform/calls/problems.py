@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from wrapgen.platform.call import Call
-from wrapgen.platform.lines import Problem, read_response
+from wrapgen.platform.calls.call import Call
+from wrapgen.platform.calls.worker_protocol import Problem, read_response
 from wrapgen.platform.workers.pool import LoadFailed
 
 
