@@ -1,4 +1,4 @@
-"""Worker processes: how they start (`launch`, `bootstrap`), speak (`worker`), multiply (`pool`) and end (`process_tree`).
+"""Worker processes: they start in `launch` and `bootstrap`, speak in `worker`, multiply in `pool`.
 
 Nothing here knows HTTP, accounts or versions: a worker runs a `Runnable` and answers lines.
 """

@@ -4,8 +4,8 @@ A worker leads a session and process group of its own. Children that left the gr
 their inherited environment, which is random per worker. Linux shows both under /proc; elsewhere the process
 group has to do.
 
-Run as a program it is the process reaper of one server: it waits until its standard input ends, which the end of
-the server does too, however it comes, and then ends every process that carries the server's mark.
+Run as a program it is the process reaper of one server: it waits until its standard input ends, as it does
+with the server, however that ends, and then ends every process that carries the server's mark.
 """
 
 from __future__ import annotations
