@@ -20,8 +20,8 @@ from wrapgen.cli.main import COMMANDS
 ROOT = Path(__file__).resolve().parents[2]
 PRINTERS = {
     ("cli", "progress.py"),  # above its bar, what is visible
-    ("platform", "failures.py"),  # a server's last resort, with an error of the system
-    ("platform", "journal.py"),
+    ("observe", "error_log.py"),  # a server's last resort, with an error of the system
+    ("observe", "server_log.py"),
 }
 PACKAGES = [name for _, name, is_package in pkgutil.walk_packages(wrapgen.__path__, "wrapgen.") if is_package]
 
