@@ -162,7 +162,7 @@ def sqs_alone(items: int) -> float:
     from random import Random
 
     from wrapgen.run.concurrency import Concurrency
-    from wrapgen.run.connectors.sqs import SqsWorker, WorkerEffects, WorkerOptions
+    from wrapgen.run.integrations.sqs_worker import SqsWorker, WorkerEffects, WorkerOptions
     from wrapgen.run.process import process_chunk
 
     held = terms()
@@ -185,7 +185,7 @@ def sqs_alone(items: int) -> float:
 
 def lambda_alone(items: int) -> float:
     """The function's handler, with events of as many messages as a standard queue's may hold."""
-    from wrapgen.run.connectors.sqs_event import failures
+    from wrapgen.run.integrations.sqs_event import failures
 
     events = [
         {
@@ -208,7 +208,7 @@ def spark_alone(items: int) -> float:
     """What a task does: Arrow batches in, Arrow batches out; without Spark's own part."""
     import pyarrow as pa
 
-    from wrapgen.run.connectors.spark_task import Plan, Task
+    from wrapgen.run.integrations.spark_task import Plan, Task
 
     plan = Plan(
         calls=Instant(),  # type: ignore[arg-type]
@@ -277,7 +277,7 @@ class Memory:
     """A queue in memory: what is left is what the connector itself takes."""
 
     def __init__(self, items: int) -> None:
-        from wrapgen.run.connectors.sqs_messages import Message
+        from wrapgen.run.integrations.sqs_messages import Message
 
         self._left = [Message(str(n), str(n), TEXT) for n in range(items)]
 

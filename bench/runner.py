@@ -32,11 +32,11 @@ from proxy import delayed
 
 from wrapgen.client import Client, Connection
 from wrapgen.run.concurrency import ceiling
-from wrapgen.run.connectors.files import find
 from wrapgen.run.finish import run_to_files
-from wrapgen.run.items import Selected, Selection
-from wrapgen.run.layouts import Layout
+from wrapgen.run.input.files import find
+from wrapgen.run.input.items import Selected, Selection
 from wrapgen.run.options import Options, Wrapper
+from wrapgen.run.output.layouts import Layout
 from wrapgen.run.process import Call
 from wrapgen.run.session import Session
 from wrapgen.run.wrappers import Description

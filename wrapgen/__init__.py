@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from wrapgen.client import connect
     from wrapgen.errors import WrapgenError
     from wrapgen.run import run
-    from wrapgen.run.items import Selection
+    from wrapgen.run.input.items import Selection
     from wrapgen.run.library import ItemOutcome, Outcomes
     from wrapgen.run.options import Options
 

@@ -65,7 +65,7 @@ def apply(
         RunError: this is no wrapper.
         PlatformError: the platform can't be reached, or refuses everyone.
     """
-    from wrapgen.run.connectors.spark import require, scored
+    from wrapgen.run.integrations.spark import require, scored
 
     require()
 
@@ -100,7 +100,7 @@ def foreach_batch(
             a batch without rows where the schema is found out.
         options: as for `apply`, but for `run`.
     """
-    from wrapgen.run.connectors.spark import per_batch, require
+    from wrapgen.run.integrations.spark import per_batch, require
 
     require()
 
@@ -118,7 +118,7 @@ def session(name: str = "wrapgen", **settings: str) -> Any:
         MissingExtra: pyspark, pandas or pyarrow is not installed.
         UsageError: Spark does not start; one line.
     """
-    from wrapgen.run.connectors.spark import new_session
+    from wrapgen.run.integrations.spark import new_session
 
     return new_session(name, **settings)
 
@@ -129,6 +129,6 @@ def _apply_to(wrapper: str, options: dict[str, Any], df: Any, run: str) -> Any:
 
 def _calls(address: str | None, key: str | None, home: str | None, profile: str | None) -> Any:
     from wrapgen.client import connect
-    from wrapgen.run.plain_calls import PlainCalls
+    from wrapgen.run.integrations.plain_calls import PlainCalls
 
     return PlainCalls(connect(address=address, key=key, home=home, profile=profile).connection.portable())

@@ -25,7 +25,7 @@ CORE = (
     "protocol.py",
     "run/answers.py",
     "run/chunks.py",
-    "run/plain_calls.py",
+    "run/integrations/plain_calls.py",
     "run/process.py",
     "run/push.py",
     "run/retry.py",
@@ -37,27 +37,27 @@ CORE = (
 
 SPARK_TASK = (
     *CORE,
-    "run/connectors/arrow.py",
-    "run/connectors/spark_task.py",
-    "run/connectors/times.py",
-    "run/unsendable.py",
+    "run/input/arrow.py",
+    "run/integrations/spark_task.py",
+    "run/input/times.py",
+    "run/input/unsendable.py",
 )
 """What goes to the executors."""
 
 SPARK = (
     *SPARK_TASK,
     "run/concurrency.py",
-    "run/connectors/spark.py",
-    "run/connectors/spark_columns.py",
+    "run/integrations/spark.py",
+    "run/integrations/spark_columns.py",
     "run/wrappers.py",
 )
 """What a Spark job of its own needs."""
 
 LAMBDA = (
     *CORE,
-    "run/connectors/sqs_batch.py",
-    "run/connectors/sqs_event.py",
-    "run/connectors/sqs_messages.py",
+    "run/integrations/sqs_batch.py",
+    "run/integrations/sqs_event.py",
+    "run/integrations/sqs_messages.py",
     "run/wrappers.py",
 )
 """What a Lambda function needs."""
@@ -79,7 +79,7 @@ def flat(modules: tuple[str, ...]) -> dict[str, bytes]:
 
 def archive(modules: tuple[str, ...]) -> bytes:
     """Modules as a zip that holds them under their own names, for executors without wrapgen."""
-    packages = ("__init__.py", "client/__init__.py", "run/__init__.py", "run/connectors/__init__.py")
+    packages = {str(folder / "__init__.py") for name in modules for folder in Path(name).parents}
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
         for name in sorted({*packages, "errors.py", *modules}):
@@ -96,6 +96,7 @@ def _source(name: str) -> str:
 def _relative(source: str) -> str:
     def rewrite(match: re.Match[str]) -> str:
         last = match[2].rpartition(".")[2]
-        return f"{match[1]}from .{last if last not in ('', 'client', 'run', 'connectors') else ''} import "
+        module = "" if (Path(__file__).parent / match[2].replace(".", "/").lstrip("/")).is_dir() else last
+        return f"{match[1]}from .{module} import "
 
     return _IMPORT.sub(rewrite, source)

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Page
 
 from wrapgen.run.folder import folder_for, report_beside
-from wrapgen.run.report import write_report
+from wrapgen.run.report.page import write_report
 
 HOSTILE = "</style><script>document.title='taken'</script><img src=http://outside.example/x>"
 _spec = importlib.util.spec_from_file_location(

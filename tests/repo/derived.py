@@ -18,7 +18,7 @@ from wrapgen import errors
 from wrapgen.build import Placement, context, generate
 from wrapgen.cli.main import COMMANDS, cli
 from wrapgen.cli.verify import FAULTS
-from wrapgen.run.report_facts import WORDS
+from wrapgen.run.report.facts import WORDS
 from wrapgen.run.summary import EXIT_CODES
 from wrapgen.spec import load
 from wrapgen.spec.model import Spec

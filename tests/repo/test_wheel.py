@@ -39,7 +39,7 @@ def test_the_wheel_holds_every_template(wheel):
         path for path in (ROOT / "wrapgen").rglob("*") if path.suffix in (".css", ".html", ".svg", ".js")
     ]
     wanted |= {path.relative_to(ROOT).as_posix() for path in pages}
-    assert wanted <= names and "wrapgen/run/report_page/report.html" in wanted
+    assert wanted <= names and "wrapgen/run/report/report.html" in wanted
     assert not [name for name in names if "__pycache__" in name or name.startswith("tests/")]
     assert "wrapgen/py.typed" in names
     web = ROOT / "wrapgen" / "platform" / "web"

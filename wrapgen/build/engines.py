@@ -58,7 +58,7 @@ def _rendered(part: str, context: dict[str, Any]) -> dict[str, bytes]:
 
 def _package(modules: tuple[str, ...]) -> dict[str, bytes]:
     own = dict(read_templates("calls"))
-    if "run/connectors/spark.py" not in modules:
+    if "run/integrations/spark.py" not in modules:
         del own["vendored.py"]  # only Spark sends the package on
     return {f"{PACKAGE}/{name}": content for name, content in {**own, **vendored.flat(modules)}.items()}
 

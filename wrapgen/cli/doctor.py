@@ -18,7 +18,7 @@ from wrapgen.errors import PlatformError, UsageError
 
 if TYPE_CHECKING:
     from wrapgen.doctor import Finding
-    from wrapgen.run.connectors.sqs_queue import Queue, QueueFacts
+    from wrapgen.run.integrations.sqs_queue import Queue, QueueFacts
     from wrapgen.spec import Spec
     from wrapgen.spec.queue import QueueNumbers
 
@@ -81,7 +81,7 @@ def command(
 def _queue(spec: Spec, url: str, consumer: str) -> Iterator[Finding]:
     """How a live queue differs from what `wrapgen build --sqs` emits for the spec."""
     from wrapgen.doctor.finding import fault, ok
-    from wrapgen.run.connectors.sqs_queue import Queue
+    from wrapgen.run.integrations.sqs_queue import Queue
     from wrapgen.spec.queue import differences, queue_numbers
 
     queue = Queue(url)

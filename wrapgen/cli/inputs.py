@@ -16,7 +16,7 @@ from wrapgen.cli.terminal import err, passing
 if TYPE_CHECKING:
     from wrapgen.client import Client
     from wrapgen.run.folder import Folder
-    from wrapgen.run.items import Items
+    from wrapgen.run.input.items import Items
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -54,9 +54,9 @@ def items_of(
     output: Path | None = None,
 ) -> Items:
     """The items that INPUT and the input options name."""
-    from wrapgen.run.connectors.files import Reading, told
-    from wrapgen.run.inputs import open_input
-    from wrapgen.run.items import Selection
+    from wrapgen.run.input.files import Reading, told
+    from wrapgen.run.input.inputs import open_input
+    from wrapgen.run.input.items import Selection
 
     delimiter = {"tab": "\t", "\\t": "\t"}.get(given["delimiter"], given["delimiter"])
     items = open_input(

@@ -18,7 +18,7 @@ from wrapgen.cli.terminal import out
 from wrapgen.errors import RunError, UsageError
 
 if TYPE_CHECKING:
-    from wrapgen.run.items import Items
+    from wrapgen.run.input.items import Items
     from wrapgen.run.options import Wrapper
     from wrapgen.run.planning import Plan, Probe
 

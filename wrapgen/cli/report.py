@@ -28,7 +28,7 @@ def command(run: str, output: Path | None, as_json: bool) -> None:
     """
     from wrapgen.errors import UsageError
     from wrapgen.run.known import locate
-    from wrapgen.run.report import write_report
+    from wrapgen.run.report.page import write_report
 
     try:
         facts = write_report(locate(run, Path()), output)

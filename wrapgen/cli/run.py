@@ -22,9 +22,9 @@ from wrapgen.cli.terminal import err, out, passing
 
 if TYPE_CHECKING:
     from wrapgen.cli.progress import Reporter
-    from wrapgen.run.items import Items
-    from wrapgen.run.layouts import Layout
+    from wrapgen.run.input.items import Items
     from wrapgen.run.options import Options, Wrapper
+    from wrapgen.run.output.layouts import Layout
     from wrapgen.run.session import Session
     from wrapgen.run.summary import Summary
 
@@ -111,12 +111,12 @@ def command(reference: str, source: str, output: Path, as_json: bool, log_json: 
     from wrapgen.cli.progress import Reporter, tell_wait
     from wrapgen.run.calling import find_wrapper
     from wrapgen.run.folder import Folder, folder_for
-    from wrapgen.run.inputs import in_their_run
-    from wrapgen.run.layouts import Layout
+    from wrapgen.run.input.inputs import in_their_run
+    from wrapgen.run.output.layouts import Layout
+    from wrapgen.run.output.writers import check
     from wrapgen.run.patience import Patience
     from wrapgen.run.session import Session
     from wrapgen.run.spare import claim
-    from wrapgen.run.writers import check
 
     options = _options(given)
     layout = Layout(given["layout"], given["keep"], given["pick"], safe=given["csv_safe"])
@@ -164,7 +164,7 @@ def _options(given: dict[str, Any]) -> Options:
 
 def _origin(address: str, output: Path, options: Options, layout: Layout) -> dict[str, Any]:
     from wrapgen import __version__
-    from wrapgen.run.report_origin import origin
+    from wrapgen.run.report.origin import origin
 
     return origin(
         click.get_current_context().find_root().obj or (),

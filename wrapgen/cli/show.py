@@ -21,7 +21,7 @@ def command(run: str, as_json: bool) -> None:
     from wrapgen.cli.terminal import STATES, styled
     from wrapgen.run.known import errors_by_type, load, locate
     from wrapgen.run.replay import as_written
-    from wrapgen.run.report_facts import facts_of
+    from wrapgen.run.report.facts import facts_of
 
     folder = locate(run, Path())
     with as_written(folder / "ledger.jsonl"):

@@ -15,7 +15,7 @@ from wrapgen.cli.options import platform_options
 from wrapgen.cli.terminal import out
 
 if TYPE_CHECKING:
-    from wrapgen.run.items import Items
+    from wrapgen.run.input.items import Items
     from wrapgen.run.verifying import Check, Verification
 
 FAULTS = 13
@@ -79,7 +79,7 @@ def _checks(verification: Verification, source: str | None, given: dict[str, Any
 def _items(verification: Verification, source: str | None) -> Items:
     """The input where the ledger says that it is, or where the user says that it is now."""
     from wrapgen.run.folder import output_of
-    from wrapgen.run.inputs import input_again
+    from wrapgen.run.input.inputs import input_again
     from wrapgen.run.spare import outputs_of
 
     assert verification.standing is not None

@@ -18,8 +18,8 @@ from wrapgen.errors import RunError, UsageError
 
 if TYPE_CHECKING:
     from wrapgen.client import Client
-    from wrapgen.run.connectors.sqs import SqsWorker, WorkerEffects, WorkerOptions
-    from wrapgen.run.connectors.sqs_queue import Queue, QueueFacts
+    from wrapgen.run.integrations.sqs_queue import Queue, QueueFacts
+    from wrapgen.run.integrations.sqs_worker import SqsWorker, WorkerEffects, WorkerOptions
     from wrapgen.run.wrappers import Description
 
 
@@ -80,8 +80,8 @@ def sqs(url: str, reference: str, as_json: bool, **given: Any) -> None:
     A message is deleted once it is recorded, and never before. SIGTERM lets open calls end and gives the
     rest back.
     """
-    from wrapgen.run.connectors.sqs_messages import run_of
-    from wrapgen.run.connectors.sqs_queue import Queue
+    from wrapgen.run.integrations.sqs_messages import run_of
+    from wrapgen.run.integrations.sqs_queue import Queue
 
     queue = Queue(url, given["region"], calls=(given["calls"] or 10) + 2)
     facts = queue.facts()
@@ -112,7 +112,7 @@ def _worker(
     queue: Queue, facts: QueueFacts, reference: str, given: dict[str, Any]
 ) -> tuple[SqsWorker, str, Description]:
     from wrapgen.run.concurrency import Concurrency, ceiling
-    from wrapgen.run.connectors.sqs import SqsWorker
+    from wrapgen.run.integrations.sqs_worker import SqsWorker
     from wrapgen.run.patience import Patience
     from wrapgen.run.wrappers import describe, resolve
 
@@ -143,8 +143,8 @@ def _effects(
     from random import Random
 
     from wrapgen.protocol import MAX_TIMEOUT
-    from wrapgen.run.connectors.sqs import WorkerEffects
-    from wrapgen.run.connectors.sqs_messages import run_of
+    from wrapgen.run.integrations.sqs_messages import run_of
+    from wrapgen.run.integrations.sqs_worker import WorkerEffects
     from wrapgen.run.process import Terms, process_chunk
     from wrapgen.run.sideband import DataSideband
 
@@ -173,7 +173,7 @@ def _effects(
 
 def _options(given: dict[str, Any], request_bytes: int) -> WorkerOptions:
     from wrapgen.protocol import CHUNK_AIM
-    from wrapgen.run.connectors.sqs import WorkerOptions
+    from wrapgen.run.integrations.sqs_worker import WorkerOptions
 
     same = ("batch", "linger", "wait", "visibility", "id_path", "until_empty")
     return WorkerOptions(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from wrapgen.client import Client
-    from wrapgen.run.items import Selection
+    from wrapgen.run.input.items import Selection
     from wrapgen.run.library import Outcomes
     from wrapgen.run.options import Options
 

@@ -10,12 +10,12 @@ from threading import Thread
 from typing import Any
 
 from wrapgen.run.folder import errors_for
-from wrapgen.run.items import Items
-from wrapgen.run.layouts import Layout
-from wrapgen.run.output import write_errors
+from wrapgen.run.input.items import Items
+from wrapgen.run.output.layouts import Layout
+from wrapgen.run.output.outcomes import write_errors
+from wrapgen.run.output.writers import write
 from wrapgen.run.session import Session
 from wrapgen.run.summary import EndState, Progress, Summary
-from wrapgen.run.writers import write
 
 _COMPLETE = (EndState.OK, EndState.ERRORS)
 
@@ -79,13 +79,13 @@ def run_to_files(
 
 def _prepare_report() -> None:
     with suppress(OSError, ImportError, MemoryError):  # whoever writes the report says so
-        from wrapgen.run.report import page
+        from wrapgen.run.report.page import page
 
         page()
 
 
 def _reported(session: Session, path: Path) -> dict[str, Any] | None:
-    from wrapgen.run.report import write_report
+    from wrapgen.run.report.page import write_report
 
     try:
         return write_report(session.folder.path, path, ended=True)

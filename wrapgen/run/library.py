@@ -23,16 +23,16 @@ from wrapgen.errors import RunError, UsageError
 from wrapgen.files import rename, whole
 from wrapgen.run.answers import scan
 from wrapgen.run.calling import find_wrapper
-from wrapgen.run.connectors.files import FileSource
 from wrapgen.run.folder import Folder
-from wrapgen.run.inputs import in_their_run, items_from, open_input
-from wrapgen.run.items import Selection
+from wrapgen.run.input.files import FileSource
+from wrapgen.run.input.inputs import in_their_run, items_from, open_input
+from wrapgen.run.input.items import Selection
+from wrapgen.run.input.unsendable import why_not_json
 from wrapgen.run.options import Options
 from wrapgen.run.patience import Patience
 from wrapgen.run.session import Session
 from wrapgen.run.states import Fate
 from wrapgen.run.summary import Counts, EndState
-from wrapgen.run.unsendable import why_not_json
 
 _POLL = 1.0
 """Seconds after which a waiting iterator looks again, should a wake-up be lost."""
@@ -156,7 +156,7 @@ class Outcomes(Iterator[ItemOutcome], AsyncIterator[ItemOutcome]):
         self._wake()
 
     def _write_report(self) -> None:
-        from wrapgen.run.report import REPORT, write_report
+        from wrapgen.run.report.page import REPORT, write_report
 
         with suppress(OSError):  # it can be written later, and the run is what it is
             write_report(self._session.folder.path, self._session.folder.path / REPORT, ended=True)

@@ -9,9 +9,9 @@ from typing import Any
 
 from wrapgen.errors import RunError
 from wrapgen.run.chunks import Chunk, Entry
-from wrapgen.run.items import Items
+from wrapgen.run.input.items import Items
 from wrapgen.run.ledger import RealDisk
-from wrapgen.run.output import outcomes
+from wrapgen.run.output.outcomes import outcomes
 from wrapgen.run.replay import FINAL
 from wrapgen.run.spool import Slots, Spool
 

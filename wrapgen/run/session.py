@@ -21,16 +21,16 @@ from wrapgen.resources import resource_of
 from wrapgen.run.budget import SHARE, Budget
 from wrapgen.run.chunks import MAX_SIZE, Entry, Size, gather
 from wrapgen.run.concurrency import Concurrency, ceiling
-from wrapgen.run.corrections import Corrections
 from wrapgen.run.effects import Effects, Limits
 from wrapgen.run.folder import Folder, writable
-from wrapgen.run.items import Items, Reopened
+from wrapgen.run.input.corrections import Corrections
+from wrapgen.run.input.items import Items, Reopened
 from wrapgen.run.ledger import Ledger, digest_of
 from wrapgen.run.options import Options, World, Wrapper
 from wrapgen.run.process import ANY_TIME, process_chunk
 from wrapgen.run.push import Pace, record_given_up
 from wrapgen.run.replay import FORMAT, Standing, rebuild
-from wrapgen.run.report_origin import cleaned
+from wrapgen.run.report.origin import cleaned
 from wrapgen.run.resume import in_their_places, unfinished
 from wrapgen.run.retry import SharedBackoff
 from wrapgen.run.runner import Runner

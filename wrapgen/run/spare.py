@@ -8,10 +8,10 @@ from typing import Any
 
 from wrapgen.errors import RunError, UsageError
 from wrapgen.files import part_of
-from wrapgen.run.connectors.files import AS_FOUND, FileSource, Reading, paths_of, source_of
 from wrapgen.run.folder import Folder, errors_for, folder_for, report_beside
+from wrapgen.run.input.files import AS_FOUND, FileSource, Reading, paths_of, source_of
 from wrapgen.run.ledger import read_ledger
-from wrapgen.run.writers import refuse_name
+from wrapgen.run.output.writers import refuse_name
 
 
 def own_files(folder: Folder, *outputs: Path) -> list[Path]:

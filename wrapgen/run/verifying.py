@@ -17,16 +17,16 @@ from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 from wrapgen.errors import RunError, WrapgenError
-from wrapgen.run.comparing import Same, differences, same_but_input
 from wrapgen.run.folder import Folder, errors_for
-from wrapgen.run.items import Items
-from wrapgen.run.layouts import Layout
+from wrapgen.run.input.items import Items
 from wrapgen.run.ledger import RealDisk, digest_of
-from wrapgen.run.output import outcomes, write_errors
+from wrapgen.run.output.comparison import Same, differences, same_but_input
+from wrapgen.run.output.layouts import Layout
+from wrapgen.run.output.outcomes import outcomes, write_errors
+from wrapgen.run.output.writers import write
 from wrapgen.run.replay import Standing, rebuild
 from wrapgen.run.spool import Slot, Slots, Spool
 from wrapgen.run.states import Fate
-from wrapgen.run.writers import write
 
 OK, FAULTY, UNKNOWN = "ok", "faulty", "not checked"
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import zstandard
 
-from wrapgen.run.connectors.files import find
-from wrapgen.run.connectors.memory import MemorySource
-from wrapgen.run.items import Selected, Selection
+from wrapgen.run.input.files import find
+from wrapgen.run.input.items import Selected, Selection
+from wrapgen.run.input.memory import MemorySource
 
 ROWS = [
     {"id": "a", "text": "plain"},

@@ -329,7 +329,7 @@ def bare(parts: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="session")
 def spark(parts: Any, bare: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spark]:
     """A standalone cluster with two workers, and a session that speculates early."""
-    from wrapgen.run.connectors.spark import find_java
+    from wrapgen.run.integrations.spark import find_java
     from wrapgen.spark import session
 
     folder, python = tmp_path_factory.mktemp("spark"), bare

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from wrapgen.errors import AlgorithmFailed
-from wrapgen.run.connectors.sqs_messages import run_of
+from wrapgen.run.integrations.sqs_messages import run_of
 
 ITEMS = [
     "good",

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from wrapgen.run.connectors.sqs_messages import run_of
+from wrapgen.run.integrations.sqs_messages import run_of
 
 PROGRAM = """\
 import json, sys

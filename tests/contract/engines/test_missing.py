@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from wrapgen.errors import MissingExtra, UsageError
-from wrapgen.run.connectors.spark import find_java
-from wrapgen.run.connectors.sqs_queue import Queue
+from wrapgen.run.integrations.spark import find_java
+from wrapgen.run.integrations.sqs_queue import Queue
 
 
 @pytest.fixture

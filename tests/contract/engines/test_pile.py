@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from wrapgen.run.chunks import Entry, gather
-from wrapgen.run.connectors.sqs_messages import Message, Pile, pointer, read_body, run_of
+from wrapgen.run.integrations.sqs_messages import Message, Pile, pointer, read_body, run_of
 from wrapgen.run.process import Lost, Outcome, Reply
 from wrapgen.run.push import Pace, push
 from wrapgen.run.retry import SharedBackoff

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from wrapgen.errors import UsageError
-from wrapgen.run.connectors.spark import _slots, _spread, find_java
-from wrapgen.run.connectors.spark_task import Plan
+from wrapgen.run.integrations.spark import _slots, _spread, find_java
+from wrapgen.run.integrations.spark_task import Plan
 from wrapgen.spark import apply, foreach_batch
 
 SECONDS = 120.0

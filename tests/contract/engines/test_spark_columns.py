@@ -7,8 +7,8 @@ import time
 import pytest
 
 from wrapgen.errors import UsageError
-from wrapgen.run.layouts import Layout
-from wrapgen.run.writers import _TABLES
+from wrapgen.run.output.layouts import Layout
+from wrapgen.run.output.writers import _TABLES
 from wrapgen.spark import apply
 
 TYPES = {

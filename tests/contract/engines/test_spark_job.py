@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from wrapgen.run.connectors.spark import find_java
+from wrapgen.run.integrations.spark import find_java
 
 SECONDS = 240.0
 

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from wrapgen.run.connectors.sqs_messages import run_of
+from wrapgen.run.integrations.sqs_messages import run_of
 
 SECONDS = 60.0
 

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from wrapgen.run.connectors.sqs_messages import run_of
+from wrapgen.run.integrations.sqs_messages import run_of
 
 
 def run_id(queue) -> str:

@@ -21,7 +21,7 @@ from wrapgen.client import Client, Connection
 from wrapgen.client.exchange import Connector
 from wrapgen.client.proxies import Proxy
 from wrapgen.errors import PlatformError
-from wrapgen.run.plain_calls import PlainCalls
+from wrapgen.run.integrations.plain_calls import PlainCalls
 
 BARE = {name: value for name, value in os.environ.items() if not name.startswith("ALGORITHMIA")}
 

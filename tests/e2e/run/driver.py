@@ -18,13 +18,13 @@ from typing import Any
 
 from wrapgen.client import Client, Connection
 from wrapgen.errors import WrapgenError
-from wrapgen.run.connectors.files import find
 from wrapgen.run.finish import run_to_files
 from wrapgen.run.folder import folder_for
-from wrapgen.run.items import Selected, Selection
+from wrapgen.run.input.files import find
+from wrapgen.run.input.items import Selected, Selection
 from wrapgen.run.lanes import Returned, ThreadLanes
-from wrapgen.run.layouts import Layout
 from wrapgen.run.options import Options, World, Wrapper
+from wrapgen.run.output.layouts import Layout
 from wrapgen.run.session import Session
 from wrapgen.run.wrappers import Description, describe
 

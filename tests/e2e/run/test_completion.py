@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from wrapgen.cli.completion import FORMATS
-from wrapgen.run.connectors import files
+from wrapgen.run.input import files
 
 HEAVY = {
     "pydantic",

@@ -14,7 +14,7 @@ from wrapgen import run
 from wrapgen.client import Client, Connection
 from wrapgen.errors import RunError, UsageError
 from wrapgen.run.folder import Folder
-from wrapgen.run.items import Selection
+from wrapgen.run.input.items import Selection
 from wrapgen.run.options import Options
 from wrapgen.run.summary import EndState
 

@@ -18,7 +18,7 @@ from wrapgen.platform.calls.worker_protocol import Problem, Result
 from wrapgen.platform.model import Caller, Runnable
 from wrapgen.platform.observe.activity import KEPT_ACCOUNTS, KEPT_CALLS, KEPT_RUNS, KEPT_TEXT, Activity
 from wrapgen.platform.observe.minutes import KEPT_MINUTES, Minute, Minutes
-from wrapgen.run.plain_calls import PlainCalls
+from wrapgen.run.integrations.plain_calls import PlainCalls
 
 MARKUP = "<script>alert(1)</script>"
 SOURCE = f'''

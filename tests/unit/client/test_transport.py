@@ -27,7 +27,7 @@ from wrapgen.errors import (
     Unreachable,
     UsageError,
 )
-from wrapgen.run.plain_calls import PlainCalls
+from wrapgen.run.integrations.plain_calls import PlainCalls
 
 HOSTS = (
     "http://10.1.2.3:8080",

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from wrapgen.run.connectors.memory import MemorySource
 from wrapgen.run.finish import run_to_files
 from wrapgen.run.folder import folder_for
-from wrapgen.run.items import Reopened, Selected, Selection
+from wrapgen.run.input.items import Reopened, Selected, Selection
+from wrapgen.run.input.memory import MemorySource
 from wrapgen.run.lanes import Returned
-from wrapgen.run.layouts import Layout
 from wrapgen.run.ledger import RealDisk, read_ledger
 from wrapgen.run.options import Options, World, Wrapper
+from wrapgen.run.output.layouts import Layout
 from wrapgen.run.session import Session
 from wrapgen.run.summary import Summary
 from wrapgen.run.wrappers import describe

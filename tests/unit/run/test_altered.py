@@ -12,7 +12,7 @@ from wrapgen.cli import report, show, verify
 from wrapgen.errors import RunError
 from wrapgen.run.folder import Folder, folder_for
 from wrapgen.run.known import load
-from wrapgen.run.report_tally import Tally
+from wrapgen.run.report.tally import Tally
 
 DIGEST = re.compile(r',"d":"[0-9a-f]{32}"(?=})')
 

@@ -9,15 +9,15 @@ from io import BytesIO
 import pytest
 
 from wrapgen.errors import NotAuthorized, RunError
-from wrapgen.run.connectors.files import find
 from wrapgen.run.finish import run_to_files
 from wrapgen.run.folder import Folder, folder_for
-from wrapgen.run.inputs import in_their_run, open_input
-from wrapgen.run.items import Reopened, Selection
+from wrapgen.run.input.files import find
+from wrapgen.run.input.inputs import in_their_run, open_input
+from wrapgen.run.input.items import Reopened, Selection
 from wrapgen.run.known import errors_by_type, load
-from wrapgen.run.layouts import Layout
 from wrapgen.run.options import Options, Wrapper
-from wrapgen.run.report import write_report
+from wrapgen.run.output.layouts import Layout
+from wrapgen.run.report.page import write_report
 from wrapgen.run.session import Session
 from wrapgen.run.summary import EndState
 from wrapgen.run.verifying import Verification
@@ -70,7 +70,7 @@ def corrected(path, to, which=lambda index: True):
 
 def states(bench):
     """What verify says of everything but the records."""
-    from wrapgen.run.inputs import input_again
+    from wrapgen.run.input.inputs import input_again
 
     with Verification(folder_for(bench.output)) as verification:
         header = verification.standing.header

@@ -6,7 +6,7 @@ import pytest
 
 stub = pytest.importorskip("botocore.stub")
 
-from wrapgen.run.connectors.sqs_queue import Queue, QueueFacts  # noqa: E402
+from wrapgen.run.integrations.sqs_queue import Queue, QueueFacts  # noqa: E402
 from wrapgen.spec.queue import QueueNumbers, dead_letter_differences  # noqa: E402
 
 ARN = "arn:aws:sqs:eu-west-1:123456789012:tweets"

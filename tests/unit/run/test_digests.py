@@ -11,10 +11,10 @@ from random import Random
 import pytest
 
 from wrapgen.errors import NotAuthorized, RunError, UsageError
-from wrapgen.run.connectors.memory import MemorySource
-from wrapgen.run.items import Selected, Selection
+from wrapgen.run.input.items import Selected, Selection
+from wrapgen.run.input.memory import MemorySource
 from wrapgen.run.known import load
-from wrapgen.run.report import write_report
+from wrapgen.run.report.page import write_report
 from wrapgen.run.verifying import Verification
 
 OLD = Path(__file__).with_name("runs_of_0_1_0")

@@ -9,7 +9,7 @@ import pytest
 
 from wrapgen.errors import RunError
 from wrapgen.files import make_folder, whole
-from wrapgen.run.connectors.files import find
+from wrapgen.run.input.files import find
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_a_file_is_whole_or_not_there(tmp_path):
 @pytest.mark.parametrize("content", ['{"a": 1}\n{"a"\n', '{"id": 1}\n{"id": 1}\n'])
 def test_a_refused_input_leaves_nothing_behind(bench, memory_wrapper, content):
     """A row that can't be read, or an id that stands twice, ends a run before it has a folder."""
-    from wrapgen.run.items import Selection
+    from wrapgen.run.input.items import Selection
 
     path = bench.folder / "in.jsonl"
     path.write_text(content)

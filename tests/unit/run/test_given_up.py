@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wrapgen.run.connectors.spark_task import Plan
+from wrapgen.run.integrations.spark_task import Plan
 from wrapgen.run.states import Fate
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from wrapgen.errors import Unreachable
-from wrapgen.run.connectors.sqs_hold import Hold
-from wrapgen.run.connectors.sqs_messages import Message
+from wrapgen.run.integrations.sqs_in_flight import Hold
+from wrapgen.run.integrations.sqs_messages import Message
 
 
 class Queue:

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from wrapgen.errors import RunError, UsageError
-from wrapgen.run.connectors.base import Row
-from wrapgen.run.connectors.memory import MemorySource
-from wrapgen.run.items import Reopened, Selected, Selection
+from wrapgen.run.input.items import Reopened, Selected, Selection
+from wrapgen.run.input.memory import MemorySource
+from wrapgen.run.input.source import Row
 
 ROW = {
     "id": 7,

@@ -6,8 +6,8 @@ import pytest
 
 from wrapgen.errors import RunError
 from wrapgen.run import answers
-from wrapgen.run.connectors.files import find
-from wrapgen.run.items import Selected, Selection
+from wrapgen.run.input.files import find
+from wrapgen.run.input.items import Selected, Selection
 
 GOOD = [
     b"[1E+2]",

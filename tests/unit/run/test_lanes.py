@@ -14,7 +14,7 @@ from wrapgen.run.chunks import Chunk
 from wrapgen.run.lanes import ThreadLanes
 from wrapgen.run.options import World
 from wrapgen.run.process import Reply, Terms, process_chunk
-from wrapgen.run.report_tally import Tally
+from wrapgen.run.report.tally import Tally
 from wrapgen.run.states import Fault
 from wrapgen.run.summary import EndState
 from wrapgen.run.turns import Turn

@@ -10,11 +10,11 @@ from wrapgen import protocol
 from wrapgen.records import Collected
 from wrapgen.records.record import read
 from wrapgen.run import answers
-from wrapgen.run.connectors.files import find
-from wrapgen.run.connectors.sqs_messages import read_body
-from wrapgen.run.items import Selected, Selection
+from wrapgen.run.input.files import find
+from wrapgen.run.input.items import Selected, Selection
+from wrapgen.run.integrations.sqs_messages import read_body
 from wrapgen.run.known import errors_by_type, load
-from wrapgen.run.report import write_report
+from wrapgen.run.report.page import write_report
 from wrapgen.run.verifying import Verification
 
 DEEP, LONG = "[" * 600 + "]" * 600, "7" * 5000

@@ -135,11 +135,11 @@ def test_one_item_neither_stalls_nor_stops_a_run(bench, memory_wrapper, kind):
 
 def test_what_is_waited_for_is_told(bench, memory_wrapper):
     """While nothing works, progress says what is waited for, and for how long at most."""
-    from wrapgen.run.connectors.memory import MemorySource
     from wrapgen.run.finish import run_to_files
-    from wrapgen.run.items import Selected, Selection
-    from wrapgen.run.layouts import Layout
+    from wrapgen.run.input.items import Selected, Selection
+    from wrapgen.run.input.memory import MemorySource
     from wrapgen.run.options import Options, Wrapper
+    from wrapgen.run.output.layouts import Layout
     from wrapgen.run.session import Session
     from wrapgen.run.wrappers import describe
 

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from pyarrow import csv as pa_csv
 
 from wrapgen.errors import RunError, UsageError
-from wrapgen.run import column_types, layouts
-from wrapgen.run.connectors.files import find
-from wrapgen.run.connectors.memory import MemorySource
-from wrapgen.run.items import Selection
-from wrapgen.run.layouts import Layout
+from wrapgen.run.input.files import find
+from wrapgen.run.input.items import Selection
+from wrapgen.run.input.memory import MemorySource
+from wrapgen.run.output import column_types, layouts
+from wrapgen.run.output.layouts import Layout
+from wrapgen.run.output.writers import _TABLES, check
 from wrapgen.run.summary import EndState
-from wrapgen.run.writers import _TABLES, check
 
 ROWS = [{"name": "ann", "text": "a,b"}, {"name": "bob", "text": 'q"q'}, {"name": "éve", "text": "x\ny"}]
 FAULTS = {"1": ["InputError"]}

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from wrapgen.errors import RunError
-from wrapgen.run.connectors.arrow import cell_reader
-from wrapgen.run.connectors.files import find
-from wrapgen.run.connectors.times import UNITS, date_text, instant_text
-from wrapgen.run.items import Selected, Selection
-from wrapgen.run.layouts import Layout
+from wrapgen.run.input.arrow import cell_reader
+from wrapgen.run.input.files import find
+from wrapgen.run.input.items import Selected, Selection
+from wrapgen.run.input.times import UNITS, date_text, instant_text
+from wrapgen.run.output.layouts import Layout
 
 
 def items(path, table, **write):

@@ -10,9 +10,9 @@ import pytest
 
 from wrapgen.errors import Throttled
 from wrapgen.run.folder import folder_for
-from wrapgen.run.report import page_of, write_report
-from wrapgen.run.report_facts import facts_of
-from wrapgen.run.report_origin import cleaned, origin, redacted
+from wrapgen.run.report.facts import facts_of
+from wrapgen.run.report.origin import cleaned, origin, redacted
+from wrapgen.run.report.page import page_of, write_report
 
 HOSTILE = "</style><script>alert(1)</script><img src=x onerror=alert(2)>\"'"
 

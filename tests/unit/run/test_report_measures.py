@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wrapgen.run.report_measures import MOST_BINS, Durations, Timeline
+from wrapgen.run.report.measures import MOST_BINS, Durations, Timeline
 
 STEPS = st.lists(st.tuples(st.floats(0, 50_000), st.floats(0, 1), st.integers(0, 1000)), max_size=60)
 

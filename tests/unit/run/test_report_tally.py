@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from wrapgen.run.answers import by_item
-from wrapgen.run.report_tally import Tally
+from wrapgen.run.report.tally import Tally
 
 
 def told(**done: Any) -> dict[str, Any]:

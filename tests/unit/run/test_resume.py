@@ -10,15 +10,15 @@ from dataclasses import replace
 import pytest
 
 from wrapgen.errors import NotAuthorized, RunError, Unreachable
-from wrapgen.run.connectors.files import find
-from wrapgen.run.connectors.memory import MemorySource
 from wrapgen.run.folder import folder_for
-from wrapgen.run.items import Selected, Selection
+from wrapgen.run.input.files import find
+from wrapgen.run.input.items import Selected, Selection
+from wrapgen.run.input.memory import MemorySource
 from wrapgen.run.known import load
-from wrapgen.run.layouts import Layout
 from wrapgen.run.ledger import RealDisk
 from wrapgen.run.options import Options, Wrapper
-from wrapgen.run.report import write_report
+from wrapgen.run.output.layouts import Layout
+from wrapgen.run.report.page import write_report
 from wrapgen.run.session import Session
 from wrapgen.run.summary import EndState
 from wrapgen.run.wrappers import describe

@@ -11,8 +11,8 @@ import pytest
 
 from wrapgen.errors import RunError, UsageError
 from wrapgen.run.folder import Folder, folder_for
-from wrapgen.run.inputs import open_input
-from wrapgen.run.items import Selection
+from wrapgen.run.input.inputs import open_input
+from wrapgen.run.input.items import Selection
 from wrapgen.run.spare import claim, find_input
 
 OWN = ("out.jsonl", "out.jsonl.part", "out.jsonl.errors.jsonl", "out.jsonl.report.html")

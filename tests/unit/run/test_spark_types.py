@@ -11,10 +11,10 @@ import pytest
 pa = pytest.importorskip("pyarrow")
 
 from wrapgen.errors import NotAuthorized, PlatformError, UsageError  # noqa: E402
-from wrapgen.run.connectors import parquet  # noqa: E402
-from wrapgen.run.connectors.arrow import cell_reader  # noqa: E402
-from wrapgen.run.connectors.spark import _probed, _widened, per_batch  # noqa: E402
-from wrapgen.run.connectors.spark_task import CONTENT, Plan, _entry, fitted  # noqa: E402
+from wrapgen.run.input import parquet  # noqa: E402
+from wrapgen.run.input.arrow import cell_reader  # noqa: E402
+from wrapgen.run.integrations.spark import _probed, _widened, per_batch  # noqa: E402
+from wrapgen.run.integrations.spark_task import CONTENT, Plan, _entry, fitted  # noqa: E402
 
 
 def test_no_fraction_is_cut() -> None:

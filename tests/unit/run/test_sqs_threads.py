@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from wrapgen.run.concurrency import Concurrency
-from wrapgen.run.connectors.sqs import SqsWorker, WorkerEffects, WorkerOptions
+from wrapgen.run.integrations.sqs_worker import SqsWorker, WorkerEffects, WorkerOptions
 
 
 class Queue:

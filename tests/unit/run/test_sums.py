@@ -9,7 +9,7 @@ import pytest
 from wrapgen.errors import NotAuthorized, ServerFault, Throttled, Unreachable
 from wrapgen.run.known import load
 from wrapgen.run.ledger import RealDisk
-from wrapgen.run.report import write_report
+from wrapgen.run.report.page import write_report
 
 VALUES = list(range(150))
 TIMED_OUT = b'{"error":{"error_type":"TimeoutError","message":"the call timed out"}}'

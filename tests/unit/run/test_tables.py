@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wrapgen.errors import RunError
-from wrapgen.run.connectors.files import Reading, find, told
-from wrapgen.run.connectors.opening import decoded, text_lines
-from wrapgen.run.connectors.tables import NO_QUOTE
-from wrapgen.run.layouts import Layout
-from wrapgen.run.writers import _TABLES
+from wrapgen.run.input.decoding import decoded, text_lines
+from wrapgen.run.input.files import Reading, find, told
+from wrapgen.run.input.tables import NO_QUOTE
+from wrapgen.run.output.layouts import Layout
+from wrapgen.run.output.writers import _TABLES
 
 
 def source_of(path, content, **given):

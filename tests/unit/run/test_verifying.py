@@ -8,10 +8,10 @@ from contextlib import nullcontext
 import pytest
 
 from wrapgen.errors import NotAuthorized
-from wrapgen.run.connectors.files import find
-from wrapgen.run.connectors.memory import MemorySource
 from wrapgen.run.folder import folder_for
-from wrapgen.run.items import Selected, Selection
+from wrapgen.run.input.files import find
+from wrapgen.run.input.items import Selected, Selection
+from wrapgen.run.input.memory import MemorySource
 from wrapgen.run.known import load
 from wrapgen.run.verifying import Verification
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from wrapgen.errors import PlatformError
-from wrapgen.run.connectors.sqs_messages import Message
+from wrapgen.run.integrations.sqs_messages import Message
 
 REMEMBERED = 100_000
 """Messages whose attempts are remembered between their deliveries."""

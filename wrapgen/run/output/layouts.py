@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from wrapgen.errors import RunError
-from wrapgen.run.items import Items, field_of
-from wrapgen.run.output import outcomes
+from wrapgen.run.input.items import Items, field_of
+from wrapgen.run.output.outcomes import outcomes
 from wrapgen.run.spool import Slots, Spool
 
 SHAPES = ("keyed", "bare", "joined")

@@ -11,8 +11,8 @@ from itertools import islice
 from typing import IO, Any, NamedTuple
 
 from wrapgen.errors import RunError
-from wrapgen.run.connectors.base import Row
-from wrapgen.run.connectors.opening import decoded, text_lines
+from wrapgen.run.input.decoding import decoded, text_lines
+from wrapgen.run.input.source import Row
 
 _SAMPLE = 200
 """Lines that say what divides cells, at most."""

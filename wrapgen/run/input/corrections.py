@@ -15,7 +15,7 @@ from wrapgen.errors import RunError
 from wrapgen.files import open_file
 from wrapgen.run.chunks import Entry
 from wrapgen.run.folder import Folder
-from wrapgen.run.items import Reopened
+from wrapgen.run.input.items import Reopened
 from wrapgen.run.ledger import Disk, digest
 from wrapgen.run.spool import Slots, Spool
 from wrapgen.run.states import Fate

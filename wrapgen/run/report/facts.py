@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from wrapgen.run.known import errors_by_type, load
-from wrapgen.run.report_origin import cleaned
-from wrapgen.run.report_tally import MOST_TYPES, Tally
+from wrapgen.run.report.origin import cleaned
+from wrapgen.run.report.tally import MOST_TYPES, Tally
 from wrapgen.run.summary import EXIT_CODES, EndState
 
 WORDS = {

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from wrapgen.errors import BadRequest, NotAuthorized, NotFound, PlatformError, UsageError
 from wrapgen.run.chunks import Chunk, Entry
-from wrapgen.run.connectors.sqs_messages import Message, chunks, entry, pointer
+from wrapgen.run.integrations.sqs_messages import Message, chunks, entry, pointer
 from wrapgen.run.process import Outcome, error_text
 from wrapgen.run.push import Pace, Process, Pushed, given_up_item, push, record_given_up
 from wrapgen.run.retry import SharedBackoff

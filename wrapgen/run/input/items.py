@@ -13,9 +13,9 @@ from typing import Any, Protocol
 from wrapgen import protocol
 from wrapgen.errors import RunError, UsageError
 from wrapgen.run.chunks import Entry
-from wrapgen.run.connectors.base import Row, Source
+from wrapgen.run.input.source import Row, Source
+from wrapgen.run.input.unsendable import Unsendable, refused_item
 from wrapgen.run.push import within_limits
-from wrapgen.run.unsendable import Unsendable, refused_item
 
 _PERHAPS_ERROR = (b'{"$', b'{"\\', b"{ ", b"{\t", b"{\r")
 """How an item may start that an error object looks like: a key can be written with escapes."""

@@ -13,8 +13,8 @@ from itertools import islice, repeat
 from typing import Any
 from uuid import UUID
 
-from wrapgen.run.connectors.times import UNITS, date_text, instant_text, interval_text, time_text
-from wrapgen.run.unsendable import Unsendable
+from wrapgen.run.input.times import UNITS, date_text, instant_text, interval_text, time_text
+from wrapgen.run.input.unsendable import Unsendable
 
 Reader = Callable[[Any], list[Any]]
 """Makes JSON values of an Arrow array, None for null."""

@@ -12,9 +12,9 @@ from typing import Any
 
 from wrapgen import protocol
 from wrapgen.errors import UsageError
-from wrapgen.run.connectors.sqs_batch import Batches
-from wrapgen.run.connectors.sqs_messages import Message, Pile, run_of
-from wrapgen.run.plain_calls import PlainCalls
+from wrapgen.run.integrations.plain_calls import PlainCalls
+from wrapgen.run.integrations.sqs_batch import Batches
+from wrapgen.run.integrations.sqs_messages import Message, Pile, run_of
 from wrapgen.run.process import Terms, process_chunk
 from wrapgen.run.push import Pace
 from wrapgen.run.retry import SharedBackoff

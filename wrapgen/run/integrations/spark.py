@@ -24,9 +24,9 @@ from uuid import uuid4
 from wrapgen import protocol, vendored
 from wrapgen.errors import MissingExtra, PlatformError, UsageError
 from wrapgen.run.concurrency import ceiling
-from wrapgen.run.connectors.spark_columns import ERROR, OUTPUT, Columns, arrow_type
-from wrapgen.run.connectors.spark_task import CONTENT, Plan, Stopped, Task, columns, error_type
-from wrapgen.run.plain_calls import PlainCalls
+from wrapgen.run.integrations.plain_calls import PlainCalls
+from wrapgen.run.integrations.spark_columns import ERROR, OUTPUT, Columns, arrow_type
+from wrapgen.run.integrations.spark_task import CONTENT, Plan, Stopped, Task, columns, error_type
 from wrapgen.run.states import Fate
 from wrapgen.run.wrappers import describe
 

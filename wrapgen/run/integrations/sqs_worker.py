@@ -15,10 +15,10 @@ from random import Random
 from wrapgen.errors import PlatformError, Unreachable
 from wrapgen.protocol import CHUNK_AIM
 from wrapgen.run.concurrency import Concurrency
-from wrapgen.run.connectors.sqs_batch import Batches, Settled
-from wrapgen.run.connectors.sqs_hold import Hold, Memory
-from wrapgen.run.connectors.sqs_messages import Message, Pile
-from wrapgen.run.connectors.sqs_queue import TOGETHER, Queue
+from wrapgen.run.integrations.sqs_batch import Batches, Settled
+from wrapgen.run.integrations.sqs_in_flight import Hold, Memory
+from wrapgen.run.integrations.sqs_messages import Message, Pile
+from wrapgen.run.integrations.sqs_queue import TOGETHER, Queue
 from wrapgen.run.push import Pace, Process, Pushed
 from wrapgen.run.retry import SharedBackoff, delay
 

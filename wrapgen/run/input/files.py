@@ -14,9 +14,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from wrapgen.errors import RunError, UsageError
-from wrapgen.run.connectors.base import Row
-from wrapgen.run.connectors.formats import READERS, SUFFIXES, TABLES, jsonl_texts
-from wrapgen.run.connectors.opening import (
+from wrapgen.run.input.decoding import (
     bare,
     decoded,
     encoding_of,
@@ -24,7 +22,9 @@ from wrapgen.run.connectors.opening import (
     refuse_unreadable,
     text_lines,
 )
-from wrapgen.run.connectors.tables import DELIMITERS, Dialect, delimited, delimiter_of, quote_of, usual
+from wrapgen.run.input.formats import READERS, SUFFIXES, TABLES, jsonl_texts
+from wrapgen.run.input.source import Row
+from wrapgen.run.input.tables import DELIMITERS, Dialect, delimited, delimiter_of, quote_of, usual
 
 FORMATS = ("jsonl", "json", "document", "csv", "tsv", "lines", "parquet", "errors")
 """What an input may be."""
@@ -105,7 +105,7 @@ class FileSource:
 
     def _rows(self, path: Path) -> Iterator[Row]:
         if self.format == "parquet":
-            from wrapgen.run.connectors.parquet import rows
+            from wrapgen.run.input.parquet import rows
 
             return rows(path)
         dialect = self.dialect

@@ -21,7 +21,7 @@ from wrapgen.errors import (
     Unreachable,
     UsageError,
 )
-from wrapgen.run.connectors.sqs_messages import Message
+from wrapgen.run.integrations.sqs_messages import Message
 
 TOGETHER = 10
 """Messages in one request to a queue, at most."""

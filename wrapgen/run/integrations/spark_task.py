@@ -19,13 +19,13 @@ from typing import Any
 
 from wrapgen import protocol
 from wrapgen.run.chunks import Chunk, Entry, Intake
-from wrapgen.run.connectors.arrow import cell_reader
-from wrapgen.run.plain_calls import PlainCalls
+from wrapgen.run.input.arrow import cell_reader
+from wrapgen.run.input.unsendable import refused_item
+from wrapgen.run.integrations.plain_calls import PlainCalls
 from wrapgen.run.process import Lost, Outcome, Reply, Terms, error_text, process_chunk
 from wrapgen.run.push import Pace, Process, push, record_given_up, within_limits
 from wrapgen.run.retry import SharedBackoff
 from wrapgen.run.states import Fate
-from wrapgen.run.unsendable import refused_item
 
 CONTENT = "$content"
 """The id that is a digest of the item: equal items share a record."""

@@ -14,8 +14,8 @@ from itertools import repeat
 from typing import Any
 
 from wrapgen.run.replay import indexes_of
-from wrapgen.run.report_measures import MOST_BINS, Durations, Timeline
-from wrapgen.run.report_origin import cleaned
+from wrapgen.run.report.measures import MOST_BINS, Durations, Timeline
+from wrapgen.run.report.origin import cleaned
 
 MOST_ROWS = 10
 """Rows of the slowest calls and items."""

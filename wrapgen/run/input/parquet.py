@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from wrapgen.errors import MissingExtra, RunError
-from wrapgen.run.connectors.arrow import ENUM, INT96, INTERVAL, Reader, cell_reader, unlike
-from wrapgen.run.connectors.base import Row
-from wrapgen.run.connectors.times import UNITS, instant_text
+from wrapgen.run.input.arrow import ENUM, INT96, INTERVAL, Reader, cell_reader, unlike
+from wrapgen.run.input.source import Row
+from wrapgen.run.input.times import UNITS, instant_text
 
 _BATCH = 4096
 _MAGIC = b"PAR1"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from wrapgen.files import whole
 from wrapgen.run.folder import output_of, report_beside
 from wrapgen.run.replay import as_written
-from wrapgen.run.report_facts import facts_of
+from wrapgen.run.report.facts import facts_of
 
 if TYPE_CHECKING:
     from wrapgen.html import Template
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 REPORT = "report.html"
 """The report of a run that has no output file, in its folder."""
 
-_PAGE = Path(__file__).with_name("report_page")
+_PAGE = Path(__file__).parent
 
 
 def report_for(folder: Path, facts: dict[str, Any]) -> Path:
@@ -71,7 +71,7 @@ def page_of(facts: dict[str, Any]) -> str:
     from markupsafe import Markup
 
     from wrapgen import charts
-    from wrapgen.run.report_charts import charts_of
+    from wrapgen.run.report.charts import charts_of
 
     style = charts.stylesheet() + (_PAGE / "report.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
@@ -87,7 +87,7 @@ def page_of(facts: dict[str, Any]) -> str:
 def page() -> Template:
     """The template of a report, read and compiled once: half of the time that the first report takes."""
     from wrapgen.html import environment
-    from wrapgen.run.report_charts import FILTERS
+    from wrapgen.run.report.charts import FILTERS
 
     pages = environment(_PAGE)
     pages.filters.update(FILTERS)

@@ -11,12 +11,12 @@ from typing import IO, Protocol
 from wrapgen.client import is_data_url
 from wrapgen.errors import RunError, UsageError
 from wrapgen.files import rename, whole
-from wrapgen.run.connectors.files import AS_FOUND, FORMATS, FileSource, Reading, by_name
-from wrapgen.run.connectors.formats import TABLES
-from wrapgen.run.connectors.opening import refuse_unreadable
-from wrapgen.run.connectors.tables import usual
 from wrapgen.run.folder import Folder, writable
-from wrapgen.run.items import FAILED_ITEM, Items, Reopened, Selected, Selection
+from wrapgen.run.input.decoding import refuse_unreadable
+from wrapgen.run.input.files import AS_FOUND, FORMATS, FileSource, Reading, by_name
+from wrapgen.run.input.formats import TABLES
+from wrapgen.run.input.items import FAILED_ITEM, Items, Reopened, Selected, Selection
+from wrapgen.run.input.tables import usual
 from wrapgen.run.known import load
 from wrapgen.run.spare import find_input
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from wrapgen import protocol
 from wrapgen.errors import RunError
-from wrapgen.run.connectors.base import Row
+from wrapgen.run.input.source import Row
 
 
 class MemorySource:

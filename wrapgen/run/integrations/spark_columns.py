@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from wrapgen.errors import UsageError
-from wrapgen.run.connectors.arrow import cell_reader
+from wrapgen.run.input.arrow import cell_reader
 
 OUTPUT, ERROR = "result", "error"
 """The names that the added columns have on their way."""

@@ -14,11 +14,11 @@ from typing import Any
 
 from wrapgen.errors import MissingExtra, UsageError
 from wrapgen.files import whole
-from wrapgen.run.column_types import ColumnType
-from wrapgen.run.connectors.opening import OTHERS, bare
-from wrapgen.run.items import Items, plain
-from wrapgen.run.layouts import FIXED, INPUT, Layout, cells, columns, objects
-from wrapgen.run.output import blocks
+from wrapgen.run.input.decoding import OTHERS, bare
+from wrapgen.run.input.items import Items, plain
+from wrapgen.run.output.column_types import ColumnType
+from wrapgen.run.output.layouts import FIXED, INPUT, Layout, cells, columns, objects
+from wrapgen.run.output.outcomes import blocks
 from wrapgen.run.spool import Slots, Spool
 from wrapgen.run.states import Fate
 

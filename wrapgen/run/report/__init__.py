@@ -1,0 +1,1 @@
+"""The report of a run: one page and one JSON object, derived from its ledger."""
