@@ -121,7 +121,7 @@ def serve() -> Iterator[Callable[..., Server]]:
 @pytest.fixture(scope="module")
 def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A platform that gives slow clients two seconds."""
-    program = "import sys; from wrapgen.cli.main import main; from wrapgen.platform.http import protocol; "
+    program = "import sys; from wrapgen.cli.main import main; from wrapgen.platform.api import protocol; "
     program += "protocol.HEAD_SECONDS = protocol.BODY_SECONDS = 2.0; sys.exit(main())"
     started = start_server(tmp_path_factory.mktemp("impatient") / "home", program=("-c", program))
     yield started

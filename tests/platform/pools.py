@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from wrapgen.platform.calls.worker_protocol import read_response, request_parts
-from wrapgen.platform.model import Runnable
+from wrapgen.platform.domain.model import Runnable
 from wrapgen.platform.workers.ceilings import Ceilings
 from wrapgen.platform.workers.lease import Lease
 from wrapgen.platform.workers.pool import Pools, Size

@@ -67,7 +67,7 @@ def templates() -> list[tuple[str, str]]:
     """Method and path, with placeholders, of every endpoint."""
     from types import SimpleNamespace
 
-    from wrapgen.platform.http import (
+    from wrapgen.platform.api import (
         accounts,
         algorithms,
         connectors,

@@ -10,8 +10,8 @@ import pytest
 from starlette.routing import Route
 
 from wrapgen.platform import open_platform
-from wrapgen.platform.http.app import rest
-from wrapgen.platform.http.openapi import ARRAYS, BODIES, QUERIES
+from wrapgen.platform.api.app import rest
+from wrapgen.platform.api.openapi import ARRAYS, BODIES, QUERIES
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,8 @@ import requests
 from starlette.routing import Route
 
 from wrapgen.platform import open_platform
-from wrapgen.platform.http.app import rest
-from wrapgen.platform.http.openapi import document, is_api
+from wrapgen.platform.api.app import rest
+from wrapgen.platform.api.openapi import document, is_api
 
 FLUSH = b"0000"
 """The shortest request of git's protocol."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from wrapgen.errors import UsageError
-from wrapgen.platform.bounds import Bounds
+from wrapgen.platform.domain.bounds import Bounds
 
 DOCS = Path(__file__).parents[2] / "docs" / "platform.md"
 

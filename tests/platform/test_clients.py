@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from wrapgen.platform.http.protocol import BODY_SECONDS, HEAD_SECONDS, LEAST, GuardedProtocol
+from wrapgen.platform.api.protocol import BODY_SECONDS, HEAD_SECONDS, LEAST, GuardedProtocol
 
 
 def talk(server, *pieces):

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from wrapgen.platform.commit_size import excess
+from wrapgen.platform.storage.commit_size import excess
 
 GIT = ["git", "-c", "user.name=Test", "-c", "user.email=test@example.org"]
 

@@ -21,7 +21,7 @@ import pytest
 
 from wrapgen.cli.serve import _certificate
 from wrapgen.errors import UsageError
-from wrapgen.platform.http.serve import ServerLog
+from wrapgen.platform.api.serve import ServerLog
 from wrapgen.platform.observe.server_log import Journal
 from wrapgen.platform.workers.process_tree import marked
 
@@ -157,7 +157,7 @@ def test_a_call_that_does_not_end_holds_no_one_for_ever(serve, tmp_path, zoo_fol
 
 def test_what_the_end_cuts_short_is_told_so_as_json(serve, tmp_path):
     """An upload that is open when the server ends gets 503 with Retry-After and the API's error."""
-    program = "import sys; from wrapgen.cli.main import main; from wrapgen.platform.http import serve; "
+    program = "import sys; from wrapgen.cli.main import main; from wrapgen.platform.api import serve; "
     server = serve(tmp_path / "home", program=("-c", program + "serve.LINGER_SECONDS = 1; sys.exit(main())"))
     assert server.request("POST", "/v1/data/.my", json={"name": "c"}).status_code == 200
     host, _, port = server.address.removeprefix("http://").partition(":")

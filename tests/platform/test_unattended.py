@@ -10,7 +10,7 @@ import msgspec
 from Algorithmia.algorithm import OutputType
 
 from wrapgen.platform.calls.void_calls import Taken, Unattended
-from wrapgen.platform.model import Caller
+from wrapgen.platform.domain.model import Caller
 
 
 def outcome(server, request_id, key=None):

@@ -119,7 +119,7 @@ def command(
     """
     try:
         from wrapgen.platform import Bounds, Ceilings, Isolation, Size, open_platform
-        from wrapgen.platform.http.serve import Certificate, listen, serve
+        from wrapgen.platform.api.serve import Certificate, listen, serve
     except ModuleNotFoundError as error:
         if error.name is not None and error.name.split(".")[0] == "wrapgen":
             raise
@@ -174,7 +174,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _ready(platform: Platform, as_json: bool, address: str) -> None:
-    from wrapgen.platform.credentials import NAME, announce, read_credentials
+    from wrapgen.platform.domain.credentials import NAME, announce, read_credentials
 
     state, cgroups = platform.state, platform.pools.common.cgroups
     announce(state.home, address=address, pid=os.getpid())

@@ -1,6 +1,6 @@
 """The local platform: hosts algorithms and data behind the Algorithmia API, and knows nothing of specs.
 
-`open_platform` opens a home folder; `wrapgen.platform.http` serves it.
+`open_platform` opens a home folder; `wrapgen.platform.api` serves it.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from wrapgen.platform.bounds import Bounds
 from wrapgen.platform.calls.call import Limits, Outcome
 from wrapgen.platform.calls.fault_rules import Faults
 from wrapgen.platform.calls.service import Calls
 from wrapgen.platform.calls.void_calls import Unattended
 from wrapgen.platform.calls.worker_protocol import Problem
+from wrapgen.platform.domain.bounds import Bounds
 from wrapgen.platform.observe.activity import Activity
 from wrapgen.platform.observe.metrics import Metrics
 from wrapgen.platform.observe.minutes import Minutes

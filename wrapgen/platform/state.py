@@ -21,20 +21,20 @@ from pathlib import Path
 from typing import IO
 
 from wrapgen.errors import NotAuthorized, UsageError
-from wrapgen.platform.accounts import Accounts
-from wrapgen.platform.algorithms import Algorithms
-from wrapgen.platform.bounds import Bounds
 from wrapgen.platform.building.builds import Builds
 from wrapgen.platform.building.environments import Environments
-from wrapgen.platform.connectors.configured import Connectors
-from wrapgen.platform.credentials import read_credentials, write_credentials
-from wrapgen.platform.data import Data
-from wrapgen.platform.database import Database
-from wrapgen.platform.model import ADMIN_KEY, FIRST_ACCOUNT, STANDARD_KEY
+from wrapgen.platform.domain.accounts import Accounts
+from wrapgen.platform.domain.algorithms import Algorithms
+from wrapgen.platform.domain.bounds import Bounds
+from wrapgen.platform.domain.connectors import Connectors
+from wrapgen.platform.domain.credentials import read_credentials, write_credentials
+from wrapgen.platform.domain.data import Data
+from wrapgen.platform.domain.model import ADMIN_KEY, FIRST_ACCOUNT, STANDARD_KEY
+from wrapgen.platform.domain.scms import Scms
+from wrapgen.platform.domain.secrets import Secrets
 from wrapgen.platform.observe.error_log import Failures
-from wrapgen.platform.repositories import Repositories
-from wrapgen.platform.scms import Scms
-from wrapgen.platform.secrets import Secrets
+from wrapgen.platform.storage.database import Database
+from wrapgen.platform.storage.repositories import Repositories
 from wrapgen.platform.workers.ceilings import Ceilings
 from wrapgen.platform.workers.cgroups import Cgroups
 from wrapgen.platform.workers.sandbox import Isolation, Sandbox

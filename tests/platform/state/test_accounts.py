@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from wrapgen.errors import BadRequest, Conflict, NotAuthorized, NotFound
-from wrapgen.platform.credentials import read_credentials
-from wrapgen.platform.model import Caller, Permissions
+from wrapgen.platform.domain.credentials import read_credentials
+from wrapgen.platform.domain.model import Caller, Permissions
 from wrapgen.platform.state import State
 
 

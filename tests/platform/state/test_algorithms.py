@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from wrapgen.errors import BadRequest, Conflict, NotAuthorized, NotFound
-from wrapgen.platform.algorithm_table import Algorithm, Released
-from wrapgen.platform.model import Caller, Permissions
+from wrapgen.platform.domain.model import Caller, Permissions
 from wrapgen.platform.state import State
+from wrapgen.platform.storage.algorithm_table import Algorithm, Released
 
 Commit = Callable[..., str]
 Plain = Callable[[str], dict[str, str]]

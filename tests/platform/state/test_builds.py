@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from wrapgen.platform.algorithm_table import Algorithm
 from wrapgen.platform.building.installers import Installers
 from wrapgen.platform.building.requirements import Requirements
 from wrapgen.platform.building.virtualenvs import Virtualenvs
-from wrapgen.platform.model import Caller
+from wrapgen.platform.domain.model import Caller
 from wrapgen.platform.state import State, open_platform_state
+from wrapgen.platform.storage.algorithm_table import Algorithm
 
 Commit = Callable[..., str]
 Plain = Callable[[str], dict[str, str]]

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wrapgen.errors import BadRequest, Conflict, NotAuthorized, NotFound
-from wrapgen.platform import stored
-from wrapgen.platform.datapath import DataPath, parse
-from wrapgen.platform.model import Caller, Permissions
+from wrapgen.platform.domain.data_path import DataPath, parse
+from wrapgen.platform.domain.model import Caller, Permissions
 from wrapgen.platform.state import State
+from wrapgen.platform.storage import stored
 
 
 def put(state: State, caller: Caller, path: str, content: bytes = b"x") -> str:

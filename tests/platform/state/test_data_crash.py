@@ -13,20 +13,21 @@ from pathlib import Path
 import pytest
 
 from wrapgen.errors import NotFound
-from wrapgen.platform import stored
-from wrapgen.platform.credentials import read_credentials
-from wrapgen.platform.datapath import parse
-from wrapgen.platform.model import Caller
+from wrapgen.platform.domain.credentials import read_credentials
+from wrapgen.platform.domain.data_path import parse
+from wrapgen.platform.domain.model import Caller
 from wrapgen.platform.state import State
+from wrapgen.platform.storage import stored
 
 KILLED = """
 import os
 import signal
 import sys
 from pathlib import Path
-from wrapgen.platform import data, stored
-from wrapgen.platform.credentials import read_credentials
-from wrapgen.platform.datapath import parse
+from wrapgen.platform.domain import data
+from wrapgen.platform.storage import stored
+from wrapgen.platform.domain.credentials import read_credentials
+from wrapgen.platform.domain.data_path import parse
 from wrapgen.platform.state import open_platform_state
 state = open_platform_state(Path(sys.argv[1]))
 caller = state.accounts.caller(read_credentials(state.home)["api_key"])

@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 
 from wrapgen.errors import NotAuthorized, UsageError
-from wrapgen.platform.credentials import announce, read_credentials
-from wrapgen.platform.database import Database, iso
-from wrapgen.platform.datapath import parse
-from wrapgen.platform.migrations import MIGRATIONS
-from wrapgen.platform.model import Caller, Failure
+from wrapgen.platform.domain.credentials import announce, read_credentials
+from wrapgen.platform.domain.data_path import parse
+from wrapgen.platform.domain.model import Caller, Failure
 from wrapgen.platform.state import State, open_platform_state
+from wrapgen.platform.storage.database import Database, iso
+from wrapgen.platform.storage.migrations import MIGRATIONS
 
 
 def test_one_server_per_home(open_home: Callable[..., State], state: State) -> None:
@@ -142,8 +142,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from wrapgen.platform.credentials import read_credentials
-from wrapgen.platform.datapath import parse
+from wrapgen.platform.domain.credentials import read_credentials
+from wrapgen.platform.domain.data_path import parse
 from wrapgen.platform.state import open_platform_state
 state = open_platform_state(Path(sys.argv[1]))
 caller = state.accounts.caller(read_credentials(state.home)["api_key"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from wrapgen.errors import BadRequest
-from wrapgen.platform.versions import Version, choose, next_callability, next_number, wanted
+from wrapgen.platform.domain.versions import Version, choose, next_callability, next_number, wanted
 
 
 def version(text: str, callability: str = "public") -> Version:

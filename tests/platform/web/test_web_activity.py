@@ -15,7 +15,7 @@ import pytest
 from wrapgen.client import Client, Connection
 from wrapgen.platform.calls.call import Call, Limits, Outcome, Request
 from wrapgen.platform.calls.worker_protocol import Problem, Result
-from wrapgen.platform.model import Caller, Runnable
+from wrapgen.platform.domain.model import Caller, Runnable
 from wrapgen.platform.observe.activity import KEPT_ACCOUNTS, KEPT_CALLS, KEPT_RUNS, KEPT_TEXT, Activity
 from wrapgen.platform.observe.minutes import KEPT_MINUTES, Minute, Minutes
 from wrapgen.run.integrations.plain_calls import PlainCalls

@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from wrapgen.errors import NotAuthorized
-from wrapgen.platform.accounts import Accounts
-from wrapgen.platform.database import Database
+from wrapgen.platform.domain.accounts import Accounts
+from wrapgen.platform.storage.database import Database
 from wrapgen.platform.web.cookie import Cookie
 from wrapgen.platform.web.sessions import LIFETIME, Sessions
 

@@ -26,8 +26,8 @@ from wrapgen.platform.building.installers import Installers
 from wrapgen.platform.building.requirements import Requirements
 from wrapgen.platform.building.sources import BuildFailed, absent, main_module, no_follow, read_file
 from wrapgen.platform.building.virtualenvs import Virtualenvs
-from wrapgen.platform.database import Database
-from wrapgen.platform.repositories import Repositories
+from wrapgen.platform.storage.database import Database
+from wrapgen.platform.storage.repositories import Repositories
 from wrapgen.platform.workers.ceilings import Ceilings
 from wrapgen.platform.workers.cgroups import Cgroups
 from wrapgen.platform.workers.sandbox import Sandbox

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wrapgen.errors import BadRequest, ServerFault
-from wrapgen.platform.database import Database
+from wrapgen.platform.storage.database import Database
 
 OLDEST = (3, 6)
 """The oldest hosted language version (platform contract, introduction)."""

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from wrapgen.platform.calls.worker_protocol import Problem, Result
-from wrapgen.platform.model import Caller, Runnable
+from wrapgen.platform.domain.model import Caller, Runnable
 from wrapgen.platform.workers.worker import Worker
 
 

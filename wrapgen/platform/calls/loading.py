@@ -5,7 +5,7 @@ from __future__ import annotations
 from wrapgen.errors import BadRequest
 from wrapgen.platform.calls.problems import load_problem
 from wrapgen.platform.calls.worker_protocol import Problem, Result, read_response
-from wrapgen.platform.model import Runnable
+from wrapgen.platform.domain.model import Runnable
 from wrapgen.platform.workers.lease import Lease
 from wrapgen.platform.workers.pool import LoadFailed, Pools
 from wrapgen.platform.workers.worker import Worker, WorkerEnded

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from wrapgen.errors import BadRequest, NotAuthorized, ServerFault, Throttled, TooLarge
-from wrapgen.platform.bounds import Bounds
 from wrapgen.platform.calls.call import Call, Limits, Outcome, Request
 from wrapgen.platform.calls.problems import CallEnded, CallerLeft, CallExpired, CallRevoked, load_problem
 from wrapgen.platform.calls.worker_protocol import Problem, Result, explained, read_response, request_parts
-from wrapgen.platform.model import Caller, Failure, Permissions, Runnable
+from wrapgen.platform.domain.bounds import Bounds
+from wrapgen.platform.domain.model import Caller, Failure, Permissions, Runnable
 from wrapgen.platform.state import State
 from wrapgen.platform.workers.lease import Lease
 from wrapgen.platform.workers.pool import LoadFailed, Pool, Pools

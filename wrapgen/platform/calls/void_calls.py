@@ -22,7 +22,7 @@ from wrapgen.files import make_folder, whole
 from wrapgen.platform.calls.call import Call, Request
 from wrapgen.platform.calls.envelope import envelope
 from wrapgen.platform.calls.service import Calls
-from wrapgen.platform.model import Caller
+from wrapgen.platform.domain.model import Caller
 
 KEPT_SECONDS = 24 * 3600
 """How long an outcome can be asked for."""

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from wrapgen.platform.database import Database
-from wrapgen.platform.model import Failure
+from wrapgen.platform.domain.model import Failure
+from wrapgen.platform.storage.database import Database
 
 ENTRIES = 200
 """Most entries of one listing."""

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from wrapgen.platform.bounds import Bounds
 from wrapgen.platform.calls.call import Outcome
 from wrapgen.platform.calls.service import Calls
 from wrapgen.platform.calls.worker_protocol import Problem
+from wrapgen.platform.domain.bounds import Bounds
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from wrapgen.platform.calls.call import Outcome
 from wrapgen.platform.calls.service import Calls
 from wrapgen.platform.calls.worker_protocol import Problem
-from wrapgen.platform.model import Caller
+from wrapgen.platform.domain.model import Caller
 
 KEPT_MINUTES = 60
 KEPT_SERIES = 1000

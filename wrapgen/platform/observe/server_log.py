@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from wrapgen.platform.bounds import Bounds
+from wrapgen.platform.domain.bounds import Bounds
 
 NAME = "platform.jsonl"
 FLUSH_SECONDS = 0.25

@@ -7,7 +7,7 @@ import contextlib
 from starlette.responses import Response
 
 from wrapgen.errors import BadRequest, NotFound
-from wrapgen.platform.algorithm_table import Released
+from wrapgen.platform.storage.algorithm_table import Released
 from wrapgen.platform.web.hosted import PLACE, Hosted, hosted
 from wrapgen.platform.web.page import Page, Visit
 

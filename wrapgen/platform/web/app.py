@@ -28,8 +28,8 @@ from wrapgen.charts import stylesheet
 from wrapgen.errors import NotAuthorized, ServerFault, WrapgenError
 from wrapgen.html import environment
 from wrapgen.platform import Platform
-from wrapgen.platform.http.auth import KNOWN
-from wrapgen.platform.http.errors import facts, management_body, respond_router
+from wrapgen.platform.api.auth import KNOWN
+from wrapgen.platform.api.errors import facts, management_body, respond_router
 from wrapgen.platform.web import shown
 from wrapgen.platform.web.cookie import Cookie
 from wrapgen.platform.web.page import (

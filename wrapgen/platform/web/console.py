@@ -10,11 +10,11 @@ import msgspec
 from starlette.responses import Response
 
 from wrapgen.errors import BadRequest, WrapgenError
+from wrapgen.platform.api.errors import call_body, facts, words
+from wrapgen.platform.api.protocol import CONNECTION
 from wrapgen.platform.calls.call import Outcome, Request
 from wrapgen.platform.calls.envelope import envelope
 from wrapgen.platform.calls.worker_protocol import Problem
-from wrapgen.platform.http.errors import call_body, facts, words
-from wrapgen.platform.http.protocol import CONNECTION
 from wrapgen.platform.web.hosted import PLACE, Hosted, hosted
 from wrapgen.platform.web.page import Page, Visit
 from wrapgen.platform.web.shown import laid_out

@@ -10,10 +10,10 @@ from itertools import groupby
 from starlette.responses import Response
 
 from wrapgen.errors import BadRequest
-from wrapgen.platform.connectors.base import ConnectorPath
-from wrapgen.platform.data import Collection
-from wrapgen.platform.datapath import DataPath
-from wrapgen.platform.places import require
+from wrapgen.platform.domain.data import Collection
+from wrapgen.platform.domain.data_path import DataPath
+from wrapgen.platform.domain.data_rights import require
+from wrapgen.platform.storage.objects import ConnectorPath
 from wrapgen.platform.web import data_file
 from wrapgen.platform.web.page import ROOT, Entry, Page, Visit
 from wrapgen.platform.web.places import (

@@ -10,9 +10,9 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 
 from wrapgen.errors import BadRequest, NotFound
-from wrapgen.platform.connectors.base import Connector, ConnectorPath
-from wrapgen.platform.datapath import DataPath, parse
-from wrapgen.platform.http.data import PIECE, begin, pieces
+from wrapgen.platform.api.data import PIECE, begin, pieces
+from wrapgen.platform.domain.data_path import DataPath, parse
+from wrapgen.platform.storage.objects import Connector, ConnectorPath
 from wrapgen.platform.web.page import ROOT, Page, Visit
 from wrapgen.platform.web.places import address, connect, data_place, may_write, place_of
 from wrapgen.platform.web.preview import READ_BYTES, preview

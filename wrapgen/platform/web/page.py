@@ -18,8 +18,8 @@ from starlette.responses import RedirectResponse, Response
 
 from wrapgen.errors import BadRequest, NotAuthorized
 from wrapgen.html import Environment
-from wrapgen.platform.http.exchange import reply
-from wrapgen.platform.model import Caller
+from wrapgen.platform.api.exchange import reply
+from wrapgen.platform.domain.model import Caller
 from wrapgen.platform.web.sessions import Sessions, form_token, same
 
 if TYPE_CHECKING:

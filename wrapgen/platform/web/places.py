@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from wrapgen.errors import BadRequest
-from wrapgen.platform.connectors.base import Connector, ConnectorPath, split
-from wrapgen.platform.datapath import DataPath, parse
-from wrapgen.platform.places import EVERYONE, OWN_ALGORITHMS
+from wrapgen.platform.domain.data_path import DataPath, parse
+from wrapgen.platform.domain.data_rights import EVERYONE, OWN_ALGORITHMS
+from wrapgen.platform.storage.objects import Connector, ConnectorPath, split
 from wrapgen.platform.web.page import ROOT, Visit
 from wrapgen.platform.web.shown import query
 

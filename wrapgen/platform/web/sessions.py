@@ -11,9 +11,9 @@ import secrets
 from collections.abc import Callable
 
 from wrapgen.errors import NotAuthorized
-from wrapgen.platform.accounts import Accounts
-from wrapgen.platform.database import Database
-from wrapgen.platform.model import Caller
+from wrapgen.platform.domain.accounts import Accounts
+from wrapgen.platform.domain.model import Caller
+from wrapgen.platform.storage.database import Database
 
 LIFETIME = 12 * 3600.0
 """Seconds from sign-in until one has to sign in again."""

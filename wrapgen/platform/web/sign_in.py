@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from wrapgen.errors import NotAuthorized
-from wrapgen.platform.http.errors import facts
+from wrapgen.platform.api.errors import facts
 from wrapgen.platform.web.cookie import Cookie
 from wrapgen.platform.web.page import ROOT, Page, Visit
 from wrapgen.platform.web.sessions import Sessions

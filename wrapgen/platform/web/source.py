@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 from starlette.responses import Response
 
 from wrapgen.errors import NotFound
-from wrapgen.platform.repositories import File
+from wrapgen.platform.storage.repositories import File
 from wrapgen.platform.web.hosted import PLACE, hosted
 from wrapgen.platform.web.page import ROOT, Page, Visit
 

@@ -10,7 +10,7 @@ import socket
 from dataclasses import dataclass
 from typing import Any
 
-from wrapgen.platform.model import Runnable
+from wrapgen.platform.domain.model import Runnable
 from wrapgen.platform.workers.sandbox import START, VARIABLES, Sandbox
 from wrapgen.platform.workers.workspace import API, Place
 

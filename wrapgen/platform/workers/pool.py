@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wrapgen.platform.model import Runnable
+from wrapgen.platform.domain.model import Runnable
 from wrapgen.platform.workers import process_tree
 from wrapgen.platform.workers.ceilings import Ceilings
 from wrapgen.platform.workers.cgroups import Cgroups

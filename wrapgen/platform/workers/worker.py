@@ -20,7 +20,7 @@ from typing import cast
 
 import msgspec
 
-from wrapgen.platform.model import Runnable
+from wrapgen.platform.domain.model import Runnable
 from wrapgen.platform.workers.ceilings import MEMORY, Ceilings
 from wrapgen.platform.workers.launch import launch
 from wrapgen.platform.workers.process_tree import cpu_seconds, descend, end_process_tree

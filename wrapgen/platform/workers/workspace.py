@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from wrapgen.platform.model import Runnable
+from wrapgen.platform.domain.model import Runnable
 from wrapgen.platform.workers.ceilings import Ceilings
 from wrapgen.platform.workers.cgroups import Cgroups, Group
 from wrapgen.platform.workers.sandbox import Room, Sandbox, interpreter_folders

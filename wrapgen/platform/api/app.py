@@ -1,0 +1,161 @@
+"""The platform as an ASGI application: calls first, then the web page and the routes of the other modules."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import time
+import traceback
+import uuid
+from collections.abc import Callable, Iterable
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from wrapgen.errors import WrapgenError
+from wrapgen.platform import Platform
+from wrapgen.platform.api import auth
+from wrapgen.platform.api.auth import KNOWN, RIGHTS
+from wrapgen.platform.api.calls import PREFIX, CallEndpoint
+from wrapgen.platform.api.errors import cut_short, respond, respond_router, respond_unexpected
+from wrapgen.platform.observe.server_log import Journal
+from wrapgen.platform.web.app import Web
+from wrapgen.platform.web.page import ROOT, wants_html
+
+MODULES = (
+    "algorithms",
+    "data",
+    "git",
+    "accounts",
+    "keys",
+    "environments",
+    "scms",
+    "connectors",
+    "insights",
+    "requests",
+    "faults",
+    "openapi",
+)
+"""Modules of this package with `routes(platform)`, in the order in which they are asked."""
+
+
+class Application:
+    """Everything that one platform answers.
+
+    Args:
+        platform: what is served.
+    """
+
+    def __init__(self, platform: Platform) -> None:
+        self._call = CallEndpoint(platform)
+        self._rest = _Journaled(rest(platform), platform.journal)
+        self._web = _Journaled(Web(platform), platform.journal)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI: calls go straight to their endpoint, all else to the router."""
+        target: ASGIApp = self._rest
+        path = scope["path"]
+        if path.startswith(PREFIX):
+            target = self._call
+        elif path == ROOT or path.startswith(ROOT + "/"):
+            target = self._web
+        await target(scope, receive, send)
+
+
+def rest(platform: Platform) -> Starlette:
+    """The application for everything but calls."""
+    handlers: dict[int | type[Exception], Callable[[Request, Exception], object]] = {
+        WrapgenError: respond,
+        HTTPException: respond_router,
+        Exception: respond_unexpected,
+    }
+    routes = [route for name in MODULES for route in _routes(name, platform)]
+    routes += [*OPERATIONS, Route("/", door)]
+    app = Starlette(routes=routes, exception_handlers=handlers)  # type: ignore[arg-type]
+    app.state.platform = platform
+    app.router.redirect_slashes = False
+    return app
+
+
+def _routes(name: str, platform: Platform) -> Iterable[BaseRoute]:
+    module = importlib.import_module(f"wrapgen.platform.api.{name}")
+    found: Iterable[BaseRoute] = module.routes(platform)
+    return found
+
+
+class _Journaled:
+    """Logs each request that isn't a call, and tells the client its id in X-Request-Id."""
+
+    def __init__(self, app: ASGIApp, journal: Journal) -> None:
+        self._app = app
+        self._journal = journal
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request_id, began, status = f"req-{uuid.uuid4()}", time.monotonic(), 0
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                more = [(b"x-request-id", request_id.encode("ascii"))]
+                if RIGHTS in scope:
+                    more.append((RIGHTS.encode("ascii"), b"caller"))
+                message["headers"] = [*message["headers"], *more]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except asyncio.CancelledError:  # the server ends, and has waited long enough
+            if not status:
+                await _stopped(Request(scope, receive), watched)
+        except Exception:
+            self._note(scope)("fault", request_id=request_id, trace=traceback.format_exc())
+        finally:
+            self._note(scope)(
+                "request",
+                request_id=request_id,
+                method=scope["method"],
+                path=scope["path"][:200],
+                status=status,
+                seconds=round(time.monotonic() - began, 6),
+            )
+
+    def _note(self, scope: Scope) -> Callable[..., None]:
+        return self._journal.note if KNOWN in scope else self._journal.note_stranger
+
+
+async def _stopped(request: Request, send: Send) -> None:
+    """Refuses a request that the server's end cuts short."""
+    answer = await respond(request, cut_short())
+    await answer(request.scope, request.receive, send)
+
+
+def metrics(request: Request) -> Response:
+    """Prometheus's text format: of all algorithms for an admin key, of its account's for another."""
+    caller = auth.person(request)
+    platform: Platform = request.app.state.platform
+    text = platform.metrics.text(lambda owner: caller.admin or caller.owns(owner))
+    return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def door(request: Request) -> Response:
+    """The address itself: a browser is shown to the web page."""
+    if not wants_html(request):
+        raise HTTPException(404)
+    return RedirectResponse(f"{ROOT}/", 303)
+
+
+def health(request: Request) -> Response:
+    """Whether new calls are taken: 200, or 503 while the server drains."""
+    platform: Platform = request.app.state.platform
+    if platform.calls.draining:
+        return JSONResponse({"status": "draining"}, 503)
+    return JSONResponse({"status": "ok"})
+
+
+OPERATIONS = (Route("/health", health), Route("/metrics", metrics))
+"""What those who run a platform ask it."""

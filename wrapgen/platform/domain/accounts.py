@@ -1,0 +1,399 @@
+"""Users, organizations and who a key stands for. Knows nothing of HTTP, algorithms or data.
+
+Keys are stored as SHA-256 digests: they are long random strings, so a slow password hash would only slow
+down every call. `caller` answers from memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import secrets
+import string
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from sqlite3 import Row
+from typing import Any
+
+from wrapgen.errors import BadRequest, Conflict, NotAuthorized, NotFound
+from wrapgen.platform.domain.model import (
+    ADMIN_KEY,
+    FIRST_ACCOUNT,
+    STANDARD_KEY,
+    Account,
+    Caller,
+    Key,
+    Permissions,
+)
+from wrapgen.platform.storage.database import Database
+
+NAME = re.compile(r"(?!(?i:temp|perm)\Z)[A-Za-z][A-Za-z0-9_]{0,29}\Z")
+"""What accounts may be called (platform contract, section 9); data paths give two names another meaning."""
+
+ORGANIZATION_TYPES = {
+    name: str(uuid.uuid5(uuid.NAMESPACE_URL, f"wrapgen:organization-type:{name}"))
+    for name in ("basic", "legacy", "pro")
+}
+"""Name and id of each organization type; the same on every platform of ours."""
+
+ROLES = ("member", "owner")
+"""What a member of an organization may be; both act for it, and it never goes without an owner."""
+
+_ALPHABET = string.ascii_letters + string.digits
+
+
+class Accounts:
+    """The accounts of one platform.
+
+    Args:
+        database: where they are kept.
+        clock: gives epoch seconds.
+    """
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._clock = clock
+        self._callers: dict[str, Caller] = {}
+        self.changes = 0  # rises after whatever may have taken a right from somebody
+        self._lock = threading.Lock()
+
+    # -- keys ------------------------------------------------------------------------------------------
+
+    def caller(self, key: str) -> Caller:
+        """Who a key stands for.
+
+        Raises:
+            NotAuthorized: there is no such key, or it was revoked (status 401).
+        """
+        digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+        return self._callers.get(digest) or self._caller("hash", digest)
+
+    def caller_of(self, key_id: str) -> Caller:
+        """Who the key of an id stands for; for those who showed the key before.
+
+        Raises:
+            NotAuthorized: it was revoked (status 401).
+        """
+        return self._callers.get(key_id) or self._caller("keys.id", key_id)
+
+    def _caller(self, column: str, value: str) -> Caller:
+        with self._lock:
+            row = self._database.row(
+                "SELECT keys.*, accounts.name, accounts.id AS owner FROM keys "  # noqa: S608  # a name of ours
+                f"JOIN accounts ON accounts.id = account_id WHERE {column} = ?",
+                value,
+            )
+            if row is None:
+                raise NotAuthorized("invalid API key", status=401, api_code=2002)
+            found = Caller(
+                account=row["name"],
+                key_id=row["id"],
+                admin=bool(row["admin"]),
+                permissions=_permissions(row["permissions"]),
+                organizations=self._organizations_of(row["owner"]),
+            )
+            self._callers[value] = found
+            return found
+
+    def create_key(
+        self,
+        account: str,
+        *,
+        label: str = "",
+        kind: str = STANDARD_KEY,
+        permissions: Permissions | None = None,
+    ) -> tuple[str, Key]:
+        """Makes a key; the only time that the key itself is told.
+
+        Raises:
+            NotFound: there is no such account.
+        """
+        owner = self.get(account)
+        key = "sim" + "".join(secrets.choice(_ALPHABET) for _ in range(25))
+        made = Key(
+            id=str(uuid.uuid4()),
+            account=owner.name,
+            label=label,
+            kind=kind,
+            mask=key[:6] + "…" + key[-2:],
+            permissions=permissions or Permissions(),
+            created_at=self._clock(),
+        )
+        self._database.execute(
+            "INSERT INTO keys (id, account_id, label, kind, admin, hash, mask, permissions, created_at) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            made.id,
+            owner.id,
+            label,
+            kind,
+            int(kind == ADMIN_KEY),
+            hashlib.sha256(key.encode()).hexdigest(),
+            made.mask,
+            json.dumps(asdict(made.permissions)),
+            made.created_at,
+        )
+        return key, made
+
+    def keys(self, account: str) -> list[Key]:
+        """The keys of an account, oldest first.
+
+        Raises:
+            NotFound: there is no such account.
+        """
+        owner = self.get(account)
+        rows = self._database.rows("SELECT * FROM keys WHERE account_id = ? ORDER BY created_at", owner.id)
+        return [
+            Key(
+                id=row["id"],
+                account=owner.name,
+                label=row["label"],
+                kind=row["kind"],
+                mask=row["mask"],
+                permissions=_permissions(row["permissions"]),
+                created_at=row["created_at"],
+            )
+            for row in rows
+        ]
+
+    def revoke_key(self, account: str, key_id: str) -> None:
+        """Makes a key worthless at once.
+
+        Raises:
+            NotFound: the account has no key of that id.
+        """
+        owner = self.get(account)
+        with self._changing():
+            if not self._database.execute(
+                "DELETE FROM keys WHERE id = ? AND account_id = ?", key_id, owner.id
+            ):
+                raise NotFound(f"{owner.name} has no key {key_id}", status=404)
+
+    # -- accounts --------------------------------------------------------------------------------------
+
+    def get(self, reference: str, kind: str | None = None) -> Account:
+        """The account of a name (in any letter case) or id.
+
+        Args:
+            reference: name or UUID.
+            kind: `user` or `organization` to accept only that.
+
+        Raises:
+            NotFound: there is none.
+        """
+        row = self._database.row(
+            "SELECT * FROM accounts WHERE lower(name) = lower(?) OR id = ?", reference, reference
+        )
+        if row is None or kind not in (None, row["kind"]):
+            what, code = ("organization", 3100) if kind == "organization" else ("user", 3000)
+            raise NotFound(f"no such {what}: {reference}", status=404, api_code=code)
+        return _account(row)
+
+    def by_external_id(self, external_id: str) -> Account:
+        """The organization that another system knows under an id.
+
+        Raises:
+            NotFound: there is none.
+        """
+        for group in self.all("organization"):
+            if group.details.get("external_id") == external_id:
+                return group
+        raise NotFound(f"no organization has the external id {external_id}", status=404, api_code=3100)
+
+    def all(self, kind: str) -> list[Account]:
+        """All users or all organizations, by name."""
+        rows = self._database.rows("SELECT * FROM accounts WHERE kind = ? ORDER BY lower(name)", kind)
+        return [_account(row) for row in rows]
+
+    def create(self, kind: str, name: str, details: dict[str, Any]) -> Account:
+        """Registers a user or an organization.
+
+        Raises:
+            BadRequest: the name is not a possible one.
+            Conflict: the name is taken, or what else has to be unique.
+        """
+        if not NAME.match(name):
+            raise BadRequest(
+                f"{name!r} can't be the name of a {kind}",
+                hint="letters, digits and _ after a letter, at most 30 characters",
+                status=400,
+                api_code=2015,
+            )
+        made = Account(str(uuid.uuid4()), kind, name, details, self._clock())
+        with self._changing():
+            if self._database.row("SELECT 1 FROM accounts WHERE lower(name) = lower(?)", name):
+                code = 3101 if kind == "organization" else 3003
+                raise Conflict(f"the name {name} is taken", status=409, api_code=code)
+            self._refuse_taken(made)
+            self._database.execute(
+                "INSERT INTO accounts VALUES (?, ?, ?, ?, ?)",
+                made.id,
+                kind,
+                name,
+                json.dumps(details),
+                made.created_at,
+            )
+        return made
+
+    def update(self, account: Account, details: dict[str, Any]) -> Account:
+        """Replaces the given fields of an account's details.
+
+        Raises:
+            Conflict: another has what has to be unique.
+        """
+        changed = replace(account, details={**account.details, **details})
+        with self._database.transaction():
+            self._refuse_taken(changed)
+            kept = json.dumps(changed.details)
+            self._database.execute("UPDATE accounts SET details = ? WHERE id = ?", kept, account.id)
+        return changed
+
+    def delete(self, account: Account) -> None:
+        """Removes an account with its keys and memberships.
+
+        Raises:
+            Conflict: it is the home's own, still owns algorithms or data, or is an organization's last owner.
+        """
+        with self._changing():
+            self._refuse_last_owner(account)
+            owned = self._database.row(
+                "SELECT (SELECT count(*) FROM algorithms WHERE owner_id = :1) AS algorithms, "
+                "(SELECT count(*) FROM collections WHERE owner_id = :1) AS collections",
+                account.id,
+            )
+            if owned and (owned["algorithms"] or owned["collections"]):
+                raise Conflict(
+                    f"{account.name} still owns {owned['algorithms']} algorithms and "
+                    f"{owned['collections']} data collections",
+                    hint="delete those first",
+                    status=409,
+                )
+            if account.name == FIRST_ACCOUNT:
+                hint = "commands on its machine act with the keys of this user"
+                raise Conflict(f"{FIRST_ACCOUNT} belongs to this platform, and stays", hint=hint, status=409)
+            self._database.execute("DELETE FROM accounts WHERE id = ?", account.id)
+
+    # -- members ---------------------------------------------------------------------------------------
+
+    def add_member(self, organization: str, user: str, role: str | None = None) -> bool:
+        """Makes a user a member; whether that is new.
+
+        Args:
+            organization, user: names or ids.
+            role: one of ROLES; None leaves a member's role, and makes others `member`.
+
+        Raises:
+            BadRequest: there is no such role.
+            NotFound: there is no such organization or user.
+            Conflict: the organization's last owner would be one no more.
+        """
+        if role not in (None, *ROLES):
+            hint = f"one of {', '.join(ROLES)}"
+            raise BadRequest(f"no role {role[:40]!r}", hint=hint, status=400, api_code=2015)
+        group, person = self.get(organization, "organization"), self.get(user, "user")
+        with self._changing():
+            if self._database.execute(
+                "INSERT OR IGNORE INTO members VALUES (?, ?, ?)", group.id, person.id, role or "member"
+            ):
+                return True
+            if role == "member":
+                self._refuse_without_owner(group, person)
+            if role is not None:
+                self._database.execute(
+                    "UPDATE members SET role = ? WHERE organization_id = ? AND user_id = ?",
+                    role,
+                    group.id,
+                    person.id,
+                )
+        return False
+
+    def remove_member(self, organization: str, user: str) -> None:
+        """Ends a membership; there may have been none.
+
+        Raises:
+            NotFound: there is no such organization or user.
+            Conflict: the user is the organization's last owner.
+        """
+        group, person = self.get(organization, "organization"), self.get(user, "user")
+        with self._changing():
+            self._refuse_without_owner(group, person)
+            self._database.execute(
+                "DELETE FROM members WHERE organization_id = ? AND user_id = ?", group.id, person.id
+            )
+
+    def _refuse_without_owner(self, group: Account, person: Account) -> None:
+        if [name for name, role in self.members(group.name) if role == "owner"] == [person.name]:
+            message = f"{person.name} is the last owner of {group.name}"
+            raise Conflict(message, hint="make another member an owner first", status=409, api_code=3102)
+
+    def members(self, organization: str) -> list[tuple[str, str]]:
+        """Name and role of each member, by name.
+
+        Raises:
+            NotFound: there is no such organization.
+        """
+        group = self.get(organization, "organization")
+        rows = self._database.rows(
+            "SELECT name, role FROM members JOIN accounts ON accounts.id = user_id "
+            "WHERE organization_id = ? ORDER BY lower(name)",
+            group.id,
+        )
+        return [(row["name"], row["role"]) for row in rows]
+
+    def _organizations_of(self, user_id: str) -> frozenset[str]:
+        rows = self._database.rows(
+            "SELECT lower(name) AS name FROM members JOIN accounts ON accounts.id = organization_id "
+            "WHERE user_id = ?",
+            user_id,
+        )
+        return frozenset(row["name"] for row in rows)
+
+    def _refuse_taken(self, made: Account) -> None:
+        """Refuses an e-mail address, in any letter case, or an external id that another account has."""
+        name, code = ("email", 3004) if made.kind == "user" else ("external_id", 3101)
+        value = made.details.get(name)
+        if not value:
+            return
+        for other in self.all(made.kind):
+            there = other.details.get(name) or ""
+            same = there.casefold() == value.casefold() if name == "email" else there == value
+            if same and other.id != made.id:
+                what = {"email": "e-mail address", "external_id": "external id"}[name]
+                raise Conflict(f"the {what} {value} is taken", status=409, api_code=code)
+
+    def _refuse_last_owner(self, account: Account) -> None:
+        found = self._database.row(
+            "SELECT name FROM members AS mine JOIN accounts ON accounts.id = organization_id "
+            "WHERE user_id = ? AND role = 'owner' AND NOT EXISTS (SELECT 1 FROM members AS other "
+            "WHERE other.organization_id = mine.organization_id AND other.role = 'owner' "
+            "AND other.user_id <> mine.user_id)",
+            account.id,
+        )
+        if found:
+            message = f"{account.name} is the last owner of {found['name']}"
+            raise Conflict(
+                message, hint="make another member its owner, or delete it, first", status=409, api_code=3102
+            )
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """A transaction after which no remembered caller is trusted any more."""
+        try:
+            with self._database.transaction():
+                yield
+        finally:
+            with self._lock:
+                self._callers.clear()
+                self.changes += 1
+
+
+def _account(row: Row) -> Account:
+    return Account(row["id"], row["kind"], row["name"], json.loads(row["details"]), row["created_at"])
+
+
+def _permissions(text: str) -> Permissions:
+    kept = json.loads(text)
+    return Permissions(**{**kept, "algorithms": tuple(kept["algorithms"])})

@@ -1,0 +1,144 @@
+"""Which account has which connectors. Credentials are kept in the home's database, and never told again."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from wrapgen.errors import BadRequest, NotAuthorized, NotFound
+from wrapgen.platform.domain.accounts import Accounts
+from wrapgen.platform.domain.model import Caller
+from wrapgen.platform.storage.database import Database, iso
+from wrapgen.platform.storage.objects import Connector
+
+NAME = re.compile(r"(s3)(\+[A-Za-z0-9_-]{1,30})?\Z")
+"""A connector's name: its kind, and a label where an account has several."""
+
+_FIELDS = {
+    "bucket": re.compile(r"[A-Za-z0-9._:/-]+\Z"),
+    "endpoint_url": re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[!-~]*)?\Z"),
+    "region": re.compile(r"[A-Za-z0-9-]+\Z"),
+    "access_key_id": re.compile(r"[!-~]+\Z"),
+    "secret_access_key": re.compile(r"[!-~]+\Z"),
+}
+"""What a connector is given, and what each may look like: boto3 fails on others only when they are used."""
+
+
+class Connectors:
+    """The connectors of one platform.
+
+    Args:
+        database: where their settings are kept.
+        accounts: whose they are.
+        clock: gives epoch seconds.
+    """
+
+    def __init__(self, database: Database, accounts: Accounts, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._accounts = accounts
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._open: dict[tuple[str, str], Connector] = {}
+
+    def configure(self, account: str, name: str, fields: dict[str, Any]) -> dict[str, Any]:
+        """Gives an account a connector, or replaces it; the connector without its secret.
+
+        Args:
+            account: user or organization.
+            name: `s3` or `s3+LABEL`.
+            fields: `bucket` (only that one can be reached; any if empty), `endpoint_url`, `region`,
+                `access_key_id`, `secret_access_key` (else those of the server's environment), `write`.
+
+        Raises:
+            NotFound: there is no such account.
+            BadRequest: the name or a field can't be.
+        """
+        owner = self._accounts.get(account)
+        if not NAME.match(name):
+            raise BadRequest(f"{name!r} is no connector; use s3 or s3+LABEL", status=400, api_code=2015)
+        wrong = [key for key in _FIELDS if not isinstance(fields.get(key, ""), str)]
+        if wrong or not isinstance(fields.get("write", True), bool):
+            raise BadRequest(f"{', '.join(wrong) or 'write'}: wrong type", status=400, api_code=2015)
+        settings = {key: fields[key] for key in _FIELDS if fields.get(key)}
+        odd = [key for key in settings if not _FIELDS[key].match(settings[key])]
+        if odd:
+            raise BadRequest(
+                f"{', '.join(odd)}: not possible",
+                hint="an endpoint is http:// or https:// and a host; the others are printable ASCII",
+                status=400,
+                api_code=2015,
+            )
+        settings["write"] = fields.get("write", True)
+        with self._lock:
+            self._database.execute(
+                "INSERT OR REPLACE INTO connectors VALUES (?, ?, ?, ?)",
+                owner.id,
+                name,
+                json.dumps(settings),
+                self._clock(),
+            )
+            self._open.pop((owner.name, name), None)
+        return next(each for each in self.of_account(owner.name) if each["name"] == name)
+
+    def remove(self, account: str, name: str) -> None:
+        """Takes a connector away.
+
+        Raises:
+            NotFound: the account has none of that name.
+        """
+        owner = self._accounts.get(account)
+        with self._lock:
+            sql = "DELETE FROM connectors WHERE account_id = ? AND name = ?"
+            if not self._database.execute(sql, owner.id, name):
+                raise NotFound(f"{owner.name} has no connector {name}", status=404)
+            self._open.pop((owner.name, name), None)
+
+    def of_account(self, account: str) -> list[dict[str, Any]]:
+        """An account's connectors, by name, without secrets."""
+        owner = self._accounts.get(account)
+        rows = self._database.rows("SELECT * FROM connectors WHERE account_id = ? ORDER BY name", owner.id)
+        found = []
+        for row in rows:
+            settings = json.loads(row["settings"])
+            settings.pop("secret_access_key", None)
+            found.append({"name": row["name"], "created_at": iso(row["created_at"]), **settings})
+        return found
+
+    def open(self, caller: Caller, name: str, bucket: str, *, write: bool) -> Connector:
+        """The connector that a caller's account has under a name, for one bucket.
+
+        Raises:
+            NotFound: the account has none of that name.
+            NotAuthorized: the key, or the connector, does not allow it.
+        """
+        rights = caller.permissions
+        row = self._database.row(
+            "SELECT connectors.* FROM connectors JOIN accounts ON accounts.id = account_id "
+            "WHERE accounts.name = ? AND connectors.name = ?",
+            caller.account,
+            name,
+        )
+        if row is None:
+            raise NotFound(
+                f"{caller.account} has no connector {name}://",
+                hint="an administrator adds one with `wrapgen platform connectors add`",
+                status=404,
+            )
+        settings = json.loads(row["settings"])
+        allowed = rights.data_write and settings["write"] if write else rights.data_read
+        if not allowed or bucket != settings.get("bucket", bucket):
+            verb = "write" if write else "read"
+            raise NotAuthorized(f"not allowed to {verb} {name}://{bucket}", status=403, api_code=2001)
+        return self._connect(caller.account, name, settings)
+
+    def _connect(self, account: str, name: str, settings: dict[str, Any]) -> Connector:
+        with self._lock:
+            found = self._open.get((account, name))
+            if found is None:
+                from wrapgen.platform.storage.s3 import S3
+
+                found = self._open[(account, name)] = S3(settings)
+            return found

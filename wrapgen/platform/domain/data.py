@@ -1,0 +1,369 @@
+"""Hosted data: collections, files, and who may read and write them.
+
+Collections are rows, files are files (`stored`); which directory a path means, and the rights, are in
+`places`. No HTTP here.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import sqlite3
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wrapgen.errors import BadRequest, Conflict, NotFound
+from wrapgen.files import make_folder, sync_folder
+from wrapgen.platform.domain.accounts import Accounts
+from wrapgen.platform.domain.data_path import DataPath, check_collection
+from wrapgen.platform.domain.data_rights import EVERYONE, OWN_ALGORITHMS, Place, Places, may_read, require
+from wrapgen.platform.domain.model import Caller
+from wrapgen.platform.storage import stored
+from wrapgen.platform.storage.database import Database
+from wrapgen.platform.storage.stored import StoredFile, Write
+
+PAGE = 1000
+"""Entries of one page of a listing."""
+
+TEMP_SECONDS = 24 * 3600
+"""How long a file in `.algo/.../temp` lives."""
+
+SWEEP_SECONDS = 3600
+"""How often, at most, expired files are looked for while the server runs."""
+
+DEFAULT_READERS = (OWN_ALGORITHMS,)
+"""Who besides the owner reads a new collection: the owner's algorithms, whoever calls them."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One page of a directory.
+
+    Args:
+        folders: names of accounts or collections.
+        files: the files, by name.
+        marker: what to ask the next page with; None on the last.
+        readers: the collection's read ACL; None where there is none to show.
+    """
+
+    folders: tuple[str, ...] = ()
+    files: tuple[StoredFile, ...] = ()
+    marker: str | None = None
+    readers: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A collection: its owner's name, its own, and its read ACL."""
+
+    owner: str
+    name: str
+    readers: tuple[str, ...]
+
+
+class Data:
+    """The hosted data of one home; `incoming` is a folder for what is still on its way.
+
+    Args:
+        database: holds the collections' rows.
+        root: the folder for files.
+        accounts: who owners are.
+        clock: gives epoch seconds.
+    """
+
+    def __init__(
+        self, database: Database, root: Path, accounts: Accounts, clock: Callable[[], float]
+    ) -> None:
+        self._database = database
+        self._root = root
+        self._accounts = accounts
+        self._clock = clock
+        self._places = Places(database, root, accounts)
+        self.incoming = root / "incoming"
+        # Whatever is still coming in belongs to a server that is no more; so do its sessions.
+        for leftover in (self.incoming, root / "sessions"):
+            shutil.rmtree(leftover, ignore_errors=True)
+            leftover.mkdir(parents=True)
+        self._match_folders()
+        self._swept = 0.0
+        self.sweep()
+
+    # -- directories -----------------------------------------------------------------------------------
+
+    def create_collection(
+        self, caller: Caller, parent: DataPath, name: str, readers: tuple[str, ...] | None = None
+    ) -> str:
+        """Makes an empty collection under an account; its full URL.
+
+        Args:
+            caller: must be the owner, with a key that may write data.
+            parent: the account's directory.
+            name: the collection's.
+            readers: the read ACL; None takes the default.
+
+        Raises:
+            NotAuthorized: the account is another's.
+            BadRequest: the name can't be, or collections can't be made there.
+            Conflict: there is one of that name.
+        """
+        if parent.collection or parent.file or parent.owner in ("", ".session", ".algo"):
+            raise BadRequest(f"{parent} can't hold collections", status=400, api_code=2015)
+        check_collection(name)
+        owner = self._places.owner(caller, parent)
+        require(caller.owns(owner) and caller.permissions.data_write, f"data://{owner}/{name}", "write")
+        acl = json.dumps(check_readers(DEFAULT_READERS if readers is None else readers))
+        made = str(uuid.uuid4())
+        with self._database.transaction():
+            if self._places.collection(owner, name) is not None:
+                raise Conflict(f"data://{owner}/{name} exists already", status=409)
+            make_folder(self._places.files(made))
+            account = self._accounts.get(owner)
+            self._database.execute(
+                "INSERT INTO collections VALUES (?, ?, ?, ?, ?)", made, account.id, name, acl, self._clock()
+            )
+        return f"data://{owner}/{name}"
+
+    def set_readers(self, caller: Caller, path: DataPath, readers: tuple[str, ...]) -> None:
+        """Replaces a collection's read ACL.
+
+        Raises:
+            NotFound, NotAuthorized, BadRequest: as for `create_collection`.
+        """
+        row = self._places.own_collection(caller, path)
+        acl = json.dumps(check_readers(readers))
+        self._database.execute("UPDATE collections SET readers = ? WHERE id = ?", acl, row["id"])
+
+    def delete_collection(self, caller: Caller, path: DataPath, *, force: bool) -> int:
+        """Removes a collection; how many things went (an empty collection counts one).
+
+        Raises:
+            NotFound, NotAuthorized: it is not there, or another's.
+            Conflict: it holds files and `force` is not given; nothing was removed.
+        """
+        row = self._places.own_collection(caller, path)
+        folder = self._places.files(row["id"])
+        count = len(stored.names_in(folder))
+        try:
+            with self._database.transaction():
+                if not self._database.execute("DELETE FROM collections WHERE id = ?", row["id"]):
+                    raise NotFound(f"{path} not found", status=404)  # somebody else was quicker
+                if not force and not stored.remove_empty(folder):  # a file may have come since the count
+                    raise Conflict(
+                        f"{path} is not empty: {max(1, count)} files",
+                        hint="delete it with force=true",
+                        status=409,
+                    )
+        except sqlite3.Error:  # the disk is full, say: the row stays, and so must its folder
+            make_folder(folder)
+            raise
+        stored.remove_folder(folder, self.incoming)
+        return max(1, count)
+
+    def list_directory(
+        self,
+        caller: Caller,
+        path: DataPath,
+        *,
+        marker: str | None = None,
+        limit: int = PAGE,
+        prefix: str = "",
+    ) -> Listing:
+        """One page of a directory: accounts, an account's collections, or files.
+
+        Args:
+            caller: who asks.
+            path: of the directory.
+            marker: of the page before.
+            limit: files of a page.
+            prefix: only files whose names start with it.
+
+        Raises:
+            NotFound, NotAuthorized: it is not there, or not for the caller.
+            BadRequest: the marker is not one of ours.
+        """
+        after = _read_marker(marker)
+        if not path.owner:
+            groups = (self._accounts.get(name).name for name in sorted(caller.organizations))
+            return Listing(folders=(caller.account, *groups))
+        if not path.collection and path.owner not in (".session", ".algo"):
+            return self._collections(caller, path, after)
+        place = self._places.of(caller, path)
+        files, more = stored.page(place.folder, after, limit, self._oldest(place), prefix)
+        return Listing(files=files, marker=_marker(files[-1].name) if more else None, readers=place.readers)
+
+    def hosted(self, caller: Caller) -> list[dict[str, Any]]:
+        """The caller's own collections: id, name, account and read ACL, by name.
+
+        Raises:
+            NotAuthorized: the key may not read data.
+        """
+        require(caller.permissions.data_read, f"data://{caller.account}", "read")
+        rows = self._database.rows(
+            "SELECT collections.* FROM collections JOIN accounts ON accounts.id = owner_id "
+            "WHERE accounts.name = ? ORDER BY collections.name",
+            caller.account,
+        )
+        return [
+            {
+                "id": row["id"],
+                "name": row["name"],
+                "account": caller.account,
+                "readers": json.loads(row["readers"]),
+            }
+            for row in rows
+        ]
+
+    def choose_default(self, owner: str, algorithm_id: str, collection_id: str) -> None:
+        """Makes one of its owner's collections an algorithm's default one; the caller has checked the rights.
+
+        Raises:
+            NotFound: the owner has no such collection.
+        """
+        with self._database.transaction():
+            found = self._database.row(
+                "SELECT 1 FROM collections JOIN accounts ON accounts.id = owner_id "
+                "WHERE collections.id = ? AND accounts.name = ?",
+                collection_id,
+                owner,
+            )
+            if found is None:
+                raise NotFound(f"{owner} has no collection {collection_id}", status=404)
+            sql = "INSERT OR REPLACE INTO default_collections VALUES (?, ?)"
+            self._database.execute(sql, algorithm_id, collection_id)
+
+    def readable(self, caller: Caller) -> list[Collection]:
+        """Every collection that the caller may read, by owner and name: own ones, and what others allow.
+
+        Raises:
+            NotAuthorized: the key may not read data.
+        """
+        require(caller.permissions.data_read, f"data://{caller.account}", "read")
+        rows = self._database.rows(
+            "SELECT collections.*, accounts.name AS owner FROM collections "
+            "JOIN accounts ON accounts.id = owner_id ORDER BY lower(accounts.name), collections.name"
+        )
+        found = [Collection(row["owner"], row["name"], tuple(json.loads(row["readers"]))) for row in rows]
+        return [each for each in found if may_read(caller, each.owner, each.readers)]
+
+    # -- files -----------------------------------------------------------------------------------------
+
+    def find(self, caller: Caller, path: DataPath) -> StoredFile:
+        """A file to be read.
+
+        Raises:
+            NotFound, NotAuthorized: it is not there, or not for the caller.
+        """
+        place = self._places.of(caller, path)
+        found = stored.find(place.folder, path.file, self._oldest(place))
+        if found is None:
+            raise NotFound(f"{place.url}/{path.file} not found", status=404)
+        return found
+
+    def begin_write(self, caller: Caller, path: DataPath) -> Write:
+        """Starts writing a file, new or instead of an old one.
+
+        Raises:
+            NotFound: there is no such collection.
+            NotAuthorized: only owners write, with a key that may.
+            BadRequest: the path names no file.
+        """
+        place = self._writable(caller, path)
+        if place.implicit:
+            make_folder(place.folder)
+        if place.expires and self._clock() - self._swept > SWEEP_SECONDS:
+            self.sweep()
+        return Write(self.incoming, place.folder, path.file, f"{place.url}/{path.file}")
+
+    def delete_file(self, caller: Caller, path: DataPath) -> None:
+        """Removes a file.
+
+        Raises:
+            NotFound, NotAuthorized: it is not there, or another's.
+        """
+        place = self._writable(caller, path)
+        found = stored.find(place.folder, path.file, self._oldest(place))
+        if found is None:
+            raise NotFound(f"{place.url}/{path.file} not found", status=404)
+        found.path.unlink(missing_ok=True)
+        sync_folder(place.folder)
+
+    def end_session(self, session: str) -> None:
+        """Removes what a top-level call and the calls below it kept in `.session`."""
+        stored.remove_folder(self._places.session(session), self.incoming)
+
+    def forget_algorithm(self, algorithm_id: str) -> None:
+        """Removes what an algorithm that is no more kept in `.algo`, for all users."""
+        stored.remove_folder(self._places.kept(algorithm_id), self.incoming)
+
+    def sweep(self) -> int:
+        """Removes expired temporary files; how many."""
+        self._swept = self._clock()
+        removed, limit = 0, self._swept - TEMP_SECONDS
+        for file in self._root.glob("algorithms/*/*/temp/*"):
+            if file.stat().st_mtime < limit:
+                file.unlink(missing_ok=True)
+                removed += 1
+        return removed
+
+    def _writable(self, caller: Caller, path: DataPath) -> Place:
+        if not path.file:
+            raise BadRequest(f"{path} names no file", status=400, api_code=2015)
+        place = self._places.of(caller, path)
+        require(place.writable, f"{place.url}/{path.file}", "write")
+        return place
+
+    def _oldest(self, place: Place) -> float:
+        return self._clock() - TEMP_SECONDS if place.expires else 0.0
+
+    def _collections(self, caller: Caller, path: DataPath, after: str) -> Listing:
+        owner = self._places.owner(caller, path)
+        require(caller.permissions.data_read, f"data://{owner}", "read")
+        rows = self._database.rows(
+            "SELECT collections.* FROM collections JOIN accounts ON accounts.id = owner_id "
+            "WHERE accounts.name = ? AND collections.name > ? ORDER BY collections.name",
+            owner,
+            after,
+        )
+        names = [row["name"] for row in rows if may_read(caller, owner, tuple(json.loads(row["readers"])))]
+        more = len(names) > PAGE
+        return Listing(folders=tuple(names[:PAGE]), marker=_marker(names[PAGE - 1]) if more else None)
+
+    def _match_folders(self) -> None:
+        """Mends what a crash between disk and database left: folders without a row, rows without a folder."""
+        collections = {row["id"] for row in self._database.rows("SELECT id FROM collections")}
+        algorithms = {row["id"] for row in self._database.rows("SELECT id FROM algorithms")}
+        for kind, known in (("collections", collections), ("algorithms", algorithms)):
+            for name in set(stored.names_in(self._root / kind)) - known:
+                shutil.rmtree(self._root / kind / name, ignore_errors=True)
+        for name in collections:
+            make_folder(self._places.files(name))
+
+
+def check_readers(readers: tuple[str, ...]) -> tuple[str, ...]:
+    """A read ACL, as it is.
+
+    Raises:
+        BadRequest: it is none of the three there are.
+    """
+    if readers not in ((), (OWN_ALGORITHMS,), (EVERYONE,)):
+        raise BadRequest(
+            f'acl.read must be [], ["{OWN_ALGORITHMS}"] or ["{EVERYONE}"]', status=400, api_code=2015
+        )
+    return readers
+
+
+def _marker(name: str) -> str:
+    return base64.urlsafe_b64encode(name.encode()).decode("ascii")
+
+
+def _read_marker(marker: str | None) -> str:
+    if not marker:
+        return ""
+    try:
+        return base64.urlsafe_b64decode(marker.encode("ascii")).decode("utf-8")
+    except ValueError as error:
+        raise BadRequest("unknown marker", status=400, api_code=5002) from error

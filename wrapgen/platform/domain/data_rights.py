@@ -1,0 +1,181 @@
+"""Which directory a data path means for a caller, and what the caller may do there. No file is touched.
+
+A collection that its caller may not read is not there for them: asking doesn't tell which names others gave.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from sqlite3 import Row
+
+from wrapgen.errors import BadRequest, NotAuthorized, NotFound
+from wrapgen.platform.domain.accounts import Accounts
+from wrapgen.platform.domain.data_path import DataPath
+from wrapgen.platform.domain.model import Caller
+from wrapgen.platform.storage.database import Database
+
+OWN_ALGORITHMS = "algo://.my/*"
+EVERYONE = "user://*"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A directory that holds files, and that the caller may read.
+
+    Args:
+        folder: where they are on disk.
+        url: its full URL.
+        writable: whether the caller may write too.
+        readers: the read ACL; None where there is none (`.session`, `.algo`).
+        expires: whether files vanish after a day.
+    """
+
+    folder: Path
+    url: str
+    writable: bool
+    readers: tuple[str, ...] | None = None
+    expires: bool = False
+
+    @property
+    def implicit(self) -> bool:
+        """Whether it exists without having been made."""
+        return self.readers is None
+
+
+class Places:
+    """The directories of one home.
+
+    Args:
+        database: holds collections and algorithms.
+        root: the folder for files.
+        accounts: who owners are.
+    """
+
+    def __init__(self, database: Database, root: Path, accounts: Accounts) -> None:
+        self._database = database
+        self._root = root
+        self._accounts = accounts
+
+    def of(self, caller: Caller, path: DataPath) -> Place:
+        """The directory of a path, for reading.
+
+        Raises:
+            NotAuthorized: the key may not read data.
+            NotFound: there is no such collection, account, algorithm or session for the caller.
+        """
+        require(caller.permissions.data_read, str(path), "read")
+        if path.owner == ".session":
+            return self._session(caller)
+        if path.owner == ".algo":
+            return self._algorithm(caller, path)
+        owner, row = self._collection(caller, path)
+        return Place(
+            self.files(row["id"]),
+            f"data://{owner}/{row['name']}",
+            caller.permissions.data_write and caller.owns(owner),
+            readers=tuple(json.loads(row["readers"])),
+        )
+
+    def own_collection(self, caller: Caller, path: DataPath) -> Row:
+        """The row of a collection that the caller may change.
+
+        Raises:
+            BadRequest: the path is no collection's.
+            NotFound, NotAuthorized: it is not there for the caller, or another's.
+        """
+        if not path.collection or path.file or path.owner in (".session", ".algo"):
+            raise BadRequest(f"{path} is not a collection", status=400, api_code=2015)
+        require(caller.permissions.data_write, str(path), "write")
+        owner, row = self._collection(caller, path)
+        require(caller.owns(owner), str(path), "write")
+        return row
+
+    def owner(self, caller: Caller, path: DataPath) -> str:
+        """The account a path means, as it was registered.
+
+        Raises:
+            NotFound: there is none.
+        """
+        name = caller.account if path.owner == ".my" else path.owner
+        try:
+            return self._accounts.get(name).name
+        except NotFound as error:
+            raise NotFound(f"data://{name} not found", status=404) from error
+
+    def collection(self, owner: str, name: str) -> Row | None:
+        """The row of a collection; its owner as it was registered."""
+        return self._database.row(
+            "SELECT collections.* FROM collections JOIN accounts ON accounts.id = owner_id "
+            "WHERE accounts.name = ? AND collections.name = ?",
+            owner,
+            name,
+        )
+
+    def _collection(self, caller: Caller, path: DataPath) -> tuple[str, Row]:
+        """Owner and row of a collection that its ACL lets the caller read; NotFound for any other."""
+        owner = self.owner(caller, path)
+        row = self.collection(owner, path.collection)
+        if row is None or not may_read(caller, owner, tuple(json.loads(row["readers"]))):
+            raise NotFound(f"data://{owner}/{path.collection} not found", status=404)
+        return owner, row
+
+    def files(self, collection_id: str) -> Path:
+        """Where a collection's files are."""
+        return self._root / "collections" / collection_id
+
+    def kept(self, algorithm_id: str) -> Path:
+        """Where an algorithm's own files are, with a folder for each user."""
+        return self._root / "algorithms" / algorithm_id
+
+    def session(self, session: str) -> Path:
+        """Where a session's files are, whatever its id looks like."""
+        return self._root / "sessions" / hashlib.sha256(session.encode()).hexdigest()[:32]
+
+    def _session(self, caller: Caller) -> Place:
+        if caller.session is None:
+            raise NotFound(".session exists only inside an algorithm", status=404)
+        return Place(self.session(caller.session), "data://.session", caller.permissions.data_write)
+
+    def _algorithm(self, caller: Caller, path: DataPath) -> Place:
+        reference, _, kind = path.collection.rpartition("/")
+        owner, _, name = (reference or caller.algorithm or "").partition("/")
+        row = self._database.row(
+            "SELECT algorithms.id, algorithms.name, accounts.name AS owner, EXISTS (SELECT 1 FROM versions "
+            "WHERE algorithm_id = algorithms.id AND callability = 'public') AS public FROM algorithms "
+            "JOIN accounts ON accounts.id = owner_id "
+            "WHERE lower(accounts.name) = ? AND lower(algorithms.name) = ?",
+            owner.lower(),
+            name.lower(),
+        )
+        # Each user has files of their own there: what one user's calls keep, another's never see.
+        account = self._accounts.get(caller.account).id
+        if row is None or not (self._may_see(caller, row) or (self.kept(row["id"]) / account).exists()):
+            raise NotFound(f"{path} not found", hint="use .algo/OWNER/NAME/temp/FILE", status=404)
+        return Place(
+            self.kept(row["id"]) / account / kind,
+            f"data://.algo/{row['owner']}/{row['name']}/{kind}",
+            caller.permissions.data_write,
+            expires=kind == "temp",
+        )
+
+    def _may_see(self, caller: Caller, row: Row) -> bool:
+        """Whether an algorithm is there for a caller: one that is another's and private is not."""
+        runs = (caller.algorithm or "").lower() == f"{row['owner']}/{row['name']}".lower()
+        return bool(row["public"]) or runs or caller.owns(row["owner"])
+
+
+def may_read(caller: Caller, owner: str, readers: tuple[str, ...]) -> bool:
+    """Whether an ACL lets a caller read; the owner always may, and so may algorithms the owner calls."""
+    if caller.owns(owner) or EVERYONE in readers:
+        return True
+    author = (caller.algorithm or "").partition("/")[0]
+    return caller.owner_rights and OWN_ALGORITHMS in readers and author.lower() == owner.lower()
+
+
+def require(allowed: bool, what: str, verb: str) -> None:
+    """Raises NotAuthorized, in words, unless it is allowed."""
+    if not allowed:
+        raise NotAuthorized(f"not allowed to {verb} {what}", status=403, api_code=2001)

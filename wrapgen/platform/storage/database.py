@@ -1,0 +1,111 @@
+"""The platform's one SQLite database: opening, migrating, transactions. No meaning of any table lives here.
+
+One connection behind one lock: management is rare, the paths that calls take are answered from memory, and a
+single writer is what SQLite allows anyway. WAL with synchronous=FULL, so that an acknowledged write survives
+not only SIGKILL but a power cut.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from wrapgen.errors import NotFound, UsageError
+from wrapgen.platform.storage.migrations import MIGRATIONS
+
+
+class Database:
+    """A migrated database, safe to use from any thread.
+
+    Args:
+        path: the file; made when missing.
+
+    Raises:
+        UsageError: the file was written by a newer wrapgen.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._lock = threading.RLock()
+        self._depth = 0
+        self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
+        self._connection.row_factory = sqlite3.Row
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            self._connection.execute(f"PRAGMA {pragma}")
+        try:
+            self._migrate(path)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything inside happens or nothing does; nests, the outermost one decides."""
+        with self._lock:
+            outermost = self._depth == 0
+            if outermost:
+                self._connection.execute("BEGIN IMMEDIATE")
+            self._depth += 1
+            try:
+                yield
+                if outermost:
+                    self._connection.execute("COMMIT")
+            except BaseException:
+                if outermost and self._connection.in_transaction:  # SQLite may have ended it by itself
+                    self._connection.execute("ROLLBACK")
+                raise
+            finally:
+                self._depth -= 1
+
+    def execute(self, sql: str, *values: Any) -> int:
+        """Runs one statement (in the open transaction, else in its own); the number of rows it changed.
+
+        Raises:
+            NotFound: the row that it refers to was deleted since somebody looked.
+        """
+        with self._lock:
+            try:
+                return self._connection.execute(sql, values).rowcount
+            except sqlite3.IntegrityError as error:
+                if "FOREIGN KEY" not in str(error):
+                    raise
+                raise NotFound("what this belongs to was deleted meanwhile", status=404) from error
+
+    def rows(self, sql: str, *values: Any) -> list[sqlite3.Row]:
+        """All rows that a query gives."""
+        with self._lock:
+            return self._connection.execute(sql, values).fetchall()
+
+    def row(self, sql: str, *values: Any) -> sqlite3.Row | None:
+        """The first row that a query gives, or None."""
+        with self._lock:
+            found: sqlite3.Row | None = self._connection.execute(sql, values).fetchone()
+            return found
+
+    def close(self) -> None:
+        """Closes the file; closing again does nothing."""
+        with self._lock:
+            self._connection.close()
+
+    def _migrate(self, path: Path) -> None:
+        with self._lock:
+            done = int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+            if done > len(MIGRATIONS):
+                raise UsageError(
+                    f"{path} has schema version {done}, this wrapgen knows {len(MIGRATIONS)}",
+                    hint="use the wrapgen that wrote it, or newer",
+                )
+            for number, script in enumerate(MIGRATIONS[done:], start=done + 1):
+                # executescript commits what is open, so each script brings its own transaction.
+                self._connection.executescript(f"BEGIN; {script}; PRAGMA user_version={number}; COMMIT;")
+
+
+def iso(seconds: float) -> str:
+    """Epoch seconds as the API writes times; the vendor's client insists on the fraction and the final Z
+    (algorithmia-python, Algorithmia/datafile.py)."""
+    moment = datetime.fromtimestamp(seconds, tz=timezone.utc)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"

@@ -1,0 +1,161 @@
+"""S3 and everything that speaks its protocol, by boto3."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+from wrapgen.errors import BadRequest, Conflict, NotAuthorized, NotFound, PlatformError, ServerFault
+from wrapgen.platform.storage.objects import Item, Page
+
+PIECE = 1024 * 1024
+"""Bytes read at a time."""
+
+PAGE = 1000
+"""Entries of one page, which is also S3's own limit."""
+
+
+class S3:
+    """One account's access to S3.
+
+    Args:
+        settings: `endpoint_url`, `region`, `access_key_id`, `secret_access_key`; those that are missing are
+            looked for where boto3 looks.
+
+    Raises:
+        ServerFault: boto3 is not installed (status 501).
+        BadRequest: boto3 can't use the settings.
+    """
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        try:
+            import boto3
+            from botocore.config import Config
+        except ModuleNotFoundError as error:
+            raise ServerFault(
+                "s3:// needs the optional part [s3], which this platform was installed without",
+                hint="pip install 'wrapgen[s3]'",
+                status=501,
+                api_code=5005,
+            ) from error
+        try:
+            self._client = boto3.session.Session().client(
+                "s3",
+                endpoint_url=settings.get("endpoint_url"),
+                region_name=settings.get("region") or "us-east-1",
+                aws_access_key_id=settings.get("access_key_id"),
+                aws_secret_access_key=settings.get("secret_access_key"),
+                config=Config(connect_timeout=10, read_timeout=60, retries={"max_attempts": 3}),
+            )
+        except ValueError as error:
+            raise BadRequest(
+                f"this connector can't be used: {error}",
+                hint="an administrator mends it with `wrapgen platform connectors add`",
+                status=400,
+            ) from error
+
+    def find(self, path: str) -> Item | None:
+        """See `Connector.find`."""
+        bucket, key = _parts(path)
+        if key:
+            try:
+                with _translated(path):
+                    head = self._client.head_object(Bucket=bucket, Key=key)
+            except NotFound:
+                pass
+            else:
+                return Item(key.rpartition("/")[2], head["ContentLength"], head["LastModified"].timestamp())
+        page = self.page(path, None)
+        if key and not page.files and not page.folders:
+            raise NotFound(f"s3://{path} not found", status=404)
+        return None
+
+    def read(self, path: str) -> tuple[Iterator[bytes], int]:
+        """See `Connector.read`."""
+        bucket, key = _parts(path)
+        with _translated(path):
+            found = self._client.get_object(Bucket=bucket, Key=key)
+        return _pieces(found["Body"]), found["ContentLength"]
+
+    def write(self, path: str, content: IO[bytes]) -> None:
+        """See `Connector.write`; a large file goes up in parts and appears when the last is there."""
+        bucket, key = _parts(path)
+        if not key:
+            raise BadRequest(f"s3://{path} names no file", status=400, api_code=2015)
+        with _translated(path):
+            self._client.upload_fileobj(content, bucket, key)
+
+    def page(self, path: str, marker: str | None) -> Page:
+        """See `Connector.page`."""
+        bucket, key = _parts(path)
+        prefix = f"{key}/" if key else ""
+        more = {"ContinuationToken": marker} if marker else {}
+        with _translated(path):
+            found = self._client.list_objects_v2(
+                Bucket=bucket, Prefix=prefix, Delimiter="/", MaxKeys=PAGE, **more
+            )
+        folders = (each["Prefix"][len(prefix) :].rstrip("/") for each in found.get("CommonPrefixes", ()))
+        files = (
+            Item(each["Key"][len(prefix) :], each["Size"], each["LastModified"].timestamp())
+            for each in found.get("Contents", ())
+            if each["Key"] != prefix  # consoles make an empty object for a folder
+        )
+        return Page(tuple(folders), tuple(files), found.get("NextContinuationToken"))
+
+    def delete_file(self, path: str) -> None:
+        """See `Connector.delete_file`."""
+        bucket, key = _parts(path)
+        with _translated(path):
+            self._client.delete_object(Bucket=bucket, Key=key)
+
+    def delete_directory(self, path: str, *, force: bool) -> int:
+        """See `Connector.delete_directory`; the bucket itself always stays."""
+        bucket, key = _parts(path)
+        prefix, deleted = (f"{key}/" if key else ""), 0
+        with _translated(path):
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+                keys = [{"Key": each["Key"]} for each in page.get("Contents", ())]
+                if keys and not force:
+                    raise Conflict(f"s3://{path} is not empty", hint="delete it with force=true", status=409)
+                if keys:
+                    self._client.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+                deleted += len(keys)
+        return deleted
+
+
+def _parts(path: str) -> tuple[str, str]:
+    bucket, _, key = path.partition("/")
+    return bucket, key
+
+
+def _pieces(body: Any) -> Iterator[bytes]:
+    with _translated("the file"):
+        try:
+            while piece := body.read(PIECE):
+                yield piece
+        finally:
+            body.close()
+
+
+@contextmanager
+def _translated(path: str) -> Iterator[None]:
+    """Turns what boto3 raises into errors of ours."""
+    from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+
+    try:
+        yield
+    except PlatformError:
+        raise
+    except ClientError as error:
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        said = error.response.get("Error", {}).get("Message") or str(error)
+        if status == 404:
+            raise NotFound(f"s3://{path} not found", status=404) from error
+        if status in (401, 403):
+            raise NotAuthorized(f"S3 refuses access to s3://{path}: {said}", status=403) from error
+        raise ServerFault(f"S3 failed for s3://{path}: {said}", status=502) from error
+    except ParamValidationError as error:  # nothing was sent: no bucket can have that name, say
+        raise BadRequest(f"s3://{path} can't be: {error}", status=400, api_code=2015) from error
+    except BotoCoreError as error:
+        raise ServerFault(f"S3 could not be reached for s3://{path}: {error}", status=502) from error
