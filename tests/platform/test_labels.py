@@ -9,7 +9,7 @@ from typing import Any
 
 import requests
 
-from wrapgen.platform.observe.server_log import Journal
+from wrapgen.platform.observe.server_log import ServerLog
 
 LABELS = """\
 class Odd(Exception):
@@ -70,15 +70,15 @@ def test_strangers_fill_a_share_of_the_log(serve: Any, tmp_path: Any) -> None:
 def test_what_was_not_logged_is_counted(tmp_path: Any) -> None:
     """When there is room again, the next line says how many were left out before it."""
     now = [0.0]
-    journal = Journal(tmp_path, lambda: now[0])
+    log = ServerLog(tmp_path, lambda: now[0])
     for _ in range(1200):
-        journal.note_stranger("request", path="x" * 1000)
+        log.note_stranger("request", path="x" * 1000)
     now[0] = 60.0
-    journal.note_stranger("request", path="y")
-    journal.flush()
-    lines = [json.loads(line) for line in journal.path.read_text().splitlines()]
+    log.note_stranger("request", path="y")
+    log.flush()
+    lines = [json.loads(line) for line in log.path.read_text().splitlines()]
     assert lines[-1]["untold"] == 1200 - (len(lines) - 1) > 100
-    assert journal.path.stat().st_size < 1.1 * 1024 * 1024
+    assert log.path.stat().st_size < 1.1 * 1024 * 1024
 
 
 def test_a_build_log_is_shown_to_its_end_and_not_whole(server: Any, module: Any) -> None:

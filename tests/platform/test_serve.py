@@ -21,8 +21,8 @@ import pytest
 
 from wrapgen.cli.serve import _certificate
 from wrapgen.errors import UsageError
-from wrapgen.platform.api.serve import ServerLog
-from wrapgen.platform.observe.server_log import Journal
+from wrapgen.platform.api.serve import ServerLogHandler
+from wrapgen.platform.observe.server_log import ServerLog
 from wrapgen.platform.workers.process_tree import marked
 
 PLAIN = {
@@ -74,7 +74,7 @@ def test_it_says_where_it_listens_and_keeps_the_keys_private(serve, tmp_path):
 
 
 def test_the_key_is_printed_once_and_on_a_terminal_only(tmp_path):
-    """Whoever makes a home at a terminal sees its key; no journal gets it, and no later start shows it."""
+    """Whoever makes a home at a terminal sees its key; no log gets it, and no later start shows it."""
 
     def shows(home, *options, terminal=True):
         ours, theirs = pty.openpty() if terminal else os.pipe()
@@ -195,12 +195,12 @@ def test_bad_requests_are_lines_of_the_log(serve, tmp_path, capfd):
 def test_the_log_says_the_same_once_a_second(tmp_path):
     """Of what repeats itself within a second only the number is kept, and told with the next line."""
     now = iter([10.0, 10.4, 10.9, 11.5])
-    journal = Journal(tmp_path)
-    log = ServerLog(journal, lambda: next(now))
+    log = ServerLog(tmp_path)
+    handler = ServerLogHandler(log, lambda: next(now))
     for _ in range(4):
-        log.handle(logging.makeLogRecord({"msg": "again", "levelname": "WARNING"}))
-    journal.flush()
-    lines = [json.loads(line) for line in journal.path.read_text().splitlines()]
+        handler.handle(logging.makeLogRecord({"msg": "again", "levelname": "WARNING"}))
+    log.flush()
+    lines = [json.loads(line) for line in log.path.read_text().splitlines()]
     assert [line.get("untold") for line in lines] == [None, 2]
 
 

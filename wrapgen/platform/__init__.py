@@ -12,19 +12,14 @@ import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-from wrapgen.platform.calls.call import Limits, Outcome
+from wrapgen.platform.calls.call import Limits
 from wrapgen.platform.calls.fault_rules import Faults
 from wrapgen.platform.calls.service import Calls
 from wrapgen.platform.calls.void_calls import Unattended
-from wrapgen.platform.calls.worker_protocol import Problem
 from wrapgen.platform.domain.bounds import Bounds
-from wrapgen.platform.observe.activity import Activity
-from wrapgen.platform.observe.metrics import Metrics
-from wrapgen.platform.observe.minutes import Minutes
-from wrapgen.platform.observe.server_log import CallEntry, Journal
+from wrapgen.platform.observe.observer import Observer
 from wrapgen.platform.state import State, open_platform_state
 from wrapgen.platform.workers.ceilings import Ceilings
 from wrapgen.platform.workers.cgroups import Cgroups
@@ -45,10 +40,7 @@ class Platform:
         calls: calls of algorithms.
         unattended: those that nobody waits for.
         faults: what goes wrong on request.
-        metrics: numbers about them.
-        activity: which calls there are and were, by account.
-        minutes: numbers of the last hour.
-        journal: the server's log.
+        observer: what is known of calls that were, and the server's log.
         bounds: what one request may cost.
     """
 
@@ -57,19 +49,14 @@ class Platform:
     calls: Calls
     unattended: Unattended
     faults: Faults
-    metrics: Metrics
-    activity: Activity
-    minutes: Minutes
-    journal: Journal
+    observer: Observer
     bounds: Bounds
 
     async def forget(self, account: str) -> None:
         """Drops what is kept of an account that is no more: the next of its name must not see it."""
-        self.activity.forget(account)
-        self.minutes.forget(account)
-        self.metrics.forget(account)
+        self.observer.forget(account)
         await asyncio.to_thread(self.unattended.forget, account)
-        await asyncio.to_thread(self.state.failures.forget, account)
+        await asyncio.to_thread(self.state.errors.forget, account)
 
     async def run(self, address: str) -> None:
         """Looks after the workers until cancelled; then ends every one of them.
@@ -78,8 +65,8 @@ class Platform:
             address: where algorithms reach this platform.
         """
         self.pools.common.address = address
-        self.journal.note("start", address=address, home=str(self.state.home))
-        journal = asyncio.create_task(self.journal.tend())
+        self.observer.log.note("start", address=address, home=str(self.state.home))
+        log = asyncio.create_task(self.observer.log.tend())
         usage = asyncio.create_task(watch(self.pools.alive))
         resumed = asyncio.create_task(self.unattended.resume())
         try:
@@ -93,10 +80,10 @@ class Platform:
             usage.cancel()
             await self.unattended.close()
             await self.pools.close()
-            self.journal.note("stop")
-            journal.cancel()
+            self.observer.log.note("stop")
+            log.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await journal
+                await log
 
     def close(self) -> None:
         """Closes what `open_platform` opened; the workers have ended by then."""
@@ -140,39 +127,7 @@ def open_platform(
     shutil.rmtree(root, ignore_errors=True)  # of a server that was killed
     root.mkdir()
     pools = Pools(root, size or Size(), ceilings, state.sandbox, cgroups=cgroups)
-    calls = Calls(state, pools, limits, bounds)
-    journal = Journal(state.home / "logs", bounds=bounds)
-    calls.listeners.append(partial(_note, journal))
+    calls = Calls(state, pools, limits)
+    observer = Observer(state.home / "logs", calls, state.errors, bounds)
     unattended = Unattended(state.home / "requests", calls, time.time)
-    return Platform(
-        state,
-        pools,
-        calls,
-        unattended,
-        Faults(random.random),
-        Metrics(calls, bounds),
-        Activity(calls),
-        Minutes(calls),
-        journal,
-        bounds,
-    )
-
-
-def _note(journal: Journal, outcome: Outcome) -> None:
-    """Logs a call that has ended; never its input or result."""
-    call, answer = outcome.call, outcome.answer
-    runnable = call.runnable
-    entry = CallEntry(
-        time=journal.now(),
-        request_id=call.id,
-        session=call.root.id,
-        account=call.caller.account,
-        algorithm=runnable.owner + "/" + runnable.name + "/" + runnable.version,
-        error_type=answer.kind if isinstance(answer, Problem) else None,
-        seconds=outcome.seconds,
-        total=time.monotonic() - call.started,
-        bytes=len(call.request.body),
-        worker=call.worker.process if call.worker else None,
-        run=call.run,
-    )
-    journal.add(entry)
+    return Platform(state, pools, calls, unattended, Faults(random.random), observer, bounds)

@@ -32,7 +32,7 @@ from wrapgen.platform.domain.data import Data
 from wrapgen.platform.domain.model import ADMIN_KEY, FIRST_ACCOUNT, STANDARD_KEY
 from wrapgen.platform.domain.scms import Scms
 from wrapgen.platform.domain.secrets import Secrets
-from wrapgen.platform.observe.error_log import Failures
+from wrapgen.platform.observe.error_log import ErrorLog
 from wrapgen.platform.storage.database import Database
 from wrapgen.platform.storage.repositories import Repositories
 from wrapgen.platform.workers.ceilings import Ceilings
@@ -47,7 +47,7 @@ class State:
     Args:
         home: the folder.
         database, accounts, environments, repositories, builds: services, in the order they need each other.
-        secrets, algorithms, data, connectors, failures: those that stand on them.
+        secrets, algorithms, data, connectors, errors: those that stand on them.
         lock: keeps a second server off the same home.
         made: the first keys that this opening made, by their names in `credentials.json`; mostly none.
     """
@@ -63,7 +63,7 @@ class State:
     data: Data
     connectors: Connectors
     scms: Scms
-    failures: Failures
+    errors: ErrorLog
     sandbox: Sandbox | None
     lock: IO[str]
     made: Mapping[str, str]
@@ -71,7 +71,7 @@ class State:
     def close(self) -> None:
         """Stops what runs (a build in progress starts again at the next opening) and closes the database."""
         self.builds.close()
-        self.failures.close()
+        self.errors.close()
         self.database.close()
         self.lock.close()
 
@@ -133,7 +133,7 @@ def _open(
     secrets = Secrets(database, clock)
     algorithms = Algorithms(database, accounts, environments, repositories, builds, secrets, clock)
     data = Data(database, home / "data", accounts, clock)
-    failures = Failures(database, clock, bounds.errors)
+    errors = ErrorLog(database, clock, bounds.errors)
     made = _first_keys(home, accounts)
     return State(
         home=home,
@@ -147,7 +147,7 @@ def _open(
         data=data,
         connectors=Connectors(database, accounts, clock),
         scms=Scms(database),
-        failures=failures,
+        errors=errors,
         sandbox=sandbox,
         lock=lock,
         made=made,

@@ -18,7 +18,8 @@ import pytest
 from wrapgen.errors import NotAuthorized, UsageError
 from wrapgen.platform.domain.credentials import announce, read_credentials
 from wrapgen.platform.domain.data_path import parse
-from wrapgen.platform.domain.model import Caller, Failure
+from wrapgen.platform.domain.model import Caller
+from wrapgen.platform.observe.call_record import CallRecord
 from wrapgen.platform.state import State, open_platform_state
 from wrapgen.platform.storage.database import Database, iso
 from wrapgen.platform.storage.migrations import MIGRATIONS
@@ -201,11 +202,26 @@ def check(state: State, acknowledged: list[int]) -> None:
     assert len(folders) == len(state.data.list_directory(caller, parse(".my")).folders)
 
 
-def failure(number: int, algorithm_id: str, seconds: float) -> Failure:
+def failure(number: int, algorithm_id: str, seconds: float) -> CallRecord:
     """An entry of the error log: a call that jane made."""
-    millis = int(seconds * 1000)
-    words = ("jane", "local/Hello", "0.1.0", "1", "bad", "InputError")
-    return Failure(millis, f"req-{number}", algorithm_id, *words)
+    return CallRecord(
+        id=f"req-{number}",
+        run="",
+        parent="",
+        root=f"req-{number}",
+        account="jane",
+        algorithm="local/Hello",
+        version="0.1.0",
+        started=seconds,
+        seconds=0.0,
+        received=1,
+        worker=0,
+        state="failed",
+        error_type="InputError",
+        message="bad",
+        input="1",
+        algorithm_id=algorithm_id,
+    )
 
 
 def test_a_database_error_does_not_end_the_log_of_failures(
@@ -213,12 +229,12 @@ def test_a_database_error_does_not_end_the_log_of_failures(
 ) -> None:
     """Entries that can't be written are told of and lost; the ones after them are kept."""
     state.database.execute("ALTER TABLE failures RENAME TO away")
-    state.failures.add(failure(1, "id", time.time()))
+    state.errors.add(failure(1, "id", time.time()))
     with pytest.raises(sqlite3.OperationalError):
-        state.failures.of_account("jane")
+        state.errors.of_account("jane")
     state.database.execute("ALTER TABLE away RENAME TO failures")
-    state.failures.add(failure(2, "id", time.time()))
-    assert [entry["request_id"] for entry in state.failures.of_account("jane")] == ["req-2"]
+    state.errors.add(failure(2, "id", time.time()))
+    assert [entry["request_id"] for entry in state.errors.of_account("jane")] == ["req-2"]
     assert "1 entries of the error log are lost" in capsys.readouterr().err
 
 
@@ -227,10 +243,10 @@ def test_failures_are_listed_for_owner_and_caller(
 ) -> None:
     """Newest first, at most 200, for seven days, and across a restart."""
     made = state.algorithms.create(local, "local", {"name": "Hello"})
-    state.failures.add(failure(-1, made.id, time.time() - 8 * 24 * 3600))
+    state.errors.add(failure(-1, made.id, time.time() - 8 * 24 * 3600))
     for number in range(250):
-        state.failures.add(failure(number, made.id, time.time()))
-    listed = state.failures.of_algorithm(made.id)
+        state.errors.add(failure(number, made.id, time.time()))
+    listed = state.errors.of_algorithm(made.id)
     assert [entry["request_id"] for entry in listed] == [f"req-{number}" for number in range(249, 49, -1)]
     assert {key: listed[0][key] for key in ("username", "algoname", "algoversion", "billable_to")} == {
         "username": "local",
@@ -240,9 +256,9 @@ def test_failures_are_listed_for_owner_and_caller(
     }
     state.close()
     again = open_home()
-    assert len(again.failures.of_account("jane")) == 200
-    assert again.failures.of_owner("local") == listed
-    assert again.failures.of_account("local") == []
+    assert len(again.errors.of_account("jane")) == 200
+    assert again.errors.of_owner("local") == listed
+    assert again.errors.of_account("local") == []
 
 
 def test_times_have_a_fraction_and_a_z() -> None:

@@ -16,7 +16,8 @@ from wrapgen.client import Client, Connection
 from wrapgen.platform.calls.call import Call, Limits, Outcome, Request
 from wrapgen.platform.calls.worker_protocol import Problem, Result
 from wrapgen.platform.domain.model import Caller, Runnable
-from wrapgen.platform.observe.activity import KEPT_ACCOUNTS, KEPT_CALLS, KEPT_RUNS, KEPT_TEXT, Activity
+from wrapgen.platform.observe.activity import KEPT_ACCOUNTS, KEPT_CALLS, KEPT_RUNS, Activity
+from wrapgen.platform.observe.call_record import KEPT_TEXT, CallRecord, record_outcome
 from wrapgen.platform.observe.minutes import KEPT_MINUTES, Minute, Minutes
 from wrapgen.run.integrations.plain_calls import PlainCalls
 
@@ -225,52 +226,50 @@ def test_a_restricted_key_sees_what_it_may_call(
 # -- what is kept ------------------------------------------------------------------------------------------
 
 
-def ended(account: str, run: str = "", answer: Result | Problem | None = None) -> Outcome:
-    """The outcome of a call that began right now."""
+def ended(account: str, run: str = "", answer: Result | Problem | None = None, took: float = 0) -> CallRecord:
+    """The record of a call that ended right now."""
     runnable = Runnable("k", "a", "b", "nlp", "Sent", "1.0.5", "h", Path("/"), Path("/"), {})
-    request, now = Request("nlp/Sent", "application/json", b"[]"), time.monotonic()
+    request, began = Request("nlp/Sent", "application/json", b"[]"), time.monotonic() - took
     made = Call(
-        "req-1", Caller(account, "k"), runnable, None, request, [], Limits(), 1, now, now + 1, run=run
+        "req-1", Caller(account, "k"), runnable, None, request, [], Limits(), 1, began, began + 1, run=run
     )
-    return Outcome(made, answer or Result("json", b"[1]"), 0.1, None, True)
+    outcome = Outcome(made, answer or Result("json", b"[1]"), 0.1, None, True)
+    return record_outcome(outcome, time.time(), KEPT_TEXT)
 
 
 def test_memory_is_bounded() -> None:
     """Calls, runs, accounts and texts are kept up to their limits, the newest of each."""
-    kept = Activity(SimpleNamespace(listeners=[]))  # type: ignore[arg-type]
+    kept = Activity(SimpleNamespace())  # type: ignore[arg-type]
     for number in range(KEPT_CALLS + 20):
-        kept.note(ended("one", f"run-{number}"))
+        kept.add(ended("one", f"run-{number}"))
     assert len(kept.recent("one")) == KEPT_CALLS
     assert [run.id for run in kept.runs("one")][:2] == [f"run-{KEPT_CALLS + 19}", f"run-{KEPT_CALLS + 18}"]
     assert len(kept.runs("one")) == KEPT_RUNS
-    kept.note(ended("one", "", Problem("E", "m" * 100_000, "t" * 100_000)))
+    kept.add(ended("one", "", Problem("E", "m" * 100_000, "t" * 100_000)))
     newest = kept.recent("one")[0]
     assert (len(newest.message), len(newest.trace)) == (KEPT_TEXT, KEPT_TEXT)
     for number in range(KEPT_ACCOUNTS):
-        kept.note(ended(f"account{number}"))
+        kept.add(ended(f"account{number}"))
     assert not kept.recent("one") and kept.recent("account0")
 
 
 def test_the_minutes_of_a_deleted_algorithm_are_dropped() -> None:
     """The next algorithm of its name starts with empty charts."""
-    kept = Minutes(SimpleNamespace(listeners=[]), clock=lambda: 6000.0)  # type: ignore[arg-type]
-    outcome = ended("one")
-    kept.note(outcome)
-    kept.forget_algorithm(outcome.call.runnable.owner, "another")
+    kept = Minutes()
+    kept.add(ended("one"))
+    kept.forget("nlp/another")
     assert kept.seen_by(Caller("one", "k"))
-    kept.forget_algorithm(outcome.call.runnable.owner, outcome.call.runnable.name)
+    kept.forget("nlp/Sent")
     assert not kept.seen_by(Caller("one", "k"))
 
 
 def test_percentiles_are_exact_to_a_fifth() -> None:
     """A minute's percentiles lie within their class of the real ones; without calls there are none."""
-    now = [6000.0]
-    kept = Minutes(SimpleNamespace(listeners=[]), clock=lambda: now[0])  # type: ignore[arg-type]
+    now = [time.time()]
+    kept = Minutes(clock=lambda: now[0])
     assert Minute(1).percentile(0.5) is None
     for milliseconds in range(1, 1001):
-        outcome = ended("one")
-        outcome.call.started -= milliseconds / 1000
-        kept.note(outcome)
+        kept.add(ended("one", took=milliseconds / 1000))
     (minutes,) = kept.seen_by(Caller("one", "k")).values()
     for share in (0.5, 0.9, 0.99):
         assert minutes[0].percentile(share) == pytest.approx(share, rel=0.25)
@@ -283,8 +282,8 @@ def test_percentiles_are_exact_to_a_fifth() -> None:
 def test_minutes_go_with_either_account() -> None:
     """What an account called, and what others called of it, is dropped when the account is no more."""
     for gone in ("one", "nlp"):
-        kept = Minutes(SimpleNamespace(listeners=[]))  # type: ignore[arg-type]
-        kept.note(ended("one"))
+        kept = Minutes()
+        kept.add(ended("one"))
         kept.forget("another")
         assert kept.seen_by(Caller("one", "k"))
         kept.forget(gone)

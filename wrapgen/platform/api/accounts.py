@@ -109,7 +109,7 @@ class AccountRoutes:
     async def user_errors(self, request: Request) -> Response:
         """GET /v1/users/:user/errors: inputs are in them, so a key sees those of what it may call."""
         user, caller = await user_of(request), auth.person(request)
-        found = await run_in_threadpool(self._state.failures.of_account, user.name)
+        found = await run_in_threadpool(self._state.errors.of_account, user.name)
         if not caller.admin:
             found = [each for each in found if caller.may_call(each["username"], each["algoname"])]
         return reply(found)
@@ -181,7 +181,7 @@ class AccountRoutes:
         group, caller = await organization_of(request), auth.person(request)
         if not caller.admin and not caller.permissions.manage:
             raise NotAuthorized("this API key may not manage algorithms", status=403, api_code=2001)
-        return reply(await run_in_threadpool(self._state.failures.of_owner, group.name))
+        return reply(await run_in_threadpool(self._state.errors.of_owner, group.name))
 
     async def members(self, request: Request) -> Response:
         """GET /v1/organizations/:org/members"""

@@ -105,8 +105,7 @@ class AlgorithmRoutes:
         await run_in_threadpool(self._state.algorithms.delete, caller, algorithm)
         await run_in_threadpool(self._state.data.forget_algorithm, algorithm.id)
         platform: Platform = request.app.state.platform
-        platform.metrics.forget(f"{algorithm.owner}/{algorithm.name}")
-        platform.minutes.forget_algorithm(algorithm.owner, algorithm.name)
+        platform.observer.forget_algorithm(algorithm.owner, algorithm.name)
         return empty()
 
     async def compile(self, request: Request) -> Response:
@@ -200,7 +199,7 @@ class AlgorithmRoutes:
     async def errors(self, request: Request) -> Response:
         """GET .../errors"""
         algorithm = await self._own(request, auth.standard(request))
-        return reply(await run_in_threadpool(self._state.failures.of_algorithm, algorithm.id))
+        return reply(await run_in_threadpool(self._state.errors.of_algorithm, algorithm.id))
 
     async def history(self, request: Request) -> Response:
         """GET .../log"""

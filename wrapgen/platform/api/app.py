@@ -22,7 +22,7 @@ from wrapgen.platform.api import auth
 from wrapgen.platform.api.auth import KNOWN, RIGHTS
 from wrapgen.platform.api.calls import PREFIX, CallEndpoint
 from wrapgen.platform.api.errors import cut_short, respond, respond_router, respond_unexpected
-from wrapgen.platform.observe.server_log import Journal
+from wrapgen.platform.observe.server_log import ServerLog
 from wrapgen.platform.web.app import Web
 from wrapgen.platform.web.page import ROOT, wants_html
 
@@ -52,8 +52,8 @@ class Application:
 
     def __init__(self, platform: Platform) -> None:
         self._call = CallEndpoint(platform)
-        self._rest = _Journaled(rest(platform), platform.journal)
-        self._web = _Journaled(Web(platform), platform.journal)
+        self._rest = _Logged(rest(platform), platform.observer.log)
+        self._web = _Logged(Web(platform), platform.observer.log)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI: calls go straight to their endpoint, all else to the router."""
@@ -87,12 +87,12 @@ def _routes(name: str, platform: Platform) -> Iterable[BaseRoute]:
     return found
 
 
-class _Journaled:
+class _Logged:
     """Logs each request that isn't a call, and tells the client its id in X-Request-Id."""
 
-    def __init__(self, app: ASGIApp, journal: Journal) -> None:
+    def __init__(self, app: ASGIApp, log: ServerLog) -> None:
         self._app = app
-        self._journal = journal
+        self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id, began, status = f"req-{uuid.uuid4()}", time.monotonic(), 0
@@ -125,7 +125,7 @@ class _Journaled:
             )
 
     def _note(self, scope: Scope) -> Callable[..., None]:
-        return self._journal.note if KNOWN in scope else self._journal.note_stranger
+        return self._log.note if KNOWN in scope else self._log.note_stranger
 
 
 async def _stopped(request: Request, send: Send) -> None:
@@ -138,7 +138,7 @@ def metrics(request: Request) -> Response:
     """Prometheus's text format: of all algorithms for an admin key, of its account's for another."""
     caller = auth.person(request)
     platform: Platform = request.app.state.platform
-    text = platform.metrics.text(lambda owner: caller.admin or caller.owns(owner))
+    text = platform.observer.metrics.text(lambda owner: caller.admin or caller.owns(owner))
     return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

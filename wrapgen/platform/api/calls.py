@@ -20,12 +20,11 @@ from wrapgen.errors import BadRequest, NotAuthorized, ServerFault, WrapgenError
 from wrapgen.platform.api.auth import identify
 from wrapgen.platform.api.errors import call_body, cut_short, facts, headers, words
 from wrapgen.platform.api.protocol import CONNECTION
-from wrapgen.platform.calls.call import Limits, Outcome, Request
+from wrapgen.platform.calls.call import RUN_ID, Limits, Outcome, Request
 from wrapgen.platform.calls.envelope import envelope
 from wrapgen.platform.calls.fault_rules import Fault
 from wrapgen.platform.calls.service import new_id, too_large
 from wrapgen.platform.calls.worker_protocol import Problem
-from wrapgen.platform.observe.activity import RUN_ID
 
 if TYPE_CHECKING:
     from wrapgen.platform import Platform
@@ -73,8 +72,7 @@ class CallEndpoint:
         self._calls = platform.calls
         self._unattended = platform.unattended
         self._faults = platform.faults
-        self._metrics = platform.metrics
-        self._journal = platform.journal
+        self._observer = platform.observer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One HTTP request whose path starts with PREFIX."""
@@ -89,8 +87,7 @@ class CallEndpoint:
         except _Gone:
             return
         except WrapgenError as error:
-            self._metrics.note_refused(error.code)
-            reply = self._refuse("refused", scope, error, found, raw=raw, message=error.message[:200])
+            reply = self._refuse("refused", scope, error, found, raw=raw)
         except asyncio.CancelledError:  # the server ends, and has waited long enough
             reply = self._refuse("stopped", scope, cut_short(), found, raw=raw)
         except Exception:
@@ -104,12 +101,11 @@ class CallEndpoint:
             await _send(send, reply)
 
     def _refuse(
-        self, event: str, scope: Scope, error: WrapgenError, found: _Headers, *, raw: bool, **facts: str
+        self, event: str, scope: Scope, error: WrapgenError, found: _Headers, *, raw: bool, trace: str = ""
     ) -> _Reply:
         """The reply to a call without an outcome; the log has the id that it carries."""
         number = new_id()
-        note = self._journal.note if found.known else self._journal.note_stranger
-        note(event, request_id=number, path=scope["path"][:200], code=error.code, **facts)
+        self._observer.note_refused(error, number, scope["path"], event=event, known=found.known, trace=trace)
         return _refusal(error, number, raw=raw)
 
     async def _answer(

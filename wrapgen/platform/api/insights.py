@@ -50,7 +50,7 @@ async def report(request: Request) -> Response:
     platform: Platform = request.app.state.platform
     with contextlib.suppress(NotAuthorized):  # a key is not asked for, but makes them somebody's
         auth.caller(request)
-    note = platform.journal.note if auth.KNOWN in request.scope else platform.journal.note_stranger
+    note = platform.observer.log.note if auth.KNOWN in request.scope else platform.observer.log.note_stranger
     note("insights", metrics=_metrics(body))
     return empty(200)
 

@@ -28,7 +28,7 @@ from wrapgen.platform import Platform
 from wrapgen.platform.api import memory
 from wrapgen.platform.api.app import Application
 from wrapgen.platform.api.protocol import GuardedProtocol
-from wrapgen.platform.observe.server_log import Journal
+from wrapgen.platform.observe.server_log import ServerLog
 
 LINGER_SECONDS = 5
 """How long what isn't a call may take when calls have ended, until it is refused."""
@@ -122,7 +122,7 @@ async def _serve(
     app = Application(platform)
     for name in ("uvicorn.error", "asyncio"):
         logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = [ServerLog(platform.journal)], False
+        logger.handlers, logger.propagate = [ServerLogHandler(platform.observer.log)], False
         logger.setLevel(logging.WARNING)
     inner = listen("127.0.0.1", 0) if certificate else None
     address = address_of(listener, "https" if certificate else "http")
@@ -161,17 +161,17 @@ def _settings(
     )
 
 
-class ServerLog(logging.Handler):
+class ServerLogHandler(logging.Handler):
     """Puts what uvicorn and asyncio have to say into the platform's log: event `server`.
 
     Args:
-        journal: the log.
+        log: the log.
         clock: gives seconds that never go back.
     """
 
-    def __init__(self, journal: Journal, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, log: ServerLog, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
-        self._journal = journal
+        self._log = log
         self._clock = clock
         self._last: dict[str, tuple[float, int]] = {}
 
@@ -193,7 +193,7 @@ class ServerLog(logging.Handler):
             facts["reason"] = str(reason)[:200]
         if untold:
             facts["untold"] = untold
-        self._journal.note("server", **facts)
+        self._log.note("server", **facts)
 
 
 class _Server(uvicorn.Server):

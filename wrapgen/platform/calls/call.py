@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,9 @@ import msgspec
 from wrapgen.platform.calls.worker_protocol import Problem, Result
 from wrapgen.platform.domain.model import Caller, Runnable
 from wrapgen.platform.workers.worker import Worker
+
+RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
+"""What a run's id may be; a header that holds anything else is ignored, as it is by other platforms."""
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,7 @@ from wrapgen.errors import BadRequest, NotAuthorized, ServerFault, Throttled, To
 from wrapgen.platform.calls.call import Call, Limits, Outcome, Request
 from wrapgen.platform.calls.problems import CallEnded, CallerLeft, CallExpired, CallRevoked, load_problem
 from wrapgen.platform.calls.worker_protocol import Problem, Result, explained, read_response, request_parts
-from wrapgen.platform.domain.bounds import Bounds
-from wrapgen.platform.domain.model import Caller, Failure, Permissions, Runnable
+from wrapgen.platform.domain.model import Caller, Permissions, Runnable
 from wrapgen.platform.state import State
 from wrapgen.platform.workers.lease import Lease
 from wrapgen.platform.workers.pool import LoadFailed, Pool, Pools
@@ -30,8 +29,9 @@ ALGORITHM_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z
 CHANCES = 3
 """Workers that a call may be given to; the next one only if the one before ended without reading it."""
 
-INPUT_KEPT = 1000
-"""Bytes of a failed call's input that the error log keeps."""
+
+def _unobserved(_: Outcome) -> None:
+    pass
 
 
 @dataclass
@@ -42,17 +42,14 @@ class Calls:
         state: the services of the home.
         pools: the workers.
         limits: what calls may take.
-        bounds: how much of an error is kept.
-        clock: gives epoch seconds.
+        on_end: told the outcome of each call.
     """
 
     state: State
     pools: Pools
     limits: Limits
-    bounds: Bounds = field(default_factory=Bounds)
-    clock: Callable[[], float] = time.time
     draining: bool = False
-    listeners: list[Callable[[Outcome], None]] = field(default_factory=list)
+    on_end: Callable[[Outcome], None] = _unobserved
     _calls: set[Call] = field(default_factory=set)
     _open: dict[str, int] = field(default_factory=dict)
     _serving: dict[str, Call] = field(default_factory=dict)
@@ -213,10 +210,7 @@ class Calls:
             answer = explained(answer)
         printed = output if call.request.stdout and trusted else None
         outcome = Outcome(call, answer, seconds, printed, trusted, shown)
-        if isinstance(answer, Problem):
-            self._log(call, answer)
-        for listener in self.listeners:
-            listener(outcome)
+        self.on_end(outcome)
         return outcome
 
     def abandon(self, call: Call) -> None:
@@ -313,23 +307,6 @@ class Calls:
 
     def _end(self, worker: Worker) -> None:
         del self._serving[worker.key]
-
-    def _log(self, call: Call, problem: Problem) -> None:
-        runnable = call.runnable
-        self.state.failures.add(
-            Failure(
-                created_at=int(self.clock() * 1000),
-                request_id=call.id,
-                algorithm_id=runnable.algorithm_id,
-                account=call.caller.account,
-                algorithm=f"{runnable.owner}/{runnable.name}",
-                version=runnable.version,
-                input=call.request.body[:INPUT_KEPT].decode("utf-8", "replace"),
-                error=problem.message[: self.bounds.error_bytes],
-                error_type=problem.kind,
-                worker=str(call.worker.process) if call.worker else "",
-            )
-        )
 
 
 def _not_serving() -> NotAuthorized:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -174,35 +175,11 @@ class Runnable:
     loads_data: bool = True
     base: Path | None = None
 
+    @cached_property
+    def full_name(self) -> str:
+        """`owner/name`"""
+        return f"{self.owner}/{self.name}"
+
     def without_data(self) -> Runnable:
         """The same for calls whose key may not read data: workers of their own, which load without it too."""
         return replace(self, key=f"{self.key}:no-data", loads_data=False)
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A call that ended in an error, as the error listings show it.
-
-    Args:
-        created_at: epoch milliseconds.
-        request_id: `req-<uuid>`.
-        algorithm_id: UUID of the algorithm that failed.
-        account: who called it, and pays.
-        algorithm: `owner/name`.
-        version: semantic version or git hash that ran.
-        input: the beginning of the input, as text.
-        error: the message.
-        error_type: of the platform's taxonomy.
-        worker: which worker it was, for reading logs.
-    """
-
-    created_at: int
-    request_id: str
-    algorithm_id: str
-    account: str
-    algorithm: str
-    version: str
-    input: str
-    error: str
-    error_type: str
-    worker: str = ""

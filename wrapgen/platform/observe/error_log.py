@@ -9,10 +9,9 @@ import sqlite3
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
-from wrapgen.platform.domain.model import Failure
+from wrapgen.platform.observe.call_record import CallRecord
 from wrapgen.platform.storage.database import Database
 
 ENTRIES = 200
@@ -22,7 +21,7 @@ KEPT_SECONDS = 7 * 24 * 3600
 """How long an entry is kept."""
 
 
-class Failures:
+class ErrorLog:
     """The log of one platform.
 
     Args:
@@ -35,13 +34,13 @@ class Failures:
         self._database = database
         self._most = most
         self._clock = clock
-        self._waiting: queue.SimpleQueue[Failure | threading.Event | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[CallRecord | threading.Event | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write, name="failures", daemon=True)
         self._thread.start()
 
-    def add(self, failure: Failure) -> None:
-        """Notes a failed call; returns at once."""
-        self._waiting.put(failure)
+    def add(self, record: CallRecord) -> None:
+        """Adds a failed call; returns at once."""
+        self._waiting.put(record)
 
     def of_algorithm(self, algorithm_id: str) -> list[dict[str, Any]]:
         """The entries of an algorithm, newest first, as the API shows them."""
@@ -91,7 +90,7 @@ class Failures:
             batch, last = [self._waiting.get()], False
             while not self._waiting.empty() and len(batch) < 500:
                 batch.append(self._waiting.get())
-            self._store([each for each in batch if isinstance(each, Failure)])
+            self._store([each for each in batch if isinstance(each, CallRecord)])
             for each in batch:
                 if isinstance(each, threading.Event):
                     each.set()
@@ -99,11 +98,11 @@ class Failures:
             if last:
                 return
 
-    def _store(self, failures: list[Failure]) -> None:
+    def _store(self, records: list[CallRecord]) -> None:
         """Writes some down; a database that can't take them costs these entries, never the later ones."""
         try:
             with self._database.transaction():
-                for each in failures:
+                for each in records:
                     self._insert(each)
                 self._database.execute(
                     "DELETE FROM failures WHERE created_at < ?", int((self._clock() - KEPT_SECONDS) * 1000)
@@ -112,19 +111,26 @@ class Failures:
                     "DELETE FROM failures WHERE number <= (SELECT max(number) FROM failures) - ?", self._most
                 )
         except sqlite3.Error as error:
-            sys.stderr.write(f"warning: {len(failures)} entries of the error log are lost: {error}\n")
+            sys.stderr.write(f"warning: {len(records)} entries of the error log are lost: {error}\n")
 
-    def _insert(self, failure: Failure) -> None:
-        entry = asdict(failure)
-        owner_and_name = entry.pop("algorithm")
-        entry["username"], _, entry["algoname"] = owner_and_name.partition("/")
-        entry["algoversion"] = entry.pop("version")
-        entry["billable_to"] = entry.pop("account")
-        algorithm_id = entry.pop("algorithm_id")
+    def _insert(self, record: CallRecord) -> None:
+        owner, _, name = record.algorithm.partition("/")
+        entry = {
+            "created_at": int(record.ended * 1000),
+            "request_id": record.id,
+            "input": record.input,
+            "error": record.message,
+            "error_type": record.error_type,
+            "worker": str(record.worker or ""),
+            "username": owner,
+            "algoname": name,
+            "algoversion": record.version,
+            "billable_to": record.account,
+        }
         self._database.execute(
             "INSERT INTO failures (algorithm_id, account, created_at, entry) VALUES (?, ?, ?, ?)",
-            algorithm_id,
-            failure.account,
-            failure.created_at,
+            record.algorithm_id,
+            record.account,
+            entry["created_at"],
             json.dumps(entry),
         )

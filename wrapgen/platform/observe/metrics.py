@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from wrapgen.platform.calls.call import Outcome
 from wrapgen.platform.calls.service import Calls
-from wrapgen.platform.calls.worker_protocol import Problem
 from wrapgen.platform.domain.bounds import Bounds
+from wrapgen.platform.observe.call_record import CallRecord
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
@@ -48,21 +47,18 @@ class Metrics:
         self._bounds = bounds
         self._ended: dict[str, _Numbers] = {}
         self._refused: Counter[str] = Counter()
-        calls.listeners.append(self.note)
 
-    def note(self, outcome: Outcome) -> None:
+    def add(self, record: CallRecord) -> None:
         """Counts a call that has ended."""
-        runnable = outcome.call.runnable
-        name = runnable.owner + "/" + runnable.name + "/" + runnable.version
+        name, kind = record.reference, record.error_type
         numbers = self._ended.get(name)
         if numbers is None:
             numbers = self._begin(name)
-        kind = outcome.answer.kind if isinstance(outcome.answer, Problem) else ""
         if kind not in numbers.kinds and len(numbers.kinds) >= self._bounds.metric_errors:
             kind = OTHER
         numbers.kinds[kind] = numbers.kinds.get(kind, 0) + 1
-        numbers.seconds += outcome.seconds
-        numbers.classes[bisect_left(BUCKETS, outcome.seconds)] += 1
+        numbers.seconds += record.worked
+        numbers.classes[bisect_left(BUCKETS, record.worked)] += 1
 
     def _begin(self, name: str) -> _Numbers:
         """Starts to count a version, in the place of the one that was first where there are too many."""

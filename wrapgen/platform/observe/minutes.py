@@ -14,10 +14,8 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from wrapgen.platform.calls.call import Outcome
-from wrapgen.platform.calls.service import Calls
-from wrapgen.platform.calls.worker_protocol import Problem
 from wrapgen.platform.domain.model import Caller
+from wrapgen.platform.observe.call_record import CallRecord
 
 KEPT_MINUTES = 60
 KEPT_SERIES = 1000
@@ -59,20 +57,16 @@ class Minutes:
     """The last hour of one server.
 
     Args:
-        calls: what is counted.
         clock: gives epoch seconds.
     """
 
-    def __init__(self, calls: Calls, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._series: OrderedDict[tuple[str, str, str, str], deque[Minute]] = OrderedDict()
-        calls.listeners.append(self.note)
+        self._series: OrderedDict[tuple[str, str, str], deque[Minute]] = OrderedDict()
 
-    def note(self, outcome: Outcome) -> None:
+    def add(self, record: CallRecord) -> None:
         """Counts a call that has ended."""
-        call = outcome.call
-        runnable, number = call.runnable, int(self._clock() / 60)
-        key = (runnable.owner, runnable.name, runnable.version, call.caller.account)
+        number, key = int(record.ended / 60), (record.algorithm, record.version, record.account)
         series = self._series.get(key)
         if series is None:
             series = self._series[key] = deque(maxlen=KEPT_MINUTES)
@@ -83,8 +77,8 @@ class Minutes:
             self._series.move_to_end(key)
         minute = series[-1]
         minute.calls += 1
-        minute.errors += isinstance(outcome.answer, Problem)
-        place = bisect_left(BOUNDS, time.monotonic() - call.started)
+        minute.errors += record.state == "failed"
+        place = bisect_left(BOUNDS, record.seconds)
         minute.classes[place] = minute.classes.get(place, 0) + 1
 
     def seen_by(self, caller: Caller) -> dict[str, list[Minute]]:
@@ -94,10 +88,10 @@ class Minutes:
         """
         found: dict[str, dict[int, Minute]] = {}
         oldest = int(self._clock() / 60) - KEPT_MINUTES
-        for (owner, name, version, account), series in self._series.items():
-            if not (account == caller.account or caller.owns(owner)):
+        for (algorithm, version, account), series in self._series.items():
+            if not (account == caller.account or caller.owns(algorithm.partition("/")[0])):
                 continue
-            merged = found.setdefault(f"{owner}/{name}/{version}", {})
+            merged = found.setdefault(f"{algorithm}/{version}", {})
             for minute in series:
                 if minute.number > oldest:
                     merged.setdefault(minute.number, Minute(minute.number)).add(minute)
@@ -107,14 +101,9 @@ class Minutes:
             if merged
         }
 
-    def forget(self, account: str) -> None:
-        """Drops what an account that is no more has called, and what others have called of it."""
-        for key in [key for key in self._series if account in (key[0], key[3])]:
-            del self._series[key]
-
-    def forget_algorithm(self, owner: str, name: str) -> None:
-        """Drops the calls of an algorithm that is no more."""
-        for key in [key for key in self._series if key[:2] == (owner, name)]:
+    def forget(self, name: str) -> None:
+        """Drops the numbers of an account, as caller and as owner, or of an `owner/name`, that is no more."""
+        for key in [key for key in self._series if key[2] == name or f"{key[0]}/".startswith(f"{name}/")]:
             del self._series[key]
 
     @property

@@ -6,15 +6,18 @@ Lines are collected for a moment and written together, so that logging costs a c
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 import time
 from collections.abc import Callable
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from wrapgen.platform.domain.bounds import Bounds
+from wrapgen.platform.observe.call_record import CallRecord
 
 NAME = "platform.jsonl"
 FLUSH_SECONDS = 0.25
@@ -24,34 +27,7 @@ LARGEST = 64 << 20
 _encode = msgspec.json.Encoder().encode
 
 
-class CallEntry(msgspec.Struct, tag="call", tag_field="event", omit_defaults=True):
-    """The line of one call that ended.
-
-    Args:
-        time: epoch seconds.
-        request_id, session: of the call, and of the call from outside that it belongs to.
-        account, algorithm: who called what, with its version.
-        seconds, total: the algorithm's time, and that with all waiting.
-        bytes: of the input.
-        error_type: None for a result.
-        worker: process id.
-        run: id of the run that the call carries.
-    """
-
-    time: float
-    request_id: str
-    session: str
-    account: str
-    algorithm: str
-    seconds: float
-    total: float
-    bytes: int
-    error_type: str | None = None
-    worker: int | None = None
-    run: str = ""
-
-
-class Journal:
+class ServerLog:
     """The log of one home.
 
     Args:
@@ -65,18 +41,16 @@ class Journal:
     ) -> None:
         folder.mkdir(exist_ok=True)
         self.path = folder / NAME
+        self._file = _LogFile(self.path, maxBytes=LARGEST, backupCount=1, encoding="utf-8", delay=True)
+        self._file.namer = lambda _: str(self.path.with_suffix(".1.jsonl"))
         self._clock = clock
-        self._lines: list[bytes] = []
+        self._lines: list[bytes | CallRecord] = []
         self._bounds = bounds or Bounds()
         self._share, self._shared, self._untold = float(self._bounds.stranger_log_bytes), clock(), 0
 
-    def now(self) -> float:
-        """Epoch seconds, to the millisecond."""
-        return round(self._clock(), 3)
-
-    def add(self, entry: CallEntry) -> None:
-        """Adds the line of a call."""
-        self._lines.append(_encode(entry))
+    def add(self, record: CallRecord) -> None:
+        """Adds the line of a call that has ended."""
+        self._lines.append(record)
 
     def note(self, event: str, **facts: Any) -> None:
         """Adds one line.
@@ -85,7 +59,7 @@ class Journal:
             event: what happened, one word.
             facts: JSON values.
         """
-        self._lines.append(_encode({"time": self.now(), "event": event, **facts}))
+        self._lines.append(self._line(event, facts))
 
     def note_stranger(self, event: str, **facts: Any) -> None:
         """Adds one line about somebody without a key, as long as all of theirs are within their share.
@@ -97,7 +71,7 @@ class Journal:
         self._share, self._shared = min(float(bounds.stranger_log_bytes), grown), now
         if self._untold:
             facts["untold"] = self._untold
-        line = _encode({"time": self.now(), "event": event, **facts})
+        line = self._line(event, facts)
         if len(line) > self._share:
             self._untold += 1
             return
@@ -108,15 +82,11 @@ class Journal:
     def flush(self) -> None:
         """Writes what was noted; a full disk costs lines, never a call."""
         lines, self._lines = self._lines, []
-        if not lines:
-            return
-        try:
-            if self.path.exists() and self.path.stat().st_size > LARGEST:
-                self.path.replace(self.path.with_suffix(".1.jsonl"))
-            with self.path.open("ab") as file:
-                file.write(b"\n".join([*lines, b""]))
-        except OSError as error:
-            sys.stderr.write(f"warning: {len(lines)} log lines are lost: {error}\n")
+        if lines:
+            written = (_call_line(each) if isinstance(each, CallRecord) else each for each in lines)
+            text = b"\n".join(written).decode()
+            self._file.handle(logging.makeLogRecord({"msg": text, "lines": len(lines)}))
+            self._file.close()  # it may be moved away meanwhile; the next lines open it again
 
     async def tend(self) -> None:
         """Writes every now and then until cancelled."""
@@ -127,3 +97,34 @@ class Journal:
                     await asyncio.to_thread(self.flush)
         finally:
             self.flush()
+
+    def _line(self, event: str, facts: dict[str, Any]) -> bytes:
+        return _encode({"time": round(self._clock(), 3), "event": event, **facts})
+
+
+class _LogFile(RotatingFileHandler):
+    """The file, with what is too much of it put aside."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
+        """Says how many lines could not be written."""
+        error = sys.exc_info()[1]
+        sys.stderr.write(f"warning: {getattr(record, 'lines', 1)} log lines are lost: {error}\n")
+
+
+def _call_line(record: CallRecord) -> bytes:
+    """The line of a call; never its input or result."""
+    line = {
+        "event": "call",
+        "time": round(record.ended, 3),
+        "request_id": record.id,
+        "session": record.root,
+        "account": record.account,
+        "algorithm": record.reference,
+        "seconds": record.worked,
+        "total": record.seconds,
+        "bytes": record.received,
+        "error_type": record.error_type,
+        "worker": record.worker or "",
+        "run": record.run,
+    }
+    return _encode({name: value for name, value in line.items() if value != ""})

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from wrapgen.errors import NotFound
-from wrapgen.platform.observe.activity import KEPT_CALLS, Known, Run
+from wrapgen.platform.observe.activity import KEPT_CALLS, RunActivity
+from wrapgen.platform.observe.call_record import CallRecord
 from wrapgen.platform.web.page import ROOT, Entry, Page, Visit
 
 SHOWN = 50
@@ -29,14 +30,14 @@ class _Choice:
     def of(cls, visit: Visit) -> _Choice:
         return cls(visit.query("algorithm"), visit.query("run"), visit.query("nested") == "1")
 
-    def takes(self, known: Known) -> bool:
+    def takes(self, known: CallRecord) -> bool:
         named = not self.algorithm or known.algorithm == self.algorithm
         return named and (not self.run or known.run == self.run)
 
-    def takes_ended(self, known: Known) -> bool:
+    def takes_ended(self, known: CallRecord) -> bool:
         return self.takes(known) and (self.nested or not known.parent)
 
-    def takes_run(self, run: Run) -> bool:
+    def takes_run(self, run: RunActivity) -> bool:
         prefix = self.algorithm + "/"
         named = not self.algorithm or any(name.startswith(prefix) for name in run.algorithms)
         return named and (not self.run or run.id == self.run)
@@ -44,7 +45,7 @@ class _Choice:
 
 async def activity(visit: Visit) -> Response:
     """GET /web/activity"""
-    watched, account = visit.platform.activity, visit.caller.account
+    watched, account = visit.platform.observer.activity, visit.caller.account
     open_calls, recent = _shown(visit, watched.in_progress(account)), _shown(visit, watched.recent(account))
     runs = [run for run in watched.runs(account) if all(_may_call(visit, name) for name in run.algorithms)]
     calls = visit.platform.calls
@@ -68,7 +69,7 @@ async def activity(visit: Visit) -> Response:
 
 async def call(visit: Visit) -> Response:
     """GET /web/activity/calls/:id"""
-    watched, account = visit.platform.activity, visit.caller.account
+    watched, account = visit.platform.observer.activity, visit.caller.account
     there = [*watched.in_progress(account), *watched.recent(account)]
     known = {each.id: each for each in _shown(visit, there)}
     found = known.get(visit.word("id"))
@@ -93,7 +94,7 @@ def _may_call(visit: Visit, reference: str) -> bool:
     return visit.caller.may_call(owner, name)
 
 
-def _shown(visit: Visit, calls: list[Known]) -> list[Known]:
+def _shown(visit: Visit, calls: list[CallRecord]) -> list[CallRecord]:
     """Calls of what the visitor's key may call; outputs and errors are in them."""
     return [each for each in calls if _may_call(visit, each.algorithm)]
 

@@ -38,7 +38,7 @@ class _Sum:
 
 async def charts(visit: Visit) -> Response:
     """GET /web/charts"""
-    seen, now = visit.platform.minutes.seen_by(visit.caller), visit.platform.minutes.now
+    seen, now = visit.platform.observer.minutes.seen_by(visit.caller), visit.platform.observer.minutes.now
     return await visit.in_thread(_charts, visit, seen, now)
 
 

@@ -14,6 +14,7 @@ from wrapgen.platform.api.errors import call_body, facts, words
 from wrapgen.platform.api.protocol import CONNECTION
 from wrapgen.platform.calls.call import Outcome, Request
 from wrapgen.platform.calls.envelope import envelope
+from wrapgen.platform.calls.service import new_id
 from wrapgen.platform.calls.worker_protocol import Problem
 from wrapgen.platform.web.hosted import PLACE, Hosted, hosted
 from wrapgen.platform.web.page import Page, Visit
@@ -81,8 +82,7 @@ async def call(visit: Visit) -> Response:
         outcome = await _called(visit, reference, given, body)
         answer = await visit.in_thread(_answer, outcome, most)
     except WrapgenError as error:
-        visit.platform.metrics.note_refused(error.code)
-        visit.platform.journal.note("refused", path=reference, code=error.code, message=error.message[:200])
+        visit.platform.observer.note_refused(error, new_id(), reference, event="refused", known=True)
         status, _, kind = facts(error)
         answer = Answer(status, kind, words(error), failed=True, reply=_readable(call_body(error), most))
     return await visit.in_thread(_page, visit, given, answer)
