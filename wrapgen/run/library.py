@@ -20,12 +20,11 @@ from typing import Any
 from wrapgen import protocol
 from wrapgen.client import Client, connect
 from wrapgen.errors import RunError, UsageError
-from wrapgen.files import rename, whole
 from wrapgen.run.answers import scan
 from wrapgen.run.calling import find_wrapper
 from wrapgen.run.folder import Folder
 from wrapgen.run.input.files import FileSource
-from wrapgen.run.input.inputs import in_their_run, items_from, open_input
+from wrapgen.run.input.inputs import in_their_run, items_from, keep, open_input
 from wrapgen.run.input.items import Selection
 from wrapgen.run.input.unsendable import why_not_json
 from wrapgen.run.options import Options
@@ -207,7 +206,8 @@ def open_run(
         )
         replace = options.fresh or options.accept_changes
         if named is None:
-            found = items_from(_given(folder.input), selection or Selection())
+            source = FileSource("the given items", [folder.input], "jsonl", copied=True)
+            found = items_from(source, selection or Selection())
         else:
             given, stdin = selection or Selection(), sys.stdin.buffer
             found = open_input(named, None, given, folder, stdin=stdin, data=client.data, replace=replace)
@@ -242,24 +242,14 @@ def _path(items: Any) -> str | None:
     return None
 
 
-def _given(path: Path) -> FileSource:
-    return FileSource("the given items", [path], "jsonl", copied=True)
-
-
 def _keep(items: Iterable[Any], folder: Folder, *, replace: bool) -> None:
     """Writes down what an iterable gives, so that it may be read again; a run's own stays if it differs."""
-    new = folder.input.with_name("input.new")
-    with whole(new) as file:
-        file.writelines(_line(number, value) for number, value in enumerate(items))
-    header = None if replace else folder.header()
-    if header is None or header["input"]["fingerprint"] == _given(new).fingerprint():
-        rename(new, folder.input)
-        return
-    new.unlink()
-    raise RunError(
-        "the given items are others than when this run began",
-        hint="Options(fresh=True) starts over, accept_changes=True goes on with what is not finished",
-    )
+    lines = (_line(number, value) for number, value in enumerate(items))
+    if not keep(lines, folder, replace=replace):
+        raise RunError(
+            "the given items are others than when this run began",
+            hint="Options(fresh=True) starts over, accept_changes=True goes on with what is not finished",
+        )
 
 
 def _line(number: int, value: Any) -> bytes:

@@ -9,7 +9,6 @@ from typing import Any
 from wrapgen.errors import RunError, UsageError
 from wrapgen.files import part_of
 from wrapgen.run.folder import Folder, errors_for, folder_for, report_beside
-from wrapgen.run.input.files import AS_FOUND, FileSource, Reading, paths_of, source_of
 from wrapgen.run.ledger import read_ledger
 from wrapgen.run.output.writers import refuse_name
 
@@ -18,38 +17,6 @@ def own_files(folder: Folder, *outputs: Path) -> list[Path]:
     """Every file that a run in this folder writes, be it there or not."""
     beside = [file for output in outputs for file in _beside(output)]
     return [*beside, *folder.files()]
-
-
-def find_input(
-    name: str,
-    format: str | None,  # noqa: A002
-    folder: Folder,
-    *outputs: Path,
-    reading: Reading = AS_FOUND,
-) -> FileSource:
-    """The source that a path or a pattern names; a pattern leaves out what the run itself wrote.
-
-    Args:
-        name: a path, or a pattern such as `in/*.jsonl.gz`.
-        format: one of FORMATS; None goes by the suffix.
-        folder: the run's.
-        outputs: the files that results go to.
-        reading: how text is read, as far as the user says it.
-
-    Raises:
-        UsageError: nothing is there, the format can't be told, or the run would write over it.
-        RunError: how the text is to be read can't be told.
-    """
-    own = own_files(folder, *outputs)
-    besides = {file.resolve() for file in own} if folder.ledger.exists() else set()
-    paths = paths_of(name, besides)
-    if folder.ledger.exists():  # its failed items may go again, and are kept first
-        own = [file for file in own if file not in map(errors_for, outputs)]
-    written = {_identity(file) for file in own if file.exists()}
-    for path in paths:
-        if _identity(path) in written:
-            raise UsageError(f"{path} is the input, and would be written over", hint="name another output")
-    return source_of(name, paths, format, reading)
 
 
 def claim(output: Path, folder: Folder, *, fresh: bool, moved: bool = False) -> None:
@@ -109,12 +76,6 @@ def outputs_of(folder: Folder) -> set[Path]:
 def _beside(output: Path) -> list[Path]:
     files = (output, errors_for(output), report_beside(output))
     return [*files, *map(part_of, files)]
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    """Tells files apart whatever they are called."""
-    found = path.stat()
-    return found.st_dev, found.st_ino
 
 
 def _holds_errors(path: Path) -> bool:

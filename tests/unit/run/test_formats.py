@@ -149,7 +149,7 @@ def test_a_packed_file_may_have_several_parts(tmp_path, suffix):
     ("name", "kind"),
     [
         ("a.jsonl", "jsonl"),
-        ("a.b.JSON.GZ", "json"),
+        ("a.b.JSON.GZ", "json?"),
         ("scores.jsonl.errors.jsonl", "errors"),
         ("x/y.tsv.zst", "tsv"),
         ("data://acme/in/tweets.txt", "lines"),

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TextIO
 
 from wrapgen.errors import RunError, UsageError
 
@@ -145,41 +145,39 @@ def _without_mark(head: bytes) -> str:
     return "utf-16-be" if len(head) >= 4 and not any(head[0:4:2]) and all(head[1:4:2]) else "utf-8"
 
 
-def decoded(stream: IO[bytes], encoding: str, name: str) -> Iterator[str]:
-    """A stream's text, block by block, without a byte order mark.
+def text_of(stream: IO[bytes]) -> TextIO:
+    """A stream of UTF-8 as text, whose lines keep their ends: a line feed, a carriage return, or both."""
+    return io.TextIOWrapper(stream, "utf-8", newline="")
+
+
+def text_lines(stream: IO[bytes], name: str) -> Iterator[str]:
+    """The lines of a stream, as `text_of` has them.
 
     Raises:
-        RunError: it is not in this encoding; names the line.
+        RunError: it is not UTF-8; names the line.
     """
-    decoder = codecs.getincrementaldecoder(encoding)()
-    number, start, ended = 1, True, False
-    while not ended:
-        block = stream.read(_BLOCK)
-        ended = not block
-        try:
-            text = decoder.decode(block, ended)
-        except UnicodeError as error:
-            before = error.object[: error.start] if isinstance(error, UnicodeDecodeError) else b""
-            number += before.decode(encoding, "ignore").count("\n")
-            raise RunError(
-                f"{name}:{number}: not {encoding.upper()} ({error})",
-                hint="name its encoding: --encoding cp1252, say",
-            ) from error
-        if start:
-            text = text.removeprefix("\ufeff")
-        start = start and not text
-        number += text.count("\n")
-        yield text
+    number = 0
+    try:
+        for line in text_of(stream):
+            number += 1
+            yield line
+    except UnicodeDecodeError as error:
+        raise not_text(name, number, error) from error
 
 
-def text_lines(blocks: Iterator[str]) -> Iterator[str]:
-    """Text line by line, each with its end: a line feed, a carriage return, or both."""
-    rest = ""
-    for block in blocks:
-        lines = io.StringIO(rest + block, newline="").readlines()
-        rest = lines.pop() if lines else ""  # it may go on in the next block
-        yield from lines
-    yield from io.StringIO(rest, newline="")
+def not_text(name: str, lines: int, error: UnicodeError, encoding: str = "utf-8") -> RunError:
+    """The error of a file that is not in its encoding.
+
+    Args:
+        name: of the file.
+        lines: that were read before the block that can't be decoded.
+        error: the decoder's.
+        encoding: what was expected.
+    """
+    before = error.object[: error.start] if isinstance(error, UnicodeDecodeError) else b""
+    number = lines + 1 + before.decode(encoding, "ignore").count("\n")
+    hint = "name its encoding: --encoding cp1252, say"
+    return RunError(f"{name}:{number}: not {encoding.upper()} ({error})", hint=hint)
 
 
 class _Stream(io.RawIOBase):
@@ -208,15 +206,28 @@ class _Stream(io.RawIOBase):
 
 
 class _Recoded(_Stream):
-    """Text in another encoding, as UTF-8."""
+    """Text in another encoding, as UTF-8 without a byte order mark."""
 
     def __init__(self, stream: IO[bytes], encoding: str, name: str) -> None:
-        self._blocks = decoded(stream, encoding, name)
+        self._read = stream.read
+        self._encoding, self._name = encoding, name
+        self._decoder = codecs.getincrementaldecoder(encoding)()
+        self._lines, self._begun, self._ended = 0, False, False
 
     def more(self) -> bytes | None:
         """The next block."""
-        block = next(self._blocks, None)
-        return None if block is None else block.encode("utf-8")
+        if self._ended:
+            return None
+        block = self._read(_BLOCK)
+        self._ended = not block
+        try:
+            text = self._decoder.decode(block, self._ended)
+        except UnicodeError as error:
+            raise not_text(self._name, self._lines, error, self._encoding) from error
+        self._lines += text.count("\n")
+        if not self._begun:
+            text, self._begun = text.removeprefix("\ufeff"), bool(text)
+        return text.encode("utf-8")
 
 
 class _Unpacked(_Stream):

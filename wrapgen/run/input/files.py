@@ -7,6 +7,7 @@ import hashlib
 import os
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -16,14 +17,13 @@ from typing import IO, Any, TypeVar
 from wrapgen.errors import RunError, UsageError
 from wrapgen.run.input.decoding import (
     bare,
-    decoded,
     encoding_of,
     opened,
     refuse_unreadable,
     text_lines,
 )
 from wrapgen.run.input.formats import READERS, SUFFIXES, TABLES, jsonl_texts
-from wrapgen.run.input.source import Row
+from wrapgen.run.input.source import Row, Source
 from wrapgen.run.input.tables import DELIMITERS, Dialect, delimited, delimiter_of, quote_of, usual
 
 FORMATS = ("jsonl", "json", "document", "csv", "tsv", "lines", "parquet", "errors")
@@ -52,16 +52,15 @@ AS_FOUND = Reading()
 """Nothing is given."""
 
 
-class FileSource:
+class FileSource(Source):
     """The rows of files, in the order of their names.
 
     Args:
         name: what the user wrote.
         paths: the files; the rows of the second follow those of the first.
         format: one of FORMATS.
-        copied: the paths are a run's own copy of what can't be read again.
+        copied: the one path is a run's own copy of what can't be read again; messages say `name` instead.
         reading: how text is read; of a table, both delimiter and quote.
-        called: what the one file is called by the user, where that is not its path.
     """
 
     def __init__(
@@ -72,15 +71,13 @@ class FileSource:
         *,
         copied: bool = False,
         reading: Reading = AS_FOUND,
-        called: str = "",
     ) -> None:
         self.name = name
         self._copied = copied
         self.paths = list(paths)
         self.format = format
         self.reading = reading
-        self._called = called
-        self.several = not copied and paths[:1] != [Path(name)]
+        self.several = not copied and self.paths[:1] != [Path(name)]
 
     @property
     def dialect(self) -> Dialect | None:
@@ -91,16 +88,11 @@ class FileSource:
             given.delimiter or usually.delimiter, usually.quote if given.quote is None else given.quote
         )
 
-    def rows(self) -> Iterator[Row]:
-        """Every row of every file, streamed."""
-        for _, rows in self.parts():
-            yield from rows
-
     def parts(self) -> Iterator[tuple[str, Iterator[Row]]]:
         """The files one by one: the name below the folder that all of them are in, and the rows."""
         top = _folder_of(self.name) if self.several else None
         for path in self.paths:
-            name = os.path.relpath(path, top) if top is not None else Path(self._called or self.name).name
+            name = os.path.relpath(path, top) if top is not None else Path(self.name).name
             yield name, self._rows(path)
 
     def _rows(self, path: Path) -> Iterator[Row]:
@@ -113,11 +105,12 @@ class FileSource:
 
     def _read(self, path: Path, read: Callable[[IO[bytes], str], Iterator[T]]) -> Iterator[T]:
         """What a reader makes of a file."""
-        try:
-            with opened(path, self._called, self.reading.encoding) as stream:
-                yield from read(stream, self._called or str(path))
-        except (OSError, EOFError, zlib.error) as error:
-            raise RunError(f"can't read {path}: {error}") from error
+        title = self._title(path)
+        with _readable(path), opened(path, title, self.reading.encoding) as stream:
+            yield from read(stream, title)
+
+    def _title(self, path: Path) -> str:
+        return self.name if self._copied else str(path)
 
     def texts(self) -> Iterator[list[bytes]] | None:
         """The lines of JSON Lines, not decoded."""
@@ -134,7 +127,7 @@ class FileSource:
         if self.format == "parquet":
             return self
         if self.reading.encoding is None:
-            encoding = self._same(lambda path: encoding_of(path, self._called), "--encoding")
+            encoding = self._same(lambda path: encoding_of(path, self._title(path)), "--encoding")
             self.reading = replace(self.reading, encoding=None if encoding == "utf-8" else encoding)
         if self.format == "json?":
             self.format = self._same(self._array_or_document, "--format document")
@@ -147,28 +140,24 @@ class FileSource:
 
     def _same(self, look: Callable[[Path], T], option: str) -> T:
         """What each file says, which has to be the same of all."""
-        first = self._looked(look, self.paths[0])
-        for path in self.paths[1:]:
-            if self._looked(look, path) != first:
-                raise RunError(
-                    f"{self.paths[0]} has {_words(first)}, {path} has {_words(look(path))}",
-                    hint=f"run them apart, or give {option}",
-                )
-        return first
-
-    def _looked(self, look: Callable[[Path], T], path: Path) -> T:
-        try:
-            return look(path)
-        except (OSError, EOFError, zlib.error) as error:
-            raise RunError(f"can't read {path}: {error}") from error
+        found: dict[T, Path] = {}
+        for path in self.paths:
+            with _readable(path):
+                found.setdefault(look(path), path)
+        if len(found) > 1:
+            (one, first), (other, second), *_ = found.items()
+            raise RunError(
+                f"{first} has {_words(one)}, {second} has {_words(other)}",
+                hint=f"run them apart, or give {option}",
+            )
+        return next(iter(found))
 
     def _lines(self, *paths: Path) -> Iterator[str]:
         """The lines of some files, or of all."""
-        for path in paths or self.paths:
-            yield from self._read(path, lambda stream, name: text_lines(decoded(stream, "utf-8", name)))
+        return chain.from_iterable(self._read(path, text_lines) for path in paths or self.paths)
 
     def _delimiter_of(self, path: Path) -> str:
-        return delimiter_of(self._lines(path), self.format, self._called or str(path))
+        return delimiter_of(self._lines(path), self.format, self._title(path))
 
     def _array_or_document(self, path: Path) -> str:
         return "json" if next(self._read(path, _start), b"") == b"[" else "document"
@@ -188,23 +177,46 @@ class FileSource:
         for path in self.paths:
             if self.format == "document":  # what is one item is known by its name
                 digest.update(path.name.encode("utf-8", "surrogateescape") + b"\0")
-            try:
-                with path.open("rb") as file:
-                    while block := file.read(_BLOCK):
-                        digest.update(block)
-            except OSError as error:
-                raise RunError(f"can't read {path}: {error.strerror}") from error
+            with _readable(path), path.open("rb") as file:
+                while block := file.read(_BLOCK):
+                    digest.update(block)
             digest.update(b"\0")
         return f"sha256:{digest.hexdigest()}"
 
 
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, EOFError, zlib.error) as error:
+        raise RunError(f"can't read {path}: {getattr(error, 'strerror', None) or error}") from error
+
+
 def find(name: str, format: str | None = None, reading: Reading = AS_FOUND) -> FileSource:  # noqa: A002
-    """The source that a path or a glob names: `source_of` what `paths_of` finds."""
+    """The source that a path or a pattern names: `source_of` what `paths_of` finds."""
     return source_of(name, paths_of(name), format, reading)
 
 
+def source_of(name: str, paths: Sequence[Path], format: str | None, reading: Reading) -> FileSource:  # noqa: A002
+    """The source of files.
+
+    Args:
+        name: what the user wrote.
+        paths: the files.
+        format: one of FORMATS; None goes by the suffix.
+        reading: how text is read, as far as the user says it.
+
+    Raises:
+        UsageError: the format can't be told, or is not known.
+        RunError: how the text is to be read can't be told.
+    """
+    for path in paths:
+        refuse_unreadable(str(path))
+    return FileSource(name, paths, format or format_of(map(str, paths)), reading=reading).detected()
+
+
 def paths_of(name: str, besides: Collection[Path] = ()) -> list[Path]:
-    """The files that a path or a glob names.
+    """The files that a path or a pattern names.
 
     Args:
         name: a path, or a pattern such as `in/*.jsonl.gz`.
@@ -228,30 +240,6 @@ def paths_of(name: str, besides: Collection[Path] = ()) -> list[Path]:
     if not paths:
         raise UsageError(f"there is no {name}", hint="name a file, or a pattern in quotes")
     return paths
-
-
-def source_of(name: str, paths: Sequence[Path], format: str | None, reading: Reading) -> FileSource:  # noqa: A002
-    """The source of files.
-
-    Args:
-        name: what the user wrote.
-        paths: the files.
-        format: one of FORMATS; None goes by the suffix.
-        reading: how text is read, as far as the user says it.
-
-    Raises:
-        UsageError: the format can't be told, or is not known.
-        RunError: how the text is to be read can't be told.
-    """
-    for path in paths:
-        refuse_unreadable(str(path))
-    return FileSource(name, paths, format or by_name(map(str, paths)), reading=reading).detected()
-
-
-def by_name(names: Iterable[str]) -> str:
-    """The format that file names say, as a `FileSource` takes it before its `detected`."""
-    found = format_of(names)
-    return "json?" if found == "json" else found
 
 
 def told(facts: Mapping[str, str | None]) -> str:
@@ -288,7 +276,7 @@ def _folder_of(pattern: str) -> Path:
 
 
 def format_of(names: Iterable[str]) -> str:
-    """The format that file names say.
+    """The format that file names say; of `.json` it is `json?` until a source has `detected` which.
 
     Raises:
         UsageError: they say none, or several.
@@ -303,4 +291,5 @@ def format_of(names: Iterable[str]) -> str:
         found.add(known)
     if len(found) > 1:
         raise UsageError(f"the files are of several formats: {', '.join(sorted(found))}")
-    return found.pop()
+    kind = found.pop()
+    return "json?" if kind == "json" else kind

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import filecmp
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -11,14 +11,14 @@ from typing import IO, Protocol
 from wrapgen.client import is_data_url
 from wrapgen.errors import RunError, UsageError
 from wrapgen.files import rename, whole
-from wrapgen.run.folder import Folder, writable
+from wrapgen.run.folder import Folder, errors_for, writable
 from wrapgen.run.input.decoding import refuse_unreadable
-from wrapgen.run.input.files import AS_FOUND, FORMATS, FileSource, Reading, by_name
+from wrapgen.run.input.files import AS_FOUND, FORMATS, FileSource, Reading, format_of, paths_of, source_of
 from wrapgen.run.input.formats import TABLES
 from wrapgen.run.input.items import FAILED_ITEM, Items, Reopened, Selected, Selection
 from wrapgen.run.input.tables import usual
 from wrapgen.run.known import load
-from wrapgen.run.spare import find_input
+from wrapgen.run.spare import own_files
 
 STDIN = "-"
 """The name of standard input."""
@@ -169,6 +169,37 @@ def items_from(source: FileSource, selection: Selection) -> Items:
     return Reopened(source)
 
 
+def find_input(
+    name: str,
+    format: str | None,  # noqa: A002
+    folder: Folder,
+    *outputs: Path,
+    reading: Reading = AS_FOUND,
+) -> FileSource:
+    """The source that a path or a pattern names; a pattern leaves out what the run itself wrote.
+
+    Args:
+        name: a path, or a pattern such as `in/*.jsonl.gz`.
+        format: one of FORMATS; None goes by the suffix.
+        folder: the run's.
+        outputs: the files that results go to.
+        reading: how text is read, as far as the user says it.
+
+    Raises:
+        UsageError: nothing is there, the format can't be told, or the run would write over it.
+        RunError: how the text is to be read can't be told.
+    """
+    own = own_files(folder, *outputs)
+    besides = {file.resolve() for file in own} if folder.ledger.exists() else set()
+    if folder.ledger.exists():  # its failed items may go again, and are kept first
+        own = [file for file in own if file not in map(errors_for, outputs)]
+    paths = paths_of(name, besides)
+    for path in paths:
+        if any(file.exists() and path.samefile(file) for file in own):
+            raise UsageError(f"{path} is the input, and would be written over", hint="name another output")
+    return source_of(name, paths, format, reading)
+
+
 def _copied(
     name: str,
     format: str | None,  # noqa: A002
@@ -179,47 +210,41 @@ def _copied(
     *,
     replace: bool,
 ) -> FileSource:
-    if name == STDIN:
-        called = "standard input"
-        known = format or "jsonl"
-        _keep(iter(lambda: stdin.read(_BLOCK), b""), folder, called, replace=replace)
-    else:
-        called = name
-        refuse_unreadable(name)
-        known = format or by_name([name])
-        with data.stream(name) as pieces:
-            _keep(pieces, folder, name, replace=replace)
-    return FileSource(called, [folder.input], known, copied=True, reading=reading, called=called).detected()
-
-
-def _keep(pieces: Iterable[bytes], folder: Folder, name: str, *, replace: bool) -> None:
-    """Copies what can't be read twice; a resumed run may give it again, or nothing, but nothing else."""
+    """The run's own copy of what can't be read twice; a resumed run may get it again, or nothing else."""
     if folder.busy():
         raise RunError(f"another runner is at work in {folder.path}", hint="wait for it to end")
-    folder.make()
-    part = folder.input.with_name("input.new")
-    size = 0
-    digest = hashlib.sha256()
-    with writable(folder.path), whole(part) as file:
-        for piece in pieces:
-            size += len(piece)
-            digest.update(piece)
-            file.write(piece)
-    if replace or not folder.input.exists() or folder.header() is None:
-        rename(part, folder.input)
-        return
-    with folder.input.open("rb") as file:
-        same = not size or _digest(file) == digest.digest()
-    part.unlink()
+    if name == STDIN:
+        name, format = "standard input", format or "jsonl"  # noqa: A001
+        same = keep(iter(lambda: stdin.read(_BLOCK), b""), folder, replace=replace, once=True)
+    else:
+        refuse_unreadable(name)
+        format = format or format_of([name])  # noqa: A001
+        with data.stream(name) as pieces:
+            same = keep(pieces, folder, replace=replace, once=True)
     if not same:
         raise RunError(
             f"{name} gives something else than when this run began",
             hint="--fresh starts over, --accept-changes goes on with what is not finished",
         )
+    return FileSource(name, [folder.input], format, copied=True, reading=reading).detected()
 
 
-def _digest(file: IO[bytes]) -> bytes:
-    digest = hashlib.sha256()
-    while block := file.read(_BLOCK):
-        digest.update(block)
-    return digest.digest()
+def keep(pieces: Iterable[bytes], folder: Folder, *, replace: bool, once: bool = False) -> bool:
+    """Copies an input into a run's folder; False, and no copy, if the run began with another content.
+
+    Args:
+        pieces: the content.
+        folder: the run's.
+        replace: an earlier copy may be replaced by another content.
+        once: it may be given but once: nothing at all stands for the copy that is there.
+    """
+    folder.make()
+    part = folder.input.with_name("input.new")
+    with writable(folder.path), whole(part) as file:
+        file.writelines(pieces)
+    if replace or not folder.input.exists() or folder.header() is None:
+        rename(part, folder.input)
+        return True
+    same = (once and not part.stat().st_size) or filecmp.cmp(part, folder.input, shallow=False)
+    part.unlink()
+    return same

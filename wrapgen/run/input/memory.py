@@ -8,10 +8,10 @@ from typing import Any
 
 from wrapgen import protocol
 from wrapgen.errors import RunError
-from wrapgen.run.input.source import Row
+from wrapgen.run.input.source import Row, Source
 
 
-class MemorySource:
+class MemorySource(Source):
     """Rows held in memory.
 
     Args:
@@ -22,20 +22,15 @@ class MemorySource:
     several = False
 
     def __init__(self, values: Iterable[Any]) -> None:
-        self._values = list(values)
+        self._rows = [Row(value, _encoded(at, value), at) for at, value in enumerate(values, start=1)]
 
     def parts(self) -> Iterator[tuple[str, Iterator[Row]]]:
-        """All of them, from a file without a name."""
-        yield "", self.rows()
+        """All of them, numbered from 1, in a file without a name."""
+        yield "", iter(self._rows)
 
-    def rows(self) -> Iterator[Row]:
-        """Every value, numbered from 1."""
-        for number, value in enumerate(self._values, start=1):
-            yield Row(value, _encoded(number, value), number)
-
-    def texts(self) -> Iterator[list[bytes]] | None:
+    def texts(self) -> Iterator[list[bytes]]:
         """Every value as JSON."""
-        return ([_encoded(number, value)] for number, value in enumerate(self._values, start=1))
+        return ([row.raw or b""] for row in self._rows)
 
     def origin(self) -> dict[str, str | None]:
         """Nowhere: memory is gone with the process."""
@@ -43,11 +38,8 @@ class MemorySource:
 
     def fingerprint(self) -> str:
         """A digest of the values."""
-        digest = hashlib.sha256()
-        for row in self.rows():
-            digest.update(row.raw or b"")
-            digest.update(b"\n")
-        return f"sha256:{digest.hexdigest()}"
+        content = b"".join(b"%b\n" % row.raw for row in self._rows if row.raw is not None)
+        return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 def _encoded(number: int, value: Any) -> bytes:

@@ -36,6 +36,8 @@ class Source(Protocol):
         Raises:
             RunError: a row can't be read; names the place.
         """
+        for _, rows in self.parts():
+            yield from rows
 
     def texts(self) -> Iterator[list[bytes]] | None:
         """Each row as JSON text, checked but not decoded, as many together as are at hand.

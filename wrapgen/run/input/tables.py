@@ -7,11 +7,11 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from typing import IO, Any, NamedTuple
 
 from wrapgen.errors import RunError
-from wrapgen.run.input.decoding import decoded, text_lines
+from wrapgen.run.input.decoding import not_text, text_of
 from wrapgen.run.input.source import Row
 
 _SAMPLE = 200
@@ -60,11 +60,13 @@ def delimited(stream: IO[bytes], name: str, dialect: Dialect) -> Iterator[Row]:
 
     Empty lines are rows of a table of one column; in others they are left out.
     """
-    lines, skipped = _after_excel(text_lines(decoded(stream, "utf-8", name)))
-    reader = _reader(lines, dialect)
+    lines = text_of(stream)
     header: list[str] = []
-    place = 1
+    place, skipped, reader = 1, 0, None
     try:
+        first = next(lines, "")
+        skipped = 1 if _EXCEL.match(first) else 0
+        reader = _reader(lines if skipped or not first else chain([first], lines), dialect)
         for cells in reader:
             at, place = place + skipped, reader.line_num + 1
             if not header:
@@ -81,6 +83,8 @@ def delimited(stream: IO[bytes], name: str, dialect: Dialect) -> Iterator[Row]:
                 yield Row({header[0]: ""}, None, at)
     except csv.Error as error:
         raise RunError(f"{name}:{place + skipped}: not a table ({_words(error)})", hint=_QUOTES) from error
+    except UnicodeDecodeError as error:
+        raise not_text(name, reader.line_num + skipped if reader else 0, error) from error
     if place > 1 and not header:
         raise RunError(f"{name} holds nothing but empty lines: it has no header")
 
@@ -103,20 +107,6 @@ def _reader(lines: Iterator[str], dialect: Dialect) -> Any:
     if dialect.quote == NO_QUOTE:
         return csv.reader(lines, delimiter=dialect.delimiter, quoting=csv.QUOTE_NONE)
     return csv.reader(lines, delimiter=dialect.delimiter, quotechar=dialect.quote, strict=True)
-
-
-def _after_excel(lines: Iterator[str]) -> tuple[Iterator[str], int]:
-    """The lines after one that tells Excel the delimiter, and how many that leaves out."""
-    for first in lines:
-        if _EXCEL.match(first):
-            return lines, 1
-        return _chained(first, lines), 0
-    return lines, 0
-
-
-def _chained(first: str, lines: Iterator[str]) -> Iterator[str]:
-    yield first
-    yield from lines
 
 
 def delimiter_of(lines: Iterator[str], format: str, name: str) -> str:  # noqa: A002
@@ -177,20 +167,13 @@ def _no_table(header: str) -> str:
 
 def _fits(sample: list[str], delimiter: str) -> bool:
     """Whether every row of a sample has the same number of cells, and more than one."""
+    cut = len(sample) == _SAMPLE or sum(map(len, sample)) > _SAMPLE_SIZE
     quotes = ['"', NO_QUOTE] if delimiter == "\t" else ['"']
-    return any(_width(sample, Dialect(delimiter, quote)) > 1 for quote in quotes)
-
-
-def _width(sample: list[str], dialect: Dialect) -> int:
-    reader = _reader(iter(sample), dialect)
-    found: set[int] = set()
-    try:
-        found.update(len(cells) for cells in reader if cells)
-    except csv.Error:
-        cut = len(sample) == _SAMPLE or sum(map(len, sample)) > _SAMPLE_SIZE
-        if not cut or reader.line_num < len(sample):
-            return 0
-    return found.pop() if len(found) == 1 else 0
+    looks = (_Look(iter(sample), Dialect(delimiter, quote)) for quote in quotes)
+    # A sample may end within a cell.
+    return any(
+        one.same and one.width > 1 and (one.sound or (cut and one.lines == len(sample))) for one in looks
+    )
 
 
 def _holds(sample: list[str], header: str, marks: list[str]) -> bool:
@@ -198,18 +181,24 @@ def _holds(sample: list[str], header: str, marks: list[str]) -> bool:
 
 
 class _Look:
-    """What the lines of a table of tabs are under one reading of their quotes."""
+    """What the lines of a table are in one dialect: lines, rows, cells of a row, if all have as many."""
 
-    def __init__(self, lines: Iterator[str], quote: str) -> None:
-        self.rows, self.whole, self.sound = 0, True, True
-        width = 0
+    def __init__(self, lines: Iterator[str], dialect: Dialect) -> None:
+        self.rows, self.width, self.same, self.sound = 0, 0, True, True
+        reader = _reader(lines, dialect)
         try:
-            for cells in _reader(lines, Dialect("\t", quote)):
-                width = width or len(cells)
-                self.whole = self.whole and len(cells) in (width, 0)
-                self.rows += bool(cells)
+            for cells in filter(None, reader):
+                self.width = self.width or len(cells)
+                self.same = self.same and len(cells) == self.width
+                self.rows += 1
         except csv.Error:
-            self.whole = self.sound = False
+            self.sound = False
+        self.lines = reader.line_num
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is a table in this dialect."""
+        return self.same and self.sound
 
 
 def quote_of(lines: Lines, delimiter: str, name: str) -> str:
@@ -222,7 +211,7 @@ def quote_of(lines: Lines, delimiter: str, name: str) -> str:
         return '"'
     if not any(_QUOTED.search(line) for line in lines()):
         return '"'  # it makes no difference
-    text, quoted = _Look(lines(), NO_QUOTE), _Look(lines(), '"')
+    text, quoted = (_Look(lines(), Dialect(delimiter, quote)) for quote in (NO_QUOTE, '"'))
     if not quoted.whole:
         return '"' if quoted.sound and not text.whole else NO_QUOTE
     if not text.whole:
