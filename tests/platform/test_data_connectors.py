@@ -18,7 +18,7 @@ import pytest
 import requests
 from moto.server import ThreadedMotoServer
 
-from wrapgen.platform.connectors import s3
+from wrapgen.platform.storage import s3
 
 CREDENTIALS = {"access_key_id": "an-id", "secret_access_key": "a-secret"}
 
