@@ -191,7 +191,7 @@ class PlatformError(WrapgenError):
         status: the HTTP status, or None when no answer came.
         error_type: the platform's own taxonomy, such as `AlgorithmError`, or None.
         retry_after: seconds the platform asked to wait, or None.
-        api_code: the number the platform's API gives this error, or None (platform contract, section 1).
+        reason: the code that the hosted platform's own errors have beside their class; mostly empty.
     """
 
     code = "platform"
@@ -206,13 +206,13 @@ class PlatformError(WrapgenError):
         status: int | None = None,
         error_type: str | None = None,
         retry_after: float | None = None,
-        api_code: int | None = None,
+        reason: str = "",
     ) -> None:
         super().__init__(message, hint=hint)
         self.status = status
         self.error_type = error_type
         self.retry_after = retry_after
-        self.api_code = api_code
+        self.reason = reason
 
 
 class Unreachable(PlatformError):

@@ -90,7 +90,6 @@ def error_of(what: str, status: int, headers: Headers, body: bytes) -> PlatformE
         status=status,
         error_type=error_type,
         retry_after=retry_after(headers),
-        api_code=code,
     )
 
 
@@ -156,7 +155,7 @@ def read_object(what: str, body: bytes) -> Any:
     if isinstance(content, dict) and content.get("error"):
         message, error_type, code = read_body(body)
         kind = _kind(400, code)
-        raise kind(f"{what}: {message}", error_type=error_type, api_code=code, hint=HINTS.get(kind, ""))
+        raise kind(f"{what}: {message}", error_type=error_type, hint=HINTS.get(kind, ""))
     return content
 
 

@@ -86,7 +86,7 @@ def test_publishing_needs_a_new_build_each_time(state: State, local: Caller, hel
     """Numbers rise by type; without a new build the contract's 1007 comes, and nothing changes."""
     with pytest.raises(Conflict, match="no successful build") as caught:
         state.algorithms.publish(local, hello, {})
-    assert caught.value.api_code == 1007
+    assert caught.value.reason == "nothing-to-publish"
     numbers = [
         release(state, local, hello, kind).version for kind in ("major", "revision", "revision", "minor")
     ]
@@ -138,7 +138,7 @@ def test_who_may_call_what(state: State, local: Caller, other: Caller, hello: Al
     for version in ("latestPrivate", "0.1.0", git_hash):
         with pytest.raises(NotFound, match="not found: no") as caught:
             resolve("local", "Hello", version, other)
-        assert caught.value.status == 404
+        assert caught.value.reason == "no-such-algorithm"
     narrow = replace(local, permissions=Permissions(algorithms=("algo://local/Other/*",)))
     with pytest.raises(NotAuthorized, match="may not call"):
         resolve("local", "Hello", "1.0.0", narrow)

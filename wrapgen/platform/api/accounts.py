@@ -75,7 +75,7 @@ class AccountRoutes:
         fields = await fields_of(request)
         name = str(fields.get("username") or "")
         if not name or not fields.get("email"):
-            raise BadRequest("username and email are required", status=400, api_code=3005)
+            raise BadRequest("username and email are required", reason="missing-field")
         made = await run_in_threadpool(self._accounts.create, "user", name, _chosen(fields, _USER_FIELDS))
         return reply(_user(made, base_of(request)))
 
@@ -119,7 +119,7 @@ class AccountRoutes:
         caller = auth.person(request)
         account = await run_in_threadpool(self._accounts.get, request.path_params["user"])
         if not caller.admin and not caller.owns(account.name):
-            raise NotAuthorized(f"403: {account.name} is not you", status=403, api_code=2001)
+            raise NotAuthorized(f"403: {account.name} is not you")
         found = await run_in_threadpool(self._state.algorithms.all, account.name)
         return reply([{"id": each.id, "algoname": each.name, "username": each.owner} for each in found])
 
@@ -135,7 +135,7 @@ class AccountRoutes:
         caller, fields = auth.admin(request), await fields_of(request)
         name = str(fields.get("org_name") or "")
         if not name:
-            raise BadRequest("org_name is required", status=400, api_code=3005)
+            raise BadRequest("org_name is required", reason="missing-field")
 
         def make() -> Account:
             with self._state.database.transaction():
@@ -180,7 +180,7 @@ class AccountRoutes:
         """GET /v1/organizations/:org/errors: of its algorithms, whoever called them."""
         group, caller = await organization_of(request), auth.person(request)
         if not caller.admin and not caller.permissions.manage:
-            raise NotAuthorized("this API key may not manage algorithms", status=403, api_code=2001)
+            raise NotAuthorized("this API key may not manage algorithms")
         return reply(await run_in_threadpool(self._state.errors.of_owner, group.name))
 
     async def members(self, request: Request) -> Response:
@@ -218,7 +218,7 @@ class AccountRoutes:
         """Removes an account, and what is kept under its name: another may come to have that."""
         if self._platform.calls.open_of(account.name):
             hint = "delete it when they have ended"
-            raise Conflict(f"{account.name} has open calls", hint=hint, status=409)
+            raise Conflict(f"{account.name} has open calls", hint=hint)
         await run_in_threadpool(self._accounts.delete, account)
         await self._platform.forget(account.name)
         return empty()
@@ -256,7 +256,7 @@ def _organization_fields(fields: dict[str, Any]) -> dict[str, str]:
         found = ORGANIZATION_TYPES.get(chosen["type_id"], chosen["type_id"])
         if found not in ORGANIZATION_TYPES.values():
             hint = "one of GET /v1/organization/types"
-            raise BadRequest(f"no organization type {found[:80]!r}", hint=hint, status=400, api_code=3103)
+            raise BadRequest(f"no organization type {found[:80]!r}", hint=hint, reason="invalid-organization")
         chosen["type_id"] = found
     return chosen
 
@@ -270,10 +270,10 @@ def _chosen(fields: dict[str, Any], names: tuple[str, ...]) -> dict[str, str]:
     chosen = {name: fields[name] for name in names if fields.get(name) is not None}
     for name, value in chosen.items():
         if not isinstance(value, str):
-            raise BadRequest(f"{name} must be a string", status=400, api_code=2015)
+            raise BadRequest(f"{name} must be a string")
     return chosen
 
 
 def _same_name(name: Any, account: Account) -> None:
     if name is not None and str(name).lower() != account.name.lower():
-        raise BadRequest(f"the body names {name}, the address {account.name}", status=400, api_code=3007)
+        raise BadRequest(f"the body names {name}, the address {account.name}", reason="other-name")

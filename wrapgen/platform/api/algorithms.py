@@ -117,7 +117,7 @@ class AlgorithmRoutes:
         await asyncio.shield(asyncio.wrap_future(self._state.builds.end_of(build)))
         build = await run_in_threadpool(self._state.builds.get, algorithm.id, build.id)
         if build.status == "in-progress":
-            raise ServerFault("the platform is stopping; compile again later", status=503)
+            raise ServerFault("the platform is stopping; compile again later", reason="unavailable")
         return reply(self._show(algorithm, Released(build, None), base_of(request), caller))
 
     async def publish(self, request: Request) -> Response:
@@ -152,7 +152,7 @@ class AlgorithmRoutes:
             semantic = each.version.semantic if each.version else None
             if wanted in (each.build.git_hash, semantic):
                 return reply(self._show(algorithm, each, base_of(request), caller))
-        raise NotFound(f"no such version: {wanted}", status=404, api_code=1001)
+        raise NotFound(f"no such version: {wanted}")
 
     async def load(self, request: Request) -> Response:
         """POST .../versions/:git_hash/load: has a worker load, without a call. An addition of ours."""
@@ -188,7 +188,7 @@ class AlgorithmRoutes:
         """GET .../builds/:build_id/logs"""
         build = await self._build(request)
         if build.status == "in-progress":
-            raise NotFound("the build has not ended yet", status=404)
+            raise NotFound("the build has not ended yet")
         return reply({"logs": await run_in_threadpool(self._state.builds.log, build)})
 
     async def scm_status(self, request: Request) -> Response:
@@ -312,5 +312,5 @@ def _flag(request: Request, name: str) -> bool | None:
     if not text:
         return None
     if text.lower() not in _FLAGS:
-        raise BadRequest(f"{name} must be true or false, not {text!r}", status=400, api_code=2015)
+        raise BadRequest(f"{name} must be true or false, not {text!r}")
     return _FLAGS[text.lower()]

@@ -43,7 +43,7 @@ def key_of(header: str) -> str:
     scheme, _, rest = header.strip().partition(" ")
     key = rest.strip() if scheme.lower() in SCHEMES else header.strip()
     if not key:
-        raise NotAuthorized("authorization required", status=401, api_code=2001)
+        raise NotAuthorized("authorization required", reason="unauthenticated")
     return key
 
 
@@ -72,7 +72,7 @@ def require_origin(found: Caller, origin: str) -> None:
         NotAuthorized: it is (403).
     """
     if not found.permissions.allow_origin(origin):
-        raise NotAuthorized("this API key can't be used from here", status=403, api_code=2001)
+        raise NotAuthorized("this API key can't be used from here")
 
 
 def caller(request: Request) -> Caller:
@@ -88,7 +88,7 @@ def caller(request: Request) -> Caller:
     if headers.get(RIGHTS, "").lower() != "caller":
         return found
     if not found.key_id:
-        raise NotAuthorized("an algorithm that is loading has no caller", status=403, api_code=2001)
+        raise NotAuthorized("an algorithm that is loading has no caller")
     request.scope[RIGHTS] = True
     return replace(found, owner_rights=False)
 
@@ -114,8 +114,6 @@ def standard(request: Request) -> Caller:
         raise NotAuthorized(
             "an admin key serves the admin endpoints only",
             hint="use a standard key",
-            status=403,
-            api_code=2001,
         )
     return found
 
@@ -128,7 +126,7 @@ def person(request: Request) -> Caller:
     """
     found = caller(request)
     if found.algorithm is not None:
-        raise NotAuthorized("a running algorithm can't look at accounts", status=403, api_code=2001)
+        raise NotAuthorized("a running algorithm can't look at accounts")
     return found
 
 
@@ -140,5 +138,5 @@ def admin(request: Request) -> Caller:
     """
     found = caller(request)
     if not found.admin:
-        raise NotAuthorized("this endpoint needs an admin key", status=403, api_code=2001)
+        raise NotAuthorized("this endpoint needs an admin key")
     return found

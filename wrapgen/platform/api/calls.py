@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from wrapgen.errors import BadRequest, NotAuthorized, ServerFault, WrapgenError
 from wrapgen.platform.api.auth import identify
-from wrapgen.platform.api.errors import call_body, cut_short, facts, headers, words
+from wrapgen.platform.api.errors import call_body, cut_short, facts, headers, routed, words
 from wrapgen.platform.api.protocol import CONNECTION
 from wrapgen.platform.calls.call import RUN_ID, Limits, Outcome, Request
 from wrapgen.platform.calls.envelope import envelope
@@ -91,7 +91,7 @@ class CallEndpoint:
         except asyncio.CancelledError:  # the server ends, and has waited long enough
             reply = self._refuse("stopped", scope, cut_short(), found, raw=raw)
         except Exception:
-            ours, trace = ServerFault("internal error", status=500), traceback.format_exc()
+            ours, trace = ServerFault("internal error"), traceback.format_exc()
             reply = self._refuse("fault", scope, ours, found, raw=raw, trace=trace)
         if found.origin:
             reply.headers += _FOR_PAGES
@@ -119,7 +119,7 @@ class CallEndpoint:
         if scope["method"] != "POST":
             if scope["method"] == "OPTIONS" and found.origin:
                 return _Reply(204, JSON, [], [*_BEFORE_PAGES])
-            raise BadRequest("algorithms are called with POST", status=405)
+            raise BadRequest("algorithms are called with POST", reason="wrong-method")
         caller, parent = identify(self._calls, found.authorization, found.origin)
         found.known = True
         output = _output(options)
@@ -222,9 +222,8 @@ async def _send(send: Send, reply: _Reply) -> None:
 async def _suffer(fault: Fault, limits: Limits) -> Limits:
     """Waits, fails, and scales the limits as a fault asks."""
     await asyncio.sleep(fault.latency)
-    error = fault.error()
-    if error is not None:
-        raise error
+    if fault.status is not None:
+        raise routed(fault.status, f"this {fault.status} was asked for (faults)")
     return fault.scale(limits)
 
 
@@ -272,7 +271,7 @@ def _path(path: str) -> str:
 def _output(options: dict[str, str]) -> str:
     output = options.get("output", "default").lower()
     if output not in ("default", "raw", "void", ""):
-        raise BadRequest(f"output={output[:40]} is unknown", hint="raw, void, or leave it out", status=400)
+        raise BadRequest(f"output={output[:40]} is unknown", hint="raw, void, or leave it out")
     return output
 
 
@@ -285,5 +284,5 @@ def _seconds(options: dict[str, str]) -> float | None:
     except ValueError:
         seconds = math.nan
     if not math.isfinite(seconds):
-        raise BadRequest(f"timeout={text[:40]} is not a number of seconds", status=400)
+        raise BadRequest(f"timeout={text[:40]} is not a number of seconds")
     return seconds

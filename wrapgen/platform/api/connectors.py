@@ -91,7 +91,7 @@ class ConnectorRoutes:
     async def patch(self, request: Request, path: ConnectorPath) -> Response:
         """PATCH: other storage has rules of its own."""
         await self._open(request, path, write=True)
-        raise BadRequest(f"{path} has no ACL here", status=400, api_code=2015)
+        raise BadRequest(f"{path} has no ACL here")
 
     async def delete(self, request: Request, path: ConnectorPath) -> Response:
         """DELETE a file, or what is below a directory."""

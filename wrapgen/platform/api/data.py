@@ -165,7 +165,7 @@ class DataRoutes:
         caller, path = auth.standard(request), request.state.path
         readers = _readers(await fields_of(request))
         if readers is None:
-            raise BadRequest('the body must be {"acl": {"read": [...]}}', status=400, api_code=2015)
+            raise BadRequest('the body must be {"acl": {"read": [...]}}')
         await run_in_threadpool(self._state.data.set_readers, caller, path, readers)
         return empty(200)
 
@@ -200,7 +200,7 @@ def path_of(request: Request) -> DataPath | ConnectorPath:
     try:
         whole = unquote_to_bytes(raw).decode("utf-8")
     except UnicodeDecodeError as error:
-        raise BadRequest("a data path must be UTF-8", status=400, api_code=2015) from error
+        raise BadRequest("a data path must be UTF-8") from error
     text = whole.removeprefix("/v1/data" if connector is None else "/v1/connector").strip("/")
     if connector is not None:
         scheme, _, path = text.partition("/")
@@ -217,7 +217,7 @@ def _readers(fields: dict[str, Any]) -> tuple[str, ...] | None:
         return None
     read = acl.get("read") if isinstance(acl, dict) else None
     if not isinstance(read, list) or not all(isinstance(entry, str) for entry in read):
-        raise BadRequest('acl must be {"read": [...]}', status=400, api_code=2015)
+        raise BadRequest('acl must be {"read": [...]}')
     return tuple(read)
 
 

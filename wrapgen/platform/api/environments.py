@@ -53,7 +53,7 @@ class EnvironmentRoutes:
         auth.caller(request)
         language = request.path_params["language"].lower()
         if not re.fullmatch(r"python(3(-\d+)?)?", language):
-            raise NotFound(f"no such language: {language}; there is python3", status=404, api_code=4001)
+            raise NotFound(f"no such language: {language}; there is python3", reason="unknown-language")
         offered = await run_in_threadpool(self._state.environments.offered)
         return reply({"environments": [_shown(each) for each in offered]})
 
@@ -62,7 +62,7 @@ class EnvironmentRoutes:
         offered = await run_in_threadpool(self._state.environments.offered)
         wanted = request.path_params["id"].lower()
         if not any(wanted in (each.specification_id, each.id, each.name) for each in offered):
-            raise NotFound(f"no such environment specification: {wanted}", status=404)
+            raise NotFound(f"no such environment specification: {wanted}")
         return Response(template.archive(), media_type="application/gzip")
 
 

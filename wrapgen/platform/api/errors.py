@@ -34,7 +34,7 @@ from wrapgen.platform.api.missing import instead_of
 TABLE: dict[type[WrapgenError], tuple[int, int, str]] = {
     TooLarge: (413, 2015, "TooLargeError"),
     BadRequest: (400, 2015, "InputError"),
-    NotAuthorized: (401, 2001, "AuthenticationError"),
+    NotAuthorized: (403, 2001, "AuthenticationError"),
     PaymentRequired: (402, 5001, "PaymentRequiredError"),
     NotFound: (404, 1001, "EntityNotFoundError"),
     Conflict: (409, 2015, "InputError"),
@@ -44,7 +44,39 @@ TABLE: dict[type[WrapgenError], tuple[int, int, str]] = {
     AlgorithmFailed: (400, 2015, "AlgorithmError"),
     WrapgenError: (500, 5001, "SystemError"),
 }
-"""Error class to status, the API's number, and the taxonomy of calls; an error may carry its own of each."""
+"""Error class to status, the API's number, and the taxonomy of calls."""
+
+REASONS: dict[str, tuple[int | None, int | None, str | None]] = {
+    "algorithm-exists": (None, 1002, None),
+    "email-exists": (None, 3004, None),
+    "invalid-json": (None, 2013, None),
+    "invalid-key": (401, 2002, None),
+    "invalid-limit": (None, 5003, None),
+    "invalid-organization": (None, 3103, None),
+    "last-owner": (None, 3102, None),
+    "loading-failed": (None, None, "LoadingError"),
+    "missing-field": (None, 3005, None),
+    "no-scm-token": (None, 4008, None),
+    "no-such-algorithm": (None, 1000, None),
+    "no-such-id": (None, 1009, None),
+    "no-such-organization": (None, 3100, None),
+    "no-such-request": (None, 7000, None),
+    "no-such-scm": (None, 4009, None),
+    "no-such-user": (None, 3000, None),
+    "not-implemented": (501, 5005, None),
+    "nothing-to-publish": (None, 1007, None),
+    "organization-exists": (None, 3101, None),
+    "other-name": (None, 3007, None),
+    "storage-failed": (502, None, None),
+    "unauthenticated": (401, None, None),
+    "unavailable": (503, None, None),
+    "unknown-language": (None, 4001, None),
+    "unknown-marker": (None, 5002, None),
+    "user-exists": (None, 3003, None),
+    "wrong-media-type": (415, None, None),
+    "wrong-method": (405, None, None),
+}
+"""An error's own reason to what differs from its class (platform contract, section 1)."""
 
 NOT_IMPLEMENTED = 5005
 """The API's number for an endpoint that is not there (platform contract, section 1)."""
@@ -54,11 +86,19 @@ STATUS_CODES = {401: 2001, 404: 1000, 405: 2015}
 
 
 def facts(error: WrapgenError) -> tuple[int, int, str]:
-    """Status, number and type of an error: its own where it carries them, else its nearest class's."""
+    """Status, number and type of an error: its reason's where that says one, else its nearest class's."""
     status, code, kind = next(TABLE[each] for each in type(error).__mro__ if each in TABLE)
     if isinstance(error, PlatformError):
-        return error.status or status, error.api_code or code, error.error_type or kind
+        own = REASONS.get(error.reason, (None, None, None))
+        return error.status or own[0] or status, own[1] or code, own[2] or kind
     return status, code, kind
+
+
+def routed(status: int, message: str) -> PlatformError:
+    """An error of the status that the router, or somebody who tests with faults, chose."""
+    if status == 429:
+        return Throttled(message, retry_after=1)
+    return (ServerFault if status >= 500 else BadRequest)(message, status=status)
 
 
 def words(error: WrapgenError) -> str:
@@ -126,4 +166,4 @@ async def respond_unexpected(request: Request, error: Exception) -> Response:  #
 
 def cut_short() -> ServerFault:
     """The refusal of a request that the server's end leaves without an answer."""
-    return ServerFault("the server stopped before there was an answer", status=503, retry_after=5)
+    return ServerFault("the server stopped before there was an answer", reason="unavailable", retry_after=5)

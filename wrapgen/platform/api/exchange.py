@@ -44,7 +44,7 @@ async def body_of(request: Request, cap: int = 0) -> bytes:
     async for chunk in request.stream():
         body += chunk
         if len(body) > cap:
-            raise TooLarge(f"the request is over {cap} bytes", status=413)
+            raise TooLarge(f"the request is over {cap} bytes")
     auth.recheck(request)
     return bytes(body)
 
@@ -59,7 +59,7 @@ def json_of(body: bytes) -> Any:
         found = json.loads(body)
         json.dumps(found, ensure_ascii=False, allow_nan=False).encode("utf-8")
     except (ValueError, RecursionError) as error:
-        raise BadRequest(f"the body is not JSON: {error}", status=400, api_code=2013) from error
+        raise BadRequest(f"the body is not JSON: {error}", reason="invalid-json") from error
     return found
 
 
@@ -79,7 +79,7 @@ async def fields_of(request: Request) -> dict[str, Any]:
     if found is None:
         return {}
     if not isinstance(found, dict):
-        raise BadRequest("the body must be a JSON object", status=400, api_code=2015)
+        raise BadRequest("the body must be a JSON object")
     return found
 
 
@@ -91,7 +91,7 @@ def limit_of(request: Request) -> int:
     """
     text = request.query_params.get("limit") or str(PAGE)
     if not text.isdecimal() or len(text) > 9 or not int(text) >= 1:
-        raise BadRequest(f"limit can't be {text[:40]!r}", status=400, api_code=5003)
+        raise BadRequest(f"limit can't be {text[:40]!r}", reason="invalid-limit")
     return min(int(text), LARGEST_PAGE)
 
 
@@ -115,7 +115,7 @@ def page(
         places = [place(item) for item in items]
         after = _read_marker(marker)
         if after not in places:
-            raise BadRequest("unknown marker", status=400, api_code=5002)
+            raise BadRequest("unknown marker", reason="unknown-marker")
         start = places.index(after) + 1
     chosen = items[start : start + limit]
     more = start + limit < len(items)
@@ -137,4 +137,4 @@ def _read_marker(marker: str) -> str:
     try:
         return base64.urlsafe_b64decode(marker.encode("ascii")).decode("utf-8")
     except ValueError as error:
-        raise BadRequest("unknown marker", status=400, api_code=5002) from error
+        raise BadRequest("unknown marker", reason="unknown-marker") from error

@@ -58,10 +58,10 @@ class GitRoutes:
         """GET info/refs: what fetch and push ask first."""
         service = request.query_params.get("service", "")
         if service not in _SERVICES:
-            raise NotFound("only git's smart protocol is spoken here", status=404)
+            raise NotFound("only git's smart protocol is spoken here")
         write = service == "git-receive-pack"
         if write and "version" in request.path_params:
-            raise NotAuthorized("a version never changes; push to NAME.git", status=403, api_code=2001)
+            raise NotAuthorized("a version never changes; push to NAME.git")
         algorithm = await self._algorithm(request, write=write)
         if isinstance(algorithm, Response):
             return algorithm
@@ -129,7 +129,7 @@ class GitRoutes:
         for each in self._state.algorithms.listed(algorithm.id):
             if version in (each.build.git_hash, each.version.semantic if each.version else None):
                 return self._state.repositories.view(algorithm.id, each.build.git_hash)
-        raise NotFound(f"no such version: {version}", status=404, api_code=1001)
+        raise NotFound(f"no such version: {version}")
 
     async def _backend(self, request: Request, algorithm: Algorithm, service: str) -> StreamingResponse:
         """Runs http-backend with the request's body streamed in and its answer streamed out."""
@@ -222,7 +222,7 @@ class _Run:
                 told = True
             if (await self.process.wait() and not told) or self._killed:
                 said = self._killed or "git failed, or needed more than git-memory or git-seconds"
-                raise ServerFault(said, status=503)
+                raise ServerFault(said, reason="unavailable")
         finally:
             await self.end()
 
@@ -281,7 +281,7 @@ async def _headers(process: asyncio.subprocess.Process) -> tuple[int, dict[str, 
     while True:
         line = (await process.stdout.readline()).decode("latin-1")
         if not line:
-            raise ServerFault("git's http-backend gave no answer", status=500, api_code=5001)
+            raise ServerFault("git's http-backend gave no answer")
         name, _, value = line.strip().partition(":")
         if not name:
             return status, headers

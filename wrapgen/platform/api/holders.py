@@ -20,7 +20,7 @@ async def user_of(request: Request) -> Account:
     accounts = request.app.state.platform.state.accounts
     found: Account = await run_in_threadpool(accounts.get, request.path_params["user"], "user")
     if not caller.admin and found.name != caller.account:
-        raise NotAuthorized(f"403: {found.name} is not you", status=403, api_code=2001)
+        raise NotAuthorized(f"403: {found.name} is not you")
     return found
 
 
@@ -34,5 +34,5 @@ async def organization_of(request: Request) -> Account:
     accounts = request.app.state.platform.state.accounts
     found: Account = await run_in_threadpool(accounts.get, request.path_params["org"], "organization")
     if not caller.admin and not caller.owns(found.name):
-        raise NotAuthorized(f"403: you are no member of {found.name}", status=403, api_code=2001)
+        raise NotAuthorized(f"403: you are no member of {found.name}")
     return found

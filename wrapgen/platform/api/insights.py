@@ -66,10 +66,10 @@ def _metrics(body: bytes) -> dict[str, Any]:
         metrics = {str(each["insight_key"]): each["insight_value"] for each in found}
     except (TypeError, KeyError) as error:
         message = 'insights must be a JSON array of {"insight_key", "insight_value"}'
-        raise BadRequest(message, status=400, api_code=2013) from error
+        raise BadRequest(message, reason="invalid-json") from error
     if len(metrics) > MOST:
-        raise BadRequest(f"{len(metrics)} insights; at most {MOST}", status=400, api_code=2015)
+        raise BadRequest(f"{len(metrics)} insights; at most {MOST}")
     taken = sorted(RESERVED & metrics.keys())
     if taken:
-        raise BadRequest(f"{', '.join(taken)}: reserved by the platform", status=400, api_code=2015)
+        raise BadRequest(f"{', '.join(taken)}: reserved by the platform")
     return metrics

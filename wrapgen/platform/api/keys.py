@@ -57,7 +57,7 @@ class KeyRoutes:
         kind = _kind(fields.get("key_type"))
         permissions = _permissions(fields.get("permissions"), request.app.state.platform.bounds.key_patterns)
         if kind == ADMIN_KEY and not auth.caller(request).admin:
-            raise NotAuthorized("only an admin key makes admin keys", status=403, api_code=2001)
+            raise NotAuthorized("only an admin key makes admin keys")
         label = str(fields.get("key_label") or "")
         key, made = await run_in_threadpool(
             lambda: self._accounts.create_key(account.name, label=label, kind=kind, permissions=permissions)
@@ -75,9 +75,9 @@ async def _holder(request: Request) -> Account:
     """Whose keys the path means. A restricted key makes none: they could do more than it may."""
     caller = auth.caller(request)
     if caller.algorithm is not None:
-        raise NotAuthorized("a running algorithm can't handle keys", status=403, api_code=2001)
+        raise NotAuthorized("a running algorithm can't handle keys")
     if not caller.admin and caller.permissions != Permissions():
-        raise NotAuthorized("a restricted API key can't handle keys", status=403, api_code=2001)
+        raise NotAuthorized("a restricted API key can't handle keys")
     if request.url.path.startswith("/v1/admin/"):
         auth.admin(request)
     if "org" in request.path_params and "user" in request.path_params:
@@ -117,7 +117,7 @@ def _kind(asked: Any) -> str:
         return STANDARD_KEY
     if asked not in KEY_KINDS:
         hint = f"key_type is one of {', '.join(KEY_KINDS)}"
-        raise BadRequest(f"no key type {str(asked)[:80]!r}", hint=hint, status=400, api_code=2015)
+        raise BadRequest(f"no key type {str(asked)[:80]!r}", hint=hint)
     return str(asked)
 
 
@@ -133,16 +133,14 @@ def _permissions(asked: Any, most: int) -> Permissions:
     if not isinstance(acl, list) or not all(isinstance(p, str) and p.startswith("algo://") for p in acl):
         raise BadRequest(
             "permissions must be an object whose algo_acl lists algo://*, algo://OWNER/* or algo://OWNER/NAME/*",
-            status=400,
-            api_code=2015,
         )
     if len(acl) > most or any(len(pattern) > PATTERN for pattern in acl):
         message = f"algo_acl has at most {most} entries (key-patterns) of {PATTERN} characters"
-        raise BadRequest(message, status=400, api_code=2015)
+        raise BadRequest(message)
     write = asked.get("allow_data_write", True) is True
     referrer = asked.get("referer_host") or ""
     if not isinstance(referrer, str):
-        raise BadRequest("referer_host must be a string", status=400, api_code=2015)
+        raise BadRequest("referer_host must be a string")
     return Permissions(
         algorithms=tuple(acl),
         data_read=asked.get("allow_data", True) is True,

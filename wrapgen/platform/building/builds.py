@@ -162,7 +162,7 @@ class Builds:
             "SELECT * FROM builds WHERE algorithm_id = ? AND id = ?", algorithm_id, build_id
         )
         if row is None:
-            raise NotFound(f"no such build: {build_id}", status=404)
+            raise NotFound(f"no such build: {build_id}")
         return self._build(row)
 
     def of_algorithm(self, algorithm_id: str) -> list[Build]:

@@ -103,7 +103,7 @@ class Environments:
         """
         offered = self.offered()
         if not offered:
-            raise ServerFault("no Python with venv was found on this machine", status=500, api_code=5001)
+            raise ServerFault("no Python with venv was found on this machine")
         hosted = [each for each in offered if each.number <= NEWEST_DEFAULT]
         return (hosted or list(offered))[-1]
 
@@ -140,8 +140,7 @@ class Environments:
         raise BadRequest(
             f"the environment {reference} is not offered here; offered: {names}",
             hint="install that Python, or name one that is offered",
-            status=400,
-            api_code=4001,
+            reason="unknown-language",
         )
 
     def _look(self) -> tuple[Environment, ...]:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from wrapgen.errors import BadRequest, PlatformError, ServerFault, Throttled
+from wrapgen.errors import BadRequest
 from wrapgen.platform.calls.call import Limits
 
 
@@ -48,14 +48,6 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
             raise ValueError(f"no such limit: {', '.join(unknown)}; there are {', '.join(known)}")
         self.limits = {name: type(known[name])(value) for name, value in self.limits.items()}
 
-    def error(self) -> PlatformError | None:
-        """What the status means, as an error to raise; None without one."""
-        if self.status == 429:
-            return Throttled("this 429 was asked for (faults)", status=429, retry_after=1)
-        if self.status is not None:
-            return ServerFault(f"this {self.status} was asked for (faults)", status=self.status)
-        return None
-
     def scale(self, limits: Limits) -> Limits:
         """The platform's limits with this rule's instead."""
         changes: dict[str, Any] = self.limits
@@ -85,7 +77,7 @@ class Faults:
         try:
             self.rules = msgspec.json.decode(text, type=list[Fault])
         except msgspec.MsgspecError as error:
-            raise BadRequest(f"these are no faults: {error}", status=400) from error
+            raise BadRequest(f"these are no faults: {error}") from error
 
     def choose(self, path: str) -> Fault | None:
         """The rule that hits a call of `owner/name/...`, if one does; counts it."""

@@ -33,9 +33,7 @@ async def load(pools: Pools, runnable: Runnable) -> None:
         lease.release()
     if isinstance(answer, Problem) and answer.kind == "LoadingError":
         trace = f"\n{answer.trace.strip()}" if answer.trace.strip() else ""
-        raise BadRequest(
-            f"it can't be loaded: {answer.message}{trace}", status=400, error_type="LoadingError"
-        )
+        raise BadRequest(f"it can't be loaded: {answer.message}{trace}", reason="loading-failed")
 
 
 def _nothing(_: Worker) -> None:

@@ -171,9 +171,9 @@ class Calls:
             ServerFault: the server is about to stop (503).
         """
         if caller.admin:
-            raise NotAuthorized("an admin key can't call algorithms", status=403, api_code=2001)
+            raise NotAuthorized("an admin key can't call algorithms")
         if caller.algorithm is not None and parent is None and request_id is None:
-            raise NotAuthorized("an algorithm that is loading can't call others", status=403, api_code=2001)
+            raise NotAuthorized("an algorithm that is loading can't call others")
         if parent is not None and parent not in self._calls:  # it ended while this request was read
             raise _not_serving()
         caller = self._now(caller)  # the body took its time to come, and a stored call waited for a server
@@ -181,7 +181,7 @@ class Calls:
         if not caller.permissions.data_read:
             runnable = runnable.without_data()
         if parent is None and self.draining:
-            raise ServerFault("the server is about to stop", status=503, retry_after=5)
+            raise ServerFault("the server is about to stop", reason="unavailable", retry_after=5)
         limits = limits or self.limits
         timeout = _timeout(request.timeout, limits)
         if len(request.body) > limits.request:
@@ -238,9 +238,7 @@ class Calls:
         if len(words) <= 2 and ALGORITHM_ID.match(words[0]):
             return self.state.algorithms.resolve_id(words[0], words[1] if len(words) == 2 else None, caller)
         if len(words) not in (2, 3) or not all(words):
-            raise BadRequest(
-                f"{path!r} is not an algorithm", hint="owner/name or owner/name/version", status=400
-            )
+            raise BadRequest(f"{path!r} is not an algorithm", hint="owner/name or owner/name/version")
         return self.state.algorithms.resolve(
             words[0], words[1], words[2] if len(words) == 3 else None, caller
         )
@@ -248,13 +246,13 @@ class Calls:
     def _admit(self, call: Call) -> None:
         limits, above = call.limits, call.above
         if len(above) >= limits.depth:
-            raise BadRequest(f"calls are nested more than {limits.depth} deep", status=400)
+            raise BadRequest(f"calls are nested more than {limits.depth} deep")
         if any(each.below >= limits.below for each in above):
-            raise Throttled(f"one call has {limits.below} open calls below it", status=429, retry_after=1)
+            raise Throttled(f"one call has {limits.below} open calls below it", retry_after=1)
         account = call.caller.account
         count = self._open.get(account, 0)
         if count >= limits.account:
-            raise Throttled(f"{account} has {limits.account} open calls", status=429, retry_after=1)
+            raise Throttled(f"{account} has {limits.account} open calls", retry_after=1)
         self._open[account] = count + 1
         self._calls.add(call)
         for each in above:
@@ -310,7 +308,7 @@ class Calls:
 
 
 def _not_serving() -> NotAuthorized:
-    return NotAuthorized("this algorithm is not serving a call now", status=401, api_code=2002)
+    return NotAuthorized("this algorithm is not serving a call now", reason="invalid-key")
 
 
 def too_large(limit: int) -> TooLarge:
@@ -318,7 +316,6 @@ def too_large(limit: int) -> TooLarge:
     return TooLarge(
         f"the input is over the limit of {limit} bytes",
         hint="send it in parts, or put it into a data file and send its URL",
-        status=413,
     )
 
 
@@ -329,7 +326,6 @@ def _timeout(asked: float | None, limits: Limits) -> float:
         raise BadRequest(
             f"timeout={asked:g} is not possible",
             hint=f"more than 0, at most {limits.longest:g} seconds",
-            status=400,
         )
     return asked
 

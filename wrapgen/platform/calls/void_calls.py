@@ -80,7 +80,7 @@ class Unattended:
         except BaseException as error:
             self._calls.abandon(call)
             if isinstance(error, OSError):
-                raise ServerFault(f"the call can't be taken down: {error}", status=500) from error
+                raise ServerFault(f"the call can't be taken down: {error}") from error
             raise
         self._spawn(call)
         if self._clock() - self._pruned > 600:
@@ -102,7 +102,7 @@ class Unattended:
                     taken = msgspec.json.decode(head, type=Taken)
                     if _may_follow(caller, taken.caller):
                         return Found(request_id, rest if suffix == ".outcome" else None)
-        raise NotFound(f"no request {request_id[:80]}", status=404, api_code=7000)
+        raise NotFound(f"no request {request_id[:80]}", reason="no-such-request")
 
     def prune(self) -> None:
         """Removes outcomes that nobody may ask for any more."""

@@ -43,8 +43,8 @@ def request_parts(content_type: str, encoding: str, body: bytes) -> list[bytes]:
         data = _base64(body) if encoding == "base64" else base64.b64encode(body)
         return [b'{"content_type":"binary","data":"', data, b'"}\n']
     if not content_type:
-        raise BadRequest("missing Content-Type", hint=_TYPES, status=400)
-    raise BadRequest(f"unsupported Content-Type {content_type[:80]}", hint=_TYPES, status=400)
+        raise BadRequest("missing Content-Type", hint=_TYPES)
+    raise BadRequest(f"unsupported Content-Type {content_type[:80]}", hint=_TYPES)
 
 
 _TYPES = "send application/json, text/plain or application/octet-stream"
@@ -56,7 +56,7 @@ def _json(body: bytes) -> bytes:
         if not body.isascii():
             body.decode("utf-8")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadRequest(f"the body is not JSON: {error}", status=400, api_code=2013) from error
+        raise BadRequest(f"the body is not JSON: {error}", reason="invalid-json") from error
     if b"\n" in body or b"\r" in body:  # JSON strings can't hold raw line ends, so these stand between values
         return body.replace(b"\n", b" ").replace(b"\r", b" ")
     return body
@@ -66,14 +66,14 @@ def _text(body: bytes) -> str:
     try:
         return body.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise BadRequest(f"the body is not UTF-8 text: {error}", status=400) from error
+        raise BadRequest(f"the body is not UTF-8 text: {error}") from error
 
 
 def _base64(body: bytes) -> bytes:
     try:
         return base64.b64encode(base64.b64decode(bytes(body).translate(None, b"\r\n"), validate=True))
     except binascii.Error as error:
-        raise BadRequest(f"the body is not base64: {error}", status=400) from error
+        raise BadRequest(f"the body is not base64: {error}") from error
 
 
 class Result(msgspec.Struct, frozen=True):

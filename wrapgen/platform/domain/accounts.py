@@ -88,7 +88,7 @@ class Accounts:
                 value,
             )
             if row is None:
-                raise NotAuthorized("invalid API key", status=401, api_code=2002)
+                raise NotAuthorized("invalid API key", reason="invalid-key")
             found = Caller(
                 account=row["name"],
                 key_id=row["id"],
@@ -170,7 +170,7 @@ class Accounts:
             if not self._database.execute(
                 "DELETE FROM keys WHERE id = ? AND account_id = ?", key_id, owner.id
             ):
-                raise NotFound(f"{owner.name} has no key {key_id}", status=404)
+                raise NotFound(f"{owner.name} has no key {key_id}")
 
     # -- accounts --------------------------------------------------------------------------------------
 
@@ -188,8 +188,8 @@ class Accounts:
             "SELECT * FROM accounts WHERE lower(name) = lower(?) OR id = ?", reference, reference
         )
         if row is None or kind not in (None, row["kind"]):
-            what, code = ("organization", 3100) if kind == "organization" else ("user", 3000)
-            raise NotFound(f"no such {what}: {reference}", status=404, api_code=code)
+            what = kind or "user"
+            raise NotFound(f"no such {what}: {reference}", reason=f"no-such-{what}")
         return _account(row)
 
     def by_external_id(self, external_id: str) -> Account:
@@ -201,7 +201,7 @@ class Accounts:
         for group in self.all("organization"):
             if group.details.get("external_id") == external_id:
                 return group
-        raise NotFound(f"no organization has the external id {external_id}", status=404, api_code=3100)
+        raise NotFound(f"no organization has the external id {external_id}", reason="no-such-organization")
 
     def all(self, kind: str) -> list[Account]:
         """All users or all organizations, by name."""
@@ -219,14 +219,11 @@ class Accounts:
             raise BadRequest(
                 f"{name!r} can't be the name of a {kind}",
                 hint="letters, digits and _ after a letter, at most 30 characters",
-                status=400,
-                api_code=2015,
             )
         made = Account(str(uuid.uuid4()), kind, name, details, self._clock())
         with self._changing():
             if self._database.row("SELECT 1 FROM accounts WHERE lower(name) = lower(?)", name):
-                code = 3101 if kind == "organization" else 3003
-                raise Conflict(f"the name {name} is taken", status=409, api_code=code)
+                raise Conflict(f"the name {name} is taken", reason=f"{kind}-exists")
             self._refuse_taken(made)
             self._database.execute(
                 "INSERT INTO accounts VALUES (?, ?, ?, ?, ?)",
@@ -269,11 +266,10 @@ class Accounts:
                     f"{account.name} still owns {owned['algorithms']} algorithms and "
                     f"{owned['collections']} data collections",
                     hint="delete those first",
-                    status=409,
                 )
             if account.name == FIRST_ACCOUNT:
                 hint = "commands on its machine act with the keys of this user"
-                raise Conflict(f"{FIRST_ACCOUNT} belongs to this platform, and stays", hint=hint, status=409)
+                raise Conflict(f"{FIRST_ACCOUNT} belongs to this platform, and stays", hint=hint)
             self._database.execute("DELETE FROM accounts WHERE id = ?", account.id)
 
     # -- members ---------------------------------------------------------------------------------------
@@ -292,7 +288,7 @@ class Accounts:
         """
         if role not in (None, *ROLES):
             hint = f"one of {', '.join(ROLES)}"
-            raise BadRequest(f"no role {role[:40]!r}", hint=hint, status=400, api_code=2015)
+            raise BadRequest(f"no role {role[:40]!r}", hint=hint)
         group, person = self.get(organization, "organization"), self.get(user, "user")
         with self._changing():
             if self._database.execute(
@@ -327,7 +323,7 @@ class Accounts:
     def _refuse_without_owner(self, group: Account, person: Account) -> None:
         if [name for name, role in self.members(group.name) if role == "owner"] == [person.name]:
             message = f"{person.name} is the last owner of {group.name}"
-            raise Conflict(message, hint="make another member an owner first", status=409, api_code=3102)
+            raise Conflict(message, hint="make another member an owner first", reason="last-owner")
 
     def members(self, organization: str) -> list[tuple[str, str]]:
         """Name and role of each member, by name.
@@ -353,7 +349,7 @@ class Accounts:
 
     def _refuse_taken(self, made: Account) -> None:
         """Refuses an e-mail address, in any letter case, or an external id that another account has."""
-        name, code = ("email", 3004) if made.kind == "user" else ("external_id", 3101)
+        name = "email" if made.kind == "user" else "external_id"
         value = made.details.get(name)
         if not value:
             return
@@ -362,7 +358,8 @@ class Accounts:
             same = there.casefold() == value.casefold() if name == "email" else there == value
             if same and other.id != made.id:
                 what = {"email": "e-mail address", "external_id": "external id"}[name]
-                raise Conflict(f"the {what} {value} is taken", status=409, api_code=code)
+                reason = "email-exists" if name == "email" else "organization-exists"
+                raise Conflict(f"the {what} {value} is taken", reason=reason)
 
     def _refuse_last_owner(self, account: Account) -> None:
         found = self._database.row(
@@ -375,7 +372,7 @@ class Accounts:
         if found:
             message = f"{account.name} is the last owner of {found['name']}"
             raise Conflict(
-                message, hint="make another member its owner, or delete it, first", status=409, api_code=3102
+                message, hint="make another member its owner, or delete it, first", reason="last-owner"
             )
 
     @contextmanager

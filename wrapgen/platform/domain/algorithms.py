@@ -82,8 +82,6 @@ class Algorithms:
             raise BadRequest(
                 f"{name!r} can't be the name of an algorithm",
                 hint="letters, digits and _ after a letter, at most 200 characters",
-                status=400,
-                api_code=2015,
             )
         made = Algorithm(
             id=str(uuid.uuid4()),
@@ -117,7 +115,7 @@ class Algorithms:
             NotFound: there is none that the caller may see.
             NotAuthorized: it is private, the caller's, and a running algorithm asks.
         """
-        return self._visible(caller, self._table.find(owner, name), 1000)
+        return self._visible(caller, self._table.find(owner, name), "no-such-algorithm")
 
     def get_id(self, caller: Caller, algorithm_id: str) -> Algorithm:
         """An algorithm that the caller may see, by its id.
@@ -126,7 +124,7 @@ class Algorithms:
             NotFound: there is none that the caller may see.
             NotAuthorized: it is private, the caller's, and a running algorithm asks.
         """
-        return self._visible(caller, self._table.by_id(algorithm_id), 1009)
+        return self._visible(caller, self._table.by_id(algorithm_id), "no-such-id")
 
     def owned(self, caller: Caller, algorithm: Algorithm) -> Algorithm:
         """The same algorithm, if the caller may manage it.
@@ -257,7 +255,7 @@ class Algorithms:
             except NotFound:
                 if caller.owns(found.owner):
                     raise
-        raise NotFound(f"algorithm {algorithm_id} not found", status=404, api_code=1009)
+        raise NotFound(f"algorithm {algorithm_id} not found", reason="no-such-id")
 
     def full_name(self, algorithm_id: str) -> str:
         """`owner/name` of an algorithm's id, whoever asks; the id if there is none."""
@@ -286,17 +284,17 @@ class Algorithms:
 
     def _refuse_taken(self, made: Algorithm) -> None:
         if self._table.find(made.owner, made.name) is not None:
-            raise Conflict(f"{made.owner}/{made.name} exists already", status=409, api_code=1002)
+            raise Conflict(f"{made.owner}/{made.name} exists already", reason="algorithm-exists")
 
     def _unpublished(self, algorithm_id: str) -> Build:
         """The most recent successful build, if it was not released yet."""
         build = self._builds.newest(algorithm_id)
         if build is None:
             message = "there is no successful build to publish"
-            raise Conflict(message, hint="compile first", status=409, api_code=1007)
+            raise Conflict(message, hint="compile first", reason="nothing-to-publish")
         if any(version.build_id == build.id for version in self._table.versions(algorithm_id)):
             message = "the newest successful build is already published"
-            raise Conflict(message, hint="compile first", status=409, api_code=1007)
+            raise Conflict(message, hint="compile first", reason="nothing-to-publish")
         return build
 
     def _next_version(self, algorithm: Algorithm, build: Build, fields: dict[str, Any]) -> Version:
@@ -319,31 +317,27 @@ class Algorithms:
             published_at=self._clock(),
         )
 
-    def _visible(self, caller: Caller, algorithm: Algorithm | None, code: int) -> Algorithm:
+    def _visible(self, caller: Caller, algorithm: Algorithm | None, reason: str) -> Algorithm:
         if algorithm is None:
-            raise NotFound(NO_SUCH, status=404, api_code=code)
+            raise NotFound(NO_SUCH, reason=reason)
         versions, mine = self._table.versions(algorithm.id), caller.owns(algorithm.owner)
         # A running algorithm acts for its caller in calls and data; here it sees what a stranger sees.
         if (mine and caller.algorithm is None) or any(each.callability == "public" for each in versions):
             return algorithm
         if not mine:  # a departure: the vendor's platform says 403, and so that there is one
-            raise NotFound(NO_SUCH, status=404, api_code=code)
+            raise NotFound(NO_SUCH, reason=reason)
         # The vendor's client looks for the number in the text (algorithmia-python, Algorithmia/algorithm.py).
-        raise NotAuthorized(
-            f"403: algo://{algorithm.owner}/{algorithm.name} is not yours", status=403, api_code=2001
-        )
+        raise NotAuthorized(f"403: algo://{algorithm.owner}/{algorithm.name} is not yours")
 
 
 def _require_owner(caller: Caller, owner: str) -> None:
     if caller.algorithm is not None:
         # It acts for whoever called it, who need not trust it with more than a call.
-        raise NotAuthorized("a running algorithm can't manage algorithms", status=403, api_code=2001)
+        raise NotAuthorized("a running algorithm can't manage algorithms")
     if not caller.permissions.manage:
-        raise NotAuthorized("this API key may not manage algorithms", status=403, api_code=2001)
+        raise NotAuthorized("this API key may not manage algorithms")
     if not caller.owns(owner):
-        raise NotAuthorized(
-            f"403: {caller.account} is neither {owner} nor a member of it", status=403, api_code=2001
-        )
+        raise NotAuthorized(f"403: {caller.account} is neither {owner} nor a member of it")
 
 
 def _object(fields: dict[str, Any], name: str) -> dict[str, Any]:

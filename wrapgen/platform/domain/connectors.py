@@ -58,18 +58,16 @@ class Connectors:
         """
         owner = self._accounts.get(account)
         if not NAME.match(name):
-            raise BadRequest(f"{name!r} is no connector; use s3 or s3+LABEL", status=400, api_code=2015)
+            raise BadRequest(f"{name!r} is no connector; use s3 or s3+LABEL")
         wrong = [key for key in _FIELDS if not isinstance(fields.get(key, ""), str)]
         if wrong or not isinstance(fields.get("write", True), bool):
-            raise BadRequest(f"{', '.join(wrong) or 'write'}: wrong type", status=400, api_code=2015)
+            raise BadRequest(f"{', '.join(wrong) or 'write'}: wrong type")
         settings = {key: fields[key] for key in _FIELDS if fields.get(key)}
         odd = [key for key in settings if not _FIELDS[key].match(settings[key])]
         if odd:
             raise BadRequest(
                 f"{', '.join(odd)}: not possible",
                 hint="an endpoint is http:// or https:// and a host; the others are printable ASCII",
-                status=400,
-                api_code=2015,
             )
         settings["write"] = fields.get("write", True)
         with self._lock:
@@ -93,7 +91,7 @@ class Connectors:
         with self._lock:
             sql = "DELETE FROM connectors WHERE account_id = ? AND name = ?"
             if not self._database.execute(sql, owner.id, name):
-                raise NotFound(f"{owner.name} has no connector {name}", status=404)
+                raise NotFound(f"{owner.name} has no connector {name}")
             self._open.pop((owner.name, name), None)
 
     def of_account(self, account: str) -> list[dict[str, Any]]:
@@ -125,13 +123,12 @@ class Connectors:
             raise NotFound(
                 f"{caller.account} has no connector {name}://",
                 hint="an administrator adds one with `wrapgen platform connectors add`",
-                status=404,
             )
         settings = json.loads(row["settings"])
         allowed = rights.data_write and settings["write"] if write else rights.data_read
         if not allowed or bucket != settings.get("bucket", bucket):
             verb = "write" if write else "read"
-            raise NotAuthorized(f"not allowed to {verb} {name}://{bucket}", status=403, api_code=2001)
+            raise NotAuthorized(f"not allowed to {verb} {name}://{bucket}")
         return self._connect(caller.account, name, settings)
 
     def _connect(self, account: str, name: str, settings: dict[str, Any]) -> Connector:

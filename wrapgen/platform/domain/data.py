@@ -111,7 +111,7 @@ class Data:
             Conflict: there is one of that name.
         """
         if parent.collection or parent.file or parent.owner in ("", ".session", ".algo"):
-            raise BadRequest(f"{parent} can't hold collections", status=400, api_code=2015)
+            raise BadRequest(f"{parent} can't hold collections")
         check_collection(name)
         owner = self._places.owner(caller, parent)
         require(caller.owns(owner) and caller.permissions.data_write, f"data://{owner}/{name}", "write")
@@ -119,7 +119,7 @@ class Data:
         made = str(uuid.uuid4())
         with self._database.transaction():
             if self._places.collection(owner, name) is not None:
-                raise Conflict(f"data://{owner}/{name} exists already", status=409)
+                raise Conflict(f"data://{owner}/{name} exists already")
             make_folder(self._places.files(made))
             account = self._accounts.get(owner)
             self._database.execute(
@@ -150,12 +150,11 @@ class Data:
         try:
             with self._database.transaction():
                 if not self._database.execute("DELETE FROM collections WHERE id = ?", row["id"]):
-                    raise NotFound(f"{path} not found", status=404)  # somebody else was quicker
+                    raise NotFound(f"{path} not found")  # somebody else was quicker
                 if not force and not stored.remove_empty(folder):  # a file may have come since the count
                     raise Conflict(
                         f"{path} is not empty: {max(1, count)} files",
                         hint="delete it with force=true",
-                        status=409,
                     )
         except sqlite3.Error:  # the disk is full, say: the row stays, and so must its folder
             make_folder(folder)
@@ -231,7 +230,7 @@ class Data:
                 owner,
             )
             if found is None:
-                raise NotFound(f"{owner} has no collection {collection_id}", status=404)
+                raise NotFound(f"{owner} has no collection {collection_id}")
             sql = "INSERT OR REPLACE INTO default_collections VALUES (?, ?)"
             self._database.execute(sql, algorithm_id, collection_id)
 
@@ -260,7 +259,7 @@ class Data:
         place = self._places.of(caller, path)
         found = stored.find(place.folder, path.file, self._oldest(place))
         if found is None:
-            raise NotFound(f"{place.url}/{path.file} not found", status=404)
+            raise NotFound(f"{place.url}/{path.file} not found")
         return found
 
     def begin_write(self, caller: Caller, path: DataPath) -> Write:
@@ -287,7 +286,7 @@ class Data:
         place = self._writable(caller, path)
         found = stored.find(place.folder, path.file, self._oldest(place))
         if found is None:
-            raise NotFound(f"{place.url}/{path.file} not found", status=404)
+            raise NotFound(f"{place.url}/{path.file} not found")
         found.path.unlink(missing_ok=True)
         sync_folder(place.folder)
 
@@ -311,7 +310,7 @@ class Data:
 
     def _writable(self, caller: Caller, path: DataPath) -> Place:
         if not path.file:
-            raise BadRequest(f"{path} names no file", status=400, api_code=2015)
+            raise BadRequest(f"{path} names no file")
         place = self._places.of(caller, path)
         require(place.writable, f"{place.url}/{path.file}", "write")
         return place
@@ -350,9 +349,7 @@ def check_readers(readers: tuple[str, ...]) -> tuple[str, ...]:
         BadRequest: it is none of the three there are.
     """
     if readers not in ((), (OWN_ALGORITHMS,), (EVERYONE,)):
-        raise BadRequest(
-            f'acl.read must be [], ["{OWN_ALGORITHMS}"] or ["{EVERYONE}"]', status=400, api_code=2015
-        )
+        raise BadRequest(f'acl.read must be [], ["{OWN_ALGORITHMS}"] or ["{EVERYONE}"]')
     return readers
 
 
@@ -366,4 +363,4 @@ def _read_marker(marker: str | None) -> str:
     try:
         return base64.urlsafe_b64decode(marker.encode("ascii")).decode("utf-8")
     except ValueError as error:
-        raise BadRequest("unknown marker", status=400, api_code=5002) from error
+        raise BadRequest("unknown marker", reason="unknown-marker") from error

@@ -50,7 +50,7 @@ def parse(text: str) -> DataPath:
         _check(word, text)
     if words[0] == ".session":
         if len(words) > 2:
-            raise BadRequest(f"{text}: .session holds files only", status=400, api_code=2015)
+            raise BadRequest(f"{text}: .session holds files only")
         return DataPath(".session", "", words[1] if len(words) == 2 else "")
     if words[0] == ".algo":
         return _algorithm_path(words, text)
@@ -58,8 +58,6 @@ def parse(text: str) -> DataPath:
         raise BadRequest(
             f"{text}: a collection holds files only, no folders",
             hint="use OWNER/COLLECTION/FILE",
-            status=400,
-            api_code=2015,
         )
     return DataPath(*words)
 
@@ -74,8 +72,6 @@ def check_collection(name: str) -> str:
         raise BadRequest(
             f"{name!r} can't be the name of a collection",
             hint="letters, digits, _, -, . and spaces, not starting with a dot; at most 100",
-            status=400,
-            api_code=2015,
         )
     return name
 
@@ -91,8 +87,6 @@ def refuse_control(text: str) -> None:
         raise BadRequest(
             f"{text!r} has the control character U+{ord(found.group()):04X}",
             hint="no name in a data path may have one",
-            status=400,
-            api_code=2015,
         )
 
 
@@ -104,8 +98,6 @@ def _algorithm_path(words: list[str], text: str) -> DataPath:
     raise BadRequest(
         f"{text} is not a path of algorithm data",
         hint="use .algo/OWNER/NAME/temp/FILE or .algo/OWNER/NAME/perm/FILE",
-        status=400,
-        api_code=2015,
     )
 
 
@@ -113,10 +105,8 @@ def _check(word: str, text: str) -> None:
     try:
         size = len(word.encode("utf-8"))
     except UnicodeEncodeError as error:
-        raise BadRequest("a data path must be UTF-8", status=400, api_code=2015) from error
+        raise BadRequest("a data path must be UTF-8") from error
     if not word or word in (".", ".."):
-        raise BadRequest(f"{text!r} is not a data path", status=400, api_code=2015)
+        raise BadRequest(f"{text!r} is not a data path")
     if size > LONGEST_NAME:
-        raise BadRequest(
-            f"a name in a data path has {size} bytes; at most {LONGEST_NAME}", status=400, api_code=2015
-        )
+        raise BadRequest(f"a name in a data path has {size} bytes; at most {LONGEST_NAME}")

@@ -87,7 +87,7 @@ class Places:
             NotFound, NotAuthorized: it is not there for the caller, or another's.
         """
         if not path.collection or path.file or path.owner in (".session", ".algo"):
-            raise BadRequest(f"{path} is not a collection", status=400, api_code=2015)
+            raise BadRequest(f"{path} is not a collection")
         require(caller.permissions.data_write, str(path), "write")
         owner, row = self._collection(caller, path)
         require(caller.owns(owner), str(path), "write")
@@ -103,7 +103,7 @@ class Places:
         try:
             return self._accounts.get(name).name
         except NotFound as error:
-            raise NotFound(f"data://{name} not found", status=404) from error
+            raise NotFound(f"data://{name} not found") from error
 
     def collection(self, owner: str, name: str) -> Row | None:
         """The row of a collection; its owner as it was registered."""
@@ -119,7 +119,7 @@ class Places:
         owner = self.owner(caller, path)
         row = self.collection(owner, path.collection)
         if row is None or not may_read(caller, owner, tuple(json.loads(row["readers"]))):
-            raise NotFound(f"data://{owner}/{path.collection} not found", status=404)
+            raise NotFound(f"data://{owner}/{path.collection} not found")
         return owner, row
 
     def files(self, collection_id: str) -> Path:
@@ -136,7 +136,7 @@ class Places:
 
     def _session(self, caller: Caller) -> Place:
         if caller.session is None:
-            raise NotFound(".session exists only inside an algorithm", status=404)
+            raise NotFound(".session exists only inside an algorithm")
         return Place(self.session(caller.session), "data://.session", caller.permissions.data_write)
 
     def _algorithm(self, caller: Caller, path: DataPath) -> Place:
@@ -153,7 +153,7 @@ class Places:
         # Each user has files of their own there: what one user's calls keep, another's never see.
         account = self._accounts.get(caller.account).id
         if row is None or not (self._may_see(caller, row) or (self.kept(row["id"]) / account).exists()):
-            raise NotFound(f"{path} not found", hint="use .algo/OWNER/NAME/temp/FILE", status=404)
+            raise NotFound(f"{path} not found", hint="use .algo/OWNER/NAME/temp/FILE")
         return Place(
             self.kept(row["id"]) / account / kind,
             f"data://.algo/{row['owner']}/{row['name']}/{kind}",
@@ -178,4 +178,4 @@ def may_read(caller: Caller, owner: str, readers: tuple[str, ...]) -> bool:
 def require(allowed: bool, what: str, verb: str) -> None:
     """Raises NotAuthorized, in words, unless it is allowed."""
     if not allowed:
-        raise NotAuthorized(f"not allowed to {verb} {what}", status=403, api_code=2001)
+        raise NotAuthorized(f"not allowed to {verb} {what}")

@@ -66,7 +66,7 @@ class Resolution:
         kind = "successful build" if version and GIT_HASH.match(version) else "published version"
         said = f": no {kind} answers to it" if mine or seen else ""
         hint = "name a full version, or latestPrivate" if mine else ""
-        return NotFound(f"algorithm {label} not found{said}", hint=hint, status=404, api_code=1000)
+        return NotFound(f"algorithm {label} not found{said}", hint=hint, reason="no-such-algorithm")
 
     def _build(self, algorithm: Algorithm, reference: str | None) -> Build | None:
         """The build that a reference means, whoever asks; None if there is none."""
@@ -105,6 +105,4 @@ def _require_listed(caller: Caller, found: Runnable, private: bool) -> None:
     author = caller.algorithm.partition("/")[0].lower() if caller.algorithm else ""
     listed = caller.algorithm is None or (private and author != found.owner.lower())
     if listed and not caller.may_call(found.owner, found.name):
-        raise NotAuthorized(
-            f"this API key may not call algo://{found.owner}/{found.name}", status=403, api_code=2001
-        )
+        raise NotAuthorized(f"this API key may not call algo://{found.owner}/{found.name}")

@@ -43,7 +43,7 @@ class Scms:
         for each in self.all():
             if each["id"] == scm_id:
                 return each
-        raise NotFound(f"no such SCM: {scm_id}", status=404, api_code=4009)
+        raise NotFound(f"no such SCM: {scm_id}", reason="no-such-scm")
 
     def create(self, fields: dict[str, Any]) -> dict[str, Any]:
         """Registers an external host from the API's fields; the client's secret is not kept.
@@ -62,10 +62,10 @@ class Scms:
             "urls": {name: _text(urls, name) for name in _URLS},
         }
         if not made["provider"] or made["provider"] == INTERNAL:
-            raise BadRequest("provider must name an external host", status=400, api_code=3005)
+            raise BadRequest("provider must name an external host", reason="missing-field")
         with self._database.transaction():
             if any(each["id"] == made["id"] for each in self.all()):
-                raise Conflict(f"there is an SCM {made['id']} already", status=409)
+                raise Conflict(f"there is an SCM {made['id']} already")
             self._database.execute("INSERT INTO scms VALUES (?, ?, 0)", made["id"], json.dumps(made))
         return self.get(made["id"])
 
@@ -83,8 +83,6 @@ class Scms:
                 raise BadRequest(
                     "the default SCM can't be switched off",
                     hint="make another one the default",
-                    status=400,
-                    api_code=2015,
                 )
             facts = {**found, "enabled": enabled}
             del facts["default"]
@@ -100,7 +98,7 @@ class Scms:
         """
         with self._database.transaction():
             if not self.get(scm_id)["enabled"]:
-                raise BadRequest(f"{scm_id} is not enabled", status=400, api_code=2015)
+                raise BadRequest(f"{scm_id} is not enabled")
             self._database.execute("UPDATE scms SET chosen = (id = ?)", scm_id)
 
     def delete(self, scm_id: str) -> None:
@@ -126,13 +124,12 @@ class Scms:
             raise BadRequest(
                 f"this platform has no authorization at {wanted}",
                 hint="leave the source out, and push to the repository that is made",
-                status=400,
-                api_code=4008,
+                reason="no-scm-token",
             )
 
     def _external(self, scm_id: str) -> dict[str, Any]:
         if scm_id == INTERNAL:
-            raise BadRequest("the internal SCM stays as it is", status=400, api_code=2015)
+            raise BadRequest("the internal SCM stays as it is")
         return self.get(scm_id)
 
 
@@ -152,12 +149,12 @@ def internal_host(*, default: bool) -> dict[str, Any]:
 def _part(fields: dict[str, Any], name: str) -> dict[str, Any]:
     value = fields.get(name) or {}
     if not isinstance(value, dict):
-        raise BadRequest(f"{name} must be an object", status=400, api_code=2015)
+        raise BadRequest(f"{name} must be an object")
     return value
 
 
 def _text(fields: dict[str, Any], name: str) -> str:
     value = fields.get(name) or ""
     if not isinstance(value, str):
-        raise BadRequest(f"{name} must be a string", status=400, api_code=2015)
+        raise BadRequest(f"{name} must be a string")
     return value

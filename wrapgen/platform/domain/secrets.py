@@ -82,15 +82,15 @@ class Secrets:
         else:
             reason = ""
         if reason:
-            raise BadRequest(f"secret_key {variable!r} {reason}", hint=hint, status=400, api_code=2015)
+            raise BadRequest(f"secret_key {variable!r} {reason}", hint=hint)
         if not isinstance(value, str):
-            raise BadRequest("secret_value must be a string", status=400, api_code=2015)
+            raise BadRequest("secret_value must be a string")
         secret_id, now = str(uuid.uuid4()), self._clock()
         with self._changing(algorithm_id):
             if self._database.row(
                 "SELECT 1 FROM secrets WHERE algorithm_id = ? AND variable = ?", algorithm_id, variable
             ):
-                raise Conflict(f"there is a secret for {variable} already", status=409)
+                raise Conflict(f"there is a secret for {variable} already")
             self._database.execute(
                 "INSERT INTO secrets VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 secret_id,
@@ -113,7 +113,7 @@ class Secrets:
         """
         for name in ("secret_value", "short_name", "description"):
             if not isinstance(fields.get(name), str | None):
-                raise BadRequest(f"{name} must be a string", status=400, api_code=2015)
+                raise BadRequest(f"{name} must be a string")
         self._get(algorithm_id, secret_id)
         with self._changing(algorithm_id):
             self._database.execute(
@@ -142,7 +142,7 @@ class Secrets:
             "SELECT * FROM secrets WHERE algorithm_id = ? AND id = ?", algorithm_id, secret_id
         )
         if row is None:
-            raise NotFound(f"the algorithm has no secret {secret_id}", status=404)
+            raise NotFound(f"the algorithm has no secret {secret_id}")
         return _entry(row)
 
     @contextmanager

@@ -38,15 +38,13 @@ def merged_settings(
     for name, choices in _CHOICES.items():
         value = asked.get(name) or known.get(name) or choices[0]
         if value not in choices:
-            raise BadRequest(
-                f"{name} can't be {value!r}; possible: {', '.join(choices)}", status=400, api_code=2015
-            )
+            raise BadRequest(f"{name} can't be {value!r}; possible: {', '.join(choices)}")
         settings[name] = value
     for name, default in _FLAGS.items():
         value = asked.get(name)
         settings[name] = value if isinstance(value, bool) else known.get(name, default)
     if settings["source_visibility"] == "closed" and settings["license"] != "apl":
-        raise BadRequest("closed source can only have the license apl", status=400, api_code=2015)
+        raise BadRequest("closed source can only have the license apl")
     settings["algorithm_environment"] = _environment(asked, environments) or known.get(
         "algorithm_environment", ""
     )

@@ -107,9 +107,7 @@ def next_number(newest: Number | None, version_type: str | None) -> Number:
         return major + 1, 0, 0
     if version_type in ("revision", "patch"):
         return major, minor, revision + 1
-    raise BadRequest(
-        f"version_type can't be {version_type!r}; use major, minor or revision", status=400, api_code=2015
-    )
+    raise BadRequest(f"version_type can't be {version_type!r}; use major, minor or revision")
 
 
 def next_callability(same_major: Version | None, asked: str | None, default: str) -> str:
@@ -124,16 +122,12 @@ def next_callability(same_major: Version | None, asked: str | None, default: str
         BadRequest: the request would change what holds for this major number, or names something else.
     """
     if asked not in (None, "", "public", "private"):
-        raise BadRequest(
-            f"algorithm_callability can't be {asked!r}; use public or private", status=400, api_code=2015
-        )
+        raise BadRequest(f"algorithm_callability can't be {asked!r}; use public or private")
     if same_major is None:
         return asked or default
     if asked and asked != same_major.callability:
         raise BadRequest(
             f"version {same_major.number[0]} is {same_major.callability}; only a new major can be {asked}",
             hint='publish with "version_type": "major"',
-            status=400,
-            api_code=2015,
         )
     return same_major.callability

@@ -73,7 +73,7 @@ class Database:
             except sqlite3.IntegrityError as error:
                 if "FOREIGN KEY" not in str(error):
                     raise
-                raise NotFound("what this belongs to was deleted meanwhile", status=404) from error
+                raise NotFound("what this belongs to was deleted meanwhile") from error
 
     def rows(self, sql: str, *values: Any) -> list[sqlite3.Row]:
         """All rows that a query gives."""

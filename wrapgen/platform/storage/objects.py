@@ -78,5 +78,5 @@ def split(path: ConnectorPath) -> tuple[str, str]:
     refuse_control(str(path))
     words = path.path.split("/")
     if not words[0] or any(word in ("", ".", "..") for word in words):
-        raise BadRequest(f"{path} is not a path", status=400, api_code=2015)
+        raise BadRequest(f"{path} is not a path")
     return words[0], "/".join(words[1:])

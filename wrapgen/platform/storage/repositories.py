@@ -145,7 +145,7 @@ class Repositories:
                 "rev-parse", "--verify", "--quiet", name + "^{commit}", repository=self.path(algorithm_id)
             )
         except ServerFault as error:
-            raise NotFound(f"the repository has no commit {name}", status=404) from error
+            raise NotFound(f"the repository has no commit {name}") from error
         return found.decode("ascii").strip()
 
     def history(self, algorithm_id: str, limit: int = 100) -> list[Commit]:
@@ -250,7 +250,7 @@ class Repositories:
             commit, bounds.push_files, bounds.push_unpacked, bounds.push_depth, {**self._variables, **where}
         )
         if said:
-            raise TooLarge(f"the commit has {said}", status=413)
+            raise TooLarge(f"the commit has {said}")
 
     def _git(
         self,
@@ -275,11 +275,11 @@ class Repositories:
                     git.kill()
             timer.cancel()
             if len(found) > OUTPUT_BYTES:
-                raise TooLarge(f"git {words[0]} gives more than {OUTPUT_BYTES} bytes", status=413)
+                raise TooLarge(f"git {words[0]} gives more than {OUTPUT_BYTES} bytes")
             if git.returncode != 0:
                 errors.seek(0)
                 said = errors.read(2000).decode("utf-8", "replace").strip()
-                raise ServerFault(f"git {words[0]} failed: {said}", status=500, api_code=5001)
+                raise ServerFault(f"git {words[0]} failed: {said}")
         return found
 
 

@@ -36,8 +36,7 @@ class S3:
             raise ServerFault(
                 "s3:// needs the optional part [s3], which this platform was installed without",
                 hint="pip install 'wrapgen[s3]'",
-                status=501,
-                api_code=5005,
+                reason="not-implemented",
             ) from error
         try:
             self._client = boto3.session.Session().client(
@@ -52,7 +51,6 @@ class S3:
             raise BadRequest(
                 f"this connector can't be used: {error}",
                 hint="an administrator mends it with `wrapgen platform connectors add`",
-                status=400,
             ) from error
 
     def find(self, path: str) -> Item | None:
@@ -68,7 +66,7 @@ class S3:
                 return Item(key.rpartition("/")[2], head["ContentLength"], head["LastModified"].timestamp())
         page = self.page(path, None)
         if key and not page.files and not page.folders:
-            raise NotFound(f"s3://{path} not found", status=404)
+            raise NotFound(f"s3://{path} not found")
         return None
 
     def read(self, path: str) -> tuple[Iterator[bytes], int]:
@@ -82,7 +80,7 @@ class S3:
         """See `Connector.write`; a large file goes up in parts and appears when the last is there."""
         bucket, key = _parts(path)
         if not key:
-            raise BadRequest(f"s3://{path} names no file", status=400, api_code=2015)
+            raise BadRequest(f"s3://{path} names no file")
         with _translated(path):
             self._client.upload_fileobj(content, bucket, key)
 
@@ -117,7 +115,7 @@ class S3:
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
                 keys = [{"Key": each["Key"]} for each in page.get("Contents", ())]
                 if keys and not force:
-                    raise Conflict(f"s3://{path} is not empty", hint="delete it with force=true", status=409)
+                    raise Conflict(f"s3://{path} is not empty", hint="delete it with force=true")
                 if keys:
                     self._client.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
                 deleted += len(keys)
@@ -151,11 +149,13 @@ def _translated(path: str) -> Iterator[None]:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
         said = error.response.get("Error", {}).get("Message") or str(error)
         if status == 404:
-            raise NotFound(f"s3://{path} not found", status=404) from error
+            raise NotFound(f"s3://{path} not found") from error
         if status in (401, 403):
-            raise NotAuthorized(f"S3 refuses access to s3://{path}: {said}", status=403) from error
-        raise ServerFault(f"S3 failed for s3://{path}: {said}", status=502) from error
+            raise NotAuthorized(f"S3 refuses access to s3://{path}: {said}") from error
+        raise ServerFault(f"S3 failed for s3://{path}: {said}", reason="storage-failed") from error
     except ParamValidationError as error:  # nothing was sent: no bucket can have that name, say
-        raise BadRequest(f"s3://{path} can't be: {error}", status=400, api_code=2015) from error
+        raise BadRequest(f"s3://{path} can't be: {error}") from error
     except BotoCoreError as error:
-        raise ServerFault(f"S3 could not be reached for s3://{path}: {error}", status=502) from error
+        raise ServerFault(
+            f"S3 could not be reached for s3://{path}: {error}", reason="storage-failed"
+        ) from error

@@ -33,7 +33,7 @@ class StoredFile:
         try:
             stream = self.path.open("rb", buffering=0)
         except FileNotFoundError as error:
-            raise NotFound(f"{self.name} was deleted meanwhile", status=404) from error
+            raise NotFound(f"{self.name} was deleted meanwhile") from error
         return stream, os.fstat(stream.fileno()).st_size
 
 
@@ -72,7 +72,7 @@ class Write:
             self._part.replace(self._target)
             sync_folder(self._folder)
         except FileNotFoundError as error:
-            raise NotFound(f"the directory of {self._url} is gone", status=404) from error
+            raise NotFound(f"the directory of {self._url} is gone") from error
         return self._url
 
     def abandon(self) -> None:

@@ -75,7 +75,7 @@ async def call(visit: Visit) -> Response:
     found = known.get(visit.word("id"))
     if found is None:
         hint = "only the newest calls of your own account are kept, until the server stops"
-        raise NotFound("there is no such call", hint=hint, status=404)
+        raise NotFound("there is no such call", hint=hint)
     below = sorted(
         (each for each in known.values() if each.parent == found.id), key=lambda each: each.started
     )

@@ -42,7 +42,7 @@ def set_secret(visit: Visit) -> Response:
     seen, secrets = _managed(visit), visit.platform.state.secrets
     variable, value = visit.text("variable").strip(), visit.text("value")
     if not value:
-        raise BadRequest(f"there is no value for {variable or 'the variable'}", status=400)
+        raise BadRequest(f"there is no value for {variable or 'the variable'}")
     there = {entry["secret_key"]: entry["id"] for entry in secrets.of_algorithm(seen.algorithm.id)}
     if variable in there:
         secrets.update(seen.algorithm.id, there[variable], {"secret_value": value})
@@ -91,7 +91,7 @@ def _build(seen: Hosted) -> Released:
     wanted = seen.visit.word("build")
     found = [each for each in seen.releases if each.build.id == wanted]
     if not seen.managed or not found:
-        raise NotFound(f"no such build: {wanted}", status=404)
+        raise NotFound(f"no such build: {wanted}")
     return found[0]
 
 

@@ -29,7 +29,7 @@ from wrapgen.errors import NotAuthorized, ServerFault, WrapgenError
 from wrapgen.html import environment
 from wrapgen.platform import Platform
 from wrapgen.platform.api.auth import KNOWN
-from wrapgen.platform.api.errors import facts, management_body, respond_router
+from wrapgen.platform.api.errors import facts, management_body, respond_router, routed
 from wrapgen.platform.web import shown
 from wrapgen.platform.web.cookie import Cookie
 from wrapgen.platform.web.page import (
@@ -181,7 +181,7 @@ class Web:
     def _sign_in_first(self, visit: Visit) -> Response:
         if visit.request.method == "GET" and wants_html(visit.request):
             return visit.go(f"{ROOT}/sign-in?{shown.query(next=visit.path)}")
-        raise NotAuthorized("sign in first", hint=f"at {ROOT}/sign-in", status=401, api_code=2001)
+        raise NotAuthorized("sign in first", hint=f"at {ROOT}/sign-in", reason="unauthenticated")
 
     async def _refuse(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, WrapgenError)
@@ -197,18 +197,14 @@ class Web:
             return await respond_router(request, error)
         request.state.visit = await run_in_threadpool(self._visit, request)
         said = "there is no such page" if error.status_code == 404 else str(error.detail)
-        return await self._refuse(request, _Routed(said, status=error.status_code))
+        return await self._refuse(request, routed(error.status_code, said))
 
     async def _fail(self, request: Request, error: Exception) -> Response:  # noqa: ARG002 (Starlette's signature)
-        return await self._refuse(request, ServerFault("something went wrong on this side", status=500))
+        return await self._refuse(request, ServerFault("something went wrong on this side"))
 
 
 def _door(request: Request) -> Response:  # noqa: ARG001 (Starlette's signature)
     return RedirectResponse(f"{ROOT}/", 308)
-
-
-class _Routed(ServerFault):
-    """What the router refuses, with its status."""
 
 
 def _missing(pairs: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

@@ -95,7 +95,7 @@ async def _called(visit: Visit, reference: str, given: Input, body: bytes) -> Ou
     except ValueError:
         seconds = math.nan
     if not math.isfinite(seconds):
-        raise BadRequest(f"{given.timeout[:40]!r} is not a number of seconds", status=400)
+        raise BadRequest(f"{given.timeout[:40]!r} is not a number of seconds")
     connection = visit.request.scope.get(CONNECTION)
     request = Request(
         path=reference,
@@ -113,7 +113,7 @@ async def _given(visit: Visit) -> tuple[Input, bytes]:
     kind, text = visit.text("kind", "json"), visit.text("input")
     timeout = visit.text("timeout", str(PATIENCE))
     if kind not in TYPES:
-        raise BadRequest(f"an input can't be {kind[:40]!r}", status=400)
+        raise BadRequest(f"an input can't be {kind[:40]!r}")
     file = visit.file("file")
     if kind == "binary":
         return Input(kind, text, timeout), await file.read() if file else b""

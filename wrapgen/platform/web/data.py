@@ -119,7 +119,7 @@ def ask_delete(visit: Visit) -> Response:
     at = data_place(visit, visit.query("at"))
     data = visit.platform.state.data
     if not at.collection or (at.owner == ".algo" and not at.file):
-        raise BadRequest(f"{at} is not a collection", status=400)
+        raise BadRequest(f"{at} is not a collection")
     require(may_write(visit, at), str(at), "write")
     listing = None if at.file else data.list_directory(visit.caller, at, limit=FILES)
     file = data.find(visit.caller, at) if at.file else None
@@ -138,7 +138,7 @@ def delete(visit: Visit) -> Response:
 
 def _readers(word: str) -> tuple[str, ...]:
     if word not in AUDIENCES:
-        raise BadRequest("choose who may read it", status=400)
+        raise BadRequest("choose who may read it")
     return AUDIENCES[word][0]
 
 

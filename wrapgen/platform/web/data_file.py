@@ -70,7 +70,7 @@ async def download(visit: Visit) -> Response:
     if isinstance(at, ConnectorPath):
         connector = await run_in_threadpool(connect, visit, at)
         if await run_in_threadpool(connector.find, at.path) is None:
-            raise NotFound(f"{at} is not a file", status=404)
+            raise NotFound(f"{at} is not a file")
         found, size = await run_in_threadpool(connector.read, at.path)
         return _attachment(at.path.rpartition("/")[2], size, iterate_in_threadpool(found))
     file = await run_in_threadpool(visit.platform.state.data.find, visit.caller, data_place(visit, str(at)))
@@ -99,7 +99,7 @@ async def upload(visit: Visit) -> Response:
     """POST /web/data/upload: files into a collection, each whole or not at all, written as they come in."""
     at, form, stored = data_place(visit, visit.text("at")), visit.upload, 0
     if form is None or at.file or not at.collection:
-        raise BadRequest(f"{at} is not a collection", status=400)
+        raise BadRequest(f"{at} is not a collection")
     try:
         while (name := await form.next_file()) is not None:
             await _store(visit, parse(f"{at}/{name}"), form)

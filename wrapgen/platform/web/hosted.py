@@ -69,7 +69,7 @@ class Hosted:
             for each in self.releases:
                 if version == each.build.git_hash and each.build.status == "succeeded":
                     return each
-        raise NotFound(f"{self.reference} has no version {version}", status=404)
+        raise NotFound(f"{self.reference} has no version {version}")
 
     def commit(self, reference: str) -> str:
         """The full hash of a version's number, a hash, or the branch's name.
@@ -79,7 +79,7 @@ class Hosted:
             NotAuthorized: the source is closed to them (403).
         """
         if not self.readable:
-            raise NotAuthorized(f"the source of {self.reference} is closed", status=403)
+            raise NotAuthorized(f"the source of {self.reference} is closed")
         if reference == BRANCH:
             return self.repositories.head(self.algorithm.id)
         if GIT_HASH.match(reference):

@@ -16,7 +16,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from wrapgen.errors import BadRequest, NotAuthorized
+from wrapgen.errors import BadRequest, NotAuthorized, TooLarge
 from wrapgen.html import Environment
 from wrapgen.platform.api.exchange import reply
 from wrapgen.platform.domain.model import Caller
@@ -109,7 +109,7 @@ class Visit:
             NotAuthorized: nobody (401).
         """
         if self.account is None:
-            raise NotAuthorized("nobody is signed in", status=401, api_code=2001)
+            raise NotAuthorized("nobody is signed in", reason="unauthenticated")
         return self.account
 
     @property
@@ -191,7 +191,7 @@ def require_same_site(request: Request) -> None:
     # Only the host is compared: behind somebody's TLS the scheme differs.
     elsewhere = origin is not None and origin.partition("://")[2] != request.headers.get("host", "")
     if site not in ("same-origin", "none") or elsewhere:
-        raise NotAuthorized("the request comes from another site", status=403, api_code=2001)
+        raise NotAuthorized("the request comes from another site")
 
 
 def require_token(request: Request, form: FormData, token: str) -> None:
@@ -220,7 +220,7 @@ async def read_form(request: Request, most: int, token: str, fields: int) -> For
     """
     kind = request.headers.get("content-type", "").partition(";")[0]
     if kind not in ("application/x-www-form-urlencoded", "multipart/form-data"):
-        raise BadRequest("this address takes a form", status=415)
+        raise BadRequest("this address takes a form", reason="wrong-media-type")
     left = most if kind.startswith("multipart/") else min(most, PLAIN_BYTES)
     wanted = b"" if f"x-{TOKEN_FIELD}" in request.headers else form_token(token).encode()
     head = b""
@@ -231,7 +231,7 @@ async def read_form(request: Request, most: int, token: str, fields: int) -> For
         body = message.get("body", b"")
         left -= len(body)
         if left < 0:
-            raise BadRequest("the form is too large", status=413)
+            raise TooLarge("the form is too large")
         if wanted:
             head += body[:HEAD_BYTES]
             if wanted in head:
@@ -245,4 +245,4 @@ async def read_form(request: Request, most: int, token: str, fields: int) -> For
 
 def _stale() -> NotAuthorized:
     hint = "go back, load the page again and repeat"
-    return NotAuthorized("this form is no longer valid", hint=hint, status=403)
+    return NotAuthorized("this form is no longer valid", hint=hint)

@@ -39,7 +39,7 @@ def data_place(visit: Visit, text: str) -> DataPath:
     """
     found = place_of(text)
     if isinstance(found, ConnectorPath):
-        raise BadRequest(f"{found} is read-only here", status=400)
+        raise BadRequest(f"{found} is read-only here")
     if found.owner == ".my":
         return DataPath(visit.caller.account, found.collection, found.file)
     return found

@@ -61,9 +61,9 @@ class Sessions:
         caller = self._accounts.caller(key)
         if caller.admin:
             hint = "sign in with a standard key"
-            raise NotAuthorized("an admin key serves the admin endpoints only", hint=hint, status=403)
+            raise NotAuthorized("an admin key serves the admin endpoints only", hint=hint)
         if not caller.permissions.allow_origin(page):
-            raise NotAuthorized("this API key can't be used from here", status=403, api_code=2001)
+            raise NotAuthorized("this API key can't be used from here")
         token, now = new_token(), self._clock()
         with self._database.transaction():
             self._database.execute("DELETE FROM sessions WHERE expires_at <= ?", now)
@@ -80,7 +80,7 @@ class Sessions:
         """
         row = self._database.row("SELECT * FROM sessions WHERE hash = ?", _digest(token))
         if row is None or row["expires_at"] <= self._clock():
-            raise NotAuthorized("nobody is signed in", status=401, api_code=2001)
+            raise NotAuthorized("nobody is signed in", reason="unauthenticated")
         return self._accounts.caller_of(row["key_id"])
 
     def end(self, token: str) -> None:

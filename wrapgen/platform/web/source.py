@@ -73,7 +73,7 @@ def _chosen(files: list[File], path: str) -> File | None:
     found = {file.path: file for file in files}
     if path:
         if path not in found:
-            raise NotFound(f"there is no file {path} in this commit", status=404)
+            raise NotFound(f"there is no file {path} in this commit")
         return found[path]
     first = [file for file in files if file.path.startswith("src/") and not file.path.endswith("__init__.py")]
     return found.get("README.md") or next(iter([*first, *files]), None)

@@ -11,7 +11,7 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
-from wrapgen.errors import BadRequest
+from wrapgen.errors import BadRequest, TooLarge
 
 FIELD_BYTES = 64 * 1024
 """Most bytes of all fields before the first file."""
@@ -61,13 +61,13 @@ class Upload:
             name, value = event[1][0], bytearray()
             self._most -= 1
             if self._most < 0:
-                raise BadRequest("the form has too many fields", status=413)
+                raise TooLarge("the form has too many fields")
             self._events.popleft()
             while piece := await self.read():
                 value += piece
                 left -= len(piece)
                 if left < 0:
-                    raise BadRequest("the form's fields are too long", status=413)
+                    raise TooLarge("the form's fields are too long")
             found[name] = value.decode("utf-8", "replace")
         return found
 
@@ -78,12 +78,12 @@ class Upload:
             BadRequest: the form is broken, has fields behind files, or is none.
         """
         if not self._is_form:
-            raise BadRequest("this address takes a form with files", status=415)
+            raise BadRequest("this address takes a form with files", reason="wrong-media-type")
         while (event := await self._peek()) is not None:
             filename = event[1][1]
             self._events.popleft()
             if filename is None:
-                raise BadRequest("the form has fields behind files", status=400)
+                raise BadRequest("the form has fields behind files")
             if filename:
                 return str(filename)
             while await self.read():  # a field for files in which none was chosen
@@ -98,7 +98,7 @@ class Upload:
         """
         event = await self._peek()
         if event is None:
-            raise BadRequest("the form ends in the middle of a file", status=400)
+            raise BadRequest("the form ends in the middle of a file")
         self._events.popleft()
         return event[1] if event[0] == _DATA else b""
 
@@ -115,7 +115,7 @@ class Upload:
         try:
             self._parser.write(chunk)
         except MultipartParseError as error:
-            raise BadRequest(f"the form is broken: {error}", status=400) from error
+            raise BadRequest(f"the form is broken: {error}") from error
 
     # -- what the parser says --------------------------------------------------------------------------
 
@@ -126,7 +126,7 @@ class Upload:
     def _header_field(self, data: bytes, start: int, end: int, place: int = 0) -> None:
         self._header_bytes += end - start + 1
         if self._header_bytes > PART_HEAD_BYTES:
-            raise BadRequest("the head of a part of the form is too long", status=413)
+            raise TooLarge("the head of a part of the form is too long")
         self._header[place].extend(data[start:end])
 
     def _header_value(self, data: bytes, start: int, end: int) -> None:
