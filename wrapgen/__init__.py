@@ -31,7 +31,7 @@ _HOMES = {
     "ItemOutcome": "run.library",
     "Options": "run.options",
     "Outcomes": "run.library",
-    "Selection": "run.items",
+    "Selection": "run.input.items",
     "WrapgenError": "errors",
     "connect": "client",
 }

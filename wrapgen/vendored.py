@@ -40,7 +40,7 @@ SPARK_TASK = (
     "run/input/arrow.py",
     "run/integrations/spark_task.py",
     "run/input/times.py",
-    "run/input/unsendable.py",
+    "run/input/values.py",
 )
 """What goes to the executors."""
 

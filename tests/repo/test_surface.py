@@ -23,7 +23,8 @@ PRINTERS = {
     ("observe", "error_log.py"),  # a server's last resort, with an error of the system
     ("observe", "server_log.py"),
 }
-PACKAGES = [name for _, name, is_package in pkgutil.walk_packages(wrapgen.__path__, "wrapgen.") if is_package]
+FOUND = pkgutil.walk_packages(wrapgen.__path__, "wrapgen.")
+PACKAGES = ["wrapgen", *(name for _, name, is_package in FOUND if is_package)]
 
 
 @pytest.mark.parametrize("name", PACKAGES)

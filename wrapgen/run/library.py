@@ -26,7 +26,7 @@ from wrapgen.run.folder import Folder
 from wrapgen.run.input.files import FileSource
 from wrapgen.run.input.inputs import in_their_run, items_from, keep, open_input
 from wrapgen.run.input.items import Selection
-from wrapgen.run.input.unsendable import why_not_json
+from wrapgen.run.input.values import why_not_json
 from wrapgen.run.options import Options
 from wrapgen.run.patience import Patience
 from wrapgen.run.session import Session

@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from wrapgen.run.input.times import UNITS, date_text, instant_text, interval_text, time_text
-from wrapgen.run.input.unsendable import Unsendable
+from wrapgen.run.input.values import Unsendable
 
 Reader = Callable[[Any], list[Any]]
 """Makes JSON values of an Arrow array, None for null."""

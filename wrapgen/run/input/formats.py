@@ -16,7 +16,7 @@ from wrapgen import protocol
 from wrapgen.errors import RunError
 from wrapgen.run.answers import are_json, end_of, no_constant, scan
 from wrapgen.run.input.source import Row
-from wrapgen.run.input.unsendable import Unsendable
+from wrapgen.run.input.values import Unsendable
 
 _PIECE = 1 << 16
 _SPACE = " \t\r\n"

@@ -14,7 +14,7 @@ from wrapgen import protocol
 from wrapgen.errors import RunError, UsageError
 from wrapgen.run.chunks import Entry
 from wrapgen.run.input.source import Row, Source
-from wrapgen.run.input.unsendable import Unsendable, refused_item
+from wrapgen.run.input.values import Unsendable, refused_item
 from wrapgen.run.push import within_limits
 
 _PERHAPS_ERROR = (b'{"$', b'{"\\', b"{ ", b"{\t", b"{\r")

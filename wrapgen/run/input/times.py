@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from wrapgen.run.input.unsendable import Unsendable
+from wrapgen.run.input.values import Unsendable
 
 UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 """Name of a unit of time to how many make a second."""
