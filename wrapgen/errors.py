@@ -81,8 +81,8 @@ class OutOfResource(WrapgenError):
     exit_code = 71  # EX_OSERR of sysexits.h
     advice = "free some, or raise the limit (ulimit -a shows it), then give the same command again"
 
-    def __init__(self, resource: str) -> None:
-        super().__init__(f"there is no more {resource}")
+    def __init__(self, resource: str, what: str = "") -> None:
+        super().__init__(f"there is no more {resource}" + (f": {what}" if what else ""))
         self.resource = resource
 
 

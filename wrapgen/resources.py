@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import errno
 
-from wrapgen.errors import OutOfResource
+from wrapgen.errors import OutOfResource, WrapgenError
 
 _BY_ERRNO = {
     errno.EMFILE: "room for open files in this process (ulimit -n)",
     errno.ENFILE: "room for open files on this machine",
     errno.ENOMEM: "memory",
+    errno.EAGAIN: "room for processes (ulimit -u)",
     errno.ENOSPC: "space on the disk",
     errno.EDQUOT: "space in the disk quota",
 }
+
+_NO_MEMORY = ("annot allocate memory", "failed to map segment")  # the latter of a library to be loaded
 
 
 def resource_of(error: BaseException | None) -> str | None:
@@ -22,11 +25,26 @@ def resource_of(error: BaseException | None) -> str | None:
         seen.append(error)
         if isinstance(error, OutOfResource):
             return error.resource
-        if isinstance(error, MemoryError) or "annot allocate memory" in str(error):
+        if isinstance(error, MemoryError) or any(said in str(error) for said in _NO_MEMORY):
             return "memory"
         if isinstance(error, RuntimeError) and "new thread" in str(error):
             return "room for threads (ulimit -u), or memory for them"
         if isinstance(error, OSError) and error.errno in _BY_ERRNO:
             return _BY_ERRNO[error.errno]
-        error = error.__cause__ or error.__context__
+        if isinstance(error, ImportError) and "oo many open files" in str(error):
+            return _BY_ERRNO[errno.EMFILE]
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return None
+
+
+def shortage(error: BaseException) -> OutOfResource | None:
+    """What is said in place of an error that comes from a lack of resources, whatever it was taken for.
+
+    An error of ours about a full disk stays: it names the place, and another one may have space.
+    """
+    resource = resource_of(error)
+    if resource is None or isinstance(error, OutOfResource):
+        return error if isinstance(error, OutOfResource) else None
+    if not isinstance(error, WrapgenError):
+        return OutOfResource(resource)
+    return None if "the disk" in resource else OutOfResource(resource, error.message)

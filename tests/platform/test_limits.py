@@ -21,7 +21,7 @@ import threading
 import time
 
 MIB = 1 << 20
-HOLD = "import sys, time; held = b'x' * (100 << 20); print('held', flush=True); time.sleep(20)"
+HOLD = "import sys, time; held = b'x' * (100 << 20); print('held', flush=True); time.sleep(120)"
 
 
 def touched(memory, size):
@@ -48,7 +48,7 @@ def processes():
     started = 0
     try:
         for started in range(400):
-            subprocess.Popen(["sleep", "20"])
+            subprocess.Popen(["sleep", "120"])
     except OSError:
         return started
     return started
@@ -58,7 +58,7 @@ def threads():
     started = 0
     try:
         for started in range(400):
-            threading.Thread(target=time.sleep, args=(20,), daemon=True).start()
+            threading.Thread(target=time.sleep, args=(120,), daemon=True).start()
     except RuntimeError:
         return started
     return started
@@ -67,7 +67,7 @@ def threads():
 def apply(input):
     done = globals()[input]() if input else None
     if input and done in (None, 4, 399):
-        time.sleep(10)
+        time.sleep(120)  # until it is ended
     return done
 """
 

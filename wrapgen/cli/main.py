@@ -18,8 +18,8 @@ import click
 
 from wrapgen import __version__
 from wrapgen.cli.terminal import err, marked, out
-from wrapgen.errors import InternalError, OutOfResource, WrapgenError
-from wrapgen.resources import resource_of
+from wrapgen.errors import InternalError, WrapgenError
+from wrapgen.resources import shortage
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -108,8 +108,8 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: the words after `wrapgen`; None takes them from the process.
     """
     words = sys.argv[1:] if arguments is None else arguments
-    _open_streams()
     try:
+        _open_streams()
         result = cli.main(args=words, prog_name="wrapgen", standalone_mode=False, obj=tuple(words))
         return result if isinstance(result, int) else 0
     except click.exceptions.Abort:
@@ -126,12 +126,9 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 141
-    except WrapgenError as error:
-        _report(error, as_json="--json" in words)
-        return error.exit_code
     except Exception as error:
-        resource = resource_of(error)
-        told = OutOfResource(resource) if resource else InternalError(error)
+        own = error if isinstance(error, WrapgenError) else InternalError(error)
+        told = shortage(error) or own
         _report(told, as_json="--json" in words)
         return told.exit_code
 

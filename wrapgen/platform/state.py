@@ -158,11 +158,11 @@ def _lock(home: Path) -> IO[str]:
     lock = (home / "lock").open("a+", encoding="ascii")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    except BlockingIOError:
         lock.close()
         raise UsageError(
             f"the platform of {home} is already running", hint="stop it first, or use another --home"
-        ) from error
+        ) from None
     return lock
 
 

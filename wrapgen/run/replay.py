@@ -52,7 +52,7 @@ _STATES = {state.value for state in EndState}
 FINAL = (Fate.OK, Fate.FAILED)
 """What an item is finished with."""
 
-UNFIT = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, MemoryError, RecursionError)
+UNFIT = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError)
 """What reading an entry ends with whose values somebody altered."""
 
 _HINT = "restore it, or start over with --fresh"

@@ -82,6 +82,6 @@ def _holds_errors(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             first: Any = json.loads(file.readline())
-    except (OSError, ValueError):
+    except (IsADirectoryError, PermissionError, ValueError):
         return False
     return isinstance(first, dict) and {"run", "index", "id", "error"} <= first.keys()

@@ -9,7 +9,9 @@ import asyncio
 import contextlib
 import os
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from wrapgen.platform.workers.ceilings import DISK, MEMORY, PROCESSES, Ceilings
@@ -20,7 +22,10 @@ LOOK_SECONDS = 1.0
 """Time between two looks."""
 
 LOOK_SHARE = 20
-"""So many times as long as a look took the next one waits at least: looking costs something."""
+"""So many times the processor time of a look the next one waits at least: looking costs something."""
+
+LOOK_SECONDS_AT_MOST = 5.0
+"""Time between two looks however much one costs: a worker over a ceiling must not live on."""
 
 _PROC = Path("/proc")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -33,22 +38,27 @@ async def watch(workers: Callable[[], Iterable[Worker]]) -> None:
     Args:
         workers: gives those that live now.
     """
-    loop, took = asyncio.get_running_loop(), 0.0
-    while True:
-        await asyncio.sleep(max(LOOK_SECONDS, LOOK_SHARE * took))
-        began = loop.time()
-        for worker in list(workers()):
-            why = await loop.run_in_executor(None, excess, worker) if worker.exited is None else ""
-            if why:
-                worker.kill(why)
-        took = loop.time() - began
+    cost = 0.0
+    with ThreadPoolExecutor(1, "usage") as own:  # whatever else the server does in threads, looks go on
+        while True:
+            await asyncio.sleep(min(max(LOOK_SECONDS, LOOK_SHARE * cost), LOOK_SECONDS_AT_MOST))
+            cost = 0.0
+            for worker in list(workers()):
+                if worker.exited is None:
+                    why, took = await asyncio.get_running_loop().run_in_executor(own, excess, worker)
+                    cost += took
+                    if why:
+                        worker.kill(why)
 
 
-def excess(worker: Worker) -> str:
-    """Which ceiling a worker is over, in words; empty for none."""
+def excess(worker: Worker) -> tuple[str, float]:
+    """Which ceiling a worker is over, in words, empty for none; and the processor time that it took to tell."""
+    began = time.thread_time()
     if is_over(worker.place.folder, worker.ceilings.disk):
-        return DISK
-    return "" if worker.place.group is not None else beyond(worker.process, worker.ceilings)
+        why = DISK
+    else:
+        why = "" if worker.place.group is not None else beyond(worker.process, worker.ceilings)
+    return why, time.thread_time() - began
 
 
 def beyond(process: int, ceilings: Ceilings) -> str:

@@ -119,5 +119,5 @@ class Corrections:
             with self._path.open("rb") as file:
                 file.seek(at)
                 return file.read(size)
-        except OSError:
+        except FileNotFoundError:
             return b""

@@ -182,8 +182,8 @@ def _connect(url: str, region: str | None, calls: int) -> tuple[Any, tuple[type[
         import boto3
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError, ClientError
-    except ImportError:
-        raise MissingExtra(extra="sqs", needed_for="the SQS worker") from None
+    except ImportError as error:
+        raise MissingExtra(extra="sqs", needed_for="the SQS worker") from error
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or len(parts.path.strip("/")) < 1:
         raise UsageError(
