@@ -23,7 +23,7 @@ PACKAGE = str(Path(wrapgen.__file__).parent) + os.sep
 
 def in_child(folder: str, words: list[str], trace: Any) -> tuple[int, str]:
     """The exit code and what was said, of `wrapgen WORDS` in a process of its own."""
-    os.makedirs(folder, exist_ok=True)
+    Path(folder).mkdir(exist_ok=True)
     said = Path(folder, "said")
     child = os.fork()
     if child == 0:
@@ -58,7 +58,7 @@ def entered(words: list[str]) -> list[str]:
 
 
 def name_of(frame: Any) -> str | None:
-    """File, line and name of a function of wrapgen that a frame is of; None for what only defines a module."""
+    """Where a function of wrapgen stands and its name, of a frame; None for what only defines a module."""
     code = frame.f_code
     if not code.co_filename.startswith(PACKAGE) or code.co_name.startswith("<") or code.co_name == "main":
         return None

@@ -49,7 +49,7 @@ def judge(name, code, said, again, said_again):
 
 
 def test_memory_that_runs_out_is_called_that(wrapgen):
-    """Wherever memory runs out a run says so in one line, and the same command finishes once there is some."""
+    """Wherever memory runs out a run says so in one line; the same command finishes once there is some."""
     for found in short_of_memory(wrapgen, 3, 90):
         judge(*found)
 

@@ -52,7 +52,7 @@ async def watch(workers: Callable[[], Iterable[Worker]]) -> None:
 
 
 def excess(worker: Worker) -> tuple[str, float]:
-    """Which ceiling a worker is over, in words, empty for none; and the processor time that it took to tell."""
+    """Which ceiling a worker is over, in words, or empty; and the processor time that it took to tell."""
     began = time.thread_time()
     if is_over(worker.place.folder, worker.ceilings.disk):
         why = DISK
