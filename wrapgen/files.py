@@ -13,6 +13,15 @@ from typing import IO
 
 from wrapgen.errors import UsageError
 
+IGNORED_FOLDERS = frozenset(
+    {".git", ".hg", ".svn", ".venv", "venv", ".tox", "node_modules", "__pycache__", ".mypy_cache"}
+    | {".pytest_cache", ".ruff_cache", ".idea", ".vscode", ".wrapgen"}
+)
+"""Folders of version control, environments, caches, editors and platforms: never part of an algorithm."""
+
+COMPILED = (".pyc", ".pyo")
+"""Endings of files that Python makes from others."""
+
 PRIVATE, PRIVATE_FOLDER = 0o600, 0o700
 """Modes of files and folders that hold a user's data."""
 
@@ -66,23 +75,41 @@ def part_of(path: Path) -> Path:
 
 
 @contextmanager
-def whole(path: Path, mode: int | None = None) -> Iterator[IO[bytes]]:
+def whole(path: Path, mode: int | None = None, *, durable: bool = True) -> Iterator[IO[bytes]]:
     """A file that appears under its name only when the block has ended well.
 
     Args:
         path: the file.
         mode: of it; None: private, and one that is there keeps its mode.
+        durable: False leaves it to the system when it reaches the disk, as for what can be made again.
+
+    Raises:
+        OSError: it can't be written; what was there stays.
     """
     part = part_of(path)
     if mode is None:
         mode = S_IMODE(path.stat().st_mode) if path.exists() else PRIVATE
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "wb", buffering=1 << 20) as file:
-        os.fchmod(descriptor, mode)
-        yield file
-        file.flush()
-        os.fsync(descriptor)
-    rename(part, path)
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
+    try:
+        with os.fdopen(descriptor, "wb", buffering=1 << 20) as file:
+            os.fchmod(descriptor, mode)
+            yield file
+            file.flush()
+            if durable:
+                os.fsync(descriptor)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    if durable:
+        sync_folder(path.parent)
+
+
+def public_mode(*, program: bool = False) -> int:
+    """The mode of a file, or of a program, that this user makes for others to read."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return (0o777 if program else 0o666) & ~mask
 
 
 def read_regular(path: Path, most: int) -> bytes:

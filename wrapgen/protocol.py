@@ -25,6 +25,16 @@ RUN_HEADER = "X-Run-Id"
 MAX_TIMEOUT = 3000
 """Longest time, in seconds, that a platform grants one call (platform contract, section 9)."""
 
+TIMEOUT_MARGIN = 30
+"""Seconds between a call's limit and what its caller waits: of the platform beyond the wrapper's own, and of
+the HTTP client beyond the platform's."""
+
+ACCOUNT_CALLS = 80
+"""Concurrent calls of one account, nested ones included (platform contract, section 9)."""
+
+PLATFORM_REQUEST, PLATFORM_RESPONSE = 10_485_760, 15_000_000
+"""The platform's own caps on a body, in bytes (platform contract, section 9)."""
+
 BODY_CAP = 10_000_000
 """Bytes of one request or response body of a wrapper, on the wire."""
 
@@ -62,6 +72,16 @@ RETRYABLE_TYPES = frozenset(
 
 STOPPING_TYPES = frozenset({"AuthenticationError", "PaymentRequiredError"})
 """Error types that stop everyone and are no item's outcome."""
+
+
+def chunk_aim(request_bytes: int) -> int:
+    """Bytes that a chunk for a wrapper with this cap on a request aims at, on the wire."""
+    return min(CHUNK_AIM, request_bytes * 8 // 10)
+
+
+def call_timeout(limit: float) -> float:
+    """Seconds to ask of the platform for a call of a wrapper whose own limit is `limit` seconds."""
+    return min(MAX_TIMEOUT, limit + TIMEOUT_MARGIN)
 
 
 class ProtocolError(ValueError):

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from wrapgen.errors import UsageError
 
+FULL_VERSION = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}\Z")
+"""`major.minor.revision`: a release, which never changes."""
+
 _REFERENCE = re.compile(r"(?:algo://|/)?([A-Za-z][\w.-]*)/([A-Za-z]\w*)(?:/([\w.*]+))?/?\Z")
 
 
@@ -25,6 +28,11 @@ class Reference:
     def path(self) -> str:
         """`owner/name`."""
         return f"{self.owner}/{self.name}"
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the version is a full `major.minor.revision`."""
+        return bool(self.version and FULL_VERSION.match(self.version))
 
     @classmethod
     def parse(cls, text: str) -> Reference:

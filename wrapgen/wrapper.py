@@ -8,26 +8,11 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-SKIPPED = frozenset(
-    {
-        ".git",
-        ".hg",
-        ".venv",
-        "venv",
-        "node_modules",
-        "__pycache__",
-        ".mypy_cache",
-        ".pytest_cache",
-        ".ruff_cache",
-    }
-)
-"""Folders that are never part of a wrapper, whatever lies there."""
-
+from wrapgen.files import COMPILED, IGNORED_FOLDERS, public_mode, whole
 
 _PROGRAMS = (b"#!", b"\x7fELF")
 """How a file starts that a system can execute."""
@@ -158,7 +143,10 @@ class Wrapper(Mapping[str, bytes]):
             if _is_plain_file(target) and target.read_bytes() == content:
                 continue
             target.parent.mkdir(parents=True, exist_ok=True)
-            _replace(target, content)
+            # A program is known by its content, so that the same bytes are the same files everywhere.
+            mode = public_mode(program=content.startswith(_PROGRAMS))
+            with whole(target, mode, durable=False) as file:
+                file.write(content)
 
     def diff(self, other: Mapping[str, bytes]) -> tuple[Change, ...]:
         """What it takes to get from this wrapper to another, by path."""
@@ -180,26 +168,11 @@ def refuse_link(root: Path, path: str) -> None:
 
 def _walk(root: Path) -> Iterator[str]:
     for folder, folders, files in os.walk(root):
-        folders[:] = sorted(name for name in folders if name not in SKIPPED)
+        folders[:] = sorted(name for name in folders if name not in IGNORED_FOLDERS)
         for name in sorted(files):
-            if not name.endswith((".pyc", ".pyo")):
+            if not name.endswith(COMPILED):
                 yield (Path(folder) / name).relative_to(root).as_posix()
 
 
 def _is_plain_file(path: Path) -> bool:
     return path.is_file() and not path.is_symlink()
-
-
-def _replace(target: Path, content: bytes) -> None:
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        mask = os.umask(0)
-        os.umask(mask)
-        # A program is known by its content, so that the same bytes are the same files everywhere.
-        Path(name).chmod((0o777 if content.startswith(_PROGRAMS) else 0o666) & ~mask)
-        Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -17,7 +17,8 @@ from pathlib import Path
 from wrapgen.build import runtime
 from wrapgen.build.plan import HOOKS, MANIFEST
 from wrapgen.errors import EditedError, UsageError
-from wrapgen.wrapper import SKIPPED, Change, Wrapper, refuse_link
+from wrapgen.files import IGNORED_FOLDERS
+from wrapgen.wrapper import Change, Wrapper, refuse_link
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def _is_inside(path: str) -> bool:
         Wrapper({path: b""})
     except ValueError:
         return False
-    return SKIPPED.isdisjoint(path.split("/"))
+    return IGNORED_FOLDERS.isdisjoint(path.split("/"))
 
 
 def _is_edited(change: Change, noted: dict[str, str], root: Path) -> bool:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from wrapgen.build.plan import MANIFEST
 from wrapgen.build.templates import read_templates
-from wrapgen.wrapper import SKIPPED, Wrapper
+from wrapgen.files import IGNORED_FOLDERS
+from wrapgen.wrapper import Wrapper
 
 VERSION_FILE = "src/runtime/__init__.py"
 """Where a wrapper says the version of its runtime."""
@@ -63,4 +64,4 @@ def wrapper_folders(folder: str | os.PathLike[str]) -> Iterator[Path]:
         if MANIFEST in files and held(place) is not None:
             folders.clear()  # a wrapper holds no other
             yield Path(place)
-        folders[:] = sorted(name for name in folders if name not in SKIPPED)
+        folders[:] = sorted(name for name in folders if name not in IGNORED_FOLDERS)

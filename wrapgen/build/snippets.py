@@ -9,13 +9,11 @@ from wrapgen.build.header import header_of
 from wrapgen.build.literals import Ready
 from wrapgen.build.render import render
 from wrapgen.build.templates import read_templates
+from wrapgen.protocol import TIMEOUT_MARGIN, call_timeout
 from wrapgen.spec import Spec
 
 LANGUAGES = ("python", "curl", "node")
 """What a snippet can be written in."""
-
-MARGIN = 30
-"""Seconds by which the platform is asked for more than the wrapper is told it has."""
 
 
 def snippet(spec: Spec, language: str, version: str | None = None) -> str:
@@ -38,14 +36,14 @@ def program(spec: Spec, language: str) -> Ready:
 def _context(spec: Spec, version: str | None) -> dict[str, Any]:
     items = list(spec.publish.examples) or ["the first item", "the second item"]
     newest = "/latestPrivate" if spec.publish.callability == "private" else ""
-    timeout = min(spec.limits.timeout + MARGIN, 3000)
-    body = {"$batch": items, "$timeout": timeout - MARGIN}
+    timeout = int(call_timeout(spec.limits.timeout))
+    body = {"$batch": items, "$timeout": timeout - TIMEOUT_MARGIN}
     return {
         "header": header_of(spec),
         "callable": Ready(f"{spec.wrapper.name}/{version}" if version else f"{spec.wrapper.name}{newest}"),
         "items": items,
         "body": json.dumps(body),
         "timeout": timeout,
-        "inner_timeout": timeout - MARGIN,
-        "patience": timeout + MARGIN,
+        "inner_timeout": timeout - TIMEOUT_MARGIN,
+        "patience": timeout + TIMEOUT_MARGIN,
     }

@@ -22,8 +22,8 @@ def command(spec: str, language: str, release: str | None) -> None:
     They send the spec's publish.examples, or two texts where it has none.
     """
     from wrapgen.build.snippets import snippet  # not at the top: --help must stay quick
+    from wrapgen.references import FULL_VERSION
     from wrapgen.spec import load
-    from wrapgen.spec.names import FULL_VERSION
 
     if release is not None and not FULL_VERSION.match(release):
         raise UsageError(f"{release!r} is not a version", hint="write major.minor.revision, such as 0.1.0")

@@ -15,7 +15,7 @@ from wrapgen.cli import completion
 from wrapgen.cli.options import client_for, platform_options
 from wrapgen.cli.terminal import data, out, status
 from wrapgen.errors import UsageError
-from wrapgen.files import part_of, whole
+from wrapgen.files import whole
 
 if TYPE_CHECKING:
     from wrapgen.records import Collected
@@ -163,5 +163,4 @@ def _save(lines: Iterator[bytes], output: Path) -> None:
         with whole(output, mode=0o644) as file:
             file.writelines(line + b"\n" for line in lines)
     except OSError as error:
-        part_of(output).unlink(missing_ok=True)
         raise UsageError(f"can't write {output}: {error.strerror}") from error

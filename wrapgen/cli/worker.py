@@ -142,7 +142,7 @@ def _effects(
 ) -> WorkerEffects:
     from random import Random
 
-    from wrapgen.protocol import MAX_TIMEOUT
+    from wrapgen.protocol import call_timeout
     from wrapgen.run.integrations.sqs_messages import run_of
     from wrapgen.run.integrations.sqs_worker import WorkerEffects
     from wrapgen.run.process import Terms, process_chunk
@@ -150,7 +150,7 @@ def _effects(
 
     terms = Terms(
         run=run_of(facts.arn),
-        timeout=min(MAX_TIMEOUT, given["timeout"] or about.timeout + 30),
+        timeout=given["timeout"] or call_timeout(about.timeout),
         attempts=about.attempts,
         request_bytes=about.request_bytes,
         clock=time.monotonic,
@@ -172,14 +172,14 @@ def _effects(
 
 
 def _options(given: dict[str, Any], request_bytes: int) -> WorkerOptions:
-    from wrapgen.protocol import CHUNK_AIM
+    from wrapgen.protocol import chunk_aim
     from wrapgen.run.integrations.sqs_worker import WorkerOptions
 
     same = ("batch", "linger", "wait", "visibility", "id_path", "until_empty")
     return WorkerOptions(
         **{name: given[name] for name in same},
         delete_failed=given["failed"] == "delete",
-        aim=min(CHUNK_AIM, request_bytes * 8 // 10),
+        aim=chunk_aim(request_bytes),
     )
 
 

@@ -14,9 +14,6 @@ from wrapgen.client.transport import Transport
 from wrapgen.errors import UsageError
 from wrapgen.references import Reference
 
-READ_MARGIN = 30.0
-"""Seconds that an answer may take beyond the call's own timeout."""
-
 
 class Caller:
     """Calls with one key on one platform. Safe to share between threads.
@@ -77,6 +74,6 @@ class Caller:
             body=body,
             content_type=content_type,
             query=query,
-            timeout=seconds + READ_MARGIN,
+            timeout=seconds + protocol.TIMEOUT_MARGIN,
             headers={protocol.RUN_HEADER: run} if run else None,
         )

@@ -8,10 +8,8 @@ from typing import Any
 from wrapgen.client import Client, Reference
 from wrapgen.doctor.finding import Finding, fault, ok, unchecked
 from wrapgen.errors import NotAuthorized, NotFound, PlatformError, RunError, UsageError
+from wrapgen.protocol import ACCOUNT_CALLS
 from wrapgen.run.wrappers import Description, describe, resolve
-
-ACCOUNT_CALLS = 80
-"""Concurrent calls of one account, nested ones included (platform contract, section 9)."""
 
 
 def key(client: Client) -> Finding:

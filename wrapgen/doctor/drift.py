@@ -17,7 +17,6 @@ from wrapgen.publish.project import Project
 from wrapgen.publish.releases import Number
 from wrapgen.publish.source import staged
 from wrapgen.spec import Spec
-from wrapgen.spec.names import FULL_VERSION
 
 FILES, RELEASE, TARGET = "files", "release", "target"
 """The levels: what is not as generated, not as released, not the newest."""
@@ -94,7 +93,7 @@ def target(client: Client, spec: Spec) -> Finding:
         return _not_there(TARGET, named.path, error)
     if newest is None:
         return fault(TARGET, f"{named.path} has no release", "name another target")
-    if not FULL_VERSION.match(named.version or ""):
+    if not named.is_full:
         said = f"{named} means whatever is newest, now {newest.version}"
         return fault(TARGET, said, f"write {named.path}/{newest.version} to keep it")
     if named.version != newest.version:

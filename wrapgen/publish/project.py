@@ -13,7 +13,7 @@ from typing import Any
 
 from wrapgen.client import Reference
 from wrapgen.errors import UsageError
-from wrapgen.files import read_regular
+from wrapgen.files import COMPILED, IGNORED_FOLDERS, read_regular
 from wrapgen.publish.environments import Wish, wish_of
 from wrapgen.spec import Spec, load
 
@@ -26,27 +26,7 @@ CONF_BYTES = 1024 * 1024
 LANGUAGE = "python3"
 """The language of a project whose conf does not say."""
 
-NEVER_PUSHED = frozenset(
-    {
-        ".git",
-        ".hg",
-        ".svn",
-        ".venv",
-        "venv",
-        "__pycache__",
-        ".mypy_cache",
-        ".pytest_cache",
-        ".ruff_cache",
-        ".tox",
-        ".idea",
-        ".vscode",
-        ".wrapgen",
-        "node_modules",
-    }
-)
-"""Names of folders and files of version control, environments and caches, at any depth."""
-
-NEVER_PUSHED_SUFFIXES = (".pyc", ".pyo", ".swp", "~", ".DS_Store")
+NEVER_PUSHED = (*COMPILED, ".swp", "~", ".DS_Store")
 """Endings of files that no algorithm needs."""
 
 
@@ -144,7 +124,7 @@ def _walk(root: Path, below: Path) -> Iterator[Path]:
         raise UsageError(f"can't read {root / below}: {error.strerror}") from error
     for entry in entries:
         relative = below / entry.name
-        if entry.name in NEVER_PUSHED or entry.name.endswith(NEVER_PUSHED_SUFFIXES):
+        if entry.name in IGNORED_FOLDERS or entry.name.endswith(NEVER_PUSHED):
             continue
         if entry.is_symlink() and (entry.is_dir() or not entry.resolve().is_relative_to(root.resolve())):
             where = "to a folder" if entry.is_dir() else f"out of {root}"

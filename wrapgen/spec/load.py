@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from wrapgen.errors import Problem, SpecError
+from wrapgen.files import IGNORED_FOLDERS
 from wrapgen.spec import names
 from wrapgen.spec import tree as trees
 from wrapgen.spec.model import Spec
@@ -28,24 +29,8 @@ INLINE_FOLDER = "inline"
 OWN_FOLDER = "name the algorithm's own folder"
 """What to do about a source that is none."""
 
-NOT_SOURCE = frozenset(
-    (
-        ".git",
-        ".hg",
-        ".idea",
-        ".mypy_cache",
-        ".pytest_cache",
-        ".ruff_cache",
-        ".venv",
-        "__pycache__",
-        "node_modules",
-        "venv",
-    )
-)
-"""Folders that are never part of an algorithm's source: those that no wrapper holds, and an editor's own."""
-
 _TOLD = ("node_modules", "venv")
-"""Those of them whose names a folder of source might have."""
+"""Those of the ignored whose names a folder of source might have."""
 
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x84\x86-\x9f\ufffe\uffff]")
 _OTHER_ENCODINGS = (
@@ -251,14 +236,14 @@ def _paths(folder: Path, left_out: list[str]) -> Iterator[Path]:
         for name in (*folders, *files):
             path = here / name
             compiled = name.endswith(".pyc")
-            if name not in NOT_SOURCE and not compiled:
+            if name not in IGNORED_FOLDERS and not compiled:
                 yield path
             elif compiled or (name in _TOLD and not (path / "pyvenv.cfg").is_file()):
                 shown = names.shown(path.relative_to(folder).as_posix())
                 left_out.append(
                     f"{shown} is left out: a wrapper holds no {'.pyc file' if compiled else name}"
                 )
-        folders[:] = [name for name in folders if name not in NOT_SOURCE]
+        folders[:] = [name for name in folders if name not in IGNORED_FOLDERS]
 
 
 def _leads_into(link: Path, folder: Path) -> bool:

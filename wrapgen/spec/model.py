@@ -15,14 +15,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, Strict
 from pydantic_core import PydanticCustomError
 
+from wrapgen.protocol import MAX_TIMEOUT, PLATFORM_REQUEST, PLATFORM_RESPONSE
 from wrapgen.spec import names
 from wrapgen.spec.store import Store, check_credentials, parse_store, parse_store_variable
 
-PLATFORM_REQUEST = 10_485_760
-PLATFORM_RESPONSE = 15_000_000
-"""The platform's own caps on a body, in bytes (platform contract, section 9)."""
-
-MAX_SECONDS = 3000
 MAX_PARALLEL = 24
 DEFAULT_PARALLEL = 8
 
@@ -68,7 +64,7 @@ _REFERENCE = _sketch(f"(algo://)?{_NAME}(/[^/ ]+)?", "nlp/SentimentAnalysis/1.0.
 _URL = _sketch(r"[a-z][a-z0-9]*(\+[A-Za-z0-9._-]+)?://.+", "data://acme/sentiment")
 _ID = _sketch(r"(random|content|\$.+)", "random", "content", "$.id")
 
-AlgorithmReference = Annotated[str, _checked(names.parse_reference), _REFERENCE]
+AlgorithmReference = Annotated[str, _checked(names.check_reference), _REFERENCE]
 WrapperName = Annotated[str, _checked(names.check_wrapper_name), _sketch(_NAME, "acme/SentimentBatch")]
 Folder = Annotated[str, _checked(names.check_source), _sketch("[^/~].*", "./my_algorithm")]
 _VARIABLE = "[A-Za-z_][A-Za-z0-9_]*"
@@ -194,7 +190,7 @@ class Dispatch(Section):
         "more says that the source is thread-safe.",
     )
     attempts: int = Field(3, ge=1, le=20, description="Calls of the target for one item, over all its sends.")
-    item_timeout: int = Field(60, ge=1, le=MAX_SECONDS, description="Seconds for one call of the target.")
+    item_timeout: int = Field(60, ge=1, le=MAX_TIMEOUT, description="Seconds for one call of the target.")
     on_error: Literal["collect", "raise"] = Field(
         "collect", description="`raise`: a bare list fails at its first failed item."
     )
@@ -204,7 +200,7 @@ class Limits(Section):
     """What one call of the wrapper may take."""
 
     timeout: int = Field(
-        300, ge=1, le=MAX_SECONDS, description="Seconds of one call, where the caller says none."
+        300, ge=1, le=MAX_TIMEOUT, description="Seconds of one call, where the caller says none."
     )
     request_bytes: int = Field(
         10_000_000, ge=1_000, le=PLATFORM_REQUEST, description="Bytes of a request body on the wire."

@@ -8,14 +8,12 @@ from __future__ import annotations
 import keyword
 import re
 import sys
-from dataclasses import dataclass
 from typing import TypeAlias
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 """The platform's `ResourceName` (platform contract, section 9)."""
 
 OWNER_LENGTH, ALGORITHM_LENGTH = 30, 200
-FULL_VERSION = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}\Z")
 _VERSION = re.compile(
     r"([0-9]{1,9}(\.([0-9]{1,9}|\*)){0,2}|[0-9]+\.[0-9]+\.x|latest|latestPrivate|[0-9a-f]{40})\Z"
 )
@@ -85,23 +83,6 @@ class Refused(ValueError):
         self.hint = hint
 
 
-@dataclass(frozen=True)
-class Reference:
-    """An algorithm: `owner/name` with an optional version, as `owner/name/version`."""
-
-    owner: str
-    name: str
-    version: str | None = None
-
-    def __str__(self) -> str:
-        return "/".join(part for part in (self.owner, self.name, self.version) if part)
-
-    @property
-    def is_full(self) -> bool:
-        """Whether the version is a full major.minor.revision, which never changes."""
-        return bool(self.version and FULL_VERSION.match(self.version))
-
-
 def check_name(text: str, what: str, most: int) -> None:
     """A name of the platform: letters, digits and `_`, a letter first, at most `most` characters."""
     if not NAME.match(text):
@@ -113,8 +94,8 @@ def check_name(text: str, what: str, most: int) -> None:
         raise Refused(f"{what} {text} is {len(text)} characters long; the platform allows {most}")
 
 
-def parse_reference(text: str) -> Reference:
-    """Reads `owner/name[/version]`, with or without `algo://`."""
+def check_reference(text: str) -> None:
+    """`owner/name[/version]`, with or without `algo://`."""
     bare = text.removeprefix("algo://").strip("/") if text.startswith("algo://") else text
     parts = bare.split("/")
     if len(parts) not in (2, 3):
@@ -126,7 +107,6 @@ def parse_reference(text: str) -> Reference:
     version = parts[2] if len(parts) == 3 else None
     if version is not None and not _VERSION.match(version):
         raise Refused(f"{shown(version)} is not a version", "write major.minor.revision, such as 1.0.5")
-    return Reference(parts[0], parts[1], version)
 
 
 def check_wrapper_name(text: str) -> None:

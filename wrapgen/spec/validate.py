@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from wrapgen.errors import Problem
+from wrapgen.references import Reference
 from wrapgen.spec import environments, names, rules
 from wrapgen.spec.model import Datastore, Dispatch, Limits, Publish, RecordPart, Spec, Target, WrapperPart
 from wrapgen.spec.tree import LONGEST_NUMBER, Path, Tree
@@ -243,7 +244,7 @@ def warnings(spec: Spec, tree: Tree | None = None) -> list[Problem]:
 
 def _surprises(spec: Spec) -> Iterator[rules.Fault]:
     target, store, environment = spec.target.algorithm, spec.datastore, spec.wrapper.environment
-    if target and not names.parse_reference(target).is_full:
+    if target and not Reference.parse(target).is_full:
         yield (
             ("target", "algorithm"),
             f"{target} can change under you: its version is not a full one",

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from wrapgen.errors import SpecError
+from wrapgen.files import IGNORED_FOLDERS
+from wrapgen.publish import Project
 from wrapgen.spec import check, load, parse
-from wrapgen.spec.load import NOT_SOURCE
-from wrapgen.wrapper import SKIPPED
+from wrapgen.wrapper import Wrapper
 
 SHORTEST = b"""version: 1
 target:
@@ -227,9 +228,16 @@ def test_an_unreadable_file_of_an_inline_target_is_told(inline: Path, monkeypatc
         load(inline)
 
 
-def test_what_no_wrapper_holds_is_no_source():
-    """Each folder that is skipped when a wrapper is read is skipped in an inline target too."""
-    assert SKIPPED <= NOT_SOURCE
+@pytest.mark.parametrize("ignored", sorted(IGNORED_FOLDERS))
+def test_caches_and_environments_are_part_of_nothing(inline: Path, ignored: str):
+    """A folder of a tool is left out of an inline target, of a wrapper and of what is published alike."""
+    folder = inline.parent / "my_algorithm"
+    (folder / ignored).mkdir(exist_ok=True)
+    (folder / ignored / "x.py").write_text("")
+    (folder / "algorithmia.conf").write_text('{"username": "acme", "algoname": "Shout"}')
+    expected = ["algorithmia.conf", "src/Shout.py"]
+    assert list(load(inline).source_files) == list(Wrapper.read(folder)) == expected
+    assert [path.as_posix() for path in Project.read(folder).files()] == expected
 
 
 def test_log_off_needs_no_quotes():

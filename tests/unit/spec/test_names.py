@@ -7,12 +7,13 @@ import sys
 
 import pytest
 
+from wrapgen.references import Reference
 from wrapgen.spec.names import (
     Refused,
+    check_reference,
     check_variable,
     check_wrapper_name,
     parse_path,
-    parse_reference,
 )
 from wrapgen.spec.store import parse_store
 
@@ -31,7 +32,8 @@ from wrapgen.spec.store import parse_store
 )
 def test_references_are_read_as_the_platform_reads_them(text, parts):
     """Every spelling of a version that the platform resolves is a reference; only a full one is for ever."""
-    reference = parse_reference(text)
+    check_reference(text)
+    reference = Reference.parse(text)
     assert (reference.owner, reference.name, reference.version, reference.is_full) == parts
 
 
@@ -41,7 +43,7 @@ def test_references_are_read_as_the_platform_reads_them(text, parts):
 def test_what_is_no_reference_is_refused(text):
     """No text that the platform would not take passes, whatever surrounds it."""
     with pytest.raises(Refused):
-        parse_reference(text)
+        check_reference(text)
 
 
 @pytest.mark.parametrize(

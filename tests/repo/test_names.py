@@ -1,0 +1,71 @@
+"""Names and words: one class for one name, and plain technical English (docs/glossary.md)."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULES = sorted((ROOT / "wrapgen").rglob("*.py"))
+READ = {".py", ".md", ".jinja", ".html", ".js", ".css", ".yaml"}
+PLACES = ("wrapgen", "templates", "docs", "examples", "README.md")
+
+WORDS = {
+    r"\bloan\b|\blenders?\b": "lease, acquire, release",
+    r"\bwalls?\b|\bwalled\b": "sandbox, sandboxed",
+    r"\bwatchman\b": "process reaper",
+    r"\bfamil(y|ies)\b(?! of|-)": "process tree",
+    r"\b_suffer\b|\b_spoil\b": "inject_fault, corrupt_response",
+    r"\bclass Quiet\b": "SharedBackoff",
+    r"\bclass Standing\b|\b_came_back\b": "RunState, apply_reply",
+    r"\bUNFIT\b": "CORRUPT_ENTRY_ERRORS",
+    r"\blanes?\b": "call threads",
+    r"\bspare\b": "name what it ensures, such as ensure_output_writable",
+    r"\bsurvey\b": "scan_input",
+    r"\b_feel\b|\b_felt\b": "adapt_limits, timing_fields",
+    r"\bcarried\b": "vendored modules",
+    r"\bdoors?\b": "say what it does, such as root_redirect",
+    r"\bholders\b": "resolve and authorize the account in the URL",
+    r"\bkind_and_words\b": "error_type_and_message",
+    r"\bmend(s|ed|ing)?\b": "fix, repair",
+    r"\bTOGETHER\b|\bLINGER\b|\bWAITING\b": "COLLECT_MAX, COLLECT_WAIT_SECONDS, MAX_BACKLOG_PER_THREAD",
+    r"\b_halves\b|\b_insist\b|\b_give_up\b": "_requeued, write_with_retry, replace_with_record_error",
+    r"\bwhoever\b": "the caller, the reader: say who",
+    r"\bpieces?\b": "part",
+    r"\bnobody could have fared better\b|\bmakes no spec\b|\bis not you\b": "a sentence that is read once",
+    r"\bworthless\b": "invalid, revoked",
+    r"\bamiss\b": "wrong",
+    r"\bfor ever\b": "forever, or never changes",
+}
+"""What is not written, as a regular expression without case, and what to say instead."""
+
+
+def _text(path: Path) -> str:
+    return path.read_text("utf-8", "replace")
+
+
+def test_no_two_classes_have_one_name():
+    """A class name means one class in the whole package, so that a search for it ends there."""
+    places: dict[str, list[str]] = defaultdict(list)
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.ClassDef):
+                places[node.name].append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert not {name: at for name, at in places.items() if len(at) > 1 and name not in DUPLICATES}
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_no_word_of_ours_stands_where_a_term_of_the_field_does(word, tracked):
+    """Code, messages, pages and documentation use the terms that a reader would search for."""
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()[:80]}"
+        for path in tracked
+        if path.suffix in READ and str(path.relative_to(ROOT)).startswith(PLACES)
+        for number, line in enumerate(_text(path).splitlines(), start=1)
+        if re.search(word, line, re.IGNORECASE if word == word.lower() else 0)
+    ]
+    assert not found or word in LEFT, f"say {WORDS[word]}:\n" + "\n".join(found)
