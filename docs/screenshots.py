@@ -100,15 +100,15 @@ def said(folder: Path, words: list[str]) -> str:
     with subprocess.Popen(command, cwd=folder, env=environment, stdout=command_end, stderr=command_end):
         os.close(command_end)
         with os.fdopen(terminal_end, "rb", buffering=0) as stream:
-            read = b"".join(pieces(stream))
+            read = b"".join(body_parts(stream))
     return as_left(read.decode()).replace(f"{folder}/", "~/")
 
 
-def pieces(stream: io.RawIOBase) -> Iterator[bytes]:
+def body_parts(stream: io.RawIOBase) -> Iterator[bytes]:
     """What comes from a terminal until its last process has ended, which Linux says with an error."""
     with contextlib.suppress(OSError):
-        while piece := stream.read(65536):
-            yield piece
+        while part := stream.read(65536):
+            yield part
 
 
 def as_left(stream: str) -> str:

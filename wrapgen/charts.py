@@ -221,12 +221,12 @@ class _Plot:
     def drawn(self, one: Series, top: float, colour: str, *, area: bool) -> Iterator[str]:
         if one.stems:
             floor = HEIGHT - _BOTTOM
-            at = [(self.x(x), self.y(y, top)) for piece in _pieces(one.points) for x, y in piece if y]
+            at = [(self.x(x), self.y(y, top)) for part in _parts(one.points) for x, y in part if y]
             path = "".join(f"M{x:.1f} {floor}V{y:.1f}" for x, y in at)
             yield f'<path class="chart-stems {colour}" d="{path}"/>'
             return
-        for piece in _pieces(one.points):
-            at = [(self.x(x), self.y(y, top)) for x, y in piece]
+        for part in _parts(one.points):
+            at = [(self.x(x), self.y(y, top)) for x, y in part]
             if len(at) == 1:
                 yield f'<circle class="chart-dot {colour}" cx="{at[0][0]:.1f}" cy="{at[0][1]:.1f}" r="3"/>'
                 continue
@@ -249,17 +249,17 @@ class _Plot:
         return moment.strftime("%H:%M:%S" if span < 300 else "%H:%M" if span < 172_800 else "%b %d")
 
 
-def _pieces(points: Iterable[tuple[float, float | None]]) -> Iterator[list[tuple[float, float]]]:
+def _parts(points: Iterable[tuple[float, float | None]]) -> Iterator[list[tuple[float, float]]]:
     """The points between gaps."""
-    piece: list[tuple[float, float]] = []
+    part: list[tuple[float, float]] = []
     for x, y in points:
         if y is not None and math.isfinite(y):
-            piece.append((x, y))
-        elif piece:
-            yield piece
-            piece = []
-    if piece:
-        yield piece
+            part.append((x, y))
+        elif part:
+            yield part
+            part = []
+    if part:
+        yield part
 
 
 def _legend(series: Sequence[Series]) -> Iterator[str]:

@@ -270,7 +270,7 @@ class BadRequest(PlatformError):
     """The platform refuses the request as it is written (400, 422)."""
 
     code = "bad-request"
-    advice = "mend what the message names"
+    advice = "fix the problem above"
 
 
 class TooLarge(BadRequest):
@@ -300,7 +300,7 @@ class AlgorithmFailed(WrapgenError):
 
     code = "algorithm-failed"
     exit_code = 6
-    advice = "this is the algorithm's own message: mend the input, or the algorithm"
+    advice = "this is the algorithm's own message: fix the input, or the algorithm"
 
     def __init__(
         self,
@@ -331,7 +331,7 @@ class BuildFailed(WrapgenError):
         tail = "\n".join(log.rstrip().splitlines()[-40:])
         super().__init__(
             f"the build of {reference} failed; the end of its log:\n{tail}",
-            hint="mend what the log names, then publish again",
+            hint="fix what the log names, then publish again",
         )
         self.log = log
 
@@ -345,7 +345,7 @@ class CaseFailed(WrapgenError):
     def __init__(self, *, name: str, expected: str, got: str) -> None:
         super().__init__(
             f"the case {name!r} failed\n  expected: {expected}\n  got:      {got}",
-            hint="mend the algorithm or the case, then publish again; nothing was released",
+            hint="fix the algorithm or the case, then publish again; nothing was released",
         )
 
 

@@ -20,7 +20,7 @@ RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 """What `$run` may be."""
 
 RUN_HEADER = "X-Run-Id"
-"""Header of a call that names its run, for whoever watches the platform; most platforms ignore it."""
+"""Header of a call that names its run, for those who watch the platform; most platforms ignore it."""
 
 MAX_TIMEOUT = 3000
 """Longest time, in seconds, that a platform grants one call (platform contract, section 9)."""

@@ -43,6 +43,47 @@ WORDS = {
 }
 """What is not written, as a regular expression without case, and what to say instead."""
 
+NOT_YET = (
+    "wrapgen/cli/run.py",
+    "wrapgen/cli/plan.py",
+    "wrapgen/cli/verify.py",
+    "wrapgen/run/",
+    "wrapgen/platform/",
+    "wrapgen/build/",
+    "templates/",
+)
+"""Folders whose words are still those of before; this list only shrinks."""
+
+DUPLICATES = {
+    *(
+        "Answer",
+        "BuildFailed",
+        "Connector",
+        "Entry",
+        "Fault",
+        "Known",
+        "Limits",
+        "Listing",
+        "Outcome",
+        "Page",
+        "Place",
+    ),
+    *(
+        "Plan",
+        "Problem",
+        "Response",
+        "Run",
+        "Settled",
+        "Size",
+        "State",
+        "Stopped",
+        "Store",
+        "Wrapper",
+        "_Run",
+    ),
+}
+"""Class names that are still used twice; this list only shrinks."""
+
 
 def _text(path: Path) -> str:
     return path.read_text("utf-8", "replace")
@@ -64,8 +105,10 @@ def test_no_word_of_ours_stands_where_a_term_of_the_field_does(word, tracked):
     found = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()[:80]}"
         for path in tracked
-        if path.suffix in READ and str(path.relative_to(ROOT)).startswith(PLACES)
+        if path.suffix in READ
+        and str(path.relative_to(ROOT)).startswith(PLACES)
+        and not str(path.relative_to(ROOT)).startswith(NOT_YET)
         for number, line in enumerate(_text(path).splitlines(), start=1)
         if re.search(word, line, re.IGNORECASE if word == word.lower() else 0)
     ]
-    assert not found or word in LEFT, f"say {WORDS[word]}:\n" + "\n".join(found)
+    assert not found, f"say {WORDS[word]}:\n" + "\n".join(found)

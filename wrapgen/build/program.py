@@ -9,7 +9,7 @@ from wrapgen.build import plan
 from wrapgen.build.inline import main_module
 from wrapgen.spec import Spec
 from wrapgen.spec.names import parse_path
-from wrapgen.spec.store import Store
+from wrapgen.spec.store import StoreAddress
 
 WIDTH = 110
 """Characters of a line, as the linters want them."""
@@ -61,7 +61,7 @@ def opened(spec: Spec) -> list[str]:
     return [target, "Files(server, config.WRAPPER, private_places(config))", store]
 
 
-def _opened(store: Store, settings: str) -> str:
+def _opened(store: StoreAddress, settings: str) -> str:
     return f"{_MODULES[store.kind]}.Datastore({'' if store.kind == 'sql' else 'server, '}{settings})"
 
 
@@ -132,7 +132,7 @@ def _item_id(spec: Spec) -> str | list[str | int | None]:
     return list(parse_path(spec.record.id)) if spec.record.id.startswith("$") else spec.record.id
 
 
-def _opening(spec: Spec, store: Store) -> dict[str, Any]:
+def _opening(spec: Spec, store: StoreAddress) -> dict[str, Any]:
     """What a datastore's module needs to open it."""
     assert spec.datastore is not None
     if store.kind == "sql":

@@ -209,7 +209,7 @@ def _permissions(
 @organization_option
 @connected
 def remove_key(client: Client, account: str, key_id: str, organization: bool, as_json: bool) -> None:
-    """Make the key KEY_ID of ACCOUNT worthless."""
+    """Revoke the key KEY_ID of ACCOUNT."""
     client.accounts.remove_key(account, key_id, organization=organization)
     done({"removed": key_id}, f"removed {key_id}", as_json)
 

@@ -19,7 +19,7 @@ from wrapgen.files import whole
 
 if TYPE_CHECKING:
     from wrapgen.records import Collected
-    from wrapgen.records.settle import Settled
+    from wrapgen.records.settle import SettledRun
 
 
 @click.command()
@@ -123,7 +123,7 @@ def _settle(url: str, run: str | None, as_json: bool, platform: dict[str, Any]) 
         out(json.dumps({"url": url, "runs": [asdict(each) for each in done]}))
 
 
-def _settled(done: Settled) -> str:
+def _settled(done: SettledRun) -> str:
     open_ones = f"; {done.retryable:,} may still be resent" if done.retryable else ""
     kept = f"{done.keys:,} records in {len(done.objects):,} objects"
     return f"{done.run}: {kept}, {done.removed:,} removed{open_ones}"

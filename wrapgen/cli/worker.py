@@ -103,7 +103,7 @@ def sqs(url: str, reference: str, as_json: bool, **given: Any) -> None:
 def _can_fail(facts: QueueFacts, failed: str) -> None:
     if failed == "leave" and facts.dead_letter is None:
         raise UsageError(
-            f"the queue {facts.arn} has no dead-letter queue: what fails for good would come back for ever",
+            f"the queue {facts.arn} has no dead-letter queue: failed messages would come back without end",
             hint="give it one, or add --failed delete: the record then is all that remains",
         )
 

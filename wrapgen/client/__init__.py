@@ -3,22 +3,22 @@
 Nothing here decides anything: no retries of calls, no waiting, no printing.
 """
 
-from wrapgen.client.algorithms import Algorithms, Build, Environment, Version
+from wrapgen.client.algorithms import AlgorithmCalls, HostedBuild, HostedEnvironment, HostedVersion
 from wrapgen.client.calls import Client, connect, decode
 from wrapgen.client.connection import Connection
-from wrapgen.client.data import Data, Entry, is_data_url
+from wrapgen.client.data import DataCalls, FileEntry, is_data_url
 from wrapgen.references import Reference
 
 __all__ = [
-    "Algorithms",
-    "Build",
+    "AlgorithmCalls",
     "Client",
     "Connection",
-    "Data",
-    "Entry",
-    "Environment",
+    "DataCalls",
+    "FileEntry",
+    "HostedBuild",
+    "HostedEnvironment",
+    "HostedVersion",
     "Reference",
-    "Version",
     "connect",
     "decode",
     "is_data_url",

@@ -14,7 +14,7 @@ PAGE = 50
 """Entries asked for at a time (platform contract, section 1)."""
 
 
-class Accounts:
+class AccountCalls:
     """The account calls of a platform; every value is the API's own object."""
 
     def __init__(self, transport: Transport) -> None:
@@ -82,7 +82,7 @@ class Accounts:
         return self._object("POST", f"{place}/keys", fields)
 
     def remove_key(self, account: str, key_id: str, *, organization: bool = False) -> None:
-        """Makes a key of a user or an organization worthless at once.
+        """Revokes a key of a user or an organization at once.
 
         Raises:
             NotFound: the account has no such key.

@@ -18,7 +18,7 @@ PAGE = 50
 
 
 @dataclass(frozen=True)
-class Build:
+class HostedBuild:
     """One build of a commit.
 
     Args:
@@ -37,7 +37,7 @@ class Build:
     environment: str = ""
 
     @classmethod
-    def read(cls, content: Mapping[str, Any]) -> Build:
+    def read(cls, content: Mapping[str, Any]) -> HostedBuild:
         """From the platform's build object."""
         return cls(
             id=str(content.get("build_id") or ""),
@@ -49,7 +49,7 @@ class Build:
 
 
 @dataclass(frozen=True)
-class Version:
+class HostedVersion:
     """One build or release of an algorithm, as the version list has it.
 
     Args:
@@ -68,7 +68,7 @@ class Version:
     warnings: tuple[str, ...] = ()
 
     @classmethod
-    def read(cls, content: Mapping[str, Any]) -> Version:
+    def read(cls, content: Mapping[str, Any]) -> HostedVersion:
         """From the platform's algorithm object."""
         info, settings = _inner(content, "version_info"), _inner(content, "settings")
         return cls(
@@ -82,7 +82,7 @@ class Version:
 
 
 @dataclass(frozen=True)
-class Environment:
+class HostedEnvironment:
     """A hosted language runtime that the platform offers.
 
     Args:
@@ -106,7 +106,7 @@ class Environment:
         return (int(match[1]), int(match[2] or 0)) if match else (0, 0)
 
     @classmethod
-    def read(cls, content: Mapping[str, Any], language: str) -> Environment:
+    def read(cls, content: Mapping[str, Any], language: str) -> HostedEnvironment:
         """From the platform's environment object.
 
         Its language is either one per version (`python38`) or one for all, with the version in the
@@ -121,8 +121,8 @@ class Environment:
         return cls(id=str(content.get("id") or ""), name=name, language=own, label=label, gpu=gpu)
 
 
-class Algorithms:
-    """The management calls. Names are `owner/name`. Every method raises the PlatformError family."""
+class AlgorithmCalls:
+    """The management calls. Names are `owner/name`. Every method raises PlatformError or a subclass."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -164,10 +164,10 @@ class Algorithms:
             "an algorithm",
         )
 
-    def compile(self, algorithm: str, *, timeout: float = MAX_TIMEOUT) -> Version:
+    def compile(self, algorithm: str, *, timeout: float = MAX_TIMEOUT) -> HostedVersion:
         """Builds the newest commit anew and waits for the end, so that it can be released once more."""
         content = self._post(f"{_path(algorithm)}/compile", {}, timeout=timeout)
-        return Version.read(_object(content, "an algorithm"))
+        return HostedVersion.read(_object(content, "an algorithm"))
 
     def publish(
         self,
@@ -176,7 +176,7 @@ class Algorithms:
         version_type: str,
         settings: Mapping[str, Any],
         version_info: Mapping[str, Any] | None = None,
-    ) -> Version:
+    ) -> HostedVersion:
         """Releases the most recent successful build.
 
         Args:
@@ -193,7 +193,7 @@ class Algorithms:
             "version_info": {**(version_info or {}), "version_type": version_type},
         }
         content = self._post(f"{_path(algorithm)}/versions", body)
-        return Version.read(_object(content, "an algorithm"))
+        return HostedVersion.read(_object(content, "an algorithm"))
 
     def load(self, algorithm: str, commit: str) -> bool:
         """Has a build load once, without a call; False where the platform can't be asked to.
@@ -210,22 +210,22 @@ class Algorithms:
             raise
         return True
 
-    def versions(self, algorithm: str, *, published: bool | None = True) -> list[Version]:
+    def versions(self, algorithm: str, *, published: bool | None = True) -> list[HostedVersion]:
         """Every version, newest first; `published=None` includes builds that were never released."""
         word = None if published is None else str(published).lower()
         pages = self._pages(f"{_path(algorithm)}/versions", {"published": word})
-        found = [Version.read(entry) for entry in pages]
+        found = [HostedVersion.read(entry) for entry in pages]
         # Some platforms ignore the filter or, as one client does, drop it on the way: see it through here.
         return [v for v in found if published is None or (v.version is not None) == published]
 
-    def builds(self, algorithm: str) -> Iterator[Build]:
+    def builds(self, algorithm: str) -> Iterator[HostedBuild]:
         """Every build, newest first; pages are fetched as they are needed."""
-        return (Build.read(entry) for entry in self._pages(f"{_path(algorithm)}/builds", {}))
+        return (HostedBuild.read(entry) for entry in self._pages(f"{_path(algorithm)}/builds", {}))
 
-    def build(self, algorithm: str, build_id: str) -> Build:
+    def build(self, algorithm: str, build_id: str) -> HostedBuild:
         """One build."""
         content = self._transport.json("GET", f"{_path(algorithm)}/builds/{quote(build_id)}")
-        return Build.read(_object(content, "a build"))
+        return HostedBuild.read(_object(content, "a build"))
 
     def build_log(self, algorithm: str, build_id: str) -> str:
         """The log of a build that has ended; empty when the platform keeps none."""
@@ -284,7 +284,7 @@ class Algorithms:
         entries = content if isinstance(content, list) else []
         return path, [entry for entry in entries if isinstance(entry, dict)]
 
-    def environments(self, language: str) -> list[Environment]:
+    def environments(self, language: str) -> list[HostedEnvironment]:
         """The runtimes that the platform offers for a language such as `python3`."""
         path = f"/v1/algorithm-environments/edge/languages/{quote(language)}/environments"
         content = self._transport.json("GET", path)
@@ -292,7 +292,7 @@ class Algorithms:
         entries = content.get("environments") if isinstance(content, dict) else content
         if not isinstance(entries, list):
             raise ServerFault(f"GET {path}: the answer lists no environments")
-        return [Environment.read(entry, language) for entry in entries if isinstance(entry, dict)]
+        return [HostedEnvironment.read(entry, language) for entry in entries if isinstance(entry, dict)]
 
     def languages(self) -> list[str]:
         """The names of the languages that the platform hosts."""

@@ -9,13 +9,13 @@ from urllib.parse import quote
 
 from wrapgen import protocol
 from wrapgen.client.connection import Connection
-from wrapgen.client.data import Data
+from wrapgen.client.data import DataCalls
 from wrapgen.client.transport import Transport
 from wrapgen.errors import UsageError
 from wrapgen.references import Reference
 
 
-class Caller:
+class AlgorithmCaller:
     """Calls with one key on one platform. Safe to share between threads.
 
     Args:
@@ -30,7 +30,7 @@ class Caller:
     def __init__(self, connection: Connection, *, pool: int = 8) -> None:
         self.connection = connection
         self._transport = Transport(connection, pool=pool)
-        self.data = Data(self._transport)
+        self.data = DataCalls(self._transport)
 
     def close(self) -> None:
         """Closes the kept connections; new ones are opened when they are needed."""
@@ -56,7 +56,7 @@ class Caller:
             content_type: `application/json`, `text/plain` or `application/octet-stream`.
             timeout: seconds the algorithm gets; whole ones, 1 to 3000. The answer may take 30 s more.
             stdout: ask for what the algorithm prints; only its owner is told.
-            run: id of the run that the call is part of, for whoever watches the platform.
+            run: id of the run that the call is part of, for those who watch the platform.
 
         Raises:
             Throttled: with `retry_after` where the platform says it.

@@ -9,18 +9,18 @@ from typing import Any
 
 from wrapgen import protocol
 from wrapgen.client import statuses
-from wrapgen.client.accounts import Accounts
-from wrapgen.client.algorithms import Algorithms, Version
-from wrapgen.client.caller import Caller
+from wrapgen.client.accounts import AccountCalls
+from wrapgen.client.algorithms import AlgorithmCalls, HostedVersion
+from wrapgen.client.caller import AlgorithmCaller
 from wrapgen.client.connection import Connection, find
-from wrapgen.client.organizations import Organizations
+from wrapgen.client.organizations import OrganizationCalls
 from wrapgen.errors import AlgorithmFailed, ServerFault, UsageError
 
 DEFAULT_TIMEOUT = 300.0
 """Seconds that a platform gives a call by default (platform contract, section 9)."""
 
 
-class Client(Caller):
+class Client(AlgorithmCaller):
     """Everything that one key may do on one platform. Safe to share between threads.
 
     Args:
@@ -28,7 +28,7 @@ class Client(Caller):
         pool: connections kept open; as many as calls are made at once.
 
     Attributes:
-        connection, data: as of `Caller`.
+        connection, data: as of `AlgorithmCaller`.
         algorithms: management calls.
         organizations: owners that are no user; a local platform's only.
         accounts: users, keys and failed calls.
@@ -36,9 +36,9 @@ class Client(Caller):
 
     def __init__(self, connection: Connection, *, pool: int = 8) -> None:
         super().__init__(connection, pool=pool)
-        self.algorithms = Algorithms(self._transport)
-        self.organizations = Organizations(self._transport)
-        self.accounts = Accounts(self._transport)
+        self.algorithms = AlgorithmCalls(self._transport)
+        self.organizations = OrganizationCalls(self._transport)
+        self.accounts = AccountCalls(self._transport)
 
     def __enter__(self) -> Client:
         return self
@@ -50,7 +50,7 @@ class Client(Caller):
         """The name of the account that the key belongs to; asks the platform where it is not known."""
         return self.connection.account or self.data.account()
 
-    def versions(self, algorithm: str) -> list[Version]:
+    def versions(self, algorithm: str) -> list[HostedVersion]:
         """The released versions of `owner/name`, newest first."""
         return self.algorithms.versions(algorithm)
 

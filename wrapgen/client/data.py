@@ -20,7 +20,7 @@ _URL = re.compile(r"([a-z][a-z0-9]*(?:\+[^:/]+)?)://(.*)\Z", re.IGNORECASE | re.
 
 
 @dataclass(frozen=True)
-class Entry:
+class FileEntry:
     """One file of a listing: its name within the folder, its size in bytes and when it was written."""
 
     name: str
@@ -29,10 +29,10 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Listing:
+class FolderPage:
     """One page of a folder: its files, its folders' names, and the marker of the next page or None."""
 
-    files: list[Entry]
+    files: list[FileEntry]
     folders: list[str]
     marker: str | None
 
@@ -61,8 +61,8 @@ def split(url: str) -> tuple[str, str]:
     return parent, name
 
 
-class Data:
-    """The data calls. URLs as users write them. Every method raises the PlatformError family."""
+class DataCalls:
+    """The data calls. URLs as users write them. Every method raises PlatformError or a subclass."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -77,7 +77,7 @@ class Data:
         return self._transport.request("GET", path_of(url), limit=limit)
 
     def stream(self, url: str, *, timeout: float = READ_TIMEOUT) -> AbstractContextManager[Iterator[bytes]]:
-        """A file piece by piece: `with data.stream(url) as pieces: ...`; for files of any size."""
+        """A file in parts: `with data.stream(url) as parts: ...`; for files of any size."""
         return self._transport.stream(path_of(url), timeout=timeout)
 
     def put(self, url: str, body: bytes | IO[bytes], *, timeout: float = READ_TIMEOUT) -> None:
@@ -98,7 +98,7 @@ class Data:
             return False
         return True
 
-    def files(self, url: str) -> Iterator[Entry]:
+    def files(self, url: str) -> Iterator[FileEntry]:
         """Every file of a folder, in the platform's order; pages are fetched as they are needed.
 
         Raises:
@@ -107,7 +107,7 @@ class Data:
         for page in self.pages(url):
             yield from page.files
 
-    def pages(self, url: str) -> Iterator[Listing]:
+    def pages(self, url: str) -> Iterator[FolderPage]:
         """The listing of a folder, page by page."""
         marker: str | None = None
         while True:
@@ -151,15 +151,15 @@ class Data:
         read = acl.get("read") if isinstance(acl, dict) else None
         return [str(entry) for entry in read] if isinstance(read, list) else None
 
-    def _page(self, url: str, marker: str | None) -> Listing:
+    def _page(self, url: str, marker: str | None) -> FolderPage:
         content = self._transport.json("GET", path_of(url), query={"marker": marker})
         if not isinstance(content, dict):
             raise ServerFault(f"{url} is a file, not a folder, or the platform answered no listing")
         files: list[dict[str, Any]] = content.get("files") or []
         folders: list[dict[str, Any]] = content.get("folders") or []
-        return Listing(
+        return FolderPage(
             files=[
-                Entry(str(f["filename"]), int(f.get("size") or 0), str(f.get("last_modified") or ""))
+                FileEntry(str(f["filename"]), int(f.get("size") or 0), str(f.get("last_modified") or ""))
                 for f in files
             ],
             folders=[str(f["name"]) for f in folders],

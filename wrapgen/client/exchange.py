@@ -20,7 +20,7 @@ from wrapgen.errors import UsageError
 CONNECT_TIMEOUT = 10.0
 """Seconds to wait for a connection."""
 
-PIECE = 65_536
+PART = 65_536
 """Bytes that are read at once."""
 
 _GZIP_OR_ZLIB = 47  # zlib's own number for: either header, the largest window
@@ -38,7 +38,7 @@ class BadEncoding(http.client.HTTPException):
     """An answer can't be decoded: damaged, or in an encoding that nobody asked for."""
 
 
-class Connector:
+class ConnectionOpener:
     """Opens connections to one address.
 
     Args:
@@ -151,7 +151,7 @@ def read(response: http.client.HTTPResponse, limit: int) -> bytes:
         return response.read()
     parts = []
     left = limit
-    for part in pieces(response):
+    for part in body_parts(response):
         left -= len(part)
         if left < 0:
             raise AnswerTooLarge
@@ -163,15 +163,15 @@ def beginning(response: http.client.HTTPResponse, limit: int) -> bytes:
     """The first `limit` bytes of an answer, or those that came: its status is known, whatever its body."""
     found = b""
     with suppress(OSError, http.client.HTTPException):
-        for part in pieces(response):
+        for part in body_parts(response):
             found += part
             if len(found) >= limit:
                 break
     return found[:limit]
 
 
-def pieces(response: http.client.HTTPResponse) -> Iterator[bytes]:
-    """The decoded body of an answer, piece by piece.
+def body_parts(response: http.client.HTTPResponse) -> Iterator[bytes]:
+    """The decoded body of an answer, in parts.
 
     Raises:
         OSError, HTTPException: it was cut off, or can't be decoded.
@@ -191,7 +191,7 @@ def _encoding(response: http.client.HTTPResponse) -> str:
 
 
 def _raw(response: http.client.HTTPResponse) -> Iterator[bytes]:
-    while part := response.read(PIECE):
+    while part := response.read(PART):
         yield part
     if response.length:  # with a size to read, http.client takes a body that was cut off for a whole one
         raise http.client.IncompleteRead(b"", response.length)
@@ -202,7 +202,7 @@ def _inflated(raw: Iterator[bytes]) -> Iterator[bytes]:
     try:
         for part in raw:
             while part:
-                yield decoder.decompress(part, 16 * PIECE)
+                yield decoder.decompress(part, 16 * PART)
                 part = decoder.unconsumed_tail
                 if decoder.eof and decoder.unused_data:
                     part, decoder = decoder.unused_data, zlib.decompressobj(_GZIP_OR_ZLIB)

@@ -9,7 +9,7 @@ from wrapgen.errors import Conflict, NoCredentials, NotFound
 from wrapgen.protocol import dumps
 
 
-class Organizations:
+class OrganizationCalls:
     """The organization calls, made with the home's admin key."""
 
     def __init__(self, transport: Transport) -> None:

@@ -20,7 +20,14 @@ from urllib.parse import urlencode
 
 from wrapgen.client import statuses
 from wrapgen.client.connection import Connection, authorization
-from wrapgen.client.exchange import AnswerTooLarge, Connector, NoConnection, beginning, pieces, read
+from wrapgen.client.exchange import (
+    AnswerTooLarge,
+    ConnectionOpener,
+    NoConnection,
+    beginning,
+    body_parts,
+    read,
+)
 from wrapgen.client.proxies import Proxy, proxy_url
 from wrapgen.errors import OutOfResource, PlatformError, TooLarge, Unreachable, UsageError
 from wrapgen.resources import resource_of
@@ -54,7 +61,7 @@ class Transport:
         self.connection = connection
         url = proxy_url(connection.address, connection.proxy)
         proxy = Proxy.parse(url) if url else None
-        self._connector = Connector(connection.address, proxy, connection.ca_cert)
+        self._connector = ConnectionOpener(connection.address, proxy, connection.ca_cert)
         self._idle: deque[HTTPConnection] = deque()
         self._pool = pool
 
@@ -118,17 +125,17 @@ class Transport:
 
     @contextmanager
     def stream(self, path: str, *, timeout: float = READ_TIMEOUT) -> Iterator[Iterator[bytes]]:
-        """The body of a GET piece by piece, for as long as the context is open.
+        """The body of a GET in parts, for as long as the context is open.
 
         Raises:
             PlatformError: as `request`; Unreachable also while reading, when the body is cut off.
         """
         with self._answer("GET", path, path, None, self._headers(), timeout) as response:
-            yield self._pieces(f"GET {path}", response)
+            yield self._parts(f"GET {path}", response)
 
-    def _pieces(self, what: str, response: HTTPResponse) -> Iterator[bytes]:
+    def _parts(self, what: str, response: HTTPResponse) -> Iterator[bytes]:
         try:
-            yield from pieces(response)
+            yield from body_parts(response)
         except (OSError, HTTPException) as error:
             raise self._unreachable(what, error) from error
 

@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
-_PIECE = 65_536
+_PART = 65_536
 
 
 def through_tls(
@@ -55,7 +55,7 @@ class _InnerTls:
 
     def makefile(self, mode: str) -> io.BufferedReader:  # noqa: ARG002 - http.client only reads
         """What is received, as a file; closing it leaves the connection open."""
-        return io.BufferedReader(_Reader(self))
+        return io.BufferedReader(_TunnelReader(self))
 
     def read(self, count: int) -> bytes:
         """Some of what is received; empty at the end."""
@@ -71,7 +71,7 @@ class _InnerTls:
                 done = step(*arguments)
             except ssl.SSLWantReadError:  # noqa: PERF203
                 self._flush()
-                data = self._outer.recv(_PIECE)
+                data = self._outer.recv(_PART)
                 if data:
                     self._received.write(data)
                 else:
@@ -85,7 +85,7 @@ class _InnerTls:
             self._outer.sendall(self._sent.read())
 
 
-class _Reader(io.RawIOBase):
+class _TunnelReader(io.RawIOBase):
     def __init__(self, tls: _InnerTls) -> None:
         self._tls = tls
 

@@ -1,4 +1,4 @@
-"""Looking at a datastore: is it there, and may whoever writes to it write?
+"""Looking at a datastore: is it there, and may the wrapper write to it?
 
 A collection's right to be written is proven by writing a file and removing it again: nothing else tells.
 """
@@ -26,7 +26,7 @@ def where_records_go(
     """Everything about one datastore.
 
     Args:
-        client: as whoever calls the wrapper.
+        client: with the key of the wrapper's caller.
         url: of the datastore, or `$NAME` where a variable holds it.
         wrapper: `owner/name` of the wrapper that writes there.
         key_env: the variable with the key that the wrapper writes with; None writes as its caller.

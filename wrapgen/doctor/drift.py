@@ -10,7 +10,7 @@ from pathlib import Path
 
 from wrapgen.build import Placement
 from wrapgen.client import Client, Reference
-from wrapgen.client.algorithms import Version
+from wrapgen.client.algorithms import HostedVersion
 from wrapgen.doctor.finding import Finding, fault, ok, unchecked
 from wrapgen.errors import AlgorithmFailed, NotFound, PlatformError, UsageError
 from wrapgen.publish.project import Project
@@ -64,7 +64,7 @@ def _described(client: Client, spec: Spec, reference: str, folder: Path) -> Find
     return ok(RELEASE, f"{reference} was made from this spec")
 
 
-def _source(client: Client, newest: Version, folder: Path) -> Finding:
+def _source(client: Client, newest: HostedVersion, folder: Path) -> Finding:
     """Whether the commit of the release holds the files of the folder."""
     try:
         project = Project.read(folder)
@@ -102,7 +102,7 @@ def target(client: Client, spec: Spec) -> Finding:
     return ok(TARGET, f"{named} is the newest")
 
 
-def _newest(versions: list[Version]) -> Version | None:
+def _newest(versions: list[HostedVersion]) -> HostedVersion | None:
     released = [version for version in versions if Number.parse(version.version or "")]
     return max(released, key=lambda version: Number.parse(version.version or "") or Number(), default=None)
 

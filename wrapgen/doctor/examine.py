@@ -16,7 +16,7 @@ def reference(client: Client, text: str, environ: Mapping[str, str]) -> Iterator
     """Everything about a wrapper on the platform that its reference alone tells.
 
     Args:
-        client: as whoever will call it.
+        client: with the key of its callers.
         text: `owner/name`, with or without a version.
         environ: this process's variables.
 
@@ -63,7 +63,7 @@ def spec(client: Client, wanted: Spec, environ: Mapping[str, str]) -> Iterator[F
     """Everything about a spec: its target, its datastore, and its wrapper if it is published.
 
     Args:
-        client: as whoever will call the wrapper.
+        client: with the key of the wrapper's callers.
         wanted: the spec.
         environ: this process's variables.
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 
-from wrapgen.client import Algorithms, Build
+from wrapgen.client import AlgorithmCalls, HostedBuild
 from wrapgen.errors import BuildFailed, PlatformError, Unreachable
 
 TIMEOUT = 3000.0
@@ -31,8 +31,8 @@ class Clock:
 
 
 def built(
-    algorithms: Algorithms, algorithm: str, commit: str, *, pushed: bool, clock: Clock, say: Say
-) -> Build:
+    algorithms: AlgorithmCalls, algorithm: str, commit: str, *, pushed: bool, clock: Clock, say: Say
+) -> HostedBuild:
     """The successful build of a commit; waits for it, and asks for one where none was started.
 
     Args:
@@ -60,7 +60,7 @@ def built(
     return _successful(algorithms, algorithm, build)
 
 
-def rebuilt(algorithms: Algorithms, algorithm: str, commit: str, *, say: Say) -> Build:
+def rebuilt(algorithms: AlgorithmCalls, algorithm: str, commit: str, *, say: Say) -> HostedBuild:
     """Builds the newest commit anew, so that it can be released (once more).
 
     Raises:
@@ -78,13 +78,13 @@ def rebuilt(algorithms: Algorithms, algorithm: str, commit: str, *, say: Say) ->
     return _successful(algorithms, algorithm, build)
 
 
-def find(algorithms: Algorithms, algorithm: str, commit: str) -> Build | None:
+def find(algorithms: AlgorithmCalls, algorithm: str, commit: str) -> HostedBuild | None:
     """The newest build of a commit; None when there is none."""
     newest = islice(algorithms.builds(algorithm), LOOKED_THROUGH)
     return next((build for build in newest if build.commit == commit), None)
 
 
-def _appearing(algorithms: Algorithms, algorithm: str, commit: str, clock: Clock) -> Build | None:
+def _appearing(algorithms: AlgorithmCalls, algorithm: str, commit: str, clock: Clock) -> HostedBuild | None:
     limit = clock.now() + APPEARS_WITHIN
     while clock.now() < limit:
         clock.sleep(0.2)
@@ -94,7 +94,7 @@ def _appearing(algorithms: Algorithms, algorithm: str, commit: str, clock: Clock
     return None
 
 
-def _ended(algorithms: Algorithms, algorithm: str, build: Build, clock: Clock) -> Build:
+def _ended(algorithms: AlgorithmCalls, algorithm: str, build: HostedBuild, clock: Clock) -> HostedBuild:
     limit, pause = clock.now() + TIMEOUT, 0.1
     while build.status == "in-progress":
         if clock.now() > limit:
@@ -108,7 +108,7 @@ def _ended(algorithms: Algorithms, algorithm: str, build: Build, clock: Clock) -
     return build
 
 
-def _successful(algorithms: Algorithms, algorithm: str, build: Build) -> Build:
+def _successful(algorithms: AlgorithmCalls, algorithm: str, build: HostedBuild) -> HostedBuild:
     if build.status != "succeeded":
         log = algorithms.build_log(algorithm, build.id)
         raise BuildFailed(reference=f"{algorithm} at {build.commit[:12]}", log=log)

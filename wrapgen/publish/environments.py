@@ -11,7 +11,7 @@ from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from wrapgen.client import Algorithms, Environment
+from wrapgen.client import AlgorithmCalls, HostedEnvironment
 from wrapgen.errors import UsageError
 
 _PINNED = re.compile(r"(?:c?python-?)?(\d+)\.(\d+)(?![\d<>=~!,])")
@@ -35,11 +35,11 @@ class Wish:
 class Chosen:
     """An environment, and why it is that one."""
 
-    environment: Environment
+    environment: HostedEnvironment
     reason: str
 
 
-def choose(algorithms: Algorithms, language: str, name: str | None, wish: Wish | None) -> Chosen:
+def choose(algorithms: AlgorithmCalls, language: str, name: str | None, wish: Wish | None) -> Chosen:
     """The environment to build in.
 
     Args:
@@ -51,11 +51,11 @@ def choose(algorithms: Algorithms, language: str, name: str | None, wish: Wish |
     Raises:
         UsageError: none will do; the message lists those that are offered.
     """
-    family = _family(language)
+    wanted_language = _language_name(language)
     offered = [
         each
         for known in algorithms.languages()
-        if _family(known) == family
+        if _language_name(known) == wanted_language
         for each in algorithms.environments(known)
     ]
     # The plainest first: without a GPU, without libraries that its label would name.
@@ -64,7 +64,7 @@ def choose(algorithms: Algorithms, language: str, name: str | None, wish: Wish |
         wanted = name.lower()
         fitting = [each for each in offered if wanted in (each.name.lower(), each.label.lower(), each.id)][:1]
         asked, reason = f"the environment {name}", "as asked for"
-    elif wish is not None and family == "python":
+    elif wish is not None and wanted_language == "python":
         fitting = [each for each in offered if wish.admits(each.number)]
         asked, reason = f"an environment for {wish.source}", f"the newest offered that fits {wish.source}"
     else:
@@ -129,7 +129,7 @@ def _text(path: Path) -> str:
         raise UsageError(f"can't read {path}: {error}") from error
 
 
-def _family(language: str) -> str:
+def _language_name(language: str) -> str:
     """The language without its version: `python` for `python3`, `python38` and `python3-1`."""
     match = re.match(r"[a-z#+]+", language.lower())
     return match[0] if match else language.lower()

@@ -1,6 +1,6 @@
 """Publishing, step by step: owner, algorithm, collections, push, build, cases, release.
 
-Every step can be repeated: a publish that was interrupted anywhere is mended by publishing again.
+Every step can be repeated: publish again to finish a publish that was interrupted.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from wrapgen.client import Build, Client, Version
+from wrapgen.client import Client, HostedBuild, HostedVersion
 from wrapgen.errors import (
     AlgorithmFailed,
     BadRequest,
@@ -206,8 +206,8 @@ def _build(
     clock: Clock,
     *,
     pushed: bool,
-    known: list[Version],
-) -> Build:
+    known: list[HostedVersion],
+) -> HostedBuild:
     """A build of the commit that was never released, in the algorithm's environment."""
     if any(version.git_hash == commit for version in known):
         return builds.rebuilt(client.algorithms, name, commit, say=say)
@@ -217,7 +217,7 @@ def _build(
     return build
 
 
-def _already(rule: str, known: list[Version], commit: str | None) -> Version | None:
+def _already(rule: str, known: list[HostedVersion], commit: str | None) -> HostedVersion | None:
     """The released version that these files are, if the rule asks for no other."""
     same = [version for version in known if version.git_hash == commit]
     if rule in releases.VERSION_TYPES:
@@ -225,7 +225,7 @@ def _already(rule: str, known: list[Version], commit: str | None) -> Version | N
     return next((version for version in same if version.version == rule), None)
 
 
-def _number(version: Version) -> Number:
+def _number(version: HostedVersion) -> Number:
     return Number.parse(version.version or "") or Number()
 
 
@@ -257,7 +257,7 @@ def _release(
     client: Client,
     project: Project,
     steps: list[str],
-    build: Build,
+    build: HostedBuild,
     to_try: list[Case],
     say: Say,
 ) -> str:

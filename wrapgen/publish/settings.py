@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from wrapgen.client import Environment
+from wrapgen.client import HostedEnvironment
 from wrapgen.publish.cases import Case
 from wrapgen.publish.project import Project
 
@@ -14,7 +14,7 @@ TAGLINE = "Batches of "
 """How the tagline of every wrapper starts, by which it is known on a platform."""
 
 
-def created(project: Project, chosen: Environment) -> tuple[dict[str, Any], dict[str, Any]]:
+def created(project: Project, chosen: HostedEnvironment) -> tuple[dict[str, Any], dict[str, Any]]:
     """Details and settings of a new algorithm."""
     details = {"label": project.reference.name}
     if project.spec is not None:
@@ -33,7 +33,7 @@ def wanted(project: Project) -> dict[str, Any]:
     return {"network_access": network, "pipeline_enabled": True}
 
 
-def changes(project: Project, current: Mapping[str, Any], chosen: Environment | None) -> dict[str, Any]:
+def changes(project: Project, current: Mapping[str, Any], chosen: HostedEnvironment | None) -> dict[str, Any]:
     """What to change in the settings of an algorithm that exists; only a wrapper's spec changes rights."""
     settings = wanted(project) if project.spec is not None else {}
     if chosen is not None:

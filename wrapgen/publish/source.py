@@ -64,7 +64,7 @@ def repository(connection: Connection, reference: Reference) -> str:
     return f"{connection.address.replace('//api.', '//git.')}/git/{reference.path}.git"
 
 
-class Source:
+class StagedSource:
     """An algorithm's repository, with a project's files staged in a clone of it.
 
     Attributes:
@@ -93,7 +93,7 @@ class Source:
 
 
 @contextmanager
-def staged(connection: Connection, account: str, project: Project) -> Iterator[Source]:
+def staged(connection: Connection, account: str, project: Project) -> Iterator[StagedSource]:
     """Clones the algorithm's repository into a temporary folder and stages exactly the project's files.
 
     Args:
@@ -110,7 +110,7 @@ def staged(connection: Connection, account: str, project: Project) -> Iterator[S
         git.clone()
         _mirror(project, git.tree)
         git.run("add", "--all", ".")
-        yield Source(git)
+        yield StagedSource(git)
 
 
 def _mirror(project: Project, tree: Path) -> None:

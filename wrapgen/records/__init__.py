@@ -1,11 +1,20 @@
 """Reading recorded items back, whatever the datastore: each key once, by precedence.
 
 Knows records and where they are kept; not how they come to be (that is the generated wrapper's) and not how
-the platform is reached (a `Store` is handed in).
+the platform is reached (a `RecordStore` is handed in).
 """
 
-from wrapgen.records.collected import Collected, Tally
-from wrapgen.records.objects import Store
+from wrapgen.records.collected import Collected, RecordCounts
+from wrapgen.records.objects import RecordStore
 from wrapgen.records.reading import is_database, is_queue, open_records, resolved, shown
 
-__all__ = ["Collected", "Store", "Tally", "is_database", "is_queue", "open_records", "resolved", "shown"]
+__all__ = [
+    "Collected",
+    "RecordCounts",
+    "RecordStore",
+    "is_database",
+    "is_queue",
+    "open_records",
+    "resolved",
+    "shown",
+]

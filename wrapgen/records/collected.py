@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-from wrapgen.records.record import FINAL, RESULT, RETRYABLE, Standing, fields_of
+from wrapgen.records.record import FINAL, RESULT, RETRYABLE, RecordRank, fields_of
 
 _TABLE = """
 CREATE TABLE record (
@@ -31,7 +31,7 @@ _CACHE_KIB = 64 * 1024
 
 
 @dataclass(frozen=True)
-class Tally:
+class RecordCounts:
     """How many keys have which outcome."""
 
     results: int
@@ -67,7 +67,7 @@ class Collected:
     ) -> None:
         self._database.close()
 
-    def add(self, records: Iterable[tuple[Standing, bytes]]) -> None:
+    def add(self, records: Iterable[tuple[RecordRank, bytes]]) -> None:
         """Brings in records with their lines, in any order; each key keeps its best."""
         rows = [(_run(s.run), _bytes(s.id), s.position, s.rank, s.tries, line) for s, line in records]
         self._database.execute("BEGIN")
@@ -75,10 +75,10 @@ class Collected:
         self._database.execute("COMMIT")
         self.lines += len(rows)
 
-    def tally(self) -> Tally:
+    def tally(self) -> RecordCounts:
         """The outcomes of all keys."""
         counts = dict(self._database.execute("SELECT rank, count(*) FROM record GROUP BY rank").fetchall())
-        return Tally(counts.get(RESULT, 0), counts.get(FINAL, 0), counts.get(RETRYABLE, 0))
+        return RecordCounts(counts.get(RESULT, 0), counts.get(FINAL, 0), counts.get(RETRYABLE, 0))
 
     def runs(self) -> dict[str | None, int]:
         """How many keys each run has; None stands for records without a run."""

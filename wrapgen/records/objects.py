@@ -1,7 +1,7 @@
 """Records in a data URL: the union of a run's objects, read as streams.
 
 A data URL is an object store without append, so each write of a wrapper is a new object, named from run,
-first index, a digest, try and piece. Settling adds merged objects and a manifest. Reading never needs the
+first index, a digest, try and part. Settling adds merged objects and a manifest. Reading never needs the
 manifest: whatever objects there are, their union by precedence is the answer.
 """
 
@@ -20,7 +20,7 @@ from wrapgen.errors import NotFound, RecordsUnreadable
 from wrapgen.records.collected import Collected
 from wrapgen.records.record import read
 
-PIECE = re.compile(r"(?P<run>[A-Za-z0-9_-]+)-\d{12,}-[0-9a-f]{12}-t\d+-p\d+\.jsonl(?:\.gz)?\Z")
+PART = re.compile(r"(?P<run>[A-Za-z0-9_-]+)-\d{12,}-[0-9a-f]{12}-t\d+-p\d+\.jsonl(?:\.gz)?\Z")
 """Names of the objects that wrappers write."""
 
 MERGED = re.compile(r"(?P<run>[A-Za-z0-9_-]+)-settled-\d{6,}-[0-9a-f]{12}\.jsonl\Z")
@@ -39,7 +39,7 @@ Progress = Callable[[int, int], None]
 """Told how many objects were read and how many are known."""
 
 
-class Entry(Protocol):
+class RecordFile(Protocol):
     """A file in a listing: its name in the folder, and its size in bytes."""
 
     @property
@@ -49,17 +49,17 @@ class Entry(Protocol):
     def size(self) -> int: ...
 
 
-class Store(Protocol):
-    """What reading and settling need of a data service; `client.Data` has it."""
+class RecordStore(Protocol):
+    """What reading and settling need of a data service; `DataCalls` of the client has it."""
 
-    def files(self, url: str) -> Iterable[Entry]:
+    def files(self, url: str) -> Iterable[RecordFile]:
         """Every file of a folder."""
 
     def read(self, url: str) -> bytes:
         """A whole file; raises NotFound."""
 
     def stream(self, url: str) -> AbstractContextManager[Iterator[bytes]]:
-        """A file piece by piece; raises NotFound."""
+        """A file in parts; raises NotFound."""
 
     def put(self, url: str, body: bytes) -> None:
         """Writes a whole file at once."""
@@ -78,12 +78,12 @@ class Objects:
 
 def run_of(name: str) -> str | None:
     """The run that an object's name says; None for a file that holds no records."""
-    match = PIECE.match(name) or MERGED.match(name)
+    match = PART.match(name) or MERGED.match(name)
     return match["run"] if match is not None else None
 
 
 def collect(
-    store: Store,
+    store: RecordStore,
     url: str,
     into: Collected,
     *,
@@ -137,7 +137,7 @@ def collect(
 
 
 def _collect_all(
-    store: Store,
+    store: RecordStore,
     waiting: list[tuple[str, int]],
     into: Collected,
     run: str | None,
@@ -157,8 +157,8 @@ def _collect_all(
     for where, size in waiting:
         if size > SMALL:
             try:
-                with store.stream(where) as pieces:
-                    _add(_lines(pieces, where), where, into, run)
+                with store.stream(where) as parts:
+                    _add(_lines(parts, where), where, into, run)
             except NotFound:
                 gone.append(where)
             count += 1
@@ -166,7 +166,7 @@ def _collect_all(
     return gone
 
 
-def _fetched(store: Store, addresses: list[str]) -> Iterator[tuple[str, bytes | None]]:
+def _fetched(store: RecordStore, addresses: list[str]) -> Iterator[tuple[str, bytes | None]]:
     """Whole bodies, some at once; None for an object that is gone."""
 
     def fetch(where: str) -> tuple[str, bytes | None]:
@@ -185,14 +185,14 @@ MOST_OF_A_LINE = 64 * 1024**2
 """Bytes that a record may have: an input and a result are a few megabytes each."""
 
 
-def _lines(pieces: Iterable[bytes], where: str) -> Iterator[bytes]:
+def _lines(parts: Iterable[bytes], where: str) -> Iterator[bytes]:
     """The lines of a body, without line ends; unzips what is named so."""
     if where.endswith(".gz"):
-        pieces = _unzipped(pieces, where)
+        parts = _unzipped(parts, where)
     begun: list[bytes] = []  # the parts of a line whose end has not come
     size = 0
-    for piece in pieces:
-        first, *more = piece.split(b"\n")
+    for part in parts:
+        first, *more = part.split(b"\n")
         begun.append(first)
         size += len(first)
         if size > MOST_OF_A_LINE:
@@ -205,11 +205,11 @@ def _lines(pieces: Iterable[bytes], where: str) -> Iterator[bytes]:
         yield b"".join(begun)
 
 
-def _unzipped(pieces: Iterable[bytes], where: str) -> Iterator[bytes]:
+def _unzipped(parts: Iterable[bytes], where: str) -> Iterator[bytes]:
     unzip = zlib.decompressobj(wbits=31)
     try:
-        for piece in pieces:
-            content = unzip.decompress(piece, 1 << 20)
+        for part in parts:
+            content = unzip.decompress(part, 1 << 20)
             while content:
                 yield content
                 content = unzip.decompress(unzip.unconsumed_tail, 1 << 20)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from wrapgen.errors import UsageError
 from wrapgen.records.collected import Collected
-from wrapgen.records.objects import Progress, Store, collect
+from wrapgen.records.objects import Progress, RecordStore, collect
 
 DATABASES = ("sqlite", "postgresql", "postgres", "mysql", "mariadb")
 """Schemes of databases, each with an optional +DRIVER."""
@@ -52,7 +52,7 @@ def shown(url: str) -> str:
 
 @contextmanager
 def open_records(
-    store: Store | None, url: str, *, run: str | None = None, progress: Progress | None = None
+    store: RecordStore | None, url: str, *, run: str | None = None, progress: Progress | None = None
 ) -> Iterator[Collected]:
     """The records of a datastore, each key once, for as long as the context is open.
 
@@ -72,7 +72,7 @@ def open_records(
     url = resolved(url)
     if is_queue(url):
         raise UsageError(
-            "a queue can't be read back: whoever takes a message from it takes it away",
+            "a queue can't be read back: a consumer that takes a message removes it",
             hint="read the datastore that the queue's reader writes to",
         )
     with Collected() as collected:
@@ -81,6 +81,6 @@ def open_records(
 
             sql.collect(url, collected, run=run, progress=progress)
         else:
-            assert store is not None, "whoever reads a data URL brings the data service"
+            assert store is not None, "the caller brings the data service for a data URL"
             collect(store, url, collected, run=run, progress=progress)
         yield collected

@@ -16,7 +16,7 @@ RETRYABLE, FINAL, RESULT = 0, 1, 2
 """Ranks: a result beats a final error, which beats a retryable one. The clock never decides."""
 
 
-class Standing(NamedTuple):
+class RecordRank(NamedTuple):
     """What decides between records of one key: the rank, then the try."""
 
     run: str | None
@@ -26,7 +26,7 @@ class Standing(NamedTuple):
     tries: int
 
 
-def read(line: bytes, where: str) -> tuple[Standing, dict[str, Any]]:
+def read(line: bytes, where: str) -> tuple[RecordRank, dict[str, Any]]:
     """The standing and the fields of one line.
 
     Args:
@@ -82,7 +82,7 @@ def fields_of(line: bytes) -> Any:
     return fields
 
 
-def standing(fields: dict[str, Any], where: str) -> Standing:
+def standing(fields: dict[str, Any], where: str) -> RecordRank:
     """The standing of a record's fields.
 
     Raises:
@@ -93,7 +93,7 @@ def standing(fields: dict[str, Any], where: str) -> Standing:
         raise RecordsUnreadable(where=where, reason="it has no run and id")
     if ("result" in fields) == ("error" in fields):
         raise RecordsUnreadable(where=where, reason="it must have a result or an error")
-    return Standing(
+    return RecordRank(
         run=run,
         id=key,
         position=_small(index),

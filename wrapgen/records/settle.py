@@ -15,7 +15,7 @@ from typing import Any
 
 from wrapgen.errors import NotFound, RecordsUnreadable
 from wrapgen.records.collected import Collected
-from wrapgen.records.objects import Progress, Store, collect, run_of
+from wrapgen.records.objects import Progress, RecordStore, collect, run_of
 
 MERGED_BYTES = 16_000_000
 """Bytes that a merged object aims at."""
@@ -25,7 +25,7 @@ NAMELESS = "none"
 
 
 @dataclass(frozen=True)
-class Settled:
+class SettledRun:
     """What settling a run did.
 
     Args:
@@ -43,7 +43,7 @@ class Settled:
     removed: int
 
 
-def settle(store: Store, url: str, run: str, *, progress: Progress | None = None) -> Settled:
+def settle(store: RecordStore, url: str, run: str, *, progress: Progress | None = None) -> SettledRun:
     """Compacts one run's objects.
 
     Args:
@@ -78,10 +78,10 @@ def settle(store: Store, url: str, run: str, *, progress: Progress | None = None
     store.put(f"{base}/{manifest_name(run)}", (json.dumps(manifest, indent=2) + "\n").encode("ascii"))
     kept = {entry["name"] for entry in written}
     removed = sum(_remove(store, f"{base}/{name}") for name in known.names if name not in kept)
-    return Settled(run, tally.keys, tally.retryable, tuple(sorted(kept)), removed)
+    return SettledRun(run, tally.keys, tally.retryable, tuple(sorted(kept)), removed)
 
 
-def runs(store: Store, url: str) -> list[str]:
+def runs(store: RecordStore, url: str) -> list[str]:
     """The runs that have objects under a URL, as their objects are named."""
     owners = {run_of(entry.name) for entry in store.files(url.rstrip("/"))}
     return sorted(owner for owner in owners if owner is not None)
@@ -106,7 +106,7 @@ def _bodies(lines: Iterator[bytes]) -> Iterator[bytes]:
         yield b"\n".join(waiting) + b"\n"
 
 
-def _written(store: Store, where: str, body: bytes) -> dict[str, Any]:
+def _written(store: RecordStore, where: str, body: bytes) -> dict[str, Any]:
     """Writes a merged object and reads it back, so that nothing is removed on faith; its manifest entry."""
     store.put(where, body)
     if store.read(where) != body:
@@ -119,7 +119,7 @@ def _written(store: Store, where: str, body: bytes) -> dict[str, Any]:
     }
 
 
-def _remove(store: Store, where: str) -> int:
+def _remove(store: RecordStore, where: str) -> int:
     """Removes an object; one that somebody else removed counts as none."""
     try:
         store.delete(where)

@@ -14,7 +14,7 @@ from wrapgen.errors import MissingExtra, NotFound, RecordsUnreadable, Unreachabl
 from wrapgen.protocol import dumps
 from wrapgen.records.collected import Collected
 from wrapgen.records.objects import Progress
-from wrapgen.records.record import Standing, payload_of, standing
+from wrapgen.records.record import RecordRank, payload_of, standing
 
 try:
     import sqlalchemy as sa
@@ -132,7 +132,7 @@ def _payload(value: Any) -> Any:
     return payload_of(value.encode()) if isinstance(value, str) else json.loads(value)
 
 
-def _record(line: dict[str, Any], where: str) -> tuple[Standing, bytes]:
+def _record(line: dict[str, Any], where: str) -> tuple[RecordRank, bytes]:
     """The standing of one row, and its record as a line of JSON."""
     fields = {name: line[name] for name in BEFORE}
     fields["run"] = line["run"] or None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from uuid import uuid4
 
-from wrapgen.client.data import FILE_LIMIT, Data
+from wrapgen.client.data import FILE_LIMIT, DataCalls
 from wrapgen.errors import NotFound, PlatformError
 
 COLLECTION = "data://.my/wrapgen_sideband"
@@ -20,7 +20,7 @@ class DataSideband:
         collection: where the files go; made when it is first needed.
     """
 
-    def __init__(self, data: Data, collection: str = COLLECTION) -> None:
+    def __init__(self, data: DataCalls, collection: str = COLLECTION) -> None:
         self._data = data
         self._collection = collection
 

@@ -17,7 +17,7 @@ from pydantic_core import PydanticCustomError
 
 from wrapgen.protocol import MAX_TIMEOUT, PLATFORM_REQUEST, PLATFORM_RESPONSE
 from wrapgen.spec import names
-from wrapgen.spec.store import Store, check_credentials, parse_store, parse_store_variable
+from wrapgen.spec.store import StoreAddress, check_credentials, parse_store, parse_store_variable
 
 MAX_PARALLEL = 24
 DEFAULT_PARALLEL = 8
@@ -169,12 +169,12 @@ class Datastore(Section):
     )
 
     @property
-    def store(self) -> Store:
+    def store(self) -> StoreAddress:
         """What `url` or `url_env` stands for."""
         return parse_store(self.url) if self.url else parse_store_variable(self.url_env or "")
 
     @property
-    def copy_stores(self) -> tuple[Store, ...]:
+    def copy_stores(self) -> tuple[StoreAddress, ...]:
         """What each of `copies` stands for."""
         return tuple(parse_store(url) for url in self.copies)
 

@@ -58,7 +58,7 @@ def queue_numbers(spec: Spec, consumer: str) -> QueueNumbers:
 def differences(
     wanted: QueueNumbers, *, visibility: int, max_receives: int | None, retention: int, consumer: str
 ) -> list[str]:
-    """What is amiss with a live queue, in sentences; empty if nothing is.
+    """What is wrong with a live queue, in sentences; empty if nothing is.
 
     Args:
         wanted: see `queue_numbers`.
@@ -82,7 +82,7 @@ def differences(
 def dead_letter_differences(
     wanted: QueueNumbers, *, retention: int, dead_retention: int, takes: bool
 ) -> list[str]:
-    """What is amiss with a live dead-letter queue, in sentences; empty if nothing is.
+    """What is wrong with a live dead-letter queue, in sentences; empty if nothing is.
 
     Args:
         wanted: see `queue_numbers`.

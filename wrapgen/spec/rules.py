@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 from wrapgen.spec import names
-from wrapgen.spec.store import Store, parse_store
+from wrapgen.spec.store import StoreAddress, parse_store
 from wrapgen.spec.tree import Path
 
 Fault: TypeAlias = tuple[Path, str, str]
@@ -120,7 +120,7 @@ def _one_url(document: dict[str, Any]) -> Iterator[Fault]:
         )
 
 
-def _stores(document: dict[str, Any]) -> Iterator[tuple[Path, Store]]:
+def _stores(document: dict[str, Any]) -> Iterator[tuple[Path, StoreAddress]]:
     """The datastores whose URLs can be read, each with its place."""
     section = _section(document, "datastore")
     copies = section.get("copies")
@@ -134,7 +134,7 @@ def _stores(document: dict[str, Any]) -> Iterator[tuple[Path, Store]]:
             yield path, store
 
 
-def _store(url: Any) -> Store | None:
+def _store(url: Any) -> StoreAddress | None:
     try:
         return parse_store(url) if isinstance(url, str) else None
     except names.Refused:

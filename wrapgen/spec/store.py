@@ -21,16 +21,16 @@ DATABASES = {
 """SQL schemes: the dialect, and the one driver that the wrapper comes with."""
 
 _VANISHING = {
-    ".my": ".my is whoever calls, so every caller would write somewhere else",
+    ".my": ".my is the caller's own account, so every caller would write somewhere else",
     ".session": ".session is gone when the call ends",
-    ".algo": ".algo/temp is deleted after a day, and .algo/perm belongs to whoever calls",
+    ".algo": ".algo/temp is deleted after a day, and .algo/perm belongs to the caller",
 }
 _PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 _SECRET = re.compile(r"password|passwd|pwd|secret|token|credential|api_?key|access_?key", re.I)
 
 
 @dataclass(frozen=True)
-class Store:
+class StoreAddress:
     """One datastore.
 
     Args:
@@ -51,7 +51,7 @@ class Store:
         return self.url or f"${self.url_env}"
 
 
-def parse_store(url: str) -> Store:
+def parse_store(url: str) -> StoreAddress:
     """Tells the kind of a datastore from its URL.
 
     Raises:
@@ -103,7 +103,7 @@ def _split(url: str) -> SplitResult:
     return parts
 
 
-def _hosted(url: str) -> Store:
+def _hosted(url: str) -> StoreAddress:
     owner, *rest = url.removeprefix("data://").strip("/").split("/")
     if owner in _VANISHING:
         raise Refused(
@@ -118,10 +118,10 @@ def _hosted(url: str) -> Store:
     check_name(owner, "the owner", OWNER_LENGTH)
     if not _PART.match(rest[0]):
         raise Refused(f"{shown(rest[0])} can't be the name of a collection", "use letters, digits and _")
-    return Store("data", f"data://{owner}/{rest[0]}")
+    return StoreAddress("data", f"data://{owner}/{rest[0]}")
 
 
-def _connector(url: str, scheme: str) -> Store:
+def _connector(url: str, scheme: str) -> StoreAddress:
     label = scheme.partition("+")[2]
     rest = url.removeprefix(f"{scheme}://").strip("/")
     if "+" in scheme and not _PART.match(label):
@@ -132,10 +132,10 @@ def _connector(url: str, scheme: str) -> Store:
         raise Refused(
             f"{shown(url)} is not a folder of a connector", f"write for example {scheme}://bucket/folder"
         )
-    return Store("data", f"{scheme}://{rest}")
+    return StoreAddress("data", f"{scheme}://{rest}")
 
 
-def _database(url: str, parts: SplitResult) -> Store:
+def _database(url: str, parts: SplitResult) -> StoreAddress:
     name, _, driver = parts.scheme.partition("+")
     dialect, ours = DATABASES[name]
     if driver not in ("", ours):
@@ -149,13 +149,13 @@ def _database(url: str, parts: SplitResult) -> Store:
             "this URL holds a password, and a spec is no place for one",
             "put the URL into an environment variable and name that: url_env: DATABASE_URL",
         )
-    return Store("sql", url, dialect=dialect)
+    return StoreAddress("sql", url, dialect=dialect)
 
 
-def _queue(url: str) -> Store:
+def _queue(url: str) -> StoreAddress:
     if re.fullmatch(r"sqs://[a-z0-9-]+/[0-9]+/[A-Za-z0-9_-]{1,80}(\.fifo)?", url):
         _, _, region, account, queue = url.split("/")
-        return Store("sqs", f"https://sqs.{region}.amazonaws.com/{account}/{queue}")
+        return StoreAddress("sqs", f"https://sqs.{region}.amazonaws.com/{account}/{queue}")
     if not re.fullmatch(
         r"https?://[A-Za-z0-9.:-]+(/[A-Za-z0-9._-]+)*/[0-9]+/[A-Za-z0-9_-]{1,80}(\.fifo)?", url
     ):
@@ -163,9 +163,9 @@ def _queue(url: str) -> Store:
             f"{shown(url)} is not the URL of an SQS queue",
             "write https://sqs.REGION.amazonaws.com/ACCOUNT/QUEUE, or sqs://REGION/ACCOUNT/QUEUE",
         )
-    return Store("sqs", url)
+    return StoreAddress("sqs", url)
 
 
-def parse_store_variable(name: str) -> Store:
+def parse_store_variable(name: str) -> StoreAddress:
     """The store whose SQLAlchemy URL the environment variable `name` holds."""
-    return Store("sql", None, url_env=name)
+    return StoreAddress("sql", None, url_env=name)

@@ -125,7 +125,7 @@ class _TooDeep(Exception):
 
 def _read(text: str, loader: Any) -> Tree:
     tree = Tree()
-    reader = _Reader(tree, yaml.parse(text, Loader=loader))
+    reader = _EventReader(tree, yaml.parse(text, Loader=loader))
     try:
         reader.document()
     except _Stop:
@@ -140,7 +140,7 @@ def _read(text: str, loader: Any) -> Tree:
     return tree
 
 
-class _Reader:
+class _EventReader:
     def __init__(self, tree: Tree, events: Iterator[Any]) -> None:
         self.tree = tree
         self.events = events

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from wrapgen.client import Client, Connection
-from wrapgen.client.exchange import Connector
+from wrapgen.client.exchange import ConnectionOpener
 from wrapgen.client.proxies import Proxy
 from wrapgen.errors import PlatformError
 from wrapgen.run.integrations.plain_calls import PlainCalls
@@ -152,7 +152,7 @@ def test_a_proxy_behind_tls_carries_tls(cluster: Path, certificate: Path, secure
     """The proxy is told the host and its own login, and sees nothing of what goes through."""
     known = json.loads((cluster / "credentials.json").read_text())
     url, asked = secure_proxy
-    connection = Connector(known["address"], Proxy.parse(url), str(certificate)).open()
+    connection = ConnectionOpener(known["address"], Proxy.parse(url), str(certificate)).open()
     headers = {"Authorization": known["api_key"]}
     for method, body, status in (("GET", b"", 200), ("PUT", b"x" * 3_000_000, 404), ("GET", b"", 200)):
         connection.request(method, "/v1/data/.my/" + "nowhere/file" * bool(body), body, headers)

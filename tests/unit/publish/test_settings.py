@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from wrapgen.client import Environment
+from wrapgen.client import HostedEnvironment
 from wrapgen.errors import UsageError
 from wrapgen.publish.environments import choose, wish_of
 
@@ -21,8 +21,8 @@ class Offered:
     def languages(self) -> list[str]:
         return list(self.offer)
 
-    def environments(self, language: str) -> list[Environment]:
-        return [Environment.read(each, language) for each in self.offer[language]]
+    def environments(self, language: str) -> list[HostedEnvironment]:
+        return [HostedEnvironment.read(each, language) for each in self.offer[language]]
 
 
 def entry(label: str, machine: str = "CPU") -> dict[str, Any]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from wrapgen.client.caller import Caller
+from wrapgen.client.caller import AlgorithmCaller
 from wrapgen.client.connection import Connection, ca_bundle, find, read_authorities
 from wrapgen.errors import NoCredentials
 from wrapgen.run.sideband import DataSideband
@@ -71,10 +71,10 @@ class PlainCalls:
 
 
 @cache
-def _caller(connection: Connection) -> Caller:
+def _caller(connection: Connection) -> AlgorithmCaller:
     """One pool of connections for all calls of a process, which may have authorities of its own."""
     own = ca_bundle(os.environ)
     if own and Path(own).exists():
         texts = [read_authorities(each) for each in (own, connection.ca_cert) if each]
         connection = replace(connection, ca_cert="\n".join(texts))
-    return Caller(connection, pool=POOL)
+    return AlgorithmCaller(connection, pool=POOL)
