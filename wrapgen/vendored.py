@@ -25,6 +25,7 @@ CORE = (
     "protocol.py",
     "run/answers.py",
     "run/chunks.py",
+    "run/input/values.py",
     "run/integrations/plain_calls.py",
     "run/process.py",
     "run/push.py",
@@ -40,7 +41,6 @@ SPARK_TASK = (
     "run/input/arrow.py",
     "run/integrations/spark_task.py",
     "run/input/times.py",
-    "run/input/values.py",
 )
 """What goes to the executors."""
 

@@ -14,7 +14,6 @@ from itertools import count
 from random import Random
 from typing import Any
 
-from wrapgen import protocol
 from wrapgen.run.chunks import Chunk
 from wrapgen.run.process import Lost, Outcome, Reply, error_text, got_nowhere
 from wrapgen.run.retry import SharedBackoff, after_loss, delay
@@ -97,17 +96,6 @@ def record_given_up(
     missing = (outcome.body for at, outcome in enumerate(noted.outcomes) if at not in found)
     error = json.loads(next(missing, "{}"))
     return found, ": ".join(noted.stopped or filter(None, (error.get("type"), error.get("message"))))
-
-
-def given_up_item(kind: str, message: str) -> bytes:
-    """An item that the wrapper records as failed for this reason, without calling its target."""
-    return b'{"$error":' + error_text(kind, message, retryable=False).encode("ascii") + b"}"
-
-
-def within_limits(item: bytes) -> bytes:
-    """An item as it travels; one that is over the limits of JSON is its own failure."""
-    reason = protocol.over_limit(item) if len(item) > protocol.SHORT else None
-    return given_up_item("InputError", f"the item {reason}") if reason else item
 
 
 class _Push:

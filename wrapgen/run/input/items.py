@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from itertools import chain, count, islice, repeat
-from typing import Any, Protocol
+from itertools import chain, count, repeat
+from typing import Any
 
 from wrapgen import protocol
 from wrapgen.errors import RunError, UsageError
 from wrapgen.run.chunks import Entry
 from wrapgen.run.input.source import Row, Source
-from wrapgen.run.input.values import Unsendable, refused_item
-from wrapgen.run.push import within_limits
+from wrapgen.run.input.values import Unsendable, field_of, id_of, plain, refused_item, within_limits
 
 _PERHAPS_ERROR = (b'{"$', b'{"\\', b"{ ", b"{\t", b"{\r")
 """How an item may start that an error object looks like: a key can be written with escapes."""
-
-NAMES_SHOWN = 30
-"""Fields that an error lists at most."""
 
 _FILE = "$file"
 """The field of a row that is the name of its file."""
@@ -45,15 +41,26 @@ class Selection:
     id: str | None = None
 
 
-class Items(Protocol):
-    """The items of a run, in run order, the same each time."""
+class Items(ABC):
+    """The items of a run, in run order, the same each time.
 
-    name: str
-    """What a user calls the input."""
+    Args:
+        source: their rows.
 
-    run: str | None
-    """The run that the items belong to already, or None for a run of their own."""
+    Attributes:
+        name: what a user calls the input.
+        several: whether the rows may be from more than one file.
+        run: the run that the items belong to already, or None for a run of their own.
+    """
 
+    run: str | None = None
+
+    def __init__(self, source: Source) -> None:
+        self.name = source.name
+        self.several = source.several
+        self._source = source
+
+    @abstractmethod
     def entries(self) -> Iterator[Entry]:
         """Every item.
 
@@ -61,30 +68,32 @@ class Items(Protocol):
             RunError: a row can't be read or holds no such item; names the place.
         """
 
+    @abstractmethod
+    def rows(self) -> Iterator[tuple[int, Any, str]]:
+        """Run index, decoded row and file of every item, for joining it with its outcome."""
+
+    @abstractmethod
+    def selection(self) -> dict[str, Any]:
+        """What besides the rows makes the items these; kept in the ledger."""
+
     def sizes(self) -> Iterator[int] | None:
         """Bytes of every item as it travels, if that is all that is to know of them: none has an id.
 
         Raises:
             RunError: as `entries` does.
         """
-
-    several: bool
-    """Whether the rows may be from more than one file."""
-
-    def rows(self) -> Iterator[tuple[int, Any, str]]:
-        """Run index, decoded row and file of every item, for joining it with its outcome."""
+        return None
 
     def origin(self) -> dict[str, str | None]:
         """Where the rows can be found again: see `Source.origin`."""
+        return self._source.origin()
 
     def fingerprint(self) -> str:
         """Something that changes whenever the rows do."""
-
-    def selection(self) -> dict[str, Any]:
-        """What besides the rows makes the items these; kept in the ledger."""
+        return self._source.fingerprint()
 
 
-class Selected:
+class Selected(Items):
     """The rows of a source, each made into an item.
 
     Args:
@@ -92,12 +101,8 @@ class Selected:
         selection: what of a row is the item.
     """
 
-    run: str | None = None
-
     def __init__(self, source: Source, selection: Selection) -> None:
-        self.name = source.name
-        self.several = source.several
-        self._source = source
+        super().__init__(source)
         self._selection = selection
 
     def entries(self) -> Iterator[Entry]:
@@ -133,7 +138,7 @@ class Selected:
                     item = refused_item(row.value, f"row {row.place:,}")
                 elif len(item := make(row if make is _whole else looked)) > protocol.SHORT:
                     item = within_limits(item)
-                id_ = None if pick_id is None else _id(field_of(looked.value, pick_id))
+                id_ = None if pick_id is None else id_of(field_of(looked.value, pick_id))
             except LookupError as error:
                 raise RunError(f"{self.name}, row at {row.place}: {error.args[0]}") from error
             yield Entry(index, item, id_)
@@ -146,14 +151,6 @@ class Selected:
         """Every row, numbered from 0."""
         return ((index, row.value, file) for index, (row, file) in enumerate(self._rows()))
 
-    def origin(self) -> dict[str, str | None]:
-        """The source's."""
-        return self._source.origin()
-
-    def fingerprint(self) -> str:
-        """The source's."""
-        return self._source.fingerprint()
-
     def selection(self) -> dict[str, Any]:
         """Field, template and id."""
         return asdict(self._selection)
@@ -163,20 +160,18 @@ FAILED_ITEM = {"run", "index", "try", "id", "error", "input"}
 """The fields of a line that tells a failed item."""
 
 
-class Reopened:
+class Reopened(Items):
     """The failed items of an earlier run, from its errors file: the same run, ids and indexes, later tries.
 
     Args:
         source: JSON Lines as `output.write_errors` writes them.
     """
 
-    several = False
-
     def __init__(self, source: Source) -> None:
-        self.name = source.name
-        self._source = source
+        super().__init__(source)
+        self.several = False
         first = next(source.rows(), None)
-        self.run: str | None = None if first is None else str(self._read(first)["run"])
+        self.run = None if first is None else str(self._read(first)["run"])
 
     def entries(self) -> Iterator[Entry]:
         """Every failed item, to be sent with a higher try than it had.
@@ -206,54 +201,13 @@ class Reopened:
             raise RunError(f"{self.name}:{row.place}: the line holds no input")
         return line
 
-    def sizes(self) -> Iterator[int] | None:
-        """Not enough: failed items have ids."""
-        return None
-
     def rows(self) -> Iterator[tuple[int, Any, str]]:
         """The failed inputs under their indexes."""
         return ((line["index"], line["input"], "") for line in map(self._read, self._source.rows()))
 
-    def origin(self) -> dict[str, str | None]:
-        """The source's."""
-        return self._source.origin()
-
-    def fingerprint(self) -> str:
-        """The source's."""
-        return self._source.fingerprint()
-
     def selection(self) -> dict[str, Any]:
         """Nothing."""
         return {}
-
-
-def field_of(value: Any, path: str) -> Any:
-    """A field of a row: the key itself, or the way through nested objects and lists with dots.
-
-    Raises:
-        LookupError: there is none; says which.
-    """
-    if isinstance(value, dict) and path in value:
-        return value[path]
-    found = value
-    for step in path.split("."):
-        if isinstance(found, dict) and step in found:
-            found = found[step]
-        elif isinstance(found, list) and step.isdigit() and int(step) < len(found):
-            found = found[int(step)]
-        else:
-            raise LookupError(f"there is no field {path!r}{_instead(found)}")
-    return found
-
-
-def _instead(found: Any) -> str:
-    """What there is where a field is missing."""
-    if isinstance(found, dict):
-        names = ", ".join(map(repr, islice(found, NAMES_SHOWN))) or "none"
-        return f"; there are: {names}{', ...' if len(found) > NAMES_SHOWN else ''}"
-    if isinstance(found, list):
-        return f"; there is a list of {len(found)}, whose places are numbers from 0"
-    return "; the row holds a single value"
 
 
 def _named(row: Row, file: str) -> Row:
@@ -263,33 +217,30 @@ def _named(row: Row, file: str) -> Row:
 
 def _maker(selection: Selection) -> Callable[[Row], bytes]:
     """What makes an item of a row: one that JSON can't say becomes an item that fails and says its column."""
-    if selection.field is not None and selection.template is not None:
+    field, template = selection.field, selection.template
+    if field is not None and template is not None:
         raise UsageError("give --field or --template, not both")
-    if selection.field is None and selection.template is None:
+    if field is None and template is None:
         return _whole
-    names, make = _one_field(selection.field) if selection.field is not None else _filled(selection.template)
+    pattern = _pattern(template) if template is not None else None
+    names = [field] if field is not None else list(_fields(pattern))
 
     def item(row: Row) -> bytes:
         try:
-            return _encoded(make(row.value))
+            return _encoded(_fill(pattern, row.value) if field is None else field_of(row.value, field))
         except protocol.ProtocolError:
             return refused_item({name: field_of(row.value, name) for name in names}, f"row {row.place:,}")
 
     return item
 
 
-def _one_field(field: str) -> tuple[list[str], Callable[[Any], Any]]:
-    return [field], lambda row: field_of(row, field)
-
-
-def _filled(text: str | None) -> tuple[list[str], Callable[[Any], Any]]:
+def _pattern(template: str) -> Any:
     try:
-        template = json.loads(text or "")
+        return json.loads(template)
     except ValueError as error:
         raise UsageError(
             f"the template is not JSON: {error}", hint="""such as --template '{"document": "{text}"}'"""
         ) from error
-    return list(_fields(template)), lambda row: _fill(template, row)
 
 
 def _fields(template: Any) -> Iterator[str]:
@@ -317,15 +268,6 @@ def _encoded(value: Any) -> bytes:
         return protocol.dumps(protocol.to_wire(value))
     except protocol.ProtocolError:
         return protocol.dumps(protocol.to_wire(plain(value)))
-
-
-def plain(value: Any) -> Any:
-    """A value with bytes as base64 text, at any depth: within JSON there are none."""
-    if isinstance(value, dict):
-        return {name: plain(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return [plain(one) for one in value]
-    return base64.b64encode(value).decode("ascii") if isinstance(value, bytes) else value
 
 
 def _travelling(texts: list[bytes]) -> list[bytes]:
@@ -368,17 +310,3 @@ def _fill(template: Any, row: Any) -> Any:
         return value if isinstance(value, str) else protocol.dumps(value).decode("ascii")
 
     return _PLACE.sub(put, template)
-
-
-def _id(value: Any) -> str:
-    if value == "":
-        raise LookupError("the id is empty")
-    if isinstance(value, str):
-        return value
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    if isinstance(value, bytes) and value:
-        return str(plain(value))
-    if isinstance(value, Unsendable):
-        raise LookupError(f"the id can't be read: {value.why}")
-    raise LookupError(f"the id must be text or a whole number, not {json.dumps(plain(value))[:40]}")

@@ -20,10 +20,10 @@ from typing import Any
 from wrapgen import protocol
 from wrapgen.run.chunks import Chunk, Entry, Intake
 from wrapgen.run.input.arrow import cell_reader
-from wrapgen.run.input.values import refused_item
+from wrapgen.run.input.values import refused_item, within_limits
 from wrapgen.run.integrations.plain_calls import PlainCalls
 from wrapgen.run.process import Lost, Outcome, Reply, Terms, error_text, process_chunk
-from wrapgen.run.push import Pace, Process, push, record_given_up, within_limits
+from wrapgen.run.push import Pace, Process, push, record_given_up
 from wrapgen.run.retry import SharedBackoff
 from wrapgen.run.states import Fate
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from wrapgen.errors import BadRequest, NotAuthorized, NotFound, PlatformError, UsageError
 from wrapgen.run.chunks import Chunk, Entry
+from wrapgen.run.input.values import failing_item
 from wrapgen.run.integrations.sqs_messages import Message, chunks, entry, pointer
 from wrapgen.run.process import Outcome, error_text
-from wrapgen.run.push import Pace, Process, Pushed, given_up_item, push, record_given_up
+from wrapgen.run.push import Pace, Process, Pushed, push, record_given_up
 from wrapgen.run.retry import SharedBackoff
 from wrapgen.run.states import Fate
 
@@ -84,7 +85,7 @@ class Batches:
                 body = message.body if url is None else self.read(url).decode("utf-8")
                 yield entry(index, message, body, self.id_path, attempts)
             except (BadRequest, NotAuthorized, NotFound, UsageError, UnicodeDecodeError) as error:
-                item = given_up_item(
+                item = failing_item(
                     "InputError", f"the message points to {url}, which can't be read: {error}"
                 )
                 yield Entry(index, item, message.id, attempts, message.receives - 1)

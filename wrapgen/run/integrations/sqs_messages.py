@@ -14,8 +14,9 @@ from functools import cached_property
 from typing import Any
 
 from wrapgen import protocol
+from wrapgen.run.answers import no_constant
 from wrapgen.run.chunks import Chunk, Entry, gather
-from wrapgen.run.push import given_up_item, within_limits
+from wrapgen.run.input.values import failing_item, field_of, id_of, within_limits
 
 POINTERS = (
     "software.amazon.payloadoffloading.PayloadS3Pointer",
@@ -25,10 +26,6 @@ POINTERS = (
 
 BODY = "$body"
 """Sole key of our own pointer: a data or connector URL with the message's real body."""
-
-
-class Unreadable(ValueError):
-    """A message that can't become an item, and never will; says why."""
 
 
 @dataclass(frozen=True)
@@ -117,34 +114,13 @@ def read_body(body: str) -> tuple[Any, bytes]:
             raw = body.encode("utf-8")
             if (item := within_limits(raw)) is not raw:
                 return None, item
-            value = json.loads(body, parse_constant=_refuse)
+            value = json.loads(body, parse_constant=no_constant)
         except (ValueError, RecursionError):
             return body, protocol.dumps(body)
         if isinstance(value, dict) and len(value) == 1 and "$error" in value:
             raw = b'{"$literal":' + raw + b"}"
         return value, raw
     return body, protocol.dumps(body)
-
-
-def id_at(value: Any, path: str) -> str:
-    """The id in an item, at a path of names with dots between them.
-
-    Raises:
-        Unreadable: there is none, or it is neither text nor a whole number.
-    """
-    found = value
-    for step in path.split("."):
-        if isinstance(found, dict) and step in found:
-            found = found[step]
-        elif isinstance(found, list) and step.isdigit() and int(step) < len(found):
-            found = found[int(step)]
-        else:
-            raise Unreadable(f"the message has no id at {path!r}")
-    if isinstance(found, str) and found:
-        return found
-    if isinstance(found, int) and not isinstance(found, bool):
-        return str(found)
-    raise Unreadable(f"the id at {path!r} must be a text or a whole number")
 
 
 def entry(index: int, message: Message, body: str, id_path: str | None, attempts: int = 0) -> Entry:
@@ -161,9 +137,9 @@ def entry(index: int, message: Message, body: str, id_path: str | None, attempts
     id_ = message.id
     if id_path is not None:
         try:
-            id_ = id_at(value, id_path)
-        except Unreadable as reason:
-            item = given_up_item("InputError", str(reason))
+            id_ = id_of(field_of(value, id_path))
+        except LookupError as reason:
+            item = failing_item("InputError", f"the message's id: {reason.args[0]}")
     return Entry(index, item, id_, attempts, message.receives - 1)
 
 
@@ -238,7 +214,3 @@ class Pile:
         handles = {message.handle for message in gone}
         self._messages = [message for message in self._messages if message.handle not in handles]
         self.weight = sum(message.weight for message in self._messages)
-
-
-def _refuse(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from wrapgen.errors import RunError
-from wrapgen.run.input.items import Items, field_of
+from wrapgen.run.input.items import Items
+from wrapgen.run.input.values import field_of
 from wrapgen.run.output.outcomes import outcomes
 from wrapgen.run.spool import Slots, Spool
 

@@ -15,7 +15,8 @@ from typing import Any
 from wrapgen.errors import MissingExtra, UsageError
 from wrapgen.files import whole
 from wrapgen.run.input.decoding import OTHERS, bare
-from wrapgen.run.input.items import Items, plain
+from wrapgen.run.input.items import Items
+from wrapgen.run.input.values import plain
 from wrapgen.run.output.column_types import ColumnType
 from wrapgen.run.output.layouts import FIXED, INPUT, Layout, cells, columns, objects
 from wrapgen.run.output.outcomes import blocks
