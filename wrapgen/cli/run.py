@@ -250,6 +250,31 @@ _HEADLINES = {
 }
 
 
+def _tell_of_target(summary: Summary) -> None:
+    """What the wrappers' own summaries said, over the whole run; nothing of those that say nothing."""
+    from wrapgen.charts import duration_text, number_text
+
+    target = summary.target or {}
+    if target.get("attempts") is not None:
+        times = [
+            f"{part} within {duration_text(target[name])}"
+            for part, name in (("half", "p50"), ("99 %", "p99"))
+            if target[name] is not None
+        ]
+        sizes = (
+            f"{number_text(target['bytes_in'] or 0)}B to it, {number_text(target['bytes_out'] or 0)}B from it"
+        )
+        calls = f"{target['calls']:,} calls"
+        out(f"  target     {', '.join([calls, *times, sizes])}")
+    if target.get("recorded") is not None:
+        unrecorded = f", {target['unrecorded']:,} not written" if target["unrecorded"] else ""
+        out(f"  records    {target['recorded']:,} written, {target['refused'] or 0:,} refused{unrecorded}")
+    if summary.failed_by_type:
+        out(
+            f"  errors     {', '.join(f'{kind} {count:,}' for kind, count in summary.failed_by_type.items())}"
+        )
+
+
 def _tell(summary: Summary) -> None:
     from wrapgen.cli.terminal import STATES, styled
 
@@ -265,6 +290,7 @@ def _tell(summary: Summary) -> None:
         f"  calls      {counts.calls:,}, {counts.lost:,} lost, "
         f"{counts.resent:,} items resent, {counts.throttled:,} throttled"
     )
+    _tell_of_target(summary)
     out(f"  time       {summary.seconds:,.1f} s, {summary.rate:,.0f} items/s")
     if summary.output:
         out(f"  output     {summary.output}")

@@ -40,6 +40,13 @@ _PERHAPS_ERROR = ('{"$', '{"\\', *(f"{{{blank}" for blank in _BLANK))
 """How an object may start whose only member is `$error`: a key can be written with escapes."""
 
 
+TARGET_SUMS = ("attempts", "bytes_in", "bytes_out", "recorded", "refused", "unrecorded")
+"""Numbers of a `$summary` that are summed over a run."""
+
+TARGET_NUMBERS = (*TARGET_SUMS, "p50_ms", "p99_ms")
+"""Numbers of a `$summary` that the ledger keeps of each call, beside those of `calls` and `throttled`."""
+
+
 @dataclass(frozen=True)
 class Answered:
     """A wrapper's answer to form 3.
@@ -222,16 +229,33 @@ def _elements(text: str, at: int) -> tuple[list[str], int]:
             at = _skip(text, at)
 
 
-def by_item(summary: Mapping[str, Any], items: int) -> dict[str, list[list[int]]]:
-    """What a wrapper says of single items, by their place: attempts above one, and ms of the slowest."""
+def summary_facts(summary: Mapping[str, Any], items: int) -> dict[str, Any]:
+    """What the ledger keeps of a `$summary`, which may be of an older wrapper, or malformed.
+
+    Args:
+        summary: as a wrapper answered it.
+        items: in the call.
+
+    Returns:
+        By place of an item: `retried` (attempts above one) and `slowest` (milliseconds). Of all of them:
+        `target`, the numbers of TARGET_NUMBERS that are there, and how many errors of each type there were.
+    """
     told = {name: summary.get(name) for name in ("retried", "slowest")}
-    return {
+    found: dict[str, Any] = {
         name: pairs
         for name, pairs in told.items()
         if isinstance(pairs, list) and pairs and all(_is_of(pair, items) for pair in pairs)
     }
+    target: dict[str, Any] = {name: summary[name] for name in TARGET_NUMBERS if _counts(summary.get(name))}
+    errors = summary.get("errors")
+    if isinstance(errors, dict):
+        target["errors"] = {kind[:100]: n for kind, n in errors.items() if _counts(n)}
+    return {**found, "target": target} if target else found
 
 
 def _is_of(pair: Any, items: int) -> bool:
-    whole = isinstance(pair, list) and len(pair) == 2 and all(type(part) is int for part in pair)
-    return whole and 0 <= pair[0] < items and pair[1] >= 0
+    return isinstance(pair, list) and len(pair) == 2 and all(map(_counts, pair)) and pair[0] < items
+
+
+def _counts(value: Any) -> bool:
+    return type(value) is int and value >= 0

@@ -17,7 +17,7 @@ from typing import Any
 
 from wrapgen.errors import RunError
 from wrapgen.resources import resource_of
-from wrapgen.run.answers import by_item
+from wrapgen.run.answers import summary_facts
 from wrapgen.run.budget import Budget
 from wrapgen.run.chunks import FIRST_SIZE, Chunk, Entry, Intake, Size, gather
 from wrapgen.run.concurrency import Concurrency
@@ -249,7 +249,7 @@ class Runner:
                 "again": [[at, outcomes[at].attempts] for at in again],
                 **self._felt(reply),
                 "calls": _number(reply.summary, "calls"),
-                **by_item(reply.summary, len(outcomes)),
+                **summary_facts(reply.summary, len(outcomes)),
                 **({"attempts": [outcomes[at].attempts for at in failed]} if failed else {}),
                 **({"gave_up": gave_up} if gave_up else {}),
             }

@@ -113,6 +113,16 @@ class Summary:
         return (self.counts.finished - self.already) / self.seconds if self.seconds else 0.0
 
     @property
+    def target(self) -> dict[str, Any] | None:
+        """What wrappers said of their calls of the target, over the whole run; None without a report."""
+        return self.report["target"] if self.report else None
+
+    @property
+    def failed_by_type(self) -> dict[str, int] | None:
+        """How many items of the run failed for good, by type of their error; None without a report."""
+        return {one["type"]: one["count"] for one in self.report["errors"]} if self.report else None
+
+    @property
     def exit_code(self) -> int:
         """What the command exits with."""
         return EXIT_CODES[self.state]
@@ -123,6 +133,8 @@ class Summary:
         counts = found.pop("counts")
         found["state"] = self.state.value
         found["report"] = {"path": self.report["path"]} if self.report else None
+        found["target"] = self.target
+        found["failed_by_type"] = self.failed_by_type
         found["seconds"] = round(self.seconds, 3)
         open_items = self.counts.items - self.counts.finished
         return {**found, **counts, "open": open_items, "exit_code": self.exit_code}

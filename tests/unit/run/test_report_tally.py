@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from wrapgen.run.answers import by_item
+from wrapgen.run.answers import summary_facts
 from wrapgen.run.report.tally import Tally
 
 
@@ -42,4 +42,11 @@ def test_without_them_the_calls_numbers_are_shared() -> None:
 )
 def test_nonsense_about_items_is_left_out(told: Any) -> None:
     """Only pairs of a place in the call and a number get into the ledger."""
-    assert by_item({"retried": told, "slowest": [[2, 9]]}, 3) == {"slowest": [[2, 9]]}
+    assert summary_facts({"retried": told, "slowest": [[2, 9]]}, 3) == {"slowest": [[2, 9]]}
+
+
+def test_nonsense_about_the_target_is_left_out() -> None:
+    """Of a summary's numbers only whole ones from 0 on get into the ledger; older wrappers have none."""
+    summary = {"attempts": 4, "bytes_in": -1, "recorded": True, "p50_ms": "9", "errors": {"A": 2, "B": None}}
+    assert summary_facts(summary, 3) == {"target": {"attempts": 4, "errors": {"A": 2}}}
+    assert summary_facts({"errors": [], "calls": 3}, 3) == {}

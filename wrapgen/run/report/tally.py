@@ -13,6 +13,7 @@ from datetime import datetime
 from itertools import repeat
 from typing import Any
 
+from wrapgen.run.answers import TARGET_SUMS
 from wrapgen.run.replay import indexes_of
 from wrapgen.run.report.measures import MOST_BINS, Durations, Timeline
 from wrapgen.run.report.origin import cleaned
@@ -50,6 +51,7 @@ class Tally:
         self._had: dict[int, int] = {}  # attempts of items that go again
         self._failed: dict[int, tuple[int, int]] = {}  # tries and attempts of items that failed
         self._sizes = Counter[int]()
+        self._target = TargetTally()
         self._slow_calls: list[_Slow] = []
         self._slow_items: list[_Slow] = []
         self._takers = {
@@ -99,6 +101,7 @@ class Tally:
             },
             "latency": {"call": self._calls.as_json(), "item": self._items.as_json()},
             "attempts": [{"attempts": n, "items": count} for n, count in sorted(self._attempts.items())],
+            "target": self._target.as_json(counts["of_target"]),
             "attempts_inside": max(0, counts["of_target"] - counts["known_attempts"]),
             "sends": [{"sends": n, "items": count} for n, count in sorted(self._tries.items())],
             "chunks": {
@@ -171,6 +174,7 @@ class Tally:
         self._tries[tries] += final
         self._counts["answered"] += not gave_up
         self._counts["of_target"] += entry.get("calls", 0)
+        self._target.note(entry.get("target", {}), entry.get("calls", 0))
         self._bin.finished += final
         self._bin.failed += len(failed)
         told = dict(zip(failed, entry.get("attempts", ()), strict=False))
@@ -231,6 +235,36 @@ class Tally:
         self._counts["throttled"] += inside
         self._bin.throttled += inside
         return indexes, tries
+
+
+class TargetTally:
+    """What wrappers said of their calls of the target, summed over a run."""
+
+    def __init__(self) -> None:
+        self._sums: Counter[str] = Counter()
+        self._errors: Counter[str] = Counter()
+        self._half, self._nearly_all = Durations(), Durations()
+
+    def note(self, told: dict[str, Any], calls: int) -> None:
+        """Takes what the `$summary` of one answer said, and of how many calls of the target."""
+        self._sums.update({name: told[name] for name in TARGET_SUMS if name in told})
+        self._errors.update(told.get("errors", {}))
+        if calls and "p50_ms" in told and "p99_ms" in told:
+            self._half.add(told["p50_ms"] / 1000, calls)
+            self._nearly_all.add(told["p99_ms"] / 1000, calls)
+
+    def as_json(self, calls: int) -> dict[str, Any]:
+        """Sums, null where no wrapper said so; quantiles in seconds; errors of tries, those repeated too.
+
+        The quantiles are estimates: those of the single answers, weighted by their calls.
+        """
+        return {
+            "calls": calls,
+            **{name: self._sums.get(name) for name in TARGET_SUMS},
+            "p50": self._half.as_json()["p50"],
+            "p99": self._nearly_all.as_json()["p99"],
+            "errors": {cleaned(kind, 100): count for kind, count in self._errors.most_common(MOST_TYPES)},
+        }
 
 
 _Slow = tuple[float, int, Sequence[int], int, float, str]
