@@ -1,6 +1,7 @@
 """The platform's domain knows no HTTP: one module gives its errors their statuses and numbers."""
 
 import ast
+import re
 from pathlib import Path
 
 from wrapgen import errors
@@ -54,3 +55,19 @@ def test_errors_carry_reasons_and_no_statuses():
                 used.add(word.value.value)
     assert not given
     assert used <= set(REASONS) <= {text for text in texts if isinstance(text, str)} | VARIED
+
+
+def test_only_storage_knows_sql():
+    """No module outside storage/ imports SQLite, or holds a statement for it; no row leaves it."""
+    statement = re.compile(r"\s*(SELECT\s.+\sFROM|INSERT\s.*INTO|UPDATE\s\S+\sSET|DELETE\sFROM)\s", re.S)
+    found = []
+    for path, folder, tree in modules():
+        for node in ast.walk(tree):
+            text = node.value if isinstance(node, ast.Constant) else None
+            sql = isinstance(text, str) and statement.match(text)
+            imports = isinstance(node, ast.Import | ast.ImportFrom)
+            names = [alias.name for alias in node.names] if imports else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            if folder != "storage" and (sql or {"sqlite3", "Row"} & set(names)):
+                found.append(f"{path}:{node.lineno}")
+    assert not found

@@ -33,7 +33,11 @@ from wrapgen.platform.domain.model import ADMIN_KEY, FIRST_ACCOUNT, STANDARD_KEY
 from wrapgen.platform.domain.scms import Scms
 from wrapgen.platform.domain.secrets import Secrets
 from wrapgen.platform.observe.error_log import ErrorLog
+from wrapgen.platform.storage.account_table import AccountTable
+from wrapgen.platform.storage.algorithm_table import AlgorithmTable, BuildTable, SecretTable
+from wrapgen.platform.storage.data_table import CollectionTable, ConnectorTable
 from wrapgen.platform.storage.database import Database
+from wrapgen.platform.storage.platform_tables import ErrorTable, InterpreterTable, ScmTable
 from wrapgen.platform.storage.repositories import Repositories
 from wrapgen.platform.workers.ceilings import Ceilings
 from wrapgen.platform.workers.cgroups import Cgroups
@@ -126,14 +130,15 @@ def _open(
     bounds: Bounds,
 ) -> State:
     database = Database(home / "platform.sqlite")
-    accounts = Accounts(database, clock)
-    environments = Environments(database, variables)
+    algorithm_table = AlgorithmTable(database)
+    accounts = Accounts(AccountTable(database), clock)
+    environments = Environments(InterpreterTable(database), variables)
     repositories = Repositories(home / "repositories", variables, bounds)
-    builds = Builds(database, home, environments, repositories, clock, variables, sandbox)
-    secrets = Secrets(database, clock)
-    algorithms = Algorithms(database, accounts, environments, repositories, builds, secrets, clock)
-    data = Data(database, home / "data", accounts, clock)
-    errors = ErrorLog(database, clock, bounds.errors)
+    builds = Builds(BuildTable(database, home), home, environments, repositories, clock, variables, sandbox)
+    secrets = Secrets(SecretTable(database), clock)
+    algorithms = Algorithms(algorithm_table, accounts, environments, repositories, builds, secrets, clock)
+    data = Data(CollectionTable(database), algorithm_table, home / "data", accounts, clock)
+    errors = ErrorLog(ErrorTable(database), clock, bounds.errors)
     made = _first_keys(home, accounts)
     return State(
         home=home,
@@ -145,8 +150,8 @@ def _open(
         secrets=secrets,
         algorithms=algorithms,
         data=data,
-        connectors=Connectors(database, accounts, clock),
-        scms=Scms(database),
+        connectors=Connectors(ConnectorTable(database), accounts, clock),
+        scms=Scms(ScmTable(database)),
         errors=errors,
         sandbox=sandbox,
         lock=lock,

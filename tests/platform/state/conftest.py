@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from wrapgen.platform.domain.credentials import read_credentials
-from wrapgen.platform.domain.model import Caller
+from wrapgen.platform.domain.model import Algorithm, Caller
 from wrapgen.platform.state import State, open_platform_state
-from wrapgen.platform.storage.algorithm_table import Algorithm
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,8 @@ from dataclasses import replace
 import pytest
 
 from wrapgen.errors import BadRequest, Conflict, NotAuthorized, NotFound
-from wrapgen.platform.domain.model import Caller, Permissions
+from wrapgen.platform.domain.model import Algorithm, Caller, Permissions, Released
 from wrapgen.platform.state import State
-from wrapgen.platform.storage.algorithm_table import Algorithm, Released
 
 Commit = Callable[..., str]
 Plain = Callable[[str], dict[str, str]]
@@ -171,11 +170,11 @@ def test_secrets_reach_the_runnable_under_a_new_key(state: State, local: Caller,
     made = state.secrets.create(hello.id, {"secret_key": "TOKEN", "secret_value": "one", "short_name": "t"})
     first = state.algorithms.resolve("local", "Hello", "0.1.0", local)
     assert (first.variables, before.variables) == ({"TOKEN": "one"}, {})
-    assert "secret_value" not in made
-    state.secrets.update(hello.id, made["id"], {"secret_value": "two"})
+    assert not hasattr(made, "value")
+    state.secrets.update(hello.id, made.id, {"secret_value": "two"})
     second = state.algorithms.resolve("local", "Hello", "0.1.0", local)
     assert second.variables == {"TOKEN": "two"}
-    state.secrets.delete(hello.id, made["id"])
+    state.secrets.delete(hello.id, made.id)
     last = state.algorithms.resolve("local", "Hello", "0.1.0", local)
     assert last.variables == {}
     assert len({before.key, first.key, second.key, last.key}) == 4

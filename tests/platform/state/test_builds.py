@@ -15,9 +15,8 @@ import pytest
 from wrapgen.platform.building.installers import Installers
 from wrapgen.platform.building.requirements import Requirements
 from wrapgen.platform.building.virtualenvs import Virtualenvs
-from wrapgen.platform.domain.model import Caller
+from wrapgen.platform.domain.model import Algorithm, Caller
 from wrapgen.platform.state import State, open_platform_state
-from wrapgen.platform.storage.algorithm_table import Algorithm
 
 Commit = Callable[..., str]
 Plain = Callable[[str], dict[str, str]]

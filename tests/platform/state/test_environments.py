@@ -12,6 +12,7 @@ import pytest
 from wrapgen.errors import BadRequest
 from wrapgen.platform.building.environments import Environments
 from wrapgen.platform.state import State
+from wrapgen.platform.storage.platform_tables import InterpreterTable
 
 
 def test_the_running_interpreter_is_offered(state: State) -> None:
@@ -48,7 +49,7 @@ def test_the_default_is_the_newest_hosted_version(state: State) -> None:
 
 def looked(state: State, folder: Path) -> list[str]:
     """Names offered with nothing but one folder on the path (and the running interpreter)."""
-    found = Environments(state.database, {"PATH": str(folder), "HOME": str(folder)})
+    found = Environments(InterpreterTable(state.database), {"PATH": str(folder), "HOME": str(folder)})
     return [each.name for each in found.offered()]
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from wrapgen.errors import BadRequest
-from wrapgen.platform.domain.versions import Version, choose, next_callability, next_number, wanted
+from wrapgen.platform.domain.model import Version
+from wrapgen.platform.domain.versions import choose, next_callability, next_number, wanted
 
 
 def version(text: str, callability: str = "public") -> Version:

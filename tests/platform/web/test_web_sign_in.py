@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from wrapgen.errors import NotAuthorized
 from wrapgen.platform.domain.accounts import Accounts
+from wrapgen.platform.storage.account_table import AccountTable
 from wrapgen.platform.storage.database import Database
 from wrapgen.platform.web.cookie import Cookie
 from wrapgen.platform.web.sessions import LIFETIME, Sessions
@@ -106,10 +107,10 @@ def test_a_session_ends_by_itself(tmp_path: Path) -> None:
     """After twelve hours its token stands for nobody; what has expired is removed at the next sign-in."""
     now = [1000.0]
     database = Database(tmp_path / "platform.sqlite")
-    accounts = Accounts(database, lambda: now[0])
+    accounts = Accounts(AccountTable(database), lambda: now[0])
     accounts.create("user", "somebody", {})
     key, _ = accounts.create_key("somebody")
-    sessions = Sessions(database, accounts, lambda: now[0])
+    sessions = Sessions(AccountTable(database), accounts, lambda: now[0])
     token = sessions.begin(key, "http://127.0.0.1")
     now[0] += LIFETIME - 1
     assert sessions.caller(token).account == "somebody"

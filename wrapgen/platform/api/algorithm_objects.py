@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from wrapgen.platform.building.builds import Build
 from wrapgen.platform.building.environments import environment_id
+from wrapgen.platform.domain.model import Algorithm, Build, Released, Version
 from wrapgen.platform.domain.scms import internal_host
-from wrapgen.platform.domain.versions import Version
-from wrapgen.platform.storage.algorithm_table import Algorithm, Released
 from wrapgen.platform.storage.database import iso
 
 

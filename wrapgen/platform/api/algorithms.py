@@ -14,12 +14,11 @@ from wrapgen.errors import BadRequest, NotFound, ServerFault
 from wrapgen.platform.api import auth
 from wrapgen.platform.api.algorithm_objects import algorithm_object, build_object
 from wrapgen.platform.api.exchange import base_of, empty, fields_of, page, reply
-from wrapgen.platform.building.builds import Build
 from wrapgen.platform.calls.loading import load
 from wrapgen.platform.domain.algorithms import NO_SUCH
-from wrapgen.platform.domain.model import Caller
+from wrapgen.platform.domain.model import Algorithm, Build, Caller, Released, Secret
 from wrapgen.platform.domain.secrets import PROVIDER_ID
-from wrapgen.platform.storage.algorithm_table import Algorithm, Released
+from wrapgen.platform.storage.database import iso
 
 if TYPE_CHECKING:
     from wrapgen.platform import Platform
@@ -228,19 +227,22 @@ class AlgorithmRoutes:
     async def secrets(self, request: Request) -> Response:
         """GET .../secrets: under both names that upstream material uses (platform contract, section 8)."""
         algorithm = await self._own(request, auth.standard(request))
-        found = await run_in_threadpool(self._state.secrets.of_algorithm, algorithm.id)
+        found = [
+            _secret(each) for each in await run_in_threadpool(self._state.secrets.of_algorithm, algorithm.id)
+        ]
         return reply({"results": found, "secrets": found})
 
     async def add_secret(self, request: Request) -> Response:
         """POST .../secrets"""
         algorithm, fields = await self._own(request, auth.standard(request)), await fields_of(request)
-        return reply(await run_in_threadpool(self._state.secrets.create, algorithm.id, fields))
+        return reply(_secret(await run_in_threadpool(self._state.secrets.create, algorithm.id, fields)))
 
     async def update_secret(self, request: Request) -> Response:
         """PUT .../secrets/:id"""
         algorithm, fields = await self._own(request, auth.standard(request)), await fields_of(request)
         secret = request.path_params["secret_id"]
-        return reply(await run_in_threadpool(self._state.secrets.update, algorithm.id, secret, fields))
+        changed = await run_in_threadpool(self._state.secrets.update, algorithm.id, secret, fields)
+        return reply(_secret(changed))
 
     async def delete_secret(self, request: Request) -> Response:
         """DELETE .../secrets/:id"""
@@ -305,6 +307,20 @@ class AlgorithmRoutes:
 def _trusts(algorithm: Algorithm, caller: Caller) -> bool:
     """Whether the caller may see what isn't public: the owner may, but no algorithm that works for it."""
     return caller.owns(algorithm.owner) and caller.algorithm is None
+
+
+def _secret(secret: Secret) -> dict[str, Any]:
+    return {
+        "id": secret.id,
+        "owner_type": "algorithm",
+        "owner_id": secret.algorithm_id,
+        "short_name": secret.short_name,
+        "secret_key": secret.variable,
+        "provider_id": PROVIDER_ID,
+        "description": secret.description,
+        "created": iso(secret.created_at),
+        "modified": iso(secret.modified_at),
+    }
 
 
 def _flag(request: Request, name: str) -> bool | None:

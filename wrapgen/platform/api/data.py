@@ -113,17 +113,17 @@ class DataRoutes:
         found = await run_in_threadpool(self._state.data.hosted, auth.standard(request))
         shown = [
             {
-                "id": each["id"],
-                "object_id": f"collec-{each['id']}",
-                "collection_name": each["name"],
-                "username": each["account"],
+                "id": each.id,
+                "object_id": f"collec-{each.id}",
+                "collection_name": each.name,
+                "username": each.owner,
                 "acl": {
-                    "read_w": EVERYONE in each["readers"],
+                    "read_w": EVERYONE in each.readers,
                     "read_g": False,
                     "read_u": True,
-                    "read_a": OWN_ALGORITHMS in each["readers"],
+                    "read_a": OWN_ALGORITHMS in each.readers,
                 },
-                "location": f"data://{each['account']}/{each['name']}",
+                "location": f"data://{each.owner}/{each.name}",
             }
             for each in found
         ]

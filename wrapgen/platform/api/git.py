@@ -23,8 +23,7 @@ from starlette.routing import Route
 from wrapgen.errors import NotAuthorized, NotFound, ServerFault
 from wrapgen.platform.api import auth
 from wrapgen.platform.domain.bounds import Bounds
-from wrapgen.platform.domain.model import Caller
-from wrapgen.platform.storage.algorithm_table import Algorithm
+from wrapgen.platform.domain.model import Algorithm, Caller
 
 if TYPE_CHECKING:
     from wrapgen.platform import Platform

@@ -16,7 +16,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from pathlib import Path
-from sqlite3 import Row
 from typing import IO
 
 from wrapgen.errors import NotFound, WrapgenError
@@ -26,7 +25,8 @@ from wrapgen.platform.building.installers import Installers
 from wrapgen.platform.building.requirements import Requirements
 from wrapgen.platform.building.sources import BuildFailed, absent, main_module, no_follow, read_file
 from wrapgen.platform.building.virtualenvs import Virtualenvs
-from wrapgen.platform.storage.database import Database
+from wrapgen.platform.domain.model import Build
+from wrapgen.platform.storage.algorithm_table import BuildTable
 from wrapgen.platform.storage.repositories import Repositories
 from wrapgen.platform.workers.ceilings import Ceilings
 from wrapgen.platform.workers.cgroups import Cgroups
@@ -45,37 +45,11 @@ compileall.compile_dir("src", quiet=2)
 """
 
 
-@dataclass(frozen=True)
-class Build:
-    """One attempt to make a commit runnable.
-
-    Args:
-        number: rises with every build of the platform.
-        id: UUID.
-        algorithm_id: whose it is.
-        git_hash: the commit.
-        environment: name of the environment, such as `python38`.
-        status: `in-progress`, `succeeded` or `failed`.
-        interpreter: the virtual environment's Python, once it succeeded.
-        started_at, finished_at: epoch seconds; the latter None while in progress.
-    """
-
-    number: int
-    id: str
-    algorithm_id: str
-    git_hash: str
-    environment: str
-    status: str
-    interpreter: Path
-    started_at: float
-    finished_at: float | None
-
-
 class Builds:
     """The builds of one home.
 
     Args:
-        database: their rows.
+        table: where they are noted.
         home: holds `builds/` and `venvs/`.
         environments: what interpreters there are.
         repositories: where sources come from.
@@ -86,7 +60,7 @@ class Builds:
 
     def __init__(
         self,
-        database: Database,
+        table: BuildTable,
         home: Path,
         environments: Environments,
         repositories: Repositories,
@@ -94,7 +68,7 @@ class Builds:
         variables: Mapping[str, str],
         sandbox: Sandbox | None = None,
     ) -> None:
-        self._database = database
+        self._table = table
         self._home = home
         self._root = home / "builds"
         self._root.mkdir(exist_ok=True)
@@ -121,15 +95,9 @@ class Builds:
         Raises:
             NotFound: the algorithm was deleted meanwhile.
         """
-        build_id = str(uuid.uuid4())
-        self._database.execute(
-            "INSERT INTO builds (id, algorithm_id, git_hash, environment, status, started_at) "
-            "VALUES (?, ?, ?, ?, 'in-progress', ?)",
-            build_id,
-            algorithm_id,
-            git_hash,
-            environment,
-            self._clock(),
+        build_id, now = str(uuid.uuid4()), self._clock()
+        self._table.insert(
+            Build(0, build_id, algorithm_id, git_hash, environment, "in-progress", Path(), now, None)
         )
         build = self.get(algorithm_id, build_id)
         self._submit(self._run, build)
@@ -140,15 +108,11 @@ class Builds:
 
         A copied home may come without its virtual environments, or find other Pythons.
         """
-        for row in self._database.rows("SELECT * FROM builds WHERE status = 'in-progress' ORDER BY number"):
-            build = self._build(row)
+        for build in reversed(self._table.with_status("in-progress")):
             with self._log_file(build) as log:
                 log.write(b"the platform was stopped during this build; starting again\n")
             self._submit(self._run, build)
-        for row in self._database.rows(
-            "SELECT * FROM builds WHERE status = 'succeeded' ORDER BY number DESC"
-        ):
-            build = self._build(row)
+        for build in self._table.with_status("succeeded"):
             if not (build.interpreter.exists() and self.source(build).is_dir()):
                 self._submit(self._mend, build)
 
@@ -158,34 +122,23 @@ class Builds:
         Raises:
             NotFound: the algorithm has no such build.
         """
-        row = self._database.row(
-            "SELECT * FROM builds WHERE algorithm_id = ? AND id = ?", algorithm_id, build_id
-        )
-        if row is None:
+        found = self._table.get(algorithm_id, build_id)
+        if found is None:
             raise NotFound(f"no such build: {build_id}")
-        return self._build(row)
+        return found
 
     def of_algorithm(self, algorithm_id: str) -> list[Build]:
         """All builds of an algorithm, newest first."""
-        rows = self._database.rows(
-            "SELECT * FROM builds WHERE algorithm_id = ? ORDER BY number DESC", algorithm_id
-        )
-        return [self._build(row) for row in rows]
+        return self._table.of_algorithm(algorithm_id)
 
     def newest(self, algorithm_id: str, git_hash: str | None = None) -> Build | None:
         """The most recent successful build of an algorithm (of one commit, if given)."""
-        row = self._database.row(
-            "SELECT * FROM builds WHERE algorithm_id = ? AND status = 'succeeded' "
-            "AND git_hash = ifnull(?, git_hash) ORDER BY number DESC LIMIT 1",
-            algorithm_id,
-            git_hash,
-        )
-        return self._build(row) if row else None
+        there = self._table.of_commit(algorithm_id, git_hash) if git_hash else self.of_algorithm(algorithm_id)
+        return next((build for build in there if build.status == "succeeded"), None)
 
     def any_of(self, algorithm_id: str, git_hash: str) -> bool:
         """Whether there is a build of a commit, however it ended."""
-        sql = "SELECT 1 FROM builds WHERE algorithm_id = ? AND git_hash = ?"
-        return self._database.row(sql, algorithm_id, git_hash) is not None
+        return bool(self._table.of_commit(algorithm_id, git_hash))
 
     def log(self, build: Build, most: int = 1 << 20) -> str:
         """What the build has said so far: at most so many bytes, the last ones."""
@@ -265,13 +218,9 @@ class Builds:
         interpreter = self._try(build, log)
         if self._closing:
             return
-        self._database.execute(
-            "UPDATE builds SET status = ?, interpreter = ?, finished_at = ? WHERE id = ?",
-            "succeeded" if interpreter else "failed",
-            str(interpreter.relative_to(self._home)) if interpreter else "",
-            self._clock(),
-            build.id,
-        )
+        if interpreter:
+            self._table.set_interpreter(build.id, interpreter)
+        self._table.finish(build.id, "succeeded" if interpreter else "failed", self._clock())
         self._tell(build)
 
     def _mend(self, build: Build, log: IO[bytes]) -> None:
@@ -279,8 +228,7 @@ class Builds:
         log.write(b"files of this build are missing; making them again\n")
         interpreter = self._try(build, log)
         if interpreter is not None:
-            place = str(interpreter.relative_to(self._home))
-            self._database.execute("UPDATE builds SET interpreter = ? WHERE id = ?", place, build.id)
+            self._table.set_interpreter(build.id, interpreter)
             self._tell(build)
 
     def _tell(self, build: Build) -> None:
@@ -299,10 +247,6 @@ class Builds:
             log.write(b"build succeeded\n")
             return interpreter
         return None
-
-    def _build(self, row: Row) -> Build:
-        facts = dict(row)
-        return Build(**{**facts, "interpreter": self._home / facts["interpreter"]})
 
     def _steps(self, build: Build, log: IO[bytes]) -> Path:
         environment = self._environments.named(build.environment)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wrapgen.errors import BadRequest, ServerFault
-from wrapgen.platform.storage.database import Database
+from wrapgen.platform.storage.platform_tables import InterpreterTable, ProbedInterpreter
 
 OLDEST = (3, 6)
 """The oldest hosted language version (platform contract, introduction)."""
@@ -78,12 +78,12 @@ class Environments:
     """What this machine offers.
 
     Args:
-        database: remembers what was probed.
+        table: remembers what was probed.
         variables: the process's environment variables (PATH, PYENV_ROOT, HOME).
     """
 
-    def __init__(self, database: Database, variables: Mapping[str, str]) -> None:
-        self._database = database
+    def __init__(self, table: InterpreterTable, variables: Mapping[str, str]) -> None:
+        self._table = table
         self._variables = variables
         self._lock = threading.Lock()
         self._offered: tuple[Environment, ...] | None = None
@@ -182,19 +182,12 @@ class Environments:
         except OSError:
             return None
         fingerprint = f"{real}:{facts.st_size}:{facts.st_mtime_ns}"
-        known = self._database.row("SELECT * FROM interpreters WHERE path = ?", str(path))
-        if known is not None and known["fingerprint"] == fingerprint:
-            return (known["version"], known["executable"]) if known["version"] else None
-        learned = _probe(path)
-        version, executable = learned or ("", "")
-        self._database.execute(
-            "INSERT OR REPLACE INTO interpreters VALUES (?, ?, ?, ?)",
-            str(path),
-            fingerprint,
-            version,
-            executable,
-        )
-        return learned
+        known = self._table.find(str(path))
+        if known is None or known.fingerprint != fingerprint:
+            version, executable = _probe(path) or ("", "")
+            known = ProbedInterpreter(str(path), fingerprint, version, executable)
+            self._table.store(known)
+        return (known.version, known.executable) if known.version else None
 
 
 def _searchable(folder: Path) -> bool:

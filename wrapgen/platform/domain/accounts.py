@@ -7,7 +7,6 @@ down every call. `caller` answers from memory.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import secrets
 import string
@@ -15,13 +14,11 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
-from sqlite3 import Row
+from dataclasses import replace
 from typing import Any
 
 from wrapgen.errors import BadRequest, Conflict, NotAuthorized, NotFound
 from wrapgen.platform.domain.model import (
-    ADMIN_KEY,
     FIRST_ACCOUNT,
     STANDARD_KEY,
     Account,
@@ -29,7 +26,7 @@ from wrapgen.platform.domain.model import (
     Key,
     Permissions,
 )
-from wrapgen.platform.storage.database import Database
+from wrapgen.platform.storage.account_table import AccountTable
 
 NAME = re.compile(r"(?!(?i:temp|perm)\Z)[A-Za-z][A-Za-z0-9_]{0,29}\Z")
 """What accounts may be called (platform contract, section 9); data paths give two names another meaning."""
@@ -50,12 +47,12 @@ class Accounts:
     """The accounts of one platform.
 
     Args:
-        database: where they are kept.
+        table: where they are kept.
         clock: gives epoch seconds.
     """
 
-    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
-        self._database = database
+    def __init__(self, table: AccountTable, clock: Callable[[], float]) -> None:
+        self._table = table
         self._clock = clock
         self._callers: dict[str, Caller] = {}
         self.changes = 0  # rises after whatever may have taken a right from somebody
@@ -70,33 +67,22 @@ class Accounts:
             NotAuthorized: there is no such key, or it was revoked (status 401).
         """
         digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
-        return self._callers.get(digest) or self._caller("hash", digest)
+        return self._callers.get(digest) or self._caller(digest, self._table.caller_by_hash)
 
     def caller_of(self, key_id: str) -> Caller:
         """Who the key of an id stands for; for those who showed the key before.
 
         Raises:
-            NotAuthorized: it was revoked (status 401).
+            NotAuthorized: it was revoked.
         """
-        return self._callers.get(key_id) or self._caller("keys.id", key_id)
+        return self._callers.get(key_id) or self._caller(key_id, self._table.caller_by_id)
 
-    def _caller(self, column: str, value: str) -> Caller:
+    def _caller(self, place: str, look: Callable[[str], Caller | None]) -> Caller:
         with self._lock:
-            row = self._database.row(
-                "SELECT keys.*, accounts.name, accounts.id AS owner FROM keys "  # noqa: S608  # a name of ours
-                f"JOIN accounts ON accounts.id = account_id WHERE {column} = ?",
-                value,
-            )
-            if row is None:
+            found = look(place)
+            if found is None:
                 raise NotAuthorized("invalid API key", reason="invalid-key")
-            found = Caller(
-                account=row["name"],
-                key_id=row["id"],
-                admin=bool(row["admin"]),
-                permissions=_permissions(row["permissions"]),
-                organizations=self._organizations_of(row["owner"]),
-            )
-            self._callers[value] = found
+            self._callers[place] = found
             return found
 
     def create_key(
@@ -123,19 +109,7 @@ class Accounts:
             permissions=permissions or Permissions(),
             created_at=self._clock(),
         )
-        self._database.execute(
-            "INSERT INTO keys (id, account_id, label, kind, admin, hash, mask, permissions, created_at) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            made.id,
-            owner.id,
-            label,
-            kind,
-            int(kind == ADMIN_KEY),
-            hashlib.sha256(key.encode()).hexdigest(),
-            made.mask,
-            json.dumps(asdict(made.permissions)),
-            made.created_at,
-        )
+        self._table.insert_key(made, owner.id, hashlib.sha256(key.encode()).hexdigest())
         return key, made
 
     def keys(self, account: str) -> list[Key]:
@@ -144,20 +118,7 @@ class Accounts:
         Raises:
             NotFound: there is no such account.
         """
-        owner = self.get(account)
-        rows = self._database.rows("SELECT * FROM keys WHERE account_id = ? ORDER BY created_at", owner.id)
-        return [
-            Key(
-                id=row["id"],
-                account=owner.name,
-                label=row["label"],
-                kind=row["kind"],
-                mask=row["mask"],
-                permissions=_permissions(row["permissions"]),
-                created_at=row["created_at"],
-            )
-            for row in rows
-        ]
+        return self._table.keys(self.get(account).id)
 
     def revoke_key(self, account: str, key_id: str) -> None:
         """Makes a key worthless at once.
@@ -167,9 +128,7 @@ class Accounts:
         """
         owner = self.get(account)
         with self._changing():
-            if not self._database.execute(
-                "DELETE FROM keys WHERE id = ? AND account_id = ?", key_id, owner.id
-            ):
+            if not self._table.delete_key(owner.id, key_id):
                 raise NotFound(f"{owner.name} has no key {key_id}")
 
     # -- accounts --------------------------------------------------------------------------------------
@@ -184,13 +143,11 @@ class Accounts:
         Raises:
             NotFound: there is none.
         """
-        row = self._database.row(
-            "SELECT * FROM accounts WHERE lower(name) = lower(?) OR id = ?", reference, reference
-        )
-        if row is None or kind not in (None, row["kind"]):
+        found = self._table.find(reference)
+        if found is None or kind not in (None, found.kind):
             what = kind or "user"
             raise NotFound(f"no such {what}: {reference}", reason=f"no-such-{what}")
-        return _account(row)
+        return found
 
     def by_external_id(self, external_id: str) -> Account:
         """The organization that another system knows under an id.
@@ -205,8 +162,7 @@ class Accounts:
 
     def all(self, kind: str) -> list[Account]:
         """All users or all organizations, by name."""
-        rows = self._database.rows("SELECT * FROM accounts WHERE kind = ? ORDER BY lower(name)", kind)
-        return [_account(row) for row in rows]
+        return self._table.all(kind)
 
     def create(self, kind: str, name: str, details: dict[str, Any]) -> Account:
         """Registers a user or an organization.
@@ -222,17 +178,10 @@ class Accounts:
             )
         made = Account(str(uuid.uuid4()), kind, name, details, self._clock())
         with self._changing():
-            if self._database.row("SELECT 1 FROM accounts WHERE lower(name) = lower(?)", name):
+            if self._table.find(name) is not None:
                 raise Conflict(f"the name {name} is taken", reason=f"{kind}-exists")
             self._refuse_taken(made)
-            self._database.execute(
-                "INSERT INTO accounts VALUES (?, ?, ?, ?, ?)",
-                made.id,
-                kind,
-                name,
-                json.dumps(details),
-                made.created_at,
-            )
+            self._table.insert(made)
         return made
 
     def update(self, account: Account, details: dict[str, Any]) -> Account:
@@ -242,10 +191,9 @@ class Accounts:
             Conflict: another has what has to be unique.
         """
         changed = replace(account, details={**account.details, **details})
-        with self._database.transaction():
+        with self._table.transaction():
             self._refuse_taken(changed)
-            kept = json.dumps(changed.details)
-            self._database.execute("UPDATE accounts SET details = ? WHERE id = ?", kept, account.id)
+            self._table.store(changed)
         return changed
 
     def delete(self, account: Account) -> None:
@@ -256,21 +204,16 @@ class Accounts:
         """
         with self._changing():
             self._refuse_last_owner(account)
-            owned = self._database.row(
-                "SELECT (SELECT count(*) FROM algorithms WHERE owner_id = :1) AS algorithms, "
-                "(SELECT count(*) FROM collections WHERE owner_id = :1) AS collections",
-                account.id,
-            )
-            if owned and (owned["algorithms"] or owned["collections"]):
+            algorithms, collections = self._table.owned(account.id)
+            if algorithms or collections:
                 raise Conflict(
-                    f"{account.name} still owns {owned['algorithms']} algorithms and "
-                    f"{owned['collections']} data collections",
+                    f"{account.name} still owns {algorithms} algorithms and {collections} data collections",
                     hint="delete those first",
                 )
             if account.name == FIRST_ACCOUNT:
                 hint = "commands on its machine act with the keys of this user"
                 raise Conflict(f"{FIRST_ACCOUNT} belongs to this platform, and stays", hint=hint)
-            self._database.execute("DELETE FROM accounts WHERE id = ?", account.id)
+            self._table.delete(account.id)
 
     # -- members ---------------------------------------------------------------------------------------
 
@@ -291,19 +234,12 @@ class Accounts:
             raise BadRequest(f"no role {role[:40]!r}", hint=hint)
         group, person = self.get(organization, "organization"), self.get(user, "user")
         with self._changing():
-            if self._database.execute(
-                "INSERT OR IGNORE INTO members VALUES (?, ?, ?)", group.id, person.id, role or "member"
-            ):
+            if self._table.add_member(group.id, person.id, role or "member"):
                 return True
             if role == "member":
                 self._refuse_without_owner(group, person)
             if role is not None:
-                self._database.execute(
-                    "UPDATE members SET role = ? WHERE organization_id = ? AND user_id = ?",
-                    role,
-                    group.id,
-                    person.id,
-                )
+                self._table.set_role(group.id, person.id, role)
         return False
 
     def remove_member(self, organization: str, user: str) -> None:
@@ -316,9 +252,7 @@ class Accounts:
         group, person = self.get(organization, "organization"), self.get(user, "user")
         with self._changing():
             self._refuse_without_owner(group, person)
-            self._database.execute(
-                "DELETE FROM members WHERE organization_id = ? AND user_id = ?", group.id, person.id
-            )
+            self._table.remove_member(group.id, person.id)
 
     def _refuse_without_owner(self, group: Account, person: Account) -> None:
         if [name for name, role in self.members(group.name) if role == "owner"] == [person.name]:
@@ -331,21 +265,7 @@ class Accounts:
         Raises:
             NotFound: there is no such organization.
         """
-        group = self.get(organization, "organization")
-        rows = self._database.rows(
-            "SELECT name, role FROM members JOIN accounts ON accounts.id = user_id "
-            "WHERE organization_id = ? ORDER BY lower(name)",
-            group.id,
-        )
-        return [(row["name"], row["role"]) for row in rows]
-
-    def _organizations_of(self, user_id: str) -> frozenset[str]:
-        rows = self._database.rows(
-            "SELECT lower(name) AS name FROM members JOIN accounts ON accounts.id = organization_id "
-            "WHERE user_id = ?",
-            user_id,
-        )
-        return frozenset(row["name"] for row in rows)
+        return self._table.members(self.get(organization, "organization").id)
 
     def _refuse_taken(self, made: Account) -> None:
         """Refuses an e-mail address, in any letter case, or an external id that another account has."""
@@ -362,35 +282,19 @@ class Accounts:
                 raise Conflict(f"the {what} {value} is taken", reason=reason)
 
     def _refuse_last_owner(self, account: Account) -> None:
-        found = self._database.row(
-            "SELECT name FROM members AS mine JOIN accounts ON accounts.id = organization_id "
-            "WHERE user_id = ? AND role = 'owner' AND NOT EXISTS (SELECT 1 FROM members AS other "
-            "WHERE other.organization_id = mine.organization_id AND other.role = 'owner' "
-            "AND other.user_id <> mine.user_id)",
-            account.id,
-        )
-        if found:
-            message = f"{account.name} is the last owner of {found['name']}"
-            raise Conflict(
-                message, hint="make another member its owner, or delete it, first", reason="last-owner"
-            )
+        alone = self._table.owned_alone(account.id)
+        if alone:
+            message = f"{account.name} is the last owner of {alone}"
+            hint = "make another member its owner, or delete it, first"
+            raise Conflict(message, hint=hint, reason="last-owner")
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
         """A transaction after which no remembered caller is trusted any more."""
         try:
-            with self._database.transaction():
+            with self._table.transaction():
                 yield
         finally:
             with self._lock:
                 self._callers.clear()
                 self.changes += 1
-
-
-def _account(row: Row) -> Account:
-    return Account(row["id"], row["kind"], row["name"], json.loads(row["details"]), row["created_at"])
-
-
-def _permissions(text: str) -> Permissions:
-    kept = json.loads(text)
-    return Permissions(**{**kept, "algorithms": tuple(kept["algorithms"])})

@@ -14,16 +14,15 @@ from typing import Any
 
 from wrapgen.errors import BadRequest, Conflict, NotAuthorized, NotFound
 from wrapgen.platform.building import template
-from wrapgen.platform.building.builds import Build, Builds
+from wrapgen.platform.building.builds import Builds
 from wrapgen.platform.building.environments import Environments
 from wrapgen.platform.domain.accounts import Accounts
-from wrapgen.platform.domain.model import Caller, Runnable
+from wrapgen.platform.domain.model import Algorithm, Build, Caller, Released, Runnable, Version
 from wrapgen.platform.domain.resolution import Resolution
 from wrapgen.platform.domain.secrets import Secrets
 from wrapgen.platform.domain.settings import merged_settings
-from wrapgen.platform.domain.versions import Version, next_callability, next_number
-from wrapgen.platform.storage.algorithm_table import Algorithm, AlgorithmTable, Released
-from wrapgen.platform.storage.database import Database
+from wrapgen.platform.domain.versions import next_callability, next_number
+from wrapgen.platform.storage.algorithm_table import AlgorithmTable
 from wrapgen.platform.storage.repositories import Repositories
 
 ALGORITHM_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,199}\Z")
@@ -40,7 +39,7 @@ class Algorithms:
 
     def __init__(
         self,
-        database: Database,
+        table: AlgorithmTable,
         accounts: Accounts,
         environments: Environments,
         repositories: Repositories,
@@ -48,14 +47,13 @@ class Algorithms:
         secrets: Secrets,
         clock: Callable[[], float],
     ) -> None:
-        self._database = database
         self._accounts = accounts
         self._environments = environments
         self._repositories = repositories
         self._builds = builds
         self._clock = clock
-        self._table = AlgorithmTable(database)
-        self._resolution = Resolution(self._table, builds, secrets)
+        self._table = table
+        self._resolution = Resolution(table, builds, secrets)
         self._listeners: list[Callable[[str], None]] = []
         builds.on_finish(self.changed)
         secrets.on_change(self.changed)
@@ -102,7 +100,7 @@ class Algorithms:
             message=str(_object(fields, "source").get("initial_commit_message") or "Initial commit"),
         )
         made = replace(made, first_commit=first_commit)
-        with self._database.transaction():
+        with self._table.transaction():
             self._refuse_taken(made)
             self._table.insert(made, account.id)
         self.changed(made.id)
@@ -206,7 +204,7 @@ class Algorithms:
             BadRequest: a field can't be.
         """
         self.owned(caller, algorithm)
-        with self._database.transaction():
+        with self._table.transaction():
             build = self._unpublished(algorithm.id)
             version = self._next_version(algorithm, build, fields)
             asked = {**_object(fields, "settings"), "algorithm_callability": version.callability}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 from collections.abc import Callable
@@ -11,7 +10,8 @@ from typing import Any
 from wrapgen.errors import BadRequest, NotAuthorized, NotFound
 from wrapgen.platform.domain.accounts import Accounts
 from wrapgen.platform.domain.model import Caller
-from wrapgen.platform.storage.database import Database, iso
+from wrapgen.platform.storage.data_table import ConnectorSettings, ConnectorTable
+from wrapgen.platform.storage.database import iso
 from wrapgen.platform.storage.objects import Connector
 
 NAME = re.compile(r"(s3)(\+[A-Za-z0-9_-]{1,30})?\Z")
@@ -31,13 +31,13 @@ class Connectors:
     """The connectors of one platform.
 
     Args:
-        database: where their settings are kept.
+        table: where their settings are kept.
         accounts: whose they are.
         clock: gives epoch seconds.
     """
 
-    def __init__(self, database: Database, accounts: Accounts, clock: Callable[[], float]) -> None:
-        self._database = database
+    def __init__(self, table: ConnectorTable, accounts: Accounts, clock: Callable[[], float]) -> None:
+        self._table = table
         self._accounts = accounts
         self._clock = clock
         self._lock = threading.Lock()
@@ -71,13 +71,7 @@ class Connectors:
             )
         settings["write"] = fields.get("write", True)
         with self._lock:
-            self._database.execute(
-                "INSERT OR REPLACE INTO connectors VALUES (?, ?, ?, ?)",
-                owner.id,
-                name,
-                json.dumps(settings),
-                self._clock(),
-            )
+            self._table.store(owner.id, ConnectorSettings(name, settings, self._clock()))
             self._open.pop((owner.name, name), None)
         return next(each for each in self.of_account(owner.name) if each["name"] == name)
 
@@ -89,20 +83,16 @@ class Connectors:
         """
         owner = self._accounts.get(account)
         with self._lock:
-            sql = "DELETE FROM connectors WHERE account_id = ? AND name = ?"
-            if not self._database.execute(sql, owner.id, name):
+            if not self._table.delete(owner.id, name):
                 raise NotFound(f"{owner.name} has no connector {name}")
             self._open.pop((owner.name, name), None)
 
     def of_account(self, account: str) -> list[dict[str, Any]]:
         """An account's connectors, by name, without secrets."""
-        owner = self._accounts.get(account)
-        rows = self._database.rows("SELECT * FROM connectors WHERE account_id = ? ORDER BY name", owner.id)
         found = []
-        for row in rows:
-            settings = json.loads(row["settings"])
-            settings.pop("secret_access_key", None)
-            found.append({"name": row["name"], "created_at": iso(row["created_at"]), **settings})
+        for each in self._table.of_account(self._accounts.get(account).id):
+            shown = {key: value for key, value in each.settings.items() if key != "secret_access_key"}
+            found.append({"name": each.name, "created_at": iso(each.created_at), **shown})
         return found
 
     def open(self, caller: Caller, name: str, bucket: str, *, write: bool) -> Connector:
@@ -113,18 +103,13 @@ class Connectors:
             NotAuthorized: the key, or the connector, does not allow it.
         """
         rights = caller.permissions
-        row = self._database.row(
-            "SELECT connectors.* FROM connectors JOIN accounts ON accounts.id = account_id "
-            "WHERE accounts.name = ? AND connectors.name = ?",
-            caller.account,
-            name,
-        )
-        if row is None:
+        there = self._table.of_account(self._accounts.get(caller.account).id)
+        settings = next((each.settings for each in there if each.name == name), None)
+        if settings is None:
             raise NotFound(
                 f"{caller.account} has no connector {name}://",
                 hint="an administrator adds one with `wrapgen platform connectors add`",
             )
-        settings = json.loads(row["settings"])
         allowed = rights.data_write and settings["write"] if write else rights.data_read
         if not allowed or bucket != settings.get("bucket", bucket):
             verb = "write" if write else "read"

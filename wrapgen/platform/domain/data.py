@@ -7,23 +7,22 @@ Collections are rows, files are files (`stored`); which directory a path means, 
 from __future__ import annotations
 
 import base64
-import json
 import shutil
-import sqlite3
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from wrapgen.errors import BadRequest, Conflict, NotFound
 from wrapgen.files import make_folder, sync_folder
 from wrapgen.platform.domain.accounts import Accounts
 from wrapgen.platform.domain.data_path import DataPath, check_collection
 from wrapgen.platform.domain.data_rights import EVERYONE, OWN_ALGORITHMS, Place, Places, may_read, require
-from wrapgen.platform.domain.model import Caller
+from wrapgen.platform.domain.model import Caller, Collection
 from wrapgen.platform.storage import stored
-from wrapgen.platform.storage.database import Database
+from wrapgen.platform.storage.algorithm_table import AlgorithmTable
+from wrapgen.platform.storage.data_table import CollectionTable
+from wrapgen.platform.storage.database import StorageError
 from wrapgen.platform.storage.stored import StoredFile, Write
 
 PAGE = 1000
@@ -56,33 +55,30 @@ class Listing:
     readers: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True)
-class Collection:
-    """A collection: its owner's name, its own, and its read ACL."""
-
-    owner: str
-    name: str
-    readers: tuple[str, ...]
-
-
 class Data:
     """The hosted data of one home; `incoming` is a folder for what is still on its way.
 
     Args:
-        database: holds the collections' rows.
+        collections, algorithms: what there is.
         root: the folder for files.
         accounts: who owners are.
         clock: gives epoch seconds.
     """
 
     def __init__(
-        self, database: Database, root: Path, accounts: Accounts, clock: Callable[[], float]
+        self,
+        collections: CollectionTable,
+        algorithms: AlgorithmTable,
+        root: Path,
+        accounts: Accounts,
+        clock: Callable[[], float],
     ) -> None:
-        self._database = database
+        self._table = collections
+        self._algorithms = algorithms
         self._root = root
         self._accounts = accounts
         self._clock = clock
-        self._places = Places(database, root, accounts)
+        self._places = Places(collections, algorithms, root, accounts)
         self.incoming = root / "incoming"
         # Whatever is still coming in belongs to a server that is no more; so do its sessions.
         for leftover in (self.incoming, root / "sessions"):
@@ -115,16 +111,13 @@ class Data:
         check_collection(name)
         owner = self._places.owner(caller, parent)
         require(caller.owns(owner) and caller.permissions.data_write, f"data://{owner}/{name}", "write")
-        acl = json.dumps(check_readers(DEFAULT_READERS if readers is None else readers))
-        made = str(uuid.uuid4())
-        with self._database.transaction():
-            if self._places.collection(owner, name) is not None:
+        acl = check_readers(DEFAULT_READERS if readers is None else readers)
+        made = Collection(str(uuid.uuid4()), owner, name, acl)
+        with self._table.transaction():
+            if self._table.find(owner, name) is not None:
                 raise Conflict(f"data://{owner}/{name} exists already")
-            make_folder(self._places.files(made))
-            account = self._accounts.get(owner)
-            self._database.execute(
-                "INSERT INTO collections VALUES (?, ?, ?, ?, ?)", made, account.id, name, acl, self._clock()
-            )
+            make_folder(self._places.files(made.id))
+            self._table.insert(made, self._accounts.get(owner).id, self._clock())
         return f"data://{owner}/{name}"
 
     def set_readers(self, caller: Caller, path: DataPath, readers: tuple[str, ...]) -> None:
@@ -133,9 +126,7 @@ class Data:
         Raises:
             NotFound, NotAuthorized, BadRequest: as for `create_collection`.
         """
-        row = self._places.own_collection(caller, path)
-        acl = json.dumps(check_readers(readers))
-        self._database.execute("UPDATE collections SET readers = ? WHERE id = ?", acl, row["id"])
+        self._table.set_readers(self._places.own_collection(caller, path).id, check_readers(readers))
 
     def delete_collection(self, caller: Caller, path: DataPath, *, force: bool) -> int:
         """Removes a collection; how many things went (an empty collection counts one).
@@ -144,19 +135,19 @@ class Data:
             NotFound, NotAuthorized: it is not there, or another's.
             Conflict: it holds files and `force` is not given; nothing was removed.
         """
-        row = self._places.own_collection(caller, path)
-        folder = self._places.files(row["id"])
+        found = self._places.own_collection(caller, path)
+        folder = self._places.files(found.id)
         count = len(stored.names_in(folder))
         try:
-            with self._database.transaction():
-                if not self._database.execute("DELETE FROM collections WHERE id = ?", row["id"]):
+            with self._table.transaction():
+                if not self._table.delete(found.id):
                     raise NotFound(f"{path} not found")  # somebody else was quicker
                 if not force and not stored.remove_empty(folder):  # a file may have come since the count
                     raise Conflict(
                         f"{path} is not empty: {max(1, count)} files",
                         hint="delete it with force=true",
                     )
-        except sqlite3.Error:  # the disk is full, say: the row stays, and so must its folder
+        except StorageError:  # the disk is full, say: the row stays, and so must its folder
             make_folder(folder)
             raise
         stored.remove_folder(folder, self.incoming)
@@ -194,27 +185,14 @@ class Data:
         files, more = stored.page(place.folder, after, limit, self._oldest(place), prefix)
         return Listing(files=files, marker=_marker(files[-1].name) if more else None, readers=place.readers)
 
-    def hosted(self, caller: Caller) -> list[dict[str, Any]]:
-        """The caller's own collections: id, name, account and read ACL, by name.
+    def hosted(self, caller: Caller) -> list[Collection]:
+        """The caller's own collections, by name.
 
         Raises:
             NotAuthorized: the key may not read data.
         """
         require(caller.permissions.data_read, f"data://{caller.account}", "read")
-        rows = self._database.rows(
-            "SELECT collections.* FROM collections JOIN accounts ON accounts.id = owner_id "
-            "WHERE accounts.name = ? ORDER BY collections.name",
-            caller.account,
-        )
-        return [
-            {
-                "id": row["id"],
-                "name": row["name"],
-                "account": caller.account,
-                "readers": json.loads(row["readers"]),
-            }
-            for row in rows
-        ]
+        return self._table.of_owner(caller.account)
 
     def choose_default(self, owner: str, algorithm_id: str, collection_id: str) -> None:
         """Makes one of its owner's collections an algorithm's default one; the caller has checked the rights.
@@ -222,17 +200,9 @@ class Data:
         Raises:
             NotFound: the owner has no such collection.
         """
-        with self._database.transaction():
-            found = self._database.row(
-                "SELECT 1 FROM collections JOIN accounts ON accounts.id = owner_id "
-                "WHERE collections.id = ? AND accounts.name = ?",
-                collection_id,
-                owner,
-            )
-            if found is None:
-                raise NotFound(f"{owner} has no collection {collection_id}")
-            sql = "INSERT OR REPLACE INTO default_collections VALUES (?, ?)"
-            self._database.execute(sql, algorithm_id, collection_id)
+        if not any(each.id == collection_id for each in self._table.of_owner(owner)):
+            raise NotFound(f"{owner} has no collection {collection_id}")
+        self._table.set_default(algorithm_id, collection_id)
 
     def readable(self, caller: Caller) -> list[Collection]:
         """Every collection that the caller may read, by owner and name: own ones, and what others allow.
@@ -241,12 +211,7 @@ class Data:
             NotAuthorized: the key may not read data.
         """
         require(caller.permissions.data_read, f"data://{caller.account}", "read")
-        rows = self._database.rows(
-            "SELECT collections.*, accounts.name AS owner FROM collections "
-            "JOIN accounts ON accounts.id = owner_id ORDER BY lower(accounts.name), collections.name"
-        )
-        found = [Collection(row["owner"], row["name"], tuple(json.loads(row["readers"]))) for row in rows]
-        return [each for each in found if may_read(caller, each.owner, each.readers)]
+        return [each for each in self._table.all() if may_read(caller, each)]
 
     # -- files -----------------------------------------------------------------------------------------
 
@@ -321,20 +286,15 @@ class Data:
     def _collections(self, caller: Caller, path: DataPath, after: str) -> Listing:
         owner = self._places.owner(caller, path)
         require(caller.permissions.data_read, f"data://{owner}", "read")
-        rows = self._database.rows(
-            "SELECT collections.* FROM collections JOIN accounts ON accounts.id = owner_id "
-            "WHERE accounts.name = ? AND collections.name > ? ORDER BY collections.name",
-            owner,
-            after,
-        )
-        names = [row["name"] for row in rows if may_read(caller, owner, tuple(json.loads(row["readers"])))]
+        found = self._table.of_owner(owner, after)
+        names = [each.name for each in found if may_read(caller, each)]
         more = len(names) > PAGE
         return Listing(folders=tuple(names[:PAGE]), marker=_marker(names[PAGE - 1]) if more else None)
 
     def _match_folders(self) -> None:
         """Mends what a crash between disk and database left: folders without a row, rows without a folder."""
-        collections = {row["id"] for row in self._database.rows("SELECT id FROM collections")}
-        algorithms = {row["id"] for row in self._database.rows("SELECT id FROM algorithms")}
+        collections = {each.id for each in self._table.all()}
+        algorithms = {each.id for each in self._algorithms.all()}
         for kind, known in (("collections", collections), ("algorithms", algorithms)):
             for name in set(stored.names_in(self._root / kind)) - known:
                 shutil.rmtree(self._root / kind / name, ignore_errors=True)

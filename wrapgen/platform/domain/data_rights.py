@@ -6,16 +6,15 @@ A collection that its caller may not read is not there for them: asking doesn't 
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from sqlite3 import Row
 
 from wrapgen.errors import BadRequest, NotAuthorized, NotFound
 from wrapgen.platform.domain.accounts import Accounts
 from wrapgen.platform.domain.data_path import DataPath
-from wrapgen.platform.domain.model import Caller
-from wrapgen.platform.storage.database import Database
+from wrapgen.platform.domain.model import Algorithm, Caller, Collection
+from wrapgen.platform.storage.algorithm_table import AlgorithmTable
+from wrapgen.platform.storage.data_table import CollectionTable
 
 OWN_ALGORITHMS = "algo://.my/*"
 EVERYONE = "user://*"
@@ -49,13 +48,16 @@ class Places:
     """The directories of one home.
 
     Args:
-        database: holds collections and algorithms.
+        collections, algorithms: what there is.
         root: the folder for files.
         accounts: who owners are.
     """
 
-    def __init__(self, database: Database, root: Path, accounts: Accounts) -> None:
-        self._database = database
+    def __init__(
+        self, collections: CollectionTable, algorithms: AlgorithmTable, root: Path, accounts: Accounts
+    ) -> None:
+        self._collections = collections
+        self._algorithms = algorithms
         self._root = root
         self._accounts = accounts
 
@@ -71,16 +73,16 @@ class Places:
             return self._session(caller)
         if path.owner == ".algo":
             return self._algorithm(caller, path)
-        owner, row = self._collection(caller, path)
+        found = self._collection(caller, path)
         return Place(
-            self.files(row["id"]),
-            f"data://{owner}/{row['name']}",
-            caller.permissions.data_write and caller.owns(owner),
-            readers=tuple(json.loads(row["readers"])),
+            self.files(found.id),
+            f"data://{found.owner}/{found.name}",
+            caller.permissions.data_write and caller.owns(found.owner),
+            readers=found.readers,
         )
 
-    def own_collection(self, caller: Caller, path: DataPath) -> Row:
-        """The row of a collection that the caller may change.
+    def own_collection(self, caller: Caller, path: DataPath) -> Collection:
+        """A collection that the caller may change.
 
         Raises:
             BadRequest: the path is no collection's.
@@ -89,9 +91,9 @@ class Places:
         if not path.collection or path.file or path.owner in (".session", ".algo"):
             raise BadRequest(f"{path} is not a collection")
         require(caller.permissions.data_write, str(path), "write")
-        owner, row = self._collection(caller, path)
-        require(caller.owns(owner), str(path), "write")
-        return row
+        found = self._collection(caller, path)
+        require(caller.owns(found.owner), str(path), "write")
+        return found
 
     def owner(self, caller: Caller, path: DataPath) -> str:
         """The account a path means, as it was registered.
@@ -105,22 +107,13 @@ class Places:
         except NotFound as error:
             raise NotFound(f"data://{name} not found") from error
 
-    def collection(self, owner: str, name: str) -> Row | None:
-        """The row of a collection; its owner as it was registered."""
-        return self._database.row(
-            "SELECT collections.* FROM collections JOIN accounts ON accounts.id = owner_id "
-            "WHERE accounts.name = ? AND collections.name = ?",
-            owner,
-            name,
-        )
-
-    def _collection(self, caller: Caller, path: DataPath) -> tuple[str, Row]:
-        """Owner and row of a collection that its ACL lets the caller read; NotFound for any other."""
+    def _collection(self, caller: Caller, path: DataPath) -> Collection:
+        """A collection that its ACL lets the caller read; NotFound for any other."""
         owner = self.owner(caller, path)
-        row = self.collection(owner, path.collection)
-        if row is None or not may_read(caller, owner, tuple(json.loads(row["readers"]))):
+        found = self._collections.find(owner, path.collection)
+        if found is None or not may_read(caller, found):
             raise NotFound(f"data://{owner}/{path.collection} not found")
-        return owner, row
+        return found
 
     def files(self, collection_id: str) -> Path:
         """Where a collection's files are."""
@@ -142,37 +135,32 @@ class Places:
     def _algorithm(self, caller: Caller, path: DataPath) -> Place:
         reference, _, kind = path.collection.rpartition("/")
         owner, _, name = (reference or caller.algorithm or "").partition("/")
-        row = self._database.row(
-            "SELECT algorithms.id, algorithms.name, accounts.name AS owner, EXISTS (SELECT 1 FROM versions "
-            "WHERE algorithm_id = algorithms.id AND callability = 'public') AS public FROM algorithms "
-            "JOIN accounts ON accounts.id = owner_id "
-            "WHERE lower(accounts.name) = ? AND lower(algorithms.name) = ?",
-            owner.lower(),
-            name.lower(),
-        )
+        found = self._algorithms.find(owner, name)
         # Each user has files of their own there: what one user's calls keep, another's never see.
         account = self._accounts.get(caller.account).id
-        if row is None or not (self._may_see(caller, row) or (self.kept(row["id"]) / account).exists()):
+        if found is None or not (self._may_see(caller, found) or (self.kept(found.id) / account).exists()):
             raise NotFound(f"{path} not found", hint="use .algo/OWNER/NAME/temp/FILE")
         return Place(
-            self.kept(row["id"]) / account / kind,
-            f"data://.algo/{row['owner']}/{row['name']}/{kind}",
+            self.kept(found.id) / account / kind,
+            f"data://.algo/{found.owner}/{found.name}/{kind}",
             caller.permissions.data_write,
             expires=kind == "temp",
         )
 
-    def _may_see(self, caller: Caller, row: Row) -> bool:
+    def _may_see(self, caller: Caller, found: Algorithm) -> bool:
         """Whether an algorithm is there for a caller: one that is another's and private is not."""
-        runs = (caller.algorithm or "").lower() == f"{row['owner']}/{row['name']}".lower()
-        return bool(row["public"]) or runs or caller.owns(row["owner"])
+        runs = (caller.algorithm or "").lower() == f"{found.owner}/{found.name}".lower()
+        versions = self._algorithms.versions(found.id)
+        return runs or caller.owns(found.owner) or any(each.callability == "public" for each in versions)
 
 
-def may_read(caller: Caller, owner: str, readers: tuple[str, ...]) -> bool:
+def may_read(caller: Caller, found: Collection) -> bool:
     """Whether an ACL lets a caller read; the owner always may, and so may algorithms the owner calls."""
-    if caller.owns(owner) or EVERYONE in readers:
+    if caller.owns(found.owner) or EVERYONE in found.readers:
         return True
     author = (caller.algorithm or "").partition("/")[0]
-    return caller.owner_rights and OWN_ALGORITHMS in readers and author.lower() == owner.lower()
+    own = OWN_ALGORITHMS in found.readers and author.lower() == found.owner.lower()
+    return caller.owner_rights and own
 
 
 def require(allowed: bool, what: str, verb: str) -> None:

@@ -138,6 +138,124 @@ class Caller:
 
 
 @dataclass(frozen=True)
+class Algorithm:
+    """One algorithm.
+
+    Args:
+        id: UUID, never changes.
+        owner, name: as they were registered.
+        details: the API's `label`, `summary`, `tagline`.
+        settings: the API's settings, complete; `algorithm_environment` is an environment's id.
+        sample_input: shown to users.
+        first_commit: the template's commit, which nobody asked to build.
+        secrets_revision: rises with every change of a secret.
+        created_at: epoch seconds.
+    """
+
+    id: str
+    owner: str
+    name: str
+    details: dict[str, Any]
+    settings: dict[str, Any]
+    sample_input: str
+    first_commit: str
+    secrets_revision: int
+    created_at: float
+
+
+@dataclass(frozen=True)
+class Build:
+    """One attempt to make a commit runnable.
+
+    Args:
+        number: rises with every build of the platform.
+        id: UUID.
+        algorithm_id: whose it is.
+        git_hash: the commit.
+        environment: name of the environment, such as `python38`.
+        status: `in-progress`, `succeeded` or `failed`.
+        interpreter: the virtual environment's Python, once it succeeded.
+        started_at, finished_at: epoch seconds; the latter None while in progress.
+    """
+
+    number: int
+    id: str
+    algorithm_id: str
+    git_hash: str
+    environment: str
+    status: str
+    interpreter: Path
+    started_at: float
+    finished_at: float | None
+
+
+@dataclass(frozen=True)
+class Version:
+    """One immutable release.
+
+    Args:
+        id: UUID.
+        algorithm_id: whose it is.
+        build_id: the build it released.
+        number: major, minor, revision.
+        callability: `public` or `private`.
+        notes: the API's further fields: `release_notes`, `sample_input`, `sample_output`.
+        published_at: epoch seconds.
+    """
+
+    id: str
+    algorithm_id: str
+    build_id: str
+    number: tuple[int, int, int]
+    callability: str
+    notes: dict[str, Any]
+    published_at: float
+
+    @property
+    def semantic(self) -> str:
+        """`1.2.3`"""
+        return ".".join(str(part) for part in self.number)
+
+
+@dataclass(frozen=True)
+class Released:
+    """A build with the version it was released as, if it was."""
+
+    build: Build
+    version: Version | None
+
+
+@dataclass(frozen=True)
+class Secret:
+    """An algorithm's environment variable, without its value; times are epoch seconds."""
+
+    id: str
+    algorithm_id: str
+    short_name: str
+    variable: str
+    description: str
+    created_at: float
+    modified_at: float
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A collection of data.
+
+    Args:
+        id: UUID.
+        owner: name of the account.
+        name: its own.
+        readers: the read ACL.
+    """
+
+    id: str
+    owner: str
+    name: str
+    readers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Runnable:
     """One successful build, ready for workers.
 

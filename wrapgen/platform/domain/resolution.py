@@ -8,11 +8,11 @@ from __future__ import annotations
 import threading
 
 from wrapgen.errors import NotAuthorized, NotFound
-from wrapgen.platform.building.builds import Build, Builds
-from wrapgen.platform.domain.model import Caller, Runnable
+from wrapgen.platform.building.builds import Builds
+from wrapgen.platform.domain.model import Algorithm, Build, Caller, Runnable
 from wrapgen.platform.domain.secrets import Secrets
 from wrapgen.platform.domain.versions import GIT_HASH, choose, wanted
-from wrapgen.platform.storage.algorithm_table import Algorithm, AlgorithmTable
+from wrapgen.platform.storage.algorithm_table import AlgorithmTable
 
 
 class Resolution:

@@ -6,12 +6,11 @@ platform there, so an algorithm that asks for one is told so (platform contract,
 
 from __future__ import annotations
 
-import json
 import uuid
 from typing import Any
 
 from wrapgen.errors import BadRequest, Conflict, NotFound
-from wrapgen.platform.storage.database import Database
+from wrapgen.platform.storage.platform_tables import ScmTable, StoredScm
 
 INTERNAL = "internal"
 
@@ -22,16 +21,15 @@ class Scms:
     """The source hosts of one platform.
 
     Args:
-        database: where external ones are kept.
+        table: where external ones are kept.
     """
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, table: ScmTable) -> None:
+        self._table = table
 
     def all(self) -> list[dict[str, Any]]:
         """The API's objects: the internal host first, then the others by id."""
-        rows = self._database.rows("SELECT * FROM scms ORDER BY id")
-        others = [{**json.loads(row["facts"]), "default": bool(row["chosen"])} for row in rows]
+        others = [{**each.facts, "default": each.chosen} for each in self._table.all()]
         return [internal_host(default=not any(each["default"] for each in others)), *others]
 
     def get(self, scm_id: str) -> dict[str, Any]:
@@ -63,10 +61,10 @@ class Scms:
         }
         if not made["provider"] or made["provider"] == INTERNAL:
             raise BadRequest("provider must name an external host", reason="missing-field")
-        with self._database.transaction():
+        with self._table.transaction():
             if any(each["id"] == made["id"] for each in self.all()):
                 raise Conflict(f"there is an SCM {made['id']} already")
-            self._database.execute("INSERT INTO scms VALUES (?, ?, 0)", made["id"], json.dumps(made))
+            self._table.store(made["id"], StoredScm(made, chosen=False))
         return self.get(made["id"])
 
     def update(self, scm_id: str, fields: dict[str, Any]) -> dict[str, Any]:
@@ -76,7 +74,7 @@ class Scms:
             NotFound: there is none of that id.
             BadRequest: it is the internal one, or the default is to be switched off.
         """
-        with self._database.transaction():
+        with self._table.transaction():
             found = self._external(scm_id)
             enabled = fields.get("enabled", found["enabled"]) is True
             if found["default"] and not enabled:
@@ -86,7 +84,7 @@ class Scms:
                 )
             facts = {**found, "enabled": enabled}
             del facts["default"]
-            self._database.execute("UPDATE scms SET facts = ? WHERE id = ?", json.dumps(facts), scm_id)
+            self._table.store(scm_id, StoredScm(facts, chosen=found["default"]))
         return self.get(scm_id)
 
     def choose(self, scm_id: str) -> None:
@@ -96,10 +94,10 @@ class Scms:
             NotFound: there is none of that id.
             BadRequest: it is switched off.
         """
-        with self._database.transaction():
+        with self._table.transaction():
             if not self.get(scm_id)["enabled"]:
                 raise BadRequest(f"{scm_id} is not enabled")
-            self._database.execute("UPDATE scms SET chosen = (id = ?)", scm_id)
+            self._table.choose(scm_id)
 
     def delete(self, scm_id: str) -> None:
         """Removes an external host.
@@ -109,7 +107,7 @@ class Scms:
             BadRequest: it is the internal one.
         """
         self._external(scm_id)
-        self._database.execute("DELETE FROM scms WHERE id = ?", scm_id)
+        self._table.delete(scm_id)
 
     def require_internal(self, source: Any) -> None:
         """Refuses a new algorithm's `source` that lies at an external host.

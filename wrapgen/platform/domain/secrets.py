@@ -6,11 +6,12 @@ import re
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from sqlite3 import Row
+from dataclasses import replace
 from typing import Any
 
 from wrapgen.errors import BadRequest, Conflict, NotFound
-from wrapgen.platform.storage.database import Database, iso
+from wrapgen.platform.domain.model import Secret
+from wrapgen.platform.storage.algorithm_table import SecretTable
 
 PROVIDER_ID = str(uuid.uuid5(uuid.NAMESPACE_URL, "wrapgen:secret-provider:internal"))
 """The one secret provider: this platform's own table."""
@@ -41,12 +42,12 @@ class Secrets:
     """The secrets of one platform.
 
     Args:
-        database: where they are kept.
+        table: where they are kept.
         clock: gives epoch seconds.
     """
 
-    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
-        self._database = database
+    def __init__(self, table: SecretTable, clock: Callable[[], float]) -> None:
+        self._table = table
         self._clock = clock
         self._listeners: list[Callable[[str], None]] = []
 
@@ -56,24 +57,22 @@ class Secrets:
 
     def variables(self, algorithm_id: str) -> dict[str, str]:
         """The environment variables that workers of an algorithm get; names refused today may be stored."""
-        rows = self._database.rows("SELECT variable, value FROM secrets WHERE algorithm_id = ?", algorithm_id)
-        return {row["variable"]: row["value"] for row in rows if not _STEERING.fullmatch(row["variable"])}
+        found = self._table.variables(algorithm_id)
+        return {name: value for name, value in found.items() if not _STEERING.fullmatch(name)}
 
-    def of_algorithm(self, algorithm_id: str) -> list[dict[str, Any]]:
-        """The API's objects of an algorithm's secrets, by variable; without values."""
-        rows = self._database.rows(
-            "SELECT * FROM secrets WHERE algorithm_id = ? ORDER BY variable", algorithm_id
-        )
-        return [_entry(row) for row in rows]
+    def of_algorithm(self, algorithm_id: str) -> list[Secret]:
+        """An algorithm's secrets, by variable; without values."""
+        return self._table.of_algorithm(algorithm_id)
 
-    def create(self, algorithm_id: str, fields: dict[str, Any]) -> dict[str, Any]:
+    def create(self, algorithm_id: str, fields: dict[str, Any]) -> Secret:
         """Adds a secret from the API's fields (`short_name`, `secret_key`, `secret_value`, `description`).
 
         Raises:
             BadRequest: the variable is missing or no name for one.
             Conflict: the algorithm has a secret for that variable.
         """
-        variable, value = fields.get("secret_key"), fields.get("secret_value")
+        variable: Any = fields.get("secret_key")
+        value = fields.get("secret_value")
         if not isinstance(variable, str) or not _VARIABLE.match(variable):
             reason, hint = "can't be the name of an environment variable", "letters, digits and _"
         elif _STEERING.fullmatch(variable):
@@ -85,26 +84,15 @@ class Secrets:
             raise BadRequest(f"secret_key {variable!r} {reason}", hint=hint)
         if not isinstance(value, str):
             raise BadRequest("secret_value must be a string")
-        secret_id, now = str(uuid.uuid4()), self._clock()
+        now, short_name = self._clock(), str(fields.get("short_name") or variable)
+        description = str(fields.get("description") or "")
+        made = Secret(str(uuid.uuid4()), algorithm_id, short_name, variable, description, now, now)
         with self._changing(algorithm_id):
-            if self._database.row(
-                "SELECT 1 FROM secrets WHERE algorithm_id = ? AND variable = ?", algorithm_id, variable
-            ):
+            if not self._table.insert(made, value):
                 raise Conflict(f"there is a secret for {variable} already")
-            self._database.execute(
-                "INSERT INTO secrets VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                secret_id,
-                algorithm_id,
-                str(fields.get("short_name") or variable),
-                variable,
-                value,
-                str(fields.get("description") or ""),
-                now,
-                now,
-            )
-        return self._get(algorithm_id, secret_id)
+        return made
 
-    def update(self, algorithm_id: str, secret_id: str, fields: dict[str, Any]) -> dict[str, Any]:
+    def update(self, algorithm_id: str, secret_id: str, fields: dict[str, Any]) -> Secret:
         """Replaces a secret's value, short name or description.
 
         Raises:
@@ -114,18 +102,12 @@ class Secrets:
         for name in ("secret_value", "short_name", "description"):
             if not isinstance(fields.get(name), str | None):
                 raise BadRequest(f"{name} must be a string")
-        self._get(algorithm_id, secret_id)
+        found = self._get(algorithm_id, secret_id)
+        named = {name: fields[name] for name in ("short_name", "description") if fields.get(name) is not None}
+        changed = replace(found, **named, modified_at=self._clock())
         with self._changing(algorithm_id):
-            self._database.execute(
-                "UPDATE secrets SET value = coalesce(?, value), short_name = coalesce(?, short_name), "
-                "description = coalesce(?, description), modified_at = ? WHERE id = ?",
-                fields.get("secret_value"),
-                fields.get("short_name"),
-                fields.get("description"),
-                self._clock(),
-                secret_id,
-            )
-        return self._get(algorithm_id, secret_id)
+            self._table.store(changed, fields.get("secret_value"))
+        return changed
 
     def delete(self, algorithm_id: str, secret_id: str) -> None:
         """Removes a secret.
@@ -135,37 +117,19 @@ class Secrets:
         """
         self._get(algorithm_id, secret_id)
         with self._changing(algorithm_id):
-            self._database.execute("DELETE FROM secrets WHERE id = ?", secret_id)
+            self._table.delete(secret_id)
 
-    def _get(self, algorithm_id: str, secret_id: str) -> dict[str, Any]:
-        row = self._database.row(
-            "SELECT * FROM secrets WHERE algorithm_id = ? AND id = ?", algorithm_id, secret_id
-        )
-        if row is None:
-            raise NotFound(f"the algorithm has no secret {secret_id}")
-        return _entry(row)
+    def _get(self, algorithm_id: str, secret_id: str) -> Secret:
+        for each in self._table.of_algorithm(algorithm_id):
+            if each.id == secret_id:
+                return each
+        raise NotFound(f"the algorithm has no secret {secret_id}")
 
     @contextmanager
     def _changing(self, algorithm_id: str) -> Iterator[None]:
-        with self._database.transaction():
+        with self._table.transaction():
             yield
             # Part of a runnable's key: workers that hold the old values are not used again.
-            self._database.execute(
-                "UPDATE algorithms SET secrets_revision = secrets_revision + 1 WHERE id = ?", algorithm_id
-            )
+            self._table.revise(algorithm_id)
         for listener in self._listeners:
             listener(algorithm_id)
-
-
-def _entry(row: Row) -> dict[str, Any]:
-    return {
-        "id": row["id"],
-        "owner_type": "algorithm",
-        "owner_id": row["algorithm_id"],
-        "short_name": row["short_name"],
-        "secret_key": row["variable"],
-        "provider_id": PROVIDER_ID,
-        "description": row["description"],
-        "created": iso(row["created_at"]),
-        "modified": iso(row["modified_at"]),
-    }

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from wrapgen.errors import BadRequest
+from wrapgen.platform.domain.model import Version
 
 Number = tuple[int, int, int]
 """major, minor, revision"""
@@ -20,34 +20,6 @@ GIT_HASH = re.compile(r"[0-9a-f]{40}\Z")
 
 _EXACT = re.compile(r"(\d{1,9})\.(\d{1,9})\.(\d{1,9})\Z")
 _PARTIAL = re.compile(r"(\d{1,9})(?:\.(\d{1,9}))?(?:\.[*x])?\Z")
-
-
-@dataclass(frozen=True)
-class Version:
-    """One immutable release.
-
-    Args:
-        id: UUID.
-        algorithm_id: whose it is.
-        build_id: the build it released.
-        number: major, minor, revision.
-        callability: `public` or `private`.
-        notes: the API's further fields: `release_notes`, `sample_input`, `sample_output`.
-        published_at: epoch seconds.
-    """
-
-    id: str
-    algorithm_id: str
-    build_id: str
-    number: Number
-    callability: str
-    notes: dict[str, Any]
-    published_at: float
-
-    @property
-    def semantic(self) -> str:
-        """`1.2.3`"""
-        return ".".join(str(part) for part in self.number)
 
 
 @dataclass(frozen=True)

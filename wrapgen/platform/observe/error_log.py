@@ -3,16 +3,15 @@
 
 from __future__ import annotations
 
-import json
 import queue
-import sqlite3
 import sys
 import threading
 from collections.abc import Callable
 from typing import Any
 
 from wrapgen.platform.observe.call_record import CallRecord
-from wrapgen.platform.storage.database import Database
+from wrapgen.platform.storage.database import StorageError
+from wrapgen.platform.storage.platform_tables import ErrorTable
 
 ENTRIES = 200
 """Most entries of one listing."""
@@ -25,13 +24,13 @@ class ErrorLog:
     """The log of one platform.
 
     Args:
-        database: where it is kept.
+        table: where it is kept.
         clock: gives epoch seconds.
         most: entries that are kept, the newest.
     """
 
-    def __init__(self, database: Database, clock: Callable[[], float], most: int = 100_000) -> None:
-        self._database = database
+    def __init__(self, table: ErrorTable, clock: Callable[[], float], most: int = 100_000) -> None:
+        self._table = table
         self._most = most
         self._clock = clock
         self._waiting: queue.SimpleQueue[CallRecord | threading.Event | None] = queue.SimpleQueue()
@@ -44,24 +43,23 @@ class ErrorLog:
 
     def of_algorithm(self, algorithm_id: str) -> list[dict[str, Any]]:
         """The entries of an algorithm, newest first, as the API shows them."""
-        return self._list("algorithm_id = ?", algorithm_id)
+        self._flush()
+        return self._table.of_algorithm(algorithm_id, self._oldest(), ENTRIES)
 
     def of_account(self, name: str) -> list[dict[str, Any]]:
         """The entries of calls that an account made, newest first."""
-        return self._list("account = ?", name)
+        self._flush()
+        return self._table.of_account(name, self._oldest(), ENTRIES)
 
     def of_owner(self, name: str) -> list[dict[str, Any]]:
         """The entries of an account's algorithms, whoever called them, newest first."""
-        return self._list(
-            "algorithm_id IN (SELECT algorithms.id FROM algorithms JOIN accounts ON accounts.id = owner_id "
-            "WHERE accounts.name = ?)",
-            name,
-        )
+        self._flush()
+        return self._table.of_owner(name, self._oldest(), ENTRIES)
 
     def forget(self, account: str) -> None:
         """Drops the entries of an account that is no more: the next of its name must not see them."""
         self._flush()
-        self._database.execute("DELETE FROM failures WHERE account = ?", account)
+        self._table.forget(account)
 
     def close(self) -> None:
         """Writes what is waiting and ends the thread."""
@@ -74,16 +72,8 @@ class ErrorLog:
         self._waiting.put(written)
         written.wait(timeout=5)
 
-    def _list(self, condition: str, *values: Any) -> list[dict[str, Any]]:
-        self._flush()
-        rows = self._database.rows(
-            f"SELECT entry FROM failures WHERE {condition} AND created_at >= ? "  # noqa: S608 - fixed texts
-            "ORDER BY number DESC LIMIT ?",
-            *values,
-            int((self._clock() - KEPT_SECONDS) * 1000),
-            ENTRIES,
-        )
-        return [json.loads(row["entry"]) for row in rows]
+    def _oldest(self) -> int:
+        return int((self._clock() - KEPT_SECONDS) * 1000)
 
     def _write(self) -> None:
         while True:
@@ -101,36 +91,24 @@ class ErrorLog:
     def _store(self, records: list[CallRecord]) -> None:
         """Writes some down; a database that can't take them costs these entries, never the later ones."""
         try:
-            with self._database.transaction():
-                for each in records:
-                    self._insert(each)
-                self._database.execute(
-                    "DELETE FROM failures WHERE created_at < ?", int((self._clock() - KEPT_SECONDS) * 1000)
-                )
-                self._database.execute(
-                    "DELETE FROM failures WHERE number <= (SELECT max(number) FROM failures) - ?", self._most
-                )
-        except sqlite3.Error as error:
+            entries = ((each.algorithm_id, _entry(each)) for each in records)
+            self._table.add(entries, self._oldest(), self._most)
+        except StorageError as error:
             sys.stderr.write(f"warning: {len(records)} entries of the error log are lost: {error}\n")
 
-    def _insert(self, record: CallRecord) -> None:
-        owner, _, name = record.algorithm.partition("/")
-        entry = {
-            "created_at": int(record.ended * 1000),
-            "request_id": record.id,
-            "input": record.input,
-            "error": record.message,
-            "error_type": record.error_type,
-            "worker": str(record.worker or ""),
-            "username": owner,
-            "algoname": name,
-            "algoversion": record.version,
-            "billable_to": record.account,
-        }
-        self._database.execute(
-            "INSERT INTO failures (algorithm_id, account, created_at, entry) VALUES (?, ?, ?, ?)",
-            record.algorithm_id,
-            record.account,
-            entry["created_at"],
-            json.dumps(entry),
-        )
+
+def _entry(record: CallRecord) -> dict[str, Any]:
+    """A failed call as the API shows it."""
+    owner, _, name = record.algorithm.partition("/")
+    return {
+        "created_at": int(record.ended * 1000),
+        "request_id": record.id,
+        "input": record.input,
+        "error": record.message,
+        "error_type": record.error_type,
+        "worker": str(record.worker or ""),
+        "username": owner,
+        "algoname": name,
+        "algoversion": record.version,
+        "billable_to": record.account,
+    }

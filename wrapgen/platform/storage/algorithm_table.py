@@ -1,53 +1,20 @@
-"""The rows of algorithms and versions, as values: reading and storing. Rights and rules are elsewhere."""
+"""The tables of algorithms, versions, builds and secrets. Rights and rules are in the domain."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from sqlite3 import Row
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
 
-from wrapgen.platform.building.builds import Build
-from wrapgen.platform.domain.versions import Version
-from wrapgen.platform.storage.database import Database
+from wrapgen.platform.domain.model import Algorithm, Build, Secret, Version
+from wrapgen.platform.storage.database import Database, as_json
 
-_SELECT = (
+_ALGORITHM = (
     "SELECT algorithms.*, accounts.name AS owner FROM algorithms JOIN accounts ON accounts.id = owner_id"
 )
-
-
-@dataclass(frozen=True)
-class Algorithm:
-    """One algorithm.
-
-    Args:
-        id: UUID, never changes.
-        owner, name: as they were registered.
-        details: the API's `label`, `summary`, `tagline`.
-        settings: the API's settings, complete; `algorithm_environment` is an environment's id.
-        sample_input: shown to users.
-        first_commit: the template's commit, which nobody asked to build.
-        secrets_revision: rises with every change of a secret.
-        created_at: epoch seconds.
-    """
-
-    id: str
-    owner: str
-    name: str
-    details: dict[str, Any]
-    settings: dict[str, Any]
-    sample_input: str
-    first_commit: str
-    secrets_revision: int
-    created_at: float
-
-
-@dataclass(frozen=True)
-class Released:
-    """A build with the version it was released as, if it was."""
-
-    build: Build
-    version: Version | None
+_VERSION = (
+    "SELECT id, algorithm_id, build_id, json_array(major, minor, revision) AS number, callability, notes, "
+    "published_at FROM versions WHERE algorithm_id = ? ORDER BY versions.number DESC"
+)
 
 
 class AlgorithmTable:
@@ -55,47 +22,34 @@ class AlgorithmTable:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.transaction = database.transaction
 
     def find(self, owner: str, name: str) -> Algorithm | None:
         """The algorithm of two names, in any letter case."""
-        row = self._database.row(
-            f"{_SELECT} WHERE lower(accounts.name) = lower(?) AND lower(algorithms.name) = lower(?)",
-            owner,
-            name,
-        )
-        return _algorithm(row) if row else None
+        sql = f"{_ALGORITHM} WHERE lower(accounts.name) = lower(?) AND lower(algorithms.name) = lower(?)"
+        return self._database.first(Algorithm, sql, owner, name)
 
     def by_id(self, algorithm_id: str) -> Algorithm | None:
         """The algorithm of an id, in any letter case."""
-        row = self._database.row(f"{_SELECT} WHERE algorithms.id = ?", algorithm_id.lower())
-        return _algorithm(row) if row else None
+        return self._database.first(Algorithm, f"{_ALGORITHM} WHERE algorithms.id = ?", algorithm_id.lower())
 
     def all(self) -> list[Algorithm]:
         """Every algorithm, by owner and name."""
-        rows = self._database.rows(f"{_SELECT} ORDER BY lower(accounts.name), lower(algorithms.name)")
-        return [_algorithm(row) for row in rows]
+        sql = f"{_ALGORITHM} ORDER BY lower(accounts.name), lower(algorithms.name)"
+        return self._database.all(Algorithm, sql)
 
     def insert(self, algorithm: Algorithm, owner_id: str) -> None:
         """Adds a new one."""
-        self._database.execute(
-            "INSERT INTO algorithms VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            algorithm.id,
-            owner_id,
-            algorithm.name,
-            json.dumps(algorithm.details),
-            json.dumps(algorithm.settings),
-            algorithm.sample_input,
-            algorithm.first_commit,
-            algorithm.secrets_revision,
-            algorithm.created_at,
-        )
+        columns = {**vars(algorithm), "owner_id": owner_id}
+        del columns["owner"]
+        self._database.insert("algorithms", **columns)
 
     def store(self, algorithm: Algorithm) -> None:
         """Replaces what may change."""
         self._database.execute(
             "UPDATE algorithms SET details = ?, settings = ?, sample_input = ? WHERE id = ?",
-            json.dumps(algorithm.details),
-            json.dumps(algorithm.settings),
+            as_json(algorithm.details),
+            as_json(algorithm.settings),
             algorithm.sample_input,
             algorithm.id,
         )
@@ -103,54 +57,106 @@ class AlgorithmTable:
     def delete(self, algorithm_id: str) -> list[str]:
         """Removes an algorithm with its versions, builds and secrets; the ids of those builds."""
         with self._database.transaction():
-            rows = self._database.rows("SELECT id FROM builds WHERE algorithm_id = ?", algorithm_id)
+            builds = self._database.all(str, "SELECT id FROM builds WHERE algorithm_id = ?", algorithm_id)
             self._database.execute("DELETE FROM versions WHERE algorithm_id = ?", algorithm_id)
             self._database.execute("DELETE FROM algorithms WHERE id = ?", algorithm_id)
-        return [row["id"] for row in rows]
+        return builds
 
     def versions(self, algorithm_id: str) -> list[Version]:
         """All versions of an algorithm, newest first."""
-        rows = self._database.rows(
-            "SELECT * FROM versions WHERE algorithm_id = ? ORDER BY number DESC", algorithm_id
-        )
-        return [_version(row) for row in rows]
+        return self._database.all(Version, _VERSION, algorithm_id)
 
     def insert_version(self, version: Version) -> None:
         """Adds a release."""
+        columns = dict(vars(version))
+        major, minor, revision = columns.pop("number")
+        self._database.insert("versions", **columns, major=major, minor=minor, revision=revision)
+
+
+class BuildTable:
+    """The builds of one database; their interpreters are kept relative to the home."""
+
+    def __init__(self, database: Database, home: Path) -> None:
+        self._database = database
+        self._home = home
+
+    def get(self, algorithm_id: str, build_id: str) -> Build | None:
+        """One build of an algorithm."""
+        found = self._all("algorithm_id = ? AND id = ?", algorithm_id, build_id)
+        return found[0] if found else None
+
+    def of_algorithm(self, algorithm_id: str) -> list[Build]:
+        """All builds of an algorithm, newest first."""
+        return self._all("algorithm_id = ?", algorithm_id)
+
+    def of_commit(self, algorithm_id: str, git_hash: str) -> list[Build]:
+        """The builds of a commit, newest first."""
+        return self._all("algorithm_id = ? AND git_hash = ?", algorithm_id, git_hash)
+
+    def with_status(self, status: str) -> list[Build]:
+        """The builds of a status, newest first."""
+        return self._all("status = ?", status)
+
+    def insert(self, build: Build) -> None:
+        """Adds a build, whose number is given here.
+
+        Raises:
+            NotFound: its algorithm was deleted meanwhile.
+        """
+        columns = dict(vars(build))
+        del columns["number"], columns["interpreter"]
+        self._database.insert("builds", **columns)
+
+    def finish(self, build_id: str, status: str, finished_at: float) -> None:
+        """Notes how a build ended."""
+        sql = "UPDATE builds SET status = ?, finished_at = ? WHERE id = ?"
+        self._database.execute(sql, status, finished_at, build_id)
+
+    def set_interpreter(self, build_id: str, interpreter: Path) -> None:
+        """Notes which Python runs a build."""
+        place = str(interpreter.relative_to(self._home))
+        self._database.execute("UPDATE builds SET interpreter = ? WHERE id = ?", place, build_id)
+
+    def _all(self, condition: str, *values: str) -> list[Build]:
+        sql = f"SELECT * FROM builds WHERE {condition} ORDER BY number DESC"  # noqa: S608 - fixed texts
+        found = self._database.all(Build, sql, *values)
+        return [replace(each, interpreter=self._home / each.interpreter) for each in found]
+
+
+class SecretTable:
+    """The secrets of one database, as changes of their algorithms."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.transaction = database.transaction
+
+    def variables(self, algorithm_id: str) -> dict[str, str]:
+        """Names and values of an algorithm's secrets."""
+        sql = "SELECT variable, value FROM secrets WHERE algorithm_id = ?"
+        return dict(self._database.all(tuple, sql, algorithm_id))
+
+    def of_algorithm(self, algorithm_id: str) -> list[Secret]:
+        """An algorithm's secrets, by variable."""
+        sql = "SELECT * FROM secrets WHERE algorithm_id = ? ORDER BY variable"
+        return self._database.all(Secret, sql, algorithm_id)
+
+    def insert(self, secret: Secret, value: str) -> bool:
+        """Adds a secret; False if there is one for its variable."""
+        return self._database.insert("secrets", instead="IGNORE", **vars(secret), value=value)
+
+    def store(self, secret: Secret, value: str | None) -> None:
+        """Replaces a secret's facts, and its value unless None."""
         self._database.execute(
-            "INSERT INTO versions (id, algorithm_id, build_id, major, minor, revision, callability, notes, "
-            "published_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            version.id,
-            version.algorithm_id,
-            version.build_id,
-            *version.number,
-            version.callability,
-            json.dumps(version.notes),
-            version.published_at,
+            "UPDATE secrets SET value = coalesce(?, value), short_name = ?, description = ?, modified_at = ? "
+            "WHERE id = ?",
+            *(value, secret.short_name, secret.description, secret.modified_at, secret.id),
         )
 
+    def delete(self, secret_id: str) -> None:
+        """Removes a secret."""
+        self._database.execute("DELETE FROM secrets WHERE id = ?", secret_id)
 
-def _algorithm(row: Row) -> Algorithm:
-    return Algorithm(
-        id=row["id"],
-        owner=row["owner"],
-        name=row["name"],
-        details=json.loads(row["details"]),
-        settings=json.loads(row["settings"]),
-        sample_input=row["sample_input"],
-        first_commit=row["first_commit"],
-        secrets_revision=row["secrets_revision"],
-        created_at=row["created_at"],
-    )
-
-
-def _version(row: Row) -> Version:
-    return Version(
-        id=row["id"],
-        algorithm_id=row["algorithm_id"],
-        build_id=row["build_id"],
-        number=(row["major"], row["minor"], row["revision"]),
-        callability=row["callability"],
-        notes=json.loads(row["notes"]),
-        published_at=row["published_at"],
-    )
+    def revise(self, algorithm_id: str) -> None:
+        """Notes that an algorithm's secrets are not what they were."""
+        sql = "UPDATE algorithms SET secrets_revision = secrets_revision + 1 WHERE id = ?"
+        self._database.execute(sql, algorithm_id)

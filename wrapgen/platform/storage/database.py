@@ -9,14 +9,25 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast, get_type_hints
+
+import msgspec
 
 from wrapgen.errors import NotFound, UsageError
 from wrapgen.platform.storage.migrations import MIGRATIONS
+
+T = TypeVar("T")
+
+StorageError = sqlite3.Error
+"""What every method may raise when the disk is full, say."""
+
+_PLAIN = (str, int, float, float | None, bytes)
+"""Types that a column holds as they are; other values are stored as JSON."""
 
 
 class Database:
@@ -75,6 +86,33 @@ class Database:
                     raise
                 raise NotFound("what this belongs to was deleted meanwhile") from error
 
+    def insert(self, table: str, *, instead: str = "ABORT", **columns: Any) -> bool:
+        """Adds a row; whether that happened.
+
+        Args:
+            table: its name.
+            instead: what becomes of one that is there already: `ABORT`, `IGNORE` or `REPLACE`.
+            columns: values by column; what SQLite has no type for is stored as JSON.
+
+        Raises:
+            NotFound: as for `execute`.
+        """
+        values = [each if isinstance(each, _PLAIN) else as_json(each) for each in columns.values()]
+        marks = ", ".join("?" * len(columns))
+        sql = f"INSERT OR {instead} INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608
+        return bool(self.execute(sql, *values))
+
+    def all(self, kind: type[T], sql: str, *values: Any) -> list[T]:
+        """What a query gives, as values of a class: columns that its fields are named after, or the first."""
+        make = _maker(cast(Any, kind))
+        return [make(row) for row in self.rows(sql, *values)]
+
+    def first(self, kind: type[T], sql: str, *values: Any) -> T | None:
+        """The first value that a query gives, as for `all`; None if there is none."""
+        row = self.row(sql, *values)
+        found: T | None = _maker(cast(Any, kind))(row) if row is not None else None
+        return found
+
     def rows(self, sql: str, *values: Any) -> list[sqlite3.Row]:
         """All rows that a query gives."""
         with self._lock:
@@ -102,6 +140,33 @@ class Database:
             for number, script in enumerate(MIGRATIONS[done:], start=done + 1):
                 # executescript commits what is open, so each script brings its own transaction.
                 self._connection.executescript(f"BEGIN; {script}; PRAGMA user_version={number}; COMMIT;")
+
+
+def as_json(value: Any) -> str:
+    """How a value that SQLite has no type for is stored."""
+    return msgspec.json.encode(value).decode()
+
+
+@cache
+def _maker(kind: Any) -> Callable[[sqlite3.Row], Any]:
+    """How a row becomes a value of a class."""
+    if kind is tuple:
+        return tuple
+    if kind is dict:
+        return lambda row: msgspec.json.decode(row[0], type=kind)
+    if kind in _PLAIN:
+        return lambda row: kind(row[0])
+    readers: dict[str, Callable[[Any], Any]] = {}
+    for name, hint in get_type_hints(kind).items():
+        if hint in (Path, bool):
+            readers[name] = hint
+        else:
+            readers[name] = (lambda v: v) if hint in _PLAIN else partial(msgspec.json.decode, type=hint)
+
+    def make(row: sqlite3.Row) -> Any:
+        return kind(**{name: readers[name](row[name]) for name in row.keys() if name in readers})  # noqa: SIM118
+
+    return make
 
 
 def iso(seconds: float) -> str:

@@ -7,7 +7,7 @@ import contextlib
 from starlette.responses import Response
 
 from wrapgen.errors import BadRequest, NotFound
-from wrapgen.platform.storage.algorithm_table import Released
+from wrapgen.platform.domain.model import Released
 from wrapgen.platform.web.hosted import PLACE, Hosted, hosted
 from wrapgen.platform.web.page import Page, Visit
 
@@ -43,7 +43,7 @@ def set_secret(visit: Visit) -> Response:
     variable, value = visit.text("variable").strip(), visit.text("value")
     if not value:
         raise BadRequest(f"there is no value for {variable or 'the variable'}")
-    there = {entry["secret_key"]: entry["id"] for entry in secrets.of_algorithm(seen.algorithm.id)}
+    there = {each.variable: each.id for each in secrets.of_algorithm(seen.algorithm.id)}
     if variable in there:
         secrets.update(seen.algorithm.id, there[variable], {"secret_value": value})
     else:

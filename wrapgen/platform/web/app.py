@@ -30,6 +30,7 @@ from wrapgen.html import environment
 from wrapgen.platform import Platform
 from wrapgen.platform.api.auth import KNOWN
 from wrapgen.platform.api.errors import facts, management_body, respond_router, routed
+from wrapgen.platform.storage.account_table import AccountTable
 from wrapgen.platform.web import shown
 from wrapgen.platform.web.cookie import Cookie
 from wrapgen.platform.web.page import (
@@ -102,7 +103,7 @@ class Web:
 
     def __init__(self, platform: Platform, clock: Callable[[], float] = time.time) -> None:
         self._platform = platform
-        self._sessions = Sessions(platform.state.database, platform.state.accounts, clock)
+        self._sessions = Sessions(AccountTable(platform.state.database), platform.state.accounts, clock)
         static = Static(HERE / "static", {"charts.css": stylesheet()})
         self._templates = environment(HERE / "templates")
         self._templates.filters.update(shown.FILTERS)

@@ -10,9 +10,9 @@ from itertools import groupby
 from starlette.responses import Response
 
 from wrapgen.errors import BadRequest
-from wrapgen.platform.domain.data import Collection
 from wrapgen.platform.domain.data_path import DataPath
 from wrapgen.platform.domain.data_rights import require
+from wrapgen.platform.domain.model import Collection
 from wrapgen.platform.storage.objects import ConnectorPath
 from wrapgen.platform.web import data_file
 from wrapgen.platform.web.page import ROOT, Entry, Page, Visit

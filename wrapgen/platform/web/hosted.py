@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from wrapgen.errors import NotAuthorized, NotFound
+from wrapgen.platform.domain.model import Algorithm, Released
 from wrapgen.platform.domain.versions import GIT_HASH
-from wrapgen.platform.storage.algorithm_table import Algorithm, Released
 from wrapgen.platform.storage.repositories import BRANCH, Repositories
 from wrapgen.platform.web.page import ROOT, Visit
 from wrapgen.platform.web.shown import word

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from wrapgen.platform.domain.accounts import NAME
 from wrapgen.platform.domain.algorithms import ALGORITHM_NAME
-from wrapgen.platform.storage.algorithm_table import Algorithm, Released
+from wrapgen.platform.domain.model import Algorithm, Released
 from wrapgen.platform.web.page import ROOT, Entry, Page, Visit
 from wrapgen.platform.web.shown import word
 

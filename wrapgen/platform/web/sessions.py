@@ -13,7 +13,7 @@ from collections.abc import Callable
 from wrapgen.errors import NotAuthorized
 from wrapgen.platform.domain.accounts import Accounts
 from wrapgen.platform.domain.model import Caller
-from wrapgen.platform.storage.database import Database
+from wrapgen.platform.storage.account_table import AccountTable
 
 LIFETIME = 12 * 3600.0
 """Seconds from sign-in until one has to sign in again."""
@@ -38,13 +38,13 @@ class Sessions:
     """The sessions of one platform.
 
     Args:
-        database: where they are kept.
+        table: where they are kept.
         accounts: who keys stand for.
         clock: gives epoch seconds.
     """
 
-    def __init__(self, database: Database, accounts: Accounts, clock: Callable[[], float]) -> None:
-        self._database = database
+    def __init__(self, table: AccountTable, accounts: Accounts, clock: Callable[[], float]) -> None:
+        self._table = table
         self._accounts = accounts
         self._clock = clock
 
@@ -65,11 +65,7 @@ class Sessions:
         if not caller.permissions.allow_origin(page):
             raise NotAuthorized("this API key can't be used from here")
         token, now = new_token(), self._clock()
-        with self._database.transaction():
-            self._database.execute("DELETE FROM sessions WHERE expires_at <= ?", now)
-            self._database.execute(
-                "INSERT INTO sessions VALUES (?, ?, ?)", _digest(token), caller.key_id, now + LIFETIME
-            )
+        self._table.begin_session(_digest(token), caller.key_id, now, now + LIFETIME)
         return token
 
     def caller(self, token: str) -> Caller:
@@ -78,14 +74,14 @@ class Sessions:
         Raises:
             NotAuthorized: nobody, any more (401).
         """
-        row = self._database.row("SELECT * FROM sessions WHERE hash = ?", _digest(token))
-        if row is None or row["expires_at"] <= self._clock():
+        key_id = self._table.session(_digest(token), self._clock())
+        if key_id is None:
             raise NotAuthorized("nobody is signed in", reason="unauthenticated")
-        return self._accounts.caller_of(row["key_id"])
+        return self._accounts.caller_of(key_id)
 
     def end(self, token: str) -> None:
         """Signs out; there may be no such session."""
-        self._database.execute("DELETE FROM sessions WHERE hash = ?", _digest(token))
+        self._table.end_session(_digest(token))
 
 
 def _digest(token: str) -> str:
