@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -88,11 +88,24 @@ class Server:
         return code
 
 
-def start_server(home: Path, *options: str, program: tuple[str, ...] = ("-m", "wrapgen")) -> Server:
-    """Starts `wrapgen serve` and waits until it says that it is ready."""
+def start_server(
+    home: Path, *options: str, program: tuple[str, ...] = ("-m", "wrapgen"), before: Sequence[str] = ()
+) -> Server:
+    """Starts `wrapgen serve`, behind the words of `before`, and waits until it says that it is ready."""
     # Most tests let algorithms speak through files of this machine; those of the sandbox ask for it.
     isolation = [] if "--isolation" in options else ["--isolation", "none"]
-    command = [sys.executable, *program, "serve", "--home", str(home), "--port", "0", "--json", *options]
+    command = [
+        *before,
+        sys.executable,
+        *program,
+        "serve",
+        "--home",
+        str(home),
+        "--port",
+        "0",
+        "--json",
+        *options,
+    ]
     command += ["--allow-root-workers", *isolation]
     variables = {name: value for name, value in os.environ.items() if not name.startswith("ALGORITHMIA_")}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, env=variables)
@@ -108,8 +121,8 @@ def serve() -> Iterator[Callable[..., Server]]:
     """Starts servers of the test's own; whatever still runs is stopped afterwards."""
     running: list[Server] = []
 
-    def start(home: Path, *options: str, program: tuple[str, ...] = ("-m", "wrapgen")) -> Server:
-        running.append(start_server(home, *options, program=program))
+    def start(home: Path, *options: str, **more: Any) -> Server:
+        running.append(start_server(home, *options, **more))
         return running[-1]
 
     yield start

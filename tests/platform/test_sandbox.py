@@ -5,25 +5,34 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import platform
 import re
 import shutil
 import sqlite3
 import subprocess
+import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 from attacks import TELL, push, source
 
+import wrapgen
 from wrapgen.errors import UsageError
 from wrapgen.platform.workers.sandbox import Isolation, Sandbox
 
 SPY = """\
-import ctypes
 import glob
+import json
 import os
+import urllib.request
 
-import Algorithmia
+
+def account():
+    asked = urllib.request.Request(os.environ["ALGORITHMIA_API"] + "/v1/data")
+    asked.add_header("Authorization", os.environ["ALGORITHMIA_API_KEY"])
+    return json.loads(urllib.request.urlopen(asked).read())["folders"][0]["name"]
 
 
 def attempt(action):
@@ -47,7 +56,7 @@ def apply(input):
         "kill": attempt(lambda: os.kill(input["server"], 0)),
         "processes": len(glob.glob("/proc/[0-9]*")),
         "own": attempt(lambda: open("note", "w").write("x")),
-        "account": Algorithmia.client().username(),
+        "account": account(),
         "user": os.getuid(),
         "groups": os.getgroups(),
         "capabilities": sorted(capabilities()),
@@ -60,17 +69,62 @@ def apply(input):
 """
 
 ROOT = os.geteuid() == 0
+NOBODY = 65534
 
 
-def test_a_sandboxed_algorithm_reaches_nothing_of_the_machine(sandboxed, tmp_path, publish):
+@pytest.fixture(params=["as it is", "unprivileged"])
+def whoever(request, sandboxed, serve, tmp_path):
+    """A server with a sandbox whose user is the test's, and one whose user may do nothing special."""
+    if request.param == "as it is":
+        yield sandboxed
+        return
+    if not ROOT:
+        pytest.skip("the tests' own user has no privilege already")
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own are closed to others
+        os.chown(folder, NOBODY, NOBODY)
+        become = [*OPENED, *(str(path) for path in needed_in_home()), "--"]
+        become += ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+        become += ["env", f"HOME={folder}"]
+        tried = subprocess.run([*become, sys.executable, "-c", "import wrapgen"], check=False, cwd=folder)
+        if tried.returncode:
+            pytest.skip("the tests may not make a mount, or no other user can run their Python")
+        server = serve(Path(folder, "home"), "--isolation", "auto", before=become)
+        if server.facts["isolation"] != "bubblewrap":
+            pytest.skip("user namespaces are not allowed here")
+        yield server
+        assert server.stop() == 0
+
+
+OPENED = [
+    *("unshare", "--mount", "sh", "-ec"),
+    """
+    home=$0; kept=$(mktemp -d); mount -t tmpfs -o mode=755 kept "$kept"; number=0
+    for path; do
+        [ "$path" != -- ] || break
+        number=$((number + 1)); mkdir "$kept/$number"; mount --bind "$path" "$kept/$number"
+    done
+    [ $number = 0 ] || mount -t tmpfs -o mode=755 home "$home"
+    number=0
+    while path=$1; shift; [ "$path" != -- ]; do
+        number=$((number + 1)); mkdir -p "$path"; mount --move "$kept/$number" "$path"
+    done
+    umount "$kept"; rmdir "$kept"; exec "$@"
+    """,
+    str(Path.home()),
+]
+"""Runs a command where of the home folder, closed to others, only some folders are there, and open."""
+
+
+def needed_in_home():
+    """The folders of the home that the tests' Python is in, and what it imports."""
+    needed = {Path(sys.base_prefix), Path(sys.prefix), Path(wrapgen.__file__).parent}
+    return sorted(path for path in needed if path.is_relative_to(Path.home()))
+
+
+def test_a_sandboxed_algorithm_reaches_nothing_of_the_machine(whoever, tmp_path, publish):
     """The home, other homes and the system's secrets aren't there, no privilege is left, all works inside."""
-    folder = source(tmp_path / "spy", "Spy", SPY, **{"requirements.txt": "algorithmia>=2.0.5\n"})
-    reference = publish(sandboxed, "Spy", folder)
-    place = f"/v1/algorithms/{reference}/builds"
-    built = [each["build_id"] for each in sandboxed.request("GET", place).json()["results"]]
-    log = "".join(sandboxed.request("GET", f"{place}/{each}/logs").json()["logs"] for each in built)
-    assert "--require-hashes" in log
-    assert log.count(" venv ") == 1, log  # nothing had to be built, so nothing was tried a second time
+    sandboxed = whoever
+    reference = publish(sandboxed, "Spy", source(tmp_path / "spy", "Spy", SPY))
     outside = Path(__file__).parent / "written-by-a-worker"
     secret = ["/etc/shadow", "/etc/sudoers", "/etc/machine-id", "/etc/ssh/sshd_config", "/proc/1/environ"]
     secret += [str(Path.home() / name) for name in (".git-credentials", ".pgpass", ".npmrc", ".bashrc")]
@@ -87,12 +141,71 @@ def test_a_sandboxed_algorithm_reaches_nothing_of_the_machine(sandboxed, tmp_pat
     assert found["processes"] < 5
     assert (found["own"], found["account"], found["uuid"]) == (1, "local", 37)
     assert not outside.exists()
-    assert all(re.fullmatch("No such file.*|Permission denied", said) for said in found["read"].values())
+    # What stands inside with another user's rights has variables of ours only, and its worker's key.
+    told = found["read"].pop("/proc/1/environ")
+    assert "Permission denied" in told or "PATH=/usr/local/bin:/usr/bin:/bin" in told
+    assert not [said for said in found["read"].values() if not re.match("No such file|Permission", said)]
     assert not any(isinstance(listed, list) and listed for listed in found["listed"].values())
     assert found["writable"] == []
     assert not [number for number in found["capabilities"] if number]
     if ROOT:
         assert (found["user"] != 0, found["groups"]) == (True, [])
+
+
+KEYRING = """\
+import ctypes
+import platform
+import socket
+
+ADD, ASK, DO = {"x86_64": (248, 249, 250), "aarch64": (217, 218, 219)}[platform.machine()]
+SESSION, USER = -3, -4
+SEARCH, READ = 10, 11
+
+
+def apply(input):
+    libc = ctypes.CDLL(None)
+    found = ctypes.create_string_buffer(100)
+    for keyring in (SESSION, USER):
+        number = libc.syscall(DO, SEARCH, keyring, b"user", input.encode(), 0)
+        libc.syscall(DO, READ, number, found, 100)
+    asked = libc.syscall(ASK, b"user", input.encode(), 0, 0)
+    added = libc.syscall(ADD, b"user", b"left", b"for another", 11, USER)
+    try:
+        socket.socket(getattr(socket, "AF_VSOCK", 40)).close()
+        hosts = True
+    except OSError:
+        hosts = False
+    return {"read": found.value.decode(), "asked": asked, "added": added, "hosts": hosts}
+"""
+KEPT = """\
+import ctypes, sys
+from wrapgen.cli.main import main
+libc = ctypes.CDLL(None)
+libc.syscall(DO, 1, None)
+libc.syscall(ADD, b"user", b"wrapgen-test", b"unmistakable", 12, -3)
+sys.exit(main())
+"""
+
+
+def test_an_algorithm_reaches_nothing_that_no_namespace_holds(serve, publish, sandboxed, tmp_path):
+    """Keys of the session that the server was started in, a user's keyring, sockets of a virtual machine."""
+    if platform.machine() not in ("x86_64", "aarch64"):
+        pytest.skip("there is no filter of system calls for this machine")
+    assert sandboxed.stop() == 0
+    add, do = {"x86_64": ("248", "250"), "aarch64": ("217", "219")}[platform.machine()]
+    program = ("-c", KEPT.replace("ADD", add).replace("DO", do))
+    server = serve(tmp_path / "other", "--isolation", "bubblewrap", program=program)
+    reference = publish(server, "Keys", source(tmp_path / "keys", "Keys", KEYRING))
+    answer = server.call(reference, "wrapgen-test").json()
+    assert answer["result"] == {"read": "", "asked": -1, "added": -1, "hosts": False}, answer
+
+
+def test_packages_are_installed_as_what_they_are_known_by(sandboxed, tmp_path):
+    """Requirements that are plain are locked by their digests, then installed once, with nothing built."""
+    folder = source(tmp_path / "tell", "Locked", TELL, **{"requirements.txt": "six>=1.16\n"})
+    log = push(sandboxed, "Locked", folder)
+    assert "--require-hashes" in log
+    assert log.count(" venv ") == 1, log  # nothing had to be built, so nothing was tried a second time
 
 
 PRELOADED = """\

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wrapgen.errors import UsageError
+from wrapgen.platform.workers import seccomp
 
 START = Path(__file__).with_name("bootstrap.py")
 """The start file of workers."""
@@ -148,6 +149,16 @@ class Sandbox:
                 )
         return replace(self, readable=readable, writable=writable)
 
+    def _filtered(self) -> list[str]:
+        """bubblewrap with the filter of system calls, which it reads from a descriptor."""
+        if not seccomp.program():
+            return [self.tool]
+        return ["/bin/sh", "-c", 'exec "$@" 9<"$0"', str(self._filter), self.tool, "--seccomp", "9"]
+
+    @property
+    def _filter(self) -> Path:
+        return self.home / "sandbox" / "seccomp"
+
     @property
     def start_file(self) -> Path:
         """The start file of workers, where every user may read it."""
@@ -158,7 +169,8 @@ class Sandbox:
         switched = self.user is not None and room.switch
         kept = [word for name in _SWITCHING for word in ("--cap-add", name)] if switched else []
         return [
-            *(self.tool, "--tmpfs", "/", "--dev", "/dev", "--proc", "/proc"),
+            *self._filtered(),
+            *("--tmpfs", "/", "--dev", "/dev", "--proc", "/proc"),
             *("--ro-bind", "/proc/sys", "/proc/sys", *_ALONE, *([] if room.network else ["--unshare-net"])),
             *self._mounts(room),
             *("--remount-ro", "/dev", "--remount-ro", "/", "--cap-drop", "ALL", *kept),
@@ -223,6 +235,7 @@ class Sandbox:
         ):
             (folder / name).write_text(text, "utf-8")
             (folder / name).chmod(0o644)
+        self._filter.write_bytes(seccomp.program())
         room = Room((), (), folder / "tmp", Path("/"))
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
             tried = self.command(["/bin/sh", "-c", "true"], room)
