@@ -22,6 +22,7 @@ import requests
 from wrapgen.platform.workers.sandbox import Isolation, Sandbox
 
 HERE = Path(__file__).parent
+Words = Sequence[str]
 sys.path.insert(0, str(HERE))  # `attacks` is shared by the tests of this folder
 SETTINGS = {
     "source_visibility": "closed",
@@ -88,25 +89,12 @@ class Server:
         return code
 
 
-def start_server(
-    home: Path, *options: str, program: tuple[str, ...] = ("-m", "wrapgen"), before: Sequence[str] = ()
-) -> Server:
+def start_server(home: Path, *options: str, program: Words = ("-m", "wrapgen"), before: Words = ()) -> Server:
     """Starts `wrapgen serve`, behind the words of `before`, and waits until it says that it is ready."""
     # Most tests let algorithms speak through files of this machine; those of the sandbox ask for it.
     isolation = [] if "--isolation" in options else ["--isolation", "none"]
-    command = [
-        *before,
-        sys.executable,
-        *program,
-        "serve",
-        "--home",
-        str(home),
-        "--port",
-        "0",
-        "--json",
-        *options,
-    ]
-    command += ["--allow-root-workers", *isolation]
+    command = [*before, sys.executable, *program, "serve", "--home", str(home), "--port", "0", "--json"]
+    command += [*options, "--allow-root-workers", *isolation]
     variables = {name: value for name, value in os.environ.items() if not name.startswith("ALGORITHMIA_")}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, env=variables)
     assert process.stdout is not None
