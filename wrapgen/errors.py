@@ -133,6 +133,10 @@ class Problem:
     def __str__(self) -> str:
         return f"{self.line}:{self.column}: {self.message}" + (f"; {self.hint}" if self.hint else "")
 
+    def as_warning(self) -> str:
+        """The same of something that stops nothing."""
+        return str(Problem(self.line, self.column, f"warning: {self.message}", self.hint))
+
 
 class SpecError(WrapgenError):
     """A spec is wrong; carries every problem found, in the order of the file."""

@@ -12,6 +12,10 @@ class CallError(Exception):
         self.hint = hint
 
 
+WrapgenError = CallError
+"""As the copied modules call it."""
+
+
 class OutOfResource(CallError):
     """The machine, or a limit of this process, has no more of threads, files, memory or disk space."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import gc
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from wrapgen.cli.terminal import data, err, out
+from wrapgen.cli.options import json_option
+from wrapgen.cli.terminal import answer, data, err
 from wrapgen.errors import DriftError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--spark", "engine", flag_value="spark", help="Instead: a Spark job that calls the wrapper.")
 @click.option("--lambda", "engine", flag_value="lambda", help="Instead: an AWS Lambda function on a queue.")
 @click.option("--sqs", "engine", flag_value="sqs", help="Instead: the queue for `wrapgen worker sqs`.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option()
 def command(
     spec: str,
     output: str | None,
@@ -109,13 +109,11 @@ def _write(placement: Placement, force: bool, as_json: bool) -> None:
 
 
 def _report(placement: Placement, as_json: bool, state: str, shown: str | None = None) -> None:
-    if as_json:
-        answer: dict[str, object] = {
-            "folder": str(placement.folder),
-            "state": state,
-            "digest": placement.wrapper.digest,
-            "changes": {change.path: change.kind for change in placement.changes},
-        }
-        out(json.dumps(answer if shown is None else {**answer, "diff": shown}))
-        return
-    out(f"{placement.folder}: {state}, {len(placement.wrapper)} files")
+    facts = {
+        "folder": str(placement.folder),
+        "state": state,
+        "digest": placement.wrapper.digest,
+        "changes": {change.path: change.kind for change in placement.changes},
+        **({} if shown is None else {"diff": shown}),
+    }
+    answer(facts, as_json, f"{placement.folder}: {state}, {len(placement.wrapper)} files")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wrapgen.cli import completion
-from wrapgen.cli.options import client_for, platform_options
+from wrapgen.cli.options import FILE, PlatformChoice, json_option, platform_options
 from wrapgen.cli.terminal import data, err
 from wrapgen.errors import AlgorithmFailed, NotFound, UsageError
 
@@ -25,9 +25,7 @@ CONTENT_TYPES = {"text": "text/plain", "json": "application/json", "binary": "ap
 @click.command()
 @click.argument("reference", metavar="REF", shell_complete=completion.references)
 @click.argument("value", metavar="[INPUT]", required=False)
-@click.option(
-    "-f", "--file", type=click.Path(path_type=Path, dir_okay=False), help="Read the input from here."
-)
+@click.option("-f", "--file", type=FILE, help="Read the input from here.")
 @click.option("-t", "--text", "kind", flag_value="text", default=True, help="Send it as text. [default]")
 @click.option("-j", "--json-input", "kind", flag_value="json", help="Send it as the JSON that it is.")
 @click.option("-b", "--binary", "kind", flag_value="binary", help="Send it as bytes.")
@@ -36,10 +34,8 @@ CONTENT_TYPES = {"text": "text/plain", "json": "application/json", "binary": "ap
 )
 @click.option("--timeout", type=click.IntRange(1, 3000), default=300, show_default=True, help="Seconds.")
 @click.option("--stdout", "show_stdout", is_flag=True, help="Show on stderr what the algorithm prints.")
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the result here."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print result and metadata as one JSON object.")
+@click.option("-o", "--output", type=FILE, help="Write the result here.")
+@json_option("Print result and metadata as one JSON object.")
 @platform_options
 def command(
     reference: str,
@@ -50,15 +46,11 @@ def command(
     show_stdout: bool,
     output: Path | None,
     as_json: bool,
-    address: str | None,
-    api_key: str | None,
-    key_env: str | None,
-    profile: str | None,
-    home: Path | None,
+    platform: PlatformChoice,
 ) -> None:
     """Call the algorithm REF (owner/name/1.2.3) with one INPUT, a --file or what comes on stdin."""
     body, content_type = _input(value, file, kind)
-    with client_for(address, api_key, key_env, profile, home, pool=1) as client:
+    with platform.client() as client:
         options = {"timeout": timeout, "stdout": show_stdout, "content_type": content_type}
         try:
             answer = _call(client, reference, body, options)

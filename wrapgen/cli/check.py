@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
-from wrapgen.cli.terminal import out
+from wrapgen.cli.options import json_option
+from wrapgen.cli.terminal import answer
 
 
 @click.command("check")
 @click.argument("spec", default="spec.yaml", type=click.Path())
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option()
 def command(spec: str, as_json: bool) -> None:
     """Say everything that is wrong with a spec: file, line, column, what is wrong and what to write.
 
@@ -26,13 +25,11 @@ def command(spec: str, as_json: bool) -> None:
 
         generate(checked)
         found = sorted([*found, *left_out(checked)], key=lambda problem: (problem.line, problem.column))
-    if as_json:
-        answer = {"path": spec, "digest": checked.digest, "warnings": [vars(problem) for problem in found]}
-        out(json.dumps(answer))
-        return
-    for problem in found:
-        hint = f"; {problem.hint}" if problem.hint else ""
-        out(f"{spec}:{problem.line}:{problem.column}: warning: {problem.message}{hint}")
-    out(
-        f"{spec}: valid; {checked.wrapper.name} wraps {checked.target_reference}, mode {checked.wrapper.mode}"
+    facts = {"path": spec, "digest": checked.digest, "warnings": [vars(problem) for problem in found]}
+    wrapper = checked.wrapper
+    answer(
+        facts,
+        as_json,
+        *(f"{spec}:{problem.as_warning()}" for problem in found),
+        f"{spec}: valid; {wrapper.name} wraps {checked.target_reference}, mode {wrapper.mode}",
     )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from wrapgen.cli.options import client_for, platform_options
-from wrapgen.cli.terminal import out
+from wrapgen.cli.options import PlatformChoice, json_option, platform_options
+from wrapgen.cli.terminal import answer
 from wrapgen.errors import NoCredentials
 
 if TYPE_CHECKING:
@@ -24,9 +23,11 @@ DRIFTED = 4
 @click.argument("spec", default="spec.yaml", type=click.Path())
 @click.option("--output", type=click.Path(), help="The wrapper's own folder; default generated/NAME.")
 @click.option("--templates", type=click.Path(), help="The templates that the wrapper was built with.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option()
 @platform_options
-def command(spec: str, output: str | None, templates: str | None, as_json: bool, **platform: Any) -> int:
+def command(
+    spec: str, output: str | None, templates: str | None, as_json: bool, platform: PlatformChoice
+) -> int:
     """Say where a wrapper has drifted, on three levels.
 
     files: SPEC against the folder. release: SPEC and folder against the newest release on the platform.
@@ -41,22 +42,17 @@ def command(spec: str, output: str | None, templates: str | None, as_json: bool,
     folder = Path(output or default_folder(loaded, spec))
     wrapper = generate(loaded, overlaid(templates) if templates else None)
     found = [drift.files(Placement.of(wrapper, folder)), *_on_platform(loaded, folder, platform)]
-    if as_json:
-        out(json.dumps({"levels": [finding.as_json() for finding in found]}))
-    else:
-        for finding in found:
-            hint = f"; {finding.hint}" if finding.hint else ""
-            out(f"{finding.what}: {finding.level.value}: {finding.message}{hint}")
+    answer({"levels": [finding.as_json() for finding in found]}, as_json, *map(str, found))
     return DRIFTED if any(finding.level is Level.FAULT for finding in found) else 0
 
 
-def _on_platform(spec: Spec, folder: Path, platform: dict[str, Any]) -> list[Finding]:
+def _on_platform(spec: Spec, folder: Path, platform: PlatformChoice) -> list[Finding]:
     """What only a platform can tell; not checked where none is known."""
     from wrapgen.doctor import drift
     from wrapgen.doctor.finding import unchecked
 
     try:
-        with client_for(**platform, pool=1) as client:
+        with platform.client() as client:
             return [*drift.release(client, spec, folder), drift.target(client, spec)]
     except NoCredentials as error:
         return [unchecked(level, error.message, error.hint) for level in (drift.RELEASE, drift.TARGET)]

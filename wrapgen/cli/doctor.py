@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from itertools import chain
@@ -12,8 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from wrapgen.cli import completion
-from wrapgen.cli.options import client_for, platform_options
-from wrapgen.cli.terminal import out
+from wrapgen.cli.options import PlatformChoice, json_option, platform_options
+from wrapgen.cli.terminal import answer
 from wrapgen.errors import PlatformError, UsageError
 
 if TYPE_CHECKING:
@@ -33,18 +32,14 @@ if TYPE_CHECKING:
     show_default=True,
     help="Who takes the queue's messages.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option()
 @platform_options
 def command(
     subject: str,
     queue: str | None,
     consumer: str,
     as_json: bool,
-    address: str | None,
-    api_key: str | None,
-    key_env: str | None,
-    profile: str | None,
-    home: Path | None,
+    platform: PlatformChoice,
 ) -> int:
     """Look a wrapper over: a published one by its REF (owner/name), or one by its SPEC file.
 
@@ -53,7 +48,7 @@ def command(
     """
     from wrapgen.doctor import examine
 
-    with client_for(address, api_key, key_env, profile, home) as client:
+    with platform.client(pool=8) as client:
         if Path(subject).exists() or subject.endswith((".yaml", ".yml")):
             from wrapgen.spec import load
 
@@ -71,10 +66,8 @@ def command(
             if not as_json:
                 _show(finding)
     faults = examine.faults(findings)
-    if as_json:
-        out(json.dumps({"faults": faults, "findings": [each.as_json() for each in findings]}))
-    else:
-        out(f"{faults} fault{'' if faults == 1 else 's'}" if faults else "no faults")
+    said = f"{faults} fault{'' if faults == 1 else 's'}" if faults else "no faults"
+    answer({"faults": faults, "findings": [each.as_json() for each in findings]}, as_json, said)
     return 1 if faults else 0
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wrapgen.cli.options import client_for, platform_options
-from wrapgen.cli.terminal import err, out
+from wrapgen.cli.options import PlatformChoice, json_option, platform_options
+from wrapgen.cli.terminal import answer, err
 from wrapgen.errors import NoCredentials, PlatformError, SpecError, UsageError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Learned:
     "--look-up/--no-look-up", default=None, help="Ask the platform about the target. [if one is known]"
 )
 @click.option("--force", is_flag=True, help="Write over a spec that is there.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option()
 @platform_options
 def command(
     path: Path | None,
@@ -56,7 +56,7 @@ def command(
     look_up: bool | None,
     force: bool,
     as_json: bool,
-    **platform: Any,
+    platform: PlatformChoice,
 ) -> None:
     """Write a commented spec to SPEC [spec.yaml]. Asks for what no flag says, on a terminal.
 
@@ -80,10 +80,8 @@ def command(
         owner = name.partition("/")[0]
         datastore = _ask("--datastore", "Where records go", default=f"data://{owner}/records")
     _write(spec, learned, name, mode, datastore)
-    if as_json:
-        out(json.dumps({"path": str(spec), "target": learned.reference, "learned": learned.lines}))
-    else:
-        out(f"{spec}: written; next: wrapgen check {spec}, wrapgen build {spec}")
+    facts = {"path": str(spec), "target": learned.reference, "learned": learned.lines}
+    answer(facts, as_json, f"{spec}: written; next: wrapgen check {spec}, wrapgen build {spec}")
 
 
 def _write_algorithm(algorithm: str, path: Path | None, as_json: bool) -> None:
@@ -99,10 +97,8 @@ def _write_algorithm(algorithm: str, path: Path | None, as_json: bool) -> None:
         made.write(folder)
     except OSError as error:
         raise UsageError(f"{folder} can't be written: {error.strerror}") from error
-    if as_json:
-        out(json.dumps({"path": str(folder), "files": list(made)}))
-    else:
-        out(f"{folder}: written; next: wrapgen publish {folder}")
+    facts = {"path": str(folder), "files": list(made)}
+    answer(facts, as_json, f"{folder}: written; next: wrapgen publish {folder}")
 
 
 def _ask(flag: str, question: str, **options: Any) -> str:
@@ -141,12 +137,12 @@ def _write(spec: Path, learned: Learned, name: str, mode: str, datastore: str | 
         raise UsageError(f"{spec} can't be written: {error.strerror}") from error
 
 
-def _look_up(target: str, wanted: bool | None, platform: dict[str, Any]) -> Learned:
+def _look_up(target: str, wanted: bool | None, platform: PlatformChoice) -> Learned:
     """What the platform knows of a target; just the reference where there is none and none was wanted."""
     if wanted is False or target.startswith("."):
         return Learned(target)
     try:
-        with client_for(**platform, pool=1) as client:
+        with platform.client() as client:
             return _learn(client, target)
     except NoCredentials:
         if wanted:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from wrapgen.cli import completion
-from wrapgen.cli.options import client_for
+from wrapgen.cli.options import options
 from wrapgen.cli.terminal import err, passing
 
 if TYPE_CHECKING:
@@ -18,9 +17,7 @@ if TYPE_CHECKING:
     from wrapgen.run.folder import Folder
     from wrapgen.run.input.items import Items
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-_INPUT_OPTIONS = (
+input_options = options(
     click.option(
         "--format",
         "format_",
@@ -35,13 +32,6 @@ _INPUT_OPTIONS = (
     click.option("--quote", metavar="CHAR", help="What quotes the cells of a table, or none. [found out]"),
     click.option("--encoding", metavar="NAME", help="Of the input's text. [found out: UTF-8, 16 or 32]"),
 )
-
-
-def input_options(function: F) -> F:
-    """Adds the options of the input: format_, field, template, id_field, delimiter, quote, encoding."""
-    for option in reversed(_INPUT_OPTIONS):
-        function = option(function)
-    return function
 
 
 def items_of(
@@ -73,14 +63,6 @@ def items_of(
     if words := told(items.origin()):
         err(f"reading {source}: {words}")
     return items
-
-
-def platform(given: dict[str, Any], workers: int | None = None) -> Client:
-    """The client that the platform options name, with as many connections as a run may need."""
-    from wrapgen.run.concurrency import ACCOUNT_CALLS
-
-    names = ("address", "api_key", "key_env", "profile", "home")
-    return client_for(*(given[name] for name in names), pool=workers or ACCOUNT_CALLS)
 
 
 def reading(rows: int) -> None:

@@ -112,7 +112,7 @@ def main(arguments: list[str] | None = None) -> int:
         _open_streams()
         result = cli.main(args=words, prog_name="wrapgen", standalone_mode=False, obj=tuple(words))
         return result if isinstance(result, int) else 0
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         err("stopped")
         return 130
     except click.ClickException as error:
@@ -120,9 +120,6 @@ def main(arguments: list[str] | None = None) -> int:
         error.show(said)
         err(said.getvalue().rstrip("\n"))
         return error.exit_code
-    except KeyboardInterrupt:
-        err("stopped")
-        return 130
     except BrokenPipeError:
         sys.stderr.close()
         return 141

@@ -1,9 +1,11 @@
-"""Options that several commands share. Imports nothing heavy: `--help` reads this file."""
+"""Options that several commands share, and the client that they name; imports nothing heavy."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+FILE = click.Path(path_type=Path, dir_okay=False)
+FOLDER = click.Path(path_type=Path, file_okay=False)
+
 _PLATFORM_OPTIONS = (
     click.option("--address", metavar="URL", help="The platform's API address. [ALGORITHMIA_API]"),
     click.option("--api-key", metavar="KEY", help="The API key; other users of the machine can see it here."),
@@ -23,47 +28,71 @@ _PLATFORM_OPTIONS = (
     click.option(
         "--profile", metavar="NAME", help="A profile of ~/.algorithmia/config, made by `algo auth`."
     ),
-    click.option(
-        "--home",
-        type=click.Path(path_type=Path, file_okay=False),
-        help="The home of a local platform. [.wrapgen]",
-    ),
+    click.option("--home", type=FOLDER, help="The home of a local platform. [.wrapgen]"),
 )
 
 
-def platform_options(function: F) -> F:
-    """Adds the options that say which platform and key: address, api_key, key_env, profile, home.
+@dataclass(frozen=True)
+class PlatformChoice:
+    """What the platform options of a command say; nothing is opened or read before `client` is called."""
 
-    The command receives them by those names and hands them to `client_for`.
-    """
-    for option in reversed(_PLATFORM_OPTIONS):
-        function = option(function)
-    return function
+    address: str | None = None
+    api_key: str | None = None
+    key_env: str | None = None
+    profile: str | None = None
+    home: Path | None = None
+
+    def client(self, *, pool: int = 1) -> Client:
+        """The client that the options name, with so many connections kept open.
+
+        Raises:
+            UsageError: two options contradict each other, or the variable of --key-env is empty.
+            NoCredentials: nothing names a platform or a key.
+        """
+        from wrapgen.client import connect
+
+        if self.api_key and self.key_env:
+            raise UsageError("give --api-key or --key-env, not both")
+        if self.home is not None and self.profile is not None:
+            raise UsageError("give --home or --profile, not both")
+        key = os.environ.get(self.key_env) if self.key_env else self.api_key
+        if self.key_env and not key:
+            raise UsageError(f"the variable {self.key_env} is not set", hint="put the API key there")
+        return connect(address=self.address, key=key, home=self.home, profile=self.profile, pool=pool)
 
 
-def client_for(
-    address: str | None,
-    api_key: str | None,
-    key_env: str | None,
-    profile: str | None,
-    home: Path | None,
-    *,
-    pool: int = 8,
-) -> Client:
-    """The client that the platform options name.
+def options(*added: Callable[[F], F]) -> Callable[[F], F]:
+    """One decorator that adds several options, in the order in which `--help` shows them."""
 
-    Raises:
-        UsageError: two options contradict each other, or the variable of --key-env is empty.
-        NoCredentials: nothing names a platform or a key.
-    """
-    from wrapgen.client import connect
+    def add(function: F) -> F:
+        for option in reversed(added):
+            function = option(function)
+        return function
 
-    if api_key and key_env:
-        raise UsageError("give --api-key or --key-env, not both")
-    if home is not None and profile is not None:
-        raise UsageError("give --home or --profile, not both")
-    if key_env:
-        api_key = os.environ.get(key_env)
-        if not api_key:
-            raise UsageError(f"the variable {key_env} is not set", hint="put the API key there")
-    return connect(address=address, key=api_key, home=home, profile=profile, pool=pool)
+    return add
+
+
+def platform_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options that say which platform and key, which the command gets as one `platform`."""
+
+    @wraps(function)
+    def run(*, address: Any, api_key: Any, key_env: Any, profile: Any, home: Any, **given: Any) -> Any:
+        return function(platform=PlatformChoice(address, api_key, key_env, profile, home), **given)
+
+    return options(*_PLATFORM_OPTIONS)(run)
+
+
+def json_option(help: str = "Print one JSON object.") -> Callable[[F], F]:  # noqa: A002 - click's word
+    """The option --json, which the command gets as `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help=help)
+
+
+def connected(function: Callable[..., None]) -> Callable[..., Any]:
+    """Adds the platform options and --json, and hands the command a client for as long as it runs."""
+
+    @wraps(function)
+    def run(*, platform: PlatformChoice, **given: Any) -> None:
+        with platform.client() as client:
+            function(client, **given)
+
+    return json_option("Print JSON.")(platform_options(run))

@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from wrapgen.cli.options import client_for, platform_options
+from wrapgen.cli.options import PlatformChoice, json_option, platform_options
 from wrapgen.cli.terminal import out
 from wrapgen.errors import UsageError
 
@@ -26,9 +26,9 @@ OUTDATED = 4
 @click.option(
     "--platform", "hosted", is_flag=True, help="Instead: the wrappers that the key's account has released."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option()
 @platform_options
-def command(folders: tuple[Path, ...], hosted: bool, as_json: bool, **platform: Any) -> int:
+def command(folders: tuple[Path, ...], hosted: bool, as_json: bool, platform: PlatformChoice) -> int:
     """List wrappers whose runtime is older than the one that wrapgen builds now.
 
     Looks at and below each FOLDER, by default the current one. Exit code 4 if a wrapper is outdated.
@@ -62,8 +62,8 @@ def _in_folders(folders: tuple[Path, ...]) -> Iterator[HeldRuntime]:
         yield from in_folder(folder)
 
 
-def _hosted(platform: dict[str, Any]) -> Iterator[HeldRuntime]:
+def _hosted(platform: PlatformChoice) -> Iterator[HeldRuntime]:
     from wrapgen.doctor.outdated import on_platform
 
-    with client_for(**platform, pool=1) as client:
+    with platform.client() as client:
         yield from on_platform(client)

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wrapgen.cli import completion
-from wrapgen.cli.inputs import input_options, items_of, platform, reading
-from wrapgen.cli.options import platform_options
+from wrapgen.cli.inputs import input_options, items_of, reading
+from wrapgen.cli.options import FILE, PlatformChoice, json_option, platform_options
 from wrapgen.cli.terminal import out
 from wrapgen.errors import RunError, UsageError
+from wrapgen.protocol import ACCOUNT_CALLS
 
 if TYPE_CHECKING:
     from wrapgen.run.input.items import Items
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     help="Probe for time: the first items are sent as the start of the run to this output.",
 )
 @click.option(
@@ -44,9 +45,11 @@ if TYPE_CHECKING:
     show_default=True,
     help="The most items in a call.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option()
 @platform_options
-def command(reference: str, source: str, output: Path | None, as_json: bool, **given: Any) -> None:
+def command(
+    reference: str, source: str, output: Path | None, as_json: bool, platform: PlatformChoice, **given: Any
+) -> None:
     """Say what a run of INPUT through the wrapper REFERENCE will take: chunks, calls, sizes, time, money.
 
     Nothing is sent but the question what the wrapper is. With --output a few items are sent as well, and
@@ -59,7 +62,10 @@ def command(reference: str, source: str, output: Path | None, as_json: bool, **g
     from wrapgen.run.spare import claim
     from wrapgen.run.survey import survey
 
-    with TemporaryDirectory(prefix="wrapgen-plan-") as name, platform(given, given["workers"]) as client:
+    with (
+        TemporaryDirectory(prefix="wrapgen-plan-") as name,
+        platform.client(pool=given["workers"] or ACCOUNT_CALLS) as client,
+    ):
         folder = Folder(folder_for(output) if output else Path(name))
         if output:
             claim(output, folder, fresh=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from typing import TYPE_CHECKING, Any
@@ -10,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wrapgen.cli import secrets
-from wrapgen.cli.connected import connected, done, show
-from wrapgen.cli.terminal import data, out
+from wrapgen.cli.options import connected
+from wrapgen.cli.terminal import answer, data, listing
 from wrapgen.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
@@ -27,9 +26,6 @@ def command() -> None:
     """
 
 
-# -- users ---------------------------------------------------------------------------------------------
-
-
 @command.group()
 def users() -> None:
     """Users: list, add, remove."""
@@ -39,7 +35,7 @@ def users() -> None:
 @connected
 def list_users(client: Client, as_json: bool) -> None:
     """List the users."""
-    show(client.accounts.users(), ("username", "email", "fullname"), as_json)
+    listing(client.accounts.users(), ("username", "email", "fullname"), as_json)
 
 
 @users.command("add")
@@ -51,7 +47,7 @@ def add_user(client: Client, name: str, email: str, fullname: str, as_json: bool
     """Register the user NAME and make its first key, which is shown this once."""
     made = client.accounts.add_user(name, email, fullname)
     key = client.accounts.add_key(name, label="first", admin=False, permissions={})
-    done({**made, "api_key": key["api_key"]}, f"{made['username']}  {key['api_key']}", as_json)
+    answer({**made, "api_key": key["api_key"]}, as_json, f"{made['username']}  {key['api_key']}")
 
 
 @users.command("remove")
@@ -60,10 +56,7 @@ def add_user(client: Client, name: str, email: str, fullname: str, as_json: bool
 def remove_user(client: Client, name: str, as_json: bool) -> None:
     """Remove the user NAME with its keys; refused while it owns algorithms or data."""
     client.accounts.remove_user(name)
-    done({"removed": name}, f"removed {name}", as_json)
-
-
-# -- organizations -------------------------------------------------------------------------------------
+    answer({"removed": name}, as_json, f"removed {name}")
 
 
 @command.group()
@@ -75,7 +68,7 @@ def organizations() -> None:
 @connected
 def list_organizations(client: Client, as_json: bool) -> None:
     """List the organizations."""
-    show(client.accounts.organizations(), ("org_name", "org_label", "org_created_at"), as_json)
+    listing(client.accounts.organizations(), ("org_name", "org_label", "org_created_at"), as_json)
 
 
 @organizations.command("add")
@@ -84,7 +77,7 @@ def list_organizations(client: Client, as_json: bool) -> None:
 def add_organization(client: Client, name: str, as_json: bool) -> None:
     """Make the organization NAME, unless it is there."""
     made = client.organizations.create(name)
-    done({"name": name, "made": made}, f"{'made' if made else 'found'} {name}", as_json)
+    answer({"name": name, "made": made}, as_json, f"{'made' if made else 'found'} {name}")
 
 
 @organizations.command("members")
@@ -92,7 +85,7 @@ def add_organization(client: Client, name: str, as_json: bool) -> None:
 @connected
 def list_members(client: Client, name: str, as_json: bool) -> None:
     """List who acts for the organization NAME."""
-    show(client.accounts.members(name), ("username", "role"), as_json)
+    listing(client.accounts.members(name), ("username", "role"), as_json)
 
 
 @organizations.command("join")
@@ -105,10 +98,7 @@ def list_members(client: Client, name: str, as_json: bool) -> None:
 def join(client: Client, name: str, user: str, role: str | None, as_json: bool) -> None:
     """Make USER a member of the organization NAME, or give a member another role."""
     client.organizations.add_member(name, user, role)
-    done({"organization": name, "user": user}, f"{user} acts for {name}", as_json)
-
-
-# -- keys ----------------------------------------------------------------------------------------------
+    answer({"organization": name, "user": user}, as_json, f"{user} acts for {name}")
 
 
 organization_option = click.option(
@@ -128,7 +118,7 @@ def keys() -> None:
 def list_keys(client: Client, account: str, organization: bool, as_json: bool) -> None:
     """List the keys of ACCOUNT, without the keys themselves."""
     found = client.accounts.keys(account, organization=organization)
-    show(found, ("id", "api_key_mask", "key_type", "key_label", "created_at"), as_json)
+    listing(found, ("id", "api_key_mask", "key_type", "key_label", "created_at"), as_json)
 
 
 @keys.command("add")
@@ -176,7 +166,7 @@ def add_key(
     made = client.accounts.add_key(
         account, label=label, admin=admin, permissions=permissions, organization=organization
     )
-    done(made, str(made["api_key"]), as_json)
+    answer(made, as_json, str(made["api_key"]))
 
 
 def _permissions(
@@ -211,10 +201,7 @@ def _permissions(
 def remove_key(client: Client, account: str, key_id: str, organization: bool, as_json: bool) -> None:
     """Revoke the key KEY_ID of ACCOUNT."""
     client.accounts.remove_key(account, key_id, organization=organization)
-    done({"removed": key_id}, f"removed {key_id}", as_json)
-
-
-# -- connectors ----------------------------------------------------------------------------------------
+    answer({"removed": key_id}, as_json, f"removed {key_id}")
 
 
 @command.group()
@@ -228,7 +215,7 @@ def connectors() -> None:
 def list_connectors(client: Client, account: str, as_json: bool) -> None:
     """List the connectors of ACCOUNT, without secrets."""
     columns = ("name", "bucket", "endpoint_url", "access_key_id", "write")
-    show(client.accounts.connectors(account), columns, as_json)
+    listing(client.accounts.connectors(account), columns, as_json)
 
 
 @connectors.command("add")
@@ -270,7 +257,7 @@ def add_connector(
         "write": not read_only,
     }
     made = client.accounts.add_connector(account, name, settings)
-    done(made, f"{account} reaches {name}://{bucket or '...'}", as_json)
+    answer(made, as_json, f"{account} reaches {name}://{bucket or '...'}")
 
 
 @connectors.command("remove")
@@ -280,10 +267,7 @@ def add_connector(
 def remove_connector(client: Client, account: str, name: str, as_json: bool) -> None:
     """Take the connector NAME from ACCOUNT."""
     client.accounts.remove_connector(account, name)
-    done({"removed": name}, f"removed {name}", as_json)
-
-
-# -- algorithms ----------------------------------------------------------------------------------------
+    answer({"removed": name}, as_json, f"removed {name}")
 
 
 @command.command()
@@ -293,7 +277,7 @@ def algorithms(client: Client, owner: str | None, as_json: bool) -> None:
     """List the algorithms of OWNER, a user or an organization. [the key's account]"""
     name = owner or client.account() or ""
     found = client.accounts.algorithms(name)
-    show(
+    listing(
         [{**each, "reference": f"{each['username']}/{each['algoname']}"} for each in found],
         ("reference", "id"),
         as_json,
@@ -313,7 +297,7 @@ def logs(client: Client, algorithm: str, build_id: str | None, as_json: bool) ->
         build_id = newest.id
     text = client.algorithms.build_log(algorithm, build_id)
     if as_json:
-        out(json.dumps({"build": build_id, "log": text}))
+        answer({"build": build_id, "log": text}, as_json)
     else:
         data([text.rstrip().encode("utf-8", "replace"), b"\n"])
 
@@ -327,7 +311,7 @@ def errors(client: Client, algorithm: str, as_json: bool) -> None:
     found = client.accounts.errors(algorithm)
     if not as_json:
         found = [{**each, "created_at": _moment(each.get("created_at"))} for each in found]
-    show(found, columns, as_json)
+    listing(found, columns, as_json)
 
 
 def _moment(milliseconds: Any) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from wrapgen.cli.options import client_for, platform_options
-from wrapgen.cli.terminal import err, out, status
+from wrapgen.cli.options import PlatformChoice, json_option, platform_options
+from wrapgen.cli.terminal import answer, err, status
 
 
 @click.command()
@@ -20,7 +19,7 @@ from wrapgen.cli.terminal import err, out, status
 @click.option("--environment", metavar="NAME", help="Such as python38. [spec's, else the newest offered]")
 @click.option("--as", "name", metavar="OWNER/NAME", help="Publish as this algorithm. [algorithmia.conf's]")
 @click.option("--skip-cases", is_flag=True, help="Release without trying TEST_CASES.json.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option()
 @platform_options
 def command(
     folder: Path,
@@ -29,11 +28,7 @@ def command(
     name: str | None,
     skip_cases: bool,
     as_json: bool,
-    address: str | None,
-    api_key: str | None,
-    key_env: str | None,
-    profile: str | None,
-    home: Path | None,
+    platform: PlatformChoice,
 ) -> None:
     """Push the algorithm in FOLDER to a platform and release it.
 
@@ -45,7 +40,7 @@ def command(
 
     project = Project.read(folder, name=name)
     with (
-        client_for(address, api_key, key_env, profile, home) as client,
+        platform.client(pool=8) as client,
         status(f"publishing {project.reference}") as shown,
     ):
 
@@ -56,9 +51,6 @@ def command(
         done = publish(
             project, client, say=say, release=release, environment=environment, try_cases=not skip_cases
         )
-    if as_json:
-        out(json.dumps(asdict(done)))
-        return
-    if not done.released:
+    if not done.released and not as_json:
         err("nothing changed: released already")
-    out(done.reference)
+    answer(asdict(done), as_json, done.reference)

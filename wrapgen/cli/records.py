@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wrapgen.cli import completion
-from wrapgen.cli.options import client_for, platform_options
-from wrapgen.cli.terminal import data, out, status
+from wrapgen.cli.options import FILE, PlatformChoice, json_option, platform_options
+from wrapgen.cli.terminal import answer, data, out, status
 from wrapgen.errors import UsageError
 from wrapgen.files import whole
 
@@ -29,15 +29,17 @@ if TYPE_CHECKING:
 @click.option(
     "--settle", is_flag=True, help="Merge the objects of a finished run; without --run, of all runs."
 )
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the records here."
-)
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON array, or with the options above one object."
-)
+@click.option("-o", "--output", type=FILE, help="Write the records here.")
+@json_option("Print one JSON array, or with the options above one object.")
 @platform_options
 def command(
-    url: str, run: str | None, count: bool, settle: bool, output: Path | None, as_json: bool, **platform: Any
+    url: str,
+    run: str | None,
+    count: bool,
+    settle: bool,
+    output: Path | None,
+    as_json: bool,
+    platform: PlatformChoice,
 ) -> None:
     """Read the records of the datastore URL back: each key once, as JSON Lines.
 
@@ -77,14 +79,14 @@ def _datastore_of(path: str) -> str:
 
 
 def _read(
-    url: str, run: str | None, count: bool, output: Path | None, as_json: bool, platform: dict[str, Any]
+    url: str, run: str | None, count: bool, output: Path | None, as_json: bool, platform: PlatformChoice
 ) -> None:
     from wrapgen.records import is_database, open_records
     from wrapgen.records import shown as without_secrets
 
     name = without_secrets(url)
     with (
-        nullcontext() if is_database(url) else client_for(**platform) as client,
+        nullcontext() if is_database(url) else platform.client(pool=8) as client,
         status(f"reading {name}") as shown,
         open_records(
             client.data if client is not None else None,
@@ -99,21 +101,21 @@ def _read(
             if output is not None:
                 _save(records.ordered(), output)
                 facts["output"] = str(output)
-            out(json.dumps(facts) if as_json else _sentence(facts, bare=count))
+            answer(facts, as_json, _sentence(facts, bare=count))
         elif as_json:
             data(_array(records.ordered()))
         else:
             data(line + b"\n" for line in records.ordered())
 
 
-def _settle(url: str, run: str | None, as_json: bool, platform: dict[str, Any]) -> None:
+def _settle(url: str, run: str | None, as_json: bool, platform: PlatformChoice) -> None:
     from wrapgen.client import is_data_url
     from wrapgen.records.settle import runs, settle
 
     if not is_data_url(url):
         raise UsageError("only data URLs need settling", hint="a database keeps each key once anyway")
     done = []
-    with client_for(**platform) as client, status(f"settling {url}") as shown:
+    with platform.client(pool=8) as client, status(f"settling {url}") as shown:
         for each in [run] if run is not None else runs(client.data, url):
             shown.update(f"settling {each}")
             done.append(settle(client.data, url, each))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from wrapgen.cli import completion
-from wrapgen.cli.terminal import out
+from wrapgen.cli.options import FILE, json_option
+from wrapgen.cli.terminal import answer
 
 
 @click.command()
@@ -16,10 +16,10 @@ from wrapgen.cli.terminal import out
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     help="The HTML file. [beside the run's output]",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print its path and everything that it says as JSON.")
+@json_option("Print its path and everything that it says as JSON.")
 def command(run: str, output: Path | None, as_json: bool) -> None:
     """Write the report of RUN: the output it writes, its folder, or its id.
 
@@ -37,10 +37,7 @@ def command(run: str, output: Path | None, as_json: bool) -> None:
             f"the report can't be written: {error.strerror}: {error.filename}",
             hint="name another file with -o",
         ) from error
-    if as_json:
-        out(json.dumps(facts))
-    else:
-        out(str(_short(Path(facts["path"]))))
+    answer(facts, as_json, str(_short(Path(facts["path"]))))
 
 
 def _short(path: Path) -> Path:

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import gc
-import json
-import os
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from wrapgen.cli import completion
-from wrapgen.cli.inputs import input_options, items_of, platform, reading
-from wrapgen.cli.options import platform_options
-from wrapgen.cli.terminal import err, out, passing
+from wrapgen.cli.inputs import input_options, items_of, reading
+from wrapgen.cli.options import FILE, PlatformChoice, json_option, platform_options
+from wrapgen.cli.signals import stopping
+from wrapgen.cli.terminal import answer, err, out, passing
 
 if TYPE_CHECKING:
     from wrapgen.cli.progress import Reporter
@@ -39,7 +36,7 @@ _COLLECT_EVERY = 50_000
     "-o",
     "--output",
     required=True,
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     help="Where the outcomes go in input order: JSON Lines, or by its suffix .csv, .tsv, .parquet.",
 )
 @input_options
@@ -91,10 +88,18 @@ _COLLECT_EVERY = 50_000
 )
 @click.option("--fresh", is_flag=True, help="Start over: forget an earlier run to this output.")
 @click.option("--accept-changes", is_flag=True, help="Go on although input, wrapper or options changed.")
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@json_option("Print the summary as JSON.")
 @click.option("--log-json", is_flag=True, help="Print progress as JSON lines on standard error.")
 @platform_options
-def command(reference: str, source: str, output: Path, as_json: bool, log_json: bool, **given: Any) -> int:
+def command(
+    reference: str,
+    source: str,
+    output: Path,
+    as_json: bool,
+    log_json: bool,
+    platform: PlatformChoice,
+    **given: Any,
+) -> int:
     """Push every item of INPUT through the wrapper REFERENCE.
 
     INPUT is a file, a pattern in quotes, a data URL or - for standard input: JSON Lines, a JSON array, a JSON
@@ -109,6 +114,7 @@ def command(reference: str, source: str, output: Path, as_json: bool, log_json: 
     """
     gc.set_threshold(_COLLECT_EVERY)
     from wrapgen.cli.progress import Reporter, tell_wait
+    from wrapgen.protocol import ACCOUNT_CALLS
     from wrapgen.run.calling import find_wrapper
     from wrapgen.run.folder import Folder, folder_for
     from wrapgen.run.input.inputs import in_their_run
@@ -123,7 +129,7 @@ def command(reference: str, source: str, output: Path, as_json: bool, log_json: 
     check(output, layout)
     folder = Folder(given["state"] or folder_for(output))
     claim(output, folder, fresh=options.fresh, moved=options.accept_changes)
-    with folder.provisional(), platform(given, options.workers) as client:
+    with folder.provisional(), platform.client(pool=options.workers or ACCOUNT_CALLS) as client:
         replace = options.fresh or options.accept_changes
         patience = Patience(options.patience, tell_wait)
         items = patience.ask(lambda: items_of(source, given, folder, client, replace=replace, output=output))
@@ -140,7 +146,7 @@ def command(reference: str, source: str, output: Path, as_json: bool, log_json: 
             with Reporter(as_json=log_json, already=session.counts.finished, foretell=foretell) as watch:
                 summary = _work(session, items, output, layout, watch)
     if as_json:
-        out(json.dumps(summary.as_json()))
+        answer(summary.as_json(), as_json)
     else:
         _tell(summary)
     return summary.exit_code
@@ -218,28 +224,9 @@ def _work(session: Session, items: Items, output: Path, layout: Layout, watch: R
     from wrapgen.run.finish import run_to_files
     from wrapgen.run.folder import report_beside
 
-    with _interruptible(session):
+    message = "\nstopping when the open calls are back; again to stop now"
+    with stopping(lambda: session.stop("interrupted"), message):
         return run_to_files(session, items, output, layout, watch, time.monotonic, report_beside(output))
-
-
-@contextmanager
-def _interruptible(session: Session) -> Iterator[None]:
-    """The first SIGINT or SIGTERM ends the run cleanly, a second one at once: the ledger holds either way."""
-    seen: list[int] = []
-
-    def handle(number: int, _: Any) -> None:
-        if seen:
-            os._exit(128 + number)
-        seen.append(number)
-        session.stop("interrupted")
-        err("\nstopping when the open calls are back; again to stop now")
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)
 
 
 _HEADLINES = {

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from wrapgen.cli.options import json_option
 from wrapgen.cli.terminal import out
 from wrapgen.errors import RunError
 
@@ -15,7 +16,7 @@ from wrapgen.errors import RunError
 @click.argument(
     "folder", type=click.Path(path_type=Path, exists=True, file_okay=False), default=".", required=False
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+@json_option("Print one JSON array.")
 def command(folder: Path, as_json: bool) -> None:
     """List the runs at and below FOLDER, the present one unless it is given.
 

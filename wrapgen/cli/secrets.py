@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wrapgen.cli.connected import connected, done, show
+from wrapgen.cli.options import connected
+from wrapgen.cli.terminal import answer, listing
 from wrapgen.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def group() -> None:
 @connected
 def list_secrets(client: Client, algorithm: str, as_json: bool) -> None:
     """List the variables that secrets set; their values are never shown."""
-    show([{"variable": name} for name in client.algorithms.secrets(algorithm)], ("variable",), as_json)
+    listing([{"variable": name} for name in client.algorithms.secrets(algorithm)], ("variable",), as_json)
 
 
 @group.command("set")
@@ -55,7 +56,7 @@ def set_secret(
         hint = "`wrapgen publish DIR` makes the algorithm, and then names the secrets that are missing"
         raise NotFound(error.message, hint=hint, status=404) from error
     said = "set" if new else "replaced"
-    done({"algorithm": algorithm, "variable": variable, "new": new}, f"{said} {variable}", as_json)
+    answer({"algorithm": algorithm, "variable": variable, "new": new}, as_json, f"{said} {variable}")
 
 
 @group.command("remove")
@@ -65,7 +66,7 @@ def set_secret(
 def remove_secret(client: Client, algorithm: str, variable: str, as_json: bool) -> None:
     """Take the environment VARIABLE from the workers of an algorithm."""
     client.algorithms.remove_secret(algorithm, variable)
-    done({"algorithm": algorithm, "removed": variable}, f"removed {variable}", as_json)
+    answer({"algorithm": algorithm, "removed": variable}, as_json, f"removed {variable}")
 
 
 def _value(variable: str, name: str | None, path: Path | None) -> str:

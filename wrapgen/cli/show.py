@@ -10,12 +10,13 @@ from typing import Any
 import click
 
 from wrapgen.cli import completion
+from wrapgen.cli.options import json_option
 from wrapgen.cli.terminal import out
 
 
 @click.command()
 @click.argument("run", shell_complete=completion.runs)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option()
 def command(run: str, as_json: bool) -> None:
     """Show how RUN stands: the output it writes, its folder, or its id."""
     from wrapgen.cli.terminal import STATES, styled

@@ -6,6 +6,7 @@ written by others: what a terminal would obey in them is shown instead, see `vis
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -52,6 +53,23 @@ def err(text: str) -> None:
     """Prints a text and a line break on standard error, at once."""
     _write(sys.stderr, f"{visible(text)}\n")
     sys.stderr.flush()
+
+
+def answer(facts: Any, as_json: bool, *lines: str) -> None:
+    """Prints what a command found or did: the facts as one line of JSON, or lines for people."""
+    for line in (json.dumps(facts),) if as_json else lines:
+        out(line)
+
+
+def listing(entries: Iterable[dict[str, Any]], columns: Sequence[str], as_json: bool) -> None:
+    """Prints objects: every field as JSON, or a table of some."""
+    found = list(entries)
+    if as_json:
+        out(json.dumps(found))
+        return
+    values = ([entry.get(name) for name in columns] for entry in found)
+    rows = [["" if value is None else " ".join(str(value).split()) for value in row] for row in values]
+    table(columns, rows, header=False)
 
 
 def marked(kind: str, text: str, colour: str) -> None:

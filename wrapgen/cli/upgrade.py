@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from wrapgen.cli.options import json_option
 from wrapgen.cli.terminal import data, out
 from wrapgen.errors import UsageError
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Write nothing; show the diff.")
 @click.option("--force", is_flag=True, help="Write over files that were edited by hand.")
 @click.option("--templates", type=click.Path(), help="The templates that the wrappers were built with.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option()
 def command(
     folders: tuple[Path, ...], dry_run: bool, force: bool, templates: str | None, as_json: bool
 ) -> None:

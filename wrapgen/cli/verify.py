@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wrapgen.cli import completion
-from wrapgen.cli.inputs import platform
-from wrapgen.cli.options import platform_options
+from wrapgen.cli.options import PlatformChoice, json_option, platform_options
 from wrapgen.cli.terminal import out
 
 if TYPE_CHECKING:
@@ -28,9 +27,11 @@ _MARKS = {"ok": "ok", "faulty": "FAULTY", "not checked": "not checked"}
 @click.argument("run", shell_complete=completion.runs)
 @click.option("--input", "source", metavar="PATH", help="Where the input is now, if it moved.")
 @click.option("--datastore", metavar="URL", help="Where the records are, if not where the wrapper says.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option()
 @platform_options
-def command(run: str, source: str | None, as_json: bool, **given: Any) -> int:
+def command(
+    run: str, source: str | None, datastore: str | None, as_json: bool, platform: PlatformChoice
+) -> int:
     """Reconcile RUN (its output, folder or id): input, outcomes, output, failed items and records.
 
     Says what is missing, doubled, altered or from another version. What can't be checked is "not checked".
@@ -43,7 +44,7 @@ def command(run: str, source: str | None, as_json: bool, **given: Any) -> int:
     folder = locate(run, Path())
     name = load(folder).standing.header["run"]
     with as_written(folder / "ledger.jsonl"), Verification(folder) as verification:
-        checks = _checks(verification, source, given)
+        checks = _checks(verification, source, datastore, platform)
     faulty = any(check.state == FAULTY for check in checks)
     if as_json:
         out(json.dumps({"run": name, "faulty": faulty, "checks": [vars(check) for check in checks]}))
@@ -62,7 +63,9 @@ def command(run: str, source: str | None, as_json: bool, **given: Any) -> int:
     return FAULTS if faulty else 0
 
 
-def _checks(verification: Verification, source: str | None, given: dict[str, Any]) -> list[Check]:
+def _checks(
+    verification: Verification, source: str | None, datastore: str | None, platform: PlatformChoice
+) -> list[Check]:
     def items() -> Items:
         return _items(verification, source)
 
@@ -72,7 +75,7 @@ def _checks(verification: Verification, source: str | None, given: dict[str, Any
         verification.items(),
         verification.output(items),
         verification.errors(),
-        verification.records(lambda url, run: _records(url, run, given)),
+        verification.records(lambda url, run: _records(datastore or url, run, platform)),
     ]
 
 
@@ -90,9 +93,9 @@ def _items(verification: Verification, source: str | None) -> Items:
     return input_again({**header["input"], **moved}, header["selection"], folder, *outputs)
 
 
-def _records(url: str, run: str, given: dict[str, Any]) -> AbstractContextManager[Any]:
+def _records(url: str, run: str, platform: PlatformChoice) -> AbstractContextManager[Any]:
     from wrapgen.records import is_database, is_queue, open_records, resolved
 
-    url = given["datastore"] or resolved(url)
-    store = None if is_database(url) or is_queue(url) else platform(given, 2).data
+    url = resolved(url)
+    store = None if is_database(url) or is_queue(url) else platform.client(pool=2).data
     return open_records(store, url, run=run)

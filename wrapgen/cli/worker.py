@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from wrapgen.cli.options import client_for, platform_options
-from wrapgen.cli.terminal import err, out
+from wrapgen.cli.options import json_option, platform_options
+from wrapgen.cli.signals import stopping
+from wrapgen.cli.terminal import answer, err
 from wrapgen.errors import RunError, UsageError
 
 if TYPE_CHECKING:
@@ -72,7 +69,7 @@ def command() -> None:
 )
 @click.option("--region", metavar="NAME", help="The queue's region, where its URL does not say it.")
 @click.option("--until-empty", is_flag=True, help="End when the queue is empty.")
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@json_option("Print the summary as JSON.")
 @platform_options
 def sqs(url: str, reference: str, as_json: bool, **given: Any) -> None:
     """Push every message of an SQS queue through a wrapper that records.
@@ -90,12 +87,11 @@ def sqs(url: str, reference: str, as_json: bool, **given: Any) -> None:
     err(
         f"working on {url} as run {run_of(facts.arn)}, through {exact}; records go to {about.datastore}",
     )
-    with _interruptible(worker):
+    message = "draining: open calls end, the rest goes back to the queue"
+    with stopping(worker.stop, message):
         counts = asdict(worker.run())
-    if as_json:
-        out(json.dumps({"run": run_of(facts.arn), "reference": exact, **counts}))
-    else:
-        out(", ".join(f"{number:,} {name}" for name, number in counts.items()))
+    told = ", ".join(f"{number:,} {name}" for name, number in counts.items())
+    answer({"run": run_of(facts.arn), "reference": exact, **counts}, as_json, told)
     if worker.fault:
         raise RunError(f"the worker stopped: {worker.fault}", hint="its messages are back in the queue")
 
@@ -116,8 +112,7 @@ def _worker(
     from wrapgen.run.patience import Patience
     from wrapgen.run.wrappers import describe, resolve
 
-    names = ("address", "api_key", "key_env", "profile", "home")
-    client = client_for(*(given[name] for name in names), pool=given["calls"] or 10)
+    client = given["platform"].client(pool=given["calls"] or 10)
 
     def versions(name: str) -> list[str]:
         return [version.version for version in client.versions(name) if version.version]
@@ -181,21 +176,3 @@ def _options(given: dict[str, Any], request_bytes: int) -> WorkerOptions:
         delete_failed=given["failed"] == "delete",
         aim=chunk_aim(request_bytes),
     )
-
-
-@contextmanager
-def _interruptible(worker: SqsWorker) -> Iterator[None]:
-    """SIGINT and SIGTERM drain the worker; a second one ends it at once, which loses nothing either."""
-
-    def handle(*_: Any) -> None:
-        worker.stop()
-        for number in before:
-            signal.signal(number, signal.SIG_DFL)
-        err("draining: open calls end, the rest goes back to the queue")
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)

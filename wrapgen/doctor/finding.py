@@ -30,6 +30,10 @@ class Finding:
     message: str
     hint: str = ""
 
+    def __str__(self) -> str:
+        hint = f"; {self.hint}" if self.hint else ""
+        return f"{self.what}: {self.level.value}: {self.message}{hint}"
+
     def as_json(self) -> dict[str, str]:
         """As `--json` prints it."""
         return {"level": self.level.value, "what": self.what, "message": self.message, "hint": self.hint}

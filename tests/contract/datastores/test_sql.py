@@ -16,6 +16,7 @@ from runtime.records import Refused, Unavailable
 from servers import Server
 
 from wrapgen.cli import verify
+from wrapgen.cli.options import PlatformChoice
 from wrapgen.cli.records import command
 from wrapgen.errors import NotFound, RecordsUnreadable, Unreachable, UsageError
 from wrapgen.records import open_records, shown
@@ -178,11 +179,11 @@ def test_verify_reads_the_database_that_a_variable_names(
     made.open().write([record("a"), record("b", run="r2")], 0)
     monkeypatch.delenv("DATABASE_URL", raising=False)
     with pytest.raises(UsageError, match="DATABASE_URL is not set"):
-        verify._records("$DATABASE_URL", "r1", {"datastore": None})
-    with verify._records("$DATABASE_URL", "r1", {"datastore": made.url}) as records:
+        verify._records("$DATABASE_URL", "r1", PlatformChoice())
+    with verify._records(made.url, "r1", PlatformChoice()) as records:
         assert records.runs() == {"r1": 1}
     monkeypatch.setenv("DATABASE_URL", made.url)
-    with verify._records("$DATABASE_URL", "r1", {"datastore": None}) as records:
+    with verify._records("$DATABASE_URL", "r1", PlatformChoice()) as records:
         assert records.get("r1", "a")["result"] == {"score": 0.5}
 
 
