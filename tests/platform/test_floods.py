@@ -141,3 +141,62 @@ def test_a_form_is_read_only_behind_its_token(server: Any) -> None:
         assert b" 403 " in connection.recv(65536)  # though the form says that there is more
     form = {"token": token, "owner": "data://local", "name": "x" * 300, "audience": "nobody"}
     assert session.post(f"{server.address}/web/data/create", data=form).status_code == 400
+
+
+def test_connections_have_a_limit(serve: Any, tmp_path: Path) -> None:
+    """Of many connections that send nothing the oldest ends for each new one; requests in progress stay."""
+    server = serve(tmp_path / "home", "--limit", "connections=20")
+    host, port = server.address.removeprefix("http://").split(":")
+    head = f"PUT /v1/data/local/c/f HTTP/1.1\r\nHost: x\r\nAuthorization: {server.key}\r\n"
+    head += "Content-Length: 10\r\n\r\n12345"
+    assert server.request("POST", "/v1/data/local", json={"name": "c"}).ok
+    with contextlib.ExitStack() as held:
+        upload = held.enter_context(socket.create_connection((host, int(port)), timeout=20))
+        upload.sendall(head.encode())
+        idle = [socket.create_connection((host, int(port)), timeout=20) for _ in range(100)]
+        for each in idle:
+            held.enter_context(each)
+        assert idle[0].recv(1) == b""  # ended
+        assert server.request("GET", "/health").ok
+        upload.sendall(b"67890")
+        assert upload.recv(1000).startswith(b"HTTP/1.1 200")
+
+
+def test_connections_that_all_send_leave_no_room(serve: Any, tmp_path: Path) -> None:
+    """Where each has a request in progress one more is refused, in words, until one of them has ended."""
+    server = serve(tmp_path / "home", "--limit", "connections=5")
+    host, port = server.address.removeprefix("http://").split(":")
+    assert server.request("POST", "/v1/data/local", json={"name": "c"}).ok
+    head = f"PUT /v1/data/local/c/f HTTP/1.1\r\nHost: x\r\nAuthorization: {server.key}\r\n"
+    with contextlib.ExitStack() as held:
+        sending = [
+            held.enter_context(socket.create_connection((host, int(port)), timeout=20)) for _ in range(5)
+        ]
+        for each in sending:
+            each.sendall((head + "Expect: 100-continue\r\nContent-Length: 10\r\n\r\n").encode())
+            assert each.recv(1000).startswith(b"HTTP/1.1 100")
+        refused = requests.get(server.address + "/health", timeout=20)
+        assert refused.status_code == 503
+        assert "as many connections as it may" in refused.json()["error"]["message"]
+        sending[0].close()
+        while requests.get(server.address + "/health", timeout=20).status_code == 503:
+            pass
+
+
+def test_an_account_sends_so_many_large_inputs(server: Any, zoo: str) -> None:
+    """As many as it may have open calls; one more is refused before it is read, small ones are not."""
+    host, port = server.address.removeprefix("http://").split(":")
+    name, key = server.user("sender")
+    head = f"POST /v1/algo/{zoo} HTTP/1.1\r\nHost: x\r\nAuthorization: {key}\r\nExpect: 100-continue\r\n"
+    head += "Content-Type: application/json\r\nContent-Length: 9000000\r\n\r\n"
+    with contextlib.ExitStack() as held:
+        for _ in range(80):
+            each = held.enter_context(socket.create_connection((host, int(port)), timeout=20))
+            each.sendall(head.encode())
+            assert each.recv(1000).startswith(b"HTTP/1.1 100")
+        more = held.enter_context(socket.create_connection((host, int(port)), timeout=20))
+        more.sendall(head.encode())
+        answer = more.recv(1000)
+        assert answer.startswith(b"HTTP/1.1 429"), answer
+        assert f"{name} is sending 80 large inputs".encode() in answer + more.recv(1000)
+        assert server.call(zoo, {"op": "value", "value": 1}, key).status_code == 200

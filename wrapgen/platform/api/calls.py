@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import traceback
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
@@ -16,7 +17,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from starlette.types import Receive, Scope, Send
 
-from wrapgen.errors import BadRequest, NotAuthorized, ServerFault, WrapgenError
+from wrapgen.errors import BadRequest, NotAuthorized, ServerFault, Throttled, WrapgenError
 from wrapgen.platform.api.auth import identify
 from wrapgen.platform.api.errors import call_body, cut_short, facts, headers, routed, words
 from wrapgen.platform.api.protocol import CONNECTION
@@ -40,6 +41,9 @@ REQUEST_PROBLEMS = frozenset(
 SWALLOWED = 4
 """Times the limit that an oversize body is read before it is refused: closing at once would reset the
 connection under a client that still writes, and the client would never see why."""
+
+SMALL = 64 * 1024
+"""Bytes of a body that the server may have received before it looks at its head."""
 
 JSON = b"application/json"
 _KINDS = {"json": JSON, "text": b"text/plain; charset=utf-8", "binary": b"application/octet-stream"}
@@ -73,6 +77,7 @@ class CallEndpoint:
         self._unattended = platform.unattended
         self._faults = platform.faults
         self._observer = platform.observer
+        self._sending: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One HTTP request whose path starts with PREFIX."""
@@ -127,7 +132,7 @@ class CallEndpoint:
             path=_path(scope["path"]),
             content_type=found.content_type,
             encoding=found.content_encoding,
-            body=await _read(receive, found.content_length, self._calls.limits.request),
+            body=await self._body(caller.account, receive, found.content_length),
             timeout=_seconds(options),
             stdout=options.get("stdout", "").lower() == "true",
             run=found.run,
@@ -140,6 +145,26 @@ class CallEndpoint:
             return _Reply(200, JSON, [b'{"async":"void","request_id":"%s"}' % call.id.encode("ascii")])
         outcome = await self._calls.run(call)
         return _raw(outcome) if output == "raw" else _Reply(200, JSON, envelope(outcome))
+
+    async def _body(self, account: str, receive: Receive, length: int | None) -> bytes:
+        """The whole body; of large ones an account may be sending as many as it may have open calls.
+
+        Raises:
+            Throttled: it sends that many already.
+            TooLarge, _Gone: as `_read`.
+        """
+        limits = self._calls.limits
+        if length is not None and length <= SMALL:
+            return await _read(receive, length, limits.request)
+        if self._sending[account] >= limits.account:
+            raise Throttled(f"{account} is sending {limits.account} large inputs", retry_after=1)
+        self._sending[account] += 1
+        try:
+            return await _read(receive, length, limits.request)
+        finally:
+            self._sending[account] -= 1
+            if not self._sending[account]:
+                del self._sending[account]
 
 
 class _Headers:

@@ -86,6 +86,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     bounds = Bounds()
     _waiting_since: float | None = None
+    _idle_since = 0.0
     _idle_bytes = 0
     _fed = _begun = False
     _received = 0
@@ -96,8 +97,19 @@ class GuardedProtocol(HttpToolsProtocol):
         """A client connected (called by the event loop)."""
         self._held = HeldHead(cast(asyncio.Transport, transport))
         super().connection_made(cast(asyncio.Transport, self._held))
-        now = self._waiting_since = time.monotonic()
+        now = self._waiting_since = self._idle_since = time.monotonic()
         self._seen = self._sent = (0, now)
+        if len(self.connections) > self.bounds.connections:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Ends the connection that has waited longest without a request, or refuses this one."""
+        others = (each for each in self.connections if isinstance(each, GuardedProtocol) and each is not self)
+        idle = [each for each in others if each.cycle is None or each.cycle.response_complete]
+        if idle:
+            min(idle, key=lambda each: each._idle_since).transport.abort()
+        else:
+            self._refuse(b"503 Service Unavailable", "the server has as many connections as it may")
 
     def data_received(self, data: bytes) -> None:
         """Counts bytes of a head that isn't complete, or that bring no body (called by the event loop)."""
@@ -144,6 +156,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """A reply has been written (called by uvicorn)."""
         self._held.flush()
+        self._idle_since = time.monotonic()
         super().on_response_complete()
 
     def overdue(self, now: float) -> bool:

@@ -15,7 +15,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -127,7 +127,10 @@ async def _serve(
     inner = listen("127.0.0.1", 0) if certificate else None
     address = address_of(listener, "https" if certificate else "http")
     workers = asyncio.create_task(platform.run(address_of(inner) if inner else address))
-    protocol = type("Protocol", (GuardedProtocol,), {"bounds": platform.bounds})
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    connections = min(platform.bounds.connections, files // 2 if files > 0 else sys.maxsize)
+    bounds = replace(platform.bounds, connections=connections)
+    protocol = type("Protocol", (GuardedProtocol,), {"bounds": bounds})
     server = _Server(_settings(app, certificate, protocol), platform, grace, lambda: on_ready(address))
     attach = partial(server.attach, _settings(app, None, protocol), protocol)
     platform.pools.common.attach = attach

@@ -18,6 +18,7 @@ class Bounds:
     Args:
         head_bytes: of a request's line with its headers, and of chunk extensions and trailers.
         head_lines: headers of a request.
+        connections: open at the same time; one more takes the place of an idle one, or is refused.
         pipelined: requests that a connection has sent ahead of their answers.
         body_bytes: of a management request.
         form_fields: of a form of the web page.
@@ -42,6 +43,7 @@ class Bounds:
 
     head_bytes: int = 64 * 1024
     head_lines: int = 100
+    connections: int = 4096
     pipelined: int = 100
     body_bytes: int = 1024 * 1024
     form_fields: int = 100
