@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
+from programs import run
 from standins import KEY, Platform
 
 # The ADK talks to the platform through a pipe with one name for the whole machine. Without it the same code
@@ -30,16 +30,14 @@ def run_adk(
     """
     name = json.loads((folder / "algorithmia.conf").read_text())["algoname"]
     lines = "".join(json.dumps(_request(value)) + "\n" for value in requests)
-    settings = {"ALGORITHMIA_API": platform.address, "ALGORITHMIA_API_KEY": KEY, "PYTHONWARNINGS": "ignore"}
-    done = subprocess.run(
-        [str(python), "-c", START, name],
-        input=lines,
-        cwd=folder,
-        env={**os.environ, **settings, **variables},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
+    settings = {"ALGORITHMIA_API": platform.address, "ALGORITHMIA_API_KEY": KEY}
+    done = run(
+        python,
+        folder,
+        name,
+        program=START,
+        lines=lines,
+        environment={**os.environ, **settings, **variables},
     )
     assert done.returncode == 0, done.stderr
     first, *answers = done.stdout.splitlines()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 from adk_worker import run_adk
+from programs import run
 from standins import Platform, result
 
 KEYS = {"WRAPPER_DATA_KEY": "the key of the owner", "WRAPPER_ID_KEY": "a secret"}
@@ -23,9 +23,7 @@ def wrapper(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 def test_its_own_tests_pass(python: Path, wrapper: Path) -> None:
     """The tests that come with the wrapper pass without a network."""
-    done = subprocess.run(
-        [str(python), "-m", "unittest"], cwd=wrapper, capture_output=True, text=True, check=False
-    )
+    done = run(python, wrapper, module="unittest")
     assert done.returncode == 0, done.stderr
     assert "\nOK" in done.stderr and "Ran 0 tests" not in done.stderr
 

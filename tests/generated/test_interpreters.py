@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
 from adk_worker import run_adk
 from standins import Platform, Reply, error, result
 
 from wrapgen.build import generate
-from wrapgen.spec import load, parse
+from wrapgen.spec import parse
 
 HERE = Path(__file__).resolve().parent
 BOTH = """
@@ -134,31 +132,3 @@ def test_records_in_a_database(edge_python: Path, tmp_path: Path, platform: Plat
     with sqlite3.connect(tmp_path / "records.db") as database:
         rows = database.execute('SELECT id, "try", result FROM records ORDER BY id').fetchall()
     assert rows == [("0", 2, '"A"'), ("1", 2, None)]
-
-
-CASES = sorted(path.parent.name for path in HERE.parent.glob("golden/*/spec.yaml"))
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_the_wrappers_own_tests_pass(edge_python: Path, tmp_path: Path, case: str) -> None:
-    """What ships in `tests/` passes offline, for every kind of spec."""
-    pass_own_tests(edge_python, tmp_path, case)
-
-
-def test_the_own_tests_of_the_fullest_wrapper_pass_everywhere(python: Path, tmp_path: Path) -> None:
-    """The spec with everything in it, under each interpreter."""
-    pass_own_tests(python, tmp_path, "everything")
-
-
-def pass_own_tests(python: Path, folder: Path, case: str) -> None:
-    generate(load(HERE.parent / "golden" / case / "spec.yaml")).write(folder)
-    done = subprocess.run(
-        [str(python), "-W", "error::ResourceWarning", "-m", "unittest", "-q"],
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
