@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -43,6 +42,8 @@ def attack(server: Any, values: dict[str, list[str]], examples: int) -> list[str
     Calls of algorithms get twenty at least, so that some of each kind reach the algorithm. No operation may
     be left out.
     """
+    import schemathesis  # takes a second, which other files' tests need not pay
+
     document = server.request("GET", "/v1/openapi.json", "").json()
     schema = schemathesis.openapi.from_dict(document)
     operations = [each.ok() for each in schema.get_all_operations()]
