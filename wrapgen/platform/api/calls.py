@@ -157,7 +157,7 @@ class CallEndpoint:
         if length is not None and length <= SMALL:
             return await _read(receive, length, limits.request)
         if self._sending[account] >= limits.account:
-            raise Throttled(f"{account} is sending {limits.account} large inputs", retry_after=1)
+            raise _Unread(f"{account} is sending {limits.account} large inputs", retry_after=1)
         self._sending[account] += 1
         try:
             return await _read(receive, length, limits.request)
@@ -203,6 +203,10 @@ class _Gone(Exception):
     """The client went away before its request was complete."""
 
 
+class _Unread(Throttled):
+    """Too many calls, told before the body was read."""
+
+
 class _Reply(msgspec.Struct):
     """A reply that is ready to be sent: status, content type, body in parts, further headers."""
 
@@ -226,7 +230,7 @@ def _refusal(error: WrapgenError, request_id: str, *, raw: bool) -> _Reply:
     if facts(error)[0] == 405:
         extra.append((b"allow", b"POST"))
     # The body may not have been read to its end, so this connection can't be used again.
-    if isinstance(error, BadRequest | NotAuthorized):
+    if isinstance(error, BadRequest | NotAuthorized | _Unread):
         extra.append((b"connection", b"close"))
     body, kind = (words(error).encode(), _KINDS["text"]) if raw else (call_body(error, request_id), JSON)
     return _Reply(facts(error)[0], kind, [body], extra)
