@@ -128,6 +128,9 @@ class ItemError:
         )
 
 
+_ENCODE = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+
+
 def dumps(value: Any) -> bytes:
     """JSON as it goes on the wire: compact, ASCII-escaped as the vendor's client does, no NaN or infinity.
 
@@ -135,7 +138,7 @@ def dumps(value: Any) -> bytes:
         ProtocolError: the value is not JSON.
     """
     try:
-        return json.dumps(value, allow_nan=False, separators=(",", ":")).encode("ascii")
+        return _ENCODE(value).encode("ascii")
     except (TypeError, ValueError, RecursionError) as error:
         raise ProtocolError(f"not JSON: {error}") from error
 

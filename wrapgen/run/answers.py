@@ -113,11 +113,6 @@ def over_limits(results: list[str]) -> Iterator[tuple[int, str]]:
                 yield at, reason
 
 
-def are_json(texts: list[bytes]) -> bool:
-    """Whether each is one JSON value, nothing around it; False may also mean: look closer."""
-    return quick.are_json(texts) if quick else False
-
-
 def error_objects(results: list[str]) -> Iterator[tuple[int, dict[str, Any]]]:
     """The results that are `{"$error": …}`: position and value."""
     for at, text in enumerate(results):

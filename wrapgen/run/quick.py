@@ -10,7 +10,10 @@ from typing import Any
 
 import msgspec
 
-_RAWS = msgspec.json.Decoder(list[msgspec.Raw])
+from wrapgen import protocol
+
+_ENCODE = msgspec.json.Encoder().encode
+_VALUES = msgspec.json.Decoder(msgspec.Raw)
 
 
 class _Result(msgspec.Struct):
@@ -27,15 +30,26 @@ _ANSWER = msgspec.json.Decoder(_Answer)
 
 def are_json(texts: list[bytes]) -> bool:
     """Whether each is one JSON value in UTF-8; False may also mean: look closer."""
-    body = b"[" + b",".join(texts) + b"]"
+    lines = b"\n".join(texts)
     try:
-        # Read as one array; where each of its elements is as long as a text, they are the texts.
-        if list(map(len, _RAWS.decode(body))) != list(map(len, texts)):
+        # Here values may share a line, or one take several: what was read has to be the texts.
+        values = _VALUES.decode_lines(lines)
+        if len(values) != len(texts) or b"\n".join(values) != lines:
             return False
         # Strings that are skipped are not decoded.
-        return body.isascii() or bool(body.decode("utf-8"))
+        return lines.isascii() or bool(lines.decode("utf-8"))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return False
+
+
+def texts_as_json(values: list[Any]) -> list[bytes]:
+    """Values that are texts, or objects of texts, as `protocol.dumps` writes them."""
+    found = list(map(_ENCODE, values))
+    if all(map(bytes.isascii, found)):
+        return found
+    return [
+        text if text.isascii() else protocol.dumps(value) for text, value in zip(found, values, strict=True)
+    ]
 
 
 def answer(body: bytes) -> tuple[list[str], dict[str, Any]] | None:

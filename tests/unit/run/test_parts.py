@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from wrapgen import protocol
 from wrapgen.errors import RunError, UsageError
-from wrapgen.run import answers
+from wrapgen.run import answers, quick
 from wrapgen.run.answers import Answered, read_answer, read_results
 from wrapgen.run.chunks import CALM, Chunk, Entry, Intake, Size
 from wrapgen.run.concurrency import Concurrency, ceiling
@@ -163,15 +163,32 @@ def test_what_is_checked_without_building_it_is_json(text, data):
     """A text that passes the quick check is one JSON value for Python's own reader too."""
     at = data.draw(st.integers(0, len(text)))
     changed = text[:at] + data.draw(st.binary(max_size=2)) + text[at:]
-    if answers.are_json([b"1", changed, b"{}"]):
+    if quick.are_json([b"1", changed, b"{}"]):
         json.loads(changed.decode("utf-8"))
 
 
-@pytest.mark.parametrize("texts", [[b"1,2", b"[3", b"4]"], [b'"a', b'b"'], [b""], [b"1 ", b"2"], [b'"\xff"']])
+@given(st.lists(st.one_of(st.text(), st.dictionaries(st.text(), st.text())), max_size=4))
+def test_texts_are_written_as_the_protocol_does(values):
+    """Texts and objects of texts are the same bytes, written quickly, as everywhere else on the wire."""
+    assert quick.texts_as_json(values) == list(map(protocol.dumps, values))
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        [b"1,2", b"[3", b"4]"],
+        [b"1 2", b"[3,", b"4]"],
+        [b"[1", b"2]"],
+        [b'"a', b'b"'],
+        [b""],
+        [b"1 ", b"2"],
+        [b'"\xff"'],
+    ],
+)
 def test_texts_are_json_each_for_itself(texts):
     """Texts that are an array together are not taken for values, nor is anything around a value."""
-    assert not answers.are_json(texts)
-    assert answers.are_json([b"[1,2]", b'"\xc3\xa4"', b"{}"])
+    assert not quick.are_json(texts)
+    assert quick.are_json([b"[1,2]", b'"\xc3\xa4"', b"{}"])
 
 
 @pytest.mark.parametrize(

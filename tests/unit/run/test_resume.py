@@ -138,7 +138,7 @@ def test_an_input_that_changes_while_it_is_read_is_not_done(bench, memory_wrappe
 
     def call(body, seconds):
         if b'"$run"' in body:
-            source._values = list(after)
+            source.values = list(after)
         return real(body, seconds)
 
     wrapper.call = call

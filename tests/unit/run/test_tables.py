@@ -5,14 +5,17 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import json
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wrapgen import protocol
 from wrapgen.errors import RunError
 from wrapgen.run.input.decoding import text_lines
 from wrapgen.run.input.files import Reading, find, told
+from wrapgen.run.input.items import Selected, Selection
 from wrapgen.run.input.tables import NO_QUOTE
 from wrapgen.run.output.layouts import Layout
 from wrapgen.run.output.writers import _TABLES
@@ -144,6 +147,16 @@ def test_an_output_can_be_the_next_input(tmp_path_factory, rows, suffix):
         assert suffix == "tsv" and "its quotes as text leave" in error.message
         return
     assert found == rows
+
+
+@pytest.mark.parametrize("name", ["$error", "$binary", "$literal"])
+def test_a_column_that_looks_like_the_protocol_is_literal(tmp_path, name):
+    """A table whose only column is called like a protocol object has items that say so."""
+    (tmp_path / "in.csv").write_text(f"{name}\nYQ==\n\n")
+    items = Selected(find(str(tmp_path / "in.csv")), Selection())
+    wanted = [{"$literal": {name: "YQ=="}}, {"$literal": {name: ""}}]
+    assert [json.loads(entry.item) for entry in items.entries()] == wanted
+    assert list(items.sizes()) == [len(protocol.dumps(item)) for item in wanted]
 
 
 @given(st.text(st.sampled_from("a\r\né\u2028"), max_size=30), st.integers(1, 5))

@@ -226,7 +226,7 @@ class _Recoded(_Stream):
             raise not_text(self._name, self._lines, error, self._encoding) from error
         self._lines += text.count("\n")
         if not self._begun:
-            text, self._begun = text.removeprefix("\ufeff"), bool(text)
+            text, self._begun = text.lstrip("\ufeff"), bool(text)
         return text.encode("utf-8")
 
 

@@ -22,7 +22,7 @@ from wrapgen.run.input.decoding import (
     refuse_unreadable,
     text_lines,
 )
-from wrapgen.run.input.formats import READERS, SUFFIXES, TABLES, jsonl_texts
+from wrapgen.run.input.formats import READERS, SUFFIXES, TABLES, jsonl_texts, texts_of
 from wrapgen.run.input.source import Row, Source
 from wrapgen.run.input.tables import DELIMITERS, Dialect, delimited, delimiter_of, quote_of, usual
 
@@ -113,10 +113,12 @@ class FileSource(Source):
         return self.name if self._copied else str(path)
 
     def texts(self) -> Iterator[list[bytes]] | None:
-        """The lines of JSON Lines, not decoded."""
-        if self.format != "jsonl":
-            return None
-        return chain.from_iterable(self._read(path, jsonl_texts) for path in self.paths)
+        """The lines of JSON Lines, not decoded; and rows that are texts, as JSON."""
+        if self.format == "jsonl":
+            return chain.from_iterable(self._read(path, jsonl_texts) for path in self.paths)
+        if self.format in (*TABLES, "lines"):
+            return chain.from_iterable(texts_of(self._rows(path)) for path in self.paths)
+        return None
 
     def detected(self) -> FileSource:
         """Finds out what of format and reading is not given.

@@ -9,16 +9,18 @@ import codecs
 import json
 import re
 from collections.abc import Callable, Iterator
-from itertools import repeat
+from itertools import islice, repeat
 from typing import IO, Any
 
 from wrapgen import protocol
 from wrapgen.errors import RunError
-from wrapgen.run.answers import are_json, end_of, no_constant, scan
+from wrapgen.run.answers import end_of, no_constant, scan
 from wrapgen.run.input.source import Row
 from wrapgen.run.input.values import Unsendable
+from wrapgen.run.quick import are_json, texts_as_json
 
 _PIECE = 1 << 16
+_TOGETHER = 500
 _SPACE = " \t\r\n"
 _BLANK = _SPACE.encode()
 _LINE_BREAK = re.compile(r"\s*\n\s*")
@@ -34,10 +36,14 @@ def jsonl(stream: IO[bytes], name: str) -> Iterator[Row]:
 
 def jsonl_texts(stream: IO[bytes], name: str) -> Iterator[list[bytes]]:
     """As `jsonl`, each value only as its text: checked, but not decoded; some together, for speed."""
-    read = 0
-    while lines := stream.readlines(_PIECE):
-        texts = list(filter(None, map(bytes.strip, lines, repeat(_BLANK))))
+    read, padded = 0, False
+    while block := stream.read(_PIECE):
+        lines = (block + stream.readline()).removesuffix(b"\n").split(b"\n")
+        texts = _stripped(lines) if padded else lines
         if are_json(texts):
+            yield texts
+        elif not padded and are_json(texts := _stripped(lines)):
+            padded = True
             yield texts
         else:
             for number, line in enumerate(lines, start=read + 1):
@@ -45,6 +51,19 @@ def jsonl_texts(stream: IO[bytes], name: str) -> Iterator[list[bytes]]:
                     _value(text, number, name)
                     yield [text]
         read += len(lines)
+
+
+def _stripped(lines: list[bytes]) -> list[bytes]:
+    """Lines without the white space around their values; none of blank lines."""
+    return list(filter(None, map(bytes.strip, lines, repeat(_BLANK))))
+
+
+def texts_of(rows: Iterator[Row]) -> Iterator[list[bytes]]:
+    """Rows that are texts, or objects of texts, as they travel; some together, for speed."""
+    while values := [row.value for row in islice(rows, _TOGETHER)]:
+        # A table has one header: if any row could be taken for a protocol object, every row could.
+        alike = isinstance(values[0], dict) and len(values[0]) == 1
+        yield texts_as_json(list(map(protocol.to_wire, values)) if alike else values)
 
 
 def _value(raw: bytes, number: int, name: str) -> Any:

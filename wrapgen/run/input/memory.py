@@ -22,15 +22,15 @@ class MemorySource(Source):
     several = False
 
     def __init__(self, values: Iterable[Any]) -> None:
-        self._rows = [Row(value, _encoded(at, value), at) for at, value in enumerate(values, start=1)]
+        self.values = list(values)
 
     def parts(self) -> Iterator[tuple[str, Iterator[Row]]]:
         """All of them, numbered from 1, in a file without a name."""
-        yield "", iter(self._rows)
+        yield "", (Row(value, _encoded(at, value), at) for at, value in enumerate(self.values, start=1))
 
     def texts(self) -> Iterator[list[bytes]]:
         """Every value as JSON."""
-        return ([row.raw or b""] for row in self._rows)
+        return ([row.raw or b""] for row in self.rows())
 
     def origin(self) -> dict[str, str | None]:
         """Nowhere: memory is gone with the process."""
@@ -38,7 +38,7 @@ class MemorySource(Source):
 
     def fingerprint(self) -> str:
         """A digest of the values."""
-        content = b"".join(b"%b\n" % row.raw for row in self._rows if row.raw is not None)
+        content = b"".join(b"%b\n" % row.raw for row in self.rows() if row.raw is not None)
         return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 

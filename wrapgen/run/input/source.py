@@ -40,9 +40,9 @@ class Source(Protocol):
             yield from rows
 
     def texts(self) -> Iterator[list[bytes]] | None:
-        """Each row as JSON text, checked but not decoded, as many together as are at hand.
+        """Each row as JSON text, as many together as are at hand; what comes as JSON is checked, not decoded.
 
-        None where rows don't come as JSON.
+        None where that is no quicker than by the rows.
 
         Raises:
             RunError: a row can't be read; names the place.

@@ -64,7 +64,7 @@ def delimited(stream: IO[bytes], name: str, dialect: Dialect) -> Iterator[Row]:
     header: list[str] = []
     place, skipped, reader = 1, 0, None
     try:
-        first = next(lines, "")
+        first = next(lines, "").lstrip("\ufeff")
         skipped = 1 if _EXCEL.match(first) else 0
         reader = _reader(lines if skipped or not first else chain([first], lines), dialect)
         for cells in reader:
