@@ -76,7 +76,7 @@ def list_organizations(client: Client, as_json: bool) -> None:
 @connected
 def add_organization(client: Client, name: str, as_json: bool) -> None:
     """Make the organization NAME, unless it is there."""
-    made = client.organizations.create(name)
+    made = client.accounts.add_organization(name)
     answer({"name": name, "made": made}, as_json, f"{'made' if made else 'found'} {name}")
 
 
@@ -97,7 +97,7 @@ def list_members(client: Client, name: str, as_json: bool) -> None:
 @connected
 def join(client: Client, name: str, user: str, role: str | None, as_json: bool) -> None:
     """Make USER a member of the organization NAME, or give a member another role."""
-    client.organizations.add_member(name, user, role)
+    client.accounts.add_member(name, user, role)
     answer({"organization": name, "user": user}, as_json, f"{user} acts for {name}")
 
 

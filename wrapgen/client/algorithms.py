@@ -8,13 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from wrapgen.client.transport import Transport
-from wrapgen.errors import NotFound, PlatformError, ServerFault
-from wrapgen.protocol import MAX_TIMEOUT, dumps
+from wrapgen.client.api import ApiCalls
+from wrapgen.errors import NotFound, PlatformError
+from wrapgen.protocol import MAX_TIMEOUT
 from wrapgen.references import Reference
-
-PAGE = 50
-"""Entries asked for in one page of a listing."""
 
 
 @dataclass(frozen=True)
@@ -121,11 +118,8 @@ class HostedEnvironment:
         return cls(id=str(content.get("id") or ""), name=name, language=own, label=label, gpu=gpu)
 
 
-class AlgorithmCalls:
+class AlgorithmCalls(ApiCalls):
     """The management calls. Names are `owner/name`. Every method raises PlatformError or a subclass."""
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
 
     def get(self, algorithm: str) -> dict[str, Any]:
         """The algorithm object.
@@ -133,15 +127,7 @@ class AlgorithmCalls:
         Raises:
             NotFound: there is none of that name.
         """
-        return _object(self._transport.json("GET", _path(algorithm)), "an algorithm")
-
-    def exists(self, algorithm: str) -> bool:
-        """Whether there is an algorithm of that name that this key may see."""
-        try:
-            self.get(algorithm)
-        except NotFound:
-            return False
-        return True
+        return self._object("GET", _path(algorithm))
 
     def create(
         self, algorithm: str, *, details: Mapping[str, Any], settings: Mapping[str, Any]
@@ -153,21 +139,15 @@ class AlgorithmCalls:
         """
         reference = Reference.parse(algorithm)
         body = {"name": reference.name, "details": dict(details), "settings": dict(settings)}
-        return _object(self._post(f"/v1/algorithms/{quote(reference.owner)}", body), "an algorithm")
+        return self._object("POST", f"/v1/algorithms/{quote(reference.owner)}", body)
 
     def update(self, algorithm: str, *, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Changes settings; returns the object."""
-        return _object(
-            self._transport.json(
-                "PUT", _path(algorithm), body=dumps({"settings": settings}), content_type="application/json"
-            ),
-            "an algorithm",
-        )
+        return self._object("PUT", _path(algorithm), {"settings": settings})
 
     def compile(self, algorithm: str, *, timeout: float = MAX_TIMEOUT) -> HostedVersion:
         """Builds the newest commit anew and waits for the end, so that it can be released once more."""
-        content = self._post(f"{_path(algorithm)}/compile", {}, timeout=timeout)
-        return HostedVersion.read(_object(content, "an algorithm"))
+        return HostedVersion.read(self._object("POST", f"{_path(algorithm)}/compile", {}, timeout=timeout))
 
     def publish(
         self,
@@ -192,8 +172,7 @@ class AlgorithmCalls:
             "settings": dict(settings),
             "version_info": {**(version_info or {}), "version_type": version_type},
         }
-        content = self._post(f"{_path(algorithm)}/versions", body)
-        return HostedVersion.read(_object(content, "an algorithm"))
+        return HostedVersion.read(self._object("POST", f"{_path(algorithm)}/versions", body))
 
     def load(self, algorithm: str, commit: str) -> bool:
         """Has a build load once, without a call; False where the platform can't be asked to.
@@ -220,20 +199,19 @@ class AlgorithmCalls:
 
     def builds(self, algorithm: str) -> Iterator[HostedBuild]:
         """Every build, newest first; pages are fetched as they are needed."""
-        return (HostedBuild.read(entry) for entry in self._pages(f"{_path(algorithm)}/builds", {}))
+        return map(HostedBuild.read, self._pages(f"{_path(algorithm)}/builds"))
 
     def build(self, algorithm: str, build_id: str) -> HostedBuild:
         """One build."""
-        content = self._transport.json("GET", f"{_path(algorithm)}/builds/{quote(build_id)}")
-        return HostedBuild.read(_object(content, "a build"))
+        return HostedBuild.read(self._object("GET", f"{_path(algorithm)}/builds/{quote(build_id)}"))
 
     def build_log(self, algorithm: str, build_id: str) -> str:
         """The log of a build that has ended; empty when the platform keeps none."""
         try:
-            content = self._transport.json("GET", f"{_path(algorithm)}/builds/{quote(build_id)}/logs")
+            content = self._object("GET", f"{_path(algorithm)}/builds/{quote(build_id)}/logs")
         except NotFound:
             return ""
-        return str(_object(content, "a log").get("logs") or "")
+        return str(content.get("logs") or "")
 
     def secrets(self, algorithm: str) -> list[str]:
         """The variables that an algorithm's secrets set; their values are never returned."""
@@ -249,17 +227,13 @@ class AlgorithmCalls:
         path, entries = self._secrets(algorithm)
         found = next((entry for entry in entries if entry.get("secret_key") == variable), None)
         if found is not None:
-            self._transport.json(
-                "PUT",
-                f"{path}/{quote(str(found.get('id')))}",
-                body=dumps({"secret_value": value}),
-                content_type="application/json",
-            )
+            self._send("PUT", f"{path}/{quote(str(found.get('id')))}", {"secret_value": value})
             return False
-        providers = self._transport.json("GET", "/v1/secret-provider")
-        provider = providers[0].get("id") if isinstance(providers, list) and providers else None
+        providers = self._list("/v1/secret-provider")
+        provider = providers[0].get("id") if providers else None
         body = {"owner_type": "algorithm", "owner_id": path.split("/")[3], "provider_id": provider}
-        self._post(path, {**body, "short_name": variable, "secret_key": variable, "secret_value": value})
+        body.update(short_name=variable, secret_key=variable, secret_value=value)
+        self._send("POST", path, body)
         return True
 
     def remove_secret(self, algorithm: str, variable: str) -> None:
@@ -273,63 +247,28 @@ class AlgorithmCalls:
         if found is None:
             names = ", ".join(sorted(str(entry.get("secret_key")) for entry in entries)) or "none"
             raise NotFound(f"{algorithm} has no secret {variable}", hint=f"it has: {names}", status=404)
-        self._transport.request("DELETE", f"{path}/{quote(str(found.get('id')))}")
+        self._send("DELETE", f"{path}/{quote(str(found.get('id')))}")
 
     def _secrets(self, algorithm: str) -> tuple[str, list[dict[str, Any]]]:
         """The address of an algorithm's secrets, and what is there."""
         path = f"/v1/algorithms/{quote(str(self.get(algorithm).get('id')))}/secrets"
-        content = self._transport.json("GET", path)
-        if isinstance(content, dict):  # the OpenAPI file says `results`, upstream samples `secrets`
-            content = content.get("results", content.get("secrets"))
-        entries = content if isinstance(content, list) else []
-        return path, [entry for entry in entries if isinstance(entry, dict)]
+        return path, self._list(path, "results", "secrets")  # the OpenAPI file's name, upstream samples'
 
     def environments(self, language: str) -> list[HostedEnvironment]:
         """The runtimes that the platform offers for a language such as `python3`."""
         path = f"/v1/algorithm-environments/edge/languages/{quote(language)}/environments"
-        content = self._transport.json("GET", path)
         # The clients need an object around the list; the platform's document shows the bare list.
-        entries = content.get("environments") if isinstance(content, dict) else content
-        if not isinstance(entries, list):
-            raise ServerFault(f"GET {path}: the answer lists no environments")
-        return [HostedEnvironment.read(entry, language) for entry in entries if isinstance(entry, dict)]
+        return [HostedEnvironment.read(entry, language) for entry in self._list(path, "environments")]
 
     def languages(self) -> list[str]:
         """The names of the languages that the platform hosts."""
-        content = self._transport.json("GET", "/v1/algorithm-environments/edge/languages")
-        entries = content if isinstance(content, list) else []
-        return [str(entry["name"]) for entry in entries if isinstance(entry, dict) and entry.get("name")]
-
-    def _post(self, path: str, body: Mapping[str, Any], **options: Any) -> Any:
-        return self._transport.json(
-            "POST", path, body=dumps(body), content_type="application/json", **options
-        )
-
-    def _pages(self, path: str, query: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        marker: str | None = None
-        while True:
-            page = _object(
-                self._transport.json("GET", path, query={**query, "limit": PAGE, "marker": marker}), "a page"
-            )
-            entries = page.get("results")
-            if not isinstance(entries, list):
-                raise ServerFault(f"GET {path}: the answer has no results")
-            yield from (entry for entry in entries if isinstance(entry, dict))
-            following = page.get("marker")
-            if not following or following == marker:
-                return
-            marker = str(following)
+        found = self._list("/v1/algorithm-environments/edge/languages")
+        return [str(entry["name"]) for entry in found if entry.get("name")]
 
 
 def _path(algorithm: str) -> str:
     reference = Reference.parse(algorithm)
     return f"/v1/algorithms/{quote(reference.owner)}/{quote(reference.name)}"
-
-
-def _object(content: Any, what: str) -> dict[str, Any]:
-    if not isinstance(content, dict):
-        raise ServerFault(f"the platform answered no object where {what} was expected")
-    return content
 
 
 def _inner(content: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from wrapgen.client.accounts import AccountCalls
 from wrapgen.client.algorithms import AlgorithmCalls, HostedVersion
 from wrapgen.client.caller import AlgorithmCaller
 from wrapgen.client.connection import Connection, find
-from wrapgen.client.organizations import OrganizationCalls
 from wrapgen.errors import AlgorithmFailed, ServerFault, UsageError
 
 DEFAULT_TIMEOUT = 300.0
@@ -30,14 +29,12 @@ class Client(AlgorithmCaller):
     Attributes:
         connection, data: as of `AlgorithmCaller`.
         algorithms: management calls.
-        organizations: owners that are no user; a local platform's only.
-        accounts: users, keys and failed calls.
+        accounts: users, organizations, keys and failed calls.
     """
 
     def __init__(self, connection: Connection, *, pool: int = 8) -> None:
         super().__init__(connection, pool=pool)
         self.algorithms = AlgorithmCalls(self._transport)
-        self.organizations = OrganizationCalls(self._transport)
         self.accounts = AccountCalls(self._transport)
 
     def __enter__(self) -> Client:

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,7 +32,8 @@ class Connection:
 
     Args:
         address: base address without `/v1` and without a slash at the end.
-        key: API key, or a bearer token (three segments with dots between).
+        key: API key, or a bearer token (three segments with dots between). It and the address are empty in
+            what one source says, where that does not name them.
         source: where address and key were found, for messages; never the key itself.
         account: name of the account, where the source says it.
         ca_cert: further certificate authorities, or None: path of a file or folder, or their PEM text.
@@ -54,10 +55,6 @@ class Connection:
         return f"Connection({self.address!r}, source={self.source!r}, account={self.account!r})"
 
     @property
-    def authorization(self) -> str:
-        """The value of the Authorization header (platform contract, section 1)."""
-        return authorization(self.key)
-
     def portable(self) -> Connection:
         """The same for another machine: what files and variables of this one say is in it; no admin key.
 
@@ -72,19 +69,6 @@ class Connection:
     def is_local(self) -> bool:
         """Whether this is the platform of a home on this machine, whose admin key we hold."""
         return self.admin_key is not None
-
-
-@dataclass(frozen=True)
-class _Found:
-    """What one source says; empty strings where it says nothing."""
-
-    source: str
-    address: str = ""
-    key: str = ""
-    account: str | None = None
-    ca_cert: str | None = None
-    admin_key: str | None = None
-    home: Path | None = None
 
 
 def authorization(key: str) -> str:
@@ -131,15 +115,7 @@ def find(
             f"found no API key for {where}",
             hint="set ALGORITHMIA_API_KEY, or give --home or --profile of that platform",
         )
-    return Connection(
-        where,
-        holder.key,
-        holder.source,
-        account=holder.account,
-        ca_cert=holder.ca_cert or ca_bundle(environ),
-        admin_key=holder.admin_key,
-        home=holder.home,
-    )
+    return replace(holder, address=where, ca_cert=holder.ca_cert or ca_bundle(environ))
 
 
 def check_address(address: str) -> str:
@@ -161,30 +137,32 @@ def _fits(own: str, where: str) -> bool:
     return not own or check_address(own) == where
 
 
-def _address(flag: str | None, key: str | None, sources: list[_Found]) -> _Found | None:
+def _address(flag: str | None, key: str | None, sources: list[Connection]) -> Connection | None:
     if flag:
         named = check_address(flag)
         same = (s for s in sources if s.address and check_address(s.address) == named)
         certificate = next((s.ca_cert for s in same if s.ca_cert), None)
-        return _Found("--address", named, ca_cert=certificate)
+        return Connection(named, "", "--address", ca_cert=certificate)
     for found in sources:
         if found.address:
             return found
         if found.key and not key:  # a key in the vendor's variables alone means the vendor's own address
-            return next((s for s in sources if s.address and not s.key), _Found(found.source, VENDOR_ADDRESS))
+            return next(
+                (s for s in sources if s.address and not s.key), Connection(VENDOR_ADDRESS, "", found.source)
+            )
     return None
 
 
 def _sources(
     home: Path | None, profile: str | None, environ: Mapping[str, str], user_home: Path
-) -> Iterator[_Found]:
+) -> Iterator[Connection]:
     if home is not None:
         yield _home(home, named=True)
         return
     if profile is not None:
         yield _profile(user_home, profile, named=True)
         return
-    readers: list[Callable[[], _Found]] = [
+    readers: list[Callable[[], Connection]] = [
         lambda: _variables(environ),
         lambda: _profile(user_home, "default", named=False),
         lambda: _home(nearest_home(Path.cwd()), named=False),
@@ -195,11 +173,11 @@ def _sources(
             yield found
 
 
-def _variables(environ: Mapping[str, str]) -> _Found:
-    return _Found(
+def _variables(environ: Mapping[str, str]) -> Connection:
+    return Connection(
+        environ.get("ALGORITHMIA_API", ""),
+        environ.get("ALGORITHMIA_API_KEY", "") or environ.get("ALGORITHMIA_BEARER_TOKEN", ""),
         "the variables ALGORITHMIA_API and ALGORITHMIA_API_KEY",
-        address=environ.get("ALGORITHMIA_API", ""),
-        key=environ.get("ALGORITHMIA_API_KEY", "") or environ.get("ALGORITHMIA_BEARER_TOKEN", ""),
         ca_cert=ca_bundle(environ),
     )
 
@@ -226,17 +204,17 @@ def read_authorities(ca_cert: str) -> str:
         raise UsageError(f"can't read the certificates in {path}: {error}") from error
 
 
-def _profile(user_home: Path, name: str, *, named: bool) -> _Found:
+def _profile(user_home: Path, name: str, *, named: bool) -> Connection:
     path = user_home / ".algorithmia" / "config"
     source = f"profile {name} of {path}"
     try:
-        content = _toml(path.read_text("utf-8"))
+        content = read_toml(path.read_text("utf-8"))
     except FileNotFoundError as error:
         if named:
             raise UsageError(
                 f"no profile {name}: there is no {path}", hint="`algo auth` makes one"
             ) from error
-        return _Found(source)
+        return Connection("", "", source)
     except (OSError, ValueError) as error:  # TOMLDecodeError is a ValueError
         raise UsageError(f"can't read the profiles in {path}: {error}") from error
     profiles = content.get("profiles")
@@ -245,11 +223,11 @@ def _profile(user_home: Path, name: str, *, named: bool) -> _Found:
         if named:
             known = ", ".join(sorted(profiles)) if isinstance(profiles, dict) else ""
             raise UsageError(f"no profile {name} in {path}", hint=f"it has: {known or 'none'}")
-        return _Found(source)
-    return _Found(
+        return Connection("", "", source)
+    return Connection(
+        _text(entry, "api_server"),
+        _text(entry, "api_key") or _text(entry, "bearer_token"),
         source,
-        address=_text(entry, "api_server"),
-        key=_text(entry, "api_key") or _text(entry, "bearer_token"),
         ca_cert=_text(entry, "ca_cert") or None,
     )
 
@@ -267,7 +245,7 @@ def nearest_home(folder: Path) -> Path:
     return HOME
 
 
-def _home(home: Path, *, named: bool) -> _Found:
+def _home(home: Path, *, named: bool) -> Connection:
     path = home / "credentials.json"
     source = f"the home {home}"
     try:
@@ -278,22 +256,28 @@ def _home(home: Path, *, named: bool) -> _Found:
                 f"{home} is not the home of a local platform: it has no credentials.json",
                 hint=f"`wrapgen serve --home {home}` makes it",
             ) from error
-        return _Found(source)
+        return Connection("", "", source)
     except (OSError, ValueError) as error:
         raise UsageError(f"can't read {path}: {error}") from error
     if not isinstance(content, dict):
         raise UsageError(f"can't read {path}: it holds no JSON object")
-    return _Found(
+    return Connection(
+        _text(content, "address"),
+        _text(content, "api_key"),
         source,
-        address=_text(content, "address"),
-        key=_text(content, "api_key"),
         account=_text(content, "account") or None,
         admin_key=_text(content, "admin_key") or None,
         home=home,
     )
 
 
-def _toml(text: str) -> dict[str, Any]:
+def read_toml(text: str) -> dict[str, Any]:
+    """A TOML file's content.
+
+    Raises:
+        ValueError: it is not TOML.
+        UsageError: before Python 3.11, tomli is not installed.
+    """
     if sys.version_info >= (3, 11):
         import tomllib
     else:

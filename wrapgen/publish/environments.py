@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from wrapgen.client import AlgorithmCalls, HostedEnvironment
+from wrapgen.client.connection import read_toml
 from wrapgen.errors import UsageError
 
 _PINNED = re.compile(r"(?:c?python-?)?(\d+)\.(\d+)(?![\d<>=~!,])")
@@ -109,15 +109,10 @@ def _specified(where: str, text: str) -> Wish:
 
 
 def _toml(path: Path) -> dict[str, Any]:
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
     try:
-        content: dict[str, Any] = tomllib.loads(_text(path))
-    except tomllib.TOMLDecodeError as error:
+        return read_toml(_text(path))
+    except ValueError as error:
         raise UsageError(f"can't read {path}: {error}") from error
-    return content
 
 
 def _text(path: Path) -> str:

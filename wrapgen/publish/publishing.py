@@ -109,10 +109,10 @@ def _owner(client: Client, owner: str, account: str, say: Say) -> None:
     """Makes a missing owner on a local platform, whose admin key its home holds; elsewhere it must exist."""
     if owner.lower() == account.lower() or not client.connection.is_local:
         return
-    there = client.organizations.exists(owner)
-    made = not there and client.organizations.create(owner)
+    there = client.accounts.has_organization(owner)
+    made = not there and client.accounts.add_organization(owner)
     if there or made:  # else the name is a user's, and what follows says that it is not ours
-        client.organizations.add_member(owner, account)
+        client.accounts.add_member(owner, account)
     if made:
         say(f"made the organization {owner} with {account} as a member")
 

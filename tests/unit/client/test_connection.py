@@ -103,7 +103,7 @@ def test_a_named_home_or_profile_comes_before_the_variables(tmp_path: Path) -> N
     assert look(tmp_path, variables, home=tmp_path / "other").key == "sim-home"
     found = look(tmp_path, variables, profile="token")
     assert (found.address, found.ca_cert) == ("https://api.token.example", "/etc/cluster.pem")
-    assert found.authorization == "Bearer aaa.bbb.ccc"
+    assert authorization(found.key) == "Bearer aaa.bbb.ccc"
 
 
 def test_a_key_is_not_sent_to_another_platform(tmp_path: Path) -> None:

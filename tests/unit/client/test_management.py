@@ -61,13 +61,13 @@ def test_an_error_in_a_successful_answer_is_an_error(client: Client, web) -> Non
         client.algorithms.publish("acme/A", version_type="minor", settings={})
 
 
-def test_a_missing_algorithm_does_not_exist(client: Client, web) -> None:
+def test_a_missing_collection_does_not_exist(client: Client, web) -> None:
     """404 is an answer to `exists`, every other failure is not."""
     web.say(404, b'{"error":"No such algorithm"}')
-    assert client.algorithms.exists("acme/A") is False
+    assert client.data.exists("data://acme/A") is False
     web.say(500)
     with pytest.raises(errors.ServerFault):
-        client.algorithms.exists("acme/A")
+        client.data.exists("data://acme/A")
 
 
 @pytest.mark.parametrize(
@@ -154,8 +154,8 @@ def test_a_new_collection_is_private(client: Client, web) -> None:
 def test_organizations_take_the_admin_key_and_only_they(client: Client, web) -> None:
     """The admin key goes to the organization calls and to no other."""
     web.say(200, b"{}")
-    assert client.organizations.create("acme") is True
-    client.organizations.add_member("acme", "local")
+    assert client.accounts.add_organization("acme") is True
+    client.accounts.add_member("acme", "local")
     client.data.exists("data://acme/c")
     assert [r.headers["Authorization"] for r in web.requests] == [
         "Simple admin-key",
@@ -167,13 +167,13 @@ def test_organizations_take_the_admin_key_and_only_they(client: Client, web) -> 
 def test_an_organization_that_exists_is_not_made_again(client: Client, web) -> None:
     """A conflict on creation means that it is there already."""
     web.say(409, as_json({"error": {"code": 3101, "message": "organization exists"}}))
-    assert client.organizations.create("acme") is False
+    assert client.accounts.add_organization("acme") is False
 
 
 def test_without_an_admin_key_no_organization_is_made(web) -> None:
     """A company's cluster is told by its administrator, not by us."""
     with pytest.raises(errors.NoCredentials):
-        Client(Connection(web.address, "k", "a test")).organizations.create("acme")
+        Client(Connection(web.address, "k", "a test")).accounts.add_organization("acme")
     assert web.requests == []
 
 
