@@ -293,7 +293,7 @@ def logs(client: Client, algorithm: str, build_id: str | None, as_json: bool) ->
     if build_id is None:
         newest = next(client.algorithms.builds(algorithm), None)
         if newest is None:
-            raise NotFound(f"{algorithm} was never built", hint="`wrapgen publish` builds it", status=404)
+            raise NotFound(f"{algorithm} was never built", hint="`wrapgen publish` builds it")
         build_id = newest.id
     text = client.algorithms.build_log(algorithm, build_id)
     if as_json:

@@ -54,7 +54,7 @@ def set_secret(
         new = client.algorithms.set_secret(algorithm, variable, value)
     except NotFound as error:
         hint = "`wrapgen publish DIR` makes the algorithm, and then names the secrets that are missing"
-        raise NotFound(error.message, hint=hint, status=404) from error
+        raise NotFound(error.message, hint=hint) from error
     said = "set" if new else "replaced"
     answer({"algorithm": algorithm, "variable": variable, "new": new}, as_json, f"{said} {variable}")
 

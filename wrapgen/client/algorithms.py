@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from wrapgen.client.api import ApiCalls
+from wrapgen.client.statuses import NOT_OFFERED
 from wrapgen.errors import NotFound, PlatformError
 from wrapgen.protocol import MAX_TIMEOUT
 from wrapgen.references import Reference
@@ -184,7 +185,7 @@ class AlgorithmCalls(ApiCalls):
         try:
             self._transport.request("POST", path, body=b"", timeout=MAX_TIMEOUT)
         except PlatformError as error:
-            if error.status in (404, 405, 501):
+            if error.status in NOT_OFFERED:
                 return False
             raise
         return True
@@ -246,7 +247,7 @@ class AlgorithmCalls(ApiCalls):
         found = next((entry for entry in entries if entry.get("secret_key") == variable), None)
         if found is None:
             names = ", ".join(sorted(str(entry.get("secret_key")) for entry in entries)) or "none"
-            raise NotFound(f"{algorithm} has no secret {variable}", hint=f"it has: {names}", status=404)
+            raise NotFound(f"{algorithm} has no secret {variable}", hint=f"it has: {names}")
         self._send("DELETE", f"{path}/{quote(str(found.get('id')))}")
 
     def _secrets(self, algorithm: str) -> tuple[str, list[dict[str, Any]]]:

@@ -54,7 +54,6 @@ class Connection:
     def __repr__(self) -> str:
         return f"Connection({self.address!r}, source={self.source!r}, account={self.account!r})"
 
-    @property
     def portable(self) -> Connection:
         """The same for another machine: what files and variables of this one say is in it; no admin key.
 

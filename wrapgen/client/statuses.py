@@ -39,6 +39,15 @@ BY_STATUS: dict[int, type[PlatformError]] = {
 }
 """The class for each status; other 4xx are plain PlatformErrors, 5xx are ServerFaults."""
 
+NO_ANSWER = frozenset({408, 502, 504, 521, 522, 523, 524})
+"""Statuses of a gateway that had no answer of the platform in time."""
+
+BUSY = frozenset({425, 429, 503, 529})
+"""Statuses that ask to come again later: never the request's own fault."""
+
+NOT_OFFERED = frozenset({404, 405, 501})
+"""Statuses of a platform that does not have a call of its API."""
+
 BY_CODE: dict[int, type[PlatformError]] = {
     1000: NotFound,
     1001: NotFound,
