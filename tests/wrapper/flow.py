@@ -6,7 +6,7 @@ import random
 from types import SimpleNamespace
 from typing import Any
 
-from runtime import calls, deadline, protocol, record_id, records, serial, sublists, wrapper
+from runtime import engine, ignoring, protocol, record_id, records, serial, sublists, work, wrapper
 from runtime import platform as api
 from runtime.items import Item
 
@@ -83,7 +83,7 @@ class Wrapper(wrapper.Wrapper):
         one_by_one: bool = False,
         recorder: Any = records.Recorder,
         kept_input: str = "keep",
-        redact: Any = (),
+        redaction: Any = None,
         files: Any = None,
         hooks: Any = None,
         target: Any = None,
@@ -114,20 +114,18 @@ class Wrapper(wrapper.Wrapper):
                 "id_key_env": id_key_env,
                 "input": kept_input,
                 "on_failure": on_failure,
-                "redact": redact,
             },
         )
-        parts: dict[str, Any] = {"calls": self._calls}
+        parts: dict[str, Any] = {"recorder": ignoring.Recorder if on_failure == "ignore" else recorder}
+        parts["redaction"] = redaction
         if clock is not None:
-            parts["deadline"] = lambda seconds: deadline.Deadline(seconds, clock)
-        if datastore is not None:
-            parts["answer"] = recorder
+            parts["deadline"] = lambda seconds: engine.Deadline(seconds, clock)
         if item_id != "random":
             parts["record_id"] = record_id.from_settings(config.RECORDS, config.TARGET)
         if one_by_one:
             parts["engine"] = serial.Engine
-        if config.TARGET["batch_size"] > 1:
-            parts["work"] = sublists.Lists
+        self._worker = sublists.Lists if config.TARGET["batch_size"] > 1 else work.Work
+        parts["work"] = self._work
         self.chance, self.wait = chance, wait
         made_for = getattr(call, "__self__", None)
         opened = made_for if hasattr(made_for, "call_list") else Target(call)
@@ -137,8 +135,9 @@ class Wrapper(wrapper.Wrapper):
     def __call__(self, value: Any) -> Any:
         return self.call(value)
 
-    def _calls(self, *arguments: Any) -> calls.Calls:
-        made = calls.Calls(*arguments, chance=self.chance)
+    def _work(self, *arguments: Any) -> work.Work:
+        made = self._worker(*arguments)
+        made.chance = self.chance
         if self.wait is not None:
             made.wait = self.wait
         return made
@@ -152,10 +151,10 @@ EFFECTS = {
 }
 
 
-def failed(error_type: str, message: str = "no good", retry_after: float | None = None) -> api.CallFailed:
+def failed(error_type: str, message: str = "no good", retry_after: float | None = None) -> protocol.Failure:
     """What the target raises when its status tells this type."""
     effect = EFFECTS.get(error_type, protocol.ATTEMPT)
-    failure = api.CallFailed(error_type.replace("Unreachable", "ConnectionError"), message, effect)
+    failure = api.failure_of(error_type.replace("Unreachable", "ConnectionError"), message, effect)
     failure.retry_after = retry_after
     return failure
 

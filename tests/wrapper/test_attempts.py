@@ -10,7 +10,7 @@ import pytest
 from flow import Clock, Kept, Wrapper, failed
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runtime import calls, deadline, engine, items, protocol
+from runtime import engine, items, protocol, work
 
 HANGS, LATE = "hangs", "late"
 STOPPING = ("AuthenticationError", "PaymentRequiredError")
@@ -122,17 +122,17 @@ def test_an_item_tried_before_everyone_stopped_keeps_its_attempts(kind: str) -> 
     assert [(one["id"], one["attempts"]) for one in kept.fields] == [("0", 2)]
 
 
-def calls_of(call: Any, until: deadline.Deadline) -> calls.Calls:
-    return calls.Calls(call, 3, 60, until)
+def work_until(until: engine.Deadline) -> work.Work:
+    settings = {"attempts": 3, "item_timeout": 60, "may_retry": True}
+    return work.Work(None, settings, [], None, until)  # type: ignore[arg-type]
 
 
 def test_what_is_closed_between_its_answer_and_its_count_was_tried() -> None:
     """A call counts from before it begins, so no moment to close its item finds it untried."""
     seen = []
-    task = items.Task([items.Item(0, 0, "x")], True)
-    calls_of(lambda item, seconds: seen.append(task.attempts), deadline.Deadline(300)).make(
-        task, task.items[0]
-    )
+    task = work.Task([items.Item(0, 0, "x")])
+    working = work_until(engine.Deadline(300))
+    working.call(task, lambda item, seconds: seen.append(task.attempts), task.items[0])
     assert (seen, task.attempts) == ([1], 1)
 
 
@@ -168,13 +168,12 @@ def test_a_timeout_with_time_left_is_tried_again() -> None:
 def test_what_is_closed_is_not_called_any_more() -> None:
     """A thread that comes to its call only after the hard stop leaves it: the item came back as untried."""
     clock, called = Clock(), []
-    until = deadline.Deadline(300, clock)
-    making = calls_of(lambda item, seconds: called.append(item), until)
-    task = items.Task([items.Item(0, 0, "x")], True)
+    working = work_until(engine.Deadline(300, clock))
+    task = work.Task([items.Item(0, 0, "x")])
     clock.now += 300
-    making.ended.set()
+    working.ended.set()
     with pytest.raises(protocol.Failure):
-        making.make(task, task.items[0])
+        working.call(task, lambda item, seconds: called.append(item), task.items[0])
     assert (called, task.attempts) == ([], 0)
 
 

@@ -11,7 +11,7 @@ import pytest
 from flow import Clock, Kept, Wrapper, failed
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runtime import answer, protocol
+from runtime import answer, protocol, wrapper
 from test_protocol import ANYTHING
 
 DUMPS = json.dumps
@@ -274,13 +274,13 @@ def test_the_summary_names_what_was_retried_and_what_was_slow() -> None:
     assert summary["slowest"][0] == [5, 20_000]
 
 
-def test_what_has_ended_does_not_wait_for_what_goes_on() -> None:
+def test_what_has_ended_does_not_wait_for_what_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """An outcome is kept while another item is still under way."""
     first_is_kept = threading.Event()
 
     class Watching(answer.Answer):
-        def put(self, item: Any, outcome: Any, prepared: Any = None) -> None:
-            super().put(item, outcome, prepared)
+        def put(self, item: Any, outcome: Any) -> None:
+            super().put(item, outcome)
             first_is_kept.set()
 
     def call(value: str, seconds: float) -> str:
@@ -288,6 +288,5 @@ def test_what_has_ended_does_not_wait_for_what_goes_on() -> None:
             assert first_is_kept.wait(30)
         return value
 
-    wrapper = Wrapper(call, parallel=2)
-    wrapper.answer = Watching
-    assert wrapper(["quick", "slow"]) == ["quick", "slow"]
+    monkeypatch.setattr(wrapper, "Answer", Watching)
+    assert Wrapper(call, parallel=2)(["quick", "slow"]) == ["quick", "slow"]

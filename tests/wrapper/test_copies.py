@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from flow import Kept, Wrapper
-from runtime import copies, deadline, protocol, records
+from runtime import copies, engine, protocol, records
 
 
 def echo(value: Any, seconds: float) -> Any:
@@ -49,12 +49,12 @@ def test_copies_are_best_effort_and_reported() -> None:
     """A copy that fails is not asked again in this call; the records themselves are safe."""
 
     def away(written: list[Any]) -> None:
-        raise records.Unavailable("away")
+        raise protocol.Unavailable("away")
 
     main, good, bad = Kept(), Kept(), Kept(away)
     summary: dict[str, Any] = {}
     stores = copies.Copies(main, {"sqlite:///a": good, "sqlite:///b": bad})
-    both = stores.for_call(deadline.Deadline(300), summary)
+    both = stores.for_call(engine.Deadline(300), summary)
     made = [records.Record({"run": "r", "id": str(n), "index": n, "try": 1, "result": n}) for n in range(3)]
     both.write(made, 1)
     both.write(made[:1], 2)

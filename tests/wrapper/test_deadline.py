@@ -10,7 +10,7 @@ import pytest
 from flow import Clock, Kept, Wrapper, failed
 from hypothesis import given
 from hypothesis import strategies as st
-from runtime import deadline
+from runtime import engine
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from runtime import deadline
 )
 def test_the_hard_stop_leaves_what_recording_and_answering_need(seconds: float, reserve: float) -> None:
     """A tenth, at least 0.5 s, at most 300 s, never more than half; however slow items are."""
-    until = deadline.Deadline(seconds, Clock())
+    until = engine.Deadline(seconds, Clock())
     until.observe_duration(1000)
     assert until.left() == pytest.approx(seconds - reserve)
 
@@ -27,7 +27,7 @@ def test_the_hard_stop_leaves_what_recording_and_answering_need(seconds: float, 
 @pytest.mark.parametrize(("slowest", "left"), [(0, 270), (5, 265), (100, 170), (1000, 0)])
 def test_the_soft_stop_leaves_time_for_an_item_as_slow_as_the_slowest(slowest: float, left: float) -> None:
     """Work starts while it would end before the hard stop."""
-    until = deadline.Deadline(300, Clock())
+    until = engine.Deadline(300, Clock())
     until.observe_duration(slowest)
     until.observe_duration(slowest / 2)
     assert until.left_to_start() == pytest.approx(left)
@@ -37,7 +37,7 @@ def test_the_soft_stop_leaves_time_for_an_item_as_slow_as_the_slowest(slowest: f
 def test_some_time_is_always_left_to_try_one_item(seconds: float, reading: float, slowest: float) -> None:
     """However long the items took to read, work may begin; and the margin never goes beyond its bounds."""
     clock = Clock()
-    until = deadline.Deadline(seconds, clock)
+    until = engine.Deadline(seconds, clock)
     clock.now += reading
     until.begin()
     until.observe_duration(slowest)

@@ -8,8 +8,8 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from runtime import exchange, protocol
 from runtime import platform as api
-from runtime import transport
 from runtime.items import Item
 from standins import Platform
 
@@ -72,7 +72,7 @@ def test_an_answer_before_all_was_sent_counts(
     """The status that is waiting is the outcome, on a new connection or a used one, which is then closed."""
     client = platform.client()
     client.apiAddress = f"http://127.0.0.1:{hasty.socket.getsockname()[1]}"
-    sender = transport.Transport(api.server_of(client))
+    sender = exchange.Transport(api.server_of(client))
     if used:
         assert sender.send("PUT", "/v1/data/a/b/c", SMALL).status == 200
     body = io.BytesIO(LARGE) if as_file else LARGE
@@ -81,7 +81,7 @@ def test_an_answer_before_all_was_sent_counts(
         assert sender.send("PUT", "/v1/data/a/b/c", body, headers).status == hasty.status
         assert hasty.heads == 1 + used
     else:
-        with pytest.raises(transport.ConnectionFailed):
+        with pytest.raises(exchange.ConnectionFailed):
             sender.send("PUT", "/v1/data/a/b/c", body, headers)
     connections = hasty.connections
     assert sender.send("PUT", "/v1/data/a/b/c", SMALL).status == 200
@@ -92,8 +92,8 @@ def test_a_target_that_refuses_a_large_input_unread_says_so(platform: Platform) 
     """It is a final TooLargeError, not a lost connection that is tried again."""
     server, client = Hasty(413), platform.client()
     client.apiAddress = f"http://127.0.0.1:{server.socket.getsockname()[1]}"
-    called = api.Target(api.server_of(client), {"reference": "o/t/1.0.0"}, 2 * len(LARGE))
-    with pytest.raises(api.CallFailed, match="status 413: too large") as caught:
+    called = api.Target(api.server_of(client), {"reference": "o/t/1.0.0"}, {"request_bytes": 2 * len(LARGE)})
+    with pytest.raises(protocol.Failure, match="status 413: too large") as caught:
         called.call(Item(0, 0, LARGE), 60)
     server.socket.close()
     assert (caught.value.error_type, caught.value.retryable) == ("TooLargeError", False)

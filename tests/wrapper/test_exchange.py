@@ -62,7 +62,7 @@ def by_library(sock: socket.socket) -> Any:
 
 
 def by_us(sock: socket.socket) -> Any:
-    answer = exchange.receive(Connection(sock))
+    answer = exchange.read(Connection(sock))
     return answer.status, answer.body
 
 
@@ -134,7 +134,7 @@ def test_a_connection_stays_open_where_the_other_side_keeps_it(headers, stays):
 
     def read(sock: socket.socket) -> Any:
         connection = Connection(sock)
-        answer = exchange.receive(connection)
+        answer = exchange.read(connection)
         seen.append(connection.sock is not None)
         return answer.body
 
@@ -145,7 +145,7 @@ def test_a_connection_stays_open_where_the_other_side_keeps_it(headers, stays):
 def test_headers_of_other_answers_are_told():
     """What is no plain answer keeps its headers, found in any case."""
     reply = b"HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n"
-    answer = played(reply, [], lambda sock: exchange.receive(Connection(sock)))
+    answer = played(reply, [], lambda sock: exchange.read(Connection(sock)))
     assert (answer.status, answer.headers.get("retry-after")) == (429, "7")
 
 
@@ -157,7 +157,7 @@ def test_a_download_is_cut_off_or_whole(tmp_path):
         file = io.BytesIO()
 
         def read(sock: socket.socket, file: Any = file) -> Any:
-            exchange.receive(Connection(sock), file)
+            exchange.read(Connection(sock), file)
             return file.getvalue()
 
         assert played(head + sent, [], read) == wanted
@@ -173,7 +173,7 @@ def test_a_request_is_whole(size, from_file):
     here, there = socket.socketpair()
     with here, there:
         request = (here, "PUT", "/v1/x", body, {"Host": "here", "Authorization": "simKey", **told})
-        sender = threading.Thread(target=exchange.send, args=request)
+        sender = threading.Thread(target=exchange.write, args=request)
         sender.start()
         with there.makefile("rb") as stream:
             assert stream.readline() == b"PUT /v1/x HTTP/1.1\r\n"
@@ -190,6 +190,6 @@ def test_no_header_breaks_a_request_up(value):
     here, there = socket.socketpair()
     with here, there:
         with pytest.raises(ValueError, match="line break"):
-            exchange.send(here, "GET", "/v1/x", b"", {"Authorization": value})
+            exchange.write(here, "GET", "/v1/x", b"", {"Authorization": value})
         here.shutdown(socket.SHUT_WR)
         assert there.recv(1) == b""

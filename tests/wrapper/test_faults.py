@@ -10,14 +10,18 @@ from typing import Any
 
 import pytest
 from flow import Kept, Wrapper, failed
-from runtime import already, deadline, files, protocol, record_id, records, redaction
+from runtime import already, engine, files, ignoring, protocol, record_id, records, redaction
 from runtime import platform as api
 from standins import Platform, Reply, error, result
 
 
 def wrapper_on(platform: Platform, **facts: Any) -> Wrapper:
-    target = api.Target(api.server_of(platform.client()), {"reference": "o/t/1.0.0"}, 10**6)
-    return Wrapper(target.call, files=files.Files(api.server_of(platform.client()), "acme/W"), **facts)
+    target = api.Target(
+        api.server_of(platform.client()), {"reference": "o/t/1.0.0"}, {"request_bytes": 10**6}
+    )
+    return Wrapper(
+        target.call, files=files.Files(lambda: api.server_of(platform.client()), "acme/W"), **facts
+    )
 
 
 def test_a_target_that_does_not_exist_stops_the_call(platform: Platform) -> None:
@@ -104,8 +108,8 @@ def test_the_owners_rights_are_never_the_callers(platform: Platform, action: str
 def test_what_a_wrapper_keeps_for_itself_is_never_read_or_written(platform: Platform, url: str) -> None:
     """Neither credentials nor records go out through `$batch`, and no forged record comes in by `$output`."""
     server = api.server_of(platform.client())
-    own = files.Files(server, "acme/W", ["data://acme/records", "data://acme/private"])
-    until = deadline.Deadline(5)
+    own = files.Files(lambda: server, "acme/W", ["data://acme/records", "data://acme/private"])
+    until = engine.Deadline(5)
     with pytest.raises(protocol.InputError, match="is not for items or results"):
         list(own.read(protocol.Request(protocol.BATCH, source=url), until))
     with pytest.raises(protocol.InputError, match="is not for items or results"):
@@ -143,11 +147,11 @@ def test_a_datastore_whose_failure_is_ignored_breaks_no_service(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], lasting: bool
 ) -> None:
     """The answer goes out; the summary counts what was not recorded, and the log says so."""
-    monkeypatch.setattr(records, "IGNORED_SECONDS", 0.2)
-    monkeypatch.setattr(records, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(ignoring, "SECONDS", 0.2)
+    monkeypatch.setattr(engine, "FIRST_PAUSE", 0.01)
 
     def trouble(written: list[Any]) -> None:
-        raise records.Unavailable("it is down", lasting)
+        raise protocol.Unavailable("it is down", lasting)
 
     wrapper = Wrapper(
         lambda value, seconds: value, datastore=Kept(trouble), on_failure="ignore", log="errors"
@@ -208,8 +212,7 @@ def test_redaction_covers_messages_hashes_and_ids(monkeypatch: pytest.MonkeyPatc
         Wrapper(
             call,
             datastore=kept,
-            recorder=redaction.Recorder,
-            redact=[["user"], ["pin"]],
+            redaction=redaction.Redaction([["user"], ["pin"]]),
             kept_input="hash",
             item_id="content",
             id_version=2,

@@ -33,8 +33,8 @@ def test_untouched_hooks_change_nothing() -> None:
     assert not any(name in written for name in ("before", "after", "error", "load"))
     hooks, item = hooks_of(), _item({"a": 1})
     hooks.before(item)
-    outcome = Outcome.of_result(7, 0.0, 1.0, 2)
-    failed = Outcome.of_failure(Failure("InputError", "no", False, 1), 0.0)
+    outcome = Outcome(7, 0.0, 1.0, 2)
+    failed = Outcome(Failure("InputError", "no"), 0.0, 0.0, 1)
     assert (item.value, item.failure) == ({"a": 1}, None)
     assert hooks.after(item, outcome) is outcome
     assert hooks.after(item, failed) is failed
@@ -45,7 +45,7 @@ def test_items_and_results_are_changed() -> None:
     hooks = hooks_of(before=lambda item: item.strip(), after=lambda item, result: {"for": item, "is": result})
     item = _item(" x ")
     hooks.before(item)
-    outcome = hooks.after(item, Outcome.of_result(7, 5.0, 1.0, 2))
+    outcome = hooks.after(item, Outcome(7, 5.0, 1.0, 2))
     assert outcome.value == {"for": "x", "is": 7}
     assert (outcome.started_at, outcome.seconds, outcome.attempts) == (5.0, 1.0, 2)
 
@@ -68,16 +68,16 @@ def test_a_hook_that_wants_the_context_gets_it() -> None:
 
     hooks, item = hooks_of(before=before, after=after, error=error), _item(1)
     hooks.before(item)
-    hooks.after(item, Outcome.of_result(1, 0.0, 1.0, 1))
-    hooks.after(item, Outcome.of_failure(Failure("InputError", "no", False, 1), 0.0))
+    hooks.after(item, Outcome(1, 0.0, 1.0, 1))
+    hooks.after(item, Outcome(Failure("InputError", "no"), 0.0, 0.0, 1))
     assert told == [{"run": "r", "id": "7", "index": 7, "try": 2}] * 3
 
 
 def test_errors_are_mapped_but_not_what_was_never_tried() -> None:
     """`error` renames a failure; an item that nobody tried stays as it is, to be sent again."""
     hooks = hooks_of(error=lambda item, kind, message, retryable: ("InputError", "mapped", False))
-    tried = Outcome.of_failure(Failure("ServerError", "boom", True, 3), 0.0)
-    untried = Outcome.of_failure(Failure("DeadlineExceeded", "late", True, 0), 0.0)
+    tried = Outcome(Failure("ServerError", "boom", True), 0.0, 0.0, 3)
+    untried = Outcome(Failure("DeadlineExceeded", "late", True), 0.0, 0.0, 0)
     mapped = hooks.after(_item(1), tried).failure
     assert mapped is not None
     assert (mapped.error_type, mapped.message, mapped.retryable, mapped.attempts) == (
@@ -108,7 +108,7 @@ def test_a_hook_that_raises_fails_its_own_item_only() -> None:
     failure = items[1].failure
     assert failure is not None
     assert (failure.error_type, failure.retryable) == ("UnsupportedError", False)
-    failure = hooks.after(items[0], Outcome.of_result({}, 0.0, 1.0, 1)).failure
+    failure = hooks.after(items[0], Outcome({}, 0.0, 1.0, 1)).failure
     assert failure is not None
     assert (failure.error_type, failure.retryable, failure.attempts) == ("AlgorithmError", False, 1)
 
@@ -155,5 +155,5 @@ def test_a_hook_that_blocks_holds_up_nobody_else_and_not_the_call(batch_size: in
 def test_a_result_that_is_no_json_is_a_parsing_error() -> None:
     """What `after` returns must travel as any result."""
     hooks = hooks_of(after=lambda item, result: float("nan"))
-    failure = hooks.after(_item(1), Outcome.of_result(2, 0.0, 1.0, 1)).failure
+    failure = hooks.after(_item(1), Outcome(2, 0.0, 1.0, 1)).failure
     assert failure is not None and failure.error_type == "ParsingError"

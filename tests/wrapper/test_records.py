@@ -10,7 +10,7 @@ import pytest
 from flow import Kept, Wrapper, failed
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runtime import datastore_data, datastore_sql, protocol, records, redaction
+from runtime import datastore_data, datastore_sql, engine, protocol, records, redaction
 from runtime import platform as api
 from standins import Platform, Reply
 
@@ -182,13 +182,13 @@ def test_a_refused_record_costs_no_other(count: int, data: st.DataObject) -> Non
 
 def test_a_datastore_that_comes_back_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is asked again inside the margin."""
-    monkeypatch.setattr(records, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(engine, "FIRST_PAUSE", 0.001)
     left = [3]
 
     def trouble(written: list[Any]) -> None:
         if left[0]:
             left[0] -= 1
-            raise records.Unavailable("away")
+            raise protocol.Unavailable("away")
 
     kept = Kept(trouble)
     assert Wrapper(echo, datastore=kept)([1, 2]) == [1, 2]
@@ -197,10 +197,10 @@ def test_a_datastore_that_comes_back_costs_nothing(monkeypatch: pytest.MonkeyPat
 
 def test_a_datastore_that_stays_away_fails_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole call is a retryable DatastoreError, whatever its form, and it ends in time."""
-    monkeypatch.setattr(records, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(engine, "FIRST_PAUSE", 0.01)
 
     def trouble(written: list[Any]) -> None:
-        raise records.Unavailable("away")
+        raise protocol.Unavailable("away")
 
     for call in ("x", ["x"], {"$batch": ["x"], "$timeout": 1}):
         with pytest.raises(protocol.Failure, match="away") as caught:
@@ -234,8 +234,7 @@ def test_redacted_paths_are_blanked_in_items_and_results_only_where_recorded() -
     wrapper = Wrapper(
         echo,
         datastore=kept,
-        recorder=redaction.Recorder,
-        redact=[["user", "email"], ["rows", None, "pin"], ["gone", "x"], ["rows", 9]],
+        redaction=redaction.Redaction([["user", "email"], ["rows", None, "pin"], ["gone", "x"], ["rows", 9]]),
     )
     assert wrapper([item]) == [item]
     clean = {
@@ -328,8 +327,8 @@ def test_a_writers_key_that_is_not_set_is_told(platform: Platform, monkeypatch: 
     ("status", "kind", "lasting"),
     [
         *((status, records.Refused, None) for status in (400, 413, 415, 422)),
-        *((status, records.Unavailable, True) for status in (301, 307, 401, 402, 403, 404, 405, 410, 412)),
-        *((status, records.Unavailable, False) for status in (200, 201, 408, 409, 429, 500, 503, 504)),
+        *((status, protocol.Unavailable, True) for status in (301, 307, 401, 402, 403, 404, 405, 410, 412)),
+        *((status, protocol.Unavailable, False) for status in (200, 201, 408, 409, 429, 500, 503, 504)),
     ],
 )
 def test_a_refused_object_is_told_from_a_datastore_that_is_away(
@@ -363,7 +362,7 @@ def test_an_error_inside_a_successful_answer_is_an_error(
     if not fails:
         store.write([record(1)], 1)
         return
-    with pytest.raises(records.Unavailable, match="no") as caught:
+    with pytest.raises(protocol.Unavailable, match="no") as caught:
         store.write([record(1)], 1)
     assert not caught.value.lasting
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runtime import deadline, files, protocol
+from runtime import engine, files, protocol
 from runtime import platform as api
 from standins import Platform, Reply
 from test_protocol import JSON
@@ -84,51 +84,32 @@ def test_a_line_beyond_any_size_is_its_items_failure(monkeypatch: pytest.MonkeyP
 
 
 @settings(max_examples=200)
-@given(st.lists(JSON, max_size=8), st.sampled_from([None, 1]), st.integers(1, 40), st.booleans())
-def test_pieces_of_any_size_give_the_same_items(
-    values: list[Any], indent: int | None, size: int, array: bool
-) -> None:
-    """However the file falls into pieces, its items come out whole."""
+@given(st.lists(JSON, max_size=8), st.sampled_from([None, 1]), st.booleans())
+def test_a_file_gives_the_items_that_were_written(values: list[Any], indent: int | None, array: bool) -> None:
+    """Whatever they are, as lines or as one array over any number of lines."""
     text = json.dumps(values, indent=indent) if array else "".join(json.dumps(v) + "\n" for v in values)
-    before, files.BLOCK = files.BLOCK, size
-    try:
-        assert read(text, by_line=not array) == values
-    finally:
-        files.BLOCK = before
+    assert read(text, by_line=not array) == values
 
 
-def test_a_long_array_on_one_line_is_not_held_in_memory() -> None:
-    """Reading goes on in pieces; what was used is let go."""
-
-    class Endless(io.RawIOBase):
-        sent = 0
-
-        def seek(self, offset: int, whence: int = 0) -> int:
-            self.sent = 0
-            return 0
-
-        def read(self, size: int = -1) -> bytes:
-            assert 0 < size < 10_000_000
-            self.sent += 1
-            return b"[" + b"1," * (size // 2) if self.sent == 1 else b"1," * (size // 2)
-
-        def readline(self, size: int | None = -1) -> bytes:
-            return self.read(size or -1)
-
-    values = files.read_items(Endless(), False)  # type: ignore[arg-type]
-    assert sum(next(values) for _ in range(300_000)) == 300_000
+def test_an_array_of_any_size_is_refused_and_lines_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An array is read whole, so that there is a limit; JSON Lines are read one by one."""
+    monkeypatch.setattr(files, "LARGEST_ARRAY", 100)
+    assert read("[" + "1," * 40 + "1]") == [1] * 41
+    with pytest.raises(ValueError, match="write JSON Lines"):
+        read("[" + "1," * 100 + "1]")
+    assert read("1\n" * 1000) == [1] * 1000
 
 
 URL = "data://acme/in/items.json"
 
 
-def ample() -> deadline.Deadline:
+def ample() -> engine.Deadline:
     """The time of a call that has just begun."""
-    return deadline.Deadline(300)
+    return engine.Deadline(300)
 
 
 def files_of(platform: Platform, wrapper: str = "owner/W", private: Any = ()) -> files.Files:
-    return files.Files(api.server_of(platform.client()), wrapper, private)
+    return files.Files(lambda: api.server_of(platform.client()), wrapper, private)
 
 
 def request_of(url: str, **instructions: Any) -> protocol.Request:
@@ -161,7 +142,7 @@ def test_a_file_that_breaks_off_is_not_taken_for_the_whole(platform: Platform) -
     """A download that ends early is a failure that may be tried again, never fewer items."""
     platform.data = lambda method, path: Reply(200, b"1\n2\n3\n", cut=100)
     with pytest.raises(protocol.Failure) as caught:
-        list(files_of(platform).read(request_of(URL), deadline.Deadline(0.5)))
+        list(files_of(platform).read(request_of(URL), engine.Deadline(0.5)))
     assert (caught.value.error_type, caught.value.retryable) == ("ConnectionError", True)
 
 
@@ -175,7 +156,7 @@ def test_a_file_that_can_not_be_had_fails_the_call(
     """What the caller got wrong is final; a platform in trouble may be asked again."""
     platform.data = lambda method, path: Reply(status, {"error": {"message": "no"}})
     with pytest.raises(protocol.Failure) as caught:
-        list(files_of(platform).read(request_of(URL), deadline.Deadline(0.5)))
+        list(files_of(platform).read(request_of(URL), engine.Deadline(0.5)))
     assert (caught.value.error_type, caught.value.retryable) == (kind, again)
 
 
@@ -210,7 +191,7 @@ def test_a_platform_that_does_not_answer_can_not_outlast_the_call(platform: Plat
         return Reply(200, b"1\n")
 
     platform.data = hangs
-    sideband, soon = files_of(platform), deadline.Deadline(1)
+    sideband, soon = files_of(platform), engine.Deadline(1)
     with pytest.raises(protocol.Failure, match="no answer in time") as caught:
         if reads:
             list(sideband.read(request_of(URL), soon))

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from runtime import answer, protocol
 from runtime import platform as api
-from runtime.deadline import Deadline
+from runtime.engine import Deadline
 from runtime.items import Items, Outcome
 from test_protocol import JSON
 
@@ -48,7 +48,7 @@ def test_no_request_and_no_response_is_over_its_cap(values: list[Any], batch_siz
             stored.append(list(lines))
             return "data://.algo/o/W/temp/x"
 
-    called = api.Target(api.Server("http://h", {}), {"reference": "o/t/1.0.0"}, cap)
+    called = api.Target(api.Server("http://h", {}), {"reference": "o/t/1.0.0"}, {"request_bytes": cap})
     called._transport = Transport()
     wrapper = Wrapper(
         called.call, files=Files(), batch_size=batch_size, request_bytes=cap, response_bytes=cap
@@ -79,11 +79,11 @@ def test_results_are_the_same_lines_whenever_they_go_to_a_file(cap: int) -> None
 
     request = protocol.Request(protocol.BATCH, [*values, values[1]], ids=["0", "1", "2", "3", "1"])
     listed = Items(request, [protocol.to_wire(value) for value in request.values or ()])
-    kept = answer.Answer(request, listed, cap, Deadline(300))
+    kept = answer.Answer(listed, cap)
     items = list(listed)
     for place, value in [(1, "is replaced"), *enumerate(values), (3, "too"), (3, values[3])]:
-        kept.put(items[place], Outcome.of_result(value, 0.0, 1.0, 1))
+        kept.put(items[place], Outcome(value, 0.0, 1.0, 1))
     wires = [protocol.to_wire(value) for value in [*values, values[1]]]
-    results = kept.write(store, {})["$results"]
+    results = kept.write(store, Deadline(300), {})["$results"]
     assert results == (wires if cap == 100_000 else "data://stored")
     assert lines == ([] if cap == 100_000 else [DUMPS(wire).encode() + b"\n" for wire in wires])

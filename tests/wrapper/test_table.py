@@ -46,7 +46,10 @@ def wrapper_of(column: int) -> tuple[Wrapper, list[tuple[str, Any]]]:
     if column >= 6:
         seen: list[tuple[str, Any]] = []
         return Wrapper(lambda value, seconds: seen.append(("value", value)), one_by_one=True), seen
-    called, transport = api.Target(api.Server("http://h", {}), {"reference": "o/t"}, 1000), Transport()
+    called, transport = (
+        api.Target(api.Server("http://h", {}), {"reference": "o/t"}, {"request_bytes": 1000}),
+        Transport(),
+    )
     called._transport = transport
     batch_size = 2 if column in (4, 5) else 1
     return Wrapper(called.call, bare_lists=column not in (2, 3), batch_size=batch_size), transport.sent  # type: ignore[return-value]

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from runtime import platform as api
-from runtime import protocol, transport
+from runtime import protocol
 from runtime.items import Item
 from standins import KEY, Platform, Reply, error, result
 
@@ -28,7 +28,7 @@ class Called:
     """The target as a vendor's client leads to it."""
 
     def __init__(self, client: Any) -> None:
-        self.target = api.Target(api.server_of(client), TARGET, 1000)
+        self.target = api.Target(api.server_of(client), TARGET, {"request_bytes": 1000})
 
     def call(self, value: Any, seconds: float) -> Any:
         return self.target.call(Item(0, 0, value), seconds)
@@ -121,7 +121,7 @@ def test_every_outcome_has_its_type(
 ) -> None:
     """Status and the platform's own taxonomy decide what a failed call means."""
     platform.target = lambda value: reply
-    with pytest.raises(api.CallFailed) as caught:
+    with pytest.raises(protocol.Failure) as caught:
         called.call("x", 60)
     failure = caught.value
     assert (failure.error_type, failure.retryable, failure.effect, failure.splits) == (
@@ -146,7 +146,7 @@ def test_a_late_504_splits_a_list_and_an_early_one_does_not(
 
     platform.target = target
     for took in (29.0, 31.0):
-        with pytest.raises(api.CallFailed) as caught:
+        with pytest.raises(protocol.Failure) as caught:
             called.call("x", 60)
         assert caught.value.splits is (took > 30)
 
@@ -175,7 +175,7 @@ def test_the_first_line_of_what_is_no_answer_is_shown(
 ) -> None:
     """It says more than any guess about who answered in the target's place."""
     platform.target = lambda value: Reply(200, body)
-    with pytest.raises(api.CallFailed, match=re.escape(f"it begins: {shown}") + "$"):
+    with pytest.raises(protocol.Failure, match=re.escape(f"it begins: {shown}") + "$"):
         called.call("x", 60)
 
 
@@ -191,7 +191,7 @@ def test_throttling_says_how_long_to_wait(
         platform.target = lambda value, status=status: Reply(
             status, b"", {"Retry-After": header} if header else {}
         )
-        with pytest.raises(api.CallFailed) as caught:
+        with pytest.raises(protocol.Failure) as caught:
             called.call("x", 60)
         assert caught.value.effect == THROTTLED
         assert caught.value.retry_after == seconds
@@ -213,7 +213,7 @@ def test_nobody_listening_is_a_connection_error(platform: Platform) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         client.apiAddress = f"http://127.0.0.1:{closed.getsockname()[1]}"
-        with pytest.raises(api.CallFailed) as caught:
+        with pytest.raises(protocol.Failure) as caught:
             Called(client).call("x", 60)
     assert caught.value.error_type == "ConnectionError"
 
@@ -223,7 +223,7 @@ def test_no_answer_in_time_is_a_timeout(platform: Platform, monkeypatch: pytest.
     release = threading.Event()
     platform.target = lambda value: (release.wait(10), result(1))[1]
     monkeypatch.setattr(api, "READ_GRACE", -0.9)
-    with pytest.raises(api.CallFailed) as caught:
+    with pytest.raises(protocol.Failure) as caught:
         Called(platform.client()).call("x", 1)
     release.set()
     assert caught.value.error_type == "TimeoutError"
@@ -297,7 +297,7 @@ def test_proxies_of_the_environment_are_honoured(platform: Platform, monkeypatch
     assert platform.requests[-1].headers["Host"] == "platform.invalid"
     assert platform.requests[-1].headers["Proxy-Authorization"] == "Basic bWU6c0BjcnQ="
     monkeypatch.setenv("no_proxy", "platform.invalid")
-    with pytest.raises(api.CallFailed, match="no connection"):
+    with pytest.raises(protocol.Failure, match="no connection"):
         Called(client).call("x", 60)
 
 
@@ -312,7 +312,7 @@ def test_networks_that_need_no_proxy_are_called_directly(
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     client = platform.client()
     client.requestSession.trust_env = True
-    with pytest.raises(api.CallFailed, match="no connection"):
+    with pytest.raises(protocol.Failure, match="no connection"):
         Called(client).call("x", 60)
     monkeypatch.setenv(name, bypassed)
     assert Called(client).call("x", 60) == "x"
@@ -324,11 +324,11 @@ def test_certificates_are_the_clients(platform: Platform) -> None:
     client.apiAddress = "https://platform.invalid"
     for verify, mode in ((True, ssl.CERT_REQUIRED), (False, ssl.CERT_NONE)):
         client.requestSession.verify = verify
-        context = transport.Transport(api.server_of(client))._tls
+        context = api.server_of(client).tls
         assert context is not None and context.verify_mode == mode
     client.requestSession.verify = "/no/such/file.pem"
     with pytest.raises(OSError, match="such file"):
-        transport.Transport(api.server_of(client))
+        api.server_of(client)
 
 
 def test_a_platform_with_a_certificate_of_its_own(platform: Platform, tmp_path: Path) -> None:
@@ -357,7 +357,7 @@ def test_a_platform_with_a_certificate_of_its_own(platform: Platform, tmp_path: 
     platform.use_tls(context)
     client = platform.client()
     client.apiAddress = platform.address.replace("http://127.0.0.1", "https://localhost")
-    with pytest.raises(api.CallFailed, match=r"(?i)certificate"):
+    with pytest.raises(protocol.Failure, match=r"(?i)certificate"):
         Called(client).call("x", 60)
     client.requestSession.verify = str(made)
     called = Called(client)

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from runtime import exchange, transport
+from runtime import exchange
 
 
 @contextlib.contextmanager
-def scripted(reply: bytes, heard: list[bytes] | None = None) -> Iterator[Callable[[], transport.Transport]]:
+def scripted(reply: bytes, heard: list[bytes] | None = None) -> Iterator[Callable[[], exchange.Transport]]:
     """A server that reads a request's head and body and says always the same, then hangs up."""
     server = socket.create_server(("127.0.0.1", 0))
 
@@ -42,7 +42,7 @@ def scripted(reply: bytes, heard: list[bytes] | None = None) -> Iterator[Callabl
 
     threading.Thread(target=serve, daemon=True).start()
     address = f"http://127.0.0.1:{server.getsockname()[1]}"
-    yield lambda headers=None: transport.Transport(transport.Server(address, headers or {}))  # type: ignore[misc]
+    yield lambda headers=None: exchange.Transport(exchange.Server(address, headers or {}))  # type: ignore[misc]
     server.close()
 
 
@@ -81,7 +81,7 @@ def test_a_connection_stays_open_where_the_other_side_keeps_it(head: bytes, stay
 )
 def test_what_is_no_whole_answer_is_a_lost_connection(reply: bytes) -> None:
     """Cut off anywhere, damaged, or another protocol: one error, whatever Python's library makes of it."""
-    with scripted(reply) as client, pytest.raises(transport.ConnectionFailed) as caught:
+    with scripted(reply) as client, pytest.raises(exchange.ConnectionFailed) as caught:
         client().send("GET", "/")
     assert caught.value.sent and not caught.value.timed_out and str(caught.value)
 
@@ -101,7 +101,7 @@ def test_a_download_is_cut_off_or_whole() -> None:
     with scripted(head + content) as client:
         client().send("GET", "/", into=file)
     assert file.getvalue() == content
-    with scripted(head + content[:-1]) as client, pytest.raises(transport.ConnectionFailed):
+    with scripted(head + content[:-1]) as client, pytest.raises(exchange.ConnectionFailed):
         client().send("GET", "/", into=io.BytesIO())
 
 

@@ -22,10 +22,10 @@ Flags
 
 For the main module (see `program`)
     imports         its import lines, in order
-    constants       of config.py: triples (comment line or "", NAME, value); write the value with `| literal`
-    server          the expression for the platform that calls go to
-    opened          expressions: target, files and datastore
-    parts           arguments: what the spec asks for in place of the runtime's own parts
+    constants       of config.py: triples (comment line or "", NAME with its type, value for `| literal`)
+    connected       statements that connect to the platform, if that is needed
+    opened          the expression for the wrapper with target, files and datastore
+    assembled       the expression for the wrapper with what the spec asks for
 
 For the files around it
     forms, facts    what README.md says: pairs (form, answer), and sentences
@@ -80,12 +80,12 @@ def build_context(spec: Spec) -> dict[str, Any]:
         "list_input": spec.target.input == "list",
         "imports": [Ready(line) for line in program.imports(spec)],
         "constants": [
-            (Ready(f"# {program.COMMENTS[name]}\n" if name in program.COMMENTS else ""), Ready(name), value)
+            (Ready(program.comment(name)), Ready(program.annotated(name, value)), value)
             for name, value in program.constants(spec)
         ],
-        "server": Ready(program.server(spec)),
-        "opened": [Ready(expression) for expression in program.opened(spec)],
-        "parts": [Ready(argument) for argument in program.parts(spec)],
+        "connected": [Ready(line) for line in program.connected(spec)],
+        "opened": Ready(program.opened(spec)),
+        "assembled": Ready(program.assembled(spec)),
         **_readme(spec),
         "requirements": [Ready(line) for line in requirements.lines(spec)],
         "project": {"username": wrapper.owner, "algoname": wrapper.algorithm_name, "langauge": "python3"},

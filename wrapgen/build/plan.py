@@ -46,6 +46,11 @@ def redacts(spec: Spec) -> bool:
     return spec.datastore is not None and bool(spec.datastore.redact)
 
 
+def ignores_failures(spec: Spec) -> bool:
+    """Whether a datastore that is unavailable costs its records only."""
+    return spec.datastore is not None and spec.datastore.on_failure == "ignore"
+
+
 def inline(spec: Spec) -> bool:
     """Whether the target's code is part of the wrapper."""
     return spec.target.source is not None
@@ -99,6 +104,7 @@ _TESTS: dict[str, Condition] = {
 
 CONDITIONS: dict[str, Condition] = {
     **{f"src/runtime/{name}.py": condition for name, condition in PARTS.items()},
+    "src/runtime/ignoring.py": ignores_failures,
     "src/runtime/records.py": records,
     "src/runtime/timeouts.py": lambda spec: has_copies(spec) or skips_known(spec),
     "src/runtime/datastore_data.py": lambda spec: bool({"data", "sqs"} & store_kinds(spec)),

@@ -17,59 +17,95 @@ WIDTH = 110
 _MODULES = {"data": "datastore_data", "sql": "datastore_sql", "sqs": "datastore_sqs"}
 """The module that opens each kind of datastore."""
 
+_PRIVATE = {"data": ["url"], "sql": [], "sqs": ["oversize"]}
+"""Which settings of each kind are URLs of files."""
+
 
 def imports(spec: Spec) -> list[str]:
     """The import lines of the main module, sorted as the linters want them."""
     modules = {"platform", *(_MODULES[kind] for kind in plan.store_kinds(spec))}
     modules |= {name for name, is_used in plan.PARTS.items() if is_used(spec)}
     if spec.datastore:
-        modules.add("redaction" if plan.redacts(spec) else "records")
-    names = ["Wrapper", *(["private_places"] if spec.datastore else [])]
+        modules.add("ignoring" if plan.ignores_failures(spec) else "records")
     listed = f"from .runtime import {', '.join(sorted(modules))}"
     if len(listed) > WIDTH:
-        listed = "from .runtime import (\n" + "".join(f"    {name},\n" for name in sorted(modules)) + ")"
+        listed = "from .runtime import " + _collection("()", sorted(modules), 0, WIDTH)
     return [
         "from typing import Any",
         "",
         "from . import config, hooks",
         listed,
         "from .runtime.files import Files",
-        f"from .runtime.wrapper import {', '.join(names)}",
+        "from .runtime.wrapper import Wrapper",
     ]
 
 
-def server(spec: Spec) -> str:
-    """The expression for the platform, once the environment has what datastores are opened with."""
-    connected = "platform.connect()"
-    return f"credentials.use({connected}, config.CREDENTIALS)" if plan.has_credentials(spec) else connected
+def connected(spec: Spec) -> list[str]:
+    """The statement that connects to the platform, where that is needed to open something."""
+    opens = "server" in opened(spec)
+    if plan.has_credentials(spec):
+        use = "credentials.use(platform.connect(), config.CREDENTIALS)"
+        return [f"server = {use}" if opens else use]
+    return ["server = platform.connect()"] if opens else []
 
 
-def opened(spec: Spec) -> list[str]:
-    """The expressions for what `load` opens: target, files and datastore."""
-    target = 'platform.Target(server, config.TARGET, config.LIMITS["request_bytes"])'
+def opened(spec: Spec) -> str:
+    """The expression for the wrapper with what `load` opens: target, files and datastore."""
+    target = "platform.Target(server, config.TARGET, config.LIMITS)"
     if plan.inline(spec):
         target = "inline.Target(config.TARGET)"
     if spec.datastore is None:
-        return [target, "Files(server, config.WRAPPER)"]
+        return _call("assemble", [target, "Files(platform.connect, config.WRAPPER)"])
+    files = _call("Files", ["platform.connect", "config.WRAPPER", _collection("[]", _private(spec), 12)], 8)
     store = _opened(spec.datastore.store, "config.DATASTORE")
     if spec.datastore.copies:
-        copies = "".join(
-            f'                config.COPIES[{number}]["url"]: {_opened(each, f"config.COPIES[{number}]")},\n'
+        opened = [
+            f'config.COPIES[{number}]["url"]: {_opened(each, f"config.COPIES[{number}]")}'
             for number, each in enumerate(spec.datastore.copy_stores)
-        )
-        store = f"copies.Copies(\n            {store},\n            {{\n{copies}            }},\n        )"
-    return [target, "Files(server, config.WRAPPER, private_places(config))", store]
+        ]
+        store = _call("copies.Copies", [store, _collection("{}", opened, 12)], 8)
+    return _call("assemble", [target, files, store])
+
+
+def _call(name: str, arguments: list[str], indent: int = 4) -> str:
+    """A call as the formatters write it; `indent` is that of its line."""
+    return name + _collection("()", arguments, indent, len("return ") + len(name))
+
+
+def _collection(brackets: str, elements: list[str], indent: int, before: int = 0) -> str:
+    """On one line where that is short, else an element a line."""
+    flat = f"{brackets[0]}{', '.join(elements)}{brackets[1]}"
+    if "\n" not in flat and indent + before + len(flat) < WIDTH:
+        return flat
+    inner = " " * (indent + 4)
+    return brackets[0] + "\n" + "".join(f"{inner}{one},\n" for one in elements) + " " * indent + brackets[1]
+
+
+def _private(spec: Spec) -> list[str]:
+    """The expressions for the URLs of what the wrapper keeps for itself: its records and its credentials."""
+    assert spec.datastore is not None
+    stores = [("config.DATASTORE", spec.datastore.store)]
+    stores += [(f"config.COPIES[{number}]", each) for number, each in enumerate(spec.datastore.copy_stores)]
+    places = [f'{name}["{key}"]' for name, store in stores for key in _PRIVATE[store.kind]]
+    if plan.has_credentials(spec):
+        places.append('config.CREDENTIALS.rpartition("/")[0]')
+    return places
 
 
 def _opened(store: StoreAddress, settings: str) -> str:
     return f"{_MODULES[store.kind]}.Datastore({'' if store.kind == 'sql' else 'server, '}{settings})"
 
 
-def parts(spec: Spec) -> list[str]:
-    """The arguments for what the spec asks for in place of the runtime's own parts."""
-    found = []
+def assembled(spec: Spec) -> str:
+    """The expression for the wrapper, with what the spec asks for in place of the runtime's own parts."""
+    found = ["config", "hooks", "target", "files"]
     if spec.datastore:
-        found += ["datastore", f"answer={'redaction' if plan.redacts(spec) else 'records'}.Recorder"]
+        found += [
+            "datastore",
+            f"recorder={'ignoring' if plan.ignores_failures(spec) else 'records'}.Recorder",
+        ]
+    if plan.redacts(spec):
+        found.append('redaction=redaction.Redaction(config.RECORDS["redact"])')
     if plan.sub_batches(spec):
         found.append("work=sublists.Lists")
     if plan.one_by_one(spec):
@@ -78,7 +114,7 @@ def parts(spec: Spec) -> list[str]:
         found.append("record_id=record_id.from_settings(config.RECORDS, config.TARGET)")
     if plan.skips_known(spec):
         found.append("already=already.known")
-    return found
+    return _call("Wrapper", found)
 
 
 COMMENTS = {
@@ -86,6 +122,17 @@ COMMENTS = {
     "RECORDS": "What identifies a record where the caller does not, and what it holds.",
 }
 """What is not plain from a constant's name."""
+
+
+def comment(name: str) -> str:
+    """The line of comment above a constant, if it needs one."""
+    return f"# {COMMENTS[name]}\n" if name in COMMENTS else ""
+
+
+def annotated(name: str, value: Any) -> str:
+    """A constant's name, with its type where that is not plain."""
+    types = {dict: "dict[str, Any]", list: "list[dict[str, Any]]"}
+    return f"{name}: {types[type(value)]}" if type(value) in types else name
 
 
 def constants(spec: Spec) -> list[tuple[str, Any]]:

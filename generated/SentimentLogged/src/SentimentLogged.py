@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import Any
 
 from . import config, hooks
-from .runtime import datastore_data, platform, record_id, redaction
+from .runtime import datastore_data, platform, record_id, records, redaction
 from .runtime.files import Files
-from .runtime.wrapper import Wrapper, private_places
+from .runtime.wrapper import Wrapper
 
 
 def load() -> Wrapper:
@@ -22,8 +22,8 @@ def load() -> Wrapper:
     if hasattr(hooks, "load"):
         hooks.load()
     return assemble(
-        platform.Target(server, config.TARGET, config.LIMITS["request_bytes"]),
-        Files(server, config.WRAPPER, private_places(config)),
+        platform.Target(server, config.TARGET, config.LIMITS),
+        Files(platform.connect, config.WRAPPER, [config.DATASTORE["url"]]),
         datastore_data.Datastore(server, config.DATASTORE),
     )
 
@@ -36,7 +36,8 @@ def assemble(target: Any, files: Any, datastore: Any) -> Wrapper:
         target,
         files,
         datastore,
-        answer=redaction.Recorder,
+        recorder=records.Recorder,
+        redaction=redaction.Redaction(config.RECORDS["redact"]),
         record_id=record_id.from_settings(config.RECORDS, config.TARGET),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from src import config
-from src.runtime import protocol, records
+from src.runtime import protocol
 
 from .standins import RECORDS, WrapperTest
 
@@ -37,7 +37,7 @@ class RecordsTest(WrapperTest):
             self.assertNotIn("input", record)
 
     def test_a_datastore_that_is_unavailable(self) -> None:
-        self.datastore.error = records.Unavailable("closed", lasting=True)
+        self.datastore.error = protocol.Unavailable("closed", lasting=True)
         call = {"$batch": ["a", "b"], "$ids": ["x", "y"]}
         if RECORDS["on_failure"] == "ignore":
             answered = self.call(call)

@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 import Algorithmia
 import boto3
 from runtime import datastore_data, datastore_sql, datastore_sqs
+from runtime.exchange import Server as Address
 from runtime.platform import server_of
 from runtime.records import Record
-from runtime.transport import Server as Address
 from servers import Door, Server
 
 from wrapgen.client import Client, Connection

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 from places import Place, failure, record
+from runtime.answer import Answer
 from runtime.datastore_sql import best_of_each
-from runtime.deadline import Deadline
+from runtime.engine import Deadline
 from runtime.items import Item, Items, Outcome
-from runtime.protocol import BATCH, Failure, Request
-from runtime.records import Record, Recorder, Refused, Unavailable
+from runtime.protocol import BATCH, Failure, Request, Unavailable
+from runtime.records import Record, Recorder, Refused
 
 SETTINGS = {
     "target": "nlp/SentimentAnalysis/1.0.5",
@@ -46,19 +47,25 @@ class Call:
 
     def __init__(self, datastore: Any, seconds: float = 60.0) -> None:
         request = Request(BATCH, [], run="r1")
-        self.recorder = Recorder(request, Items(request, []), 10**9, Deadline(seconds))
-        self.change = threading.Condition()
-        self.recorder.open(datastore, SETTINGS, self.change)
+        items = Items(request, [])
+        self.recorder, self.answer = (
+            Recorder(datastore, SETTINGS, items, Deadline(seconds)),
+            Answer(items, 10**9),
+        )
 
     def put(self, item: Item, outcome: Outcome) -> None:
-        prepared = self.recorder.prepare(item, outcome)
-        with self.change:
-            self.recorder.put(item, outcome, prepared)
+        outcome = self.recorder.prepare(item, outcome)
+        with self.recorder.change:
+            self.answer.put(item, outcome)
+            self.recorder.add(outcome.record)
+
+    def finish(self) -> None:
+        self.recorder.finish(self.answer.put)
 
 
 def result_of(position: int, value: Any) -> tuple[Item, Outcome]:
     """An item and its result, as dispatching gives them."""
-    return Item(position, position, value), Outcome.of_result({"for": value}, 1_700_000_000.25, 0.5, 1)
+    return Item(position, position, value), Outcome({"for": value}, 1_700_000_000.25, 0.5, 1)
 
 
 def test_every_field_comes_back_as_it_was_written(place: Place) -> None:
@@ -202,8 +209,8 @@ def test_a_refused_record_costs_no_other(place: Place) -> None:
     for position in range(100):
         value = place.poison("x", 0).fields["input"] if position in (17, 63) else position
         call.put(*result_of(position, value))
-    call.recorder.finish()
-    failed = {place: outcome.failure for place, (_, outcome) in call.recorder.failures.items()}
+    call.finish()
+    failed = {item.position: failure for item, _, failure in call.answer.failures()}
     assert {position: (f.error_type, f.retryable) for position, f in failed.items()} == {
         17: ("RecordError", False),
         63: ("RecordError", False),
@@ -241,11 +248,11 @@ def test_nothing_is_lost_when_the_store_goes_away_half_way_and_comes_back(place:
     call = Call(watched)
     for position in range(40):
         call.put(*result_of(position, position))
-    call.recorder.finish()
+    call.finish()
     place.shut()
     for position in range(40, 90):
         call.put(*result_of(position, position))
-    flushing = threading.Thread(target=call.recorder.finish)
+    flushing = threading.Thread(target=call.finish)
     flushing.start()
     assert watched.away.wait(DEADLINE), "the store was not found away"
     place.reopen()
@@ -256,7 +263,7 @@ def test_nothing_is_lost_when_the_store_goes_away_half_way_and_comes_back(place:
         n: {"for": n} for n in range(90)
     }
     assert call.recorder.counts["recorded"] == 90
-    assert not call.recorder.failures
+    assert not call.answer.failed
 
 
 def test_a_store_that_stays_away_fails_the_call_and_may_be_sent_again(place: Place) -> None:
@@ -269,14 +276,14 @@ def test_a_store_that_stays_away_fails_the_call_and_may_be_sent_again(place: Pla
         for position in range(20):
             call.put(*result_of(position, position))
         with pytest.raises(Failure) as caught:
-            call.recorder.finish()
+            call.finish()
         assert (caught.value.error_type, caught.value.retryable) == ("DatastoreError", True)
         assert "secret" not in caught.value.message
     place.reopen()
     call = Call(datastore)
     for position in range(20):
         call.put(*result_of(position, position))
-    call.recorder.finish()
+    call.finish()
     assert call.recorder.counts["recorded"] == 20
     assert len(place.read()) == 21
 

@@ -11,7 +11,8 @@ import pytest
 from places import FifoQueue, Queue, failure, record
 from runtime import datastore_sqs
 from runtime.platform import server_of
-from runtime.records import Refused, Unavailable
+from runtime.protocol import Unavailable
+from runtime.records import Refused
 from servers import Server
 
 from wrapgen.client import Client, Connection

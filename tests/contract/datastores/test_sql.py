@@ -12,7 +12,8 @@ import pytest
 from click.testing import CliRunner
 from places import Maria, PostgreSQL, Sqlite, failure, record
 from runtime import datastore_sql
-from runtime.records import Refused, Unavailable
+from runtime.protocol import Unavailable
+from runtime.records import Refused
 from servers import Server
 
 from wrapgen.cli import verify

@@ -18,8 +18,8 @@ dispatch: {parallel: 4, attempts: 9, item_timeout: 1}
 """
 
 QUICK = {
-    "runtime/calls.py": [
-        ("RETRY_PAUSES = (0.5, 30.0)", "RETRY_PAUSES = (0.005, 0.05)"),
+    "runtime/work.py": [
+        ("\nPAUSES = (0.5, 30.0)", "\nPAUSES = (0.005, 0.05)"),
         ("THROTTLED_PAUSES = (2.0, 60.0)", "THROTTLED_PAUSES = (0.01, 0.05)"),
     ],
     "runtime/platform.py": [("READ_GRACE = 30.0", "READ_GRACE = 0.0")],

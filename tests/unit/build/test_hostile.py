@@ -111,8 +111,8 @@ def _shape_of(program, values):
     """A program without the values of its constants, which are these."""
     tree = ast.parse(program)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in values:
-            assert ast.literal_eval(node.value) == values[node.targets[0].id]
+        if isinstance(node, (ast.Assign, ast.AnnAssign)) and _name(node) in values:
+            assert ast.literal_eval(node.value) == values[_name(node)]
             node.value = ast.Constant(None)
     return ast.dump(tree)
 
@@ -129,11 +129,16 @@ def _harmless():
     )
 
 
+def _name(node):
+    """What is assigned to, with or without an annotation."""
+    return getattr(node.target if isinstance(node, ast.AnnAssign) else node.targets[0], "id", "")
+
+
 def _constants(source):
     return {
-        node.targets[0].id: ast.literal_eval(node.value)
+        _name(node): ast.literal_eval(node.value)
         for node in ast.parse(source).body
-        if isinstance(node, ast.Assign) and node.targets[0].id.isupper()
+        if isinstance(node, (ast.Assign, ast.AnnAssign)) and _name(node).isupper()
     }
 
 

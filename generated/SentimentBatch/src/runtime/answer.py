@@ -7,10 +7,8 @@ import heapq
 import tempfile
 from typing import IO, Any, Callable, Iterator
 
-from .calls import Calls
-from .deadline import Deadline
 from .items import Item, Items, Outcome
-from .protocol import BATCH, ITEM, Failure, Request, dumps
+from .protocol import BATCH, ITEM, Failure, dumps
 
 SLOWEST = 10  # items that the summary names as the slowest
 RETRIED = 10_000  # items whose attempts it tells, so that it stays small
@@ -20,81 +18,65 @@ ENVELOPE = 512  # bytes that the ADK and the platform add around a reply
 class Answer:
     """Keeps the outcomes of one call, in memory while they fit a response, and on disk beyond that."""
 
-    def __init__(self, request: Request, items: Items, cap: int, deadline: Deadline) -> None:
-        """``cap`` is the most bytes that a response may have."""
+    def __init__(self, items: Items, cap: int, raises: bool = False) -> None:
+        """``cap`` is the most bytes that a response may have; ``raises``: a failure ends the call."""
         self.items = items
-        self.deadline = deadline
-        self.failures: dict[int, tuple[Item, Outcome]] = {}
-        self.raises = False  # whether the first failure ends the call
-        self.counts: dict[str, Any] = {}  # what else the summary tells
-        self._request = request
+        self.raises = raises
+        self.failed: dict[int, Item] = {}
+        self._outcomes: dict[int, Outcome] = {}
         self._room = cap - ENVELOPE
-        self._kept: dict[int, Any] = {}  # by position: an outcome; its place and length once there is a file
-        self._file = None if request.output is None else new_file()
-        self._attempts: dict[int, int] = {}
-        self._slowest: list[tuple[float, int]] = []
-        self._bytes_in = self._bytes_out = 0
-        self._bare: Any = None
+        self._file: IO[bytes] | None = None
+        self._lines: dict[int, tuple[int, int]] = {}  # by position: start and length in the file
+        self._bytes = [0, 0]  # to the target and from it
+        if items.request.output is not None:
+            self._move_to_file()
 
-    def prepare(self, item: Item, outcome: Outcome) -> Any:
-        """Whatever takes time, done before the lock of the call is taken."""
-
-    def put(self, item: Item, outcome: Outcome, _prepared: Any = None) -> None:
+    def put(self, item: Item, outcome: Outcome) -> None:
         """Keep what became of an item; a later outcome of the same item replaces it."""
-        place = item.position
-        self._bare = outcome.value
-        self.failures.pop(place, None)
-        if outcome.failure is not None:
-            self.failures[place] = item, outcome
-        self._attempts[place] = outcome.attempts
-        if outcome.seconds:
-            push = heapq.heappush if len(self._slowest) < SLOWEST else heapq.heappushpop
-            push(self._slowest, (outcome.seconds, place))
-        self._bytes_in += item.sent
-        self._bytes_out += item.received
-        if self._file is not None:
-            self._kept[place] = self._store(self._file, outcome)
-            return
-        if place in self._kept:
-            self._room += len(self._kept[place].encoded) + 2
-        self._kept[place] = outcome
+        place, earlier = item.position, self._outcomes.get(item.position)
+        if earlier is not None:
+            self._room += len(earlier.encoded) + 2
+        self._outcomes[place] = outcome
         self._room -= len(outcome.encoded) + 2
-        if self._room < 0:
-            self._spill()
+        self.failed.pop(place, None)
+        if outcome.failure is not None:
+            self.failed[place] = item
+        self._bytes[0] += item.sent
+        self._bytes[1] += item.received
+        item.sent = item.received = 0
+        if self._file is not None:
+            self._store(place)
+        elif self._room < 0:
+            self._move_to_file()
 
-    def has_room(self) -> bool:
-        """Whether new work may start."""
-        return True
-
-    def tick(self) -> None:
-        """Called every few seconds while work goes on."""
-
-    def finish(self) -> None:
-        """Called when all work has ended."""
+    def failures(self) -> Iterator[tuple[Item, Outcome, Failure]]:
+        """The items that failed or were not tried."""
+        for place, item in self.failed.items():
+            outcome = self._outcomes[place]
+            assert outcome.failure is not None
+            yield item, outcome, outcome.failure
 
     def first_failure(self) -> Failure:
         """The failure of the foremost item that was tried and failed, else of the foremost."""
-        found = {place: one.failure for place, (_, one) in self.failures.items() if one.failure is not None}
-        tried = {place: failure for place, failure in found.items() if not failure.untried}
-        return min((tried or found).items())[1]
+        return min(self.failures(), key=lambda one: (one[2].untried, one[0].position))[2]
 
-    def write(self, store: Callable[..., str], summary: dict[str, Any]) -> Any:
+    def write(self, store: Callable[..., str], deadline: Any, summary: dict[str, Any]) -> Any:
         """The reply: the bare result for form 1, a list for form 2, results and summary for form 3.
 
         ``store(url, lines, deadline)`` puts results at a URL (None: a temporary place) and returns the full
         URL. Raises ``Failure`` of type TooLargeError when a bare result or a list does not fit.
         """
-        places = [self.items.repeats.get(place, place) for place in range(self.items.count)]
-        if self._file is None:
-            repeated = sum(len(self._kept[place].encoded) + 2 for place in self.items.repeats.values())
-            if self._room < repeated + len(dumps(summary)):
-                self._spill()
-        if self._file is None:
-            results: Any = [self._kept[place].wire for place in places]
-        else:
+        request, places = self.items.request, self._places()
+        repeated = sum(len(self._outcomes[place].encoded) + 2 for place in self.items.repeats.values())
+        if self._file is None and self._room < repeated + len(dumps(summary)):
+            self._move_to_file()
+        if self._file is None and request.form == ITEM:
+            return self._outcomes[0].value
+        results: Any = [self._outcomes[place].wire for place in places]
+        if self._file is not None:
             with self._file as file:
-                results = store(self._request.output, self._lines(file, places), self.deadline)
-        if self._request.form == BATCH:
+                results = store(request.output, self._read(file, places), deadline)
+        if request.form == BATCH:
             return {"$results": results, "$summary": summary}
         if isinstance(results, str):
             raise Failure(
@@ -102,52 +84,45 @@ class Answer:
                 f"the results are too large for a response; they are at {results}. Call with "
                 '{"$batch": [...]} to get such a URL as the answer, or with fewer items',
             )
-        return self._bare if self._request.form == ITEM else results
+        return results
 
-    def summary(self, calls: Calls, stopped: Failure | None) -> dict[str, Any]:
-        """The `$summary` that is returned beside the results."""
-        repeats = self.items.repeats
-        places = [repeats.get(place, place) for place in range(self.items.count)]
-        failures = [self.failures[place][1].failure for place in places if place in self.failures]
-        untried = sum(failure is not None and failure.untried for failure in failures)
-        retried = {place for place, n in self._attempts.items() if n > 1 and place not in self.failures}
-        seconds = sorted(calls.seconds)
+    def summary(self) -> dict[str, Any]:
+        """What ``$summary`` tells of the items."""
+        outcomes = [(place, self._outcomes[place]) for place in self._places()]
+        failures = [outcome.failure for _, outcome in outcomes if outcome.failure is not None]
+        untried = sum(failure.untried for failure in failures)
+        once = sorted(self._outcomes.items())
+        retried = [[place, one.attempts] for place, one in once if one.attempts > 1 and one.failure is None]
+        slowest = heapq.nlargest(SLOWEST, ((one.seconds, place) for place, one in once if one.seconds))
         return {
-            "items": len(places),
-            "succeeded": len(places) - len(failures),
+            "items": len(outcomes),
+            "succeeded": len(outcomes) - len(failures),
             "failed": len(failures) - untried,
             "untried": untried,
-            "errors": dict(collections.Counter(failure.error_type for failure in failures if failure)),
-            "calls": calls.count,
-            "attempts": sum(self._attempts.values()),
-            "throttled": calls.throttled,
-            "stopped": stopped and {"type": stopped.error_type, "message": stopped.message},
-            "duration_ms": int(self.deadline.elapsed() * 1000),
-            "p50_ms": int(1000 * seconds[len(seconds) // 2]) if seconds else 0,
-            "p99_ms": int(1000 * seconds[len(seconds) * 99 // 100]) if seconds else 0,
-            "bytes_in": self._bytes_in,
-            "bytes_out": self._bytes_out,
-            "retried": [[place, self._attempts[place]] for place in sorted(retried)[:RETRIED]],
-            "slowest": [[place, int(took * 1000)] for took, place in sorted(self._slowest, reverse=True)],
-            **self.counts,
+            "errors": dict(collections.Counter(failure.error_type for failure in failures)),
+            "attempts": sum(one.attempts for _, one in once),
+            "bytes_in": self._bytes[0],
+            "bytes_out": self._bytes[1],
+            "retried": retried[:RETRIED],
+            "slowest": [[place, int(seconds * 1000)] for seconds, place in slowest],
         }
 
-    def _lines(self, file: IO[bytes], places: list[int]) -> Iterator[bytes]:
-        for start, length in map(self._kept.__getitem__, places):
+    def _places(self) -> list[int]:
+        """Where each item's outcome is: its own place, or that of the item which it repeats."""
+        return [self.items.repeats.get(place, place) for place in range(self.items.count)]
+
+    def _move_to_file(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the answer is written
+        for place in self._outcomes:
+            self._store(place)
+
+    def _store(self, place: int) -> None:
+        outcome, file = self._outcomes[place], self._file
+        assert file is not None
+        self._lines[place] = file.seek(0, 2), file.write(outcome.encoded.encode("ascii"))
+        outcome.value = outcome.wire = outcome.encoded = ""
+
+    def _read(self, file: IO[bytes], places: list[int]) -> Iterator[bytes]:
+        for start, length in map(self._lines.__getitem__, places):
             file.seek(start)
             yield file.read(length) + b"\n"
-
-    def _spill(self) -> None:
-        self._file = file = new_file()
-        self._kept = {place: self._store(file, outcome) for place, outcome in self._kept.items()}
-
-    @staticmethod
-    def _store(file: IO[bytes], outcome: Outcome) -> tuple[int, int]:
-        start = file.seek(0, 2)
-        file.write(outcome.encoded.encode("ascii"))
-        return start, len(outcome.encoded)
-
-
-def new_file() -> IO[bytes]:
-    """A file on disk that vanishes with the last reference to it."""
-    return tempfile.TemporaryFile()

@@ -1,6 +1,6 @@
-"""The item protocol: how a call is read, and how items, results and failures are written.
+"""The item protocol: how a call is read, and how items, results and failures are written as JSON.
 
-Here live the three forms of a call, the encoding of values and the limits of JSON; no network and no clock.
+Nothing here knows of a network, a clock or a platform.
 """
 
 from __future__ import annotations
@@ -12,23 +12,13 @@ from dataclasses import dataclass
 from typing import Any, Callable
 
 PROTOCOL = 1
-MAX_TIMEOUT = 2970.0
+MAX_TIMEOUT = 2970.0  # seconds
 MAX_NESTING, MAX_DIGITS = 200, 4300
-RESERVED = ("$binary", "$error", "$literal")
-RUN = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
-DATA_URL = re.compile(
-    r"(?!file:|https?:)[a-z][a-z0-9]*(\+[A-Za-z0-9_-]+)?://[^/\s\ud800-\udfff][^\s\ud800-\udfff]*\Z"
-)
 ITEM, LIST, BATCH = "item", "list", "batch"  # the forms of a call
-# What a failure says of the call that failed: it was never made; it may have reached the target; it was put
-# off (429, 503); nobody was there to take it; no other call can succeed either.
-NOT_CALLED, ATTEMPT, THROTTLED, UNREACHABLE, STOP = (
-    "not called",
-    "attempt",
-    "throttled",
-    "unreachable",
-    "stop",
-)
+# What a failed call of the target was: none at all; an attempt, as it may have reached the target; put off
+# (429, 503); one that nobody was there to take; one after which no other can succeed either.
+NOT_CALLED, ATTEMPT, THROTTLED = "not called", "attempt", "throttled"
+UNREACHABLE, STOP = "unreachable", "stop"
 
 
 class Failure(Exception):
@@ -39,7 +29,6 @@ class Failure(Exception):
 
     effect = NOT_CALLED
     splits = True  # whether one item of a list may have caused it
-    status: int | None = None  # of the HTTP answer, if one came
     retry_after: float | None = None  # seconds that the server asks to wait
 
     def __init__(self, error_type: str, message: str, retryable: bool = False, attempts: int = 0) -> None:
@@ -55,12 +44,8 @@ class Failure(Exception):
         return self.retryable and self.attempts == 0
 
     def facts(self) -> dict[str, Any]:
-        """What a record says of it."""
+        """What a record says of it; in an answer, attempts come on top."""
         return {"type": self.error_type, "message": self.message, "retryable": self.retryable}
-
-    def to_wire(self) -> dict[str, Any]:
-        """The failure in its item's place."""
-        return {"$error": dict(self.facts(), attempts=self.attempts)}
 
 
 class InputError(Failure):
@@ -68,6 +53,17 @@ class InputError(Failure):
 
     def __init__(self, message: str) -> None:
         super().__init__("InputError", message)
+
+
+class Unavailable(Exception):
+    """Files or records can't be read or written now; ``lasting`` if waiting won't help."""
+
+    timed_out = False
+
+    def __init__(self, message: str, lasting: bool = False, status: int | None = None) -> None:
+        super().__init__(message)
+        self.lasting = lasting
+        self.status = status  # of the HTTP answer, if there was one
 
 
 @dataclass(frozen=True)
@@ -97,18 +93,14 @@ class Request:
 
 
 def read(value: Any, bare_lists: bool) -> Request | None:
-    """Tell the three forms apart; None asks for the wrapper's description.
+    """Tell the three forms apart; None asks for the wrapper's description. Raises ``InputError``.
 
     ``bare_lists`` says whether a list is a batch; otherwise it is one item like anything else.
     """
-    if isinstance(value, dict) and "$batch" in value:
-        return None if value == {"$batch": []} else _read_instructions(value)
-    if isinstance(value, list) and bare_lists:
-        return Request(LIST, value)
-    return Request(ITEM, [value])
-
-
-def _read_instructions(value: dict[str, Any]) -> Request:
+    if not (isinstance(value, dict) and "$batch" in value):
+        return Request(LIST, value) if isinstance(value, list) and bare_lists else Request(ITEM, [value])
+    if value == {"$batch": []}:
+        return None
     foreign = ", ".join(repr(key) for key in sorted(value) if key not in _RULES)
     if foreign:
         raise InputError(
@@ -118,52 +110,46 @@ def _read_instructions(value: dict[str, Any]) -> Request:
     for key, (accepts, expected) in _RULES.items():
         if key in value and not accepts(value[key]):
             raise InputError(f"{key} must be {expected}")
-    index, timeout, batch = value.get("$index", 0), value.get("$timeout"), value["$batch"]
-    if isinstance(index, list) and len(set(index)) < len(index):
+    given = {key[1:]: one for key, one in value.items() if key not in ("$batch", "$try")}
+    if "timeout" in given:
+        given["timeout"] = min(given["timeout"], MAX_TIMEOUT)
+    batch = value["$batch"]
+    given["source" if isinstance(batch, str) else "values"] = batch
+    request = Request(BATCH, try_number=value.get("$try", 1), **given)
+    if isinstance(request.index, list) and len(set(request.index)) < len(request.index):
         raise InputError("$index names one item of the run twice")
-    request = Request(
-        BATCH,
-        values=None if isinstance(batch, str) else batch,
-        source=batch if isinstance(batch, str) else None,
-        run=value.get("$run"),
-        ids=value.get("$ids"),
-        index=index,
-        try_number=value.get("$try", 1),
-        timeout=None if timeout is None else min(timeout, MAX_TIMEOUT),
-        output=value.get("$output"),
-        trial=value.get("$trial", False),
-    )
     if request.values is not None:
         request.check_count(len(request.values))
     return request
 
 
+_URL = re.compile(
+    r"(?!file:|https?:)[a-z][a-z0-9]*(\+[A-Za-z0-9_-]+)?://[^/\s\ud800-\udfff][^\s\ud800-\udfff]*\Z"
+)
+_RUN = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
+
+
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _is_seconds(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
+    return type(value) is int and value >= 0  # True is no number
 
 
 def _is_url(value: Any) -> bool:
-    return isinstance(value, str) and DATA_URL.match(value) is not None
-
-
-def _is_list_of(accepts: Callable[[Any], bool], value: Any) -> bool:
-    return isinstance(value, list) and all(map(accepts, value))
+    return isinstance(value, str) and _URL.match(value) is not None
 
 
 _RULES: dict[str, tuple[Callable[[Any], object], str]] = {
     "$batch": (lambda v: isinstance(v, list) or _is_url(v), "a list, or a data or connector URL"),
-    "$run": (lambda v: isinstance(v, str) and RUN.match(v), "1 to 64 of the characters A-Z a-z 0-9 _ -"),
+    "$run": (lambda v: isinstance(v, str) and _RUN.match(v), "1 to 64 of the characters A-Z a-z 0-9 _ -"),
     "$ids": (
-        lambda v: _is_list_of(lambda one: isinstance(one, str) and one != "", v),
+        lambda v: isinstance(v, list) and all(isinstance(one, str) and one for one in v),
         "a list of strings that are not empty",
     ),
-    "$index": (lambda v: _is_count(v) or _is_list_of(_is_count, v), "a number from 0, or a list of them"),
+    "$index": (
+        lambda v: all(map(_is_count, v)) if isinstance(v, list) else _is_count(v),
+        "a number from 0, or a list of them",
+    ),
     "$try": (_is_count, "a number from 0"),
-    "$timeout": (_is_seconds, "a number of seconds"),
+    "$timeout": (lambda v: type(v) in (int, float) and v > 0, "a number of seconds"),
     "$output": (_is_url, "a data or connector URL"),
     "$trial": (lambda v: v is True, "true"),
 }
@@ -192,17 +178,15 @@ def encode_value(value: Any) -> str:
 
 def check_limits(value: Any) -> None:
     """Refuse a value that some reader of JSON may be unable to read. Raises ``ValueError``."""
-    level, depth = [value], 0
-    while level:
-        inner: list[Any] = []
-        for one in level:
-            if isinstance(one, (dict, list, tuple)):
-                inner.extend(one.values() if isinstance(one, dict) else one)
-                if depth == MAX_NESTING:
-                    raise ValueError(f"it is nested deeper than {MAX_NESTING} levels")
-            elif isinstance(one, (int, float)) and not -_LARGEST < one < _LARGEST:
-                raise ValueError(f"it holds NaN, infinity or a number of more than {MAX_DIGITS} digits")
-        level, depth = inner, depth + 1
+    level = [value]
+    for _ in range(MAX_NESTING + 1):
+        if any(isinstance(one, (int, float)) and not -_LARGEST < one < _LARGEST for one in level):
+            raise ValueError(f"it holds NaN, infinity or a number of more than {MAX_DIGITS} digits")
+        nested = [one for one in level if isinstance(one, (dict, list, tuple))]
+        if not nested:
+            return
+        level = [inner for one in nested for inner in (one.values() if isinstance(one, dict) else one)]
+    raise ValueError(f"it is nested deeper than {MAX_NESTING} levels")
 
 
 _LARGEST = 10**MAX_DIGITS
@@ -212,35 +196,30 @@ def to_wire(value: Any) -> Any:
     """A value as it travels in a batch: bytes as ``$binary``, what looks like a protocol object wrapped."""
     if isinstance(value, (bytes, bytearray)):
         return {"$binary": base64.b64encode(value).decode("ascii")}
-    if isinstance(value, dict) and len(value) == 1 and next(iter(value)) in RESERVED:
+    if isinstance(value, dict) and len(value) == 1 and next(iter(value)) in ("$binary", "$error", "$literal"):
         return {"$literal": value}
     return value
 
 
 def from_wire(value: Any) -> Any:
-    """The item behind its travelling form. Raises ``InputError`` for a malformed protocol object."""
+    """The item behind its travelling form. Raises ``InputError``, also the one that the sender reports."""
     if not (isinstance(value, dict) and len(value) == 1):
         return value
     ((key, inner),) = value.items()
     if key == "$literal":
         return inner
-    if key == "$error":
-        raise _reported_error(inner)
     if key == "$binary":
         try:
             return base64.b64decode(inner, validate=True)
         except (TypeError, ValueError):
             raise InputError("$binary must be a base64 string") from None
+    if key == "$error":  # an item that its sender gave up, sent to have the reason recorded
+        if not isinstance(inner, dict) or not all(isinstance(inner.get(k), str) for k in ("type", "message")):
+            raise InputError('an $error needs type and message; as an item: {"$literal": {"$error": ...}}')
+        reported = InputError(inner["message"])
+        reported.error_type = inner["type"]
+        raise reported
     return value
-
-
-def _reported_error(error: Any) -> InputError:
-    """The failure of an item that its sender gave up, and sends as ``$error`` to have the reason recorded."""
-    if not isinstance(error, dict) or not all(isinstance(error.get(key), str) for key in ("type", "message")):
-        return InputError('an $error needs a type and a message; as an item: {"$literal": {"$error": ...}}')
-    failure = InputError(error["message"])
-    failure.error_type = error["type"]
-    return failure
 
 
 def error_type_and_message(error: BaseException) -> tuple[str, str]:

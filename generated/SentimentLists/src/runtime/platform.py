@@ -1,6 +1,7 @@
-"""The platform: the vendor's client and ADK, calls of the target algorithm, and the data API.
+"""The platform: the vendor's client and ADK, calls of the target algorithm, and files.
 
-The only module that imports the vendor's packages. Whether to try again is decided elsewhere.
+The only module that knows the platform's API and imports the vendor's packages, where they are needed first.
+Whether to try again is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -8,26 +9,35 @@ from __future__ import annotations
 import base64
 import json
 import re
+import ssl
 import sys
 import time
 import traceback
 import urllib.parse
-from typing import IO, Any, Callable
+from typing import IO, Any, Callable, Mapping
 
-import Algorithmia
-import requests
-
-# isort: split
-# Not before Algorithmia, or Algorithmia.ADK becomes a module (upstream Algorithmia/__init__.py).
-import adk.io
-
+from .exchange import ConnectionFailed, Response, Server, Transport
 from .items import Item
-from .protocol import ATTEMPT, STOP, THROTTLED, UNREACHABLE, Failure, InputError, encode_value
-from .transport import ConnectionFailed, Response, Server, Transport
+from .protocol import ATTEMPT, STOP, THROTTLED, UNREACHABLE, Failure, InputError, Unavailable, encode_value
 
 READ_GRACE = 30.0  # seconds beyond those that the platform was given
 DATA_TIMEOUT = 120.0
-RIGHTS = "X-Algorithm-Rights"
+# What a status means for the call of an item: the error's type, the effect, whether sending again can help.
+STATUSES = {
+    400: ("InputError", ATTEMPT, False),
+    401: ("AuthenticationError", STOP, True),
+    402: ("PaymentRequiredError", STOP, True),
+    403: ("AuthenticationError", STOP, True),
+    404: ("EntityNotFoundError", STOP, True),
+    408: ("TimeoutError", ATTEMPT, True),
+    413: ("TooLargeError", ATTEMPT, False),
+    415: ("UnsupportedError", ATTEMPT, False),
+    422: ("InputError", ATTEMPT, False),
+    429: ("TooManyRequests", THROTTLED, True),
+    503: ("ServerError", THROTTLED, True),
+    504: ("TimeoutError", ATTEMPT, True),
+}
+OTHER_STATUS = ("ServerError", ATTEMPT, True)
 RETRYABLE = (
     "ConnectionError",
     "LoadingError",
@@ -37,28 +47,23 @@ RETRYABLE = (
     "TooManyRequests",
 )
 SPLITTING = ("SystemExit", "TimeoutError")  # retryable, but one item of a list may have caused it
-STATUS_TYPES = {
-    400: "InputError",
-    401: "AuthenticationError",
-    402: "PaymentRequiredError",
-    403: "AuthenticationError",
-    404: "EntityNotFoundError",
-    408: "TimeoutError",
-    413: "TooLargeError",
-    415: "UnsupportedError",
-    422: "InputError",
-    429: "TooManyRequests",
-    504: "TimeoutError",
-}
-FINAL = (400, 413, 415, 422)  # statuses that find fault with the input
-EFFECTS = {401: STOP, 402: STOP, 403: STOP, 404: STOP, 429: THROTTLED, 503: THROTTLED}
 
 
 def serve(apply: Callable[[Any, Any], Any], load: Callable[[], Any]) -> None:
     """Hand both functions to the vendor's ADK, which waits for requests."""
+    client = vendor()
+    import adk.io  # not earlier, or Algorithmia.ADK becomes a module (upstream Algorithmia/__init__.py)
+
     if sys.version_info >= (3, 10):
         adk.io.traceback = _Traceback
-    Algorithmia.ADK(apply, load).init()
+    client.ADK(apply, load).init()
+
+
+def vendor() -> Any:
+    """The vendor's client, imported where it is needed: not every wrapper calls the platform."""
+    import Algorithmia
+
+    return Algorithmia
 
 
 class _Traceback:
@@ -72,46 +77,35 @@ class _Traceback:
 
 def connect() -> Server:
     """The platform as the vendor's client knows it: address, key, certificates and proxies."""
-    return server_of(Algorithmia.client())
+    return server_of(vendor().client())
 
 
 def server_of(client: Any) -> Server:
     """As ``connect``, for a client. Proxies and NO_PROXY follow the rules of requests, which it uses."""
-    headers = {}
+    import requests
+
+    headers, url, tls = {}, client.apiAddress, None
     if client.apiKey or client.bearerToken:  # inside the platform there may be neither
         headers["Authorization"] = client.apiKey or "Bearer " + client.bearerToken
-    settings = client.requestSession.merge_environment_settings(client.apiAddress, {}, None, None, None)
-    verify = settings["verify"]
-    trusted = requests.certs.where() if verify is True else verify or None
-    return Server(
-        client.apiAddress,
-        headers,
-        trusted,
-        requests.utils.select_proxy(client.apiAddress, settings["proxies"]),
-    )
-
-
-class CallFailed(Failure):
-    """One call of the target went wrong."""
-
-    def __init__(
-        self, error_type: str, message: str, effect: str = ATTEMPT, retryable: bool | None = None
-    ) -> None:
-        if retryable is None:
-            retryable = effect != ATTEMPT or error_type in RETRYABLE
-        super().__init__(error_type, message, retryable)
-        self.effect = effect
-        self.splits = effect == ATTEMPT and (not retryable or error_type in SPLITTING)
+    settings = client.requestSession.merge_environment_settings(url, {}, None, None, None)
+    if url.startswith("https:"):
+        verify = requests.certs.where() if settings["verify"] is True else settings["verify"]
+        tls = ssl.create_default_context(cafile=verify or None)
+        if not verify:  # as the user told the vendor's client
+            tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+    proxy = requests.utils.select_proxy(url, settings["proxies"])
+    login = requests.adapters.HTTPAdapter().proxy_headers(proxy) if proxy else {}
+    return Server(url, headers, tls, proxy, login)
 
 
 class Target:
     """The target algorithm: ``call`` sends one item and returns its result, ``call_list`` a list of them."""
 
-    def __init__(self, server: Server, target: dict[str, Any], request_bytes: int) -> None:
-        """``target`` names the algorithm; ``request_bytes`` is the largest body for it."""
+    def __init__(self, server: Server, target: dict[str, Any], limits: dict[str, Any]) -> None:
+        """``target`` names the algorithm; ``limits`` has the size of the largest body for it."""
         self._transport = Transport(server)
         self._path = "/v1/algo/" + target["reference"]
-        self._request_bytes = request_bytes
+        self._request_bytes = limits["request_bytes"]
 
     def call(self, item: Item, seconds: float) -> Any:
         """The target's result for one item, granted so many seconds. Raises ``Failure``."""
@@ -124,26 +118,21 @@ class Target:
 
     def _send(self, item: Item, body: bytes, content_type: str, seconds: float) -> Any:
         if len(body) > self._request_bytes:
-            message = (
-                f"the input has {len(body)} bytes on the wire; at most {self._request_bytes} may be sent"
-            )
-            raise Failure("TooLargeError", message)
-        granted = max(1, int(seconds))
+            most = f"at most {self._request_bytes} may be sent"
+            raise Failure("TooLargeError", f"the input has {len(body)} bytes on the wire; {most}")
+        granted, began = max(1, int(seconds)), time.monotonic()
         headers, path = {"Content-Type": content_type}, f"{self._path}?timeout={granted}"
         item.sent += len(body)
-        began = time.monotonic()
         try:
             response = self._transport.send("POST", path, body, headers, granted + READ_GRACE)
         except ConnectionFailed as error:
-            if not error.sent:
-                raise CallFailed(
-                    "ConnectionError", str(error), STOP if error.lasting else UNREACHABLE
-                ) from None
-            raise CallFailed("TimeoutError" if error.timed_out else "ConnectionError", str(error)) from None
+            effect = ATTEMPT if error.sent else STOP if error.lasting else UNREACHABLE
+            kind = "TimeoutError" if error.sent and error.timed_out else "ConnectionError"
+            raise failure_of(kind, str(error), effect, True) from None
         item.received += len(response.body)
         if response.status == 200:
             return decode_response(response.body)
-        failure = failed_status(response)
+        failure = failure_of_status(response)
         if response.status == 504 and time.monotonic() - began < granted / 2:
             failure.splits = False  # an outage of what is in between, and no list that takes too long
         raise failure
@@ -162,24 +151,21 @@ def encode_body(value: Any) -> tuple[bytes, str]:
 
 
 def decode_response(body: bytes) -> Any:
-    """The result in an answer with status 200. Raises ``CallFailed`` with the platform's own type."""
+    """The result in an answer with status 200. Raises ``Failure``, with the platform's own type if any."""
     try:
         answer = json.loads(body.decode("utf-8"))
         if "error" in answer:
-            raise CallFailed(*type_and_message(answer["error"]))
+            raise failure_of(*type_and_message(answer["error"]))
         result, kind = answer["result"], answer["metadata"]["content_type"]
+        if kind == "binary":
+            return base64.b64decode(result, validate=True)
+        return None if kind == "void" else result
     except (UnicodeDecodeError, json.JSONDecodeError, TypeError, KeyError):
         shown = body.strip()[:200].decode("utf-8", "replace").partition("\n")[0] or "nothing"
         message = f"the answer did not come from the target; it begins: {shown}"
-        raise CallFailed("ParsingError", message, retryable=True) from None
-    except (ValueError, RecursionError) as error:  # beyond the limits of JSON
-        raise CallFailed("ParsingError", f"the target's answer can't be read: {error}") from None
-    if kind == "void":
-        return None
-    try:
-        return base64.b64decode(result, validate=True) if kind == "binary" else result
-    except (TypeError, ValueError):
-        raise CallFailed("ParsingError", "the target's answer is not base64") from None
+        raise failure_of("ParsingError", message, retryable=True) from None
+    except (ValueError, RecursionError) as error:  # beyond the limits of JSON, or no base64
+        raise failure_of("ParsingError", f"the target's answer can't be read: {error}") from None
 
 
 def type_and_message(error: Any) -> tuple[str, str]:
@@ -192,24 +178,18 @@ def type_and_message(error: Any) -> tuple[str, str]:
     return error_type, str(error.get("message") or "")
 
 
-def failed_status(response: Response) -> CallFailed:
+def failure_of_status(response: Response) -> Failure:
     """What a status other than 200 means; the error type in its body tells what is wrong with an input."""
     status = response.status
-    error_type = STATUS_TYPES.get(status, "ServerError")
+    error_type, effect, retryable = STATUSES.get(status, OTHER_STATUS)
     try:
         named, message = type_and_message(json.loads(response.body.decode("utf-8"))["error"])
     except (TypeError, ValueError, KeyError, RecursionError):
         named, message = "AlgorithmError", response.body[:200].decode("utf-8", "replace").strip()
-    retryable = status not in FINAL
     if named != "AlgorithmError" and (named in RETRYABLE or not retryable) and status != 429:
         error_type = named
-    failure = CallFailed(
-        error_type,
-        f"status {status}{': ' if message else ''}{message}",
-        EFFECTS.get(status, ATTEMPT),
-        retryable,
-    )
-    failure.status = status
+    message = f"status {status}{': ' if message else ''}{message}"
+    failure = failure_of(error_type, message, effect, retryable)
     seconds = response.headers.get("Retry-After", "")
     if re.fullmatch(
         r"-?\d+(\.\d+)?", seconds
@@ -218,23 +198,14 @@ def failed_status(response: Response) -> CallFailed:
     return failure
 
 
-class DataFailed(Exception):
-    """A file could not be read or written; ``status`` is None when no answer came."""
-
-    timed_out = False
-    drops_rights = False  # whether the platform heard that only the caller's rights count
-
-    def __init__(self, url: str, status: int | None, message: str) -> None:
-        super().__init__(
-            f"{url}: {message}" if status is None else f"{url}: status {status} {message}".strip()
-        )
-        self.status = status
-
-    @property
-    def is_down(self) -> bool:
-        """Whether the same request may succeed later; an error inside a successful answer tells no more."""
-        status = self.status
-        return status is None or status < 300 or status in (408, 409, 425, 429) or status >= 500
+def failure_of(
+    error_type: str, message: str, effect: str = ATTEMPT, retryable: bool | None = None
+) -> Failure:
+    """A call of the target that went wrong; its type tells whether sending it again can help."""
+    failure = Failure(error_type, message, error_type in RETRYABLE if retryable is None else retryable)
+    failure.effect = effect
+    failure.splits = effect == ATTEMPT and (not failure.retryable or error_type in SPLITTING)
+    return failure
 
 
 class DataApi:
@@ -249,32 +220,44 @@ class DataApi:
         method: str,
         url: str,
         body: Any = b"",
-        headers: dict[str, str] | None = None,
+        headers: Mapping[str, str] = {},
         timeout: float = DATA_TIMEOUT,
         into: IO[bytes] | None = None,
     ) -> Response:
-        """GET or PUT a file, or POST to a folder. Raises ``DataFailed``.
+        """GET or PUT a file, or POST to a folder. Raises ``Unavailable`` unless that was done.
 
         ``body`` is bytes, or an open file with its length in the headers; a file's bytes go ``into`` another.
         """
-        scheme, _, rest = url.partition("://")
-        root = "/v1/data/" if scheme == "data" else f"/v1/connector/{scheme}/"
-        path = root + urllib.parse.quote(rest.strip("/"), safe="/")
-        headers = dict({"Content-Type": "application/octet-stream"}, **(headers or {}))
         try:
-            response = self._transport.send(method, path, body, headers, timeout, into)
+            response = self.ask(method, url, body, headers, timeout, into)
         except ConnectionFailed as error:
-            failed = DataFailed(url, None, str(error))
+            failed = Unavailable(f"{url}: {error}")
             failed.timed_out = error.timed_out
             raise failed from None
+        status = response.status
         try:
             reported = json.loads(response.body.decode("utf-8")).get("error") if into is None else None
         except (ValueError, RecursionError, AttributeError):
             reported = None
-        if reported or not 200 <= response.status < 300:  # the platform also reports errors with 200
+        if reported or not 200 <= status < 300:  # the platform also reports errors with 200
             message = reported.get("message") if isinstance(reported, dict) else reported
-            message = str(message or response.headers.get("X-Error-Message") or "")
-            failed = DataFailed(url, response.status, message)
-            failed.drops_rights = RIGHTS in response.headers
-            raise failed
+            message = message or response.headers.get("X-Error-Message") or ""
+            waiting_helps = status < 300 or status in (408, 409, 425, 429) or status >= 500
+            raise Unavailable(f"{url}: status {status} {message}".strip(), not waiting_helps, status)
         return response
+
+    def ask(
+        self,
+        method: str,
+        url: str,
+        body: Any = b"",
+        headers: Mapping[str, str] = {},
+        timeout: float = DATA_TIMEOUT,
+        into: IO[bytes] | None = None,
+    ) -> Response:
+        """The answer, whatever its status. Raises ``ConnectionFailed``."""
+        scheme, _, rest = url.partition("://")
+        root = "/v1/data/" if scheme == "data" else f"/v1/connector/{scheme}/"
+        path = root + urllib.parse.quote(rest.strip("/"), safe="/")
+        headers = {"Content-Type": "application/octet-stream", **headers}
+        return self._transport.send(method, path, body, headers, timeout, into)

@@ -9,9 +9,9 @@ import time
 from itertools import islice
 from typing import Any, Iterator
 
-from .items import Item, Outcome, Task
+from .items import Item, Outcome
 from .protocol import ATTEMPT, Failure, InputError, encode_value
-from .work import OneByOne
+from .work import STOPPING, Task, Work
 
 
 class WrongLength(Failure):
@@ -24,27 +24,25 @@ class WrongLength(Failure):
         super().__init__("ParsingError", f"the target answered {items} items with {answered}")
 
 
-class Lists(OneByOne):
+class Lists(Work):
     """One call of the target for a list of items, or further tasks for the parts of the list."""
 
-    def tasks(self, items: Iterator[Item]) -> Iterator[Task]:
+    def tasks(self) -> Iterator[Task]:
         """Tasks of as many items as the target takes."""
-        items = iter(items)
-        for together in iter(lambda: list(islice(items, self.target["batch_size"])), []):
-            yield Task(together, self.may_retry)
+        items = iter(self._items)
+        return (Task(each) for each in iter(lambda: list(islice(items, self.settings["batch_size"])), []))
 
     def do(self, task: Task) -> tuple[list[tuple[Item, Outcome]], list[Task]]:
-        """The items with their outcomes, or parts of the list. ``Stopped`` passes through."""
+        """The items with their outcomes, or parts of the list. What stops everyone passes through."""
         if task.started_at is None:
             task.started_at = time.time()
         started = self.deadline.clock()
         sizes = [self._encode(item) for item in task.items]
-        failed = [self._failed(task, [item], item.failure, started) for item in task.items if item.failure]
-        outcomes = [pair for pairs in failed for pair in pairs]
-        outcomes += [(item, item.known) for item in task.items if item.known]
+        failed = [self._outcome(task, item, item.failure, started) for item in task.items if item.failure]
+        known = [(item, item.known) for item in task.items if item.known]
         groups = self._groups(task.items, sizes)
-        if len(groups) > 1 or outcomes:
-            return outcomes, [self._part(task, group) for group in groups]
+        if len(groups) > 1 or failed or known:
+            return failed + known, [self._part(task, group) for group in groups]
         return self._send(task, started)
 
     def _encode(self, item: Item) -> int:
@@ -54,9 +52,8 @@ class Lists(OneByOne):
             try:
                 item.encoded = encode_value(item.value)
             except ValueError:
-                item.failure = item.failure or InputError(
-                    "the target takes lists, and a list in JSON can't hold this item"
-                )
+                message = "the target takes lists, and a list in JSON can't hold this item"
+                item.failure = item.failure or InputError(message)
         return len(item.encoded) + 2
 
     def _groups(self, items: list[Item], sizes: list[int]) -> list[list[Item]]:
@@ -67,13 +64,13 @@ class Lists(OneByOne):
             if item.failure is None and item.known is None:
                 if size > room or not groups:
                     groups.append([])
-                    room = self.target["request_bytes"] - 2
+                    room = self.settings["request_bytes"] - 2
                 groups[-1].append(item)
                 room -= size
         return groups
 
     def _part(self, task: Task, items: list[Item], is_half: bool = False) -> Task:
-        part = Task(items, task.may_retry)
+        part = Task(items)
         part.part = is_half or task.part
         part.attempts = task.attempts
         part.started_at = task.started_at  # for records of parts that are left when time runs out
@@ -81,22 +78,19 @@ class Lists(OneByOne):
 
     def _send(self, task: Task, started: float) -> tuple[list[tuple[Item, Outcome]], list[Task]]:
         try:
-            results = self.calls.make(task, task.items)
+            results = self.call(task, self.target.call_list, task.items)
             if not isinstance(results, list) or len(results) != len(task.items):
                 raise WrongLength(len(task.items), results)
         except Failure as failure:
+            if failure.effect in STOPPING:
+                raise
             if len(task.items) > 1 and failure.splits:
                 task.attempts -= failure.effect == ATTEMPT
                 half = len(task.items) // 2
                 return [], [self._part(task, items, True) for items in (task.items[:half], task.items[half:])]
-            return self._failed(task, task.items, failure, started), []
-        seconds = self.deadline.clock() - started
-        outcomes = [Outcome.of_result(one, task.started_at, seconds, task.attempts) for one in results]
-        return [(item, self.hooks.after(item, one)) for item, one in zip(task.items, outcomes)], []
+            results = [failure] * len(task.items)
+        return [self._outcome(task, item, one, started) for item, one in zip(task.items, results)], []
 
-    def _failed(
-        self, task: Task, items: list[Item], failure: Failure, started: float
-    ) -> list[tuple[Item, Outcome]]:
-        failure.attempts = task.attempts
-        outcome = Outcome.of_failure(failure, task.started_at, self.deadline.clock() - started)
-        return [(item, self.hooks.after(item, outcome)) for item in items]
+    def _outcome(self, task: Task, item: Item, value: Any, started: float) -> tuple[Item, Outcome]:
+        outcome = Outcome(value, task.started_at, self.deadline.clock() - started, task.attempts)
+        return item, self.hooks.after(item, outcome)

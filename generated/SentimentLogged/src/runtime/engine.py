@@ -1,4 +1,4 @@
-"""The work of one call: a few threads that take items, call the target, and hand over what became of each.
+"""The work of one call: its two stops, and a few threads that take items and hand over what became of each.
 
 Nothing is held but what is in flight. At the hard stop whatever is open is closed; later answers are dropped.
 """
@@ -7,39 +7,85 @@ from __future__ import annotations
 
 import collections
 import threading
-from typing import Any, Iterator
+import time
+from typing import Any, Callable
 
 from .answer import Answer
-from .calls import Stopped
-from .items import Item, Outcome, Task
-from .protocol import Failure
-from .work import OneByOne
+from .items import Item, Outcome
+from .protocol import Failure, Unavailable
+from .work import Task, Work
 
-LATER = 0.01  # seconds, so that what was waited for has come
-TICK = 5.0  # seconds after which the answer is asked whether it has something to do
+TICK = 5.0  # seconds after which the recorder is asked whether it has something to do
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0  # seconds between two tries of what is unavailable
+
+
+class Deadline:
+    """Counts from the start of one call.
+
+    Before the *hard stop* every answer counts; after it there is only time to record and to answer. Until the
+    *soft stop* new work may start: an item as slow as the slowest so far would end before the hard stop.
+    """
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self.start = clock()
+        self._end = self.start + seconds
+        self._reserve = min(max(seconds / 10, 0.5), 300.0, seconds / 2)
+        self._hard_stop = self._end - self._reserve
+        self._slowest = 0.0
+
+    def begin(self) -> None:
+        """Work on the items starts now; reading them may have taken time, but one item is always tried."""
+        now = self.clock()
+        self._hard_stop = max(self._hard_stop, now + max(self._end - now, 1.0) / 2)
+
+    def observe_duration(self, seconds: float) -> None:
+        """Update the duration of the slowest item so far; pauses do not count."""
+        self._slowest = max(self._slowest, seconds)
+
+    def left(self) -> float:
+        """Seconds until the hard stop; not below zero."""
+        return max(0.0, self._hard_stop - self.clock())
+
+    def left_to_start(self) -> float:
+        """Seconds until the soft stop; not below zero."""
+        return max(0.0, self._hard_stop - self._slowest - self.clock())
+
+    def left_to_record(self) -> float:
+        """Seconds to wait for what is unavailable: until the hard stop, and after it most of the rest."""
+        return max(self.left(), min(0.9 * self._reserve, self.left_to_answer()))
+
+    def left_to_answer(self) -> float:
+        """Seconds that recording and storing results may take; not below zero."""
+        return max(0.0, self._end - self._reserve / 10 - self.clock())
+
+    def retry(self, do: Callable[[], Any], seconds: float) -> Any:
+        """What ``do`` returns; tried again for so long while it is ``Unavailable`` and waiting may help."""
+        until, pause = self.clock() + seconds, FIRST_PAUSE
+        while True:
+            try:
+                return do()
+            except Unavailable as error:
+                if error.lasting or self.clock() + pause > until:
+                    raise
+            time.sleep(pause)
+            pause = min(LONGEST_PAUSE, pause * 2)
 
 
 class Engine:
     """Does all tasks of one call."""
 
-    def __init__(
-        self,
-        work: OneByOne,
-        items: Iterator[Item],
-        answer: Answer,
-        parallel: int,
-        change: threading.Condition,
-    ) -> None:
-        """``change`` is the lock of the call."""
+    def __init__(self, work: Work, answer: Answer, parallel: int, recorder: Any = None) -> None:
         self.stopped: Failure | None = None
-        self._work = work
-        self._tasks = work.tasks(items)
+        self.work = work
+        self._tasks = work.tasks()
         self._answer = answer
-        self._deadline = answer.deadline
+        self._recorder = recorder
+        self._deadline = work.deadline
         self._parallel = parallel
-        self._change = change
+        self._change = recorder.change if recorder else threading.Condition()  # the lock of the call
         self._next: Task | None = None
-        self._parts: collections.deque[Task] = collections.deque()
+        self._parts: collections.deque[Task] = collections.deque()  # of tasks that were cut
         self._open: dict[int, Task] = {}
         self._dropped: list[Task] = []
         self._threads = 0
@@ -52,30 +98,35 @@ class Engine:
             self._fetch()
             self._deadline.begin()
         try:
-            self._do_all()
+            self._work_until_the_hard_stop()
         finally:
             with self._change:
                 self._is_closed = True
                 self.stop()
         with self._change:
-            self._close()
+            for task in (*self._open.values(), *self._dropped, *self._parts):
+                self._close(task)
+            while self._next is not None:
+                self._close(self._next)
+                self._fetch()
         if self._error is not None:
             raise self._error
 
-    def _do_all(self) -> None:
-        """Return when all tasks are done, or time is up."""
+    def stop(self, failure: Failure | None = None, error: BaseException | None = None) -> None:
+        """Start nothing more; what is in flight may end. ``failure`` stops everyone; an ``error`` is ours."""
+        self.stopped = self.stopped or failure
+        self._error = self._error or error
+        self._is_closing = True
+        self.work.ended.set()
+        self._change.notify_all()
+
+    def _work_until_the_hard_stop(self) -> None:
         with self._change:
             self._start_thread()
             while not self._is_over() and self._deadline.left() > 0:
                 self._change.wait(min(self._deadline.left(), TICK))
-                self._answer.tick()
-
-    def stop(self, failure: Failure | None = None) -> None:
-        """Start nothing more; what is in flight may end. ``failure`` is what stops everyone, if anything."""
-        self.stopped = self.stopped or failure
-        self._is_closing = True
-        self._work.calls.ended.set()
-        self._change.notify_all()
+                if self._recorder:
+                    self._recorder.tick()
 
     def _is_over(self) -> bool:
         return not self._open and (self._is_closing or not (self._next or self._parts))
@@ -85,12 +136,8 @@ class Engine:
         try:
             self._next = next(self._tasks, None)
         except BaseException as error:  # reading the items failed
-            self._fail(error)
-
-    def _fail(self, error: BaseException) -> None:
-        self._next = None
-        self._error = self._error or error
-        self.stop()
+            self._next = None
+            self.stop(error=error)
 
     def _start_thread(self) -> None:
         """One more thread, if there is something to do for it."""
@@ -107,24 +154,24 @@ class Engine:
 
     def _run(self) -> None:
         """What each thread does."""
-        finished: list[tuple[Item, Outcome, Any]] = []
-        task, parts = None, []  # type: ignore[var-annotated]
+        task, finished, parts = None, [], []  # type: ignore[var-annotated]
         while True:
             with self._change:
-                if task is not None:
+                if task is not None and not self._is_closed:
                     self._finish(task, finished, parts)
                 task = self._take()
             if task is None:
                 return
-            finished, parts = [], []
             try:
-                outcomes, parts = self._work.do(task)
-                finished = [(item, one, self._answer.prepare(item, one)) for item, one in outcomes]
-            except Stopped as stop:
-                self._drop(task, stop.failure)
-                task = None
-            except BaseException as error:  # a fault of ours must not leave the caller waiting
-                self._drop(task, None, error)
+                outcomes, parts = self.work.do(task)
+                finished = [self._prepare(item, outcome) for item, outcome in outcomes]
+            except (
+                BaseException
+            ) as error:  # everyone stops; a fault of ours must not leave the caller waiting
+                with self._change:
+                    if not self._is_closed:
+                        self._dropped.append(self._open.pop(id(task)))
+                        self.stop(*((error, None) if isinstance(error, Failure) else (None, error)))
                 task = None
 
     def _take(self) -> Task | None:
@@ -132,8 +179,8 @@ class Engine:
         while not self._is_closing:
             if self._has_begun and self._deadline.left_to_start() <= 0:  # but one task is always tried
                 self.stop()
-            elif not self._answer.has_room():
-                self._change.wait(self._deadline.left_to_start() + LATER)
+            elif self._recorder and not self._recorder.has_room():
+                self._change.wait(self._deadline.left_to_start() + 0.01)
             elif self._parts or self._next:
                 task = self._parts.popleft() if self._parts else self._next
                 assert task is not None
@@ -149,37 +196,26 @@ class Engine:
                 break
         return None
 
-    def _finish(self, task: Task, finished: list[tuple[Item, Outcome, Any]], parts: list[Task]) -> None:
-        if self._is_closed:
-            return
+    def _finish(self, task: Task, finished: list[tuple[Item, Outcome]], parts: list[Task]) -> None:
         del self._open[id(task)]
         self._deadline.observe_duration(task.seconds)
-        for item, outcome, prepared in finished:
-            self._answer.put(item, outcome, prepared)
-        if self._answer.raises and self._answer.failures:
-            self.stop()
+        for item, outcome in finished:
+            self._put(item, outcome)
         self._parts.extendleft(reversed(parts))
         if parts or self._is_over():
             self._change.notify_all()
 
-    def _drop(self, task: Task, failure: Failure | None, error: BaseException | None = None) -> None:
-        with self._change:
-            if self._is_closed:
-                return
-            self._dropped.append(self._open.pop(id(task)))
-            if error is not None:
-                self._fail(error)
-            self.stop(failure)
-
-    def _close(self) -> None:
-        """Give what is open when work ends an outcome, with the attempts that it had."""
-        for task in (*self._open.values(), *self._dropped, *self._parts):
-            self._close_task(task)
-        while self._next is not None:
-            self._close_task(self._next)
-            self._fetch()
-
-    def _close_task(self, task: Task) -> None:
-        outcome = task.unfinished(self.stopped)
+    def _close(self, task: Task) -> None:
+        """Give the items of what is open when work ends an outcome, with the attempts that they had."""
         for item in task.items:
-            self._answer.put(item, outcome, self._answer.prepare(item, outcome))
+            self._put(*self._prepare(item, task.unfinished(self.stopped)))
+
+    def _prepare(self, item: Item, outcome: Outcome) -> tuple[Item, Outcome]:
+        return item, self._recorder.prepare(item, outcome) if self._recorder else outcome
+
+    def _put(self, item: Item, outcome: Outcome) -> None:
+        self._answer.put(item, outcome)
+        if self._recorder:
+            self._recorder.add(outcome.record)
+        if self._answer.raises and outcome.failure is not None:
+            self.stop()

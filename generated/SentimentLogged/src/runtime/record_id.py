@@ -7,7 +7,7 @@ import hmac
 import os
 from typing import Any
 
-from .items import canonical, digest
+from .items import Item, canonical, digest
 from .protocol import InputError, to_wire
 
 
@@ -25,6 +25,15 @@ class RecordId:
         self._key = os.environ.get(key_env, "").encode("utf-8") if key_env else None
         if self._key == b"":
             raise ValueError(f"the variable {key_env} with the secret for ids is not set")
+
+    def of_item(self, item: Item, content: str) -> str:
+        """The id of an item; one that has none fails, and is known by its ``content``."""
+        try:
+            if item.failure is None:
+                return self.of_value(item.value)
+        except InputError as failure:
+            item.failure = failure
+        return self.of_content(content)
 
     def of_value(self, value: Any) -> str:
         """The id of an item that is in order. Raises ``InputError`` where it has none."""

@@ -1,31 +1,32 @@
-"""One call of the wrapper from its input to its answer: which part does what."""
+"""One call of the wrapper from its input to its answer: which part does what, and what is logged of it."""
 
 from __future__ import annotations
 
-import threading
+import contextlib
+import json
+import sys
 from types import ModuleType
 from typing import Any
 
 from . import VERSION, protocol
 from .answer import Answer
-from .calls import Calls
-from .deadline import Deadline
-from .engine import Engine
+from .engine import Deadline, Engine
 from .files import Files
 from .items import Items
-from .log import Log
 from .protocol import Failure
-from .work import Hooks, OneByOne
+from .work import Hooks, Work
+
+LOGGED = ("items", "succeeded", "failed", "untried", "throttled", "attempts", "unrecorded")
 
 
 class Wrapper:
     """What all calls share: the settings, the user's hooks, and the opened target, files and datastore."""
 
-    work: type[OneByOne] = OneByOne
+    work: type[Work] = Work
     engine: type[Engine] = Engine
-    answer: type[Answer] = Answer
-    calls: Any = Calls
-    deadline: Any = Deadline
+    deadline: type[Deadline] = Deadline
+    recorder: Any = None
+    redaction: Any = None
     record_id: Any = None
     already: Any = None
 
@@ -39,9 +40,7 @@ class Wrapper:
         self.files = files
         self.datastore = datastore
         vars(self).update(parts)
-        self._log = Log(config.LOG)
         self._bare_lists = config.MODE != "log" and config.TARGET["input"] == "item"
-        self._raising = (protocol.ITEM, protocol.LIST) if config.ON_ERROR == "raise" else (protocol.ITEM,)
 
     def call(self, value: Any) -> Any:
         """Answer one item, a list of items, or an object with ``$batch``.
@@ -56,44 +55,61 @@ class Wrapper:
         deadline = self.deadline(request.timeout or self.config.LIMITS["timeout"])
         values: Any = self.files.read(request, deadline) if request.source else request.values
         items = Items(request, values, self.record_id)
-        answer = self.answer(request, items, self.config.LIMITS["response_bytes"], deadline)
-        answer.raises = request.form in self._raising or request.trial
-        calls, engine = self._parts(request, items, answer)
+        on_list = request.form == protocol.LIST and self.config.ON_ERROR == "raise"
+        raises = request.form == protocol.ITEM or on_list or request.trial
+        answer = Answer(items, self.config.LIMITS["response_bytes"], raises)
+        recorder, work = self._parts(items, deadline)
+        engine = self.engine(work, answer, self.config.LIMITS["parallel"], recorder)
         try:
             try:
                 engine.run()
             finally:
-                answer.finish()
-            summary = answer.summary(calls, engine.stopped)
-            if answer.raises and answer.failures:
+                if recorder:
+                    recorder.finish(answer.put)
+            summary = _summary(answer, engine, recorder)
+            if answer.raises and answer.failed:
                 raise answer.first_failure()
-            reply = answer.write(self.files.write, summary)
+            reply = answer.write(self.files.write, deadline, summary)
         except Failure as error:
-            self._log.call(request, answer, answer.summary(calls, engine.stopped), error)
+            self._log(answer, _summary(answer, engine, recorder), error.error_type)
             raise
-        self._log.call(request, answer, summary, None)
+        self._log(answer, summary, None)
         return reply
 
-    def _parts(self, request: protocol.Request, items: Items, answer: Answer) -> tuple[Calls, Engine]:
-        """What does the work of one call."""
-        limits, change = self.config.LIMITS, threading.Condition()
-        target = dict(self.config.TARGET, request_bytes=limits["request_bytes"])
-        call = self.target.call_list if target["batch_size"] > 1 else self.target.call
-        calls = self.calls(call, limits["attempts"], limits["item_timeout"], answer.deadline)
-        hooks = Hooks(self.hooks, items)
-        work = self.work(calls, hooks, target, request.try_number <= 1, answer.deadline)
+    def _parts(self, items: Items, deadline: Deadline) -> tuple[Any, Work]:
+        """What records the items of one call, if anything does, and what calls the target for them."""
+        config, recorder, known = self.config, None, iter(items)
         if self.datastore is not None:
-            wrapper = f"{self.config.WRAPPER}@{self.config.SPEC[:19]}"
-            settings = dict(self.config.RECORDS, target=target["reference"], wrapper=wrapper)
-            answer.open(self.datastore, settings, change)  # type: ignore[attr-defined]
-        skips = self.already and not request.trial
-        known = self.already(items, self.datastore, answer) if skips else items
-        return calls, self.engine(work, iter(known), answer, limits["parallel"], change)
+            wrapper = f"{config.WRAPPER}@{config.SPEC[:19]}"
+            settings = dict(config.RECORDS, target=config.TARGET["reference"], wrapper=wrapper)
+            settings["redaction"] = self.redaction
+            recorder = self.recorder(self.datastore, settings, items, deadline)
+            if self.already and not items.request.trial:
+                known = self.already(items, self.datastore, recorder)
+        settings = {**config.TARGET, **config.LIMITS, "may_retry": items.request.try_number <= 1}
+        return recorder, self.work(self.target, settings, known, Hooks(self.hooks, items), deadline)
+
+    def _log(self, answer: Answer, summary: dict[str, Any], error: str | None) -> None:
+        """A line of JSON for failed items and calls, on standard output; never their data."""
+        items, level = answer.items, self.config.LOG
+        about, lines = {"run": items.run, "try": items.request.try_number}, []
+        for item, outcome, failure in answer.failures() if level != "off" else ():
+            if not failure.untried:
+                facts = dict(about, log="item", id=item.id, index=item.index, error=failure.error_type)
+                lines.append(dict(facts, attempts=outcome.attempts, ms=int(outcome.seconds * 1000)))
+        failed = error or any(summary.get(key) for key in ("failed", "stopped", "unrecorded"))
+        if level == "all" or (level == "errors" and failed):
+            stopped = summary["stopped"] and summary["stopped"]["type"]
+            counts = {key: summary[key] for key in LOGGED if key in summary}
+            ms = summary["duration_ms"]
+            lines.append(dict(about, log="call", error=error, stopped=stopped, **counts, ms=ms))
+        with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
+            sys.stdout.write("".join(json.dumps(line) + "\n" for line in lines))
+            sys.stdout.flush()
 
     def _describe(self) -> dict[str, Any]:
         """The answer to ``{"$batch": []}``: nothing was done, and this is who did it."""
-        config = self.config
-        store = getattr(config, "DATASTORE", None)
+        config, store = self.config, getattr(self.config, "DATASTORE", None)
         facts = {
             "protocol": protocol.PROTOCOL,
             "runtime": VERSION,
@@ -103,17 +119,22 @@ class Wrapper:
             "datastore": {"url": store["url"] or "$" + store["url_env"]} if store else None,
             "limits": dict(config.LIMITS, batch_size=config.TARGET["batch_size"]),
         }
-        counts = dict.fromkeys(
-            ("items", "succeeded", "failed", "untried", "calls", "throttled", "duration_ms"), 0
-        )
-        if store:
-            counts["recorded"] = 0
+        names = ["items", "succeeded", "failed", "untried", "calls", "throttled", "duration_ms"]
+        counts = dict.fromkeys(names + ["recorded"] * bool(store), 0)
         return {"$results": [], "$summary": dict(counts, stopped=None, wrapper=facts)}
 
 
-def private_places(config: Any) -> list[str]:
-    """The URLs of what this wrapper keeps for itself: its records and its credentials."""
-    stores = [getattr(config, "DATASTORE", {}), *getattr(config, "COPIES", [])]
-    places = [store.get(key) for store in stores for key in ("url", "oversize")]
-    places.append(getattr(config, "CREDENTIALS", "").rpartition("/")[0])
-    return [place for place in places if place]
+def _summary(answer: Answer, engine: Engine, recorder: Any) -> dict[str, Any]:
+    """The ``$summary`` of a call."""
+    work, stopped = engine.work, engine.stopped
+    durations = sorted(work.durations) or [0.0]
+    return {
+        **answer.summary(),
+        "calls": work.count,
+        "throttled": work.throttled,
+        "stopped": stopped and {"type": stopped.error_type, "message": stopped.message},
+        "duration_ms": int((work.deadline.clock() - work.deadline.start) * 1000),
+        "p50_ms": int(1000 * durations[len(durations) // 2]),
+        "p99_ms": int(1000 * durations[len(durations) * 99 // 100]),
+        **(recorder.counts if recorder else {}),
+    }

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .deadline import Deadline
-from .records import Record, Refused, Unavailable
+from .engine import Deadline
+from .protocol import Unavailable
+from .records import Record, Refused
 from .timeouts import call_with_timeout
 
 

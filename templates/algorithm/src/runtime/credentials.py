@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import os
 
-from .platform import DataApi, DataFailed
-from .transport import Server
+from .exchange import Server
+from .platform import DataApi
+from .protocol import Unavailable
 
 
 def use(server: Server, url: str) -> Server:
@@ -20,7 +21,7 @@ def use(server: Server, url: str) -> Server:
     """
     try:
         body = DataApi(server).send("GET", url).body
-    except DataFailed as failed:
+    except Unavailable as failed:
         raise ValueError(f"the credentials can't be read: {failed}") from None
     try:
         variables = json.loads(body.decode("utf-8"))

@@ -12,10 +12,10 @@ import json
 import os
 from typing import Any
 
-from .platform import DataApi, DataFailed
-from .protocol import dumps
-from .records import Record, Refused, Unavailable
-from .transport import Server
+from .exchange import Server
+from .platform import DataApi
+from .protocol import Unavailable, dumps
+from .records import Record, Refused
 
 REFUSING = (400, 413, 415, 422)  # statuses that find fault with what is written
 
@@ -34,7 +34,7 @@ class Datastore:
             raise ValueError(f"the variable {key_env} with the datastore's key is not set")
         self._url = settings["url"].rstrip("/")
         self._zips = settings["gzip"]
-        self._writer = "written with " + (key_env or "the caller's rights, as the spec has no key_env")
+        self._writer = key_env or "the caller's rights, as the spec has no key_env"
         self._data_api = DataApi(server, key)
 
     def write(self, records: list[Record], part: int) -> None:
@@ -44,20 +44,22 @@ class Datastore:
         if self._zips:
             url, body = url + ".gz", gzip.compress(body)
         try:
-            try:
-                self._data_api.send("PUT", url, body)
-            except DataFailed as failed:
-                if failed.status != 404 or not self._url.startswith("data://"):
-                    raise
-                self._make_collection()
-                self._data_api.send("PUT", url, body)
-        except DataFailed as failed:
-            if failed.status in REFUSING:
-                raise Refused(str(failed)) from None
-            if failed.is_down:
-                raise Unavailable(str(failed)) from None
-            # Whatever the records: no right to write, no such place, a redirection. Waiting does not help.
-            raise Unavailable(f"{failed}; {self._writer}", lasting=True) from None
+            self._put(url, body)
+        except Unavailable as error:
+            if error.status in REFUSING:
+                raise Refused(str(error)) from None
+            if error.lasting:  # whatever the records: no right to write, no such place, a redirection
+                raise Unavailable(f"{error}; written with {self._writer}", lasting=True) from None
+            raise
+
+    def _put(self, url: str, body: bytes) -> None:
+        try:
+            self._data_api.send("PUT", url, body)
+        except Unavailable as error:
+            if error.status != 404 or not url.startswith("data://"):
+                raise
+            self._make_collection()
+            self._data_api.send("PUT", url, body)
 
     def _make_collection(self) -> None:
         """Make the collection, private to its owner; one that exists already is fine."""
@@ -65,8 +67,8 @@ class Datastore:
         body = json.dumps({"name": name, "acl": {"read": []}}).encode("ascii")
         try:
             self._data_api.send("POST", folder, body, {"Content-Type": "application/json"})
-        except DataFailed as failed:
-            if failed.status != 409:
+        except Unavailable as error:
+            if error.status != 409:
                 raise
 
 

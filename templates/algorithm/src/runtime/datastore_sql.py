@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
-from .protocol import dumps
-from .records import Record, Refused, Unavailable
+from .protocol import Unavailable, dumps
+from .records import Record, Refused
 
 TABLE = "records"
 COLUMNS = ("run", "id", "index", "try", "target", "wrapper", "started_at", "duration_ms", "attempts")

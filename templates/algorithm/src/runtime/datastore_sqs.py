@@ -21,9 +21,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from . import datastore_data
-from .protocol import dumps
-from .records import Record, Refused, Unavailable
-from .transport import Server
+from .exchange import Server
+from .protocol import Unavailable, dumps
+from .records import Record, Refused
 
 LARGEST = 262144  # bytes of a message, and of all messages of one request
 MESSAGES = 10

@@ -11,13 +11,14 @@ import contextlib
 import importlib
 import inspect
 import os
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Callable, Iterator
 
+from . import platform
 from .items import Item
-from .platform import Algorithmia
 from .protocol import ATTEMPT, Failure, error_type_and_message
 
 
@@ -32,8 +33,11 @@ class Target:
 
     def __init__(self, target: dict[str, Any]) -> None:
         """``target`` names the module. Whatever its import or its ``load`` raises goes on."""
-        _move_in()
-        with _starting_captured() as started:
+        folder = _move_in()
+        started: list[Any] = []
+        with contextlib.ExitStack() as stack:
+            if any(re.search(rb"\b(Algorithmia|adk)\b", path.read_bytes()) for path in folder.rglob("*.py")):
+                started = stack.enter_context(_starting_captured())
             module = importlib.import_module(target["module"])
         self._function, self._arguments = _of_adk(*started[0]) if started else _of_module(module)
 
@@ -56,7 +60,8 @@ class Target:
 
 def _of_adk(apply: Callable[..., Any], load: Callable[..., Any] | None = None) -> tuple[Any, list[Any]]:
     """What to call, and with what beside the input: as upstream adk/ADK.py, ``load`` and ``apply``."""
-    adk = Algorithmia.ADK(apply, load, Algorithmia.client())
+    client = platform.vendor()
+    adk = client.ADK(apply, load, client.client())
     if adk.model_data.available():
         adk.model_data.initialize()
     if adk.load_func is None:
@@ -103,7 +108,7 @@ def _copied(value: Any) -> Any:
     return bytes(value) if isinstance(value, bytearray) else value
 
 
-def _move_in() -> None:
+def _move_in() -> Path:
     """Make this process the author's: its folder is the current one, and in ``src`` its names win.
 
     The wrapper's own modules are all imported by now and know each other; those whose names the author uses
@@ -119,13 +124,15 @@ def _move_in() -> None:
     sys.path[:] = [str(folder), *(path for path in sys.path if str(Path(path).resolve()) != wrapper)]
     os.chdir(str(folder))
     importlib.invalidate_caches()
+    return folder
 
 
 @contextlib.contextmanager
 def _starting_captured() -> Iterator[list[Any]]:
     """Gives a list that fills with the (apply, load) of whatever is started inside the context."""
     started: list[Any] = []
-    adk_init, handler = Algorithmia.ADK.init, Algorithmia.handler
+    client = platform.vendor()
+    adk_init, handler = client.ADK.init, client.handler
 
     class Handler:
         def __init__(
@@ -136,9 +143,9 @@ def _starting_captured() -> Iterator[list[Any]]:
         def serve(self) -> None:
             started.append(self.functions)
 
-    Algorithmia.ADK.init = lambda adk, *_, **__: started.append((adk.apply_func, adk.load_func))
-    Algorithmia.handler = Handler
+    client.ADK.init = lambda adk, *_, **__: started.append((adk.apply_func, adk.load_func))
+    client.handler = Handler
     try:
         yield started
     finally:
-        Algorithmia.ADK.init, Algorithmia.handler = adk_init, handler
+        client.ADK.init, client.handler = adk_init, handler

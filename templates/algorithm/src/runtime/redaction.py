@@ -6,22 +6,25 @@ import json
 import urllib.parse
 from typing import Any, Iterator
 
-from . import records
 from .items import Item
 
 REDACTED = "[redacted]"
 
 
-class Recorder(records.Recorder):
-    """Records like any other, but blanks what is at the paths that the settings name."""
+class Redaction:
+    """Blanks what is at some paths."""
+
+    def __init__(self, paths: list[list[Any]]) -> None:
+        """A path is a list of keys and places; None stands for every element."""
+        self._paths = paths
 
     def payload(self, value: Any) -> Any:
         """A copy of an item or a result without what must not be recorded."""
-        return redact(value, self.settings["redact"])
+        return redact(value, self._paths)
 
     def message(self, item: Item, message: str) -> str:
         """An error's message without the item's values that must not be recorded, however spelled."""
-        values = {text for path in self.settings["redact"] for text in texts_at(item.value, path)}
+        values = {text for path in self._paths for text in texts_at(item.value, path)}
         spelled = {form for text in values for form in _spellings(text)}
         for text in sorted(spelled, key=len, reverse=True):
             message = message.replace(text, REDACTED)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from typing import Any, Callable
 
-from .deadline import TimeUp
+
+class TimeUp(Exception):
+    """What was given some time took longer."""
 
 
 def call_with_timeout(seconds: float, do: Callable[..., Any], *arguments: Any) -> Any:

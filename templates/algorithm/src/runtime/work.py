@@ -1,99 +1,204 @@
-"""Work on one item: the user's hooks around a call of the target, and the part of its answer that counts."""
+"""Work on one item: the user's hooks around calls of the target, repeated where that can help.
+
+The limit of attempts holds over all sends of an item: the first send may use it up, every later one (``$try``
+above 1) makes one attempt, and whoever sends again adds up the ``attempts`` that came back.
+"""
 
 from __future__ import annotations
 
+import collections
 import inspect
+import random
+import threading
 import time
 from types import ModuleType
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterable, Iterator
 
-from .calls import Calls
-from .deadline import Deadline
-from .items import Item, Items, Outcome, Task
-from .protocol import Failure, error_type_and_message
+from .items import Item, Items, Outcome
+from .protocol import ATTEMPT, NOT_CALLED, STOP, THROTTLED, UNREACHABLE, Failure, error_type_and_message
+
+PAUSES = (0.5, 30.0)  # seconds: the first pause, doubled each time, and the longest
+THROTTLED_PAUSES = (2.0, 60.0)  # after 429 and 503 that name no time
+THROTTLED_TIMES = 5  # that one item is put off, where others are not
+LEAST_SECONDS = 1.0  # that a call of the target is granted
+MEASURED = 10_000  # calls whose duration is kept
+STOPPING = (STOP, UNREACHABLE)  # the latter once it can't be waited for any longer
+
+
+class Task:
+    """Items that go to the target together, and the attempts they share; one under way is among them."""
+
+    def __init__(self, items: list[Item]) -> None:
+        self.items = items
+        self.part = False  # whether it was cut from a longer list
+        self.attempts = 0
+        self.seconds = 0.0  # that calls of the target took, without the pauses in between
+        self.started_at: float | None = None
+
+    def out_of_time(self) -> Failure:
+        """The failure of items that time ran out for."""
+        when = "while the item was tried" if self.attempts else "before the item was tried"
+        return Failure("DeadlineExceeded", f"the time of this call ran out {when}", True, self.attempts)
+
+    def unfinished(self, stopped: Failure | None) -> Outcome:
+        """What becomes of its items when work ends before they do: ``stopped`` says why, else it was time."""
+        failure = Failure(stopped.error_type, stopped.message, True) if stopped else self.out_of_time()
+        return Outcome(failure, self.started_at, 0.0, self.attempts)
 
 
 class Hooks:
-    """The user's hooks for the items of one call. An exception in one fails the item."""
+    """The user's ``before``, ``after`` and ``error`` for the items of one call."""
 
     def __init__(self, module: ModuleType, items: Items) -> None:
-        """``module`` defines any of ``before``, ``after`` and ``error``."""
-        found = [getattr(module, name, None) for name in ("before", "after", "error")]
-        self._before, self._after, self._error = [hook and self._adapt(hook) for hook in found]
         self._items = items
-
-    def _adapt(self, hook: Callable[..., Any]) -> Callable[..., Any]:
-        """A hook that takes the item first, and is given a ``context`` only if it wants one."""
-        if "context" not in inspect.signature(hook).parameters:
-            return lambda item, *arguments: hook(item.value, *arguments)
-        return lambda item, *arguments: hook(item.value, *arguments, context=self._context(item))
-
-    def _context(self, item: Item) -> dict[str, Any]:
-        return {"run": self._items.run, "id": item.id, "index": item.index, "try": self._items.try_number}
+        found = {name: getattr(module, name, None) for name in ("before", "after", "error")}
+        self._hooks = {name: hook for name, hook in found.items() if hook}
+        self._told = {n for n, hook in self._hooks.items() if "context" in inspect.signature(hook).parameters}
 
     def before(self, item: Item) -> None:
-        """Let the user change what the target gets."""
-        if self._before is not None and item.failure is None:
+        """Let the user change what the target gets. An exception fails the item."""
+        if "before" in self._hooks and item.failure is None:
             try:
-                item.value = self._before(item)
+                item.value = self._run("before", item)
             except (Exception, SystemExit) as error:
                 item.failure = Failure(*error_type_and_message(error))
 
     def after(self, item: Item, outcome: Outcome) -> Outcome:
         """What the user makes of an outcome; what was not tried is nobody's, so no hook sees it."""
         failure = outcome.failure
-        hook = self._after if failure is None else self._error
-        if hook is None or (failure is not None and failure.untried):
+        if ("after" if failure is None else "error") not in self._hooks or (failure and failure.untried):
             return outcome
         try:
             if failure is None:
-                result = hook(item, outcome.value)
-                return Outcome.of_result(result, outcome.started_at, outcome.seconds, outcome.attempts)
-            changed = Failure(*hook(item, failure.error_type, failure.message, failure.retryable))
-            changed.attempts = outcome.attempts
-            return Outcome.of_failure(changed, outcome.started_at, outcome.seconds)
+                return outcome.replaced(self._run("after", item, outcome.value))
+            facts = self._run("error", item, failure.error_type, failure.message, failure.retryable)
+            return outcome.replaced(Failure(*facts))
         except (Exception, SystemExit) as error:
-            changed = Failure(*error_type_and_message(error), attempts=outcome.attempts)
-            return Outcome.of_failure(changed, outcome.started_at, outcome.seconds)
+            return outcome.replaced(Failure(*error_type_and_message(error)))
+
+    def _run(self, name: str, item: Item, *arguments: Any) -> Any:
+        if name not in self._told:
+            return self._hooks[name](item.value, *arguments)
+        items = self._items
+        context = {"run": items.run, "id": item.id, "index": item.index, "try": items.request.try_number}
+        return self._hooks[name](item.value, *arguments, context=context)
 
 
-class OneByOne:
-    """One call of the target for each item."""
+class Work:
+    """Calls the target for each item, again where that can help, until the deadline."""
 
     def __init__(
-        self, calls: Calls, hooks: Hooks, target: dict[str, Any], may_retry: bool, deadline: Deadline
+        self, target: Any, settings: dict[str, Any], items: Iterable[Item], hooks: Hooks, deadline: Any
     ) -> None:
-        """``target`` says which part of an answer is the result, and how long a list may be."""
-        self.calls = calls
+        """``settings`` are ``TARGET`` and ``LIMITS`` of config.py, and whether items ``may_retry``."""
+        self.deadline = deadline
         self.hooks = hooks
         self.target = target
-        self.may_retry = may_retry
-        self.deadline = deadline
+        self.settings = settings
+        self.count = self.throttled = 0  # calls
+        self.durations: collections.deque[float] = collections.deque(maxlen=MEASURED)
+        self.ended = threading.Event()  # set when nothing more is to be tried
+        self.wait = self.ended.wait
+        self.chance: Callable[[], float] = random.random  # from 0 to 1, for the jitter
+        self._items = items
+        self._has_answered = False  # whether the target took any call
+        self._lock = threading.Lock()
 
-    def tasks(self, items: Iterator[Item]) -> Iterator[Task]:
+    def tasks(self) -> Iterator[Task]:
         """One task for each item."""
-        return (Task([item], self.may_retry) for item in items)
+        return (Task([item]) for item in self._items)
 
     def do(self, task: Task) -> tuple[list[tuple[Item, Outcome]], list[Task]]:
-        """The item with its outcome. ``Stopped`` passes through."""
+        """The items with their outcomes, and tasks that are to be done for the others.
+
+        Raises the ``Failure`` for which everyone stops, as no other call can succeed either.
+        """
         item = task.items[0]
         if item.known is not None:
             return [(item, item.known)], []
         task.started_at, started = time.time(), self.deadline.clock()
         self.hooks.before(item)
         try:
-            if item.failure is not None:
-                raise item.failure
-            result = self.calls.make(task, item)
-            if self.target["result"] == "first":
+            result = item.failure or self.call(task, self.target.call, item)
+            if self.settings["result"] == "first" and not item.failure:
                 result = first(result)
         except Failure as failure:
-            failure.attempts = task.attempts
-            outcome = Outcome.of_failure(failure, task.started_at, self.deadline.clock() - started)
-        else:
-            seconds = self.deadline.clock() - started
-            outcome = Outcome.of_result(result, task.started_at, seconds, task.attempts)
+            if failure.effect in STOPPING:
+                raise
+            result = failure
+        outcome = Outcome(result, task.started_at, self.deadline.clock() - started, task.attempts)
         return [(item, self.hooks.after(item, outcome))], []
+
+    def call(self, task: Task, send: Callable[[Any, float], Any], items: Any) -> Any:
+        """The target's result. ``task.attempts`` counts them. Raises ``Failure``."""
+        times: collections.Counter[str] = collections.Counter()  # of each effect
+        while True:
+            began = self.deadline.clock()
+            try:
+                result = self._call_once(task, send, items)
+                self._count(task, ATTEMPT, began)
+                return result
+            except Failure as error:
+                failure = error
+            self._count(task, failure.effect, began)
+            times[failure.effect] += 1
+            if not self._may_repeat(task, failure, times) or not self._has_waited(failure, times):
+                raise failure
+
+    def _call_once(self, task: Task, send: Callable[[Any, float], Any], items: Any) -> Any:
+        """One call, counted before it is made, so that whoever closes the task meanwhile counts it too."""
+        left, most = self.deadline.left(), self.settings["item_timeout"]
+        if left <= 0 and self.ended.is_set():
+            raise task.out_of_time()
+        task.attempts += 1
+        try:
+            return send(items, min(most, max(left, LEAST_SECONDS)))
+        except Failure as failure:
+            task.attempts -= failure.effect != ATTEMPT
+            if failure.error_type != "TimeoutError" or left >= most or self.deadline.left() >= 1:
+                raise
+            cut_short = task.out_of_time()  # this call's time is to blame, not the item
+            cut_short.effect, cut_short.splits = ATTEMPT, False
+            raise cut_short from None
+
+    def _count(self, task: Task, effect: str, began: float) -> None:
+        seconds = self.deadline.clock() - began
+        if effect in (NOT_CALLED, UNREACHABLE):
+            return
+        with self._lock:
+            self.count += 1
+            self.durations.append(seconds)
+            self.throttled += effect == THROTTLED
+            if effect == ATTEMPT:
+                self._has_answered = True
+                task.seconds += seconds
+
+    def _may_repeat(self, task: Task, failure: Failure, times: collections.Counter[str]) -> bool:
+        if failure.effect == THROTTLED:
+            return times[THROTTLED] < THROTTLED_TIMES or not self._has_answered
+        if failure.effect in STOPPING:
+            return failure.effect == UNREACHABLE
+        if failure.splits and (len(task.items) > 1 or task.part):
+            return False  # one of its items is being looked for
+        may_retry, most = self.settings["may_retry"], self.settings["attempts"]
+        return bool(failure.retryable and may_retry and task.attempts < most)
+
+    def _has_waited(self, failure: Failure, times: collections.Counter[str]) -> bool:
+        """Whether the pause after a failure is over, and there is still time to start another call."""
+        left = self.deadline.left_to_start() - LEAST_SECONDS
+        pause = self._pause(failure, min(10, max(times.values())))
+        if failure.effect == UNREACHABLE:
+            pause = min(pause, left)  # so that the last try is as late as can be
+        elif failure.retry_after is not None:  # the second time not less than after any other failure
+            pause = max(failure.retry_after, pause if times[THROTTLED] > 1 else 0.0)
+        return left > 0 and pause <= left and not self.wait(pause)
+
+    def _pause(self, failure: Failure, times: int) -> float:
+        """Full jitter up to the first pause, doubled each time; put off without a time, at least that."""
+        no_time_named = failure.effect == THROTTLED and failure.retry_after is None
+        first, longest = THROTTLED_PAUSES if no_time_named else PAUSES
+        least = first if no_time_named else 0.0
+        return least + self.chance() * (min(longest, first * 2**times) - least)
 
 
 def first(result: Any) -> Any:

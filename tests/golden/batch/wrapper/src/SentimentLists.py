@@ -22,20 +22,14 @@ def load() -> Wrapper:
     if hasattr(hooks, "load"):
         hooks.load()
     return assemble(
-        platform.Target(server, config.TARGET, config.LIMITS["request_bytes"]),
-        Files(server, config.WRAPPER),
+        platform.Target(server, config.TARGET, config.LIMITS),
+        Files(platform.connect, config.WRAPPER),
     )
 
 
 def assemble(target: Any, files: Any) -> Wrapper:
     """Put the wrapper together; tests give stand-ins for what needs a network."""
-    return Wrapper(
-        config,
-        hooks,
-        target,
-        files,
-        work=sublists.Lists,
-    )
+    return Wrapper(config, hooks, target, files, work=sublists.Lists)
 
 
 def apply(input: Any, state: Wrapper) -> Any:

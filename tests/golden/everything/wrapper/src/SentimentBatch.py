@@ -17,13 +17,14 @@ from .runtime import (
     credentials,
     datastore_data,
     datastore_sql,
+    ignoring,
     platform,
     record_id,
     redaction,
     sublists,
 )
 from .runtime.files import Files
-from .runtime.wrapper import Wrapper, private_places
+from .runtime.wrapper import Wrapper
 
 
 def load() -> Wrapper:
@@ -32,8 +33,12 @@ def load() -> Wrapper:
     if hasattr(hooks, "load"):
         hooks.load()
     return assemble(
-        platform.Target(server, config.TARGET, config.LIMITS["request_bytes"]),
-        Files(server, config.WRAPPER, private_places(config)),
+        platform.Target(server, config.TARGET, config.LIMITS),
+        Files(
+            platform.connect,
+            config.WRAPPER,
+            [config.DATASTORE["url"], config.COPIES[0]["url"], config.CREDENTIALS.rpartition("/")[0]],
+        ),
         copies.Copies(
             datastore_data.Datastore(server, config.DATASTORE),
             {
@@ -52,7 +57,8 @@ def assemble(target: Any, files: Any, datastore: Any) -> Wrapper:
         target,
         files,
         datastore,
-        answer=redaction.Recorder,
+        recorder=ignoring.Recorder,
+        redaction=redaction.Redaction(config.RECORDS["redact"]),
         work=sublists.Lists,
         record_id=record_id.from_settings(config.RECORDS, config.TARGET),
     )

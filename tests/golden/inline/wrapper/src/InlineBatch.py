@@ -13,7 +13,7 @@ from typing import Any
 from . import config, hooks
 from .runtime import datastore_data, inline, platform, records, serial
 from .runtime.files import Files
-from .runtime.wrapper import Wrapper, private_places
+from .runtime.wrapper import Wrapper
 
 
 def load() -> Wrapper:
@@ -23,22 +23,14 @@ def load() -> Wrapper:
         hooks.load()
     return assemble(
         inline.Target(config.TARGET),
-        Files(server, config.WRAPPER, private_places(config)),
+        Files(platform.connect, config.WRAPPER, [config.DATASTORE["url"]]),
         datastore_data.Datastore(server, config.DATASTORE),
     )
 
 
 def assemble(target: Any, files: Any, datastore: Any) -> Wrapper:
     """Put the wrapper together; tests give stand-ins for what needs a network."""
-    return Wrapper(
-        config,
-        hooks,
-        target,
-        files,
-        datastore,
-        answer=records.Recorder,
-        engine=serial.Engine,
-    )
+    return Wrapper(config, hooks, target, files, datastore, recorder=records.Recorder, engine=serial.Engine)
 
 
 def apply(input: Any, state: Wrapper) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 from . import config, hooks
 from .runtime import datastore_data, platform, records
 from .runtime.files import Files
-from .runtime.wrapper import Wrapper, private_places
+from .runtime.wrapper import Wrapper
 
 
 def load() -> Wrapper:
@@ -23,22 +23,15 @@ def load() -> Wrapper:
     if hasattr(hooks, "load"):
         hooks.load()
     return assemble(
-        platform.Target(server, config.TARGET, config.LIMITS["request_bytes"]),
-        Files(server, config.WRAPPER, private_places(config)),
+        platform.Target(server, config.TARGET, config.LIMITS),
+        Files(platform.connect, config.WRAPPER, [config.DATASTORE["url"]]),
         datastore_data.Datastore(server, config.DATASTORE),
     )
 
 
 def assemble(target: Any, files: Any, datastore: Any) -> Wrapper:
     """Put the wrapper together; tests give stand-ins for what needs a network."""
-    return Wrapper(
-        config,
-        hooks,
-        target,
-        files,
-        datastore,
-        answer=records.Recorder,
-    )
+    return Wrapper(config, hooks, target, files, datastore, recorder=records.Recorder)
 
 
 def apply(input: Any, state: Wrapper) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 from . import config, hooks
 from .runtime import already, datastore_sql, platform, record_id, records
 from .runtime.files import Files
-from .runtime.wrapper import Wrapper, private_places
+from .runtime.wrapper import Wrapper
 
 
 def load() -> Wrapper:
@@ -23,8 +23,8 @@ def load() -> Wrapper:
     if hasattr(hooks, "load"):
         hooks.load()
     return assemble(
-        platform.Target(server, config.TARGET, config.LIMITS["request_bytes"]),
-        Files(server, config.WRAPPER, private_places(config)),
+        platform.Target(server, config.TARGET, config.LIMITS),
+        Files(platform.connect, config.WRAPPER, []),
         datastore_sql.Datastore(config.DATASTORE),
     )
 
@@ -37,7 +37,7 @@ def assemble(target: Any, files: Any, datastore: Any) -> Wrapper:
         target,
         files,
         datastore,
-        answer=records.Recorder,
+        recorder=records.Recorder,
         record_id=record_id.from_settings(config.RECORDS, config.TARGET),
         already=already.known,
     )
