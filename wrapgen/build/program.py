@@ -131,8 +131,9 @@ def comment(name: str) -> str:
 
 def annotated(name: str, value: Any) -> str:
     """A constant's name, with its type where that is not plain."""
-    types = {dict: "dict[str, Any]", list: "list[dict[str, Any]]"}
-    return f"{name}: {types[type(value)]}" if type(value) in types else name
+    if isinstance(value, dict):
+        return f"{name}: dict[str, Any]"
+    return f"{name}: list[dict[str, Any]]" if isinstance(value, list) else name
 
 
 def constants(spec: Spec) -> list[tuple[str, Any]]:
