@@ -3,15 +3,37 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import Any
+
+import pytest
 
 # Commands that tests start write to pipes as they do for users, and compile each module once.
 for name in ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"):
     os.environ.pop(name, None)
 sys.dont_write_bytecode = False
 
+TOGETHER = {
+    "a Spark cluster": r"tests/contract/engines/test_(conformance|spark|spark_columns)\.py",
+    "servers of databases": r"tests/contract/datastores/",
+}
+"""Files whose tests share what takes seconds to start: one process of `make test` gets them all."""
+
 
 def pytest_make_parametrize_id(config: Any, val: Any, argname: str) -> str | None:
     """Names cases of bytes by their number: packed ones differ in every process, which xdist refuses."""
     return argname if isinstance(val, bytes) else None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: Any, log: Any) -> Any:
+    """With `--dist loadfile`, files that share something expensive count as one file."""
+    from xdist.scheduler.loadfile import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            shared = (what for what, files in TOGETHER.items() if re.match(files, nodeid))
+            return next(shared, super()._split_scope(nodeid))
+
+    return Scheduling(config, log) if config.getvalue("dist") == "loadfile" else None
