@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import zipfile
@@ -21,7 +22,7 @@ SPEC = ROOT / "examples" / "sentiment" / "spec.yaml"
 def wheel(tmp_path_factory) -> Path:
     """The wheel of this checkout, built as a release would be."""
     folder = tmp_path_factory.mktemp("dist")
-    _run("python", "-m", "build", "--wheel", "--outdir", folder, ROOT)
+    _run("python", "-m", "build", "--installer", "uv", "--wheel", "--outdir", folder, ROOT)
     (built,) = folder.glob("*.whl")
     return built
 
@@ -54,9 +55,9 @@ def test_the_wheel_holds_every_template(wheel):
 def test_an_installed_wheel_generates_elsewhere(wheel, tmp_path):
     """In an environment of its own, far from the checkout, the command generates the same bytes."""
     environment = tmp_path / "venv"
-    _run("python", "-m", "venv", environment)
+    _run("uv", "venv", "--quiet", "--python", sys.executable, environment)
     python = environment / "bin" / "python"
-    _run(python, "-m", "pip", "install", "--quiet", wheel)
+    _run("uv", "pip", "install", "--quiet", "--python", python, wheel)
     (tmp_path / "spec.yaml").write_bytes(SPEC.read_bytes())
     _run(environment / "bin" / "wrapgen", "build", "spec.yaml", cwd=tmp_path)
     built = Wrapper.read(tmp_path / "generated" / "SentimentBatch")
@@ -69,6 +70,7 @@ def test_an_installed_wheel_generates_elsewhere(wheel, tmp_path):
 def _run(*words, cwd=None):
     script = Path(sys.executable).parent / str(words[0])
     command = [str(script) if script.exists() else str(words[0]), *map(str, words[1:])]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    variables = {**os.environ, "PATH": f"{script.parent}:{os.environ['PATH']}", "UV_SYSTEM_CERTS": "true"}
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=variables)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
