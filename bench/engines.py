@@ -103,7 +103,13 @@ def whole(items: int) -> Iterator[Measured]:
 class Instant:
     """A wrapper that answers at once: for each item the number 1; stands in for a platform's calls."""
 
-    def call(self, _: str, body: bytes, *__: Any) -> bytes:
+    def host(self, reference: str) -> Any:
+        """It as what executes a wrapper."""
+        from wrapgen.run.hosts.memory import MemoryHost
+
+        return MemoryHost(self.call, reference, description=description())
+
+    def call(self, body: bytes, _: float) -> bytes:
         """The platform's answer to a batch."""
         count = body.count(TEXT.encode())
         summary = {"items": count, "calls": count, "throttled": 0, "stopped": None}
@@ -112,14 +118,14 @@ class Instant:
             f'{{"result":{{"$results":[{results}],"$summary":{json.dumps(summary)}}},"metadata":{{"duration":0}}}}'
         ).encode()
 
-    def fetch(self, url: str) -> bytes:
+    def read(self, url: str) -> bytes:
         """Nothing is too large here."""
         raise AssertionError(url)
 
 
 def description() -> Any:
     """What the wrapper that answers at once says of itself."""
-    from wrapgen.run.wrappers import Description
+    from wrapgen.run.hosts.description import Description
 
     return Description(
         target="bench/Target/1.0.0",
@@ -145,7 +151,7 @@ def runner_alone(items: int) -> float:
 
 def terms() -> Any:
     """What holds for every call of the worker."""
-    from wrapgen.run.process import Terms
+    from wrapgen.run.hosts.chunk_call import Terms
 
     return Terms(
         run="bench",
@@ -153,7 +159,6 @@ def terms() -> Any:
         attempts=3,
         request_bytes=10_000_000,
         clock=time.monotonic,
-        sideband=Instant(),
     )
 
 
@@ -161,14 +166,13 @@ def sqs_alone(items: int) -> float:
     """The worker on a queue in memory."""
     from random import Random
 
-    from wrapgen.run.concurrency import Concurrency
+    from wrapgen.run.hosts.chunk_call import ChunkCall
     from wrapgen.run.integrations.sqs_worker import SqsWorker, WorkerEffects, WorkerOptions
-    from wrapgen.run.process import process_chunk
+    from wrapgen.run.scheduling.limits import Concurrency
 
-    held = terms()
     effects = WorkerEffects(
-        process=lambda chunk: process_chunk(chunk, lambda body, _: Instant().call("", body), held),
-        read=Instant().fetch,
+        call=ChunkCall(Instant().host("bench/Wrapper/1.0.0"), terms()),
+        read=Instant().read,
         tell=print,
         clock=time.monotonic,
         random=Random(1),

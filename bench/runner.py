@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -31,15 +31,15 @@ from typing import Any, ClassVar
 from proxy import delayed
 
 from wrapgen.client import Client, Connection
-from wrapgen.run.concurrency import ceiling
 from wrapgen.run.finish import run_to_files
+from wrapgen.run.hosts.description import Description
+from wrapgen.run.hosts.memory import MemoryHost
 from wrapgen.run.input.files import find
 from wrapgen.run.input.items import Selected, Selection
-from wrapgen.run.options import Options, Wrapper
 from wrapgen.run.output.layouts import Layout
-from wrapgen.run.process import Call
+from wrapgen.run.scheduling.limits import ceiling
 from wrapgen.run.session import Session
-from wrapgen.run.wrappers import Description
+from wrapgen.run.settings import Options
 
 DESCRIPTION = Description(
     target="bench/Target/1.0.0",
@@ -79,15 +79,19 @@ def write_input(path: Path, items: int) -> None:
 
 
 def once(
-    source: Path, folder: Path, *, call: Call | None = None, workers: int | None = 4
+    source: Path,
+    folder: Path,
+    *,
+    call: Callable[[bytes, float], bytes] | None = None,
+    workers: int | None = 4,
 ) -> dict[str, float]:
     """One run, over a wrapper that costs nothing unless another is given."""
     folder.mkdir(exist_ok=True)
-    wrapper = Wrapper("bench/Wrapper/1.0.0", DESCRIPTION, call or Instant())
+    host = MemoryHost(call or Instant(), description=DESCRIPTION)
     output = folder / "out.jsonl"
     items = Selected(find(str(source)), Selection())
     started, spent = time.perf_counter(), time.process_time()
-    with Session(folder / "run", items, wrapper, Options(workers=workers)) as session:
+    with Session(folder / "run", items, host, Options(workers=workers)) as session:
         opened = time.perf_counter()
         summary = run_to_files(session, items, output, Layout(), lambda _: None, time.monotonic)
     seconds, cpu = time.perf_counter() - started, time.process_time() - spent

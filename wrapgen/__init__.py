@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from wrapgen.errors import WrapgenError
     from wrapgen.run import run
     from wrapgen.run.input.items import Selection
-    from wrapgen.run.library import ItemOutcome, Outcomes
-    from wrapgen.run.options import Options
+    from wrapgen.run.settings import Options
+    from wrapgen.run.start import ItemOutcome, Outcomes
 
 __all__ = [
     "ItemOutcome",
@@ -28,9 +28,9 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
-    "ItemOutcome": "run.library",
-    "Options": "run.options",
-    "Outcomes": "run.library",
+    "ItemOutcome": "run.start",
+    "Options": "run.settings",
+    "Outcomes": "run.start",
     "Selection": "run.input.items",
     "WrapgenError": "errors",
     "connect": "client",

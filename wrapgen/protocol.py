@@ -88,6 +88,11 @@ class ProtocolError(ValueError):
     """A value or an answer does not follow the protocol; callers wrap it in an error of the user's tree."""
 
 
+def told_timeout(timeout: float) -> int:
+    """Seconds that a wrapper is told of a call's time: 30 less, or half of a short one."""
+    return max(1, int(min(MAX_TIMEOUT, timeout) - min(TIMEOUT_MARGIN, timeout / 2)))
+
+
 @dataclass(frozen=True)
 class ItemError:
     """What became of a failed item: `{"$error": {...}}` on the wire.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from wrapgen.errors import OutOfResource, WrapgenError
+from wrapgen.errors import OutOfResource
 
 _BY_ERRNO = {
     errno.EMFILE: "room for open files in this process (ulimit -n)",
@@ -45,6 +45,7 @@ def shortage(error: BaseException) -> OutOfResource | None:
     resource = resource_of(error)
     if resource is None or isinstance(error, OutOfResource):
         return error if isinstance(error, OutOfResource) else None
-    if not isinstance(error, WrapgenError):
+    message = getattr(error, "message", None)
+    if message is None:  # no error of ours
         return OutOfResource(resource)
-    return None if "the disk" in resource else OutOfResource(resource, error.message)
+    return None if "the disk" in resource else OutOfResource(resource, message)

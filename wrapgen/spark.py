@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from wrapgen.run.chunks import MAX_SIZE
-from wrapgen.run.retry import PATIENCE
+from wrapgen.run.scheduling.limits import MAX_SIZE
+from wrapgen.run.scheduling.policy import PATIENCE
 
 __all__ = ["apply", "foreach_batch", "session"]
 

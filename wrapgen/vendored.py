@@ -23,16 +23,26 @@ CORE = (
     "references.py",
     "resources.py",
     "protocol.py",
-    "run/answers.py",
-    "run/chunks.py",
+    "run/delivery.py",
+    "run/hosts/answers.py",
+    "run/hosts/call_threads.py",
+    "run/hosts/chunk_call.py",
+    "run/hosts/description.py",
+    "run/hosts/failures.py",
+    "run/hosts/host.py",
+    "run/hosts/permits.py",
+    "run/hosts/platform.py",
+    "run/hosts/sideband.py",
     "run/input/values.py",
     "run/integrations/plain_calls.py",
-    "run/process.py",
-    "run/push.py",
-    "run/retry.py",
-    "run/sideband.py",
-    "run/states.py",
-    "run/turns.py",
+    "run/scheduling/actions.py",
+    "run/scheduling/chunks.py",
+    "run/scheduling/limits.py",
+    "run/scheduling/policy.py",
+    "run/scheduling/progress.py",
+    "run/scheduling/replies.py",
+    "run/scheduling/scheduler.py",
+    "run/sender.py",
 )
 """What Spark and Lambda both need, as paths relative to the package."""
 
@@ -46,10 +56,8 @@ SPARK_TASK = (
 
 SPARK = (
     *SPARK_TASK,
-    "run/concurrency.py",
     "run/integrations/spark.py",
     "run/integrations/spark_columns.py",
-    "run/wrappers.py",
 )
 """What a Spark job of its own needs."""
 
@@ -58,7 +66,6 @@ LAMBDA = (
     "run/integrations/sqs_batch.py",
     "run/integrations/sqs_event.py",
     "run/integrations/sqs_messages.py",
-    "run/wrappers.py",
 )
 """What a Lambda function needs."""
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
-from wrapgen.run.folder import folder_for, report_beside
+from wrapgen.run.ledger.folder import folder_for, report_beside
 from wrapgen.run.report.page import write_report
 
 HOSTILE = "</style><script>document.title='taken'</script><img src=http://outside.example/x>"

@@ -44,7 +44,7 @@ before = len([name for name in sys.modules if name.startswith("wrapgen.")])
 print(sorted(dir(wrapgen)), before)
 print(wrapgen.run.__doc__.splitlines()[0])
 import wrapgen.run.session as session
-from wrapgen.run import answers
+from wrapgen.run.hosts import answers
 from wrapgen import run
 print(run is wrapgen.run, session.__name__, answers.__name__)
 help(run)
@@ -57,7 +57,7 @@ def test_the_library_has_a_front_door():
     names, first, modules, *told = done.stdout.splitlines()
     assert names == f"{sorted(wrapgen.__all__)} 0" and len(wrapgen.__all__) < 12
     assert first == "Pushes items through a wrapper; nothing is lost, nothing is recorded twice."
-    assert modules == "True wrapgen.run.session wrapgen.run.answers"
+    assert modules == "True wrapgen.run.session wrapgen.run.hosts.answers"
     text = "\n".join(told)
     assert "run(reference: 'str', items: 'Iterable[Any] | str | PathLike[str]', *," in text
     assert "PACKAGE CONTENTS" not in text and len(told) < 50

@@ -72,7 +72,7 @@ def _call(client: Client, reference: str, body: bytes, options: dict[str, Any]) 
         UsageError: it has no release yet.
     """
     from wrapgen.client import Reference
-    from wrapgen.run.wrappers import resolve
+    from wrapgen.run.hosts.finding import resolve
 
     try:
         return client.call(reference, body, **options)

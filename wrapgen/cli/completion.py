@@ -44,8 +44,8 @@ def command(ctx: click.Context, shell: str) -> None:
 def runs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
     """The runs at and below this folder: by output or folder, and by id."""
     from wrapgen.errors import RunError
-    from wrapgen.run.folder import SUFFIX, Folder
-    from wrapgen.run.known import find_runs
+    from wrapgen.run.ledger.folder import SUFFIX, Folder
+    from wrapgen.run.status import find_runs
 
     found = []
     for path in find_runs(Path()):

@@ -14,8 +14,8 @@ from wrapgen.cli.terminal import err, passing
 
 if TYPE_CHECKING:
     from wrapgen.client import Client
-    from wrapgen.run.folder import Folder
     from wrapgen.run.input.items import Items
+    from wrapgen.run.ledger.folder import Folder
 
 input_options = options(
     click.option(

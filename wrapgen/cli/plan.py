@@ -19,9 +19,9 @@ from wrapgen.errors import RunError, UsageError
 from wrapgen.protocol import ACCOUNT_CALLS
 
 if TYPE_CHECKING:
+    from wrapgen.run.hosts.host import Host
     from wrapgen.run.input.items import Items
-    from wrapgen.run.options import Wrapper
-    from wrapgen.run.planning import Plan, Probe
+    from wrapgen.run.plan import Plan, Probe
 
 
 @click.command()
@@ -56,11 +56,11 @@ def command(
     their results count: `wrapgen run` with the same output goes on from there.
     """
     from wrapgen.client.proxies import is_loopback
-    from wrapgen.run.calling import find_wrapper
-    from wrapgen.run.folder import Folder, folder_for
-    from wrapgen.run.planning import plan
-    from wrapgen.run.spare import claim
-    from wrapgen.run.survey import survey
+    from wrapgen.run.hosts.finding import find_host
+    from wrapgen.run.input.scan import survey
+    from wrapgen.run.ledger.folder import Folder, folder_for
+    from wrapgen.run.output.overwrite import claim
+    from wrapgen.run.plan import plan
 
     with (
         TemporaryDirectory(prefix="wrapgen-plan-") as name,
@@ -71,33 +71,33 @@ def command(
             claim(output, folder, fresh=False)
         with folder.provisional():
             items = items_of(source, given, folder, client, replace=False, output=output)
-            wrapper = find_wrapper(client, reference, folder)
-            found = survey(items.entries(), Path(name), aim=wrapper.aim, compare_items=True, tell=reading)
-            probe = _probe(folder, items, wrapper, given["probe"]) if output else None
+            host = find_host(client, reference, folder.kept_reference(reference))
+            about = host.describe()
+            found = survey(items.entries(), Path(name), aim=about.aim, compare_items=True, tell=reading)
+            probe = _probe(folder, items, host, given["probe"]) if output else None
         made = plan(
             found,
-            wrapper.description,
-            aim=wrapper.aim,
+            about,
             chunk=given["chunk"],
             workers=given["workers"],
             probe=probe,
         )
     if as_json:
-        facts = {"reference": wrapper.reference, "wrapper": wrapper.description.as_json()}
+        facts = {"reference": host.reference, "wrapper": about.as_json()}
         out(json.dumps({**facts, **made.as_json(), "probe": vars(probe) if probe else None}))
     else:
-        out(f"{source} through {wrapper.reference} (target {wrapper.description.target})")
-        for line in lines(made, billed=not is_loopback(wrapper.address)):
+        out(f"{source} through {host.reference} (target {about.target})")
+        for line in lines(made, billed=not is_loopback(host.address)):
             out(f"  {line}")
 
 
-def _probe(folder: Any, items: Items, wrapper: Wrapper, count: int) -> Probe:
-    from wrapgen.run.options import Options
-    from wrapgen.run.planning import Probing
+def _probe(folder: Any, items: Items, host: Host, count: int) -> Probe:
+    from wrapgen.run.plan import Probing
     from wrapgen.run.session import Session
+    from wrapgen.run.settings import Options
 
     options = Options(workers=1, chunk=math.ceil(count / 2))
-    with Session(folder.path, items, wrapper, options) as session:
+    with Session(folder.path, items, host, options) as session:
         probing = Probing(session.counts.finished, time.monotonic)
         _, reason = session.work(probing, most=count)
         left = session.counts.items - session.counts.finished

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from wrapgen.cli.terminal import err, one_line, visible
 
 if TYPE_CHECKING:
-    from wrapgen.run.summary import Progress, Wait
+    from wrapgen.run.scheduling.progress import Progress, Waiting
 
 LINE_EVERY = 30.0
 """Seconds between two lines where there is no terminal."""
@@ -155,6 +155,6 @@ def _facts(progress: Progress, rate: float) -> dict[str, Any]:
     }
 
 
-def tell_wait(wait: Wait) -> None:
+def tell_wait(wait: Waiting) -> None:
     """Says before a run what it waits for."""
     err(str(wait))

@@ -27,8 +27,8 @@ def command(run: str, output: Path | None, as_json: bool) -> None:
     that goes on, or one that was killed.
     """
     from wrapgen.errors import UsageError
-    from wrapgen.run.known import locate
     from wrapgen.run.report.page import write_report
+    from wrapgen.run.status import locate
 
     try:
         facts = write_report(locate(run, Path()), output)

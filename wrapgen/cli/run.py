@@ -19,10 +19,11 @@ from wrapgen.cli.terminal import answer, err, out, passing
 
 if TYPE_CHECKING:
     from wrapgen.cli.progress import Reporter
+    from wrapgen.run.hosts.host import Host
     from wrapgen.run.input.items import Items
-    from wrapgen.run.options import Options, Wrapper
     from wrapgen.run.output.layouts import Layout
     from wrapgen.run.session import Session
+    from wrapgen.run.settings import Options
     from wrapgen.run.summary import Summary
 
 _COLLECT_EVERY = 50_000
@@ -115,14 +116,14 @@ def command(
     gc.set_threshold(_COLLECT_EVERY)
     from wrapgen.cli.progress import Reporter, tell_wait
     from wrapgen.protocol import ACCOUNT_CALLS
-    from wrapgen.run.calling import find_wrapper
-    from wrapgen.run.folder import Folder, folder_for
+    from wrapgen.run.hosts.finding import find_host
+    from wrapgen.run.hosts.patience import Patience
     from wrapgen.run.input.inputs import in_their_run
+    from wrapgen.run.ledger.folder import Folder, folder_for
     from wrapgen.run.output.layouts import Layout
+    from wrapgen.run.output.overwrite import claim
     from wrapgen.run.output.writers import check
-    from wrapgen.run.patience import Patience
     from wrapgen.run.session import Session
-    from wrapgen.run.spare import claim
 
     options = _options(given)
     layout = Layout(given["layout"], given["keep"], given["pick"], safe=given["csv_safe"])
@@ -134,15 +135,16 @@ def command(
         patience = Patience(options.patience, tell_wait)
         items = patience.ask(lambda: items_of(source, given, folder, client, replace=replace, output=output))
         items, corrections = (items, None) if options.fresh else in_their_run(items, folder, output)
-        wrapper = find_wrapper(client, reference, None if options.fresh else folder, patience)
+        kept = None if options.fresh else folder.kept_reference(reference)
+        host = find_host(client, reference, kept, patience)
         told = _origin(client.connection.address, output, options, layout)
         opened = Session(
-            folder.path, items, wrapper, options, reading=reading, origin=told, corrections=corrections
+            folder.path, items, host, options, reading=reading, origin=told, corrections=corrections
         )
         with opened as session:
             if not as_json:
-                _announce(session, wrapper, source, options)
-            foretell = None if as_json or session.resumed else _foretelling(session, wrapper, options)
+                _announce(session, host, source, options)
+            foretell = None if as_json or session.resumed else _foretelling(session, host, options)
             with Reporter(as_json=log_json, already=session.counts.finished, foretell=foretell) as watch:
                 summary = _work(session, items, output, layout, watch)
     if as_json:
@@ -153,7 +155,7 @@ def command(
 
 
 def _options(given: dict[str, Any]) -> Options:
-    from wrapgen.run.options import Options
+    from wrapgen.run.settings import Options
 
     return Options(
         run=given["run_id"],
@@ -181,48 +183,49 @@ def _origin(address: str, output: Path, options: Options, layout: Layout) -> dic
     )
 
 
-def _announce(session: Session, wrapper: Wrapper, source: str, options: Options) -> None:
+def _announce(session: Session, host: Host, source: str, options: Options) -> None:
     verb = "resuming" if session.resumed else "starting"
     done = session.counts.finished
     kept = f", {done:,} items are done" if session.resumed else ""
-    about = wrapper.description
+    about = host.describe()
     passing("")
     err(
-        f"{verb} run {session.run_id}: {source} through {wrapper.reference} "
+        f"{verb} run {session.run_id}: {source} through {host.reference} "
         f"(target {about.target}, mode {about.mode}){kept}",
     )
     if session.damage:
         err(f"damaged: {session.damage}; what they told of is sent again")
     if sys.stderr.isatty() and not session.resumed:
         from wrapgen.cli.plan import lines
-        from wrapgen.run.planning import plan
+        from wrapgen.run.plan import plan
 
-        made = plan(session.survey, about, aim=wrapper.aim, chunk=options.chunk, workers=options.workers)
+        made = plan(session.survey, about, chunk=options.chunk, workers=options.workers)
         for line in lines(made):
             err(f"  {line}")
 
 
-def _foretelling(session: Session, wrapper: Wrapper, options: Options) -> Callable[[int, float], list[str]]:
+def _foretelling(session: Session, host: Host, options: Options) -> Callable[[int, float], list[str]]:
     """The plan's time and money, once the first items of the run say how long one takes."""
 
     def foretell(items: int, seconds: float) -> list[str]:
         from wrapgen.cli.plan import time_lines
         from wrapgen.client.proxies import is_loopback
-        from wrapgen.run.planning import Probe, plan
+        from wrapgen.run.plan import Probe, plan
 
         if items >= session.counts.items:
             return []
-        size = {"aim": wrapper.aim, "chunk": options.chunk}
         probe = Probe(items, seconds)
-        made = plan(session.survey, wrapper.description, **size, workers=options.workers, probe=probe)
-        return time_lines(made, billed=not is_loopback(wrapper.address))
+        made = plan(
+            session.survey, host.describe(), chunk=options.chunk, workers=options.workers, probe=probe
+        )
+        return time_lines(made, billed=not is_loopback(host.address))
 
     return foretell
 
 
 def _work(session: Session, items: Items, output: Path, layout: Layout, watch: Reporter) -> Summary:
     from wrapgen.run.finish import run_to_files
-    from wrapgen.run.folder import report_beside
+    from wrapgen.run.ledger.folder import report_beside
 
     message = "\nstopping when the open calls are back; again to stop now"
     with stopping(lambda: session.stop("interrupted"), message):

@@ -22,7 +22,7 @@ def command(folder: Path, as_json: bool) -> None:
 
     A run lives in a folder beside its output: scores.jsonl has scores.jsonl.run.
     """
-    from wrapgen.run.known import find_runs, load
+    from wrapgen.run.status import find_runs, load
 
     found = []
     for path in find_runs(folder):

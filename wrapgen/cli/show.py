@@ -20,9 +20,9 @@ from wrapgen.cli.terminal import out
 def command(run: str, as_json: bool) -> None:
     """Show how RUN stands: the output it writes, its folder, or its id."""
     from wrapgen.cli.terminal import STATES, styled
-    from wrapgen.run.known import errors_by_type, load, locate
-    from wrapgen.run.replay import as_written
+    from wrapgen.run.ledger.replay import as_written
     from wrapgen.run.report.facts import facts_of
+    from wrapgen.run.status import errors_by_type, load, locate
 
     folder = locate(run, Path())
     with as_written(folder / "ledger.jsonl"):

@@ -15,7 +15,7 @@ from wrapgen.cli.terminal import out
 
 if TYPE_CHECKING:
     from wrapgen.run.input.items import Items
-    from wrapgen.run.verifying import Check, Verification
+    from wrapgen.run.verify import Check, Verification
 
 FAULTS = 13
 """Exit code where something is missing, doubled, altered or from another version."""
@@ -37,9 +37,9 @@ def command(
     Says what is missing, doubled, altered or from another version. What can't be checked is "not checked".
     Exit codes: 0 nothing wrong was found, 13 something is.
     """
-    from wrapgen.run.known import load, locate
-    from wrapgen.run.replay import as_written
-    from wrapgen.run.verifying import FAULTY, Verification
+    from wrapgen.run.ledger.replay import as_written
+    from wrapgen.run.status import load, locate
+    from wrapgen.run.verify import FAULTY, Verification
 
     folder = locate(run, Path())
     name = load(folder).standing.header["run"]
@@ -81,9 +81,9 @@ def _checks(
 
 def _items(verification: Verification, source: str | None) -> Items:
     """The input where the ledger says that it is, or where the user says that it is now."""
-    from wrapgen.run.folder import output_of
     from wrapgen.run.input.inputs import input_again
-    from wrapgen.run.spare import outputs_of
+    from wrapgen.run.ledger.folder import output_of
+    from wrapgen.run.output.overwrite import outputs_of
 
     assert verification.standing is not None
     header = verification.standing.header

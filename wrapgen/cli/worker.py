@@ -15,9 +15,10 @@ from wrapgen.errors import RunError, UsageError
 
 if TYPE_CHECKING:
     from wrapgen.client import Client
+    from wrapgen.run.hosts.description import Description
+    from wrapgen.run.hosts.host import Host
     from wrapgen.run.integrations.sqs_queue import Queue, QueueFacts
     from wrapgen.run.integrations.sqs_worker import SqsWorker, WorkerEffects, WorkerOptions
-    from wrapgen.run.wrappers import Description
 
 
 @click.group("worker")
@@ -107,56 +108,35 @@ def _can_fail(facts: QueueFacts, failed: str) -> None:
 def _worker(
     queue: Queue, facts: QueueFacts, reference: str, given: dict[str, Any]
 ) -> tuple[SqsWorker, str, Description]:
-    from wrapgen.run.concurrency import Concurrency, ceiling
+    from wrapgen.run.hosts.finding import find_host
+    from wrapgen.run.hosts.patience import Patience
     from wrapgen.run.integrations.sqs_worker import SqsWorker
-    from wrapgen.run.patience import Patience
-    from wrapgen.run.wrappers import describe, resolve
+    from wrapgen.run.scheduling.limits import Concurrency, ceiling
 
     client = given["platform"].client(pool=given["calls"] or 10)
-
-    def versions(name: str) -> list[str]:
-        return [version.version for version in client.versions(name) if version.version]
-
-    patience = Patience(given["patience"], lambda wait: err(str(wait)))
-    exact = patience.ask(lambda: resolve(reference, versions))
-    about = patience.ask(
-        lambda: describe(lambda body, timeout: client.call_body(exact, body, timeout=timeout), exact)
-    )
+    host = find_host(client, reference, None, Patience(given["patience"], lambda wait: err(str(wait))))
+    exact, about = host.reference, host.describe()
     if about.datastore is None:
         raise UsageError(
             f"{exact} records nothing, and a queue does not take answers: every result would be lost",
             hint="build the wrapper with mode log or both and a datastore",
         )
-    effects = _effects(client, exact, about, facts, given)
+    effects = _effects(client, host, facts, given)
     concurrency = Concurrency(ceiling(about.parallel, given["calls"]))
-    return SqsWorker(queue, effects, _options(given, about.request_bytes), concurrency), exact, about
+    return SqsWorker(queue, effects, _options(given, about.aim), concurrency), exact, about
 
 
-def _effects(
-    client: Client, exact: str, about: Description, facts: QueueFacts, given: dict[str, Any]
-) -> WorkerEffects:
+def _effects(client: Client, host: Host, facts: QueueFacts, given: dict[str, Any]) -> WorkerEffects:
     from random import Random
 
-    from wrapgen.protocol import call_timeout
+    from wrapgen.run.hosts.chunk_call import ChunkCall, Terms
     from wrapgen.run.integrations.sqs_messages import run_of
     from wrapgen.run.integrations.sqs_worker import WorkerEffects
-    from wrapgen.run.process import Terms, process_chunk
-    from wrapgen.run.sideband import DataSideband
 
-    terms = Terms(
-        run=run_of(facts.arn),
-        timeout=given["timeout"] or call_timeout(about.timeout),
-        attempts=about.attempts,
-        request_bytes=about.request_bytes,
-        clock=time.monotonic,
-        sideband=DataSideband(client.data),
-    )
-
-    def call(body: bytes, timeout: float) -> bytes:
-        return client.call_body(exact, body, timeout=timeout, run=terms.run)
-
+    run, about = run_of(facts.arn), host.describe()
+    terms = Terms.of(about, run, time.monotonic, given["timeout"])
     return WorkerEffects(
-        process=lambda chunk: process_chunk(chunk, call, terms),
+        call=ChunkCall(host.in_run(run), terms),
         read=client.data.read,
         tell=err,
         clock=time.monotonic,
@@ -166,13 +146,12 @@ def _effects(
     )
 
 
-def _options(given: dict[str, Any], request_bytes: int) -> WorkerOptions:
-    from wrapgen.protocol import chunk_aim
+def _options(given: dict[str, Any], aim: int) -> WorkerOptions:
     from wrapgen.run.integrations.sqs_worker import WorkerOptions
 
     same = ("batch", "linger", "wait", "visibility", "id_path", "until_empty")
     return WorkerOptions(
         **{name: given[name] for name in same},
         delete_failed=given["failed"] == "delete",
-        aim=chunk_aim(request_bytes),
+        aim=aim,
     )

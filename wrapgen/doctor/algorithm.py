@@ -9,7 +9,8 @@ from wrapgen.client import Client, Reference
 from wrapgen.doctor.finding import Finding, fault, ok, unchecked
 from wrapgen.errors import NotAuthorized, NotFound, PlatformError, RunError, UsageError
 from wrapgen.protocol import ACCOUNT_CALLS
-from wrapgen.run.wrappers import Description, describe, resolve
+from wrapgen.run.hosts.description import Description
+from wrapgen.run.hosts.finding import find_host, resolve
 
 
 def key(client: Client) -> Finding:
@@ -82,7 +83,7 @@ def version(client: Client, reference: str, what: str) -> tuple[Finding, str | N
 def description(client: Client, reference: str) -> tuple[Finding, Description | None]:
     """Whether a wrapper starts and describes itself; no item is sent and nothing is recorded."""
     try:
-        told = describe(lambda body, timeout: client.call_body(reference, body, timeout=timeout), reference)
+        told = find_host(client, reference, reference).describe()
     except (RunError, PlatformError) as error:
         return fault("wrapper", error.message, error.hint or "look into its error log"), None
     return ok("wrapper", f"{reference} answers: mode {told.mode}, target {told.target}"), told

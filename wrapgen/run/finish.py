@@ -9,13 +9,14 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from wrapgen.run.folder import errors_for
 from wrapgen.run.input.items import Items
+from wrapgen.run.ledger.folder import errors_for
 from wrapgen.run.output.layouts import Layout
 from wrapgen.run.output.outcomes import write_errors
 from wrapgen.run.output.writers import write
+from wrapgen.run.scheduling.progress import Progress
 from wrapgen.run.session import Session
-from wrapgen.run.summary import EndState, Progress, Summary
+from wrapgen.run.summary import EndState, Summary
 
 _COMPLETE = (EndState.OK, EndState.ERRORS)
 

@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime, timezone
 from itertools import islice
 from pathlib import Path
@@ -18,25 +19,28 @@ from typing import Any
 from wrapgen.client.proxies import is_loopback
 from wrapgen.errors import OutOfResource, RunError, WrapgenError
 from wrapgen.resources import resource_of
-from wrapgen.run.budget import SHARE, Budget
-from wrapgen.run.chunks import MAX_SIZE, Entry, Size, gather
-from wrapgen.run.concurrency import Concurrency, ceiling
-from wrapgen.run.effects import Effects, Limits
-from wrapgen.run.folder import Folder, writable
+from wrapgen.run.delivery import Delivery
+from wrapgen.run.hosts.chunk_call import ChunkCall, Terms
+from wrapgen.run.hosts.host import Host
 from wrapgen.run.input.corrections import Corrections
 from wrapgen.run.input.items import Items, Reopened
-from wrapgen.run.ledger import Ledger, digest_of
-from wrapgen.run.options import Options, World, Wrapper
-from wrapgen.run.process import ANY_TIME, process_chunk
-from wrapgen.run.push import Pace, record_given_up
-from wrapgen.run.replay import FORMAT, Standing, rebuild
+from wrapgen.run.input.scan import Survey, survey, survey_sizes
+from wrapgen.run.ledger.folder import Folder, writable
+from wrapgen.run.ledger.journal import LedgerJournal
+from wrapgen.run.ledger.ledger import Ledger, digest_of
+from wrapgen.run.ledger.replay import FORMAT, Standing, rebuild
+from wrapgen.run.ledger.resume import in_their_places, unfinished
+from wrapgen.run.ledger.spool import Slots, Spool, result_lines
 from wrapgen.run.report.origin import cleaned
-from wrapgen.run.resume import in_their_places, unfinished
-from wrapgen.run.retry import SharedBackoff
-from wrapgen.run.runner import Runner
-from wrapgen.run.spool import Slots, Spool, result_lines
-from wrapgen.run.summary import Counts, EndState, Progress
-from wrapgen.run.survey import Survey, survey, survey_sizes
+from wrapgen.run.scheduling.actions import Cause, Stop
+from wrapgen.run.scheduling.chunks import ChunkCutter, Entry
+from wrapgen.run.scheduling.limits import BUDGET, MAX_SIZE, ChunkSize, Concurrency, ErrorBudget, ceiling
+from wrapgen.run.scheduling.policy import SharedBackoff
+from wrapgen.run.scheduling.progress import Counts, Progress
+from wrapgen.run.scheduling.scheduler import Adaptive, Limits, Scheduler
+from wrapgen.run.sender import Sender
+from wrapgen.run.settings import Options, World
+from wrapgen.run.summary import EndState
 
 
 class Session:
@@ -48,7 +52,7 @@ class Session:
     Args:
         folder: where the ledger lives; made if it is missing.
         items: what is to be sent.
-        wrapper: what to call.
+        host: executes the wrapper.
         options: see Options.
         world: see World.
         reading: told how many rows have been read, now and then.
@@ -75,7 +79,7 @@ class Session:
         self,
         folder: Path,
         items: Items,
-        wrapper: Wrapper,
+        host: Host,
         options: Options,
         world: World | None = None,
         reading: Callable[[int], None] = lambda _: None,
@@ -85,7 +89,8 @@ class Session:
     ) -> None:
         self.folder = Folder(folder)
         self._items = items
-        self._wrapper = wrapper
+        self._host = host
+        self._wrapper = host.describe()
         self._options = options
         self._world = world or World()
         self._reading = reading
@@ -94,7 +99,7 @@ class Session:
         self._reopened = corrections
         self._corrections = Corrections(self.folder, self._world.disk)
         self._stack = ExitStack()
-        self._runner: Runner | None = None
+        self._delivery: Delivery | None = None
         self._told_to_stop = ""
         self._stopping = Event()
         self._given_up: set[int] = set()
@@ -168,7 +173,7 @@ class Session:
     def _share(self) -> float:
         """The part of the items that may fail: any of those that are known to be bad."""
         known_bad = self._reopened is not None or self._items.run is not None
-        return 1.0 if known_bad and self._options.budget == SHARE else self._options.budget
+        return 1.0 if known_bad and self._options.budget == BUDGET else self._options.budget
 
     def _spool_end(self, standing: Standing | None) -> int:
         """Bytes of the spool that count; it may have been cut off."""
@@ -181,10 +186,10 @@ class Session:
         return {
             "format": FORMAT,
             "run": self._items.run or self._options.run or kept or self._new_id(),
-            "reference": self._wrapper.reference,
-            "wrapper": self._wrapper.description.as_json(),
-            "address": cleaned(self._wrapper.address),
-            "attempts": self._wrapper.attempts(self._options),
+            "reference": self._host.reference,
+            "wrapper": self._wrapper.as_json(),
+            "address": cleaned(self._host.address),
+            "attempts": self._options.attempts or self._wrapper.attempts,
             "input": {
                 "name": self._items.name,
                 "fingerprint": self._items.fingerprint(),
@@ -212,8 +217,8 @@ class Session:
         """Lets open calls finish and starts no more; safe in a signal handler."""
         self._told_to_stop = reason
         self._stopping.set()
-        if self._runner is not None:
-            self._runner.stop(reason)
+        if self._delivery is not None:
+            self._delivery.stop(Stop(Cause.TOLD, reason))
 
     def work(
         self,
@@ -232,11 +237,16 @@ class Session:
         Returns:
             The end state, and why it stopped early or an empty string.
         """
-        self._runner = self._made_runner(watch, most)
-        if self._told_to_stop:  # before there was a runner to tell
-            self._runner.stop(self._told_to_stop)
+        terms = Terms.of(
+            self._wrapper,
+            self.run_id,
+            self._world.clock,
+            self._options.timeout,
+            self._options.attempts,
+        )
+        call = ChunkCall(self._host.in_run(self.run_id), terms, result_lines)
         try:
-            state, reason = self._ended(self._runner, most, files)
+            state, reason = self._ended(call, watch, most, files)
             self.ledger.append([{"e": "end", "state": state.value, "why": reason, "at": self._now()}])
         except (OSError, MemoryError, RuntimeError, OutOfResource) as error:  # a full disk, say
             resource = resource_of(error)
@@ -247,16 +257,19 @@ class Session:
         return state, reason
 
     def _ended(
-        self, runner: Runner, most: int | None, files: Callable[[EndState], None]
+        self,
+        call: ChunkCall,
+        watch: Callable[[Progress], None],
+        most: int | None,
+        files: Callable[[EndState], None],
     ) -> tuple[EndState, str]:
-        state, reason = runner.run()
+        state, reason = self._deliver(call, watch, most)
         if most is not None:
             state, reason = EndState.INCOMPLETE, reason or "a probe"
         elif not self._is_as_surveyed(state):
             state, reason = EndState.INCOMPLETE, "the input changed while it was read"
-        self._given_up.update(runner.given_up)
         if state is not EndState.INCOMPLETE:
-            self._record_given_up()
+            self._record_given_up(call)
         try:
             files(state)
         except (OSError, WrapgenError) as error:
@@ -264,64 +277,73 @@ class Session:
             state, reason = EndState.INCOMPLETE, f"the files of the run can't be written: {error}{hint}"
         return state, reason
 
-    def _record_given_up(self) -> None:
-        """Has the wrapper record what the runner gave up, in as few calls as can be."""
-        if not self._wrapper.description.datastore:
+    def _record_given_up(self, call: ChunkCall) -> None:
+        """Has the wrapper record what was given up, in as few calls as can be."""
+        if not self._wrapper.datastore:
             self._given_up.clear()
         world = self._world
-        terms = self._wrapper.terms(self.run_id, self._options, world.clock)
-        call = self._wrapper.called_in(self.run_id)
-        pace = Pace(terms.attempts, world.clock, world.wait or self._stopping.wait, world.random)
-        backoff = SharedBackoff(world.random, self._options.patience)
+        sender = Sender(
+            call=replace(call, write=None),
+            attempts=call.terms.attempts,
+            backoff=SharedBackoff(world.random, self._options.patience),
+            clock=world.clock,
+            wait=world.wait or self._stopping.wait,
+            random=world.random,
+        )
         left = sorted(self._given_up)
         while left and not self._stopping.is_set():
             some, left = left[:MAX_SIZE], left[MAX_SIZE:]
-            slots = [self.slots.get(index) for index in some]
-            lines = [json.loads(self.spool.read(slot.offset, slot.length)) for slot in slots]
-            entries = [
-                Entry(index, b"", line["id"], slot.attempts, slot.tries)
-                for index, line, slot in zip(some, lines, slots, strict=True)
-            ]
-            reasons = [json.dumps(line["error"]) for line in lines]
-            noted, self.unrecorded = record_given_up(
-                gather(entries), reasons, lambda chunk: process_chunk(chunk, call, terms), pace, backoff
-            )
-            indexes = [some[at] for at in sorted(noted)]
-            self.ledger.append([{"e": "recorded", "i": indexes}] if indexes else [])
-            self._given_up.difference_update(indexes)
+            failures = []
+            for index in some:
+                slot = self.slots.get(index)
+                line = json.loads(self.spool.read(slot.offset, slot.length))
+                item = Entry(index, b"", line["id"], slot.attempts, slot.tries)
+                failures.append((item, json.dumps(line["error"])))
+            noted, self.unrecorded = sender.record_given_up(failures, size=MAX_SIZE)
+            self.ledger.append([{"e": "recorded", "i": sorted(noted)}] if noted else [])
+            self._given_up.difference_update(noted)
 
     @property
     def given_up(self) -> int:
         """Failed items of which nothing is recorded, because the wrapper gave no answer; see `unrecorded`."""
         return len(self._given_up)
 
-    def _made_runner(self, watch: Callable[[Progress], None], most: int | None) -> Runner:
-        world, options, description = self._world, self._options, self._wrapper.description
-        terms = self._wrapper.terms(self.run_id, options, world.clock)
-        together = max(1, description.parallel * description.batch_size)
-        call = self._wrapper.called_in(self.run_id)
-        lanes = world.lanes(
-            lambda chunk, turn=ANY_TIME: process_chunk(chunk, call, terms, turn, lay=result_lines)
-        )
-        return Runner(
-            islice(self._entries(), most),
-            Effects(
-                ledger=self.ledger,
-                spool=self.spool,
-                slots=self.slots,
-                lanes=lanes,
-                clock=world.clock,
-                wall=world.wall,
-                random=world.random,
-                watch=watch,
+    def _deliver(
+        self, call: ChunkCall, watch: Callable[[Progress], None], most: int | None
+    ) -> tuple[EndState, str]:
+        """Sends what has no final outcome; how far that came."""
+        world, options, wrapper = self._world, self._options, self._wrapper
+        calls = world.calls(call)
+        together = max(1, wrapper.parallel * wrapper.batch_size)
+        scheduler = Scheduler(
+            Limits(call.terms.attempts, wrapper.aim, together, calls.prefetch),
+            Adaptive(
+                ChunkSize(largest=options.chunk),
+                Concurrency(ceiling(wrapper.parallel, options.workers)),
+                ErrorBudget(share=self._share(), finished=self.counts.finished, failed=self.counts.failed),
             ),
-            Limits(terms.attempts, options.patience, self._wrapper.aim, together),
-            size=Size(largest=options.chunk),
-            concurrency=Concurrency(ceiling(description.parallel, options.workers)),
-            budget=Budget(share=self._share(), finished=self.counts.finished, failed=self.counts.failed),
-            counts=self.counts,
-            next_seq=self._next_seq,
+            SharedBackoff(world.random, options.patience),
+            world.random,
+            self.counts,
+            self._next_seq,
         )
+        journal = LedgerJournal(self.ledger, self.spool, self.slots, world.wall)
+        self._delivery = Delivery(
+            scheduler,
+            ChunkCutter(islice(self._entries(), most), aim=wrapper.aim),
+            calls,
+            journal,
+            world.clock,
+            lambda: watch(scheduler.progress(world.clock())),
+        )
+        if self._told_to_stop:  # before there was a delivery to tell
+            self._delivery.stop(Stop(Cause.TOLD, self._told_to_stop))
+        stop = self._delivery.run()
+        self._given_up.update(journal.given_up)
+        # A run that was told to stop when nothing was left to do is a finished run.
+        if stop and self.counts.finished != self.counts.items:
+            return (EndState.BUDGET if stop.cause is Cause.BUDGET else EndState.INCOMPLETE), stop.reason
+        return (EndState.ERRORS if self.counts.failed else EndState.OK), ""
 
     def _is_as_surveyed(self, state: EndState) -> bool:
         """Whether a run that has finished had the items that it began with."""

@@ -1,10 +1,12 @@
-"""How a run stands and how it ended: numbers, names and exit codes. No I/O."""
+"""How a run ended: numbers, names and exit codes. No I/O."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
+
+from wrapgen.run.scheduling.progress import Counts
 
 
 class EndState(Enum):
@@ -18,57 +20,6 @@ class EndState(Enum):
 
 EXIT_CODES = {EndState.OK: 0, EndState.ERRORS: 10, EndState.BUDGET: 11, EndState.INCOMPLETE: 12}
 """What the command exits with; BUDGET and INCOMPLETE can be resumed."""
-
-
-@dataclass
-class Counts:
-    """What a session of a run did; items count in the run as a whole.
-
-    Args:
-        items: all of the run.
-        succeeded, failed: items that are finished, earlier sessions included.
-        calls: sends of chunks in this session.
-        resent: items sent once more in this session.
-        lost: sends that brought no outcomes.
-        throttled: 429s, of the calls and of the wrapper's own.
-        target_calls: calls of the target as the wrapper counts them.
-    """
-
-    items: int = 0
-    succeeded: int = 0
-    failed: int = 0
-    calls: int = 0
-    resent: int = 0
-    lost: int = 0
-    throttled: int = 0
-    target_calls: int = 0
-
-    @property
-    def finished(self) -> int:
-        """Items that have a final outcome."""
-        return self.succeeded + self.failed
-
-
-@dataclass(frozen=True)
-class Wait:
-    """What is waited for, in the platform's words, and the seconds after which waiting ends at the latest."""
-
-    reason: str
-    left: float
-
-    def __str__(self) -> str:
-        return f"waiting, {self.left:,.0f} s at most: {self.reason}"
-
-
-@dataclass(frozen=True)
-class Progress:
-    """One moment of a run: its counts, calls open and allowed, the size of a chunk, what is waited for."""
-
-    counts: Counts
-    open: int
-    concurrency: int
-    chunk: int
-    wait: Wait | None = None
 
 
 @dataclass(frozen=True)

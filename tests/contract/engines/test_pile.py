@@ -1,4 +1,4 @@
-"""Messages and pushing without a queue or a platform: what goes together, what a body is, what waits."""
+"""Messages and sending without a queue or a platform: what goes together, what a body is, what waits."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from random import Random
 
 import pytest
 
-from wrapgen.run.chunks import Entry, gather
 from wrapgen.run.integrations.sqs_messages import Message, Pile, pointer, read_body, run_of
-from wrapgen.run.process import Lost, Outcome, Reply
-from wrapgen.run.push import Pace, push
-from wrapgen.run.retry import SharedBackoff
-from wrapgen.run.states import Fate, Fault
+from wrapgen.run.scheduling.chunks import Entry
+from wrapgen.run.scheduling.policy import SharedBackoff
+from wrapgen.run.scheduling.replies import Fate, Fault, Lost, Outcome, Reply
+from wrapgen.run.sender import Sender
 from wrapgen.spec import parse
 from wrapgen.spec.queue import queue_numbers
 
@@ -98,20 +97,20 @@ def test_numbers_of_a_queue_come_from_the_spec():
 
 
 class Bench:
-    """Pushes against planned replies; time moves only by waiting."""
+    """Sends against planned replies; time moves only by waiting."""
 
-    def __init__(self, *replies, patience=600.0, **pace) -> None:
+    def __init__(self, *replies, patience=600.0, **more) -> None:
         self.now = 0.0
         self.sent: list[tuple[list[int], int]] = []
         self.replies = list(replies)
-        self.pace = Pace(3, lambda: self.now, self.wait, Random(1), **pace)
-        self.backoff = SharedBackoff(Random(1), patience)
+        backoff = SharedBackoff(Random(1), patience)
+        self.sender = Sender(self.call, 3, backoff, lambda: self.now, self.wait, Random(1), **more)
 
     def wait(self, seconds: float) -> bool:
         self.now += seconds
         return False
 
-    def process(self, chunk):
+    def call(self, chunk):
         self.sent.append((list(chunk.indexes), chunk.tries + 1))
         reply = self.replies.pop(0) if self.replies else "ok"
         if isinstance(reply, Lost):
@@ -119,9 +118,11 @@ class Bench:
         fates = [reply] * len(chunk) if isinstance(reply, str) else reply
         return Reply([OUTCOMES[fate] for fate in fates], {"calls": 1})
 
-    def push(self, count: int = 4):
-        chunk = gather([Entry(index, b"1", str(index)) for index in range(count)])
-        return push(chunk, self.process, self.pace, self.backoff)
+    def deliver(self, count: int = 4):
+        return self.sender.deliver([Entry(index, b"1", str(index)) for index in range(count)], size=count)
+
+    def fates(self, count: int = 4):
+        return [outcome.fate for outcome in self.deliver(count).outcomes.values()]
 
 
 OUTCOMES = {
@@ -135,33 +136,45 @@ OUTCOMES = {
 def test_untried_items_go_again_at_once_as_a_higher_try():
     """They count against nobody."""
     bench = Bench(["ok", "untried", "bad", "untried"])
-    pushed = bench.push()
+    delivered = bench.deliver()
     assert bench.sent == [([0, 1, 2, 3], 1), ([1, 3], 2)] and bench.now == 0.0
-    assert [outcome.fate for outcome in pushed.outcomes] == [Fate.OK, Fate.OK, Fate.FAILED, Fate.OK]
+    assert [outcome.fate for outcome in delivered.outcomes.values()] == [
+        Fate.OK,
+        Fate.OK,
+        Fate.FAILED,
+        Fate.OK,
+    ]
 
 
 def test_items_that_may_succeed_later_are_left_to_a_queue():
     """Without `resend` they come back as they are."""
-    assert [o.fate for o in Bench(["later", "ok"], resend=False).push(2).outcomes] == [Fate.AGAIN, Fate.OK]
-    assert [o.fate for o in Bench(["later", "ok"]).push(2).outcomes] == [Fate.OK, Fate.OK]
+    assert Bench(["later", "ok"], resend=False).fates(2) == [
+        Fate.AGAIN,
+        Fate.OK,
+    ]
+    assert Bench(["later", "ok"]).fates(2) == [Fate.OK, Fate.OK]
 
 
 def test_a_chunk_that_times_out_is_halved_until_the_item_at_fault_stands_alone():
     """It alone is given up, and no record says why."""
     lost = Lost(Fault.TIMEOUT, "TimeoutError", "slow")
-    pushed = Bench(lost, lost, lost, lost, lost, "ok", "ok").push(4)
-    assert pushed.stopped is None and len(pushed.given_up) <= 1
+    delivered = Bench(lost, lost, lost, lost, lost, "ok", "ok").deliver(4)
+    assert delivered.stop is None and len(delivered.given_up) <= 1
 
 
 def test_a_platform_that_is_down_is_waited_for_until_patience_ends():
     """Then everything comes back unsettled, with the reason."""
     bench = Bench(*[Lost(Fault.DOWN, "ConnectionError", "gone")] * 500, patience=60.0)
-    pushed = bench.push(2)
-    assert pushed.stopped == ("ConnectionError", "gone") and 60 <= bench.now < 200
-    assert [outcome.fate for outcome in pushed.outcomes] == [Fate.AGAIN, Fate.AGAIN]
+    delivered = bench.deliver(2)
+    assert (delivered.stop.type, delivered.stop.message) == (
+        "ConnectionError",
+        "gone",
+    ) and 60 <= bench.now < 200
+    assert [outcome.fate for outcome in delivered.outcomes.values()] == [Fate.AGAIN, Fate.AGAIN]
 
 
 def test_a_refused_key_stops_at_once():
     """It is nobody's outcome."""
-    pushed = Bench(Lost(Fault.STOPPED, "AuthenticationError", "no")).push(2)
-    assert pushed.stopped == ("AuthenticationError", "no") and pushed.calls == 1
+    delivered = Bench(Lost(Fault.STOPPED, "AuthenticationError", "no")).deliver(2)
+    assert (delivered.stop.type, delivered.stop.message) == ("AuthenticationError", "no")
+    assert delivered.counts.calls == 1

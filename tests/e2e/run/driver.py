@@ -19,19 +19,20 @@ from typing import Any
 from wrapgen.client import Client, Connection
 from wrapgen.errors import WrapgenError
 from wrapgen.run.finish import run_to_files
-from wrapgen.run.folder import folder_for
+from wrapgen.run.hosts.call_threads import CallThreads, Returned
+from wrapgen.run.hosts.description import Description
+from wrapgen.run.hosts.memory import MemoryHost
 from wrapgen.run.input.files import find
 from wrapgen.run.input.items import Selected, Selection
-from wrapgen.run.lanes import Returned, ThreadLanes
-from wrapgen.run.options import Options, World, Wrapper
+from wrapgen.run.ledger.folder import folder_for
 from wrapgen.run.output.layouts import Layout
 from wrapgen.run.session import Session
-from wrapgen.run.wrappers import Description, describe
+from wrapgen.run.settings import Options, World
 
 FASTER = 1000.0
 
 
-class FastLanes(ThreadLanes):
+class FastCalls(CallThreads):
     """Waits a thousandth of what it is asked to."""
 
     def wait(self, seconds: float | None) -> list[Returned]:
@@ -58,12 +59,13 @@ def main(address: str, reference: str, source: str, output: Path) -> int:
     def clock() -> float:
         return time.monotonic() * FASTER
 
-    wrapper = Wrapper(reference, patiently(lambda: describe(call, reference)), call)
+    host = MemoryHost(call, reference)
+    patiently(host.describe)
     items: Any = Selected(find(source), Selection())
     # Whoever watches is patient: seconds pass a thousand times as fast here.
     options = Options(attempts=9, budget=1.0, run=output.stem, patience=600 * FASTER, timeout=3000, chunk=16)
-    world = World(lanes=FastLanes, clock=clock, random=Random(0))
-    with Session(folder_for(output), items, wrapper, options, world) as session:
+    world = World(calls=FastCalls, clock=clock, random=Random(0))
+    with Session(folder_for(output), items, host, options, world) as session:
         summary = run_to_files(session, items, output, Layout(), lambda _: None, clock)
     print(summary, file=sys.stderr)
     return summary.exit_code

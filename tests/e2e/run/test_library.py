@@ -13,9 +13,9 @@ import wrapgen
 from wrapgen import run
 from wrapgen.client import Client, Connection
 from wrapgen.errors import RunError, UsageError
-from wrapgen.run.folder import Folder
 from wrapgen.run.input.items import Selection
-from wrapgen.run.options import Options
+from wrapgen.run.ledger.folder import Folder
+from wrapgen.run.settings import Options
 from wrapgen.run.summary import EndState
 
 REF = "acme/SentimentBatch"

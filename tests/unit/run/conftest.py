@@ -1,4 +1,4 @@
-"""A wrapper in memory, its faults fixed by id and attempt, and lanes without threads on their own clock."""
+"""A wrapper in memory, its faults fixed by id and attempt, and calls without threads on their own clock."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from typing import Any
 import pytest
 
 from wrapgen.run.finish import run_to_files
-from wrapgen.run.folder import folder_for
+from wrapgen.run.hosts.call_threads import Returned
+from wrapgen.run.hosts.memory import MemoryHost
 from wrapgen.run.input.items import Reopened, Selected, Selection
 from wrapgen.run.input.memory import MemorySource
-from wrapgen.run.lanes import Returned
-from wrapgen.run.ledger import RealDisk, read_ledger
-from wrapgen.run.options import Options, World, Wrapper
+from wrapgen.run.ledger.folder import folder_for
+from wrapgen.run.ledger.ledger import RealDisk, read_ledger
 from wrapgen.run.output.layouts import Layout
 from wrapgen.run.session import Session
+from wrapgen.run.settings import Options, World
 from wrapgen.run.summary import Summary
-from wrapgen.run.wrappers import describe
 
 DIGEST = "sha256:" + "ab" * 32
 
@@ -163,10 +163,10 @@ class Clock:
         return self.now
 
 
-class FakeLanes:
-    """Lanes without threads: calls are made when they are waited for, in order; waiting moves the clock."""
+class FakeCalls:
+    """Calls without threads, made when they are waited for, in order; waiting moves the clock."""
 
-    ahead = 0
+    prefetch = 0
 
     def __init__(self, process: Callable[..., Any], clock: Clock) -> None:
         self.process = process
@@ -192,10 +192,10 @@ class FakeLanes:
     def allow(self, most: int) -> None:
         pass
 
-    def recall(self) -> None:
+    def wake(self) -> None:
         pass
 
-    def wake(self) -> None:
+    def close(self) -> None:
         pass
 
 
@@ -205,20 +205,20 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.clock = Clock()
-        self.lanes: FakeLanes | None = None
+        self.calls: FakeCalls | None = None
         self.output = folder / "out.jsonl"
 
     def world(self, disk: Any = None) -> World:
-        def lanes(process: Callable[..., Any]) -> FakeLanes:
-            self.lanes = FakeLanes(process, self.clock)
-            return self.lanes
+        def calls(process: Callable[..., Any]) -> FakeCalls:
+            self.calls = FakeCalls(process, self.clock)
+            return self.calls
 
         def wait(seconds: float) -> bool:
             self.clock.now += seconds
             return False
 
         wall = lambda: 1_600_000_000 + self.clock.now  # noqa: E731
-        return World(disk or RealDisk(), lanes, self.clock, wall, Random(7), wait)
+        return World(disk or RealDisk(), calls, self.clock, wall, Random(7), wait)
 
     def run(
         self,
@@ -239,15 +239,14 @@ class Bench:
         """One session to its end."""
         if not reopen:
             options.setdefault("run", "r1")
-        described = describe(wrapper.call, reference)
-        called = Wrapper(reference, described, wrapper.call, sideband, address=address)
+        host = MemoryHost(wrapper.call, reference, sideband=sideband, address=address)
         source = source or MemorySource(values)
         items = Reopened(source) if reopen else Selected(source, selection)
         output = output or self.output
         with Session(
             folder_for(output),
             items,
-            called,
+            host,
             Options(**options),
             self.world(disk),
         ) as session:

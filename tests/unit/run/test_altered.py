@@ -10,9 +10,9 @@ import pytest
 
 from wrapgen.cli import report, show, verify
 from wrapgen.errors import RunError
-from wrapgen.run.folder import Folder, folder_for
-from wrapgen.run.known import load
+from wrapgen.run.ledger.folder import Folder, folder_for
 from wrapgen.run.report.tally import Tally
+from wrapgen.run.status import load
 
 DIGEST = re.compile(r',"d":"[0-9a-f]{32}"(?=})')
 

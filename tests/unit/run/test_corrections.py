@@ -10,18 +10,18 @@ import pytest
 
 from wrapgen.errors import NotAuthorized, RunError
 from wrapgen.run.finish import run_to_files
-from wrapgen.run.folder import Folder, folder_for
+from wrapgen.run.hosts.memory import MemoryHost
 from wrapgen.run.input.files import find
 from wrapgen.run.input.inputs import in_their_run, open_input
 from wrapgen.run.input.items import Reopened, Selection
-from wrapgen.run.known import errors_by_type, load
-from wrapgen.run.options import Options, Wrapper
+from wrapgen.run.ledger.folder import Folder, folder_for
 from wrapgen.run.output.layouts import Layout
 from wrapgen.run.report.page import write_report
 from wrapgen.run.session import Session
+from wrapgen.run.settings import Options
+from wrapgen.run.status import errors_by_type, load
 from wrapgen.run.summary import EndState
-from wrapgen.run.verifying import Verification
-from wrapgen.run.wrappers import describe
+from wrapgen.run.verify import Verification
 
 
 def picky(memory_wrapper, **options):
@@ -44,7 +44,7 @@ def go(bench, wrapper, name, *, layout=Layout(), **options):  # noqa: B008
         str(name), None, Selection(), folder, stdin=BytesIO(), data=None, replace=False, output=output
     )
     items, corrections = in_their_run(given, folder, output)
-    called = Wrapper("acme/B/1.0.0", describe(wrapper.call, "acme/B/1.0.0"), wrapper.call)
+    called = MemoryHost(wrapper.call, "acme/B/1.0.0")
     options = Options(**options)
     with Session(folder.path, items, called, options, bench.world(), corrections=corrections) as session:
         return run_to_files(session, items, output, layout, lambda _: None, bench.clock)

@@ -13,9 +13,9 @@ import pytest
 from wrapgen.errors import NotAuthorized, RunError, UsageError
 from wrapgen.run.input.items import Selected, Selection
 from wrapgen.run.input.memory import MemorySource
-from wrapgen.run.known import load
 from wrapgen.run.report.page import write_report
-from wrapgen.run.verifying import Verification
+from wrapgen.run.status import load
+from wrapgen.run.verify import Verification
 
 OLD = Path(__file__).with_name("runs_of_0_1_0")
 VALUES = list(range(120))

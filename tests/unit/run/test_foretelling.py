@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 from wrapgen.cli.progress import Reporter
-from wrapgen.run.summary import Counts, Progress
+from wrapgen.run.scheduling.progress import Counts, Progress
 
 
 def test_the_rest_is_foretold_by_warm_workers() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from wrapgen.run.hosts.memory import MemoryHost
 from wrapgen.run.integrations.spark_task import Plan
-from wrapgen.run.states import Fate
+from wrapgen.run.scheduling.replies import Fate
 
 
 class Calls:
@@ -14,7 +15,10 @@ class Calls:
     def __init__(self, wrapper):
         self.wrapper = wrapper
 
-    def call(self, reference, body, timeout, run):
+    def host(self, reference):
+        return MemoryHost(self.call, reference)
+
+    def call(self, body, timeout):
         self.wrapper.largest = None if b'"$error":' in body else 0
         return self.wrapper.call(body, timeout)
 

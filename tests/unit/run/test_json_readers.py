@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from wrapgen.errors import RunError
-from wrapgen.run import answers
+from wrapgen.run.hosts import answers
 from wrapgen.run.input.files import find
 from wrapgen.run.input.items import Selected, Selection
 
@@ -81,7 +81,7 @@ def read(path, content, format_, **selection):
 def test_every_reader_takes_and_refuses_the_same(tmp_path, monkeypatch, quick, text):
     """What is JSON is taken as it stands by each reader, decoded or not; what is none is refused by each."""
     if not quick:
-        monkeypatch.setattr(answers, "quick", None)
+        monkeypatch.setattr(answers, "fast_json", None)
     path, taken = tmp_path / "in", text in GOOD
     found = [
         read(path, b"\xef\xbb\xbf0\n\n" + text + b"\r\n1", "jsonl"),

@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from wrapgen.run.ledger import RealDisk, read_ledger
-from wrapgen.run.replay import indexes_of
+from wrapgen.run.ledger.ledger import RealDisk, read_ledger
+from wrapgen.run.ledger.replay import indexes_of
 from wrapgen.run.summary import EndState
 
 FAULTS = {

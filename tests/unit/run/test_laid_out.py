@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from wrapgen.run.chunks import Chunk
-from wrapgen.run.process import Outcome, Reply, Terms, process_chunk
-from wrapgen.run.spool import outcome_lines, result_lines
-from wrapgen.run.states import Fate
+from wrapgen.run.hosts.chunk_call import ChunkCall, Terms
+from wrapgen.run.hosts.memory import MemoryHost
+from wrapgen.run.ledger.spool import outcome_lines, result_lines
+from wrapgen.run.scheduling.chunks import Chunk
+from wrapgen.run.scheduling.replies import Fate, Outcome, Reply
 
 CHUNK = Chunk(indexes=range(2), items=[b"1", b"2"], ids=None, attempts=[0, 2])
 TERMS = Terms(run="r1", timeout=60, attempts=3, request_bytes=1000, clock=lambda: 0.0)
@@ -13,7 +14,7 @@ TERMS = Terms(run="r1", timeout=60, attempts=3, request_bytes=1000, clock=lambda
 
 def laid(body):
     """The reply to CHUNK that this answer makes, its lines made if they can be."""
-    reply = process_chunk(CHUNK, lambda _body, _timeout: body, TERMS, lay=result_lines)
+    reply = ChunkCall(MemoryHost(lambda _body, _timeout: body), TERMS, result_lines)(CHUNK)
     assert isinstance(reply, Reply)
     return reply
 

@@ -9,13 +9,13 @@ import pytest
 from wrapgen import protocol
 from wrapgen.records import Collected
 from wrapgen.records.record import read
-from wrapgen.run import answers
+from wrapgen.run.hosts import answers
 from wrapgen.run.input.files import find
 from wrapgen.run.input.items import Selected, Selection
 from wrapgen.run.integrations.sqs_messages import read_body
-from wrapgen.run.known import errors_by_type, load
 from wrapgen.run.report.page import write_report
-from wrapgen.run.verifying import Verification
+from wrapgen.run.status import errors_by_type, load
+from wrapgen.run.verify import Verification
 
 DEEP, LONG = "[" * 600 + "]" * 600, "7" * 5000
 OVER = {"deep": DEEP, "deep object": '{"a":' * 300 + "1" + "}" * 300, "long": LONG, "long float": f"0.{LONG}"}
@@ -52,7 +52,7 @@ def test_the_limits_are_exact():
 def quick(request, monkeypatch):
     """Both readers of answers: with msgspec, and Python's own as on Spark's executors."""
     if not request.param:
-        monkeypatch.setattr(answers, "quick", None)
+        monkeypatch.setattr(answers, "fast_json", None)
 
 
 @pytest.mark.parametrize("text", [*OVER.values(), "[" * 100_000 + "]" * 100_000], ids=[*OVER, "very deep"])

@@ -8,11 +8,13 @@ from random import Random
 import pytest
 
 from wrapgen.errors import PlatformError, ServerFault, Throttled, Unreachable
-from wrapgen.run.chunks import Entry, gather
-from wrapgen.run.process import DESCRIBE, Terms, process_chunk
-from wrapgen.run.push import Pace, push
-from wrapgen.run.retry import SharedBackoff
-from wrapgen.run.states import Fate
+from wrapgen.run.hosts.chunk_call import ChunkCall, Terms
+from wrapgen.run.hosts.description import DESCRIBE
+from wrapgen.run.hosts.memory import MemoryHost
+from wrapgen.run.scheduling.chunks import Entry
+from wrapgen.run.scheduling.policy import SharedBackoff
+from wrapgen.run.scheduling.replies import Fate
+from wrapgen.run.sender import Sender
 from wrapgen.run.summary import EndState
 
 OUTAGES = {
@@ -94,10 +96,11 @@ def test_a_task_waits_an_outage_out(bench, memory_wrapper, kind):
         return False
 
     random = Random(3)
-    chunk = gather([Entry(at, b"%d" % at, None) for at in range(50)])
-    pace, terms = Pace(3, clock, wait, random), Terms("r1", 330, 3, 1_000_000, clock)
-    pushed = push(chunk, lambda one: process_chunk(one, call, terms), pace, SharedBackoff(random))
-    assert {outcome.fate for outcome in pushed.outcomes} == {Fate.OK} and pushed.stopped is None
+    items = [Entry(at, b"%d" % at, None) for at in range(50)]
+    send = ChunkCall(MemoryHost(call), Terms("r1", 330, 3, 1_000_000, clock))
+    sender = Sender(send, 3, SharedBackoff(random), clock, wait, random)
+    delivered = sender.deliver(items, size=50)
+    assert {outcome.fate for outcome in delivered.outcomes.values()} == {Fate.OK} and delivered.stop is None
     assert 0 < call.refused < 40
 
 
@@ -138,14 +141,13 @@ def test_what_is_waited_for_is_told(bench, memory_wrapper):
     from wrapgen.run.finish import run_to_files
     from wrapgen.run.input.items import Selected, Selection
     from wrapgen.run.input.memory import MemorySource
-    from wrapgen.run.options import Options, Wrapper
     from wrapgen.run.output.layouts import Layout
     from wrapgen.run.session import Session
-    from wrapgen.run.wrappers import describe
+    from wrapgen.run.settings import Options
 
     wrapper, seen = memory_wrapper(), []
     outage(wrapper, bench.clock, "503 with Retry-After", 20)
-    called = Wrapper("acme/B/1.0.0", describe(wrapper.call, "acme/B/1.0.0"), wrapper.call)
+    called = MemoryHost(wrapper.call, "acme/B/1.0.0")
     items = Selected(MemorySource([1, 2]), Selection())
     with Session(bench.folder / "s", items, called, Options(patience=60), bench.world()) as session:
         run_to_files(session, items, bench.output, Layout(), lambda p: seen.append(p.wait), bench.clock)

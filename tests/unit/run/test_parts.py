@@ -1,4 +1,4 @@
-"""The small parts of a run by themselves: states, chunks, answers, waiting, concurrency, ledger, plan."""
+"""The small parts of a run by themselves: chunks, answers, waiting, concurrency, ledger, plan."""
 
 from __future__ import annotations
 
@@ -12,49 +12,18 @@ from hypothesis import strategies as st
 
 from wrapgen import protocol
 from wrapgen.errors import RunError, UsageError
-from wrapgen.run import answers, quick
-from wrapgen.run.answers import Answered, read_answer, read_results
-from wrapgen.run.chunks import CALM, Chunk, Entry, Intake, Size
-from wrapgen.run.concurrency import Concurrency, ceiling
-from wrapgen.run.ledger import Ledger, RealDisk, read_ledger
-from wrapgen.run.planning import Probe, Probing, plan
-from wrapgen.run.process import Terms, request_body
-from wrapgen.run.retry import delay, throttle_delay
-from wrapgen.run.states import NEXT, Event, Fault, State, reaction, step
-from wrapgen.run.summary import Counts, Progress
-from wrapgen.run.survey import Survey, survey
-from wrapgen.run.wrappers import Description, resolve
-
-# States
-
-
-def test_every_reaction_is_a_transition_of_an_open_chunk():
-    """Whatever fault meets a chunk, the table has a state that follows."""
-    for fault in Fault:
-        for alone in (False, True):
-            for spent in (False, True):
-                event = reaction(fault, alone=alone, spent=spent)
-                assert (State.OPEN, event) in NEXT
-                assert not (alone and event is Event.HALVE), "one item can't be halved"
-
-
-def test_no_fault_goes_on_for_ever():
-    """A chunk that keeps timing out, being lost or refused is halved and given up in the end."""
-    for fault in (Fault.TIMEOUT, Fault.LOST, Fault.TOO_LARGE, Fault.REFUSED):
-        assert reaction(fault, alone=False, spent=True) is Event.HALVE
-        assert reaction(fault, alone=True, spent=True) is Event.GIVE_UP
-
-
-def test_every_state_is_reached_and_left_as_drawn():
-    """From READY all states can be reached; DONE and SPLIT are the ends."""
-    reached = {State.READY}
-    for _ in State:
-        reached |= {after for (before, _), after in NEXT.items() if before in reached}
-    assert reached == set(State)
-    assert {before for before, _ in NEXT} == {State.READY, State.OPEN, State.WAITING}
-    with pytest.raises(KeyError):
-        step(State.DONE, Event.SEND)
-
+from wrapgen.run.hosts import answers, fast_json
+from wrapgen.run.hosts.answers import Answered, read_answer, read_results
+from wrapgen.run.hosts.chunk_call import Terms, request_body
+from wrapgen.run.hosts.description import Description
+from wrapgen.run.hosts.finding import resolve
+from wrapgen.run.input.scan import Survey, survey
+from wrapgen.run.ledger.ledger import Ledger, RealDisk, read_ledger
+from wrapgen.run.plan import Probe, Probing, plan
+from wrapgen.run.scheduling.chunks import Chunk, ChunkCutter, Entry
+from wrapgen.run.scheduling.limits import CALM, ChunkSize, Concurrency, ceiling
+from wrapgen.run.scheduling.policy import delay, throttle_delay
+from wrapgen.run.scheduling.progress import Counts, Progress
 
 # Chunks
 
@@ -67,7 +36,7 @@ def entries(sizes):
 @given(st.lists(st.integers(1, 60), max_size=200), st.integers(1, 40), st.integers(40, 400))
 def test_chunks_hold_every_item_once_within_count_and_bytes(sizes, count, aim):
     """Cutting loses nothing, keeps the order, and a chunk over the aim holds a single item."""
-    intake = Intake(entries(sizes), aim=aim)
+    intake = ChunkCutter(entries(sizes), aim=aim)
     seen = []
     while (chunk := intake.take(count)) is not None:
         assert 1 <= len(chunk) <= count
@@ -86,7 +55,7 @@ def test_halves_make_the_whole():
 
 def test_the_size_grows_by_doubling_and_remembers_a_fall():
     """After items came back untried, growing again takes a row of whole chunks."""
-    size = Size()
+    size = ChunkSize()
     for expected in (32, 64, 128, 256, 512, 1000, 1000):
         size.whole(size.now)
         assert size.now == expected
@@ -101,7 +70,7 @@ def test_the_size_grows_by_doubling_and_remembers_a_fall():
 
 def test_a_small_chunk_says_nothing_about_the_size():
     """Remnants that finish don't make chunks grow."""
-    size = Size()
+    size = ChunkSize()
     size.whole(3)
     assert size.now == 16
 
@@ -154,7 +123,7 @@ def test_results_keep_their_text(values, indent):
     assert isinstance(answer, Answered) and answer.summary == {"items": 1}
     assert [json.loads(text) for text in answer.results] == values
     assert not any("\n" in text for text in answer.results)
-    with mock.patch.object(answers, "quick", None):
+    with mock.patch.object(answers, "fast_json", None):
         assert read_answer(body.encode()) == answer, "Python's own reader reads the same"
 
 
@@ -163,14 +132,14 @@ def test_what_is_checked_without_building_it_is_json(text, data):
     """A text that passes the quick check is one JSON value for Python's own reader too."""
     at = data.draw(st.integers(0, len(text)))
     changed = text[:at] + data.draw(st.binary(max_size=2)) + text[at:]
-    if quick.are_json([b"1", changed, b"{}"]):
+    if fast_json.are_json([b"1", changed, b"{}"]):
         json.loads(changed.decode("utf-8"))
 
 
 @given(st.lists(st.one_of(st.text(), st.dictionaries(st.text(), st.text())), max_size=4))
 def test_texts_are_written_as_the_protocol_does(values):
     """Texts and objects of texts are the same bytes, written quickly, as everywhere else on the wire."""
-    assert quick.texts_as_json(values) == list(map(protocol.dumps, values))
+    assert fast_json.texts_as_json(values) == list(map(protocol.dumps, values))
 
 
 @pytest.mark.parametrize(
@@ -187,8 +156,8 @@ def test_texts_are_written_as_the_protocol_does(values):
 )
 def test_texts_are_json_each_for_itself(texts):
     """Texts that are an array together are not taken for values, nor is anything around a value."""
-    assert not quick.are_json(texts)
-    assert quick.are_json([b"[1,2]", b'"\xc3\xa4"', b"{}"])
+    assert not fast_json.are_json(texts)
+    assert fast_json.are_json([b"[1,2]", b'"\xc3\xa4"', b"{}"])
 
 
 @pytest.mark.parametrize(
@@ -339,7 +308,7 @@ def test_a_survey_counts_sizes_and_equal_items(tmp_path):
 def test_a_plan_follows_the_probe():
     """Chunks, calls, concurrency, time at each number of open calls, and billed seconds."""
     about = Description("t", "both", "s", 300, 10_000_000, 8, 3, None)
-    found = plan(Survey(100_000, 10_000_000, 100), about, aim=8_000_000, chunk=1000, probe=Probe(16, 2.0))
+    found = plan(Survey(100_000, 10_000_000, 100), about, chunk=1000, probe=Probe(16, 2.0))
     assert (found.chunks, found.target_calls) == (6 + 99, 100_000)
     assert (found.open_calls, found.concurrent, found.account_limit) == (8, 72, 80)
     assert found.seconds == {1: 12500.0, 2: 6250.0, 4: 3125.0, 8: 1562.5}

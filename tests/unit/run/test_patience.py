@@ -7,8 +7,8 @@ from random import Random
 import pytest
 
 from wrapgen.errors import NotAuthorized, PlatformError, RunError, ServerFault, Throttled, Unreachable
-from wrapgen.run.patience import Patience
-from wrapgen.run.wrappers import describe
+from wrapgen.run.hosts.memory import MemoryHost
+from wrapgen.run.hosts.patience import Patience
 
 
 def patience(clock, seconds=600.0, told=None):
@@ -79,5 +79,5 @@ def test_patience_ends(bench):
 def test_a_wrapper_whose_worker_was_killed_is_asked_again(bench, memory_wrapper, body):
     """A worker that is killed while it loads, or a page in the platform's place, does not end a start."""
     call = answers(body, body, memory_wrapper().answer([], {"wrapper": memory_wrapper().describe()}))
-    about = patience(bench.clock).ask(lambda: describe(call, "acme/B/1.0.0"))
+    about = patience(bench.clock).ask(MemoryHost(call, "acme/B/1.0.0").describe)
     assert about.mode == "both"

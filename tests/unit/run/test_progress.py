@@ -7,7 +7,7 @@ import json
 import pytest
 
 from wrapgen.cli.progress import Reporter
-from wrapgen.run.summary import Counts, Progress
+from wrapgen.run.scheduling.progress import Counts, Progress
 
 
 class Clock:

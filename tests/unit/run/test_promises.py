@@ -13,10 +13,10 @@ import zstandard
 from pyarrow import parquet
 
 from wrapgen.errors import RunError, UsageError
-from wrapgen.run.folder import Folder, folder_for
 from wrapgen.run.input.files import find
+from wrapgen.run.ledger.folder import Folder, folder_for
+from wrapgen.run.output.overwrite import claim
 from wrapgen.run.output.writers import refuse_name
-from wrapgen.run.spare import claim
 
 ROWS = b'{"a": 1}\n{"a": 2}\n'
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from wrapgen.errors import Throttled
-from wrapgen.run.folder import folder_for
+from wrapgen.run.ledger.folder import folder_for
 from wrapgen.run.report.facts import facts_of
 from wrapgen.run.report.origin import cleaned, origin, redacted
 from wrapgen.run.report.page import page_of, write_report

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from wrapgen.run.answers import summary_facts
+from wrapgen.run.hosts.answers import summary_facts
 from wrapgen.run.report.tally import Tally
 
 

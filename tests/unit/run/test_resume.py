@@ -10,18 +10,18 @@ from dataclasses import replace
 import pytest
 
 from wrapgen.errors import NotAuthorized, RunError, Unreachable
-from wrapgen.run.folder import folder_for
+from wrapgen.run.hosts.memory import MemoryHost
 from wrapgen.run.input.files import find
 from wrapgen.run.input.items import Selected, Selection
 from wrapgen.run.input.memory import MemorySource
-from wrapgen.run.known import load
-from wrapgen.run.ledger import RealDisk
-from wrapgen.run.options import Options, Wrapper
+from wrapgen.run.ledger.folder import folder_for
+from wrapgen.run.ledger.ledger import RealDisk
 from wrapgen.run.output.layouts import Layout
 from wrapgen.run.report.page import write_report
 from wrapgen.run.session import Session
+from wrapgen.run.settings import Options
+from wrapgen.run.status import load
 from wrapgen.run.summary import EndState
-from wrapgen.run.wrappers import describe
 
 
 def test_a_finished_run_makes_no_more_calls(bench, memory_wrapper):
@@ -112,7 +112,7 @@ def test_a_second_runner_leaves(bench, memory_wrapper):
     """Two runners on one ledger are not possible; the second says who is there."""
     import os
 
-    from wrapgen.run.folder import Folder
+    from wrapgen.run.ledger.folder import Folder
 
     with Folder(bench.folder / "out.jsonl.run").locked(), pytest.raises(RunError, match=str(os.getpid())):
         bench.run(memory_wrapper(), [1])
@@ -254,7 +254,7 @@ def test_a_local_platform_may_come_back_on_another_port(bench, memory_wrapper):
 def test_a_stop_before_the_first_chunk_is_kept(bench, memory_wrapper):
     """Told to stop while the input is surveyed, a run sends nothing."""
     wrapper = memory_wrapper()
-    called = Wrapper("acme/W/1.0.0", describe(wrapper.call, "acme/W/1.0.0"), wrapper.call, None)
+    called = MemoryHost(wrapper.call, "acme/W/1.0.0")
     items = Selected(MemorySource(list(range(100))), Selection())
     with Session(bench.folder / "s.run", items, called, Options(run="r1"), bench.world()) as session:
         session.stop("interrupted")
@@ -275,8 +275,7 @@ def test_a_stop_while_finished_rows_are_passed_over_is_kept(bench, memory_wrappe
                     session.stop("interrupted")
                 yield text
 
-    described = describe(wrapper.call, "acme/SentimentBatch/1.0.0")
-    called = Wrapper("acme/SentimentBatch/1.0.0", described, wrapper.call, None)
+    called = MemoryHost(wrapper.call, "acme/SentimentBatch/1.0.0")
     items = Selected(Stopping(list(range(100))), Selection())
     with Session(folder_for(bench.output), items, called, Options(run="r1"), bench.world()) as session:
         assert session.counts.finished == 16

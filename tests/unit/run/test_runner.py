@@ -104,7 +104,7 @@ def test_throttling_waits_as_told_and_halves_the_concurrency(bench, memory_wrapp
     wrapper = memory_wrapper(calls_fail={3: Throttled("slow down", status=429, retry_after=7)})
     summary = bench.run(wrapper, list(range(100)))
     assert summary.state is EndState.OK and summary.counts.throttled == 1
-    assert any(7 <= waited <= 7.7 for waited in bench.lanes.waited)
+    assert any(7 <= waited <= 7.7 for waited in bench.calls.waited)
 
 
 def test_refused_credentials_stop_the_run_and_it_resumes(bench, memory_wrapper):

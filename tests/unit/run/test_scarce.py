@@ -9,8 +9,8 @@ import pytest
 
 from wrapgen.errors import OutOfResource, RunError, UsageError
 from wrapgen.resources import resource_of
-from wrapgen.run.lanes import ThreadLanes
-from wrapgen.run.process import Reply
+from wrapgen.run.hosts.call_threads import CallThreads
+from wrapgen.run.scheduling.replies import Reply
 
 
 def caused(error, cause):
@@ -55,16 +55,16 @@ def test_few_threads_make_all_calls(monkeypatch):
 
     monkeypatch.setattr(threading.Thread, "start", scarce)
 
-    def process(chunk, turn):
-        with turn:
-            return Reply([], {})
+    def send(chunk, permit):
+        permit(lambda: b"{}")
+        return Reply([], {})
 
-    lanes = ThreadLanes(process)
-    lanes.allow(8)
+    calls = CallThreads(send)
+    calls.allow(8)
     for seq in range(8):
-        lanes.submit(seq, None)
+        calls.submit(seq, None)
     back = []
     while len(back) < 8:
-        back += lanes.wait(30)
+        back += calls.wait(30)
     assert sorted(one.seq for one in back) == list(range(8)) and len(started) == 2
-    lanes.close()
+    calls.close()

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from wrapgen.errors import RunError, UsageError
-from wrapgen.run.folder import Folder, folder_for
 from wrapgen.run.input.inputs import find_input, open_input
 from wrapgen.run.input.items import Selection
-from wrapgen.run.spare import claim
+from wrapgen.run.ledger.folder import Folder, folder_for
+from wrapgen.run.output.overwrite import claim
 
 OWN = ("out.jsonl", "out.jsonl.part", "out.jsonl.errors.jsonl", "out.jsonl.report.html")
 

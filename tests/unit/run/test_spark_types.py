@@ -11,6 +11,7 @@ import pytest
 pa = pytest.importorskip("pyarrow")
 
 from wrapgen.errors import NotAuthorized, PlatformError, UsageError  # noqa: E402
+from wrapgen.run.hosts.memory import MemoryHost  # noqa: E402
 from wrapgen.run.input import parquet  # noqa: E402
 from wrapgen.run.input.arrow import cell_reader  # noqa: E402
 from wrapgen.run.integrations.spark import _probed, _widened, per_batch  # noqa: E402
@@ -74,8 +75,11 @@ def test_a_map_is_an_object_though_it_is_empty() -> None:
 class Refused:
     """A platform that no longer takes the key."""
 
-    def call(self, *_: object) -> bytes:
+    def host(self, reference: str) -> MemoryHost:
         """Its answer to anything."""
+        return MemoryHost(self.call, reference)
+
+    def call(self, *_: object) -> bytes:
         raise NotAuthorized("the key is wrong", hint="")
 
 

@@ -7,8 +7,8 @@ from random import Random
 
 import pytest
 
-from wrapgen.run.concurrency import Concurrency
 from wrapgen.run.integrations.sqs_worker import SqsWorker, WorkerEffects, WorkerOptions
+from wrapgen.run.scheduling.limits import Concurrency
 
 
 class Queue:
@@ -22,7 +22,7 @@ class Queue:
 def test_a_fault_while_receiving_ends_the_worker_with_its_reason():
     """It does not stay up and keep what it has hidden from others for ever."""
     effects = WorkerEffects(
-        process=lambda chunk: pytest.fail(f"sent {chunk}"),
+        call=lambda chunk: pytest.fail(f"sent {chunk}"),
         read=lambda url: b"",
         tell=print,
         clock=time.monotonic,

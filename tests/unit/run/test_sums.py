@@ -7,9 +7,9 @@ from random import Random
 import pytest
 
 from wrapgen.errors import NotAuthorized, ServerFault, Throttled, Unreachable
-from wrapgen.run.known import load
-from wrapgen.run.ledger import RealDisk
+from wrapgen.run.ledger.ledger import RealDisk
 from wrapgen.run.report.page import write_report
+from wrapgen.run.status import load
 
 VALUES = list(range(150))
 TIMED_OUT = b'{"error":{"error_type":"TimeoutError","message":"the call timed out"}}'

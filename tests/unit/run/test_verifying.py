@@ -8,12 +8,12 @@ from contextlib import nullcontext
 import pytest
 
 from wrapgen.errors import NotAuthorized
-from wrapgen.run.folder import folder_for
 from wrapgen.run.input.files import find
 from wrapgen.run.input.items import Selected, Selection
 from wrapgen.run.input.memory import MemorySource
-from wrapgen.run.known import load
-from wrapgen.run.verifying import Verification
+from wrapgen.run.ledger.folder import folder_for
+from wrapgen.run.status import load
+from wrapgen.run.verify import Verification
 
 VALUES = list(range(50))
 FAULTS = {"7": ["InputError"]}

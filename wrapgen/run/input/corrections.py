@@ -13,12 +13,12 @@ from typing import Any
 
 from wrapgen.errors import RunError
 from wrapgen.files import open_file
-from wrapgen.run.chunks import Entry
-from wrapgen.run.folder import Folder
 from wrapgen.run.input.items import Reopened
-from wrapgen.run.ledger import Disk, digest
-from wrapgen.run.spool import Slots, Spool
-from wrapgen.run.states import Fate
+from wrapgen.run.ledger.folder import Folder
+from wrapgen.run.ledger.ledger import Disk, digest
+from wrapgen.run.ledger.spool import Slots, Spool
+from wrapgen.run.scheduling.chunks import Entry
+from wrapgen.run.scheduling.replies import Fate
 
 _TOGETHER = 1000
 """Items that one entry of the ledger reopens, at most."""

@@ -14,10 +14,10 @@ from typing import IO, Any
 
 from wrapgen import protocol
 from wrapgen.errors import RunError
-from wrapgen.run.answers import end_of, no_constant, scan
+from wrapgen.run.hosts.answers import end_of, no_constant, scan
+from wrapgen.run.hosts.fast_json import are_json, texts_as_json
 from wrapgen.run.input.source import Row
 from wrapgen.run.input.values import Unsendable
-from wrapgen.run.quick import are_json, texts_as_json
 
 _PIECE = 1 << 16
 _TOGETHER = 500

@@ -11,14 +11,14 @@ from typing import IO, Protocol
 from wrapgen.client import is_data_url
 from wrapgen.errors import RunError, UsageError
 from wrapgen.files import rename, whole
-from wrapgen.run.folder import Folder, errors_for, writable
 from wrapgen.run.input.decoding import refuse_unreadable
 from wrapgen.run.input.files import AS_FOUND, FORMATS, FileSource, Reading, format_of, paths_of, source_of
 from wrapgen.run.input.formats import TABLES
 from wrapgen.run.input.items import FAILED_ITEM, Items, Reopened, Selected, Selection
 from wrapgen.run.input.tables import usual
-from wrapgen.run.known import load
-from wrapgen.run.spare import own_files
+from wrapgen.run.ledger.folder import Folder, errors_for, writable
+from wrapgen.run.output.overwrite import own_files
+from wrapgen.run.status import load
 
 STDIN = "-"
 """The name of standard input."""

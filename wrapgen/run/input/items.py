@@ -12,9 +12,9 @@ from typing import Any
 
 from wrapgen import protocol
 from wrapgen.errors import RunError, UsageError
-from wrapgen.run.chunks import Entry
 from wrapgen.run.input.source import Row, Source
 from wrapgen.run.input.values import Unsendable, field_of, id_of, plain, refused_item, within_limits
+from wrapgen.run.scheduling.chunks import Entry
 
 _PERHAPS_ERROR = (b'{"$', b'{"\\', b"{ ", b"{\t", b"{\r")
 """How an item may start that an error object looks like: a key can be written with escapes."""

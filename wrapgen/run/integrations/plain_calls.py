@@ -12,8 +12,10 @@ from pathlib import Path
 
 from wrapgen.client.caller import AlgorithmCaller
 from wrapgen.client.connection import Connection, ca_bundle, find, read_authorities
+from wrapgen.client.data import FILE_LIMIT
 from wrapgen.errors import NoCredentials
-from wrapgen.run.sideband import DataSideband
+from wrapgen.run.hosts.platform import PlatformHost
+from wrapgen.run.hosts.sideband import DataSideband
 
 POOL = 32
 """Connections that a process keeps open."""
@@ -45,29 +47,18 @@ class PlainCalls:
             raise NoCredentials("there is no API key: ALGORITHMIA_API_KEY is not set") from None
         return cls(found.portable())
 
-    def call(self, reference: str, body: bytes, timeout: float, run: str = "") -> bytes:
-        """Calls an algorithm with encoded JSON, as part of a run if one is named; the body of the 200 answer.
+    def host(self, reference: str) -> PlatformHost:
+        """The wrapper of an exact version, where it executes."""
+        caller = _caller(self.connection)
+        return PlatformHost(caller, reference, DataSideband(caller.data), self.connection.address)
+
+    def read(self, url: str) -> bytes:
+        """The file at a data or connector URL.
 
         Raises:
             PlatformError: of the class that fits.
         """
-        return _caller(self.connection).call_body(reference, body, timeout=max(1, timeout), run=run)
-
-    def fetch(self, url: str) -> bytes:
-        """The file at a data or connector URL."""
-        return self._sideband.fetch(url)
-
-    def upload(self, body: bytes) -> str:
-        """Stores a body under a name of its own in the caller's collection; its URL."""
-        return self._sideband.upload(body)
-
-    def discard(self, url: str) -> None:
-        """Removes a stored body; one that can't be removed stays, which harms nobody."""
-        self._sideband.discard(url)
-
-    @property
-    def _sideband(self) -> DataSideband:
-        return DataSideband(_caller(self.connection).data)
+        return _caller(self.connection).data.read(url, limit=FILE_LIMIT)
 
 
 @cache

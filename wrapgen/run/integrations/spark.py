@@ -23,12 +23,11 @@ from uuid import uuid4
 
 from wrapgen import protocol, vendored
 from wrapgen.errors import MissingExtra, PlatformError, UsageError
-from wrapgen.run.concurrency import ceiling
 from wrapgen.run.integrations.plain_calls import PlainCalls
 from wrapgen.run.integrations.spark_columns import ERROR, OUTPUT, Columns, arrow_type
 from wrapgen.run.integrations.spark_task import CONTENT, Plan, Stopped, Task, columns, error_type
-from wrapgen.run.states import Fate
-from wrapgen.run.wrappers import describe
+from wrapgen.run.scheduling.limits import ceiling
+from wrapgen.run.scheduling.replies import Fate
 
 PROBE = 20
 """Rows whose results say what type results have, where no schema is declared."""
@@ -62,7 +61,7 @@ def scored(
     """The data frame with a column of results and one of errors; see `wrapgen.spark.apply`."""
     _sensible(concurrency=concurrency, partitions=partitions, chunk=chunk, timeout=timeout)
     session = df.sparkSession
-    about = describe(lambda body, seconds: calls.call(reference, body, seconds), reference)
+    about = calls.host(reference).describe()
     names = (input,) if isinstance(input, str) else tuple(input)
     id = _digest_or_column(df, id)  # noqa: A001
     frame = Columns(df, [output, error])
@@ -84,8 +83,8 @@ def scored(
         concurrency=most,
         at_once=min(tasks, _slots(session.sparkContext) or tasks),
         chunk=chunk,
-        aim=min(protocol.CHUNK_AIM, about.request_bytes * 8 // 10),
-        timeout=min(protocol.MAX_TIMEOUT, timeout or about.timeout + 30),
+        aim=about.aim,
+        timeout=min(protocol.MAX_TIMEOUT, timeout or protocol.call_timeout(about.timeout)),
         attempts=about.attempts,
         request_bytes=about.request_bytes,
         patience=patience,

@@ -1,7 +1,7 @@
 """What one Spark task does: rows in, calls of the wrapper, rows with results out. Runs on executors.
 
 It needs Python's own library and pyarrow, which Spark needs itself. What a reply means for an item is decided
-in `process` and `push`; which tasks there are is decided by the driver.
+in `scheduling`; which tasks there are is decided by the driver.
 """
 
 from __future__ import annotations
@@ -11,21 +11,19 @@ import json
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from random import Random
 from typing import Any
 
 from wrapgen import protocol
-from wrapgen.run.chunks import Chunk, Entry, Intake
+from wrapgen.run.hosts.chunk_call import ChunkCall, Terms
 from wrapgen.run.input.arrow import cell_reader
 from wrapgen.run.input.values import refused_item, within_limits
 from wrapgen.run.integrations.plain_calls import PlainCalls
-from wrapgen.run.process import Lost, Outcome, Reply, Terms, error_text, process_chunk
-from wrapgen.run.push import Pace, Process, push, record_given_up
-from wrapgen.run.retry import SharedBackoff
-from wrapgen.run.states import Fate
+from wrapgen.run.scheduling.chunks import Entry
+from wrapgen.run.scheduling.policy import SharedBackoff
+from wrapgen.run.scheduling.replies import Fate, Outcome, error_text
+from wrapgen.run.sender import Sender
 
 CONTENT = "$content"
 """The id that is a digest of the item: equal items share a record."""
@@ -86,13 +84,13 @@ class Plan:
         whole, rest = divmod(self.concurrency, self.at_once)
         return max(1, whole + (partition % self.at_once < rest))
 
-    def score(self, rows: Sequence[tuple[Any, Any]], tries: int, lanes: int = 1) -> list[Outcome]:
+    def score(self, rows: Sequence[tuple[Any, Any]], tries: int, calls: int = 1) -> list[Outcome]:
         """What becomes of pairs of item and id, in their order.
 
         Args:
             rows: as `items` reads them.
             tries: earlier sends; a task's first attempt has 0.
-            lanes: calls to keep open.
+            calls: how many to keep open.
 
         Raises:
             Stopped: see there.
@@ -103,44 +101,25 @@ class Plan:
             for at, (value, id_) in enumerate(rows)
             if at not in found
         )
-        intake = Intake(entries, aim=self.aim)
-        chunks = []
-        while (chunk := intake.take(self.chunk)) is not None:
-            chunks.append(chunk)
-        terms = Terms(
-            run=self.run,
-            timeout=self.timeout,
-            attempts=self.attempts,
-            request_bytes=self.request_bytes,
-            clock=time.monotonic,
-            sideband=self.calls,
-        )
+        host = self.calls.host(self.reference).in_run(self.run)
+        terms = Terms(self.run, self.timeout, self.attempts, self.request_bytes, time.monotonic)
         random = Random()  # noqa: S311
-        pace = Pace(self.attempts, time.monotonic, threading.Event().wait, random)
-        backoff = SharedBackoff(random, self.patience)
-
-        def call(body: bytes, timeout: float) -> bytes:
-            return self.calls.call(self.reference, body, timeout, self.run)
-
-        def process(chunk: Chunk) -> Reply | Lost:
-            return process_chunk(chunk, call, terms)
-
-        work = partial(self._pushed, process=process, pace=pace, backoff=backoff)
-        with ThreadPoolExecutor(lanes) as pool:
-            for chunk, outcomes in zip(chunks, pool.map(work, chunks), strict=True):
-                found.update(zip(chunk.indexes, outcomes, strict=True))
+        sender = Sender(
+            call=ChunkCall(host, terms),
+            attempts=self.attempts,
+            backoff=SharedBackoff(random, self.patience),
+            clock=time.monotonic,
+            wait=threading.Event().wait,
+            random=random,
+        )
+        delivered = sender.deliver(entries, size=self.chunk, aim=self.aim, threads=calls)
+        if delivered.stop:
+            raise Stopped(delivered.stop.reason)
+        if delivered.given_up and self.records:
+            failures = [(one, delivered.outcomes[at].body) for at, one in sorted(delivered.given_up.items())]
+            sender.record_given_up(failures, size=self.chunk)
+        found.update(delivered.outcomes)
         return [found[at] for at in range(len(rows))]
-
-    def _pushed(self, chunk: Chunk, process: Process, pace: Pace, backoff: SharedBackoff) -> list[Outcome]:
-        """What becomes of a chunk; what is given up without an answer of the wrapper is recorded as well."""
-        pushed = push(chunk, process, pace, backoff)
-        if pushed.stopped:
-            raise Stopped(": ".join(pushed.stopped))
-        if pushed.given_up and self.records:
-            positions = sorted(pushed.given_up)
-            reasons = [pushed.outcomes[at].body for at in positions]
-            record_given_up(chunk.part(positions), reasons, process, pace, backoff)
-        return pushed.outcomes
 
     def _lacks_id(self, row: tuple[Any, Any]) -> bool:
         return self.id != CONTENT and row[1] in (None, "")

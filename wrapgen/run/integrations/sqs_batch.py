@@ -9,13 +9,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from wrapgen.errors import BadRequest, NotAuthorized, NotFound, PlatformError, UsageError
-from wrapgen.run.chunks import Chunk, Entry
 from wrapgen.run.input.values import failing_item
-from wrapgen.run.integrations.sqs_messages import Message, chunks, entry, pointer
-from wrapgen.run.process import Outcome, error_text
-from wrapgen.run.push import Pace, Process, Pushed, push, record_given_up
-from wrapgen.run.retry import SharedBackoff
-from wrapgen.run.states import Fate
+from wrapgen.run.integrations.sqs_messages import Message, entry, pointer
+from wrapgen.run.scheduling.chunks import ChunkCutter, Entry
+from wrapgen.run.scheduling.replies import Fate, Outcome, error_text
+from wrapgen.run.sender import Delivered, Sender
 
 
 @dataclass(frozen=True)
@@ -42,39 +40,33 @@ class Batches:
     """Sends messages through a wrapper.
 
     Args:
-        process: sends a chunk once.
+        sender: see there; what was tried and may succeed later is left to the queue.
         read: the file at a URL that a message points to.
-        pace: see there; what was tried and may succeed later is left to the queue.
-        backoff: shared by everything that goes to the same platform.
         id_path: where in a body the id is; None: the MessageId is the id.
         aim: bytes of a call.
         attempts_of: calls of the target that are known to have been made for a message.
     """
 
-    process: Process
+    sender: Sender
     read: Callable[[str], bytes]
-    pace: Pace
-    backoff: SharedBackoff
     id_path: str | None
     aim: int
     attempts_of: Callable[[Message], int] = lambda _: 0
 
-    def settle(self, batch: list[Message]) -> Iterator[tuple[Pushed, list[Settled]]]:
+    def settle(self, batch: list[Message]) -> Iterator[tuple[Delivered, list[Settled]]]:
         """Each call that the messages take, and what became of its messages; none comes up twice."""
         away: list[Settled] = []
-        entries = list(self._entries(batch, away))
+        cutter = ChunkCutter(iter(list(self._entries(batch, away))), aim=self.aim)
         if away:
-            yield Pushed(), away
-        for chunk in chunks(entries, self.aim):
-            pushed = push(chunk, self.process, self.pace, self.backoff)
-            noted = self._noted(chunk, pushed)
-            yield (
-                pushed,
-                [
-                    Settled(batch[index], outcome, at not in pushed.given_up or at in noted)
-                    for at, (index, outcome) in enumerate(zip(chunk.indexes, pushed.outcomes, strict=True))
-                ],
+            yield Delivered(), away
+        while chunk := cutter.take(len(batch)):
+            delivered = self.sender.deliver(chunk.entries(), size=len(chunk), aim=self.aim)
+            noted = self._noted(delivered)
+            settled = (
+                Settled(batch[index], outcome, index not in delivered.given_up or index in noted)
+                for index, outcome in delivered.outcomes.items()
             )
+            yield delivered, list(settled)
 
     def _entries(self, batch: list[Message], away: list[Settled]) -> Iterator[Entry]:
         """The messages as items, pointers followed; `away` takes those that can't be fetched at present."""
@@ -93,11 +85,9 @@ class Batches:
                 text = error_text("ConnectionError", error.message, retryable=True)
                 away.append(Settled(message, Outcome(Fate.AGAIN, text, attempts), recorded=False))
 
-    def _noted(self, chunk: Chunk, pushed: Pushed) -> set[int]:
+    def _noted(self, delivered: Delivered) -> set[int]:
         """Has the reasons recorded of what was given up without an answer of the wrapper; those recorded."""
-        given_up = sorted(pushed.given_up)
-        if not given_up or pushed.stopped:
+        if not delivered.given_up or delivered.stop:
             return set()
-        reasons = [pushed.outcomes[at].body for at in given_up]
-        noted, _ = record_given_up(chunk.part(given_up), reasons, self.process, self.pace, self.backoff)
-        return {given_up[position] for position in noted}
+        failures = [(item, delivered.outcomes[index].body) for index, item in delivered.given_up.items()]
+        return self.sender.record_given_up(failures, size=len(failures))[0]

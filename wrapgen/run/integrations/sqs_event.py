@@ -12,13 +12,13 @@ from typing import Any
 
 from wrapgen import protocol
 from wrapgen.errors import UsageError
+from wrapgen.run.hosts.chunk_call import ChunkCall, Terms
+from wrapgen.run.hosts.description import Description
 from wrapgen.run.integrations.plain_calls import PlainCalls
 from wrapgen.run.integrations.sqs_batch import Batches
 from wrapgen.run.integrations.sqs_messages import Message, Pile, run_of
-from wrapgen.run.process import Terms, process_chunk
-from wrapgen.run.push import Pace
-from wrapgen.run.retry import SharedBackoff
-from wrapgen.run.wrappers import Description, describe
+from wrapgen.run.scheduling.policy import SharedBackoff
+from wrapgen.run.sender import Sender
 
 MOST = 1000
 """Messages in a call, at most."""
@@ -33,7 +33,7 @@ def connect(calls: PlainCalls, reference: str) -> Description:
     Raises:
         UsageError: it records nothing.
     """
-    about = describe(lambda body, seconds: calls.call(reference, body, seconds), reference)
+    about = calls.host(reference).describe()
     if about.datastore is None:
         raise UsageError(f"{reference} records nothing: every result would be lost")
     return about
@@ -79,14 +79,7 @@ def _batches(
     left: float, run: str, calls: PlainCalls, reference: str, about: Description, id_path: str | None
 ) -> Batches:
     end = time.monotonic() + left
-    terms = Terms(
-        run=run,
-        timeout=max(1.0, min(left, about.timeout + 30, protocol.MAX_TIMEOUT)),
-        attempts=about.attempts,
-        request_bytes=about.request_bytes,
-        clock=time.monotonic,
-        sideband=calls,
-    )
+    terms = Terms.of(about, run, time.monotonic, min(left, protocol.call_timeout(about.timeout)))
 
     def wait(seconds: float) -> bool:
         if time.monotonic() + seconds >= end:
@@ -95,13 +88,13 @@ def _batches(
         return False
 
     random = Random()  # noqa: S311
-    return Batches(
-        process=lambda chunk: process_chunk(
-            chunk, lambda body, seconds: calls.call(reference, body, seconds, run), terms
-        ),
-        read=calls.fetch,
-        pace=Pace(about.attempts, time.monotonic, wait, random, resend=False),
+    sender = Sender(
+        call=ChunkCall(calls.host(reference).in_run(run), terms),
+        attempts=about.attempts,
         backoff=SharedBackoff(random, left),
-        id_path=id_path,
-        aim=min(protocol.CHUNK_AIM, about.request_bytes * 8 // 10),
+        clock=time.monotonic,
+        wait=wait,
+        random=random,
+        resend=False,
     )
+    return Batches(sender, calls.read, id_path, about.aim)

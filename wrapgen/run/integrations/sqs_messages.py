@@ -14,9 +14,9 @@ from functools import cached_property
 from typing import Any
 
 from wrapgen import protocol
-from wrapgen.run.answers import no_constant
-from wrapgen.run.chunks import Chunk, Entry, gather
+from wrapgen.run.hosts.answers import no_constant
 from wrapgen.run.input.values import failing_item, field_of, id_of, within_limits
+from wrapgen.run.scheduling.chunks import Entry
 
 POINTERS = (
     "software.amazon.payloadoffloading.PayloadS3Pointer",
@@ -141,19 +141,6 @@ def entry(index: int, message: Message, body: str, id_path: str | None, attempts
         except LookupError as reason:
             item = failing_item("InputError", f"the message's id: {reason.args[0]}")
     return Entry(index, item, id_, attempts, message.receives - 1)
-
-
-def chunks(entries: Iterable[Entry], aim: int) -> list[Chunk]:
-    """Calls for messages of one receive count, by the bytes of their bodies once pointers were followed."""
-    found: list[list[Entry]] = []
-    room = 0
-    for one in entries:
-        room -= len(one.item) + len(one.id or "") * 2 + 16
-        if not found or room < 0:
-            found.append([])
-            room = aim - len(one.item)
-        found[-1].append(one)
-    return [gather(part) for part in found]
 
 
 class Pile:

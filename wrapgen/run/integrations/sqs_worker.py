@@ -1,7 +1,7 @@
 """The SQS worker: messages in, calls of the wrapper, and only what was recorded is deleted.
 
 One thread receives, one keeps messages hidden, and each open call has one. What a reply means for an item is
-decided in `process` and `push`, what a message is in `sqs_messages`.
+decided in `scheduling`, what a message is in `sqs_messages`.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ from random import Random
 
 from wrapgen.errors import PlatformError, Unreachable
 from wrapgen.protocol import CHUNK_AIM
-from wrapgen.run.concurrency import Concurrency
+from wrapgen.run.hosts.chunk_call import ChunkCall
 from wrapgen.run.integrations.sqs_batch import Batches, Settled
 from wrapgen.run.integrations.sqs_in_flight import Hold, Memory
 from wrapgen.run.integrations.sqs_messages import Message, Pile
 from wrapgen.run.integrations.sqs_queue import TOGETHER, Queue
-from wrapgen.run.push import Pace, Process, Pushed
-from wrapgen.run.retry import SharedBackoff, delay
+from wrapgen.run.scheduling.limits import Concurrency
+from wrapgen.run.scheduling.policy import SharedBackoff, delay
+from wrapgen.run.scheduling.replies import Fault
+from wrapgen.run.sender import Delivered, Sender
 
 CAREFUL = 60.0
 """Seconds after a failure in a FIFO queue for which messages are received one by one."""
@@ -70,7 +72,7 @@ class WorkerEffects:
     """What a worker does things with.
 
     Args:
-        process: sends a chunk once.
+        call: sends a chunk once.
         read: the file at a URL that a message points to.
         tell: told what a person should know.
         clock: seconds that only go forward.
@@ -79,13 +81,31 @@ class WorkerEffects:
         patience: seconds that nothing may work before messages go back to the queue.
     """
 
-    process: Process
+    call: ChunkCall
     read: Callable[[str], bytes]
     tell: Callable[[str], None]
     clock: Callable[[], float]
     random: Random
     attempts: int
     patience: float
+
+
+class _LockedBackoff(SharedBackoff):
+    """One that several threads may use: each delivers its own messages, all go to one host."""
+
+    def __init__(self, random: Random, patience: float) -> None:
+        super().__init__(random, patience)
+        self._lock = threading.Lock()
+
+    def worked(self) -> None:
+        """A send was answered."""
+        with self._lock:
+            super().worked()
+
+    def hold(self, now: float, fault: Fault, retry_after: float | None) -> bool:
+        """A send was refused."""
+        with self._lock:
+            return super().hold(now, fault, retry_after)
 
 
 class SqsWorker:
@@ -116,18 +136,18 @@ class SqsWorker:
         self._change = threading.Condition()
         self._receiving = True
         self._careful_until = 0.0
-        pace = Pace(
+        sender = Sender(
+            call=effects.call,
             attempts=effects.attempts,
+            backoff=_LockedBackoff(effects.random, effects.patience),
             clock=effects.clock,
             wait=self._stopping.wait,
             random=effects.random,
             resend=False,
         )
         self._batches = Batches(
-            process=effects.process,
+            sender=sender,
             read=effects.read,
-            pace=pace,
-            backoff=SharedBackoff(effects.random, effects.patience),
             id_path=options.id_path,
             aim=options.aim,
             attempts_of=lambda message: self._memory.of(message).attempts,
@@ -150,8 +170,8 @@ class SqsWorker:
         for thread in threads:
             thread.start()
         try:
-            with ThreadPoolExecutor(self._concurrency.most, "wrapgen-sqs-call") as lanes:
-                self._dispatch(lanes)
+            with ThreadPoolExecutor(self._concurrency.most, "wrapgen-sqs-call") as calls:
+                self._dispatch(calls)
         finally:
             self._hold.end()
         return self.counts
@@ -230,7 +250,7 @@ class SqsWorker:
 
     # Calling
 
-    def _dispatch(self, lanes: ThreadPoolExecutor) -> None:
+    def _dispatch(self, calls: ThreadPoolExecutor) -> None:
         while True:
             with self._change:
                 if self._stopping.is_set():
@@ -246,7 +266,7 @@ class SqsWorker:
                 if batch:
                     self._open += 1
                     self._sent += 1
-                    lanes.submit(self._call, self._sent, batch)
+                    calls.submit(self._call, self._sent, batch)
             self._hold.give_back([(message, 0) for message in rest])
 
     def _next_batch(self) -> list[Message]:
@@ -264,13 +284,13 @@ class SqsWorker:
         return min(0.5, left) if len(self._pile) and left > 0 else 0.5
 
     def _call(self, sent: int, batch: list[Message]) -> None:
-        """One lane's work: a call, or as many as the batch takes, and what becomes of its messages."""
+        """One thread's work: a call, or as many as the batch takes, and what becomes of its messages."""
         throttled = False
         try:
-            for pushed, settled in self._batches.settle(batch):
-                throttled = throttled or pushed.throttled > 0
-                self._settle(pushed, settled)
-        except Exception as error:  # a lane that dies silently would keep its messages hidden for ever
+            for delivered, settled in self._batches.settle(batch):
+                throttled = throttled or delivered.counts.throttled > 0
+                self._settle(delivered, settled)
+        except Exception as error:  # a thread that dies silently would keep its messages hidden for ever
             self.fault = f"a fault of wrapgen: {error!r}"
             self._stopping.set()
         with self._change:
@@ -283,7 +303,7 @@ class SqsWorker:
 
     # What becomes of messages
 
-    def _settle(self, pushed: Pushed, settled: list[Settled]) -> None:
+    def _settle(self, delivered: Delivered, settled: list[Settled]) -> None:
         done: list[Message] = []
         back: list[Message] = []
         for one in settled:
@@ -296,12 +316,12 @@ class SqsWorker:
                 self._do.tell(f"message {one.message.id} failed for good: {one.outcome.body}")
         with self._change:
             self.counts.failed += sum(one.final for one in settled)
-            self.counts.calls += pushed.calls
-            self.counts.lost += pushed.lost
-            self.counts.throttled += pushed.throttled
+            self.counts.calls += delivered.counts.calls
+            self.counts.lost += delivered.counts.lost
+            self.counts.throttled += delivered.counts.throttled
         self._finish(done, back)
-        if pushed.stopped and not self._stopping.is_set():
-            self.fault = ": ".join(pushed.stopped)
+        if delivered.stop and not self._stopping.is_set():
+            self.fault = delivered.stop.reason
             self._stopping.set()
 
     def _finish(self, done: list[Message], back: list[Message]) -> None:

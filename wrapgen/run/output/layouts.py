@@ -13,8 +13,8 @@ from typing import Any
 from wrapgen.errors import RunError
 from wrapgen.run.input.items import Items
 from wrapgen.run.input.values import field_of
+from wrapgen.run.ledger.spool import Slots, Spool
 from wrapgen.run.output.outcomes import outcomes
-from wrapgen.run.spool import Slots, Spool
 
 SHAPES = ("keyed", "bare", "joined")
 """keyed: index, id and result or error; bare: the result alone; joined: with the row that it came from."""

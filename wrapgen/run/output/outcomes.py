@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from wrapgen.files import whole
-from wrapgen.run.spool import Slot, Slots, Spool, Stretch
-from wrapgen.run.states import Fate
+from wrapgen.run.ledger.spool import Slot, Slots, Spool, Stretch
+from wrapgen.run.scheduling.replies import Fate
 
 _BYTES = 4_000_000
 

@@ -17,11 +17,11 @@ from wrapgen.files import whole
 from wrapgen.run.input.decoding import OTHERS, bare
 from wrapgen.run.input.items import Items
 from wrapgen.run.input.values import plain
+from wrapgen.run.ledger.spool import Slots, Spool
 from wrapgen.run.output.column_types import ColumnType
 from wrapgen.run.output.layouts import FIXED, INPUT, Layout, cells, columns, objects
 from wrapgen.run.output.outcomes import blocks
-from wrapgen.run.spool import Slots, Spool
-from wrapgen.run.states import Fate
+from wrapgen.run.scheduling.replies import Fate
 
 _BATCH = 10_000
 _ESCAPED = "backslashreplace"

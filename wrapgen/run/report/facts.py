@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from wrapgen.run.known import errors_by_type, load
 from wrapgen.run.report.origin import cleaned
 from wrapgen.run.report.tally import MOST_TYPES, Tally
+from wrapgen.run.status import errors_by_type, load
 from wrapgen.run.summary import EXIT_CODES, EndState
 
 WORDS = {

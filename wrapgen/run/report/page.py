@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wrapgen.files import whole
-from wrapgen.run.folder import output_of, report_beside
-from wrapgen.run.replay import as_written
+from wrapgen.run.ledger.folder import output_of, report_beside
+from wrapgen.run.ledger.replay import as_written
 from wrapgen.run.report.facts import facts_of
 
 if TYPE_CHECKING:

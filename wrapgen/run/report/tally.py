@@ -13,8 +13,8 @@ from datetime import datetime
 from itertools import repeat
 from typing import Any
 
-from wrapgen.run.answers import TARGET_SUMS
-from wrapgen.run.replay import indexes_of
+from wrapgen.run.hosts.answers import TARGET_SUMS
+from wrapgen.run.ledger.replay import indexes_of
 from wrapgen.run.report.measures import MOST_BINS, Durations, Timeline
 from wrapgen.run.report.origin import cleaned
 

@@ -1,0 +1,182 @@
+"""Every host of a wrapper does the same: one suite over a platform and over a function in this process."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from wrapgen import protocol
+from wrapgen.client import Client, Connection
+from wrapgen.errors import NotAuthorized, PlatformError, RunError, Throttled, TooLarge
+from wrapgen.run.hosts.host import Host
+from wrapgen.run.hosts.memory import MemoryHost
+from wrapgen.run.hosts.platform import PlatformHost
+from wrapgen.run.scheduling.replies import Fault, Lost
+
+FACTS = {"protocol": protocol.PROTOCOL, "mode": "batch", "spec": "sha256:ab", "target": "nlp/S/1.0.5"}
+
+
+@dataclass
+class Refusal:
+    """A call that is refused: the status and what a platform says."""
+
+    status: int
+    error: PlatformError
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+REFUSALS = {
+    "429": Refusal(429, Throttled("slow", status=429, retry_after=3), (("Retry-After", "3"),)),
+    "401": Refusal(401, NotAuthorized("who", status=401)),
+    "413": Refusal(413, TooLarge("big", status=413)),
+    "504": Refusal(504, PlatformError("away", status=504)),
+    "503": Refusal(503, PlatformError("busy", status=503)),
+    "500": Refusal(500, PlatformError("broken", status=500)),
+}
+FAULTS = {
+    "429": Fault.THROTTLED,
+    "401": Fault.STOPPED,
+    "413": Fault.TOO_LARGE,
+    "504": Fault.DOWN,
+    "503": Fault.THROTTLED,
+    "500": Fault.LOST,
+}
+
+
+class Wrapper:
+    """What executes: it answers each item with itself, describes itself, or is refused."""
+
+    def __init__(self) -> None:
+        self.calls: list[bytes] = []
+        self.refusal: Refusal | None = None
+        self.answer: bytes | None = None
+        self.facts = dict(FACTS)
+
+    def __call__(self, body: bytes, timeout: float = 0) -> bytes:
+        """One call, in this process."""
+        self.calls.append(body)
+        if self.refusal:
+            raise self.refusal.error
+        return self.answer if self.answer is not None else self._answer(json.loads(body)["$batch"])
+
+    def _answer(self, items: list[object]) -> bytes:
+        summary = {"wrapper": self.facts} if not items else {"calls": len(items)}
+        return protocol.dumps({"result": {"$results": items, "$summary": summary}, "metadata": {}})
+
+
+@contextmanager
+def on_a_platform(wrapper: Wrapper) -> Iterator[Host]:
+    """The wrapper behind HTTP."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            refusal = wrapper.refusal
+            try:
+                answer = wrapper(body)
+            except PlatformError as error:
+                answer = protocol.dumps({"error": {"message": error.message}})
+            self.send_response(refusal.status if refusal else 200)
+            for name, value in (refusal.headers if refusal else ()) or ():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    address = f"http://127.0.0.1:{server.server_address[1]}"
+    try:
+        with Client(Connection(address, "key", "the test"), pool=2) as client:
+            yield PlatformHost(client, "acme/W/1.0.0", None, address)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@contextmanager
+def in_memory(wrapper: Wrapper) -> Iterator[Host]:
+    """The wrapper as a function."""
+    yield MemoryHost(wrapper, "acme/W/1.0.0")
+
+
+@pytest.fixture(params=[on_a_platform, in_memory])
+def hosted(request: pytest.FixtureRequest) -> Iterator[Callable[[Wrapper], Host]]:
+    """Makes a host of a wrapper."""
+    with ExitStack() as stack:
+        yield lambda wrapper: stack.enter_context(request.param(wrapper))
+
+
+def test_a_call_brings_the_body_of_the_answer(hosted):
+    """The bytes come back as the wrapper wrote them."""
+    wrapper = Wrapper()
+    host = hosted(wrapper)
+    answer = host.call(b'{"$batch":[1, 2]}', 30)
+    assert isinstance(answer, bytes) and json.loads(answer)["result"]["$results"] == [1, 2]
+    assert wrapper.calls == [b'{"$batch":[1, 2]}'] and host.reference == "acme/W/1.0.0"
+
+
+@pytest.mark.parametrize("status", REFUSALS)
+def test_what_fails_comes_back_as_a_loss_of_ours(hosted, status):
+    """No exception and no status crosses the seam; the wait that was asked for does."""
+    wrapper = Wrapper()
+    wrapper.refusal = REFUSALS[status]
+    lost = hosted(wrapper).call(b'{"$batch":[1]}', 30)
+    assert isinstance(lost, Lost) and lost.fault is FAULTS[status]
+    assert lost.retry_after == (3 if status == "429" else None)
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>down</html>", b"[1]"])
+def test_an_answer_that_is_none_is_an_outage(hosted, body):
+    """A page or nothing with status 200 is the word of something in between."""
+    wrapper = Wrapper()
+    wrapper.answer = body
+    lost = hosted(wrapper).call(b'{"$batch":[1]}', 30)
+    assert isinstance(lost, Lost) and lost.fault is Fault.DOWN
+
+
+def test_a_wrapper_describes_itself_once(hosted):
+    """What it says is kept: nobody asks twice."""
+    wrapper = Wrapper()
+    host = hosted(wrapper)
+    assert host.describe() == host.describe()
+    assert host.describe().target == "nlp/S/1.0.5" and len(wrapper.calls) == 1
+
+
+def test_what_is_no_wrapper_of_ours_is_refused(hosted):
+    """Another protocol, or an algorithm that does not describe itself, is an error that says so."""
+    wrapper = Wrapper()
+    wrapper.facts["protocol"] = 99
+    with pytest.raises(RunError, match="speaks item protocol 99"):
+        hosted(wrapper).describe()
+    other = Wrapper()
+    other.answer = b'{"result":1,"metadata":{}}'
+    with pytest.raises(RunError, match="not a wrapper"):
+        hosted(other).describe()
+
+
+def test_a_description_that_is_refused_says_why(hosted):
+    """Before a run the error is told to the user, with the exit code of its kind."""
+    wrapper = Wrapper()
+    wrapper.refusal = REFUSALS["401"]
+    with pytest.raises(NotAuthorized):
+        hosted(wrapper).describe()
+
+
+def test_calls_of_a_run_are_the_same_calls(hosted):
+    """Naming the run changes nothing of a call, and the host can be closed."""
+    wrapper = Wrapper()
+    host = hosted(wrapper).in_run("r1")
+    assert isinstance(host.call(b'{"$batch":[1]}', 0.5), bytes)
+    host.close()

@@ -1,0 +1,1 @@
+"""Where a wrapper executes: one protocol, and what implements it."""

@@ -1,0 +1,107 @@
+"""What a wrapper says of itself, read from its answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from wrapgen import protocol
+from wrapgen.errors import RunError
+from wrapgen.run.hosts.answers import Answered, read_answer
+
+DESCRIBE = b'{"$batch":[]}'
+"""The input that makes a wrapper describe itself."""
+
+DESCRIBE_SECONDS = 120.0
+"""Time for the first call, which may have to start a worker."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a wrapper says of itself.
+
+    Args:
+        target: what it calls, such as `nlp/SentimentAnalysis/1.0.5`.
+        mode: batch, log or both.
+        spec: digest of the spec that it was made from.
+        timeout: seconds it takes when it is not told.
+        request_bytes: the most that a request may hold.
+        parallel: calls that it makes at once.
+        attempts: calls of the target for one item.
+        batch_size: items in one call of the target, at most.
+        item_timeout: seconds that one call of the target may take.
+        datastore: URL of its records, or None.
+    """
+
+    target: str
+    mode: str
+    spec: str
+    timeout: float
+    request_bytes: int
+    parallel: int
+    attempts: int
+    datastore: str | None
+    batch_size: int = 1
+    item_timeout: float = 60.0
+
+    @property
+    def aim(self) -> int:
+        """Bytes that a chunk's items may take."""
+        return protocol.chunk_aim(self.request_bytes)
+
+    def as_json(self) -> dict[str, Any]:
+        """As the ledger keeps it."""
+        return dict(vars(self))
+
+
+class NotLoaded(RunError):
+    """A wrapper that could not be started, this time: its worker may have been killed while loading."""
+
+    retryable = True
+
+
+def read_description(body: bytes, reference: str) -> Description:
+    """What a wrapper answered to `DESCRIBE`.
+
+    Raises:
+        RunError: it is no wrapper, or speaks another protocol.
+        NotLoaded: it could not be started.
+    """
+    no_wrapper = RunError(
+        f"{reference} is not a wrapper: it does not describe itself", hint="make one with: wrapgen build"
+    )
+    try:
+        answer = read_answer(body)
+    except protocol.ProtocolError as error:
+        raise no_wrapper from error
+    if not isinstance(answer, Answered):
+        words = f"{reference} does not work: {answer.type}: {answer.message}"
+        if answer.type in protocol.STOPPING_TYPES:
+            raise RunError(words)
+        if answer.type in protocol.RETRYABLE_TYPES or answer.type == "SystemError":
+            raise NotLoaded(words)
+        raise no_wrapper
+    facts = answer.summary.get("wrapper")
+    if not isinstance(facts, dict):
+        raise no_wrapper
+    spoken = facts.get("protocol")
+    if spoken != protocol.PROTOCOL:
+        raise RunError(
+            f"{reference} speaks item protocol {spoken!r}, this wrapgen speaks {protocol.PROTOCOL}",
+            hint="build and publish it again with this version of wrapgen",
+        )
+    limits = facts.get("limits")
+    limits = limits if isinstance(limits, dict) else {}
+    datastore = facts.get("datastore")
+    return Description(
+        target=str(facts.get("target") or ""),
+        mode=str(facts.get("mode") or ""),
+        spec=str(facts.get("spec") or ""),
+        timeout=float(limits.get("timeout") or 300),
+        request_bytes=int(limits.get("request_bytes") or protocol.BODY_CAP),
+        parallel=int(limits.get("parallel") or 1),
+        attempts=int(limits.get("attempts") or 3),
+        batch_size=int(limits.get("batch_size") or 1),
+        item_timeout=float(limits.get("item_timeout") or 60),
+        datastore=str(datastore.get("url") or "") or None if isinstance(datastore, dict) else None,
+    )

@@ -1,0 +1,1 @@
+"""What a run remembers: the ledger, the outcomes, and where both are stored."""

@@ -1,0 +1,188 @@
+"""The folder of a run: where its files are, and the lock so that only one runner works in it."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from wrapgen.errors import OutOfResource, RunError, UsageError
+from wrapgen.files import make_folder, open_file
+from wrapgen.resources import resource_of
+from wrapgen.run.ledger.ledger import read_ledger
+
+SUFFIX = ".run"
+"""What the folder of a run is called after its output, unless the user says otherwise."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A run's folder, which need not exist yet."""
+
+    path: Path
+
+    @property
+    def ledger(self) -> Path:
+        """The append-only truth."""
+        return self.path / "ledger.jsonl"
+
+    @property
+    def spool(self) -> Path:
+        """The outcomes."""
+        return self.path / "spool.jsonl"
+
+    @property
+    def slots(self) -> Path:
+        """The derived map from index to outcome."""
+        return self.path / "slots.bin"
+
+    @property
+    def input(self) -> Path:
+        """The copy of an input that can't be read twice, such as standard input."""
+        return self.path / "input"
+
+    @property
+    def corrections(self) -> Path:
+        """Failed items as a user corrected them."""
+        return self.path / "corrections.jsonl"
+
+    def files(self) -> list[Path]:
+        """Everything that a run may write into it, be it there or not."""
+        names = ("lock", "input.new", "input.new.part", "report.html", "report.html.part")
+        return [
+            self.ledger,
+            self.spool,
+            self.slots,
+            self.corrections,
+            self.input,
+            *(self.path / name for name in names),
+        ]
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds the folder, making it if it is missing; the lock vanishes with the process.
+
+        Raises:
+            RunError: another runner is at work in it, or it can't be made or written to.
+        """
+        self.make()
+        with self._lock() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                holder = file.read().strip() or "unknown"
+                raise RunError(
+                    f"another runner is at work in {self.path} (process {holder})", hint="wait for it to end"
+                ) from None
+            file.truncate(0)
+            file.write(f"{os.getpid()}\n")
+            file.flush()
+            yield
+
+    @contextmanager
+    def provisional(self) -> Iterator[None]:
+        """Where the block ends with an error before a run has begun, nothing of it is left in the folder."""
+        there = self.path.exists()
+        try:
+            yield
+        except BaseException as error:
+            begun = self.ledger.exists() and self.ledger.stat().st_size
+            if not begun and not self.busy():
+                for path in self.files():
+                    path.unlink(missing_ok=True)
+                with suppress(OSError):  # it holds what is not ours
+                    if not there:
+                        self.path.rmdir()
+            if not begun and isinstance(error, RunError):
+                error.hint = error.hint or "nothing was sent: correct it, and give the same command again"
+            raise
+
+    def make(self) -> None:
+        """Makes the folder if it is missing.
+
+        Raises:
+            RunError: it can't be made.
+        """
+        with writable(self.path):
+            make_folder(self.path)
+
+    def _lock(self) -> IO[str]:
+        with writable(self.path):
+            return os.fdopen(open_file(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_APPEND), "a+")
+
+    def busy(self) -> bool:
+        """Whether a runner is at work in it."""
+        try:
+            with (self.path / "lock").open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
+    def clear(self) -> None:
+        """Removes what an earlier run left; not the copy of an input, which may be this run's."""
+        for path in (self.ledger, self.spool, self.slots, self.corrections):
+            path.unlink(missing_ok=True)
+
+    def header(self) -> dict[str, Any] | None:
+        """The run's first entry, or None where there is none."""
+        return next(read_ledger(self.ledger), None) if self.ledger.exists() else None
+
+    def kept_reference(self, reference: str) -> str | None:
+        """The exact version that the ledger keeps, if `reference` names its algorithm less exactly."""
+        header = self.header()
+        if header is None:
+            return None
+        kept = str(header.get("reference"))
+        return kept if f"{kept}/".startswith(f"{reference.removeprefix('algo://').rstrip('/')}/") else None
+
+
+@contextmanager
+def writable(path: Path) -> Iterator[None]:
+    """Makes a fault of the file system, such as a full disk, a RunError that names a run's folder."""
+    try:
+        yield
+    except OSError as error:
+        resource = resource_of(error)
+        # Another folder may have space.
+        if resource and error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise OutOfResource(resource) from error
+        reason = "a file is in its place" if isinstance(error, FileExistsError) else error.strerror
+        raise RunError(
+            f"the run's folder {path} can't be made or written to: {reason}",
+            hint="name another output, or another folder with --state",
+        ) from error
+
+
+def folder_for(output: Path) -> Path:
+    """Where the ledger of an output lives, unless the user says otherwise."""
+    return _beside(output, SUFFIX)
+
+
+def output_of(folder: Path) -> Path | None:
+    """The reverse of `folder_for`; None for a folder that is called otherwise."""
+    return folder.with_name(folder.name.removesuffix(SUFFIX)) if folder.name.endswith(SUFFIX) else None
+
+
+def errors_for(output: Path) -> Path:
+    """Where the failed items of an output go."""
+    return _beside(output, ".errors.jsonl")
+
+
+def report_beside(output: Path) -> Path:
+    """Where the report of an output belongs."""
+    return _beside(output, ".report.html")
+
+
+def _beside(output: Path, suffix: str) -> Path:
+    if not output.name:
+        raise UsageError("the output has no name", hint="name a file with -o")
+    return output.with_name(output.name + suffix)

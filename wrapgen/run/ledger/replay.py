@@ -1,0 +1,379 @@
+"""The state that a run was left in, as its ledger tells it: what is finished, and what was open at its end.
+
+Reads everything as a stream: only sends without an answer are held in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import SEEK_END, BytesIO
+from pathlib import Path
+from typing import IO, Any
+
+from wrapgen.errors import RunError
+from wrapgen.run.ledger.ledger import Integrity, digest, read_ledger
+from wrapgen.run.ledger.spool import Slots
+from wrapgen.run.scheduling.progress import Counts
+from wrapgen.run.scheduling.replies import Fate
+from wrapgen.run.summary import EndState
+
+FORMAT = 1
+"""Version of the ledger's own format."""
+
+_NUMBER = (int, float)
+_EARLIEST, _LATEST = -62_135_596_800, 253_402_300_800  # the years 1 to 9999, in seconds since 1970
+_Kinds = dict[str, type | tuple[type, ...]]
+_RUN: _Kinds = {
+    **dict.fromkeys(("run", "reference", "at", "wrapper.target", "wrapper.spec"), str),
+    **dict.fromkeys(("input.name", "input.fingerprint"), str),
+    **dict.fromkeys(("wrapper", "input", "selection", "survey"), dict),
+    **dict.fromkeys(("survey.items", "survey.bytes"), int),
+    "survey.sizes": dict,
+    "wrapper.datastore": (str, type(None)),
+}
+_HOLDS: dict[str, _Kinds] = {
+    "run": _RUN,
+    "changed": _RUN,
+    "open": {"at": str},
+    "send": {"s": int, "w": _NUMBER, "t": int},
+    "done": {"s": int, "w": _NUMBER, "at": int, "b": int, "failed": list, "again": list},
+    "lost": {"s": int, "w": _NUMBER, "type": str},
+    "recorded": {"i": list},
+    "reopened": {"i": list, "failed": int, "at": int, "b": int, "h": str},
+    "void": {"s": int, "t": int, "i": list, "ok": int, "failed": int},
+    "output": {"path": str, "layout": dict},
+    "end": {"at": str, "state": str, "why": str},
+}
+"""What an entry holds at least, by its kind."""
+
+_KIND: _Kinds = {"e": str}
+_STATES = {state.value for state in EndState}
+FINAL = (Fate.OK, Fate.FAILED)
+"""What an item is finished with."""
+
+UNFIT = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError)
+"""What reading an entry ends with whose values somebody altered."""
+
+_HINT = "restore it, or start over with --fresh"
+
+
+@dataclass
+class Standing:
+    """What an earlier session left.
+
+    Args:
+        header: the run's first entry.
+        next_seq: the first unused sequence number of a send.
+        spool_end: bytes of the spool that count.
+        open: sends whose answer never came.
+        calls: sends in all sessions.
+        lost: those without outcomes, by what went wrong.
+        sessions: times that the run was started or resumed.
+        last: when something last happened, in seconds since 1970.
+        end: the end entry of the last session, None if it was killed or goes on.
+        output: the entry of the last output that was written.
+        counts: items that are finished.
+        integrity: what the ledger's digests say.
+        damaged: outcomes in the spool that do not match their digest, as entries that void them.
+        unchecked: answers whose outcomes have no digest, as wrapgen 0.1.0 wrote them.
+        told: damaged lines of the ledger that an earlier session knew of.
+        given_up: indexes of items that failed without an answer, and of which nothing has been recorded.
+        reopened: entries of failed items that a user corrected.
+        most_tries: the highest try that any send had.
+    """
+
+    header: dict[str, Any]
+    next_seq: int = 0
+    spool_end: int = 0
+    open: int = 0
+    calls: int = 0
+    lost: dict[str, int] = field(default_factory=dict)
+    sessions: int = 0
+    last: float | None = None
+    end: dict[str, Any] | None = None
+    output: dict[str, Any] | None = None
+    counts: Counts = field(default_factory=Counts)
+    integrity: Integrity = field(default_factory=Integrity)
+    damaged: dict[int, dict[str, Any]] = field(default_factory=dict)
+    unchecked: int = 0
+    told: int = 0
+    given_up: set[int] = field(default_factory=set)
+    reopened: list[dict[str, Any]] = field(default_factory=list)
+    most_tries: int = 0
+
+    @property
+    def least_tries(self) -> int:
+        """Sends that any open item may have had: those that damaged lines told of are not known."""
+        return self.most_tries + len(self.integrity.damaged) if self.integrity.damaged else 0
+
+    @property
+    def damage(self) -> str:
+        """What of the run's files was found damaged and not yet told; empty for nothing."""
+        lines = len(self.integrity.damaged) - self.told
+        items = sum(len(entry["i"]) for entry in self.damaged.values())
+        return " and ".join(
+            [f"{lines:,} entries of the ledger do not match their digests"] * (lines > 0)
+            + [f"the outcomes of {items:,} items in the spool do not match theirs"] * bool(self.damaged)
+        )
+
+
+def rebuild(
+    ledger: Path, spool: Path, slots: Slots | None, each: Callable[[dict[str, Any]], None] = lambda _: None
+) -> Standing | None:
+    """Reads a ledger and fills the slots from it; None for one without a first entry.
+
+    Args:
+        ledger, spool: the files.
+        slots: empty ones to fill; None only reads the ledger.
+        each: told every entry but the first, in their order.
+
+    Raises:
+        RunError: the first entry is damaged, or what has no digests, or it is of another format.
+    """
+    integrity = Integrity()
+    entries = read_ledger(ledger, integrity)
+    header = next(entries, None)
+    if header is None:
+        return None
+    if header.get("e") != "run" or header.get("format") != FORMAT:
+        raise RunError(f"{ledger} is no ledger of this version of wrapgen", hint="start over with --fresh")
+    _whole(header, ledger, 1)
+    standing = Standing(header, integrity=integrity)
+    with spool.open("rb") if spool.exists() else BytesIO() as file:
+        replay = _Replay(standing, file, slots)
+        for number, entry in enumerate(entries, start=2):
+            _whole(entry, ledger, number)
+            if entry["e"] == "send" and not standing.sessions and not integrity.damaged:
+                raise _damaged(ledger, number, entry, "is of no session")
+            try:
+                if replay.take(entry):
+                    each(entry)
+            except UNFIT as error:
+                raise _damaged(ledger, number, entry, "does not fit what is before it") from error
+        replay.close()
+    if slots is not None:
+        counted = standing.counts.succeeded, standing.counts.failed
+        standing.counts.succeeded, standing.counts.failed = slots.count()
+        _price(standing, counted, slots)
+    return standing
+
+
+def _price(standing: Standing, counted: tuple[int, int], slots: Slots) -> None:
+    """Says in the entries that void outcomes how many of each kind they are, and of which items."""
+    voids = [entry for entry in standing.damaged.values() if entry["i"]]
+    for entry in voids:  # an item may have been sent again since
+        entry["i"] = [index for index in entry["i"] if slots.get(index).fate not in FINAL]
+        entry["ok"], entry["failed"] = 0, 0
+    if voids:  # the sums are what counts
+        voids[0]["ok"] = counted[0] - standing.counts.succeeded
+        voids[0]["failed"] = counted[1] - standing.counts.failed
+    standing.damaged = {entry["s"]: entry for entry in voids}
+
+
+def _whole(entry: dict[str, Any], ledger: Path, number: int) -> None:
+    for name, kind in _HOLDS.get(str(entry.get("e")), _KIND).items():
+        value: Any = entry
+        for key in name.split("."):
+            value = value.get(key) if isinstance(value, dict) else None
+        if not isinstance(value, kind):
+            raise _damaged(ledger, number, entry, f"lacks {name!r}")
+    moment = entry.get("w", 0)
+    if not isinstance(moment, _NUMBER) or not _EARLIEST <= moment < _LATEST:
+        raise _damaged(ledger, number, entry, "has no such moment 'w'")
+    if entry["e"] == "end" and entry["state"] not in _STATES:
+        raise _damaged(ledger, number, entry, "has no such 'state'")
+
+
+def _damaged(ledger: Path, number: int, entry: dict[str, Any], what: str) -> RunError:
+    return RunError(f"{ledger}:{number}: the ledger is damaged: {str(entry)[:100]} {what}", hint=_HINT)
+
+
+@contextmanager
+def as_written(ledger: Path) -> Iterator[None]:
+    """Where values of a ledger are used: one that no run writes is the ledger's damage, not a reader's fault.
+
+    Raises:
+        RunError: there was such a value.
+    """
+    try:
+        yield
+    except UNFIT as error:
+        what = f"it holds a value that no run writes ({type(error).__name__}: {error})"
+        raise RunError(f"{ledger}: the ledger is damaged: {what}", hint=_HINT) from error
+
+
+class _Replay:
+    """Takes the entries after the first, in their order, and notes in a run's state what each tells.
+
+    Args:
+        standing: of the first entry; changed in place.
+        spool: the outcomes.
+        slots: filled with them; None: only the ledger is read.
+    """
+
+    def __init__(self, standing: Standing, spool: IO[bytes], slots: Slots | None) -> None:
+        self._standing = standing
+        self._spool = spool
+        self._slots = slots
+        self._sends: dict[int, tuple[Sequence[int], int]] = {}
+        self._takers: dict[str, Callable[[dict[str, Any]], None]] = {
+            "changed": self._changed,
+            "open": self._opened,
+            "end": self._ended,
+            "output": self._output,
+            "send": self._sent,
+            "recorded": self._recorded,
+            "reopened": self._reopened,
+            "void": self._void,
+            "unsent": self._unsent,
+            "lost": self._lost,
+            "done": self._done,
+        }
+
+    def take(self, entry: dict[str, Any]) -> bool:
+        """Takes an entry; False for one of a send that no entry tells of, as where that was damaged."""
+        standing, kind = self._standing, entry["e"]
+        standing.last = entry.get("w", standing.last)
+        unknown = kind in ("unsent", "lost", "done") and entry["s"] not in self._sends
+        if unknown and standing.integrity.checked:
+            standing.spool_end = max(standing.spool_end, entry.get("at", 0) + entry.get("b", 0))
+            return False
+        if kind in self._takers:
+            self._takers[kind](entry)
+        return True
+
+    def close(self) -> None:
+        """Sends that were open when their session died: their tries are used up, whatever became of them."""
+        if self._slots is not None:
+            for indexes, tries in self._sends.values():
+                self._slots.sent(indexes, tries)
+        self._standing.open = len(self._sends)
+        self._sends.clear()
+
+    def _changed(self, entry: dict[str, Any]) -> None:
+        self._standing.header = {**self._standing.header, **entry, "e": "run"}
+
+    def _opened(self, entry: dict[str, Any]) -> None:
+        self.close()
+        self._standing.sessions += 1
+        self._standing.end = None
+        self._standing.told = int(entry.get("damaged", self._standing.told))
+
+    def _ended(self, entry: dict[str, Any]) -> None:
+        self._standing.end = entry
+
+    def _output(self, entry: dict[str, Any]) -> None:
+        self._standing.output = entry
+
+    def _sent(self, entry: dict[str, Any]) -> None:
+        standing, indexes = self._standing, indexes_of(entry)
+        standing.next_seq = entry["s"] + 1
+        standing.calls += 1
+        if indexes[0] < 0 or len(indexes) > standing.header["survey"]["items"]:
+            raise IndexError("the run has no such items")
+        self._sends[entry["s"]] = (indexes, entry["t"])
+        standing.most_tries = max(standing.most_tries, entry["t"])
+
+    def _recorded(self, entry: dict[str, Any]) -> None:
+        self._standing.given_up.difference_update(entry["i"])
+
+    def _reopened(self, entry: dict[str, Any]) -> None:
+        standing, slots = self._standing, self._slots
+        standing.reopened.append(entry)
+        standing.counts.failed -= entry["failed"]
+        standing.given_up.difference_update(entry["i"])
+        if slots is None:
+            return
+        for index in entry["i"]:
+            slots.reopen(index)
+
+    def _unsent(self, entry: dict[str, Any]) -> None:
+        self._sends.pop(entry["s"])
+        self._standing.calls -= 1
+
+    def _lost(self, entry: dict[str, Any]) -> None:
+        self._count_lost(entry["type"])
+        indexes, tries = self._sends.pop(entry["s"])
+        if self._slots is not None:
+            self._slots.sent(indexes, tries)
+
+    def _count_lost(self, kind: str) -> None:
+        self._standing.lost[kind] = self._standing.lost.get(kind, 0) + 1
+
+    def _done(self, entry: dict[str, Any]) -> None:
+        standing = self._standing
+        indexes, tries = self._sends.pop(entry["s"])
+        standing.spool_end = max(standing.spool_end, entry["at"] + entry["b"])
+        standing.counts.failed += len(entry["failed"])
+        standing.counts.succeeded += len(indexes) - len(entry["failed"]) - len(entry["again"])
+        standing.unchecked += "h" not in entry
+        if "gave_up" in entry:
+            standing.given_up.update(indexes)
+            self._count_lost(entry["gave_up"])
+        if self._slots is None:
+            return
+        if is_intact(self._spool, entry):
+            _fill(entry, indexes, tries, self._spool, self._slots)
+            return
+        self._slots.sent(indexes, tries)
+        again = {at for at, _ in entry["again"]}
+        final = [index for at, index in enumerate(indexes) if at not in again]
+        standing.damaged[entry["s"]] = {"e": "void", "s": entry["s"], "t": tries, "i": final}
+
+    def _void(self, entry: dict[str, Any]) -> None:
+        """Outcomes that an earlier session found damaged do not count, whatever the spool holds by now."""
+        standing, indexes = self._standing, entry["i"]
+        standing.damaged.pop(entry["s"], None)
+        standing.counts.succeeded -= entry["ok"]
+        standing.counts.failed -= entry["failed"]
+        standing.given_up.difference_update(indexes)
+        if self._slots is not None and indexes:
+            nothing = [0] * len(indexes)
+            self._slots.put(indexes, 0, nothing, entry["t"], nothing, nothing)
+
+
+def is_intact(spool: IO[bytes], entry: dict[str, Any]) -> bool:
+    """Whether the spool holds the bytes that an entry points at; one without a digest is believed."""
+    if "h" not in entry:
+        return True
+    if entry["at"] < 0 or entry["b"] < 0 or entry["at"] + entry["b"] > spool.seek(0, SEEK_END):
+        return False
+    spool.seek(entry["at"])
+    return bool(digest(spool.read(entry["b"])) == entry["h"])
+
+
+def spooled(spool: IO[bytes], entry: dict[str, Any]) -> list[bytes]:
+    """The lines of outcomes that an entry of the ledger points at.
+
+    Raises:
+        RunError: the spool does not hold them.
+    """
+    if entry["at"] < 0 or entry["b"] < 0 or entry["at"] + entry["b"] > spool.seek(0, SEEK_END):
+        raise _unlike()
+    spool.seek(entry["at"])
+    return spool.read(entry["b"]).splitlines(keepends=True)
+
+
+def _unlike() -> RunError:
+    return RunError("the spool does not hold what the ledger points at", hint="start over with --fresh")
+
+
+def _fill(entry: dict[str, Any], indexes: Sequence[int], tries: int, spool: IO[bytes], slots: Slots) -> None:
+    lines = spooled(spool, entry)
+    if len(lines) != len(indexes):
+        raise _unlike()
+    fates = [Fate.OK] * len(lines)
+    attempts = [0] * len(lines)
+    for at in entry["failed"]:
+        fates[at] = Fate.FAILED
+    for at, tried in entry["again"]:
+        fates[at] = Fate.AGAIN
+        attempts[at] = tried
+    slots.put(indexes, entry["at"], [len(line) for line in lines], tries, fates, attempts)
+
+
+def indexes_of(entry: dict[str, Any]) -> Sequence[int]:
+    """The run indexes of a send entry."""
+    return range(entry["first"], entry["first"] + entry["n"]) if "first" in entry else entry["i"]

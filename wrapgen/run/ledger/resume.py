@@ -1,0 +1,69 @@
+"""Going on with a run: which items are open, and whether a changed input has them where they were."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from wrapgen.errors import RunError
+from wrapgen.run.input.items import Items
+from wrapgen.run.ledger.ledger import RealDisk
+from wrapgen.run.ledger.replay import FINAL
+from wrapgen.run.ledger.spool import Slots, Spool
+from wrapgen.run.output.outcomes import outcomes
+from wrapgen.run.scheduling.chunks import Chunk, Entry
+
+
+def in_their_places(items: Items, slots: Slots, spool: Path) -> None:
+    """Makes sure that a changed input has every item of which something is known where it was, by its id.
+
+    Outcomes and records would otherwise stand under items that they are not of.
+
+    Raises:
+        RunError: an item without an id of its own, another id, or none is in the place of such an item.
+    """
+    hint = "--fresh starts over, into a run of its own"
+    known = _known_ids(slots, spool)
+    at, was = next(known, (None, ""))
+    for entry in items.entries():
+        if at is None:
+            return
+        if entry.id is None:
+            raise RunError("the input changed, and its items have no ids to know them by", hint=hint)
+        if entry.index == at:
+            if entry.id != was:
+                raise RunError(
+                    f"the input has other rows: number {at + 1:,} was {was}, now it is {entry.id}", hint=hint
+                )
+            at, was = next(known, (None, ""))
+    if at is not None:
+        raise RunError(f"the input has fewer rows: number {at + 1:,}, {was}, is gone", hint=hint)
+
+
+def _known_ids(slots: Slots, path: Path) -> Iterator[tuple[int | None, str]]:
+    """Index and id of every item with an outcome, in run order."""
+    spool = Spool(path, RealDisk(), None)
+    try:
+        for index, _, line in outcomes(slots, spool):
+            yield index, json.loads(line)["id"]
+    finally:
+        spool.close()
+
+
+def send_entry(seq: int, chunk: Chunk, wall: float) -> dict[str, Any]:
+    """What the ledger says of a send before it leaves; `indexes_of` reads it back."""
+    entry: dict[str, Any] = {"e": "send", "s": seq, "w": wall, "t": chunk.tries + 1}
+    if chunk.contiguous:
+        return {**entry, "first": chunk.indexes[0], "n": len(chunk)}
+    return {**entry, "i": list(chunk.indexes)}
+
+
+def unfinished(entries: Iterator[Entry], slots: Slots, least_tries: int = 0) -> Iterator[Entry]:
+    """The items without a final outcome, with the attempts and at least the tries that they have had."""
+    for entry in entries:
+        slot = slots.get(entry.index)
+        if slot.fate in FINAL:
+            continue
+        yield entry._replace(attempts=slot.attempts, tries=max(entry.tries, slot.tries, least_tries))

@@ -1,0 +1,87 @@
+"""The files that a run writes, and what they must never be: its own input, or what no run here wrote."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from wrapgen.errors import RunError, UsageError
+from wrapgen.files import part_of
+from wrapgen.run.ledger.folder import Folder, errors_for, folder_for, report_beside
+from wrapgen.run.ledger.ledger import read_ledger
+from wrapgen.run.output.writers import refuse_name
+
+
+def own_files(folder: Folder, *outputs: Path) -> list[Path]:
+    """Every file that a run in this folder writes, be it there or not."""
+    beside = [file for output in outputs for file in _beside(output)]
+    return [*beside, *folder.files()]
+
+
+def claim(output: Path, folder: Folder, *, fresh: bool, moved: bool = False) -> None:
+    """Makes sure that a run writes over nothing but what a run of this output wrote.
+
+    Args:
+        output: the file that results go to.
+        folder: the run's.
+        fresh: the user wants to start over, so an output that is there may go.
+        moved: the user says that the run in the folder is this output's, whatever its ledger calls it.
+
+    Raises:
+        UsageError: a file is there already and of no run here, the folder is that of another output, or the
+            output's name promises what is not written.
+    """
+    begun = folder.ledger.exists()
+    if fresh or not begun:
+        refuse_name(output)
+    if not output.parent.is_dir():
+        raise UsageError(f"there is no folder {output.parent}")
+    beside = _beside(output)
+    kept = {file.resolve() for file in folder.files()}
+    for file in beside:
+        if file.resolve() in kept:
+            raise UsageError(f"{file} is a file of the run itself", hint="name another output, or --state")
+    others = outputs_of(folder) if begun and folder.path.resolve() != folder_for(output).resolve() else set()
+    if others and output.resolve() not in others and not moved:
+        raise UsageError(
+            f"{folder.path} is the folder of a run that writes {min(others)}",
+            hint="name another --state, or say --accept-changes if that run was moved here",
+        )
+    for file in beside:
+        if file.exists() and not file.is_dir() and not begun and not fresh:
+            raise UsageError(
+                f"{file} exists and is not of a run here", hint="name another output, or add --fresh"
+            )
+    errors = errors_for(output)
+    if errors.exists() and not _holds_errors(errors):
+        raise UsageError(
+            f"{errors} is where failed items go, and no run wrote it", hint="move it, or name another output"
+        )
+
+
+def outputs_of(folder: Folder) -> set[Path]:
+    """The outputs that the sessions in a folder wrote, or were to write, as its ledger tells."""
+    found = set()
+    try:
+        for entry in read_ledger(folder.ledger):
+            name = {"open": "output", "output": "path"}.get(str(entry.get("e")))
+            if name in entry:
+                found.add(Path(entry[name]))
+    except RunError:  # whoever resumes it says so; starting over is possible
+        pass
+    return found
+
+
+def _beside(output: Path) -> list[Path]:
+    files = (output, errors_for(output), report_beside(output))
+    return [*files, *map(part_of, files)]
+
+
+def _holds_errors(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            first: Any = json.loads(file.readline())
+    except (IsADirectoryError, PermissionError, ValueError):
+        return False
+    return isinstance(first, dict) and {"run", "index", "id", "error"} <= first.keys()

@@ -1,0 +1,158 @@
+"""What a run will take, before it starts: chunks, calls, time and billed seconds. Pure arithmetic.
+
+Billing: the platform rounds each call, the nested ones too, up to a whole second.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from wrapgen.protocol import ACCOUNT_CALLS
+from wrapgen.run.hosts.description import Description
+from wrapgen.run.input.scan import Survey
+from wrapgen.run.scheduling.limits import FIRST_SIZE, ceiling
+from wrapgen.run.scheduling.progress import Progress
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What the first items of a run took, whose results count.
+
+    Args:
+        items: how many.
+        seconds: of the calls that they went in, one after the other.
+    """
+
+    items: int
+    seconds: float
+
+
+class Probing:
+    """Measures a probe as it goes: tell it how the run stands after every change.
+
+    The last call counts: the first may have had to start workers, which the run does once, and chunks
+    double, so the last is the most like those of the run.
+
+    Args:
+        already: items that are finished before it.
+        clock: seconds that only go forward.
+    """
+
+    def __init__(self, already: int, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._moments = [(clock(), already)]
+
+    def __call__(self, progress: Progress) -> None:
+        """Notes when more items are finished."""
+        if progress.counts.finished > self._moments[-1][1]:
+            self._moments.append((self._clock(), progress.counts.finished))
+
+    @property
+    def probe(self) -> Probe | None:
+        """What was measured; None where no item was finished."""
+        if len(self._moments) < 2:
+            return None
+        (began, before), (ended, after) = self._moments[-2:]
+        return Probe(after - before, ended - began)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run's size and, with a probe, its time.
+
+    Args:
+        items: how many.
+        bytes: of all items.
+        chunks: calls of the wrapper, if every one finishes whole.
+        target_calls: calls of the target, if none has to be made again.
+        open_calls: calls of the wrapper that are open at once, at most.
+        concurrent: calls of the account at once, nested ones included.
+        account_limit: what the platform grants an account.
+        oversize: items that go by sideband.
+        repeated: items that equal an earlier one, or None where not counted.
+        sizes: how many items have up to so many bytes.
+        seconds: wall time by calls open at once; empty without a probe.
+        billed_seconds: of wrapper and target together; None without a probe.
+    """
+
+    items: int
+    bytes: int
+    chunks: int
+    target_calls: int
+    open_calls: int
+    concurrent: int
+    account_limit: int
+    oversize: int
+    repeated: int | None
+    sizes: dict[int, int]
+    seconds: dict[int, float] = field(default_factory=dict)
+    billed_seconds: int | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Every number, as `--json` prints it."""
+        found = asdict(self)
+        found["sizes"] = {str(size): count for size, count in sorted(self.sizes.items())}
+        found["seconds"] = {str(calls): round(seconds, 1) for calls, seconds in self.seconds.items()}
+        return found
+
+
+def plan(
+    survey: Survey,
+    description: Description,
+    *,
+    chunk: int,
+    workers: int | None = None,
+    probe: Probe | None = None,
+) -> Plan:
+    """What a run will take.
+
+    Args:
+        survey: of its input.
+        description: of its wrapper.
+        chunk: the most items in a call.
+        workers: the most calls to keep open, or None.
+        probe: what the first items took.
+    """
+    most = ceiling(description.parallel, workers)
+    chunks = count_chunks(survey, aim=description.aim, chunk=chunk)
+    sub_batches = math.ceil(survey.items / max(1, description.batch_size))
+    seconds: dict[int, float] = {}
+    billed = None
+    if probe is not None and probe.items and survey.items:
+        each = probe.seconds / probe.items
+        for calls in sorted({1, 2, 4, 8, 16, 32, most}):
+            if calls <= most:
+                seconds[calls] = survey.items * each / min(calls, max(1, chunks))
+        # The probe's calls of the target ran side by side: this is the most that one of them can have taken.
+        side_by_side = min(description.parallel, probe.items)
+        target = math.ceil(probe.seconds * side_by_side / probe.items)
+        billed = chunks * math.ceil(survey.items * each / chunks) + sub_batches * max(1, target)
+    return Plan(
+        items=survey.items,
+        bytes=survey.bytes,
+        chunks=chunks,
+        target_calls=sub_batches,
+        open_calls=min(most, max(1, chunks)),
+        concurrent=min(most, max(1, chunks)) * (1 + description.parallel),
+        account_limit=ACCOUNT_CALLS,
+        oversize=survey.oversize,
+        repeated=survey.repeated,
+        sizes=survey.sizes,
+        seconds=seconds,
+        billed_seconds=billed,
+    )
+
+
+def count_chunks(survey: Survey, *, aim: int, chunk: int) -> int:
+    """Calls of the wrapper when each finishes whole: sizes double up to what bytes and count allow."""
+    if not survey.items:
+        return 0
+    by_bytes = max(1, int(aim / max(1.0, survey.bytes / survey.items)))
+    largest = min(chunk, by_bytes)
+    left, count, size = survey.items - survey.oversize, survey.oversize, min(FIRST_SIZE, largest)
+    while left > 0 and size < largest:
+        left, count, size = left - size, count + 1, min(largest, size * 2)
+    return count + math.ceil(max(0, left) / largest)

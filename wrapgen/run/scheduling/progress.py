@@ -1,0 +1,56 @@
+"""How a run stands at one moment. Values only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass
+class Counts:
+    """What a session of a run did; items count in the run as a whole.
+
+    Args:
+        items: all of the run.
+        succeeded, failed: items that are finished, earlier sessions included.
+        calls: sends of chunks in this session.
+        resent: items sent once more in this session.
+        lost: sends that brought no outcomes.
+        throttled: 429s, of the calls and of the wrapper's own.
+        target_calls: calls of the target as the wrapper counts them.
+    """
+
+    items: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    calls: int = 0
+    resent: int = 0
+    lost: int = 0
+    throttled: int = 0
+    target_calls: int = 0
+
+    @property
+    def finished(self) -> int:
+        """Items that have a final outcome."""
+        return self.succeeded + self.failed
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What is waited for, in the host's words, and the seconds after which waiting ends at the latest."""
+
+    reason: str
+    left: float
+
+    def __str__(self) -> str:
+        return f"waiting, {self.left:,.0f} s at most: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One moment of a run: its counts, calls open and allowed, the size of a chunk, what is waited for."""
+
+    counts: Counts
+    open: int
+    concurrency: int
+    chunk: int
+    wait: Waiting | None = None

@@ -1,0 +1,371 @@
+"""A run reconciled: its input, its outcomes, its output, its failed items and its records. Reads only.
+
+A check ends as ok, as faulty with what is wrong, or as not checked with the reason; never as ok unlooked-at.
+"""
+
+from __future__ import annotations
+
+import json
+import operator
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol
+
+from wrapgen.errors import RunError, WrapgenError
+from wrapgen.run.input.items import Items
+from wrapgen.run.ledger.folder import Folder, errors_for
+from wrapgen.run.ledger.ledger import RealDisk, digest_of
+from wrapgen.run.ledger.replay import Standing, rebuild
+from wrapgen.run.ledger.spool import Slot, Slots, Spool
+from wrapgen.run.output.comparison import Same, differences, same_but_input
+from wrapgen.run.output.layouts import Layout
+from wrapgen.run.output.outcomes import outcomes, write_errors
+from wrapgen.run.output.writers import write
+from wrapgen.run.scheduling.replies import Fate
+
+OK, FAULTY, UNKNOWN = "ok", "faulty", "not checked"
+
+
+_BLANK = "[redacted]"
+"""What a wrapper records in place of what is not to be recorded."""
+
+SAMPLES = 5
+"""Faults of one kind that are told in full."""
+
+
+@dataclass
+class Check:
+    """One thing that was looked at.
+
+    Args:
+        name: input, ledger, items, output, errors or records.
+        state: ok, faulty or not checked.
+        detail: what was found, or why it was not checked.
+        faults: kind to how many.
+        samples: some of the faults, each one sentence.
+    """
+
+    name: str
+    state: str = OK
+    detail: str = ""
+    faults: dict[str, int] = field(default_factory=dict)
+    samples: list[str] = field(default_factory=list)
+
+    def fault(self, kind: str, what: str) -> None:
+        """Notes a fault."""
+        self.state = FAULTY
+        self.faults[kind] = self.faults.get(kind, 0) + 1
+        if self.faults[kind] <= SAMPLES:
+            self.samples.append(f"{kind}: {what}")
+
+    def unknown(self, reason: str) -> Check:
+        """Says that it could not be checked."""
+        self.state, self.detail = UNKNOWN, reason
+        return self
+
+
+class Records(Protocol):
+    """A run's records, each key once; `wrapgen.records` makes it."""
+
+    def get(self, run: str | None, key: str) -> dict[str, Any] | None:
+        """The best record of one key."""
+
+    def runs(self) -> dict[str | None, int]:
+        """How many keys each run has."""
+
+
+class Verification:
+    """A run's files, open for looking; a context manager.
+
+    Args:
+        folder: the run's.
+
+    Raises:
+        RunError: there is no ledger, or it is damaged.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Folder(folder)
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Verification:
+        with self._stack as stack:
+            name = stack.enter_context(TemporaryDirectory(prefix="wrapgen-verify-"))
+            self._scratch = Path(name)
+            self._slots = Slots(self._scratch / "slots", fresh=True)
+            stack.callback(self._slots.close)
+            ledger, spool = self.folder.ledger, self.folder.spool
+            self._damage = ""
+            try:
+                self.standing: Standing | None = rebuild(ledger, spool, self._slots)
+            except RunError as error:
+                self.standing = rebuild(ledger, spool, None)  # raises if the ledger is to blame
+                self._damage = error.message
+            if self.standing is None:
+                raise RunError(f"there is no run in {self.folder.path}")
+            self._damage = self._damage or self.standing.damage
+            if not spool.exists():
+                spool = self._scratch / "spool"
+                spool.touch()
+            self._spool = Spool(spool, RealDisk(), None)
+            stack.callback(self._spool.close)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @property
+    def _known(self) -> Standing:
+        assert self.standing is not None, "whoever verifies has found a ledger"
+        return self.standing
+
+    def input(self, items: Callable[[], Items]) -> Check:
+        """Whether the input is still what the run began with."""
+        check = Check("input")
+        try:
+            found = items()
+            if found.fingerprint() != self._known.header["input"]["fingerprint"]:
+                check.fault("altered", f"{found.name} has other content than when the run began")
+        except WrapgenError as error:
+            return check.unknown(error.message)
+        check.detail = found.name
+        return check
+
+    def ledger(self) -> Check:
+        """Whether the entries of the ledger, and the outcomes that they point at, match their digests."""
+        check, known = Check("ledger"), self._known
+        found = known.integrity
+        check.detail = f"{found.checked:,} entries and their outcomes match their digests"
+        if known.told:
+            check.detail += f"; {known.told:,} were damaged before, and made up for"
+        if self._damage:
+            check.fault("damaged", f"{self._damage}: the same command sends their items again")
+        elif found.unchecked or known.unchecked:
+            return check.unknown(
+                f"{found.unchecked:,} entries and the outcomes of {known.unchecked:,} calls have no digest, "
+                "as wrapgen 0.1.0 wrote them"
+            )
+        return check
+
+    def items(self) -> Check:
+        """Whether every item has a final outcome, and the spool holds what the ledger points at."""
+        check = Check("items")
+        expected, counts = self._known.header["survey"]["items"], self._known.counts
+        check.detail = f"{counts.succeeded:,} succeeded, {counts.failed:,} failed, of {expected:,}"
+        if self._damage:
+            check.fault("damaged", self._damage)
+            return check
+        for index, slot, line in outcomes(self._slots, self._spool):
+            if slot.fate != Fate.AGAIN and not _reads(line, index):
+                check.fault("damaged", f"the outcome of item {index:,} can't be read from the spool")
+        if counts.finished != expected:
+            missing = expected - counts.finished
+            check.fault("missing", f"{missing:,} of {expected:,} items have no final outcome")
+        return check
+
+    def output(self, items: Callable[[], Items]) -> Check:
+        """Whether the output is, byte for byte, what the outcomes make."""
+        check = Check("output")
+        wrote = self._known.output
+        if wrote is None:
+            return check.unknown("no output has been written yet")
+        path = Path(wrote["path"])
+        layout = Layout(**{"edition": 1, **wrote["layout"]})
+        make = partial(self._write, layout, items)
+        return self._compared(check, path, make, wrote.get("h"))
+
+    def _write(self, layout: Layout, items: Callable[[], Items], to: Path) -> None:
+        write(to, layout, items(), self._slots, self._spool)
+
+    def errors(self) -> Check:
+        """Whether the file of failed items holds exactly those."""
+        check = Check("errors")
+        wrote = self._known.output
+        if wrote is None:
+            return check.unknown("no output has been written yet")
+        path = errors_for(Path(wrote["path"]))
+        if self._damage:
+            return check.unknown(self._damage)
+        if not self._known.counts.failed:
+            check.detail = "no items failed"
+            if path.exists():
+                check.fault("doubled", f"{path} exists, but no item failed")
+            return check
+        run = self._known.header["run"]
+        make = partial(write_errors, run=run, slots=self._slots, spool=self._spool)
+        self._compared(check, path, make, same=same_but_input)
+        if check.state == OK and path.read_bytes() != (self._scratch / path.name).read_bytes():
+            check.detail += ", with inputs that were corrected and have not been run yet"
+        return check
+
+    def _compared(
+        self,
+        check: Check,
+        path: Path,
+        make: Callable[[Path], object],
+        expected: str | None = None,
+        same: Same = operator.eq,
+    ) -> Check:
+        """The check of a file against what the outcomes make, or against the digest that is expected."""
+        check.detail = str(path)
+        if not path.exists():
+            check.fault("missing", f"{path} is gone")
+            return check
+        if self._damage and expected:
+            if digest_of(path) != expected:
+                check.fault("altered", f"{path.name} is not what was written")
+            return check
+        if self._damage:
+            return check.unknown(self._damage)
+        again = self._scratch / path.name
+        try:
+            make(again)
+        except WrapgenError as error:
+            return check.unknown(error.message)
+        except (ValueError, LookupError) as error:
+            return check.unknown(f"the outcomes can't be read from the spool: {error}")
+        for kind, what in differences(path, again, same):
+            check.fault(kind, what)
+        return check
+
+    def records(self, opened: Callable[[str, str], AbstractContextManager[Records]]) -> Check:
+        """Whether the datastore holds each key's outcome as the run has it.
+
+        Args:
+            opened: gives the records of a datastore's URL and a run.
+        """
+        check = Check("records")
+        url = self._known.header["wrapper"]["datastore"]
+        if not url:
+            return check.unknown("the wrapper records nothing")
+        if self._damage:
+            return check.unknown(self._damage)
+        try:
+            with opened(url, self._known.header["run"]) as records:
+                self._reconcile(check, records)
+        except WrapgenError as error:
+            return check.unknown(error.message)
+        return check
+
+    def _reconcile(self, check: Check, records: Records) -> None:
+        run = self._known.header["run"]
+        seen = 0
+        noted: Counter[str] = Counter()
+        # A call whose answer was lost may have recorded items that are still open here.
+        unfinished = self._known.header["survey"]["items"] - self._known.counts.finished
+        for index, slot, line in outcomes(self._slots, self._spool):
+            if slot.fate == Fate.AGAIN:
+                continue
+            if not _reads(line, index):  # which `items` tells
+                unfinished += 1
+                continue
+            seen += self._reconcile_one(check, index, slot, json.loads(line), records, noted)
+        held = records.runs().get(run, 0)
+        check.detail = f"{held:,} keys of run {run}"
+        check.detail += "".join(f", {count:,} {what}" for what, count in noted.items())
+        if self._known.header["input"].get("format") == "errors":
+            check.detail += f", {held - seen:,} of items that this run did not reopen"
+            return
+        still_open = min(held - seen, unfinished)
+        if held - seen > still_open:
+            more = held - seen - still_open
+            check.fault("doubled", f"{more:,} records of run {run} belong to none of its items")
+        if still_open:
+            check.detail += f", {still_open:,} of items without a final outcome"
+
+    def _reconcile_one(
+        self,
+        check: Check,
+        index: int,
+        slot: Slot,
+        outcome: dict[str, Any],
+        records: Records,
+        noted: Counter[str],
+    ) -> bool:
+        """Compares one item's outcome with its record; whether there is one."""
+        record, failed = records.get(self._known.header["run"], outcome["id"]), slot.fate == Fate.FAILED
+        if record is None and failed:
+            noted[self._unrecorded(check, index, outcome)] += 1
+        if record and failed and "result" in record and record["try"] > slot.tries:
+            noted["of failed items that were corrected since"] += 1  # by a run of this one's errors file
+            return True
+        if _match(check, outcome, record, slot):
+            noted["with redacted parts, which can't be checked"] += 1
+        if record is not None:
+            self._of_this_version(check, record)
+        return record is not None
+
+    def _unrecorded(self, check: Check, index: int, outcome: dict[str, Any]) -> str:
+        """Why a failed item has no record; a fault where nothing says why it may have none."""
+        if index in self._known.given_up:
+            return "of items that the runner gave up are missing: no call could record them"
+        if not self._known.integrity.unchecked:
+            check.fault("missing", f"item {outcome['id']} failed and has no record")
+        return "of failed items are missing"
+
+    def _of_this_version(self, check: Check, record: dict[str, Any]) -> None:
+        expected, wrapper = self._known.header["wrapper"], str(record.get("wrapper") or "")
+        spec = expected["spec"].removeprefix("sha256:")[:12]
+        if record.get("target") != expected["target"] or not wrapper.endswith(spec):
+            what = f"recorded by {wrapper} of {record.get('target')}"
+            check.fault("other version", f"item {record['id']} was {what}")
+
+
+def _match(check: Check, outcome: dict[str, Any], record: dict[str, Any] | None, slot: Slot) -> bool:
+    """Notes in what a record differs from its outcome; returns whether parts of it are redacted."""
+    name, succeeded = f"item {outcome['id']}", slot.fate == Fate.OK
+    if record is None:
+        if succeeded:
+            check.fault("missing", f"{name} succeeded and has no record")
+    elif succeeded and "result" not in record:
+        check.fault("altered", f"{name} succeeded and is recorded as {record.get('error')}")
+    elif succeeded:
+        if not _same(record["result"], outcome["result"]):
+            if _same(record["result"], _redacted(outcome["result"], record["result"])):
+                return True
+            check.fault("altered", f"{name} is recorded with another result")
+    elif "result" in record:
+        # The answer of that call was lost on its way, its record was not.
+        check.fault("better", f"{name} failed here and is recorded with a result")
+    elif record["try"] == slot.tries and not _same_error(record["error"], outcome["error"]):
+        check.fault("altered", f"{name} failed with {outcome['error']}, recorded is {record['error']}")
+    return False
+
+
+def _redacted(value: Any, recorded: Any) -> Any:
+    """A result with blanks where its record has them, as the spec's `datastore.redact` makes them."""
+    if recorded == _BLANK:
+        return _BLANK
+    if isinstance(value, dict) and isinstance(recorded, dict):
+        return {name: _redacted(part, recorded.get(name)) for name, part in value.items()}
+    if isinstance(value, list) and isinstance(recorded, list) and len(value) == len(recorded):
+        return [_redacted(part, blanked) for part, blanked in zip(value, recorded, strict=True)]
+    return value
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two values are the same JSON; for Python 1 is True."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(value, other[name]) for name, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
+
+
+def _same_error(recorded: Any, told: dict[str, Any]) -> bool:
+    """Whether a record has the error of its own send; a run that gave up says why in words of its own."""
+    gave_up = not told["retryable"] and isinstance(recorded, dict) and recorded.get("retryable") is True
+    return gave_up or _same(recorded, told)
+
+
+def _reads(line: bytes, index: int) -> bool:
+    try:
+        return bool(json.loads(line)["index"] == index)
+    except (ValueError, LookupError, TypeError):
+        return False
