@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,13 +12,10 @@ import click
 from wrapgen.cli import completion
 from wrapgen.cli.options import PlatformChoice, json_option, platform_options
 from wrapgen.cli.terminal import answer
-from wrapgen.errors import PlatformError, UsageError
+from wrapgen.errors import UsageError
 
 if TYPE_CHECKING:
     from wrapgen.doctor import Finding
-    from wrapgen.run.integrations.sqs_queue import Queue, QueueFacts
-    from wrapgen.spec import Spec
-    from wrapgen.spec.queue import QueueNumbers
 
 
 @click.command()
@@ -55,7 +51,9 @@ def command(
             loaded = load(subject)
             examination = examine.spec(client, loaded, os.environ)
             if queue:
-                examination = chain(examination, _queue(loaded, queue, consumer))
+                from wrapgen.doctor.queue import examine as examine_queue
+
+                examination = chain(examination, examine_queue(loaded, queue, consumer))
         else:
             if queue:
                 raise UsageError("--queue needs the SPEC, from which its numbers are computed")
@@ -69,49 +67,6 @@ def command(
     said = f"{faults} fault{'' if faults == 1 else 's'}" if faults else "no faults"
     answer({"faults": faults, "findings": [each.as_json() for each in findings]}, as_json, said)
     return 1 if faults else 0
-
-
-def _queue(spec: Spec, url: str, consumer: str) -> Iterator[Finding]:
-    """How a live queue differs from what `wrapgen build --sqs` emits for the spec."""
-    from wrapgen.doctor.finding import fault, ok
-    from wrapgen.run.integrations.sqs_queue import Queue
-    from wrapgen.spec.queue import differences, queue_numbers
-
-    queue = Queue(url)
-    facts = queue.facts()
-    wanted = queue_numbers(spec, consumer)
-    found = differences(
-        wanted,
-        visibility=facts.visibility,
-        max_receives=facts.max_receives,
-        retention=facts.retention,
-        consumer=consumer,
-    )
-    for difference in found:
-        yield fault("queue", f"{url}: {difference}", "deploy the queue.yaml of wrapgen build --sqs")
-    if not found:
-        yield ok("queue", f"{url} is set up for {consumer}")
-    if facts.dead_letter:
-        yield from _dead_letters(queue, facts, wanted)
-
-
-def _dead_letters(queue: Queue, facts: QueueFacts, wanted: QueueNumbers) -> Iterator[Finding]:
-    from wrapgen.doctor.finding import fault, ok, unchecked
-    from wrapgen.spec.queue import dead_letter_differences
-
-    what, arn = "dead letters", facts.dead_letter
-    try:
-        dead = queue.dead_letters(facts)
-    except PlatformError as error:
-        yield unchecked(what, f"{arn}: {error.message}", "look with credentials that may read its attributes")
-        return
-    found = dead_letter_differences(
-        wanted, retention=facts.retention, dead_retention=dead.retention, takes=dead.takes
-    )
-    for difference in found:
-        yield fault(what, f"{arn}: {difference}", "deploy the queue.yaml of wrapgen build --sqs")
-    if not found:
-        yield ok(what, f"{arn} keeps them for {dead.retention // 86_400} days")
 
 
 def _show(finding: Finding) -> None:

@@ -18,7 +18,7 @@ CREATE TABLE record (
 )
 """
 
-# Equal standing is decided by the bytes, so that the outcome does not depend on the order of reading.
+# Between equal ranks the bytes decide, so that the outcome does not depend on the order of reading.
 _MERGE = """
 INSERT INTO record VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (run, id) DO UPDATE SET

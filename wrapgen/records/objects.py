@@ -222,6 +222,6 @@ def _unzipped(parts: Iterable[bytes], where: str) -> Iterator[bytes]:
 def _add(lines: Iterator[bytes], where: str, into: Collected, run: str | None) -> None:
     numbered = ((number, line) for number, line in enumerate(lines, start=1) if line.strip())
     read_ones = (((read(line, f"{where} line {number}"))[0], line) for number, line in numbered)
-    wanted = ((standing, line) for standing, line in read_ones if run is None or standing.run == run)
+    wanted = ((rank, line) for rank, line in read_ones if run is None or rank.run == run)
     while batch := list(islice(wanted, BATCH)):
         into.add(batch)

@@ -10,9 +10,7 @@ from urllib.parse import urlsplit
 from wrapgen.errors import UsageError
 from wrapgen.records.collected import Collected
 from wrapgen.records.objects import Progress, RecordStore, collect
-
-DATABASES = ("sqlite", "postgresql", "postgres", "mysql", "mariadb")
-"""Schemes of databases, each with an optional +DRIVER."""
+from wrapgen.spec.store import DATABASES
 
 
 def is_queue(url: str) -> bool:

@@ -27,7 +27,7 @@ class RecordRank(NamedTuple):
 
 
 def read(line: bytes, where: str) -> tuple[RecordRank, dict[str, Any]]:
-    """The standing and the fields of one line.
+    """The rank and the fields of one line.
 
     Args:
         line: one JSON object.
@@ -42,7 +42,7 @@ def read(line: bytes, where: str) -> tuple[RecordRank, dict[str, Any]]:
         raise RecordsUnreadable(where=where, reason="it is not JSON") from error
     if not isinstance(fields, dict):
         raise RecordsUnreadable(where=where, reason="it is not an object")
-    return standing(fields, where), fields
+    return rank_of(fields, where), fields
 
 
 def payload_of(text: bytes) -> Any:
@@ -82,8 +82,8 @@ def fields_of(line: bytes) -> Any:
     return fields
 
 
-def standing(fields: dict[str, Any], where: str) -> RecordRank:
-    """The standing of a record's fields.
+def rank_of(fields: dict[str, Any], where: str) -> RecordRank:
+    """The rank of a record's fields.
 
     Raises:
         RecordsUnreadable: they are no record's.

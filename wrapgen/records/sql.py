@@ -14,7 +14,7 @@ from wrapgen.errors import MissingExtra, NotFound, RecordsUnreadable, Unreachabl
 from wrapgen.protocol import dumps
 from wrapgen.records.collected import Collected
 from wrapgen.records.objects import Progress
-from wrapgen.records.record import RecordRank, payload_of, standing
+from wrapgen.records.record import RecordRank, payload_of, rank_of
 
 try:
     import sqlalchemy as sa
@@ -133,7 +133,7 @@ def _payload(value: Any) -> Any:
 
 
 def _record(line: dict[str, Any], where: str) -> tuple[RecordRank, bytes]:
-    """The standing of one row, and its record as a line of JSON."""
+    """The rank of one row, and its record as a line of JSON."""
     fields = {name: line[name] for name in BEFORE}
     fields["run"] = line["run"] or None
     place = f"{where} id {line['id']!r}"
@@ -142,4 +142,4 @@ def _record(line: dict[str, Any], where: str) -> tuple[RecordRank, bytes]:
     except (TypeError, ValueError, RecursionError) as error:
         raise RecordsUnreadable(where=place, reason="a payload is not JSON") from error
     fields.update((name, line[name]) for name in AFTER)
-    return standing(fields, place), dumps(fields)
+    return rank_of(fields, place), dumps(fields)

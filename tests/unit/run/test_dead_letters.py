@@ -6,8 +6,9 @@ import pytest
 
 stub = pytest.importorskip("botocore.stub")
 
-from wrapgen.run.integrations.sqs_queue import Queue, QueueFacts  # noqa: E402
-from wrapgen.spec.queue import QueueNumbers, dead_letter_differences  # noqa: E402
+from wrapgen.doctor.queue import dead_letter_differences  # noqa: E402
+from wrapgen.run.integrations.sqs_queue import DeadLetterFacts, Queue, QueueFacts  # noqa: E402
+from wrapgen.spec.queue import QueueNumbers  # noqa: E402
 
 ARN = "arn:aws:sqs:eu-west-1:123456789012:tweets"
 DEAD = "https://sqs.eu-west-1.amazonaws.com/123456789012/tweets-dead"
@@ -40,7 +41,7 @@ def test_a_redrive_allow_policy_says_whose_letters_it_takes(monkeypatch, policy,
 
 def test_a_queue_that_may_not_send_its_dead_letters_is_a_fault() -> None:
     """They would come back until they expire."""
-    days = {"retention": 4 * 86_400, "dead_retention": 14 * 86_400}
-    (found,) = dead_letter_differences(QueueNumbers(60, 5), **days, takes=False)
+    wanted, days = QueueNumbers(60, 5), 86_400
+    (found,) = dead_letter_differences(wanted, 4 * days, DeadLetterFacts(14 * days, takes=False))
     assert "does not let the queue send" in found
-    assert not dead_letter_differences(QueueNumbers(60, 5), **days, takes=True)
+    assert not dead_letter_differences(wanted, 4 * days, DeadLetterFacts(14 * days, takes=True))
