@@ -49,15 +49,14 @@ def _found(what: str, name: str, differences: list[str], good: str) -> Iterator[
 def differences(wanted: QueueNumbers, facts: QueueFacts, consumer: str) -> list[str]:
     """What is wrong with a live queue, in sentences; a worker sets the visibility itself, so any will do."""
     found = []
-    if facts.max_receives is None:
+    most = facts.max_receives
+    if most is None:
         found.append("it has no dead-letter queue: a failed message comes back until it expires")
-    elif facts.max_receives < wanted.max_receives:
-        found.append(
-            f"a message is dead after {facts.max_receives} deliveries; the attempts take {wanted.max_receives}"
-        )
+    elif most < wanted.max_receives:
+        found.append(f"a message is dead after {most} deliveries; the attempts take {wanted.max_receives}")
     if consumer != "worker" and facts.visibility < wanted.visibility:
         found.append(f"messages are hidden for {facts.visibility} s; {consumer} needs {wanted.visibility}")
-    if facts.retention < wanted.visibility * (facts.max_receives or wanted.max_receives):
+    if facts.retention < wanted.visibility * (most or wanted.max_receives):
         found.append(
             f"messages expire after {facts.retention} s, before all their deliveries can have happened"
         )

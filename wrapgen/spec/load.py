@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -33,19 +34,6 @@ _TOLD = ("node_modules", "venv")
 """Those of the ignored whose names a folder of source might have."""
 
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x84\x86-\x9f\ufffe\uffff]")
-_OTHER_ENCODINGS = (
-    (codecs.BOM_UTF32_LE, "UTF-32"),
-    (codecs.BOM_UTF32_BE, "UTF-32"),
-    (codecs.BOM_UTF16_LE, "UTF-16"),
-    (codecs.BOM_UTF16_BE, "UTF-16"),
-)
-_ZEROS: dict[tuple[bool, ...], str] = {
-    (False, True, False, True): "UTF-16",
-    (True, False, True, False): "UTF-16",
-    (False, True, True, True): "UTF-32",
-    (True, True, True, False): "UTF-32",
-}
-"""Which of the first four bytes are zero, in another encoding without a mark (RFC 4627, section 3)."""
 
 
 def load(path: str | os.PathLike[str]) -> Spec:
@@ -129,10 +117,9 @@ def _decode(text: bytes, path: str) -> str:
     Raises:
         SpecError: it is not UTF-8, or holds characters that YAML forbids.
     """
-    unmarked = _ZEROS.get(tuple(byte == 0 for byte in text[:4]))
-    encoding = next((name for mark, name in _OTHER_ENCODINGS if text.startswith(mark)), unmarked)
-    if encoding:
-        problem = Problem(1, 1, f"the file is encoded in {encoding}", "save it as UTF-8")
+    encoding = json.detect_encoding(text)
+    if not encoding.startswith("utf-8"):
+        problem = Problem(1, 1, f"the file is encoded in {encoding[:6].upper()}", "save it as UTF-8")
         raise SpecError(path=path, problems=[problem])
     try:
         decoded = text.removeprefix(codecs.BOM_UTF8).decode("utf-8")
