@@ -164,7 +164,7 @@ def test_a_strange_host_does_no_harm(server: Any, odd: Any, browser: Any, html: 
 
 def test_no_template_has_script_or_style_of_its_own() -> None:
     """The policy forbids inline script and style, so no template has any, nor an event handler."""
-    from wrapgen.platform.web.app import HERE
+    from wrapgen.platform.web.render_process import HERE
 
     for path in (HERE / "templates").iterdir():
         text = path.read_text("utf-8")

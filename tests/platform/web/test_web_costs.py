@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -99,3 +101,52 @@ def test_laying_out_keeps_to_its_bound(text: str) -> None:
     assert len(found) <= max(1_000_000, len(text))
     if found != text:
         assert json.loads(found) == json.loads(text)
+
+
+def spent(server: Any) -> float:
+    """Processor seconds of the server's own process so far."""
+    fields = Path(f"/proc/{server.process.pid}/stat").read_bytes().rpartition(b")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_the_server_does_not_render(server: Any, browser: Any) -> None:
+    """What a page costs the process that serves calls is little, however much there is to lay out."""
+    place = "/web/data/open?at=data://local/rows/many.json"
+    server.request("POST", "/v1/data/local", json={"name": "rows"})
+    server.request("PUT", "/v1/data/local/rows/many.json", json={"a": [[1], [2]] * 10_000})
+    assert browser.get(place).text.count("2") > 10_000
+    before = spent(server)
+    for _ in range(30):
+        assert browser.get(place).status_code == 200
+    assert (spent(server) - before) / 30 < 0.008
+
+
+def test_pages_beyond_the_queue_are_refused(serve: Any, browse: Any, tmp_path: Path) -> None:
+    """More pages at once than may be open are answered 503 with Retry-After; the others are made."""
+    server = serve(tmp_path / "home", "--limit", "pages-open=2")
+    browsers = [browse(server.key, server) for _ in range(8)]
+    with ThreadPoolExecutor(8) as threads:
+        answers = [
+            each for _ in range(4) for each in threads.map(lambda one: one.get("/web/charts"), browsers)
+        ]
+    refused = [each for each in answers if each.status_code == 503]
+    assert refused and all(int(each.headers["retry-after"]) >= 1 for each in refused)
+    assert {each.status_code for each in answers} == {200, 503}
+    assert browsers[0].get("/web/charts").status_code == 200
+
+
+def test_a_renderer_that_was_killed_is_started_again(serve: Any, browse: Any, tmp_path: Path) -> None:
+    """One page may be refused; the next ones are made by a new process."""
+    server = serve(tmp_path / "home")
+    browser = browse(server.key, server)
+    (renderer,) = [
+        int(path.parent.name)
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if b"render_process" in path.read_bytes()
+        and f"\nPPid:\t{server.process.pid}\n" in (path.parent / "status").read_text()
+    ]
+    os.kill(renderer, signal.SIGKILL)
+    deadline = time.monotonic() + 30
+    while browser.get("/web/charts").status_code != 200:
+        assert time.monotonic() < deadline
+    assert browser.get("/web/").status_code == 200

@@ -24,7 +24,8 @@ from wrapgen.platform.api.calls import PREFIX, CallEndpoint
 from wrapgen.platform.api.errors import cut_short, respond, respond_router, respond_unexpected
 from wrapgen.platform.observe.server_log import ServerLog
 from wrapgen.platform.web.app import Web
-from wrapgen.platform.web.page import ROOT, wants_html
+from wrapgen.platform.web.navigation import ROOT
+from wrapgen.platform.web.page import wants_html
 
 MODULES = (
     "algorithms",

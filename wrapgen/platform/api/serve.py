@@ -39,9 +39,6 @@ SWEEP_TICKS = 10
 REPEAT_SECONDS = 1.0
 """How often the log says the same thing of uvicorn's at most; bad requests may come by the thousand."""
 
-SWITCH_SECONDS = 0.0005
-"""After which a thread that makes a page hands Python's lock to the loop that serves calls."""
-
 MESSAGES = 100
 """Different ones that are remembered for that."""
 
@@ -105,7 +102,6 @@ def serve(
         certificate: for TLS; workers then get a plain listener of their own, on loopback.
     """
     memory.give_back()
-    sys.setswitchinterval(SWITCH_SECONDS)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -30,7 +30,8 @@ class Bounds:
         git_seconds: that a git process may run, waiting for the client included.
         git_memory: bytes that it may use.
         git_processes: that serve clients at the same time; further ones wait.
-        page_threads: pages that are made at the same time; calls don't wait for them.
+        page_threads: pages whose facts are gathered at the same time.
+        pages_open: pages that are made at the same time, waiting ones included; one more is refused.
         page_bytes: of a JSON text with the spaces that lay it out for reading; beyond it is shown as it is.
         colour_seconds: of processor time that colouring a file of source may take; beyond it stays plain.
         key_patterns: in the list of what a key may call, which every call looks through.
@@ -57,6 +58,7 @@ class Bounds:
     git_memory: int = 2 * 1024 * 1024 * 1024
     git_processes: int = 16
     page_threads: int = 2
+    pages_open: int = 32
     page_bytes: int = 1024 * 1024
     colour_seconds: int = 1
     key_patterns: int = 100

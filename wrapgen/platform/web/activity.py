@@ -12,7 +12,8 @@ from starlette.responses import Response
 from wrapgen.errors import NotFound
 from wrapgen.platform.observe.activity import KEPT_CALLS, RunActivity
 from wrapgen.platform.observe.call_record import CallRecord
-from wrapgen.platform.web.page import ROOT, Entry, Page, Visit
+from wrapgen.platform.web.navigation import ROOT
+from wrapgen.platform.web.page import Page, Visit
 
 SHOWN = 50
 """Recent calls on a page."""
@@ -64,7 +65,7 @@ async def activity(visit: Visit) -> Response:
         "failed": sum(known.state == "failed" for known in ended),
         "kept": KEPT_CALLS,
     }
-    return await visit.in_thread(visit.html, "activity.html", context)
+    return visit.html("activity.html", context)
 
 
 async def call(visit: Visit) -> Response:
@@ -86,7 +87,7 @@ async def call(visit: Visit) -> Response:
         "below": below[:SHOWN],
         "found": len(below),
     }
-    return await visit.in_thread(visit.html, "call.html", context)
+    return visit.html("call.html", context)
 
 
 def _may_call(visit: Visit, reference: str) -> bool:
@@ -108,4 +109,3 @@ PAGES = (
     Page(f"{ROOT}/activity", activity),
     Page(f"{ROOT}/activity/calls/{{id}}", call),
 )
-NAVIGATION = (Entry("Activity", f"{ROOT}/activity", covers=(f"{ROOT}/activity/",)),)

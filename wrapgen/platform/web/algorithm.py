@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from wrapgen.errors import BadRequest, NotFound
 from wrapgen.platform.domain.model import Released
-from wrapgen.platform.web.hosted import PLACE, Hosted, hosted
+from wrapgen.platform.web.hosted import PLACE, Hosted, hosted, readme_of
 from wrapgen.platform.web.page import Page, Visit
 
 SETTINGS = {
@@ -33,7 +33,7 @@ def algorithm(visit: Visit) -> Response:
         settings["algorithm_environment"] = environment.name
     shown = {label: settings[name] for name, label in SETTINGS.items() if name in settings}
     secrets = visit.platform.state.secrets.of_algorithm(seen.algorithm.id) if seen.managed else []
-    context = {"seen": seen, "settings": shown, "readme": seen.readme(), "secrets": secrets}
+    context = {"seen": seen, "settings": shown, "readme": readme_of(visit, seen), "secrets": secrets}
     return visit.html("algorithm.html", context)
 
 
@@ -61,7 +61,7 @@ def remove_secret(visit: Visit) -> Response:
 def build(visit: Visit) -> Response:
     """GET the page of a build; while it runs, a script adds what the log gains."""
     seen = hosted(visit)
-    found = _build(seen)
+    found = _build(visit, seen)
     log = visit.platform.state.builds.log(found.build)
     context = {"seen": seen, "build": found.build, "version": found.version, "start": len(log)}
     return visit.html("build.html", {**context, "log": log[-LOG_SHOWN:], "cut": len(log) > LOG_SHOWN})
@@ -69,7 +69,7 @@ def build(visit: Visit) -> Response:
 
 def build_log(visit: Visit) -> Response:
     """GET what a log holds from a character on, and whether more will come"""
-    found = _build(hosted(visit))
+    found = _build(visit, hosted(visit))
     log = visit.platform.state.builds.log(found.build)
     start = visit.query("from", "0")
     since = int(start) if start.isdecimal() and len(start) < 12 else 0
@@ -87,8 +87,8 @@ def _managed(visit: Visit) -> Hosted:
     return seen
 
 
-def _build(seen: Hosted) -> Released:
-    wanted = seen.visit.word("build")
+def _build(visit: Visit, seen: Hosted) -> Released:
+    wanted = visit.word("build")
     found = [each for each in seen.releases if each.build.id == wanted]
     if not seen.managed or not found:
         raise NotFound(f"no such build: {wanted}")

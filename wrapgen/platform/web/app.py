@@ -11,7 +11,6 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from anyio import CapacityLimiter
@@ -24,27 +23,27 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from wrapgen.charts import stylesheet
 from wrapgen.errors import NotAuthorized, ServerFault, WrapgenError
-from wrapgen.html import environment
 from wrapgen.platform import Platform
 from wrapgen.platform.api.auth import KNOWN
-from wrapgen.platform.api.errors import facts, management_body, respond_router, routed
+from wrapgen.platform.api.errors import facts, headers, management_body, respond_router, routed, words
 from wrapgen.platform.storage.account_table import AccountTable
 from wrapgen.platform.web import shown
 from wrapgen.platform.web.cookie import Cookie
+from wrapgen.platform.web.navigation import ROOT
 from wrapgen.platform.web.page import (
-    ROOT,
-    Entry,
     Page,
+    Told,
+    Unrendered,
     Visit,
     read_form,
     require_same_site,
     require_token,
     wants_html,
 )
+from wrapgen.platform.web.render_process import static_files
+from wrapgen.platform.web.renderer import Renderer
 from wrapgen.platform.web.sessions import Sessions, new_token
-from wrapgen.platform.web.static import Static
 from wrapgen.platform.web.uploads import Upload
 
 MODULES = (
@@ -60,8 +59,6 @@ MODULES = (
     "workers",
 )
 """Modules of this package with `PAGES`, in the order of their links."""
-
-HERE = Path(__file__).parent
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -84,11 +81,6 @@ def pages() -> list[Page]:
     return [page for name in MODULES for page in _module(name).PAGES]
 
 
-def navigation() -> list[Entry]:
-    """The links of the bar."""
-    return [entry for name in MODULES for entry in getattr(_module(name), "NAVIGATION", ())]
-
-
 def _module(name: str) -> Any:
     return importlib.import_module(f"wrapgen.platform.web.{name}")
 
@@ -104,10 +96,8 @@ class Web:
     def __init__(self, platform: Platform, clock: Callable[[], float] = time.time) -> None:
         self._platform = platform
         self._sessions = Sessions(AccountTable(platform.state.database), platform.state.accounts, clock)
-        static = Static(HERE / "static", {"charts.css": stylesheet()})
-        self._templates = environment(HERE / "templates")
-        self._templates.filters.update(shown.FILTERS)
-        self._templates.globals.update(navigation=navigation(), asset=static.address)
+        self._renderer = Renderer(platform.bounds.pages_open)
+        static = static_files()
         routes = [
             Route(
                 page.path, partial(self._answer, page), methods=[page.method], name=page.handler.__qualname__
@@ -140,6 +130,16 @@ class Web:
         await self._app(scope, receive, guarded)
 
     async def _answer(self, page: Page, request: Request) -> Response:
+        async with self._renderer.admitted() as request.state.spent:
+            response = await self._respond(page, request)
+        return await self._rendered(response)
+
+    async def _rendered(self, response: Response) -> Response:
+        if isinstance(response, Unrendered):
+            return response.fill(await self._renderer.render(response.job))
+        return response
+
+    async def _respond(self, page: Page, request: Request) -> Response:
         visit = request.state.visit = await run_in_threadpool(self._visit, request)
         if visit.account is None and not page.open:
             return self._sign_in_first(visit)
@@ -171,7 +171,7 @@ class Web:
 
     def _visit(self, request: Request) -> Visit:
         token = Cookie.of(request).token
-        visit = Visit(request, self._platform, self._templates, token or new_token())
+        visit = Visit(request, self._platform, token or new_token())
         try:
             visit = replace(visit, account=self._sessions.caller(visit.token))
             request.scope[KNOWN] = True
@@ -189,8 +189,13 @@ class Web:
         status = facts(error)[0]
         visit: Visit | None = getattr(request.state, "visit", None)
         if visit is None or not wants_html(request):
-            return Response(shown.compact(management_body(error)), status, media_type="application/json")
-        return visit.html("error.html", {"status": status, "error": error}, status)
+            body, kind = shown.compact(management_body(error)), "application/json"
+            return Response(body, status, headers(error), media_type=kind)
+        try:
+            told = {"status": status, "error": Told.of(error)}
+            return await self._rendered(visit.html("error.html", told, status))
+        except ServerFault:  # it is the pages that can't be made now
+            return Response(words(error), status, headers(error), media_type="text/plain")
 
     async def _refuse_route(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from markupsafe import Markup
@@ -13,7 +14,8 @@ from starlette.responses import Response
 from wrapgen.charts import Series, lines
 from wrapgen.platform.observe.minutes import KEPT_MINUTES, Minute, total
 from wrapgen.platform.web.activity import is_fragment
-from wrapgen.platform.web.page import ROOT, Entry, Page, Visit
+from wrapgen.platform.web.navigation import ROOT
+from wrapgen.platform.web.page import Page, Visit
 
 SHARES = ((0.5, "p50"), (0.9, "p90"), (0.99, "p99"))
 """The percentiles that are shown, and what they are called."""
@@ -39,14 +41,14 @@ class _Sum:
 async def charts(visit: Visit) -> Response:
     """GET /web/charts"""
     seen, now = visit.platform.observer.minutes.seen_by(visit.caller), visit.platform.observer.minutes.now
-    return await visit.in_thread(_charts, visit, seen, now)
+    return visit.html("charts.html", partial(_context, is_fragment(visit), visit.query("version"), seen, now))
 
 
-def _charts(visit: Visit, seen: dict[str, list[Minute]], now: int) -> Response:
-    version = visit.query("version")
+def _context(fragment: bool, version: str, seen: dict[str, list[Minute]], now: int) -> dict[str, Any]:
+    """What the page shows; made where it is rendered."""
     chosen = seen.get(version, []) if version else total(seen.values())
-    context: dict[str, Any] = {
-        "fragment": is_fragment(visit),
+    return {
+        "fragment": fragment,
         "version": version,
         "versions": sorted({*seen, version} - {""}),
         "sums": [_Sum.of(name, minutes) for name, minutes in seen.items()],
@@ -55,7 +57,6 @@ def _charts(visit: Visit, seen: dict[str, list[Minute]], now: int) -> Response:
         "minutes": KEPT_MINUTES,
         **{name: Markup(drawn) for name, drawn in _drawn(chosen, now).items()},  # noqa: S704  # our own SVG
     }
-    return visit.html("charts.html", context)
 
 
 def _drawn(minutes: Sequence[Minute], now: int) -> dict[str, str]:
@@ -82,4 +83,3 @@ def _drawn(minutes: Sequence[Minute], now: int) -> dict[str, str]:
 
 
 PAGES = (Page(f"{ROOT}/charts", charts),)
-NAVIGATION = (Entry("Charts", f"{ROOT}/charts"),)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 import msgspec
 from starlette.responses import Response
@@ -67,6 +69,12 @@ class Answer:
     request_id: str = ""
     reply: str = ""
 
+    def laid_out(self, most: int) -> Answer:
+        """The same with JSON laid out for reading, where that has at most so many bytes."""
+        text = laid_out(self.text, most) if self.kind == "json" and not self.failed else self.text
+        cut = self.cut + max(0, len(text) - SHOWN)
+        return replace(self, text=text[:SHOWN], cut=cut, reply=laid_out(self.reply, most))
+
 
 def version(visit: Visit) -> Response:
     """GET the page of a version"""
@@ -84,7 +92,7 @@ async def call(visit: Visit) -> Response:
     except WrapgenError as error:
         visit.platform.observer.note_refused(error, new_id(), reference, event="refused", known=True)
         status, _, kind = facts(error)
-        answer = Answer(status, kind, words(error), failed=True, reply=_readable(call_body(error), most))
+        answer = Answer(status, kind, words(error), failed=True, reply=call_body(error).decode())
     return await visit.in_thread(_page, visit, given, answer)
 
 
@@ -125,21 +133,25 @@ def _page(visit: Visit, given: Input | None, answer: Answer | None) -> Response:
     release = seen.release(visit.word("version"))
     notes = release.version.notes if release.version else {}
     sample = str(notes.get("sample_input") or seen.algorithm.sample_input or "")
-    shown = given or _prefilled(sample, visit.platform.bounds.page_bytes)
-    reference = _reference(seen, visit.word("version"))
-    context = {
+    facts = {
         "seen": seen,
         "release": release,
         "version": visit.word("version"),
         "notes": notes,
         "sample": sample,
-        "given": shown,
-        "answer": answer,
-        "reference": reference,
+        "reference": _reference(seen, visit.word("version")),
         "callable": visit.caller.may_call(seen.algorithm.owner, seen.algorithm.name),
-        "snippets": snippets(visit.address, reference, shown.kind, shown.text),
     }
-    return visit.html("version.html", context)
+    most = visit.platform.bounds.page_bytes
+    return visit.html("version.html", partial(_context, facts, given, answer, most))
+
+
+def _context(facts: dict[str, Any], given: Input | None, answer: Answer | None, most: int) -> dict[str, Any]:
+    """What the page shows; made where it is rendered."""
+    shown = given or _prefilled(facts["sample"], most)
+    programs = snippets(facts["seen"].address, facts["reference"], shown.kind, shown.text)
+    told = answer and answer.laid_out(most)
+    return {**facts, "given": shown, "answer": told, "snippets": programs}
 
 
 def _reference(seen: Hosted, version: str) -> str:
@@ -175,36 +187,33 @@ def _answer(outcome: Outcome, most: int) -> Answer:
             stdout=printed,
             trace=trace[:SHOWN],
             request_id=outcome.call.id,
-            reply=_reply(outcome, most),
+            reply=_reply(outcome),
         )
     raw = bytes(answer.raw())
-    text, download = "", ""
+    text, download, cut = "", "", 0
     if answer.kind == "binary":
         text = f"{len(raw):,} bytes"
         download = base64.b64encode(raw).decode("ascii") if len(raw) <= 4 * SHOWN else ""
     else:
-        text = _readable(raw, most) if answer.kind == "json" else raw.decode("utf-8", "replace")
+        text = raw.decode("utf-8", "replace")
+    if len(raw) > most:  # it isn't laid out
+        text, cut = text[:SHOWN], max(0, len(text) - SHOWN)
     return Answer(
         status=200,
         kind=answer.kind,
-        text=text[:SHOWN],
-        cut=max(0, len(text) - SHOWN),
+        text=text,
+        cut=cut,
         download=download,
         seconds=outcome.seconds,
         stdout=printed,
         request_id=outcome.call.id,
-        reply=_reply(outcome, most),
+        reply=_reply(outcome),
     )
 
 
-def _reply(outcome: Outcome, most: int) -> str:
+def _reply(outcome: Outcome) -> str:
     parts = envelope(outcome)
-    return _readable(b"".join(parts), most) if sum(map(len, parts)) <= SHOWN // 10 else ""
-
-
-def _readable(raw: bytes, most: int) -> str:
-    """JSON laid out for reading; as it is where it is too large or too deep for that."""
-    return laid_out(raw.decode("utf-8", "replace"), most)
+    return b"".join(parts).decode("utf-8", "replace") if sum(map(len, parts)) <= SHOWN // 10 else ""
 
 
 PAGES = (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
-from wrapgen.platform.web.page import ROOT
+from wrapgen.platform.web.navigation import ROOT
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from wrapgen.platform.domain.data_rights import require
 from wrapgen.platform.domain.model import Collection
 from wrapgen.platform.storage.objects import ConnectorPath
 from wrapgen.platform.web import data_file
-from wrapgen.platform.web.page import ROOT, Entry, Page, Visit
+from wrapgen.platform.web.navigation import ROOT
+from wrapgen.platform.web.page import Page, Visit
 from wrapgen.platform.web.places import (
     AUDIENCES,
     address,
@@ -150,4 +151,3 @@ PAGES = (
     Page(f"{ROOT}/data/delete", ask_delete),
     Page(f"{ROOT}/data/delete", delete, method="POST"),
 )
-NAVIGATION = (Entry("Data", f"{ROOT}/data", covers=(f"{ROOT}/data/",)),)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from typing import Any
 from urllib.parse import quote
 
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
@@ -13,7 +15,8 @@ from wrapgen.errors import BadRequest, NotFound
 from wrapgen.platform.api.data import PIECE, begin, pieces
 from wrapgen.platform.domain.data_path import DataPath, parse
 from wrapgen.platform.storage.objects import Connector, ConnectorPath
-from wrapgen.platform.web.page import ROOT, Page, Visit
+from wrapgen.platform.web.navigation import ROOT
+from wrapgen.platform.web.page import Page, Visit
 from wrapgen.platform.web.places import address, connect, data_place, may_write, place_of
 from wrapgen.platform.web.preview import READ_BYTES, preview
 from wrapgen.platform.web.uploads import Upload
@@ -29,11 +32,10 @@ def show(visit: Visit, at: DataPath) -> Response:
         "at": at,
         "above": DataPath(at.owner, at.collection),
         "file": file,
-        "preview": preview(file.name, head, whole=len(head) == size),
         "writable": may_write(visit, at),
         "address": address,
     }
-    return visit.html("file.html", context)
+    return visit.html("file.html", partial(_context, context, file.name, head, len(head) == size))
 
 
 def show_connector(visit: Visit, at: ConnectorPath, connector: Connector) -> Response:
@@ -45,11 +47,16 @@ def show_connector(visit: Visit, at: ConnectorPath, connector: Connector) -> Res
         "at": at,
         "above": ConnectorPath(at.connector, at.path.rpartition("/")[0]),
         "file": file,
-        "preview": preview(at.path, head[:READ_BYTES], whole=size <= READ_BYTES),
         "writable": False,
         "address": address,
     }
-    return visit.html("file.html", context)
+    begin = head[:READ_BYTES]
+    return visit.html("file.html", partial(_context, context, at.path, begin, size <= READ_BYTES))
+
+
+def _context(facts: dict[str, Any], name: str, head: bytes, whole: bool) -> dict[str, Any]:
+    """What the page shows; made where it is rendered."""
+    return {**facts, "preview": preview(name, head, whole=whole)}
 
 
 def _head(found: Iterator[bytes]) -> bytes:

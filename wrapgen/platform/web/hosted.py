@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from wrapgen.errors import NotAuthorized, NotFound
-from wrapgen.platform.domain.model import Algorithm, Released
+from wrapgen.platform.domain.model import Algorithm, Caller, Released
 from wrapgen.platform.domain.versions import GIT_HASH
-from wrapgen.platform.storage.repositories import BRANCH, Repositories
-from wrapgen.platform.web.page import ROOT, Visit
+from wrapgen.platform.storage.repositories import BRANCH
+from wrapgen.platform.web.navigation import ROOT
+from wrapgen.platform.web.page import Visit
 from wrapgen.platform.web.shown import word
 
 PLACE = f"{ROOT}/algorithms/{{owner}}/{{name}}"
@@ -22,14 +23,16 @@ class Hosted:
     """One algorithm as one visitor sees it.
 
     Args:
-        visit: who looks.
+        caller: who looks.
+        address: where they see this platform.
         algorithm: at what.
         managed: whether they may manage it, and so see its builds.
         readable: whether they may read its source.
         releases: builds, newest first; for others than its owners those that became a public version.
     """
 
-    visit: Visit
+    caller: Caller
+    address: str
     algorithm: Algorithm
     managed: bool
     readable: bool
@@ -54,7 +57,7 @@ class Hosted:
     @property
     def clone(self) -> str:
         """The address that git clones from."""
-        return f"{self.visit.address}/git/{self.reference}.git"
+        return f"{self.address}/git/{self.reference}.git"
 
     def release(self, version: str) -> Released:
         """The release of a number, or of a commit that was built.
@@ -65,42 +68,11 @@ class Hosted:
         for each in self.releases:
             if each.version and version == each.version.semantic:
                 return each
-        if self.visit.caller.owns(self.algorithm.owner):  # as for calls: a hash is for owners
+        if self.caller.owns(self.algorithm.owner):  # as for calls: a hash is for owners
             for each in self.releases:
                 if version == each.build.git_hash and each.build.status == "succeeded":
                     return each
         raise NotFound(f"{self.reference} has no version {version}")
-
-    def commit(self, reference: str) -> str:
-        """The full hash of a version's number, a hash, or the branch's name.
-
-        Raises:
-            NotFound: there is no such commit, for this visitor (404).
-            NotAuthorized: the source is closed to them (403).
-        """
-        if not self.readable:
-            raise NotAuthorized(f"the source of {self.reference} is closed")
-        if reference == BRANCH:
-            return self.repositories.head(self.algorithm.id)
-        if GIT_HASH.match(reference):
-            return self.repositories.commit(self.algorithm.id, reference)
-        return self.release(reference).build.git_hash
-
-    def readme(self) -> str:
-        """The words about it in its newest source, where the visitor may read that."""
-        if not self.readable:
-            return ""
-        commit = self.versions[0].build.git_hash if self.versions else self.commit(BRANCH)
-        files = {file.path: file for file in self.repositories.files(self.algorithm.id, commit)}
-        found = next((files[name] for name in READMES if name in files), None)
-        if found is None or found.size > 200_000:
-            return ""
-        return self.repositories.content(self.algorithm.id, found).decode("utf-8", "replace")
-
-    @property
-    def repositories(self) -> Repositories:
-        """Where sources are."""
-        return self.visit.platform.state.repositories
 
 
 def hosted(visit: Visit) -> Hosted:
@@ -122,4 +94,34 @@ def hosted(visit: Visit) -> Hosted:
     elif not managed:
         releases = [each for each in releases if each.version]
     readable = managed or found.settings["source_visibility"] == "open"
-    return Hosted(visit, found, managed, readable, releases)
+    return Hosted(caller, visit.address, found, managed, readable, releases)
+
+
+def commit_of(visit: Visit, seen: Hosted, reference: str) -> str:
+    """The full hash of a version's number, a hash, or the branch's name.
+
+    Raises:
+        NotFound: there is no such commit, for this visitor (404).
+        NotAuthorized: the source is closed to them (403).
+    """
+    repositories = visit.platform.state.repositories
+    if not seen.readable:
+        raise NotAuthorized(f"the source of {seen.reference} is closed")
+    if reference == BRANCH:
+        return repositories.head(seen.algorithm.id)
+    if GIT_HASH.match(reference):
+        return repositories.commit(seen.algorithm.id, reference)
+    return seen.release(reference).build.git_hash
+
+
+def readme_of(visit: Visit, seen: Hosted) -> str:
+    """The words about it in its newest source, where the visitor may read that."""
+    repositories = visit.platform.state.repositories
+    if not seen.readable:
+        return ""
+    commit = seen.versions[0].build.git_hash if seen.versions else commit_of(visit, seen, BRANCH)
+    files = {file.path: file for file in repositories.files(seen.algorithm.id, commit)}
+    found = next((files[name] for name in READMES if name in files), None)
+    if found is None or found.size > 200_000:
+        return ""
+    return repositories.content(seen.algorithm.id, found).decode("utf-8", "replace")

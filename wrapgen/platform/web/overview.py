@@ -10,7 +10,8 @@ from starlette.responses import Response
 from wrapgen.platform.domain.accounts import NAME
 from wrapgen.platform.domain.algorithms import ALGORITHM_NAME
 from wrapgen.platform.domain.model import Algorithm, Released
-from wrapgen.platform.web.page import ROOT, Entry, Page, Visit
+from wrapgen.platform.web.navigation import ROOT
+from wrapgen.platform.web.page import Page, Visit
 from wrapgen.platform.web.shown import word
 
 
@@ -49,4 +50,3 @@ def _line(visit: Visit, algorithm: Algorithm) -> Line:
 
 
 PAGES = (Page(f"{ROOT}/", overview), Page(f"{ROOT}/find", find))
-NAVIGATION = (Entry("Algorithms", f"{ROOT}/", covers=(f"{ROOT}/algorithms/",)),)

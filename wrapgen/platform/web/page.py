@@ -6,7 +6,9 @@ that no page can forget them.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import pickle
+import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
@@ -16,10 +18,10 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from wrapgen.errors import BadRequest, NotAuthorized, TooLarge
-from wrapgen.html import Environment
+from wrapgen.errors import BadRequest, NotAuthorized, TooLarge, WrapgenError
 from wrapgen.platform.api.exchange import reply
 from wrapgen.platform.domain.model import Caller
+from wrapgen.platform.web.render_process import Context
 from wrapgen.platform.web.sessions import Sessions, form_token, same
 
 if TYPE_CHECKING:
@@ -27,9 +29,6 @@ if TYPE_CHECKING:
     from wrapgen.platform.web.uploads import Upload
 
 T = TypeVar("T")
-
-ROOT = "/web"
-"""Below which everything is; the cookie goes nowhere else."""
 
 TOKEN_FIELD = "token"  # noqa: S105  # a field's name
 """The form field, and with an `X-` before it the header, that carries a session's form token."""
@@ -66,17 +65,23 @@ class Page:
     form_bytes: int | None = FORM_BYTES
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A link in the bar on every page; current on `path` and on all that starts with one of `covers`."""
+class Unrendered(Response):
+    """A page on its way to the process that renders it.
 
-    label: str
-    path: str
-    covers: tuple[str, ...] = ()
+    Args:
+        job: what that process is told.
+        status: of the response.
+    """
 
-    def is_current(self, path: str) -> bool:
-        """Whether a page of that path belongs to this entry."""
-        return path == self.path or path.startswith(self.covers)
+    def __init__(self, job: bytes, status: int) -> None:
+        super().__init__(b"", status, media_type="text/html")
+        self.job = job
+
+    def fill(self, page: bytes) -> Response:
+        """The response with the page as its body."""
+        self.body = page
+        self.headers["content-length"] = str(len(page))
+        return self
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,6 @@ class Visit:
     Args:
         request: as it came.
         platform: what is served.
-        templates: what renders.
         token: of the cookie; a new one if there was none.
         account: who is signed in, or None.
         form: what a POST brought.
@@ -95,7 +99,6 @@ class Visit:
 
     request: Request
     platform: Platform
-    templates: Environment
     token: str
     account: Caller | None = None
     form: FormData = field(default_factory=FormData)
@@ -152,19 +155,22 @@ class Visit:
     async def in_thread(self, work: Callable[..., T], *words: Any) -> T:
         """What a function gives, which runs in one of the few threads for pages; the others serve the API."""
         limiter: CapacityLimiter = self.request.app.state.limiter
-        return await to_thread.run_sync(work, *words, limiter=limiter)
+        return await to_thread.run_sync(self._timed, work, *words, limiter=limiter)
 
-    def html(self, template: str, context: Mapping[str, Any] | None = None, status: int = 200) -> Response:
-        """The page that a template makes of a context, with the words that every page has."""
-        shown = {
-            "path": self.path,
-            "account": self.account,
-            "form_token": form_token(self.token),
-            **(context or {}),
-        }
-        body = self.templates.get_template(template).render(shown)
-        # Half a surrogate pair can come out of anybody's JSON, and has no place in UTF-8.
-        return Response(body.encode("utf-8", "replace"), status, media_type="text/html")
+    def _timed(self, work: Callable[..., T], *words: Any) -> T:
+        began = time.thread_time()
+        try:
+            return work(*words)
+        finally:
+            self.request.state.spent.append(time.thread_time() - began)
+
+    def html(self, template: str, context: Context | None = None, status: int = 200) -> Unrendered:
+        """The page that a template makes of a context, with the words that every page has.
+
+        Both go to the process that renders: the context holds plain values, or is what makes it there.
+        """
+        common = {"path": self.path, "account": self.account, "form_token": form_token(self.token)}
+        return Unrendered(pickle.dumps((template, context or {}, common)), status)
 
     def json(self, value: Any, status: int = 200) -> Response:
         """A value for a script of ours."""
@@ -173,6 +179,19 @@ class Visit:
     def go(self, path: str) -> Response:
         """On to another page, with GET."""
         return RedirectResponse(path, 303)
+
+
+@dataclass(frozen=True)
+class Told:
+    """An error on a page: the sentence, and what to do about it."""
+
+    message: str
+    hint: str
+
+    @classmethod
+    def of(cls, error: WrapgenError) -> Told:
+        """What is told of an error."""
+        return cls(error.message, error.hint)
 
 
 def wants_html(request: Request) -> bool:

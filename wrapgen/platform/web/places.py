@@ -6,7 +6,8 @@ from wrapgen.errors import BadRequest
 from wrapgen.platform.domain.data_path import DataPath, parse
 from wrapgen.platform.domain.data_rights import EVERYONE, OWN_ALGORITHMS
 from wrapgen.platform.storage.objects import Connector, ConnectorPath, split
-from wrapgen.platform.web.page import ROOT, Visit
+from wrapgen.platform.web.navigation import ROOT
+from wrapgen.platform.web.page import Visit
 from wrapgen.platform.web.shown import query
 
 AUDIENCES = {

@@ -7,7 +7,8 @@ from starlette.responses import Response
 from wrapgen.errors import NotAuthorized
 from wrapgen.platform.api.errors import facts
 from wrapgen.platform.web.cookie import Cookie
-from wrapgen.platform.web.page import ROOT, Page, Visit
+from wrapgen.platform.web.navigation import ROOT
+from wrapgen.platform.web.page import Page, Told, Visit
 from wrapgen.platform.web.sessions import Sessions
 
 
@@ -38,7 +39,7 @@ def sign_out(visit: Visit) -> Response:
 
 def _form(visit: Visit, back: str, error: NotAuthorized | None = None) -> Response:
     status = facts(error)[0] if error else 200
-    return visit.html("sign_in.html", {"next": _back(back), "error": error}, status)
+    return visit.html("sign_in.html", {"next": _back(back), "error": error and Told.of(error)}, status)
 
 
 def _back(path: str) -> str:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import threading
-from functools import cache, lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING
+import signal
+from functools import cache, lru_cache, partial
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 from starlette.responses import Response
 
 from wrapgen.errors import NotFound
 from wrapgen.platform.storage.repositories import File
-from wrapgen.platform.web.hosted import PLACE, hosted
-from wrapgen.platform.web.page import ROOT, Page, Visit
+from wrapgen.platform.web.hosted import PLACE, commit_of, hosted
+from wrapgen.platform.web.navigation import ROOT
+from wrapgen.platform.web.page import Page, Visit
 
 if TYPE_CHECKING:
     from pygments.formatters import HtmlFormatter
@@ -32,30 +30,29 @@ SHOWN_FILES = 1000
 COLOURED_BYTES = 96 * 1024
 """Larger files stay plain."""
 
-COLOUR, COLOUR_MIB = Path(__file__).with_name("colour.py"), 512
-"""What colours, and the memory that it may use."""
-
-_COLOURING = threading.Lock()
-"""One file at a time: whoever asks for many waits for them."""
-
 STYLES = {"light": "default", "dark": "github-dark"}
 
 
 def source(visit: Visit) -> Response:
     """GET the list of files, and one of them"""
     seen, reference, path = hosted(visit), visit.word("version"), visit.request.path_params.get("path", "")
-    commit = seen.commit(reference)
-    files = seen.repositories.files(seen.algorithm.id, commit)
+    commit, repositories = commit_of(visit, seen, reference), visit.platform.state.repositories
+    files = repositories.files(seen.algorithm.id, commit)
     chosen = _chosen(files, path)
     data = b""
     if chosen is not None and (chosen.size <= SHOWN_BYTES or visit.query("download")):
-        data = seen.repositories.content(seen.algorithm.id, chosen)
+        data = repositories.content(seen.algorithm.id, chosen)
         if visit.query("download"):
             return _download(chosen, data)
-    text = _text(chosen, data, visit.platform.bounds.colour_seconds) if chosen else None
     context = {"seen": seen, "reference": reference, "commit": commit, "chosen": chosen}
     context |= {"files": files[:SHOWN_FILES], "hidden": max(0, len(files) - SHOWN_FILES)}
-    return visit.html("source.html", {**context, "text": text})
+    seconds = visit.platform.bounds.colour_seconds
+    return visit.html("source.html", partial(_context, context, chosen, data, seconds))
+
+
+def _context(facts: dict[str, Any], chosen: File | None, data: bytes, seconds: int) -> dict[str, Any]:
+    """What the page shows; made where it is rendered."""
+    return {**facts, "text": _text(chosen, data, seconds) if chosen else None}
 
 
 def style(visit: Visit) -> Response:  # noqa: ARG001 (every page gets its visit)
@@ -90,18 +87,31 @@ def _text(file: File, data: bytes, seconds: int) -> Markup | None:
     return Markup(f'<div class="source"><pre><code>{"".join(shown)}</code></pre></div>')  # noqa: S704 - escaped
 
 
+class _TooSlow(Exception):
+    """Some lexers of Pygments take hours for a small text that was made for it."""
+
+
 @lru_cache(maxsize=16)
 def _coloured(path: str, data: bytes, seconds: int) -> Markup | None:
-    """A file's text in colours, made by a process of its own; None where that takes too much."""
-    name = path.rpartition("/")[2]
-    command = [sys.executable, "-I", str(COLOUR), name, str(seconds), str(COLOUR_MIB)]
-    with _COLOURING:
-        try:
-            done = subprocess.run(command, input=data, capture_output=True, timeout=3 * seconds, check=False)
-        except subprocess.TimeoutExpired:
-            return None
-    good = done.returncode == 0 and 0 < len(done.stdout) <= 16 * SHOWN_BYTES
-    return Markup(done.stdout.decode("utf-8")) if good else None  # noqa: S704  # Pygments escapes every token
+    """A file's text in colours; None where that takes too much."""
+    from pygments import highlight
+    from pygments.lexers import get_lexer_for_filename
+    from pygments.util import ClassNotFound
+
+    def stop(*_: object) -> None:
+        raise _TooSlow
+
+    before = signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    try:
+        lexer = get_lexer_for_filename(path.rpartition("/")[2], stripnl=False, ensurenl=True)
+        text = highlight(data.decode("utf-8", "replace"), lexer, _formatter("light"))
+    except (ClassNotFound, _TooSlow, MemoryError, RecursionError):
+        return None
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+    return Markup(text) if 0 < len(text) <= 16 * SHOWN_BYTES else None  # noqa: S704  # Pygments escapes
 
 
 def _download(file: File, data: bytes) -> Response:

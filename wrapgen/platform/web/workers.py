@@ -8,27 +8,20 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from wrapgen.platform.web.activity import is_fragment
-from wrapgen.platform.web.page import ROOT, Entry, Page, Visit
+from wrapgen.platform.web.navigation import ROOT
+from wrapgen.platform.web.page import Page, Visit
 from wrapgen.platform.workers.pool import Pool
 from wrapgen.platform.workers.process_tree import memory_bytes
-from wrapgen.platform.workers.worker import Worker
 
 
 @dataclass(frozen=True)
 class _Process:
-    """One worker: seconds since its start, and whether it has a call."""
+    """One worker: its process, seconds since its start, bytes in memory, and whether it has a call."""
 
-    worker: Worker
+    id: int
     age: float
+    memory: int | None
     busy: bool
-
-    @property
-    def id(self) -> int:
-        return self.worker.process
-
-    @property
-    def memory(self) -> int | None:
-        return memory_bytes(self.worker.innermost)
 
 
 @dataclass(frozen=True)
@@ -52,7 +45,12 @@ class _Shown:
         return cls(
             algorithm=f"{runnable.owner}/{runnable.name}",
             version=pool.version,
-            processes=[_Process(each, now - each.started, not pool.is_idle(each)) for each in workers],
+            processes=[
+                _Process(
+                    each.process, now - each.started, memory_bytes(each.innermost), not pool.is_idle(each)
+                )
+                for each in workers
+            ],
             starting=pool.starting,
             waiting=pool.waiting,
             most=pool.size.most,
@@ -77,8 +75,7 @@ async def workers(visit: Visit) -> Response:
         "in_use": calls.open_of(caller.account),
         "limit": calls.limits.account,
     }
-    return await visit.in_thread(visit.html, "workers.html", context)
+    return visit.html("workers.html", context)
 
 
 PAGES = (Page(f"{ROOT}/workers", workers),)
-NAVIGATION = (Entry("Workers", f"{ROOT}/workers"),)
