@@ -203,15 +203,20 @@ def over_limit(text: bytes) -> str | None:
 
     Quick for what is within: a few built-in functions go through the text.
     """
-    # So many digits in a row fill one of these stretches.
-    suspect = len(text) > MAX_DIGITS and any(
-        text[at : at + _STEP].isdigit() for at in range(0, len(text) - _STEP, _STEP)
-    )
-    if suspect and _NUMBER.search(_STRING.sub(b'""', text)):
+    if has_long_number(text):
         return f"holds a number of more than {MAX_DIGITS:,} digits"
     if _has_many(text) and _is_deep(text) and _is_deep(_STRING.sub(b'""', text)):
         return f"is nested more than {MAX_NESTING} levels deep"
     return None
+
+
+def has_long_number(text: bytes) -> bool:
+    """Whether a JSON text holds a number of more digits than all readers read."""
+    # So many digits in a row fill one of these stretches.
+    suspect = len(text) > MAX_DIGITS and any(
+        text[at : at + _STEP].isdigit() for at in range(0, len(text) - _STEP, _STEP)
+    )
+    return suspect and _NUMBER.search(_STRING.sub(b'""', text)) is not None
 
 
 def _has_many(text: bytes) -> bool:

@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from adk_worker import run_adk
+from adk_worker import LONG, run_adk
 from standins import Platform, Reply, error, result
 
 from wrapgen.build import generate
@@ -132,3 +132,15 @@ def test_records_in_a_database(edge_python: Path, tmp_path: Path, platform: Plat
     with sqlite3.connect(tmp_path / "records.db") as database:
         rows = database.execute('SELECT id, "try", result FROM records ORDER BY id').fetchall()
     assert rows == [("0", 2, '"A"'), ("1", 2, None)]
+
+
+def test_a_number_that_python_does_not_read_is_its_items_error(
+    edge_python: Path, tmp_path: Path, platform: Platform
+) -> None:
+    """One of 5,000 digits fails alone, as an item and in a list; the vendor's ADK would end its process."""
+    platform.target = shout
+    values = [LONG, [1, {"n": LONG}, 2], "last"]
+    single, several, last = run_adk(edge_python, build(tmp_path), platform, values)
+    assert single["error"]["error_type"] == several["result"][1]["$error"]["type"] == "InputError"
+    assert "4300 digits" in single["error"]["message"]
+    assert [several["result"][0], several["result"][2], last["result"]] == [1, 2, "LAST"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 
 import pytest
 
@@ -50,7 +51,8 @@ def test_line_ends_between_json_values_do_not_matter(server, zoo):
         b'{"a":1}}',
         b'"\xff"',
         b"NaN",
-        b"[" * 5000 + b"]" * 5000,
+        b'["\\ud800", NaN]',
+        b'["\\ud800"',
     ],
 )
 def test_a_body_that_is_not_json_is_refused(server, zoo, body):
@@ -60,6 +62,37 @@ def test_a_body_that_is_not_json_is_refused(server, zoo, body):
     )
     assert answer.status_code == 400
     assert "not JSON" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b"[" * 5000 + b"]" * 5000, "nested too deeply"),
+        (b"7" * 4301, "a number of more than 4,300 digits"),
+        (b'{"a": ["7", -' + b"7" * 9000 + b".5]}", "a number of more than 4,300 digits"),
+    ],
+)
+def test_a_body_over_the_limits_of_json_is_refused_by_name(server, zoo, body, told):
+    """No algorithm gets what the Python that runs it may be unable to read: status 400."""
+    answer = server.request(
+        "POST", f"/v1/algo/{zoo}", data=body, headers={"Content-Type": "application/json"}
+    )
+    assert (answer.status_code, answer.json()["error"]["error_type"]) == (400, "InputError")
+    assert told in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [r'"\ud800"', r'{"a\udfff": 1}', r'["\ud83d", "\ud83d\ude00"]', '"' + "7" * 5000 + '"'],
+    ids=range(4),
+)
+def test_half_a_surrogate_pair_comes_back_as_it_went_in(server, zoo, text):
+    """JSON can say it, and Python reads it: it is an input like any other."""
+    body = f'{{"op": "echo", "value": {text}}}'
+    answer = server.request(
+        "POST", f"/v1/algo/{zoo}", data=body, headers={"Content-Type": "application/json"}
+    )
+    assert answer.json()["result"] == json.loads(text)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from wrapgen.errors import BadRequest
+from wrapgen.protocol import MAX_DIGITS, has_long_number
 
 _CHECK = msgspec.json.Decoder(msgspec.Raw).decode
 _ENCODE = msgspec.json.Encoder().encode
@@ -55,11 +56,30 @@ def _json(body: bytes) -> bytes:
         _CHECK(body)
         if not body.isascii():
             body.decode("utf-8")
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadRequest(f"the body is not JSON: {error}", reason="invalid-json") from error
+    except RecursionError as error:
+        raise BadRequest("the body is nested too deeply to be read", reason="invalid-json") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        if not _reads_with_half_pairs(body):
+            raise BadRequest(f"the body is not JSON: {error}", reason="invalid-json") from error
+    if has_long_number(body):  # which most of the Pythons that algorithms run on can't read
+        raise BadRequest(f"the body holds a number of more than {MAX_DIGITS:,} digits", reason="invalid-json")
     if b"\n" in body or b"\r" in body:  # JSON strings can't hold raw line ends, so these stand between values
         return body.replace(b"\n", b" ").replace(b"\r", b" ")
     return body
+
+
+def _reads_with_half_pairs(body: bytes) -> bool:
+    """Whether it is JSON with half of a surrogate pair in it: Python reads that, and msgspec doesn't."""
+    try:
+        if _HALF_PAIR.search(body):
+            json.loads(body, parse_constant=int)  # which takes no NaN
+            return True
+    except (ValueError, RecursionError):
+        pass
+    return False
+
+
+_HALF_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def _text(body: bytes) -> str:

@@ -9,7 +9,6 @@ import codecs
 import contextlib
 import gzip
 import json
-import math
 import tempfile
 import uuid
 import zlib
@@ -17,7 +16,7 @@ from typing import IO, Any, Callable, Iterable, Iterator
 
 from .exchange import ConnectionFailed, Server
 from .platform import DataApi
-from .protocol import MAX_DIGITS, Failure, InputError, Request, Unavailable
+from .protocol import Failure, InputError, Request, Unavailable, whole_number
 
 RIGHTS = "X-Algorithm-Rights"  # a header: with "caller", the rights of the wrapper's owner do not count
 LARGEST = 64 * 1024 * 1024  # bytes that one line may have
@@ -149,7 +148,7 @@ def read_items(file: IO[bytes], is_lines: bool) -> Iterator[Any]:
     if len(text) > LARGEST_ARRAY:
         raise ValueError("the JSON array has more than 512 MiB; write JSON Lines")
     try:
-        yield from json.loads(text.decode("utf-8"), parse_int=_whole_number)
+        yield from json.loads(text.decode("utf-8"), parse_int=whole_number)
     except json.JSONDecodeError as error:
         raise ValueError(f"the JSON array is malformed or cut off: {error}") from None
 
@@ -168,7 +167,3 @@ def _value(line: bytes) -> Any:
         return json.loads(line.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         return InputError(f"this line is not JSON: {error}")
-
-
-def _whole_number(text: str) -> float:
-    return int(text) if len(text) <= MAX_DIGITS else math.inf  # which no item may hold

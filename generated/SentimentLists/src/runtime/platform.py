@@ -14,8 +14,11 @@ import sys
 import time
 import traceback
 import urllib.parse
+from functools import partial
+from types import SimpleNamespace
 from typing import IO, Any, Callable, Mapping
 
+from . import protocol
 from .exchange import ConnectionFailed, Response, Server, Transport
 from .items import Item
 from .protocol import ATTEMPT, STOP, THROTTLED, UNREACHABLE, Failure, InputError, Unavailable, encode_value
@@ -54,6 +57,8 @@ def serve(apply: Callable[[Any, Any], Any], load: Callable[[], Any]) -> None:
     client = vendor()
     import adk.io  # not earlier, or Algorithmia.ADK becomes a module (upstream Algorithmia/__init__.py)
 
+    upstream: Any = sys.modules["adk.ADK"]
+    upstream.json = SimpleNamespace(loads=partial(_read_request, upstream.json.loads))
     if sys.version_info >= (3, 10):
         adk.io.traceback = _Traceback
     client.ADK(apply, load).init()
@@ -64,6 +69,14 @@ def vendor() -> Any:
     import Algorithmia
 
     return Algorithmia
+
+
+def _read_request(upstream: Callable[..., Any], line: str) -> Any:
+    """A number of more digits than Python reads is its item's error, and does not end the worker process."""
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return upstream(line, parse_int=protocol.whole_number)
 
 
 class _Traceback:

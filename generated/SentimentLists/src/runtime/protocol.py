@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import re
 from dataclasses import dataclass
 from typing import Any, Callable
@@ -190,6 +191,11 @@ def check_limits(value: Any) -> None:
 
 
 _LARGEST = 10**MAX_DIGITS
+
+
+def whole_number(digits: str) -> float:
+    """What JSON writes with these digits; infinity, which no item may hold, if they are too many."""
+    return int(digits) if len(digits) <= MAX_DIGITS else math.inf
 
 
 def to_wire(value: Any) -> Any:
