@@ -21,6 +21,7 @@ from wrapgen.protocol import ACCOUNT_CALLS
 if TYPE_CHECKING:
     from wrapgen.run.hosts.host import Host
     from wrapgen.run.input.items import Items
+    from wrapgen.run.ledger.folder import Folder
     from wrapgen.run.plan import Plan, Probe
 
 
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
     help="Probe for time: the first items are sent as the start of the run to this output.",
 )
 @click.option(
-    "--probe", type=click.IntRange(1, 1000), default=16, show_default=True, help="Items to probe with."
+    "--probe",
+    type=click.IntRange(1, 1000),
+    help="Items to probe with. [16, and more for two seconds where these are quick]",
 )
 @click.option("--workers", type=click.IntRange(min=1), help="The most calls to keep open.")
 @click.option(
@@ -91,21 +94,36 @@ def command(
             out(f"  {line}")
 
 
-def _probe(folder: Any, items: Items, host: Host, count: int) -> Probe:
+def _probe(folder: Folder, items: Items, host: Host, count: int | None) -> Probe:
+    """Measures the first items of a run; where nobody says how many, more as long as they are quick."""
+    from wrapgen.run.plan import first_probe, next_probe
+    from wrapgen.run.scheduling.limits import MAX_SIZE
+
+    size = count or first_probe(host.describe())
+    found = _measured(folder, items, host, size, chunk=math.ceil(size / 2))
+    if isinstance(found, str):
+        raise UsageError(found)
+    while count is None and (size := next_probe(found, size)):
+        longer = _measured(folder, items, host, size, chunk=MAX_SIZE)
+        if isinstance(longer, str):
+            break
+        found = longer
+    return found
+
+
+def _measured(folder: Folder, items: Items, host: Host, count: int, *, chunk: int) -> Probe | str:
+    """What so many items take, in calls one after the other; or why nothing could be measured."""
     from wrapgen.run.plan import Probing
     from wrapgen.run.session import Session
     from wrapgen.run.settings import Options
 
-    options = Options(workers=1, chunk=math.ceil(count / 2))
-    with Session(folder.path, items, host, options) as session:
+    with Session(folder.path, items, host, Options(workers=1, chunk=chunk)) as session:
         probing = Probing(session.counts.finished, time.monotonic)
         _, reason = session.work(probing, most=count)
         left = session.counts.items - session.counts.finished
     if probing.probe is None and left:
         raise RunError(f"the probe brought nothing: {reason}")
-    if probing.probe is None:
-        raise UsageError("every item of this run is finished: there is nothing left to probe with")
-    return probing.probe
+    return probing.probe or "every item of this run is finished: there is nothing left to probe with"
 
 
 def lines(made: Plan, *, billed: bool = True) -> list[str]:
@@ -129,7 +147,8 @@ def time_lines(made: Plan, *, billed: bool = True) -> list[str]:
     """What the plan says of time and money; nothing without a probe."""
     if not made.seconds:
         return []
-    times = ", ".join(f"{_time(seconds)} with {calls}" for calls, seconds in made.seconds.items())
+    one, *more = (f"{_time(seconds)} with {calls}" for calls, seconds in made.seconds.items())
+    times = f"{one}, at best {', '.join(more)}" if more else one
     cost = f"billed       {made.billed_seconds:,} s, each call rounded up to a whole second"
     return [f"time         {times} calls open", *([cost] if billed else [])]
 

@@ -8,13 +8,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from wrapgen.protocol import ACCOUNT_CALLS
 from wrapgen.run.hosts.description import Description
 from wrapgen.run.input.scan import Survey
-from wrapgen.run.scheduling.limits import FIRST_SIZE, ceiling
+from wrapgen.run.scheduling.limits import FIRST_SIZE, MAX_SIZE, ceiling
 from wrapgen.run.scheduling.progress import Progress
+
+_LEAST_PROBE = 8
+_MOST_PROBE = 2 * MAX_SIZE
+_PROBE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -33,8 +38,8 @@ class Probe:
 class Probing:
     """Measures a probe as it goes: tell it how the run stands after every change.
 
-    The last call counts: the first may have had to start workers, which the run does once, and chunks
-    double, so the last is the most like those of the run.
+    The largest call counts, of these the last: it is the most like those of the run, and the first may have
+    had to start workers, which the run does once.
 
     Args:
         already: items that are finished before it.
@@ -53,10 +58,29 @@ class Probing:
     @property
     def probe(self) -> Probe | None:
         """What was measured; None where no item was finished."""
-        if len(self._moments) < 2:
-            return None
-        (began, before), (ended, after) = self._moments[-2:]
-        return Probe(after - before, ended - began)
+        calls = [
+            Probe(after - before, ended - began)
+            for (began, before), (ended, after) in pairwise(self._moments)
+        ]
+        return max(reversed(calls), key=lambda call: call.items, default=None)
+
+
+def first_probe(description: Description) -> int:
+    """Items to probe with at first: two calls, each of as many as the wrapper sends at once."""
+    return min(MAX_SIZE, max(2 * _LEAST_PROBE, 2 * description.parallel * description.batch_size))
+
+
+def next_probe(probe: Probe, count: int) -> int:
+    """Items of a longer probe, whose calls are more like those of the run; 0 where it would take long.
+
+    What a call takes beside its items is a large part of a short call.
+
+    Args:
+        probe: what was measured.
+        count: items of the probe so far.
+    """
+    more = min(_MOST_PROBE, int(_PROBE_SECONDS * probe.items / max(probe.seconds, 1e-6)))
+    return more if more >= 2 * count else 0
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,14 @@ import pytest
 
 
 @pytest.fixture
-def run(platform, tmp_path):
-    """Runs `wrapgen run` over some items to its end: its standard output and error."""
+def wrapgen(platform, tmp_path):
+    """Runs a command over some items, to its output, to its end: standard output and error."""
 
-    def start(items, *words: str) -> subprocess.CompletedProcess[str]:
+    def start(command, items, *words: str) -> subprocess.CompletedProcess[str]:
         (tmp_path / "in.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
-        command = [sys.executable, "-m", "wrapgen", "run", platform.reference, "in.jsonl", "-o", "out.jsonl"]
+        files = [platform.reference, "in.jsonl", "-o", "out.jsonl"]
         return subprocess.run(
-            [*command, *words],
+            [sys.executable, "-m", "wrapgen", command, *files, *words],
             cwd=tmp_path,
             env=platform.environment,
             capture_output=True,
@@ -29,10 +29,10 @@ def run(platform, tmp_path):
     return start
 
 
-def test_sums_of_a_run_are_those_of_its_records(run, platform, tmp_path):
+def test_sums_of_a_run_are_those_of_its_records(wrapgen, platform, tmp_path):
     """Attempts, errors, bytes and records of the summaries add up to what the datastore holds."""
     items = [f"text {n}" for n in range(60)] + ["fail InputError", "fail AlgorithmError", "fail InputError"]
-    ran = run(items, "--json", "--run", "sums-1")
+    ran = wrapgen("run", items, "--json", "--run", "sums-1")
     assert ran.returncode == 10, ran.stderr
     told = json.loads(ran.stdout)
     records = platform.records("sums-1").values()
@@ -47,9 +47,18 @@ def test_sums_of_a_run_are_those_of_its_records(run, platform, tmp_path):
     assert f'<data id="target-recorded" value="{len(records)}">' in page
 
 
-def test_the_end_of_a_run_says_what_its_target_did(run):
+def test_the_end_of_a_run_says_what_its_target_did(wrapgen):
     """Printed too: calls and times of the target, bytes, records written and refused, errors by type."""
-    ran = run(["one", "fail InputError"], "--run", "sums-2", "--budget", "100")
+    ran = wrapgen("run", ["one", "fail InputError"], "--run", "sums-2", "--budget", "100")
     lines = {line.split()[0]: line.split(maxsplit=1)[-1] for line in ran.stdout.splitlines() if line.strip()}
     assert lines["records"] == "2 written, 0 refused" and lines["errors"] == "InputError 1"
     assert lines["target"].startswith("2 calls, half within ") and "18B to it" in lines["target"]
+
+
+def test_an_estimate_is_near_what_the_run_takes(wrapgen):
+    """The time that a probe foretells for one open call is about what that run then takes."""
+    items = [{"n": n} for n in range(700)]
+    plan = json.loads(wrapgen("plan", items, "--json").stdout)
+    ran = json.loads(wrapgen("run", items, "--json", "--workers", "1").stdout)
+    foretold = plan["seconds"]["1"] * (1 - ran["already"] / 700)
+    assert plan["probe"]["items"] > 100 and foretold / 3 < ran["seconds"] < foretold * 3 + 1

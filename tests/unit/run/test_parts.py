@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from random import Random
 from unittest import mock
 
@@ -19,7 +20,7 @@ from wrapgen.run.hosts.description import Description
 from wrapgen.run.hosts.finding import resolve
 from wrapgen.run.input.scan import Survey, survey
 from wrapgen.run.ledger.ledger import Ledger, RealDisk, read_ledger
-from wrapgen.run.plan import Probe, Probing, plan
+from wrapgen.run.plan import Probe, Probing, first_probe, next_probe, plan
 from wrapgen.run.scheduling.chunks import Chunk, ChunkCutter, Entry
 from wrapgen.run.scheduling.limits import CALM, ChunkSize, Concurrency, ceiling
 from wrapgen.run.scheduling.policy import delay, throttle_delay
@@ -313,6 +314,19 @@ def test_a_plan_follows_the_probe():
     assert (found.open_calls, found.concurrent, found.account_limit) == (8, 72, 80)
     assert found.seconds == {1: 12500.0, 2: 6250.0, 4: 3125.0, 8: 1562.5}
     assert found.billed_seconds == 105 * 120 + 100_000
+
+
+def test_a_quick_probe_goes_on():
+    """Where items are quick, calls as large as those of the run are measured; of slow items a few."""
+    about = Description("t", "both", "s", 300, 10_000_000, 8, 3, None)
+    assert first_probe(about) == 16 and first_probe(replace(about, parallel=24, batch_size=2)) == 96
+    assert next_probe(Probe(8, 1.0), 16) == 0
+    assert next_probe(Probe(8, 0.1), 16) == 160 and next_probe(Probe(64, 0.4), 160) == 320
+    assert next_probe(Probe(512, 0.01), 320) == 2000 and next_probe(Probe(512, 0.0), 2000) == 0
+    measured = Probing(0, iter([0.0, 1.0, 3.0, 3.1]).__next__)
+    for finished in (16, 112, 116):
+        measured(Progress(Counts(items=999, succeeded=finished), 1, 1, 8))
+    assert measured.probe == Probe(96, 2.0), "a rest at the end says little"
 
 
 def test_a_probe_leaves_out_the_call_that_started_workers():
