@@ -371,4 +371,4 @@ class RunError(WrapgenError):
 
     code = "run"
     exit_code = 8
-    advice = "wrapgen show RUN says how the run stands; wrapgen runs lists those that there are"
+    advice = "wrapgen show RUN shows its status; wrapgen runs lists all runs"

@@ -99,6 +99,21 @@ def test_no_two_classes_have_one_name():
     assert not {name: at for name, at in places.items() if len(at) > 1 and name not in DUPLICATES}
 
 
+def test_no_module_has_a_name_that_needs_a_guide():
+    """Files and folders are named by nouns of the field, never by a word that is replaced elsewhere."""
+    names = {part for path in MODULES for part in (*path.relative_to(ROOT).parts[:-1], path.stem)}
+    assert not {name: word for name in names for word in WORDS if re.search(word, name)} or NOT_YET
+
+
+def test_the_glossary_is_short_and_says_one_word_for_one_thing():
+    """docs/glossary.md defines each word once, and leaves out what is not to be written."""
+    rows = re.findall(r"^\| (?!word|---)([^|]+) \|", _text(ROOT / "docs" / "glossary.md"), re.MULTILINE)
+    words = [word.strip() for row in rows for word in row.split(",")]
+    assert len(rows) <= 25 and len(words) == len(set(words))
+    assert not [word for word in words for banned in WORDS if re.search(banned, word)]
+    assert "(glossary.md)" in _text(ROOT / "docs" / "architecture.md")
+
+
 @pytest.mark.parametrize("word", WORDS)
 def test_no_word_of_ours_stands_where_a_term_of_the_field_does(word, tracked):
     """Code, messages, pages and documentation use the terms that a reader would search for."""

@@ -43,7 +43,7 @@ def command(
     Files that were edited by hand are never written over without --force; src/hooks.py is yours and is never
     touched once it is there.
     """
-    # A process of a quarter of a second: looking for garbage in all that it imports would take a tenth of it.
+    # The process lives for a quarter of a second, of which garbage collection would take a tenth.
     gc.disable()
     click.get_current_context().call_on_close(gc.enable)
     from wrapgen.build import (

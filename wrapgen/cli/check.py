@@ -1,4 +1,4 @@
-"""`wrapgen check`: every problem of a spec, or what it means."""
+"""`wrapgen check`: every mistake in a spec."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wrapgen.cli.terminal import answer
 @click.argument("spec", default="spec.yaml", type=click.Path())
 @json_option()
 def command(spec: str, as_json: bool) -> None:
-    """Say everything that is wrong with a spec: file, line, column, what is wrong and what to write.
+    """List every mistake in a spec: file, line, column, what is wrong and what to write instead.
 
     SPEC is a file, or a folder with spec.yaml in it. Exit code 0 means that it can be built (there may be
     warnings), 3 that it can't.

@@ -17,7 +17,7 @@ from wrapgen.errors import UsageError
 @click.option("--node", "language", flag_value="node", help="With the vendor's client for Node.")
 @click.option("--release", metavar="VERSION", help="The wrapper's version; default the newest.")
 def command(spec: str, language: str, release: str | None) -> None:
-    """Print a dozen lines that call the wrapper of SPEC with nothing but the vendor's client.
+    """Print a short program that calls the wrapper of SPEC with the vendor's client alone.
 
     They send the spec's publish.examples, or two texts where it has none.
     """

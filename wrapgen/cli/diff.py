@@ -28,7 +28,7 @@ DRIFTED = 4
 def command(
     spec: str, output: str | None, templates: str | None, as_json: bool, platform: PlatformChoice
 ) -> int:
-    """Say where a wrapper has drifted, on three levels.
+    """Show where a wrapper has drifted, on three levels.
 
     files: SPEC against the folder. release: SPEC and folder against the newest release on the platform.
     target: the version that SPEC names against the newest. Exit code 4 if a level differs.

@@ -37,7 +37,7 @@ def command(
     as_json: bool,
     platform: PlatformChoice,
 ) -> int:
-    """Look a wrapper over: a published one by its REF (owner/name), or one by its SPEC file.
+    """Examine a wrapper: a published one by its REF (owner/name), or one by its SPEC file.
 
     Checks the key, the versions of wrapper and target, their settings and limits, and whether records can be
     written. Sends no item to the target. Exit code 1 when something is wrong.

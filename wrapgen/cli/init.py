@@ -41,7 +41,7 @@ class Learned:
 @click.option("--mode", type=click.Choice(MODES), help="batch: nothing recorded; log: every call; both.")
 @click.option("--datastore", metavar="URL", help="Where records go; not in mode batch.")
 @click.option(
-    "--look-up/--no-look-up", default=None, help="Ask the platform about the target. [if one is known]"
+    "--look-up/--no-look-up", default=None, help="Ask the platform about the target. [if one is configured]"
 )
 @click.option("--force", is_flag=True, help="Write over a spec that is there.")
 @json_option()
@@ -58,7 +58,7 @@ def command(
     as_json: bool,
     platform: PlatformChoice,
 ) -> None:
-    """Write a commented spec to SPEC [spec.yaml]. Asks for what no flag says, on a terminal.
+    """Write a commented spec to SPEC [spec.yaml]. On a terminal it asks for what is not given.
 
     With --algorithm, write the files of a new algorithm to FOLDER [its name] instead.
     """

@@ -22,15 +22,15 @@ input_options = options(
         "--format",
         "format_",
         metavar="NAME",
-        help="Of the input, where its name does not say it.",
+        help="The input's format, where its name does not tell.",
         shell_complete=completion.formats,
     ),
     click.option("--field", metavar="NAME", help="The item is this field of the row."),
     click.option("--template", metavar="JSON", help="""The item is made so: '{"document": "{text}"}'."""),
     click.option("--id", "id_field", metavar="FIELD", help="The field that is the item's id. [run index]"),
-    click.option("--delimiter", metavar="CHAR", help="What divides the cells of a table. [found out]"),
-    click.option("--quote", metavar="CHAR", help="What quotes the cells of a table, or none. [found out]"),
-    click.option("--encoding", metavar="NAME", help="Of the input's text. [found out: UTF-8, 16 or 32]"),
+    click.option("--delimiter", metavar="CHAR", help="The delimiter of a table's cells. [detected]"),
+    click.option("--quote", metavar="CHAR", help="The quote of a table's cells, or none. [detected]"),
+    click.option("--encoding", metavar="NAME", help="Of the input's text. [detected: UTF-8, 16 or 32]"),
 )
 
 

@@ -1,4 +1,4 @@
-"""`wrapgen plan`: what a run will take, before it starts."""
+"""`wrapgen plan`: an estimate of a run before it starts."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ if TYPE_CHECKING:
 def command(
     reference: str, source: str, output: Path | None, as_json: bool, platform: PlatformChoice, **given: Any
 ) -> None:
-    """Say what a run of INPUT through the wrapper REFERENCE will take: chunks, calls, sizes, time, money.
+    """Estimate a run of INPUT through the wrapper REFERENCE: chunks, calls, sizes, time, cost.
 
-    Nothing is sent but the question what the wrapper is. With --output a few items are sent as well, and
-    their results count: `wrapgen run` with the same output goes on from there.
+    Only a request for the wrapper's description is sent. With --output a few items are sent as well, and
+    their results count: `wrapgen run` with the same output continues from there.
     """
     from wrapgen.client.proxies import is_loopback
     from wrapgen.run.hosts.finding import find_host

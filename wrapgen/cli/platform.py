@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 @click.group("platform")
 def command() -> None:
-    """Look after a platform: users, organizations, keys, secrets, algorithms, logs.
+    """Administer a running platform: users, organizations, keys, secrets, algorithms, logs.
 
-    Works on a platform that is running. Users, organizations and keys take an admin key; the home of a local
+    Users, organizations and keys require an admin key; the home of a local
     platform has one.
     """
 
@@ -44,7 +44,7 @@ def list_users(client: Client, as_json: bool) -> None:
 @click.option("--fullname", default="", help="For people to read.")
 @connected
 def add_user(client: Client, name: str, email: str, fullname: str, as_json: bool) -> None:
-    """Register the user NAME and make its first key, which is shown this once."""
+    """Create the user NAME and its first key, which is shown only once."""
     made = client.accounts.add_user(name, email, fullname)
     key = client.accounts.add_key(name, label="first", admin=False, permissions={})
     answer({**made, "api_key": key["api_key"]}, as_json, f"{made['username']}  {key['api_key']}")
@@ -75,7 +75,7 @@ def list_organizations(client: Client, as_json: bool) -> None:
 @click.argument("name")
 @connected
 def add_organization(client: Client, name: str, as_json: bool) -> None:
-    """Make the organization NAME, unless it is there."""
+    """Create the organization NAME unless it exists."""
     made = client.accounts.add_organization(name)
     answer({"name": name, "made": made}, as_json, f"{'made' if made else 'found'} {name}")
 
@@ -84,7 +84,7 @@ def add_organization(client: Client, name: str, as_json: bool) -> None:
 @click.argument("name")
 @connected
 def list_members(client: Client, name: str, as_json: bool) -> None:
-    """List who acts for the organization NAME."""
+    """List the members of the organization NAME."""
     listing(client.accounts.members(name), ("username", "role"), as_json)
 
 
@@ -96,13 +96,13 @@ def list_members(client: Client, name: str, as_json: bool) -> None:
 )
 @connected
 def join(client: Client, name: str, user: str, role: str | None, as_json: bool) -> None:
-    """Make USER a member of the organization NAME, or give a member another role."""
+    """Add USER to the organization NAME, or change a member's role."""
     client.accounts.add_member(name, user, role)
     answer({"organization": name, "user": user}, as_json, f"{user} acts for {name}")
 
 
 organization_option = click.option(
-    "--organization", is_flag=True, help="ACCOUNT is an organization, and not a user."
+    "--organization", is_flag=True, help="ACCOUNT is an organization, not a user."
 )
 
 
@@ -131,7 +131,7 @@ def list_keys(client: Client, account: str, organization: bool, as_json: bool) -
     "algorithms",
     multiple=True,
     metavar="PATTERN",
-    help="May call only algo://OWNER/NAME/* or algo://OWNER/*; may be given again.",
+    help="May call only algo://OWNER/NAME/* or algo://OWNER/*; repeatable.",
 )
 @click.option("--data", type=click.Choice(["none", "read", "write"]), default="write", show_default=True)
 @click.option("--no-manage", is_flag=True, help="May not create, build or publish algorithms.")
@@ -143,7 +143,7 @@ def list_keys(client: Client, account: str, organization: bool, as_json: bool) -
     show_default=True,
     help="Who may use it: programs, web pages, or both.",
 )
-@click.option("--page", default="", metavar="HOST", help="Of web pages only those of this host. [any]")
+@click.option("--page", default="", metavar="HOST", help="Only web pages of this host. [any]")
 @connected
 def add_key(
     client: Client,
@@ -158,7 +158,7 @@ def add_key(
     page: str,
     as_json: bool,
 ) -> None:
-    """Make a key for ACCOUNT, restricted as asked; it is shown this once."""
+    """Create a key for ACCOUNT with these restrictions; it is shown only once."""
     permissions = _permissions(algorithms, data, no_manage, source, page)
     if admin and permissions:
         hint = "leave out what restricts it, or --admin"
@@ -265,7 +265,7 @@ def add_connector(
 @click.argument("name")
 @connected
 def remove_connector(client: Client, account: str, name: str, as_json: bool) -> None:
-    """Take the connector NAME from ACCOUNT."""
+    """Remove the connector NAME from ACCOUNT."""
     client.accounts.remove_connector(account, name)
     answer({"removed": name}, as_json, f"removed {name}")
 

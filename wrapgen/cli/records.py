@@ -41,7 +41,7 @@ def command(
     as_json: bool,
     platform: PlatformChoice,
 ) -> None:
-    """Read the records of the datastore URL back: each key once, as JSON Lines.
+    """Read the records of the datastore URL: each key once, as JSON Lines.
 
     Of several records of one key the best is taken: a result before a final error, before a retryable one;
     then the higher try. With a spec's file, the URL is the spec's.

@@ -1,4 +1,4 @@
-"""`wrapgen report`: writes the report of a run again, also of one that goes on or was killed."""
+"""`wrapgen report`: writes the report of a run again, also while it is in progress or after it was killed."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from wrapgen.cli.terminal import answer
 )
 @json_option("Print its path and everything that it says as JSON.")
 def command(run: str, output: Path | None, as_json: bool) -> None:
-    """Write the report of RUN: the output it writes, its folder, or its id.
+    """Write the report of RUN, given by its output, its folder or its id.
 
-    Every session of `wrapgen run` writes it at its end; this does at any time, from the ledger: for a run
-    that goes on, or one that was killed.
+    Every session of `wrapgen run` writes it when it ends. This command writes it at any time from the
+    ledger: while a run is in progress, or after it was killed.
     """
     from wrapgen.errors import UsageError
     from wrapgen.run.report.page import write_report

@@ -85,10 +85,10 @@ _COLLECT_EVERY = 50_000
     type=click.FloatRange(min=0),
     default=600.0,
     show_default=True,
-    help="Seconds that nothing may work, for whatever reason, before the run gives up for now.",
+    help="Seconds without any success before the run gives up for now.",
 )
 @click.option("--fresh", is_flag=True, help="Start over: forget an earlier run to this output.")
-@click.option("--accept-changes", is_flag=True, help="Go on although input, wrapper or options changed.")
+@click.option("--accept-changes", is_flag=True, help="Resume although input, wrapper or options changed.")
 @json_option("Print the summary as JSON.")
 @click.option("--log-json", is_flag=True, help="Print progress as JSON lines on standard error.")
 @platform_options
@@ -107,7 +107,7 @@ def command(
     document in each file, CSV, TSV, plain lines, Parquet, or the .errors.jsonl of an earlier run; gzip and
     zstd are unpacked.
 
-    Whatever happens on the way, the same command goes on where it stopped. The ledger is in the folder
+    Run the same command again after an interruption: it resumes where it stopped. The ledger is in the folder
     OUTPUT.run; failed items are in OUTPUT.errors.jsonl.
 
     Exit codes: 0 all succeeded, 10 finished with failed items, 11 stopped by the budget of errors,

@@ -44,9 +44,9 @@ def list_secrets(client: Client, algorithm: str, as_json: bool) -> None:
 def set_secret(
     client: Client, algorithm: str, variable: str, name: str | None, path: Path | None, as_json: bool
 ) -> None:
-    """Give the workers of an algorithm the environment VARIABLE; calls that begin later see it.
+    """Set the environment VARIABLE of an algorithm's workers; later calls see it.
 
-    Asks for the value, or reads it from a pipe. It is not a word of the command, where other users of the
+    Asks for the value, or reads it from a pipe; on the command line other users of the
     machine and the shell's history could see it.
     """
     value = _value(variable, name, path)
@@ -64,7 +64,7 @@ def set_secret(
 @click.argument("variable")
 @connected
 def remove_secret(client: Client, algorithm: str, variable: str, as_json: bool) -> None:
-    """Take the environment VARIABLE from the workers of an algorithm."""
+    """Remove the environment VARIABLE from an algorithm's workers."""
     client.algorithms.remove_secret(algorithm, variable)
     answer({"algorithm": algorithm, "removed": variable}, as_json, f"removed {variable}")
 

@@ -85,13 +85,15 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     "limits",
     metavar="NAME=NUMBER",
     multiple=True,
-    help="What one request may cost, such as body-bytes=65536; a wrong name lists all.",
+    help="A limit on requests, such as body-bytes=65536; an unknown name lists all.",
 )
 @click.option("--readable", type=PLACE, multiple=True, help="Show this too in the sandbox, read-only.")
 @click.option("--writable", type=FOLDER, multiple=True, help="A folder that the sandbox may change.")
 @click.option("--allow-root-workers", is_flag=True, help="Without a sandbox, run algorithms as root.")
 @click.option("--faults", type=FILE, help="JSON list of faults, for testing clients; off by default.")
-@click.option("--json", "as_json", is_flag=True, help="Say where it listens as one line of JSON.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print address, account and limits as one line of JSON."
+)
 def command(
     home: Path,
     host: str,

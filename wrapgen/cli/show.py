@@ -1,4 +1,4 @@
-"""`wrapgen show`: how one run stands."""
+"""`wrapgen show`: the status of one run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from wrapgen.cli.terminal import out
 @click.argument("run", shell_complete=completion.runs)
 @json_option()
 def command(run: str, as_json: bool) -> None:
-    """Show how RUN stands: the output it writes, its folder, or its id."""
+    """Show the status of RUN, given by its output, its folder or its id."""
     from wrapgen.cli.terminal import STATES, styled
     from wrapgen.run.ledger.replay import as_written
     from wrapgen.run.report.facts import facts_of

@@ -1,4 +1,4 @@
-"""`wrapgen verify`: reconciles a run with everything that it left."""
+"""`wrapgen verify`: compares a run's input, outcomes, output and records."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _MARKS = {"ok": "ok", "faulty": "FAULTY", "not checked": "not checked"}
 def command(
     run: str, source: str | None, datastore: str | None, as_json: bool, platform: PlatformChoice
 ) -> int:
-    """Reconcile RUN (its output, folder or id): input, outcomes, output, failed items and records.
+    """Check RUN (its output, folder or id): input, outcomes, output, failed items and records.
 
-    Says what is missing, doubled, altered or from another version. What can't be checked is "not checked".
-    Exit codes: 0 nothing wrong was found, 13 something is.
+    Reports what is missing, duplicated, altered or from another version, and what could not be checked.
+    Exit codes: 0 no problem was found, 13 there is one.
     """
     from wrapgen.run.ledger.replay import as_written
     from wrapgen.run.status import load, locate

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @click.group("worker")
 def command() -> None:
-    """Feed a wrapper from another system for as long as it runs."""
+    """Feed a wrapper from another system until it is stopped."""
 
 
 @command.command("sqs")
@@ -59,7 +59,7 @@ def command() -> None:
     type=click.Choice(["leave", "delete"]),
     default="leave",
     show_default=True,
-    help="What failed for good goes to the dead-letter queue, or is deleted once recorded.",
+    help="Permanently failed messages go to the dead-letter queue, or are deleted once recorded.",
 )
 @click.option(
     "--patience",
