@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from wrapgen.platform.observe.observer import Observer
 from wrapgen.platform.state import State, open_platform_state
 from wrapgen.platform.workers.ceilings import Ceilings
 from wrapgen.platform.workers.cgroups import Cgroups
+from wrapgen.platform.workers.disk import remove
 from wrapgen.platform.workers.pool import GROW_SECONDS, Pools, Size
 from wrapgen.platform.workers.sandbox import Isolation
 from wrapgen.platform.workers.usage import watch
@@ -90,8 +90,7 @@ class Platform:
         self.state.close()
         if self.pools.common.cgroups is not None:
             self.pools.common.cgroups.close()
-        with contextlib.suppress(OSError):
-            shutil.rmtree(self.pools.common.root)
+        remove(self.pools.common.root)
 
 
 def open_platform(
@@ -124,7 +123,7 @@ def open_platform(
         home, variables=variables, bounds=bounds, isolation=isolation, ceilings=ceilings, cgroups=cgroups
     )
     root = state.home / "workers"
-    shutil.rmtree(root, ignore_errors=True)  # of a server that was killed
+    remove(root)  # of a server that was killed
     root.mkdir()
     pools = Pools(root, size or Size(), ceilings, state.sandbox, cgroups=cgroups)
     calls = Calls(state, pools, limits)

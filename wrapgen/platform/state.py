@@ -16,7 +16,7 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -113,7 +113,7 @@ def open_platform_state(
         known = os.environ if variables is None else variables
         state = _open(home, lock, clock, known, sandbox, bounds or Bounds())
         if ceilings is not None:
-            state.builds.limit(ceilings, cgroups)
+            state.builds.limit(replace(ceilings, disk=(bounds or Bounds()).build_bytes), cgroups)
         state.algorithms.catch_up()
         return state
     except BaseException:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import threading
 import uuid
 from collections.abc import Callable, Mapping
@@ -30,6 +29,7 @@ from wrapgen.platform.storage.algorithm_table import BuildTable
 from wrapgen.platform.storage.repositories import Repositories
 from wrapgen.platform.workers.ceilings import Ceilings
 from wrapgen.platform.workers.cgroups import Cgroups
+from wrapgen.platform.workers.disk import remove
 from wrapgen.platform.workers.sandbox import Sandbox
 
 AT_ONCE = 2
@@ -181,7 +181,7 @@ class Builds:
     def forget(self, build_ids: list[str]) -> None:
         """Removes the folders of builds whose rows are gone."""
         for build_id in build_ids:
-            shutil.rmtree(self._root / build_id, ignore_errors=True)
+            remove(self._root / build_id)
 
     def close(self) -> None:
         """Stops running builds; their rows stay in progress, so that the next opening starts them again."""
@@ -252,7 +252,7 @@ class Builds:
         environment = self._environments.named(build.environment)
         log.write(f"building {build.git_hash} with Python {environment.version}\n".encode())
         source = self.source(build)
-        shutil.rmtree(source, ignore_errors=True)
+        remove(source)
         source.mkdir(parents=True)
         self._repositories.export(build.algorithm_id, build.git_hash, source)
         for warning in absent(source):
@@ -305,9 +305,9 @@ class _Run:
         return self._run(words, Place(self.base, source, (source,), self.temporary, (environment,)))
 
     def _run(self, words: list[str], place: Place) -> str | None:
-        shutil.rmtree(self.temporary, ignore_errors=True)
+        remove(self.temporary)
         self.temporary.mkdir()
         try:
             return self.commands.run(words, place, self.log, quiet=bool(place.shown))
         finally:
-            shutil.rmtree(self.temporary, ignore_errors=True)
+            remove(self.temporary)

@@ -19,10 +19,11 @@ from typing import IO
 
 from wrapgen.platform.building.installers import Installers
 from wrapgen.platform.workers import process_tree
-from wrapgen.platform.workers.ceilings import MEMORY, Ceilings
+from wrapgen.platform.workers.ceilings import DISK, MEMORY, Ceilings
 from wrapgen.platform.workers.cgroups import Cgroups, Group
+from wrapgen.platform.workers.disk import is_over
 from wrapgen.platform.workers.sandbox import Room, Sandbox, interpreter_folders
-from wrapgen.platform.workers.usage import LOOK_SECONDS, beyond
+from wrapgen.platform.workers.usage import LOOK_SECONDS, LOOK_SHARE, beyond, tree
 
 STEP_SECONDS = 1800
 """How long one command may take."""
@@ -97,7 +98,7 @@ class Commands:
         group = self._group()
         try:
             process = self._start(words, place, log, group)
-            code = self._wait(process, group, log)
+            code = self._wait(process, group, log, place)
             if code != 0 and group is not None and group.out_of_memory:
                 raise Stopped(f"the command was {MEMORY}")
         finally:
@@ -117,9 +118,11 @@ class Commands:
         name = f"build-{secrets.token_hex(8)}"
         return self._cgroups.make(name, self._ceilings.memory, self._ceilings.processes)
 
-    def _wait(self, process: subprocess.Popen[bytes], group: Group | None, log: IO[bytes]) -> int:
+    def _wait(
+        self, process: subprocess.Popen[bytes], group: Group | None, log: IO[bytes], place: Place
+    ) -> int:
         """Waits for a command, and ends one that takes too much of anything; its exit code."""
-        ends, code, why = time.monotonic() + STEP_SECONDS, None, ""
+        ends, next_disk, code, why = time.monotonic() + STEP_SECONDS, 0.0, None, ""
         try:
             while code is None and not why:
                 with contextlib.suppress(subprocess.TimeoutExpired):
@@ -129,8 +132,13 @@ class Commands:
                     why = f"took longer than {STEP_SECONDS} s"
                 elif os.fstat(log.fileno()).st_size > PRINTED:
                     why = f"printed more than {PRINTED} bytes"
-                elif group is None and self._ceilings is not None:
-                    over = beyond(process.pid, self._ceilings)
+                elif self._ceilings is not None:
+                    over = "" if group is not None else beyond(process.pid, self._ceilings)
+                    if not over and time.monotonic() >= next_disk:
+                        began = time.thread_time()
+                        held = is_over((*place.own, place.temporary), tree(process.pid), self._ceilings.disk)
+                        over = DISK if held else ""
+                        next_disk = time.monotonic() + LOOK_SHARE * (time.thread_time() - began)
                     why = f"was {over}" if over else ""
         finally:
             if code is None:

@@ -27,6 +27,7 @@ from typing import Protocol
 from wrapgen.platform.building.installers import Installers
 from wrapgen.platform.building.requirements import Requirements
 from wrapgen.platform.building.sources import no_follow
+from wrapgen.platform.workers.disk import remove
 
 
 class Run(Protocol):
@@ -108,11 +109,11 @@ class Virtualenvs:
                     python = folder / file.read(64) / "bin" / "python"
                 if os.path.lexists(python):
                     return python, True
-            shutil.rmtree(folder, ignore_errors=True)
+            remove(folder)
             folder.mkdir(parents=True)
             attempt = _Attempt(folder, interpreter, wanted, source, run)
             if not self._make(attempt):
-                shutil.rmtree(folder, ignore_errors=True)
+                remove(folder)
                 return None, False
             part = folder / f"ready.{uuid.uuid4().hex}"
             with part.open("x", encoding="ascii") as file:  # never through a link that a build may have left
@@ -242,7 +243,7 @@ class _Attempt:
     def _renew(self) -> None:
         """A new folder; with what is plain as we understood it, all else is as the algorithm has it."""
         if self.target != Path():
-            shutil.rmtree(self.target, ignore_errors=True)
+            remove(self.target)
         self.target = self.folder / uuid.uuid4().hex[:8]
         self.target.mkdir()
         self.target.chmod(0o755)  # whatever the server's umask is: another user runs what is in it

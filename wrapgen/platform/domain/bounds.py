@@ -27,6 +27,7 @@ class Bounds:
         push_unpacked: of all files of a pushed commit.
         push_files, push_depth: files and folders of it; folders in each other.
         push_references: branches and tags of one push.
+        build_bytes: that a build may have on disk, what it installs included.
         git_seconds: that a git process may run, waiting for the client included.
         git_memory: bytes that it may use.
         git_processes: that serve clients at the same time; further ones wait.
@@ -54,6 +55,7 @@ class Bounds:
     push_files: int = 20_000
     push_depth: int = 32
     push_references: int = 100
+    build_bytes: int = 32 * 1024 * 1024 * 1024
     git_seconds: int = 600
     git_memory: int = 2 * 1024 * 1024 * 1024
     git_processes: int = 16

@@ -1,4 +1,4 @@
-"""How much a worker keeps on disk: what its folder holds.
+"""How much processes keep on disk: what their folders hold, and files that they deleted and still have open.
 
 The kernel's own ceiling is on single files only (see `Ceilings.file`), so this counts what they are together.
 """
@@ -8,32 +8,77 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import subprocess
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 SMALL = 64 << 20
 """Bytes that a worker may hold however little is left."""
 
+ENTRY = 4096
+"""Bytes that each file counts for at least: empty ones fill a disk too."""
 
-def is_over(folder: Path, most: int | None) -> bool:
-    """Whether a folder holds more than it may: also more than is left for all others."""
+_PROC = Path("/proc")
+
+
+def is_over(folders: Iterable[Path], processes: Iterable[int], most: int | None) -> bool:
+    """Whether folders and processes hold more than they may, or than is left for all others.
+
+    Args:
+        folders: of one disk.
+        processes: whose deleted files count too.
+        most: bytes; None for no ceiling.
+    """
     if most is None:
         return False
-    with contextlib.suppress(OSError):
-        most = min(most, max(SMALL, shutil.disk_usage(folder).free))
-    return held_by(folder, most) > most
+    held = 0
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            most = min(most, max(SMALL, shutil.disk_usage(folder).free))
+        held += held_by(folder, most - held)
+        if held > most:
+            return True
+    return held + sum(dict(each for process in processes for each in _deleted(process)).values()) > most
 
 
 def held_by(folder: Path, most: int) -> int:
     """Bytes on disk below a folder, links not followed; stops counting when it is more than `most`.
 
-    What was deleted and is still open isn't found, nor what is written elsewhere.
+    What can't be looked into counts as more: a folder that is closed, or nested deeper than a path can name.
+    What is written elsewhere isn't found, nor a file that only is on its way through a socket.
     """
     held, waiting = 0, [str(folder)]
-    while waiting and held <= most:
-        with contextlib.suppress(OSError), os.scandir(waiting.pop()) as entries:  # it changes while we look
-            for entry in entries:
-                with contextlib.suppress(OSError):
-                    held += entry.stat(follow_symlinks=False).st_blocks * 512
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
+    try:
+        while waiting and held <= most:
+            with contextlib.suppress(*_GONE), os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    with contextlib.suppress(*_GONE):
+                        held += max(entry.stat(follow_symlinks=False).st_blocks * 512, ENTRY)
+                        if entry.is_dir(follow_symlinks=False):
+                            waiting.append(entry.path)
+    except OSError:
+        return most + 1
     return held
+
+
+def remove(folder: Path) -> None:
+    """Removes a folder, if it can be: what is in it may be nested too deep for Python, or closed."""
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        pass
+    except (OSError, RecursionError):
+        for words in (["chmod", "-R", "u+rwx"], ["rm", "-rf"]):
+            subprocess.run([*words, "--", folder], stderr=subprocess.DEVNULL, check=False)
+
+
+def _deleted(process: int) -> Iterator[tuple[tuple[int, int], int]]:
+    """Files that a process has open or mapped and nobody can name any more, and their bytes on disk."""
+    for place in ("fd", "map_files"):
+        with contextlib.suppress(OSError):
+            for entry in (_PROC / str(process) / place).iterdir():
+                with contextlib.suppress(OSError):
+                    found = str(entry.readlink())
+                    if found.endswith(" (deleted)") and not found.startswith("/memfd:"):
+                        facts = entry.stat()
+                        yield (facts.st_dev, facts.st_ino), facts.st_blocks * 512

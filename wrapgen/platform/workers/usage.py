@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from wrapgen.platform.workers.ceilings import DISK, MEMORY, PROCESSES, Ceilings
 from wrapgen.platform.workers.disk import is_over
@@ -38,27 +39,35 @@ async def watch(workers: Callable[[], Iterable[Worker]]) -> None:
     Args:
         workers: gives those that live now.
     """
-    cost = 0.0
+    loop, cost, next_disk = asyncio.get_running_loop(), 0.0, WeakKeyDictionary[Worker, float]()
     with ThreadPoolExecutor(1, "usage") as own:  # whatever else the server does in threads, looks go on
         while True:
             await asyncio.sleep(min(max(LOOK_SECONDS, LOOK_SHARE * cost), LOOK_SECONDS_AT_MOST))
             cost = 0.0
-            for worker in list(workers()):
-                if worker.exited is None:
-                    why, took = await asyncio.get_running_loop().run_in_executor(own, excess, worker)
-                    cost += took
-                    if why:
-                        worker.kill(why)
+            for worker in [each for each in workers() if each.exited is None]:
+                why, took = await loop.run_in_executor(own, _timed, _excess, worker)
+                cost += took
+                if not why and loop.time() >= next_disk.get(worker, 0.0):
+                    why, took = await loop.run_in_executor(own, _timed, _disk_excess, worker)
+                    next_disk[worker] = loop.time() + LOOK_SHARE * took  # a folder may hold millions of files
+                if why:
+                    worker.kill(why)
 
 
-def excess(worker: Worker) -> tuple[str, float]:
-    """Which ceiling a worker is over, in words, or empty; and the processor time that it took to tell."""
+def _timed(look: Callable[[Worker], str], worker: Worker) -> tuple[str, float]:
+    """What a look finds, and the processor time that it took."""
     began = time.thread_time()
-    if is_over(worker.place.folder, worker.ceilings.disk):
-        why = DISK
-    else:
-        why = "" if worker.place.group is not None else beyond(worker.process, worker.ceilings)
-    return why, time.thread_time() - began
+    return look(worker), time.thread_time() - began
+
+
+def _excess(worker: Worker) -> str:
+    """Which ceiling that no control group holds a worker is over, in words, or empty."""
+    return "" if worker.place.group is not None else beyond(worker.process, worker.ceilings)
+
+
+def _disk_excess(worker: Worker) -> str:
+    """As `_excess`, of disk space."""
+    return DISK if is_over([worker.place.folder], tree(worker.process), worker.ceilings.disk) else ""
 
 
 def beyond(process: int, ceilings: Ceilings) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from wrapgen.platform.domain.model import Runnable
 from wrapgen.platform.workers.ceilings import Ceilings
 from wrapgen.platform.workers.cgroups import Cgroups, Group
+from wrapgen.platform.workers.disk import remove
 from wrapgen.platform.workers.sandbox import Room, Sandbox, interpreter_folders
 
 API = ("127.0.0.1", 8080)
@@ -65,8 +66,22 @@ class Place:
         """Copies the source into a new folder; takes its time, so call it in a thread.
 
         The worker's key begins with the mark by which all processes of one server are found.
+
+        Raises:
+            OSError: it can't be copied.
         """
         folder = Path(tempfile.mkdtemp(prefix="worker-", dir=common.root))
+        try:
+            return cls._filled(folder, runnable, common, ceilings)
+        except RecursionError as error:
+            remove(folder)
+            raise OSError("the folders of the source are nested too deep") from error
+        except BaseException:
+            remove(folder)
+            raise
+
+    @classmethod
+    def _filled(cls, folder: Path, runnable: Runnable, common: Surroundings, ceilings: Ceilings) -> Place:
         (folder / "tmp").mkdir()
         shutil.copytree(
             runnable.directory, folder / "work", copy_function=_copy, symlinks=True, ignore=_no_history
@@ -96,7 +111,7 @@ class Place:
         """Removes the folder and the group, and what is left in it."""
         if self.group is not None:
             self.group.remove()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove(self.folder)
 
     def room(self, runnable: Runnable) -> Room:
         """What the process has in a sandbox."""
