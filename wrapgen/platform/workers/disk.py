@@ -19,6 +19,7 @@ ENTRY = 4096
 """Bytes that each file counts for at least: empty ones fill a disk too."""
 
 _PROC = Path("/proc")
+_GONE = (FileNotFoundError, NotADirectoryError)  # it changes while we look
 
 
 def is_over(folders: Iterable[Path], processes: Iterable[int], most: int | None) -> bool:

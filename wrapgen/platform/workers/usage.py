@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import re
 import time
@@ -56,8 +57,12 @@ async def watch(workers: Callable[[], Iterable[Worker]]) -> None:
 
 def _timed(look: Callable[[Worker], str], worker: Worker) -> tuple[str, float]:
     """What a look finds, and the processor time that it took."""
-    began = time.thread_time()
-    return look(worker), time.thread_time() - began
+    began, why = time.thread_time(), ""
+    try:
+        why = look(worker)
+    except Exception:  # whatever a worker does, others are looked at; the server's log has it
+        logging.getLogger("asyncio").exception("a look at a worker failed")
+    return why, time.thread_time() - began
 
 
 def _excess(worker: Worker) -> str:
