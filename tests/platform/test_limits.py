@@ -30,7 +30,8 @@ def touched(memory, size):
 
 
 def shared():
-    touched(mmap.mmap(-1, 400 * MIB), 400 * MIB)
+    globals()["kept"] = mmap.mmap(-1, 400 * MIB)  # else it would be freed again before anyone looks
+    touched(kept, 400 * MIB)
 
 
 def file_in_memory():
