@@ -116,7 +116,7 @@ def test_our_clients_name_their_run(server: Any, watched: Any, browser: Any) -> 
     with Client(Connection(server.address, server.key, source="a test")) as client:
         client.call_body(reference, b"1", timeout=60, run=first)
     calls = PlainCalls(Connection(server.address, server.key, "a test"))
-    calls.call(reference, b"1", 60, second)
+    calls.host(reference).in_run(second).call(b"1", 60)
     for run in (first, second):
         assert browser.page(f"/web/activity?run={run}").text.partition("Last")[2].split()[0] == run
 

@@ -16,7 +16,6 @@ from typing import Any
 from anyio import CapacityLimiter
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -27,24 +26,24 @@ from wrapgen.errors import NotAuthorized, ServerFault, WrapgenError
 from wrapgen.platform import Platform
 from wrapgen.platform.api.auth import KNOWN
 from wrapgen.platform.api.errors import facts, headers, management_body, respond_router, routed, words
+from wrapgen.platform.domain.data_rights import require
 from wrapgen.platform.storage.account_table import AccountTable
 from wrapgen.platform.web import shown
 from wrapgen.platform.web.cookie import Cookie
 from wrapgen.platform.web.navigation import ROOT
 from wrapgen.platform.web.page import (
+    FORM_BYTES,
     Page,
     Told,
     Unrendered,
     Visit,
     read_form,
     require_same_site,
-    require_token,
     wants_html,
 )
 from wrapgen.platform.web.render_process import static_files
 from wrapgen.platform.web.renderer import Renderer
 from wrapgen.platform.web.sessions import Sessions, new_token
-from wrapgen.platform.web.uploads import Upload
 
 MODULES = (
     "sign_in",
@@ -147,15 +146,12 @@ class Web:
             return await self._open(page, visit)
         require_same_site(request)
         bounds = self._platform.bounds
-        upload = Upload(request, bounds.form_fields) if page.form_bytes is None else None
-        if upload is not None:
-            form = FormData(await upload.fields())
-        else:
-            most = page.form_bytes if visit.account else bounds.sign_in_bytes
-            form = await read_form(request, most or 0, visit.token, bounds.form_fields)
+        most = page.form_bytes if visit.account else bounds.sign_in_bytes
+        if most > FORM_BYTES:  # files, which wait on disk
+            require(visit.caller.permissions.data_write, "hosted data", "write")
+        form = await read_form(request, most, visit.token, bounds.form_fields)
         try:
-            require_token(request, form, visit.token)
-            visit = request.state.visit = replace(visit, form=form, upload=upload)
+            visit = request.state.visit = replace(visit, form=form)
             if visit.account is not None:
                 await run_in_threadpool(visit.recheck)
             return await self._open(page, visit)

@@ -122,8 +122,8 @@ async def _given(visit: Visit) -> tuple[Input, bytes]:
     timeout = visit.text("timeout", str(PATIENCE))
     if kind not in TYPES:
         raise BadRequest(f"an input can't be {kind[:40]!r}")
-    file = visit.file("file")
     if kind == "binary":
+        file = next(iter(visit.files("file")), None)
         return Input(kind, text, timeout), await file.read() if file else b""
     return Input(kind, text, timeout), text.encode("utf-8", "replace")
 

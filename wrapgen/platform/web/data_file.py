@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
-from typing import Any
-from urllib.parse import quote
+from typing import IO, Any
+from urllib.parse import quote, unquote
 
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 
 from wrapgen.errors import BadRequest, NotFound
@@ -19,7 +19,6 @@ from wrapgen.platform.web.navigation import ROOT
 from wrapgen.platform.web.page import Page, Visit
 from wrapgen.platform.web.places import address, connect, data_place, may_write, place_of
 from wrapgen.platform.web.preview import READ_BYTES, preview
-from wrapgen.platform.web.uploads import Upload
 
 
 def show(visit: Visit, at: DataPath) -> Response:
@@ -103,36 +102,34 @@ def _attachment(name: str, size: int, content: AsyncIterator[bytes]) -> Response
 
 
 async def upload(visit: Visit) -> Response:
-    """POST /web/data/upload: files into a collection, each whole or not at all, written as they come in."""
-    at, form, stored = data_place(visit, visit.text("at")), visit.upload, 0
-    if form is None or at.file or not at.collection:
-        raise BadRequest(f"{at} is not a collection")
-    try:
-        while (name := await form.next_file()) is not None:
-            await _store(visit, parse(f"{at}/{name}"), form)
-            stored += 1
-    except ClientDisconnect:
-        return Response(status_code=400)  # nobody reads it; the half file is gone
-    return visit.go(address("open", at, stored=stored))
+    """POST /web/data/upload: files into a collection, each whole or not at all."""
+    at, files = data_place(visit, visit.text("at")), visit.files("files")
+    if at.file or not at.collection or not files:
+        raise BadRequest(f"no files for a collection: {at}")
+    for file in files:
+        await run_in_threadpool(_store, visit, parse(f"{at}/{_unescaped(file.filename or '')}"), file.file)
+    return visit.go(address("open", at, stored=len(files)))
 
 
-async def _store(visit: Visit, at: DataPath, form: Upload) -> None:
-    write = await run_in_threadpool(visit.platform.state.data.begin_write, visit.caller, at)
+def _store(visit: Visit, at: DataPath, content: IO[bytes]) -> None:
+    write = visit.platform.state.data.begin_write(visit.caller, at)
     try:
-        waiting = bytearray()
-        while piece := await form.read():
-            waiting += piece
-            if len(waiting) >= PIECE:
-                await run_in_threadpool(write.append, bytes(waiting))
-                waiting.clear()
-        await run_in_threadpool(write.append, bytes(waiting))
-        await run_in_threadpool(visit.recheck)
-        await run_in_threadpool(write.commit)
+        while piece := content.read(PIECE):
+            write.append(piece)
+        visit.recheck()
+        write.commit()
     finally:
-        await run_in_threadpool(write.abandon)
+        write.abandon()
+
+
+def _unescaped(name: str) -> str:
+    """A file's name: browsers write its quotes and line ends as in addresses, and nothing else."""
+    for code in ("%22", "%0D", "%0A"):
+        name = name.replace(code, unquote(code))
+    return name
 
 
 PAGES = (
     Page(f"{ROOT}/data/download", download),
-    Page(f"{ROOT}/data/upload", upload, method="POST", form_bytes=None),
+    Page(f"{ROOT}/data/upload", upload, method="POST", form_bytes=math.inf),
 )

@@ -6,6 +6,7 @@ that no page can forget them.
 
 from __future__ import annotations
 
+import logging
 import pickle
 import time
 from collections.abc import Awaitable, Callable
@@ -26,7 +27,6 @@ from wrapgen.platform.web.sessions import Sessions, form_token, same
 
 if TYPE_CHECKING:
     from wrapgen.platform import Platform
-    from wrapgen.platform.web.uploads import Upload
 
 T = TypeVar("T")
 
@@ -39,6 +39,15 @@ FORM_BYTES = 12 * 1024 * 1024
 
 HEAD_BYTES = 8 * 1024
 """Bytes at the beginning of a form in which its token has to stand; every form of ours has it first."""
+
+FIELD_BYTES = 64 * 1024
+"""Most bytes of a field of a larger form."""
+
+FILES = 1000
+"""Most files of a form."""
+
+# It warns of every broken form; without a handler that lands on the server's standard error.
+logging.getLogger("python_multipart").addHandler(logging.NullHandler())
 
 PLAIN_BYTES = 256 * 1024
 """Most bytes of a form without files: they can be that many fields, and each takes its time."""
@@ -53,16 +62,14 @@ class Page:
         handler: answers a visit; a plain function runs in a thread.
         method: `GET` or `POST`; a POST only gets here with its session's token, from this same site.
         open: whether nobody has to be signed in.
-        form_bytes: most bytes of a POST's body, where somebody is signed in; None leaves files to the
-            handler, who takes them from `Visit.upload` as they come in. The fields come first then, with the
-            token.
+        form_bytes: most bytes of a POST's body, where somebody is signed in.
     """
 
     path: str
     handler: Callable[[Visit], Response] | Callable[[Visit], Awaitable[Response]]
     method: str = "GET"
     open: bool = False
-    form_bytes: int | None = FORM_BYTES
+    form_bytes: float = FORM_BYTES
 
 
 class Unrendered(Response):
@@ -94,7 +101,6 @@ class Visit:
         token: of the cookie; a new one if there was none.
         account: who is signed in, or None.
         form: what a POST brought.
-        upload: the files of a POST that are still on their way in.
     """
 
     request: Request
@@ -102,7 +108,6 @@ class Visit:
     token: str
     account: Caller | None = None
     form: FormData = field(default_factory=FormData)
-    upload: Upload | None = None
 
     @property
     def caller(self) -> Caller:
@@ -138,10 +143,10 @@ class Visit:
         value = self.form.get(name, default)
         return value.replace("\r\n", "\n") if isinstance(value, str) else default
 
-    def file(self, name: str) -> UploadFile | None:
-        """A file of the form; None if none was chosen."""
-        value = self.form.get(name)
-        return value if isinstance(value, UploadFile) and value.filename else None
+    def files(self, name: str) -> list[UploadFile]:
+        """The files of the form that were chosen in a field."""
+        found = self.form.getlist(name)
+        return [each for each in found if isinstance(each, UploadFile) and each.filename]
 
     def recheck(self) -> None:
         """Refuses who is not signed in any more, after a form that took its time to come.
@@ -213,53 +218,52 @@ def require_same_site(request: Request) -> None:
         raise NotAuthorized("the request comes from another site")
 
 
-def require_token(request: Request, form: FormData, token: str) -> None:
-    """Refuses a POST without the token that its session's forms carry.
-
-    Raises:
-        NotAuthorized: it is missing or another's (403).
-    """
-    given = form.get(TOKEN_FIELD) or request.headers.get(f"x-{TOKEN_FIELD}", "")
-    if not isinstance(given, str) or not same(given, form_token(token)):
-        raise _stale()
-
-
-async def read_form(request: Request, most: int, token: str, fields: int) -> FormData:
-    """The fields and files of a POST.
+async def read_form(request: Request, most: float, token: str, fields: int) -> FormData:
+    """The fields and files of a POST; larger files wait on disk.
 
     Args:
         request: the POST.
-        most: bytes of it.
+        most: bytes of it; beyond FORM_BYTES it is one whose fields are short.
         token: its session's; a form that does not have it at its beginning is not read any further.
         fields: as many.
 
     Raises:
-        BadRequest: it is no form, or too large (413).
+        BadRequest: it is no form, it is too large (413), or it ends in the middle.
         NotAuthorized: it does not begin with the token that its session's forms carry (403).
     """
     kind = request.headers.get("content-type", "").partition(";")[0]
     if kind not in ("application/x-www-form-urlencoded", "multipart/form-data"):
         raise BadRequest("this address takes a form", reason="wrong-media-type")
     left = most if kind.startswith("multipart/") else min(most, PLAIN_BYTES)
-    wanted = b"" if f"x-{TOKEN_FIELD}" in request.headers else form_token(token).encode()
-    head = b""
+    wanted = form_token(token)
+    head, tail, found = b"", b"", same(request.headers.get(f"x-{TOKEN_FIELD}", ""), wanted)
 
     async def receive() -> Any:
-        nonlocal left, head, wanted
+        nonlocal left, head, tail, found
         message = await request.receive()
         body = message.get("body", b"")
         left -= len(body)
         if left < 0:
             raise TooLarge("the form is too large")
-        if wanted:
+        if not found:
             head += body[:HEAD_BYTES]
-            if wanted in head:
-                wanted = b""
-            elif len(head) >= HEAD_BYTES:
+            found = wanted.encode() in head
+            if not found and len(head) >= HEAD_BYTES:
                 raise _stale()
+        tail = (tail + body)[-8:]
         return message
 
-    return await Request(request.scope, receive).form(max_files=10, max_fields=fields, max_part_size=most)
+    longest = int(most) if most <= FORM_BYTES else FIELD_BYTES
+    form = await Request(request.scope, receive).form(
+        max_files=FILES, max_fields=fields, max_part_size=longest
+    )
+    if form.get(TOKEN_FIELD, wanted) != wanted or not found:
+        await form.close()
+        raise _stale()
+    if kind.startswith("multipart/") and not tail.rstrip().endswith(b"--"):
+        await form.close()
+        raise BadRequest("the form ends in the middle")
+    return form
 
 
 def _stale() -> NotAuthorized:
