@@ -36,6 +36,7 @@ from wrapgen.run.hosts.description import Description
 from wrapgen.run.hosts.memory import MemoryHost
 from wrapgen.run.input.files import find
 from wrapgen.run.input.items import Selected, Selection
+from wrapgen.run.ledger.folder import Folder
 from wrapgen.run.output.layouts import Layout
 from wrapgen.run.scheduling.limits import ceiling
 from wrapgen.run.session import Session
@@ -91,7 +92,7 @@ def once(
     output = folder / "out.jsonl"
     items = Selected(find(str(source)), Selection())
     started, spent = time.perf_counter(), time.process_time()
-    with Session(folder / "run", items, host, Options(workers=workers)) as session:
+    with Session(Folder(folder / "run"), items, host, Options(workers=workers)) as session:
         opened = time.perf_counter()
         summary = run_to_files(session, items, output, Layout(), lambda _: None, time.monotonic)
     seconds, cpu = time.perf_counter() - started, time.process_time() - spent

@@ -117,7 +117,7 @@ def _measured(folder: Folder, items: Items, host: Host, count: int, *, chunk: in
     from wrapgen.run.session import Session
     from wrapgen.run.settings import Options
 
-    with Session(folder.path, items, host, Options(workers=1, chunk=chunk)) as session:
+    with Session(folder, items, host, Options(workers=1, chunk=chunk)) as session:
         probing = Probing(session.counts.finished, time.monotonic)
         _, reason = session.work(probing, most=count)
         left = session.counts.items - session.counts.finished

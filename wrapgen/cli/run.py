@@ -138,9 +138,7 @@ def command(
         kept = None if options.fresh else folder.kept_reference(reference)
         host = find_host(client, reference, kept, patience)
         told = _origin(client.connection.address, output, options, layout)
-        opened = Session(
-            folder.path, items, host, options, reading=reading, origin=told, corrections=corrections
-        )
+        opened = Session(folder, items, host, options, reading=reading, origin=told, corrections=corrections)
         with opened as session:
             if not as_json:
                 _announce(session, host, source, options)

@@ -69,7 +69,7 @@ def run_to_files(
         seconds=seconds,
         output=str(output) if state in _COMPLETE else None,
         errors=str(errors) if session.counts.failed and errors.exists() else None,
-        folder=str(session.folder.path),
+        folder=str(session.store.scratch),
         report=_reported(session, report) if report else None,
         already=already,
         damage=session.damage,
@@ -89,6 +89,6 @@ def _reported(session: Session, path: Path) -> dict[str, Any] | None:
     from wrapgen.run.report.page import write_report
 
     try:
-        return write_report(session.folder.path, path, ended=True)
+        return write_report(session.store.scratch, path, ended=True)
     except OSError:
         return None  # a full disk makes no other run of this one; the report can be written later

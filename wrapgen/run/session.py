@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import datetime, timezone
 from itertools import islice
@@ -25,12 +25,12 @@ from wrapgen.run.hosts.host import Host
 from wrapgen.run.input.corrections import Corrections
 from wrapgen.run.input.items import Items, Reopened
 from wrapgen.run.input.scan import Survey, survey, survey_sizes
-from wrapgen.run.ledger.folder import Folder, writable
 from wrapgen.run.ledger.journal import LedgerJournal
 from wrapgen.run.ledger.ledger import Ledger, digest_of
 from wrapgen.run.ledger.replay import FORMAT, Standing, rebuild
 from wrapgen.run.ledger.resume import in_their_places, unfinished
-from wrapgen.run.ledger.spool import Slots, Spool, result_lines
+from wrapgen.run.ledger.spool import Slots, result_lines
+from wrapgen.run.ledger.store import LEDGER, SLOTS, SPOOL, StateStore, writable
 from wrapgen.run.report.origin import cleaned
 from wrapgen.run.scheduling.actions import Cause, Stop
 from wrapgen.run.scheduling.chunks import ChunkCutter, Entry
@@ -50,7 +50,7 @@ class Session:
     that stands twice is found before the first call.
 
     Args:
-        folder: where the ledger lives; made if it is missing.
+        store: where the run is kept.
         items: what is to be sent.
         host: executes the wrapper.
         options: see Options.
@@ -77,7 +77,7 @@ class Session:
 
     def __init__(
         self,
-        folder: Path,
+        store: StateStore,
         items: Items,
         host: Host,
         options: Options,
@@ -87,7 +87,7 @@ class Session:
         prepare: Callable[[], None] = lambda: None,
         corrections: Reopened | None = None,
     ) -> None:
-        self.folder = Folder(folder)
+        self.store = store
         self._items = items
         self._host = host
         self._wrapper = host.describe()
@@ -97,7 +97,7 @@ class Session:
         self._origin = origin or {}
         self._prepare = prepare
         self._reopened = corrections
-        self._corrections = Corrections(self.folder, self._world.disk)
+        self._corrections = Corrections(store)
         self._stack = ExitStack()
         self._delivery: Delivery | None = None
         self._told_to_stop = ""
@@ -106,16 +106,14 @@ class Session:
         self.unrecorded = ""
 
     def __enter__(self) -> Session:
-        with self.folder.provisional(), self._stack as stack, writable(self.folder.path):
-            stack.enter_context(self.folder.locked())
+        with self.store.provisional(), self._stack as stack, writable(self.store.scratch):
+            stack.enter_context(self.store.locked())
             self._prepare()
             if self._options.fresh:
-                self.folder.clear()
-            self.slots = Slots(self.folder.slots, fresh=True)
+                self.store.clear()
+            self.slots = Slots(self.store.scratch / SLOTS, fresh=True)
             stack.callback(self.slots.close)
-            standing = None
-            if self.folder.ledger.exists():
-                standing = rebuild(self.folder.ledger, self.folder.spool, self.slots)
+            standing = rebuild(self.store, self.slots)
             self._open(standing, stack)
             self._stack = stack.pop_all()
         return self
@@ -132,7 +130,8 @@ class Session:
                 hint="--fresh starts over, --accept-changes goes on with what is not finished",
             )
         if standing is not None and other_items(standing.header, facts):
-            in_their_places(self._items, self.slots, self.folder.spool)
+            with closing(self.store.open(SPOOL)) as spool:
+                in_their_places(self._items, self.slots, spool)
         kept = standing.header["survey"] if standing is not None and not changes else None
         self.survey = Survey.from_json(kept) if kept else self._survey()
         facts["survey"] = self.survey.as_json()
@@ -144,10 +143,10 @@ class Session:
         self._next_seq = standing.next_seq if standing else 0
         self.counts = standing.counts if standing else Counts()
         self.counts.items = self.survey.items
-        self.ledger = Ledger(self.folder.ledger, self._world.disk)
-        stack.callback(self.ledger.close)
-        self.spool = Spool(self.folder.spool, self._world.disk, self._spool_end(standing))
-        stack.callback(self.spool.close)
+        self.ledger = Ledger(stack.enter_context(closing(self.store.open(LEDGER, write=True))))
+        self.spool = stack.enter_context(closing(self.store.open(SPOOL, write=True)))
+        counted = min(standing.spool_end, self.spool.size) if standing else 0
+        self.spool.cut(counted)
         first = [{"e": "run" if standing is None else "changed", **facts}] if changes or not standing else []
         opened = {"e": "open", "at": self._now(), "pid": os.getpid(), **self._origin}
         voids: list[dict[str, Any]] = []
@@ -174,11 +173,6 @@ class Session:
         """The part of the items that may fail: any of those that are known to be bad."""
         known_bad = self._reopened is not None or self._items.run is not None
         return 1.0 if known_bad and self._options.budget == BUDGET else self._options.budget
-
-    def _spool_end(self, standing: Standing | None) -> int:
-        """Bytes of the spool that count; it may have been cut off."""
-        path = self.folder.spool
-        return min(standing.spool_end, path.stat().st_size) if standing and path.exists() else 0
 
     def _facts(self, standing: Standing | None) -> dict[str, Any]:
         """What makes this run this run."""
@@ -211,7 +205,7 @@ class Session:
         sizes, aim = self._items.sizes(), self._wrapper.aim
         if sizes is not None:
             return survey_sizes(sizes, aim=aim, tell=self._reading)
-        return survey(self._items.entries(), self.folder.path, aim=aim, tell=self._reading)
+        return survey(self._items.entries(), self.store.scratch, aim=aim, tell=self._reading)
 
     def stop(self, reason: str) -> None:
         """Lets open calls finish and starts no more; safe in a signal handler."""

@@ -12,7 +12,6 @@ from wrapgen.errors import UsageError
 from wrapgen.protocol import MAX_TIMEOUT, RUN_ID
 from wrapgen.run.hosts.call_threads import CallThreads, OpenCalls
 from wrapgen.run.hosts.chunk_call import ChunkCall
-from wrapgen.run.ledger.ledger import Disk, RealDisk
 from wrapgen.run.scheduling.limits import BUDGET, MAX_SIZE
 from wrapgen.run.scheduling.policy import PATIENCE
 
@@ -70,7 +69,6 @@ class World:
     """Effects, time and chance of a session; tests pass their own.
 
     Args:
-        disk: writes and syncs of ledger and spool.
         calls: makes the threads for what sends one chunk.
         clock: seconds that only go forward.
         wall: seconds since 1970.
@@ -78,7 +76,6 @@ class World:
         wait: waits so many seconds, True if the run was told to stop; None: until then.
     """
 
-    disk: Disk = field(default_factory=RealDisk)
     calls: Callable[[ChunkCall], OpenCalls] = CallThreads
     clock: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time

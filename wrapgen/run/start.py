@@ -159,7 +159,7 @@ class Outcomes(Iterator[ItemOutcome], AsyncIterator[ItemOutcome]):
         from wrapgen.run.report.page import REPORT, write_report
 
         with suppress(OSError):  # it can be written later, and the run is what it is
-            write_report(self._session.folder.path, self._session.folder.path / REPORT, ended=True)
+            write_report(self._session.store.scratch, self._session.store.scratch / REPORT, ended=True)
 
     def _wake(self) -> None:
         with self._changed:
@@ -220,7 +220,7 @@ def open_run(
         failed = [entry.index for entry in found.entries()] if found.run is not None else None
         found, corrections = (found, None) if options.fresh else in_their_run(found, folder)
         session = stack.enter_context(
-            Session(path, found, host, options, prepare=prepare, corrections=corrections)
+            Session(folder, found, host, options, prepare=prepare, corrections=corrections)
         )
         indexes = range(session.survey.items) if failed is None else failed
         return Outcomes(session, indexes, stack.pop_all(), report=state is not None)

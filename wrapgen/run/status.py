@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from wrapgen.errors import RunError, UsageError
 from wrapgen.run.ledger.folder import SUFFIX, Folder, folder_for
 from wrapgen.run.ledger.ledger import read_ledger
 from wrapgen.run.ledger.replay import Standing, as_written, is_intact, rebuild, spooled
+from wrapgen.run.ledger.store import LEDGER, SPOOL
 from wrapgen.run.scheduling.progress import Counts
 
 DEPTH = 4
@@ -97,7 +99,7 @@ def load(folder: Path, each: Callable[[dict[str, Any]], None] = lambda _: None) 
         RunError: there is no ledger, or it is damaged.
     """
     files = Folder(folder)
-    standing = rebuild(files.ledger, files.spool, None, each) if files.ledger.exists() else None
+    standing = rebuild(files, None, each)
     if standing is None:
         raise RunError(f"there is no run in {folder}", hint="wrapgen runs lists those that there are")
     return Known(folder, standing, files.busy())
@@ -144,16 +146,16 @@ def _run_in(folder: Path) -> str | None:
 
 def errors_by_type(folder: Path) -> dict[str, dict[str, Any]]:
     """The items that failed for good, by type: how many, and some of their messages with index and id."""
-    files = Folder(folder)
+    store = Folder(folder)
     found: dict[str, dict[str, Any]] = {}
     voided, reopened = set(), {}
-    for number, entry in enumerate(read_ledger(files.ledger)):
-        if entry["e"] == "void":
-            voided.add(entry["s"])
-        elif entry["e"] == "reopened":
-            reopened.update(dict.fromkeys(entry["i"], number))
-    with files.spool.open("rb") as spool:
-        for number, entry in enumerate(read_ledger(files.ledger)):
+    with closing(store.open(LEDGER)) as ledger, closing(store.open(SPOOL)) as spool:
+        for number, entry in enumerate(read_ledger(ledger)):
+            if entry["e"] == "void":
+                voided.add(entry["s"])
+            elif entry["e"] == "reopened":
+                reopened.update(dict.fromkeys(entry["i"], number))
+        for number, entry in enumerate(read_ledger(ledger)):
             if entry["e"] != "done" or not entry["failed"] or entry["s"] in voided:
                 continue
             lines = spooled(spool, entry) if is_intact(spool, entry) else []

@@ -19,9 +19,10 @@ from typing import Any, Protocol
 from wrapgen.errors import RunError, WrapgenError
 from wrapgen.run.input.items import Items
 from wrapgen.run.ledger.folder import Folder, errors_for
-from wrapgen.run.ledger.ledger import RealDisk, digest_of
+from wrapgen.run.ledger.ledger import digest_of
 from wrapgen.run.ledger.replay import Standing, rebuild
-from wrapgen.run.ledger.spool import Slot, Slots, Spool
+from wrapgen.run.ledger.spool import Slot, Slots
+from wrapgen.run.ledger.store import SPOOL
 from wrapgen.run.output.comparison import Same, differences, same_but_input
 from wrapgen.run.output.layouts import Layout
 from wrapgen.run.output.outcomes import outcomes, write_errors
@@ -99,20 +100,16 @@ class Verification:
             self._scratch = Path(name)
             self._slots = Slots(self._scratch / "slots", fresh=True)
             stack.callback(self._slots.close)
-            ledger, spool = self.folder.ledger, self.folder.spool
             self._damage = ""
             try:
-                self.standing: Standing | None = rebuild(ledger, spool, self._slots)
+                self.standing: Standing | None = rebuild(self.folder, self._slots)
             except RunError as error:
-                self.standing = rebuild(ledger, spool, None)  # raises if the ledger is to blame
+                self.standing = rebuild(self.folder, None)  # raises if the ledger is to blame
                 self._damage = error.message
             if self.standing is None:
                 raise RunError(f"there is no run in {self.folder.path}")
             self._damage = self._damage or self.standing.damage
-            if not spool.exists():
-                spool = self._scratch / "spool"
-                spool.touch()
-            self._spool = Spool(spool, RealDisk(), None)
+            self._spool = self.folder.open(SPOOL)
             stack.callback(self._spool.close)
             self._stack = stack.pop_all()
         return self

@@ -24,7 +24,7 @@ from wrapgen.run.hosts.description import Description
 from wrapgen.run.hosts.memory import MemoryHost
 from wrapgen.run.input.files import find
 from wrapgen.run.input.items import Selected, Selection
-from wrapgen.run.ledger.folder import folder_for
+from wrapgen.run.ledger.folder import Folder, folder_for
 from wrapgen.run.output.layouts import Layout
 from wrapgen.run.session import Session
 from wrapgen.run.settings import Options, World
@@ -65,7 +65,7 @@ def main(address: str, reference: str, source: str, output: Path) -> int:
     # Whoever watches is patient: seconds pass a thousand times as fast here.
     options = Options(attempts=9, budget=1.0, run=output.stem, patience=600 * FASTER, timeout=3000, chunk=16)
     world = World(calls=FastCalls, clock=clock, random=Random(0))
-    with Session(folder_for(output), items, host, options, world) as session:
+    with Session(Folder(folder_for(output)), items, host, options, world) as session:
         summary = run_to_files(session, items, output, Layout(), lambda _: None, clock)
     print(summary, file=sys.stderr)
     return summary.exit_code

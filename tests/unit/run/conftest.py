@@ -17,8 +17,8 @@ from wrapgen.run.hosts.call_threads import Returned
 from wrapgen.run.hosts.memory import MemoryHost
 from wrapgen.run.input.items import Reopened, Selected, Selection
 from wrapgen.run.input.memory import MemorySource
-from wrapgen.run.ledger.folder import folder_for
-from wrapgen.run.ledger.ledger import RealDisk, read_ledger
+from wrapgen.run.ledger.folder import FileLog, Folder, folder_for
+from wrapgen.run.ledger.ledger import read_ledger
 from wrapgen.run.output.layouts import Layout
 from wrapgen.run.session import Session
 from wrapgen.run.settings import Options, World
@@ -199,6 +199,29 @@ class FakeCalls:
         pass
 
 
+class FaultyFolder(Folder):
+    """The files of a run, whose writes and syncs a test makes, and lets fail."""
+
+    def __init__(self, path: Path, disk: Any) -> None:
+        super().__init__(path)
+        object.__setattr__(self, "disk", disk)
+
+    def open(self, log: str, *, write: bool = False) -> Any:
+        """A log whose writes and syncs are the disk's."""
+        disk = self.disk
+
+        class Log(FileLog):
+            def append(self, data: bytes) -> int:
+                offset = self.size
+                disk.write(self, data)
+                return offset
+
+            def sync(self) -> None:
+                disk.sync(self)
+
+        return Log(self._file(log), write=write)
+
+
 class Bench:
     """Runs inputs through a memory wrapper into a folder."""
 
@@ -208,7 +231,7 @@ class Bench:
         self.calls: FakeCalls | None = None
         self.output = folder / "out.jsonl"
 
-    def world(self, disk: Any = None) -> World:
+    def world(self) -> World:
         def calls(process: Callable[..., Any]) -> FakeCalls:
             self.calls = FakeCalls(process, self.clock)
             return self.calls
@@ -218,7 +241,7 @@ class Bench:
             return False
 
         wall = lambda: 1_600_000_000 + self.clock.now  # noqa: E731
-        return World(disk or RealDisk(), calls, self.clock, wall, Random(7), wait)
+        return World(calls, self.clock, wall, Random(7), wait)
 
     def run(
         self,
@@ -244,11 +267,11 @@ class Bench:
         items = Reopened(source) if reopen else Selected(source, selection)
         output = output or self.output
         with Session(
-            folder_for(output),
+            FaultyFolder(folder_for(output), disk) if disk else Folder(folder_for(output)),
             items,
             host,
             Options(**options),
-            self.world(disk),
+            self.world(),
         ) as session:
             return run_to_files(session, items, output, layout, lambda _: None, self.clock)
 
@@ -258,7 +281,7 @@ class Bench:
 
     def ledger(self) -> list[Any]:
         """The ledger, decoded, without its digests."""
-        return list(read_ledger(self.folder / "out.jsonl.run/ledger.jsonl"))
+        return list(read_ledger(FileLog(self.folder / "out.jsonl.run/ledger.jsonl")))
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ def go(bench, wrapper, name, *, layout=Layout(), **options):  # noqa: B008
     items, corrections = in_their_run(given, folder, output)
     called = MemoryHost(wrapper.call, "acme/B/1.0.0")
     options = Options(**options)
-    with Session(folder.path, items, called, options, bench.world(), corrections=corrections) as session:
+    with Session(folder, items, called, options, bench.world(), corrections=corrections) as session:
         return run_to_files(session, items, output, layout, lambda _: None, bench.clock)
 
 
@@ -171,7 +171,7 @@ def test_corrections_that_are_damaged_are_not_used(bench, memory_wrapper, failed
     """A kept correction that does not match its digest is not sent; the item goes as it was."""
     wrapper = picky(memory_wrapper, calls_fail={1: NotAuthorized("no", status=401)})
     go(bench, wrapper, corrected(failed, bench.folder / "fixed.jsonl"), workers=1)
-    kept = Folder(folder_for(bench.output)).corrections
+    kept = folder_for(bench.output) / "corrections.jsonl"
     kept.write_bytes(kept.read_bytes().replace(b"3", b"4"))
     assert go(bench, picky(memory_wrapper), bench.folder / "in.jsonl", budget=1.0).counts.failed == 30
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
-from wrapgen.run.ledger.ledger import RealDisk, read_ledger
+from wrapgen.run.ledger.folder import FileLog
+from wrapgen.run.ledger.ledger import read_ledger
 from wrapgen.run.ledger.replay import indexes_of
 from wrapgen.run.summary import EndState
 
@@ -24,28 +23,28 @@ class Killed(BaseException):
     """Stands for SIGKILL: nothing after it runs."""
 
 
-class DyingDisk(RealDisk):
+class DyingDisk:
     """Dies at the n-th effect, before it, in the middle of it or after it."""
 
     def __init__(self, at: int, how: str) -> None:
         self.left = at
         self.how = how
 
-    def write(self, descriptor: int, data: bytes) -> None:
+    def write(self, log: FileLog, data: bytes) -> None:
         self.left -= 1
         if self.left == 0:
             if self.how == "torn":
-                os.write(descriptor, data[: len(data) // 2])
+                FileLog.append(log, data[: len(data) // 2])
             elif self.how == "after":
-                super().write(descriptor, data)
+                FileLog.append(log, data)
             raise Killed
-        super().write(descriptor, data)
+        FileLog.append(log, data)
 
-    def sync(self, descriptor: int) -> None:
+    def sync(self, log: FileLog) -> None:
         self.left -= 1
         if self.left == 0:
             raise Killed
-        super().sync(descriptor)
+        FileLog.sync(log)
 
 
 @pytest.mark.parametrize("how", ["before", "torn", "after"])
@@ -80,7 +79,7 @@ def finished_items(bench) -> set[int]:
     sends, finished = {}, set()
     if not (bench.folder / "out.jsonl.run/ledger.jsonl").exists():
         return finished
-    for entry in read_ledger(bench.folder / "out.jsonl.run/ledger.jsonl"):
+    for entry in read_ledger(FileLog(bench.folder / "out.jsonl.run/ledger.jsonl")):
         if entry["e"] == "send":
             sends[entry["s"]] = indexes_of(entry)
         elif entry["e"] == "done":

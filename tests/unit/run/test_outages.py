@@ -141,6 +141,7 @@ def test_what_is_waited_for_is_told(bench, memory_wrapper):
     from wrapgen.run.finish import run_to_files
     from wrapgen.run.input.items import Selected, Selection
     from wrapgen.run.input.memory import MemorySource
+    from wrapgen.run.ledger.folder import Folder
     from wrapgen.run.output.layouts import Layout
     from wrapgen.run.session import Session
     from wrapgen.run.settings import Options
@@ -149,7 +150,7 @@ def test_what_is_waited_for_is_told(bench, memory_wrapper):
     outage(wrapper, bench.clock, "503 with Retry-After", 20)
     called = MemoryHost(wrapper.call, "acme/B/1.0.0")
     items = Selected(MemorySource([1, 2]), Selection())
-    with Session(bench.folder / "s", items, called, Options(patience=60), bench.world()) as session:
+    with Session(Folder(bench.folder / "s"), items, called, Options(patience=60), bench.world()) as session:
         run_to_files(session, items, bench.output, Layout(), lambda p: seen.append(p.wait), bench.clock)
     waits = [str(wait) for wait in seen if wait]
     assert waits[0] == "waiting, 60 s at most: ServerError: busy"

@@ -19,7 +19,8 @@ from wrapgen.run.hosts.chunk_call import Terms, request_body
 from wrapgen.run.hosts.description import Description
 from wrapgen.run.hosts.finding import resolve
 from wrapgen.run.input.scan import Survey, survey
-from wrapgen.run.ledger.ledger import Ledger, RealDisk, read_ledger
+from wrapgen.run.ledger.folder import FileLog
+from wrapgen.run.ledger.ledger import Ledger, read_ledger
 from wrapgen.run.plan import Probe, Probing, first_probe, next_probe, plan
 from wrapgen.run.scheduling.chunks import Chunk, ChunkCutter, Entry
 from wrapgen.run.scheduling.limits import CALM, ChunkSize, Concurrency, ceiling
@@ -246,16 +247,12 @@ def test_one_congestion_halves_once():
 def test_a_torn_last_line_is_cut_off(tmp_path, torn):
     """What was half written when the runner died vanishes, and writing goes on after the last whole entry."""
     path = tmp_path / "ledger"
-    ledger = Ledger(path, RealDisk())
-    ledger.append([{"a": 1}, {"a": 2}])
-    ledger.close()
+    Ledger(FileLog(path, write=True)).append([{"a": 1}, {"a": 2}])
     with path.open("ab") as file:
         file.write(torn)
-    assert list(read_ledger(path)) == [{"a": 1}, {"a": 2}]
-    ledger = Ledger(path, RealDisk())
-    ledger.append([{"a": 4}])
-    ledger.close()
-    assert [entry["a"] for entry in read_ledger(path)] == [1, 2, 4]
+    assert list(read_ledger(FileLog(path))) == [{"a": 1}, {"a": 2}]
+    Ledger(FileLog(path, write=True)).append([{"a": 4}])
+    assert [entry["a"] for entry in read_ledger(FileLog(path))] == [1, 2, 4]
 
 
 def test_damage_before_the_last_line_is_told(tmp_path):
@@ -263,7 +260,7 @@ def test_damage_before_the_last_line_is_told(tmp_path):
     path = tmp_path / "ledger"
     path.write_bytes(b'{"a":1}\n{"a"\n{"a":3}\n')
     with pytest.raises(RunError, match=":2: the ledger is damaged"):
-        list(read_ledger(path))
+        list(read_ledger(FileLog(path)))
 
 
 # References, survey and plan

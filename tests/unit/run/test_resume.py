@@ -14,8 +14,7 @@ from wrapgen.run.hosts.memory import MemoryHost
 from wrapgen.run.input.files import find
 from wrapgen.run.input.items import Selected, Selection
 from wrapgen.run.input.memory import MemorySource
-from wrapgen.run.ledger.folder import folder_for
-from wrapgen.run.ledger.ledger import RealDisk
+from wrapgen.run.ledger.folder import FileLog, Folder, folder_for
 from wrapgen.run.output.layouts import Layout
 from wrapgen.run.report.page import write_report
 from wrapgen.run.session import Session
@@ -256,7 +255,7 @@ def test_a_stop_before_the_first_chunk_is_kept(bench, memory_wrapper):
     wrapper = memory_wrapper()
     called = MemoryHost(wrapper.call, "acme/W/1.0.0")
     items = Selected(MemorySource(list(range(100))), Selection())
-    with Session(bench.folder / "s.run", items, called, Options(run="r1"), bench.world()) as session:
+    with Session(Folder(bench.folder / "s.run"), items, called, Options(run="r1"), bench.world()) as session:
         session.stop("interrupted")
         assert session.work() == (EndState.INCOMPLETE, "interrupted")
     assert not wrapper.calls
@@ -277,7 +276,9 @@ def test_a_stop_while_finished_rows_are_passed_over_is_kept(bench, memory_wrappe
 
     called = MemoryHost(wrapper.call, "acme/SentimentBatch/1.0.0")
     items = Selected(Stopping(list(range(100))), Selection())
-    with Session(folder_for(bench.output), items, called, Options(run="r1"), bench.world()) as session:
+    with Session(
+        Folder(folder_for(bench.output)), items, called, Options(run="r1"), bench.world()
+    ) as session:
         assert session.counts.finished == 16
         assert session.work() == (EndState.INCOMPLETE, "interrupted")
     assert len(wrapper.calls) == sent
@@ -300,26 +301,29 @@ def test_a_full_disk_leaves_a_run_that_goes_on(bench, memory_wrapper, at, lastin
     assert [line["result"]["seen"] for line in bench.lines()] == list(range(60))
 
 
-class FullDisk(RealDisk):
+class FullDisk:
     """A disk that takes half of the n-th write, and nothing more if it lasts."""
 
     def __init__(self, at: int, lasting: bool) -> None:
         self.left = at
         self.lasting = lasting
 
-    def write(self, descriptor: int, data: bytes) -> None:
+    def write(self, log: FileLog, data: bytes) -> None:
         self.left -= 1
         if self.left == 0 or (self.left < 0 and self.lasting):
-            super().write(descriptor, b"" if self.left else data[: len(data) // 2])
+            FileLog.append(log, b"" if self.left else data[: len(data) // 2])
             raise OSError(errno.ENOSPC, "No space left on device")
-        super().write(descriptor, data)
+        FileLog.append(log, data)
+
+    def sync(self, log: FileLog) -> None:
+        FileLog.sync(log)
 
 
 @pytest.mark.parametrize("wall", [-86_400 * 365.0, -1.0, 0.0, 4_102_444_800.0])
 def test_a_wrong_clock_damages_no_ledger(bench, memory_wrapper, wall, monkeypatch):
     """A clock before 1970, or far ahead, is a wrong time in the ledger and nothing more."""
     world = bench.world()
-    monkeypatch.setattr(bench, "world", lambda disk=None: replace(world, wall=lambda: wall))
+    monkeypatch.setattr(bench, "world", lambda: replace(world, wall=lambda: wall))
     assert bench.run(memory_wrapper(), list(range(40))).state is EndState.OK
     assert bench.run(memory_wrapper(), list(range(40))).counts.calls == 0
     assert write_report(bench.folder / "out.jsonl.run", None)["succeeded"] == 40

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from wrapgen.errors import NotAuthorized, ServerFault, Throttled, Unreachable
-from wrapgen.run.ledger.ledger import RealDisk
+from wrapgen.run.ledger.folder import FileLog
 from wrapgen.run.report.page import write_report
 from wrapgen.run.status import load
 
@@ -19,17 +19,20 @@ class Killed(BaseException):
     """The process dies here."""
 
 
-class DyingDisk(RealDisk):
+class DyingDisk:
     """A disk that dies at a write."""
 
     def __init__(self, writes):
         self.left = writes
 
-    def write(self, descriptor, data):
+    def write(self, log, data):
         self.left -= 1
         if self.left < 0:
             raise Killed
-        super().write(descriptor, data)
+        FileLog.append(log, data)
+
+    def sync(self, log):
+        FileLog.sync(log)
 
 
 def weather(random):

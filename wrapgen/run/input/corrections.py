@@ -7,16 +7,15 @@ file that they came from, which may be the run's own file of failed items.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 from wrapgen.errors import RunError
-from wrapgen.files import open_file
 from wrapgen.run.input.items import Reopened
-from wrapgen.run.ledger.folder import Folder
-from wrapgen.run.ledger.ledger import Disk, digest
-from wrapgen.run.ledger.spool import Slots, Spool
+from wrapgen.run.ledger.ledger import digest
+from wrapgen.run.ledger.spool import Slots
+from wrapgen.run.ledger.store import CORRECTIONS, Log, StateStore
 from wrapgen.run.scheduling.chunks import Entry
 from wrapgen.run.scheduling.replies import Fate
 
@@ -28,13 +27,11 @@ class Corrections:
     """The corrected items of a run, by index, on disk.
 
     Args:
-        folder: the run's.
-        disk: the effects.
+        store: where the run is kept.
     """
 
-    def __init__(self, folder: Folder, disk: Disk) -> None:
-        self._path = folder.corrections
-        self._disk = disk
+    def __init__(self, store: StateStore) -> None:
+        self._store = store
         self._places: dict[int, tuple[int, int]] = {}
 
     def load(self, entries: list[dict[str, Any]]) -> None:
@@ -52,7 +49,7 @@ class Corrections:
                 self._places[index] = (at, len(line))
                 at += len(line)
 
-    def reopen(self, items: Reopened, slots: Slots, spool: Spool) -> Iterator[dict[str, Any]]:
+    def reopen(self, items: Reopened, slots: Slots, spool: Log) -> Iterator[dict[str, Any]]:
         """Keeps the items of a file of failed items, and opens them again; the entries that say so.
 
         An item that has a result by now is left alone, so that the same command can be given again.
@@ -85,13 +82,9 @@ class Corrections:
     def _kept(self, entries: list[Entry], failed: int) -> dict[str, Any]:
         lines = [entry.item + b"\n" for entry in entries]
         data = b"".join(lines)
-        descriptor = open_file(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
-        try:
-            at = os.fstat(descriptor).st_size
-            self._disk.write(descriptor, data)
-            self._disk.sync(descriptor)
-        finally:
-            os.close(descriptor)
+        with closing(self._store.open(CORRECTIONS, write=True)) as log:
+            at = log.append(data)
+            log.sync()
         indexes = [entry.index for entry in entries]
         place = {"at": at, "b": len(data), "h": digest(data)}
         found = {"e": "reopened", "i": indexes, "failed": failed, **place}
@@ -115,9 +108,5 @@ class Corrections:
         )
 
     def _read(self, at: int, size: int) -> bytes:
-        try:
-            with self._path.open("rb") as file:
-                file.seek(at)
-                return file.read(size)
-        except FileNotFoundError:
-            return b""
+        with closing(self._store.open(CORRECTIONS)) as log:
+            return log.read(at, size)

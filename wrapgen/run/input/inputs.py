@@ -16,7 +16,8 @@ from wrapgen.run.input.files import AS_FOUND, FORMATS, FileSource, Reading, form
 from wrapgen.run.input.formats import TABLES
 from wrapgen.run.input.items import FAILED_ITEM, Items, Reopened, Selected, Selection
 from wrapgen.run.input.tables import usual
-from wrapgen.run.ledger.folder import Folder, errors_for, writable
+from wrapgen.run.ledger.folder import Folder, errors_for
+from wrapgen.run.ledger.store import writable
 from wrapgen.run.output.overwrite import own_files
 from wrapgen.run.status import load
 

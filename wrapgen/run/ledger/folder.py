@@ -2,66 +2,108 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from wrapgen.errors import OutOfResource, RunError, UsageError
+from wrapgen.errors import RunError, UsageError
 from wrapgen.files import make_folder, open_file
-from wrapgen.resources import resource_of
 from wrapgen.run.ledger.ledger import read_ledger
+from wrapgen.run.ledger.store import CORRECTIONS, LEDGER, SLOTS, SPOOL, Log, writable
 
 SUFFIX = ".run"
 """What the folder of a run is called after its output, unless the user says otherwise."""
 
 
+class FileLog:
+    """A log in a file.
+
+    Args:
+        path: the file.
+        write: make it if it is missing; else it is only read.
+    """
+
+    def __init__(self, path: Path, *, write: bool = False) -> None:
+        self.name = str(path)
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND if write else os.O_RDONLY
+        self._descriptor = open_file(path if write or path.exists() else Path(os.devnull), flags)
+        self.size = os.fstat(self._descriptor).st_size
+
+    def append(self, data: bytes) -> int:
+        """Writes all of it, however many writes that takes."""
+        offset = self.size
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._descriptor, view) :]
+        self.size += len(data)
+        return offset
+
+    def sync(self) -> None:
+        """Syncs data; metadata beyond the size is not needed."""
+        getattr(os, "fdatasync", os.fsync)(self._descriptor)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """A stretch."""
+        return os.pread(self._descriptor, length, offset)
+
+    def cut(self, size: int) -> None:
+        """Takes away everything from here on."""
+        os.ftruncate(self._descriptor, size)
+        self.size = size
+
+    def close(self) -> None:
+        """Closes the file."""
+        os.close(self._descriptor)
+
+
 @dataclass(frozen=True)
 class Folder:
-    """A run's folder, which need not exist yet."""
+    """A run's folder, which need not exist yet; a `StateStore` in files."""
 
     path: Path
 
     @property
+    def name(self) -> str:
+        """For messages."""
+        return str(self.path)
+
+    @property
+    def scratch(self) -> Path:
+        """The folder itself."""
+        return self.path
+
+    def open(self, log: str, *, write: bool = False) -> Log:
+        """One of the logs, in a file of its name."""
+        return FileLog(self._file(log), write=write)
+
+    def has(self, log: str) -> bool:
+        """Whether there is such a log."""
+        return self._file(log).exists()
+
+    def _file(self, log: str) -> Path:
+        return self.path / f"{log}.jsonl"
+
+    @property
     def ledger(self) -> Path:
         """The append-only truth."""
-        return self.path / "ledger.jsonl"
-
-    @property
-    def spool(self) -> Path:
-        """The outcomes."""
-        return self.path / "spool.jsonl"
-
-    @property
-    def slots(self) -> Path:
-        """The derived map from index to outcome."""
-        return self.path / "slots.bin"
+        return self._file(LEDGER)
 
     @property
     def input(self) -> Path:
         """The copy of an input that can't be read twice, such as standard input."""
         return self.path / "input"
 
-    @property
-    def corrections(self) -> Path:
-        """Failed items as a user corrected them."""
-        return self.path / "corrections.jsonl"
-
     def files(self) -> list[Path]:
         """Everything that a run may write into it, be it there or not."""
         names = ("lock", "input.new", "input.new.part", "report.html", "report.html.part")
-        return [
-            self.ledger,
-            self.spool,
-            self.slots,
-            self.corrections,
-            self.input,
-            *(self.path / name for name in names),
-        ]
+        return [*self._state(), self.input, *(self.path / name for name in names)]
+
+    def _state(self) -> list[Path]:
+        return [*map(self._file, (LEDGER, SPOOL, CORRECTIONS)), self.path / SLOTS]
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -129,12 +171,13 @@ class Folder:
 
     def clear(self) -> None:
         """Removes what an earlier run left; not the copy of an input, which may be this run's."""
-        for path in (self.ledger, self.spool, self.slots, self.corrections):
+        for path in self._state():
             path.unlink(missing_ok=True)
 
     def header(self) -> dict[str, Any] | None:
         """The run's first entry, or None where there is none."""
-        return next(read_ledger(self.ledger), None) if self.ledger.exists() else None
+        with closing(self.open(LEDGER)) as log:
+            return next(read_ledger(log), None)
 
     def kept_reference(self, reference: str) -> str | None:
         """The exact version that the ledger keeps, if `reference` names its algorithm less exactly."""
@@ -143,23 +186,6 @@ class Folder:
             return None
         kept = str(header.get("reference"))
         return kept if f"{kept}/".startswith(f"{reference.removeprefix('algo://').rstrip('/')}/") else None
-
-
-@contextmanager
-def writable(path: Path) -> Iterator[None]:
-    """Makes a fault of the file system, such as a full disk, a RunError that names a run's folder."""
-    try:
-        yield
-    except OSError as error:
-        resource = resource_of(error)
-        # Another folder may have space.
-        if resource and error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise OutOfResource(resource) from error
-        reason = "a file is in its place" if isinstance(error, FileExistsError) else error.strerror
-        raise RunError(
-            f"the run's folder {path} can't be made or written to: {reason}",
-            hint="name another output, or another folder with --state",
-        ) from error
 
 
 def folder_for(output: Path) -> Path:

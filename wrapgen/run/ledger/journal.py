@@ -12,7 +12,8 @@ from typing import Any
 from wrapgen.run.hosts.answers import summary_facts
 from wrapgen.run.ledger.ledger import Ledger, digest
 from wrapgen.run.ledger.resume import send_entry
-from wrapgen.run.ledger.spool import Slots, Spool, outcome_lines
+from wrapgen.run.ledger.spool import Slots, outcome_lines
+from wrapgen.run.ledger.store import Log
 from wrapgen.run.scheduling.actions import Lose, Send, Settle, Unsend
 from wrapgen.run.scheduling.replies import Fate, Lost, Reply
 
@@ -28,7 +29,7 @@ class LedgerJournal:
         given_up: indexes of items that failed without an answer of the wrapper: no record says why.
     """
 
-    def __init__(self, ledger: Ledger, spool: Spool, slots: Slots, wall: Callable[[], float]) -> None:
+    def __init__(self, ledger: Ledger, spool: Log, slots: Slots, wall: Callable[[], float]) -> None:
         self.given_up: list[int] = []
         self._ledger = ledger
         self._spool = spool

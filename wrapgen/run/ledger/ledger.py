@@ -1,61 +1,36 @@
 """The append-only file that makes a run resumable: JSON Lines, each in one write, synced before it counts.
 
-Lives in the run's folder beside the spool. Nothing here knows what the lines mean, except that the first is
+Nothing here knows what the lines mean, except that the first is
 the run's own (`"e": "run"`); that is `resume`.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import Any
 
 from wrapgen.errors import RunError
-from wrapgen.files import open_file
+from wrapgen.run.ledger.store import Log
 
-
-class Disk(Protocol):
-    """The two effects that a run's files need; tests pass one that dies at a chosen write."""
-
-    def write(self, descriptor: int, data: bytes) -> None:
-        """Writes all of it at the end of the file."""
-
-    def sync(self, descriptor: int) -> None:
-        """Returns when the file's data is on the disk."""
-
-
-class RealDisk:
-    """The operating system's."""
-
-    def write(self, descriptor: int, data: bytes) -> None:
-        """Writes all of it, however many writes that takes."""
-        view = memoryview(data)
-        while view:
-            view = view[os.write(descriptor, view) :]
-
-    def sync(self, descriptor: int) -> None:
-        """Syncs data; metadata beyond the size is not needed."""
-        getattr(os, "fdatasync", os.fsync)(descriptor)
+_BLOCK = 1 << 16
 
 
 class Ledger:
-    """The ledger of one run, open for appending.
+    """The ledger of one run, for appending.
 
     Args:
-        path: the file; made if it is missing. A torn or damaged last line is cut off.
-        disk: the effects.
+        log: where it is kept. A torn or damaged last line is cut off.
     """
 
-    def __init__(self, path: Path, disk: Disk) -> None:
-        self._disk = disk
-        self._descriptor = open_file(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
-        self._end = _whole(path)
-        if self._end < os.fstat(self._descriptor).st_size:
-            os.ftruncate(self._descriptor, self._end)
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        end = _whole(log)
+        if end < log.size:
+            log.cut(end)
 
     def append(self, entries: Iterable[Mapping[str, Any]]) -> None:
         """Adds lines and syncs; returns when they are on the disk. No entries: no effect.
@@ -66,17 +41,13 @@ class Ledger:
         data = b"".join(map(_line, entries))
         if not data:
             return
+        end = self._log.size
         try:
-            self._disk.write(self._descriptor, data)
-            self._disk.sync(self._descriptor)
+            self._log.append(data)
+            self._log.sync()
         except OSError:
-            os.ftruncate(self._descriptor, self._end)
+            self._log.cut(end)
             raise
-        self._end += len(data)
-
-    def close(self) -> None:
-        """Closes the file."""
-        os.close(self._descriptor)
 
 
 @dataclass
@@ -94,40 +65,52 @@ class Integrity:
     damaged: list[int] = field(default_factory=list)
 
 
-def read_ledger(path: Path, integrity: Integrity | None = None) -> Iterator[dict[str, Any]]:
+def read_ledger(log: Log, integrity: Integrity | None = None) -> Iterator[dict[str, Any]]:
     """The entries of a ledger, oldest first. Constant memory.
 
     A last line that was cut off is left out, and so is one that does not match its digest: what it told of is
     not known to have happened, and is done again.
 
     Args:
-        path: the file.
+        log: where it is kept.
         integrity: filled with what was found.
 
     Raises:
         RunError: the first entry is damaged, or one of a ledger without digests, before the last.
     """
     found = integrity or Integrity()
-    with path.open("rb") as file:
-        damaged = 0
-        for number, line in enumerate(file, start=1):
-            entry, checked = _parse(line, required=found.checked > 0)
-            if damaged and not found.checked:
-                raise _damaged(path, damaged)
-            if checked and found.unchecked == 1 and number == 2:
-                raise _damaged(path, 1)  # both were written at once
-            if entry is None:
-                damaged = number
-                if line.endswith(b"\n"):
-                    found.damaged.append(number)
-                continue
-            found.checked += checked
-            found.unchecked += not checked
-            yield entry
+    damaged = 0
+    for number, line in enumerate(_lines(log), start=1):
+        entry, checked = _parse(line, required=found.checked > 0)
+        if damaged and not found.checked:
+            raise _damaged(log, damaged)
+        if checked and found.unchecked == 1 and number == 2:
+            raise _damaged(log, 1)  # both were written at once
+        if entry is None:
+            damaged = number
+            if line.endswith(b"\n"):
+                found.damaged.append(number)
+            continue
+        found.checked += checked
+        found.unchecked += not checked
+        yield entry
 
 
-def _damaged(path: Path, number: int) -> RunError:
-    return RunError(f"{path}:{number}: the ledger is damaged", hint="restore it, or start over with --fresh")
+def _lines(log: Log) -> Iterator[bytes]:
+    """The lines of a log, each with its end but for one that was cut off."""
+    at, rest = 0, b""
+    while block := log.read(at, _BLOCK):
+        at += len(block)
+        *lines, rest = (rest + block).split(b"\n")
+        yield from (line + b"\n" for line in lines)
+    if rest:
+        yield rest
+
+
+def _damaged(log: Log, number: int) -> RunError:
+    return RunError(
+        f"{log.name}:{number}: the ledger is damaged", hint="restore it, or start over with --fresh"
+    )
 
 
 def digest(data: bytes) -> str:
@@ -171,21 +154,18 @@ def _parse(line: bytes, *, required: bool = False) -> tuple[dict[str, Any] | Non
     return (entry if isinstance(entry, dict) else None), checked
 
 
-def _whole(path: Path) -> int:
+def _whole(log: Log) -> int:
     """Bytes up to the end of the last entry, by the reader's rule: a last line that is none is cut off."""
-    with path.open("rb") as file:
-        end = _line_end(file, path.stat().st_size)
-        start = _line_end(file, end - 1)
-        file.seek(start)
-        return start if _parse(file.read(end - start))[0] is None else end
+    end = _line_end(log, log.size)
+    start = _line_end(log, end - 1)
+    return start if _parse(log.read(start, end - start))[0] is None else end
 
 
-def _line_end(file: IO[bytes], end: int) -> int:
+def _line_end(log: Log, end: int) -> int:
     """Bytes up to the end of the last line that ends before `end`."""
     while end > 0:
-        start = max(0, end - 65536)
-        file.seek(start)
-        found = file.read(end - start).rfind(b"\n")
+        start = max(0, end - _BLOCK)
+        found = log.read(start, end - start).rfind(b"\n")
         if found >= 0:
             return start + found + 1
         end = start

@@ -6,15 +6,15 @@ Reads everything as a stream: only sends without an answer are held in memory.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from io import SEEK_END, BytesIO
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from wrapgen.errors import RunError
 from wrapgen.run.ledger.ledger import Integrity, digest, read_ledger
 from wrapgen.run.ledger.spool import Slots
+from wrapgen.run.ledger.store import LEDGER, SPOOL, Log, StateStore
 from wrapgen.run.scheduling.progress import Counts
 from wrapgen.run.scheduling.replies import Fate
 from wrapgen.run.summary import EndState
@@ -120,12 +120,12 @@ class Standing:
 
 
 def rebuild(
-    ledger: Path, spool: Path, slots: Slots | None, each: Callable[[dict[str, Any]], None] = lambda _: None
+    store: StateStore, slots: Slots | None, each: Callable[[dict[str, Any]], None] = lambda _: None
 ) -> Standing | None:
     """Reads a ledger and fills the slots from it; None for one without a first entry.
 
     Args:
-        ledger, spool: the files.
+        store: where the run is kept.
         slots: empty ones to fill; None only reads the ledger.
         each: told every entry but the first, in their order.
 
@@ -133,25 +133,27 @@ def rebuild(
         RunError: the first entry is damaged, or what has no digests, or it is of another format.
     """
     integrity = Integrity()
-    entries = read_ledger(ledger, integrity)
-    header = next(entries, None)
-    if header is None:
-        return None
-    if header.get("e") != "run" or header.get("format") != FORMAT:
-        raise RunError(f"{ledger} is no ledger of this version of wrapgen", hint="start over with --fresh")
-    _whole(header, ledger, 1)
-    standing = Standing(header, integrity=integrity)
-    with spool.open("rb") if spool.exists() else BytesIO() as file:
-        replay = _Replay(standing, file, slots)
+    with closing(store.open(LEDGER)) as ledger, closing(store.open(SPOOL)) as spool:
+        entries = read_ledger(ledger, integrity)
+        header = next(entries, None)
+        if header is None:
+            return None
+        if header.get("e") != "run" or header.get("format") != FORMAT:
+            raise RunError(
+                f"{ledger.name} is no ledger of this version of wrapgen", hint="start over with --fresh"
+            )
+        _whole(header, ledger.name, 1)
+        standing = Standing(header, integrity=integrity)
+        replay = _Replay(standing, spool, slots)
         for number, entry in enumerate(entries, start=2):
-            _whole(entry, ledger, number)
+            _whole(entry, ledger.name, number)
             if entry["e"] == "send" and not standing.sessions and not integrity.damaged:
-                raise _damaged(ledger, number, entry, "is of no session")
+                raise _damaged(ledger.name, number, entry, "is of no session")
             try:
                 if replay.take(entry):
                     each(entry)
             except UNFIT as error:
-                raise _damaged(ledger, number, entry, "does not fit what is before it") from error
+                raise _damaged(ledger.name, number, entry, "does not fit what is before it") from error
         replay.close()
     if slots is not None:
         counted = standing.counts.succeeded, standing.counts.failed
@@ -172,7 +174,7 @@ def _price(standing: Standing, counted: tuple[int, int], slots: Slots) -> None:
     standing.damaged = {entry["s"]: entry for entry in voids}
 
 
-def _whole(entry: dict[str, Any], ledger: Path, number: int) -> None:
+def _whole(entry: dict[str, Any], ledger: str, number: int) -> None:
     for name, kind in _HOLDS.get(str(entry.get("e")), _KIND).items():
         value: Any = entry
         for key in name.split("."):
@@ -186,7 +188,7 @@ def _whole(entry: dict[str, Any], ledger: Path, number: int) -> None:
         raise _damaged(ledger, number, entry, "has no such 'state'")
 
 
-def _damaged(ledger: Path, number: int, entry: dict[str, Any], what: str) -> RunError:
+def _damaged(ledger: str, number: int, entry: dict[str, Any], what: str) -> RunError:
     return RunError(f"{ledger}:{number}: the ledger is damaged: {str(entry)[:100]} {what}", hint=_HINT)
 
 
@@ -213,7 +215,7 @@ class _Replay:
         slots: filled with them; None: only the ledger is read.
     """
 
-    def __init__(self, standing: Standing, spool: IO[bytes], slots: Slots | None) -> None:
+    def __init__(self, standing: Standing, spool: Log, slots: Slots | None) -> None:
         self._standing = standing
         self._spool = spool
         self._slots = slots
@@ -334,33 +336,33 @@ class _Replay:
             self._slots.put(indexes, 0, nothing, entry["t"], nothing, nothing)
 
 
-def is_intact(spool: IO[bytes], entry: dict[str, Any]) -> bool:
+def is_intact(spool: Log, entry: dict[str, Any]) -> bool:
     """Whether the spool holds the bytes that an entry points at; one without a digest is believed."""
     if "h" not in entry:
         return True
-    if entry["at"] < 0 or entry["b"] < 0 or entry["at"] + entry["b"] > spool.seek(0, SEEK_END):
-        return False
-    spool.seek(entry["at"])
-    return bool(digest(spool.read(entry["b"])) == entry["h"])
+    return _within(spool, entry) and digest(spool.read(entry["at"], entry["b"])) == entry["h"]
 
 
-def spooled(spool: IO[bytes], entry: dict[str, Any]) -> list[bytes]:
+def _within(spool: Log, entry: dict[str, Any]) -> bool:
+    return entry["at"] >= 0 and entry["b"] >= 0 and bool(entry["at"] + entry["b"] <= spool.size)
+
+
+def spooled(spool: Log, entry: dict[str, Any]) -> list[bytes]:
     """The lines of outcomes that an entry of the ledger points at.
 
     Raises:
         RunError: the spool does not hold them.
     """
-    if entry["at"] < 0 or entry["b"] < 0 or entry["at"] + entry["b"] > spool.seek(0, SEEK_END):
+    if not _within(spool, entry):
         raise _unlike()
-    spool.seek(entry["at"])
-    return spool.read(entry["b"]).splitlines(keepends=True)
+    return spool.read(entry["at"], entry["b"]).splitlines(keepends=True)
 
 
 def _unlike() -> RunError:
     return RunError("the spool does not hold what the ledger points at", hint="start over with --fresh")
 
 
-def _fill(entry: dict[str, Any], indexes: Sequence[int], tries: int, spool: IO[bytes], slots: Slots) -> None:
+def _fill(entry: dict[str, Any], indexes: Sequence[int], tries: int, spool: Log, slots: Slots) -> None:
     lines = spooled(spool, entry)
     if len(lines) != len(indexes):
         raise _unlike()

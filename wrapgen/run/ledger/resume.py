@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from wrapgen.errors import RunError
 from wrapgen.run.input.items import Items
-from wrapgen.run.ledger.ledger import RealDisk
 from wrapgen.run.ledger.replay import FINAL
-from wrapgen.run.ledger.spool import Slots, Spool
+from wrapgen.run.ledger.spool import Slots
+from wrapgen.run.ledger.store import Log
 from wrapgen.run.output.outcomes import outcomes
 from wrapgen.run.scheduling.chunks import Chunk, Entry
 
 
-def in_their_places(items: Items, slots: Slots, spool: Path) -> None:
+def in_their_places(items: Items, slots: Slots, spool: Log) -> None:
     """Makes sure that a changed input has every item of which something is known where it was, by its id.
 
     Outcomes and records would otherwise stand under items that they are not of.
@@ -42,14 +41,9 @@ def in_their_places(items: Items, slots: Slots, spool: Path) -> None:
         raise RunError(f"the input has fewer rows: number {at + 1:,}, {was}, is gone", hint=hint)
 
 
-def _known_ids(slots: Slots, path: Path) -> Iterator[tuple[int | None, str]]:
+def _known_ids(slots: Slots, spool: Log) -> Iterator[tuple[int | None, str]]:
     """Index and id of every item with an outcome, in run order."""
-    spool = Spool(path, RealDisk(), None)
-    try:
-        for index, _, line in outcomes(slots, spool):
-            yield index, json.loads(line)["id"]
-    finally:
-        spool.close()
+    return ((index, json.loads(line)["id"]) for index, _, line in outcomes(slots, spool))
 
 
 def send_entry(seq: int, chunk: Chunk, wall: float) -> dict[str, Any]:

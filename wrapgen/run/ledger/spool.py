@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from wrapgen.files import open_file
-from wrapgen.run.ledger.ledger import Disk
 from wrapgen.run.scheduling.chunks import Chunk
 from wrapgen.run.scheduling.replies import Fate, Lines, Outcome
 
@@ -40,44 +39,6 @@ class Slot(NamedTuple):
 
 
 EMPTY = Slot(0, 0, 0, 0, 0)
-
-
-class Spool:
-    """The outcomes of a run, one JSON line each, in the order in which they came.
-
-    Args:
-        path: the file; made if it is missing.
-        disk: the effects.
-        end: bytes that the ledger knows of; what follows was never counted and is cut off. None opens the
-            file for reading only.
-    """
-
-    def __init__(self, path: Path, disk: Disk, end: int | None = 0) -> None:
-        self._disk = disk
-        flags = os.O_RDONLY if end is None else os.O_RDWR | os.O_CREAT | os.O_APPEND
-        self._descriptor = open_file(path, flags)
-        if end is not None:
-            os.ftruncate(self._descriptor, end)
-        self.end = end or 0
-
-    def append(self, data: bytes) -> int:
-        """Adds whole lines; returns the offset of the first. They count once `sync` has returned."""
-        offset = self.end
-        self._disk.write(self._descriptor, data)
-        self.end += len(data)
-        return offset
-
-    def sync(self) -> None:
-        """Returns when everything appended is on the disk."""
-        self._disk.sync(self._descriptor)
-
-    def read(self, offset: int, length: int) -> bytes:
-        """A stretch of the file."""
-        return os.pread(self._descriptor, length, offset)
-
-    def close(self) -> None:
-        """Closes the file."""
-        os.close(self._descriptor)
 
 
 class Stretch(NamedTuple):

@@ -13,7 +13,8 @@ from typing import Any
 from wrapgen.errors import RunError
 from wrapgen.run.input.items import Items
 from wrapgen.run.input.values import field_of
-from wrapgen.run.ledger.spool import Slots, Spool
+from wrapgen.run.ledger.spool import Slots
+from wrapgen.run.ledger.store import Log
 from wrapgen.run.output.outcomes import outcomes
 
 SHAPES = ("keyed", "bare", "joined")
@@ -58,7 +59,7 @@ class Layout:
         return self.shape == "keyed" and not self.pick
 
 
-def objects(layout: Layout, items: Items, slots: Slots, spool: Spool) -> Iterator[Any]:
+def objects(layout: Layout, items: Items, slots: Slots, spool: Log) -> Iterator[Any]:
     """Every outcome in run order as the JSON value of its line."""
     for line, row, file in _with_rows(layout, items, slots, spool):
         result, error = _picked(layout, line), line.get("error")
@@ -90,7 +91,7 @@ def columns(layout: Layout, items: Items) -> list[str]:
     return [*found, "error_type", "error_message"]
 
 
-def cells(layout: Layout, names: list[str], items: Items, slots: Slots, spool: Spool) -> Iterator[list[Any]]:
+def cells(layout: Layout, names: list[str], items: Items, slots: Slots, spool: Log) -> Iterator[list[Any]]:
     """Every outcome in run order as the cells under these columns."""
     whole = _WHOLE_ROW in names
     fields = [name.removeprefix(_INPUT) for name in names if name.startswith(_INPUT)]
@@ -123,7 +124,7 @@ def _once(names: Sequence[str]) -> list[str]:
 
 
 def _with_rows(
-    layout: Layout, items: Items, slots: Slots, spool: Spool
+    layout: Layout, items: Items, slots: Slots, spool: Log
 ) -> Iterator[tuple[dict[str, Any], Any, str]]:
     rows = items.rows() if layout.shape == "joined" else None
     for index, _, line in outcomes(slots, spool):

@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from wrapgen.files import whole
-from wrapgen.run.ledger.spool import Slot, Slots, Spool, Stretch
+from wrapgen.run.ledger.spool import Slot, Slots, Stretch
+from wrapgen.run.ledger.store import Log
 from wrapgen.run.scheduling.replies import Fate
 
 _BYTES = 4_000_000
 
 
-def blocks(slots: Slots, spool: Spool) -> Iterator[tuple[Stretch, bytes]]:
+def blocks(slots: Slots, spool: Log) -> Iterator[tuple[Stretch, bytes]]:
     """Every outcome in run order, as many at once as stand side by side in the spool; at most some MB."""
     for stretch in slots.stretches():
         size = stretch.size
@@ -28,7 +29,7 @@ def blocks(slots: Slots, spool: Spool) -> Iterator[tuple[Stretch, bytes]]:
             yield one, spool.read(slot.offset, slot.length)
 
 
-def outcomes(slots: Slots, spool: Spool) -> Iterator[tuple[int, Slot, bytes]]:
+def outcomes(slots: Slots, spool: Log) -> Iterator[tuple[int, Slot, bytes]]:
     """Every outcome one by one in run order: index, slot and spool line."""
     for stretch, block in blocks(slots, spool):
         at = 0
@@ -37,7 +38,7 @@ def outcomes(slots: Slots, spool: Spool) -> Iterator[tuple[int, Slot, bytes]]:
             at += slot.length
 
 
-def write_errors(path: Path, run: str, slots: Slots, spool: Spool) -> int:
+def write_errors(path: Path, run: str, slots: Slots, spool: Log) -> int:
     """Writes the failed items with run, id, index and try, so that running the file reopens exactly them.
 
     Returns:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from wrapgen.errors import RunError, UsageError
 from wrapgen.files import part_of
 from wrapgen.run.ledger.folder import Folder, errors_for, folder_for, report_beside
 from wrapgen.run.ledger.ledger import read_ledger
+from wrapgen.run.ledger.store import LEDGER
 from wrapgen.run.output.writers import refuse_name
 
 
@@ -63,13 +65,11 @@ def claim(output: Path, folder: Folder, *, fresh: bool, moved: bool = False) -> 
 def outputs_of(folder: Folder) -> set[Path]:
     """The outputs that the sessions in a folder wrote, or were to write, as its ledger tells."""
     found = set()
-    try:
-        for entry in read_ledger(folder.ledger):
+    with closing(folder.open(LEDGER)) as log, suppress(RunError):  # a resume tells of damage
+        for entry in read_ledger(log):
             name = {"open": "output", "output": "path"}.get(str(entry.get("e")))
             if name in entry:
                 found.add(Path(entry[name]))
-    except RunError:  # whoever resumes it says so; starting over is possible
-        pass
     return found
 
 

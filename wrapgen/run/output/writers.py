@@ -17,7 +17,8 @@ from wrapgen.files import whole
 from wrapgen.run.input.decoding import OTHERS, bare
 from wrapgen.run.input.items import Items
 from wrapgen.run.input.values import plain
-from wrapgen.run.ledger.spool import Slots, Spool
+from wrapgen.run.ledger.spool import Slots
+from wrapgen.run.ledger.store import Log
 from wrapgen.run.output.column_types import ColumnType
 from wrapgen.run.output.layouts import FIXED, INPUT, Layout, cells, columns, objects
 from wrapgen.run.output.outcomes import blocks
@@ -32,7 +33,7 @@ SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".parquet": "parquet"}
 """Suffix of an output to its format; anything else is JSON Lines."""
 
 
-def write(path: Path, layout: Layout, items: Items, slots: Slots, spool: Spool) -> None:
+def write(path: Path, layout: Layout, items: Items, slots: Slots, spool: Log) -> None:
     """Writes every outcome in run order, in the format that the file's name says.
 
     Raises:
@@ -90,7 +91,7 @@ def check(path: Path, layout: Layout) -> None:
         _pyarrow(path)
 
 
-def _jsonl(path: Path, layout: Layout, items: Items, slots: Slots, spool: Spool) -> None:
+def _jsonl(path: Path, layout: Layout, items: Items, slots: Slots, spool: Log) -> None:
     with whole(path) as file:
         if not layout.verbatim:
             file.writelines(map(_line, objects(layout, items, slots, spool)))
