@@ -7,11 +7,14 @@ followed: a key goes to the address it was meant for and nowhere else.
 from __future__ import annotations
 
 import http.client
+import io
 import ssl
+import time
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from wrapgen.client.proxies import Proxy
@@ -22,6 +25,12 @@ CONNECT_TIMEOUT = 10.0
 
 PART = 65_536
 """Bytes that are read at once."""
+
+SLOWEST = 1024, 60.0
+"""Bytes that an answer has to bring in so many seconds, once it has begun: a timeout is for one read."""
+
+HEAD_BYTES = 8 << 20
+"""Bytes before the end of an answer's headers: Python limits lines and headers, not interim answers."""
 
 _GZIP_OR_ZLIB = 47  # zlib's own number for: either header, the largest window
 
@@ -85,6 +94,7 @@ class ConnectionOpener:
             connection.connect()
             if nested:
                 connection = self._nested(connection)
+            connection.response_class = _Answer
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
@@ -104,6 +114,50 @@ class ConnectionOpener:
             return f"no connection within {CONNECT_TIMEOUT:g} s"
         through = f" through the proxy {self._proxy.host}:{self._proxy.port}" if self._proxy else ""
         return f"no connection{through} ({error})"
+
+
+class _Answer(http.client.HTTPResponse):
+    """An answer that can't keep its reader for ever."""
+
+    def __init__(self, sock: Any, *about: Any, **more: Any) -> None:
+        super().__init__(sock, *about, **more)
+        self._paced = _Paced(self.fp.detach())
+        self.fp = io.BufferedReader(self._paced)
+
+    def begin(self) -> None:
+        """Reads the status and the headers."""
+        super().begin()
+        self._paced.most = None
+
+
+class _Paced(io.RawIOBase):
+    """What comes from a socket, unless it comes too slowly, or is too much before it gets to the point."""
+
+    most: int | None = HEAD_BYTES
+    _since = 0.0
+    _read = _seen = 0
+
+    def __init__(self, raw: io.RawIOBase) -> None:
+        self._raw = raw
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        count = self._raw.readinto(buffer)
+        now = time.monotonic()
+        self._read += count or 0
+        if not self._since or self._read - self._seen >= SLOWEST[0]:
+            self._seen, self._since = self._read, now
+        elif now - self._since > SLOWEST[1]:
+            raise TimeoutError("it comes too slowly")
+        if self.most is not None and self._read > self.most:
+            raise http.client.HTTPException("its head has no end")
+        return count
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
 
 
 def trust(authorities: str | None) -> ssl.SSLContext:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 from requests.utils import get_environ_proxies, select_proxy, should_bypass_proxies
 
-from wrapgen.client import Client, Connection
+from wrapgen.client import Client, Connection, exchange
 from wrapgen.client.proxies import bypasses_proxy, proxy_url
 from wrapgen.client.transport import ANSWER_LIMIT, ERROR_LIMIT
 from wrapgen.errors import (
@@ -218,6 +218,32 @@ def test_an_endless_answer_ends_at_the_limit() -> None:
         ):
             with pytest.raises(TooLarge, match="more than"):
                 ask()
+
+
+@pytest.mark.parametrize("part", [b"HTTP/1.1 100 Continue\r\n\r\n" * 1000, b"HTTP/1.1 200 OK\r\nA: b\r\n"])
+def test_a_head_without_end_ends(part: bytes) -> None:
+    """Interim answers may come before the one that counts, headers with it, but not for ever."""
+
+    def answer(connection: socket.socket) -> None:
+        while True:
+            connection.sendall(part)
+
+    with raw_server(answer) as address, pytest.raises(Unreachable, match=r"no end|more than 100 headers"):
+        Client(Connection(address, "k", "a test")).call("a/B/1.0.0", "x")
+
+
+def test_an_answer_that_trickles_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that sends a byte now and then can't keep a client for longer than a minute."""
+    monkeypatch.setattr(exchange, "SLOWEST", (1024, 0.2))
+
+    def answer(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        while True:
+            connection.sendall(b"x")
+            threading.Event().wait(0.02)
+
+    with raw_server(answer) as address, pytest.raises(Unreachable, match="no answer in time"):
+        Client(Connection(address, "k", "a test")).call("a/B/1.0.0", "x")
 
 
 def test_an_answer_that_says_it_is_too_large_is_not_read() -> None:
