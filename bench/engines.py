@@ -167,22 +167,17 @@ def sqs_alone(items: int) -> float:
     from random import Random
 
     from wrapgen.run.hosts.chunk_call import ChunkCall
-    from wrapgen.run.integrations.sqs_worker import SqsWorker, WorkerEffects, WorkerOptions
+    from wrapgen.run.integrations.sqs_worker import LockedBackoff, SqsWorker, WorkerOptions
     from wrapgen.run.scheduling.limits import Concurrency
+    from wrapgen.run.sender import Sender
 
-    effects = WorkerEffects(
-        call=ChunkCall(Instant().host("bench/Wrapper/1.0.0"), terms()),
-        read=Instant().read,
-        tell=print,
-        clock=time.monotonic,
-        random=Random(1),
-        attempts=3,
-        patience=60,
-    )
+    random = Random(1)
+    call = ChunkCall(Instant().host("bench/Wrapper/1.0.0"), terms())
+    sender = Sender(call, 3, LockedBackoff(random, 60), time.monotonic, lambda _: False, random)
     options = WorkerOptions(batch=CALL, wait=0, until_empty=True)
     queue = Memory(items)
     begun = time.monotonic()
-    counts = SqsWorker(queue, effects, options, Concurrency(8)).run()
+    counts = SqsWorker(queue, sender, Instant().read, print, options, Concurrency(8)).run()
     assert counts.deleted == items
     return time.monotonic() - begun
 
@@ -212,25 +207,21 @@ def spark_alone(items: int) -> float:
     """What a task does: Arrow batches in, Arrow batches out; without Spark's own part."""
     import pyarrow as pa
 
-    from wrapgen.run.integrations.spark_task import Plan, Task
+    from wrapgen.run.integrations.spark_task import SparkPlan, Task
 
-    plan = Plan(
+    plan = SparkPlan(
         calls=Instant(),  # type: ignore[arg-type]
         reference="bench/Wrapper/1.0.0",
+        about=description(),
         run="bench",
         input="text",
         id="id",
-        output="result",
-        error="error",
         result_type=pa.int64(),
         as_json=False,
         concurrency=8,
         at_once=2,
         chunk=CALL,
-        aim=8_000_000,
         timeout=330,
-        attempts=3,
-        request_bytes=10_000_000,
         patience=60,
     )
     most = 10_000  # rows in an Arrow batch, as Spark has them

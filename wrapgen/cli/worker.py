@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -14,11 +15,9 @@ from wrapgen.cli.terminal import answer, err
 from wrapgen.errors import RunError, UsageError
 
 if TYPE_CHECKING:
-    from wrapgen.client import Client
     from wrapgen.run.hosts.description import Description
-    from wrapgen.run.hosts.host import Host
     from wrapgen.run.integrations.sqs_queue import Queue, QueueFacts
-    from wrapgen.run.integrations.sqs_worker import SqsWorker, WorkerEffects, WorkerOptions
+    from wrapgen.run.integrations.sqs_worker import SqsWorker, WorkerOptions
 
 
 @click.group("worker")
@@ -108,10 +107,15 @@ def _can_fail(facts: QueueFacts, failed: str) -> None:
 def _worker(
     queue: Queue, facts: QueueFacts, reference: str, given: dict[str, Any]
 ) -> tuple[SqsWorker, str, Description]:
+    from random import Random
+
+    from wrapgen.run.hosts.chunk_call import ChunkCall, Terms
     from wrapgen.run.hosts.finding import find_host
     from wrapgen.run.hosts.patience import Patience
-    from wrapgen.run.integrations.sqs_worker import SqsWorker
+    from wrapgen.run.integrations.sqs_messages import run_of
+    from wrapgen.run.integrations.sqs_worker import LockedBackoff, SqsWorker
     from wrapgen.run.scheduling.limits import Concurrency, ceiling
+    from wrapgen.run.sender import Sender
 
     client = given["platform"].client(pool=given["calls"] or 10)
     host = find_host(client, reference, None, Patience(given["patience"], lambda wait: err(str(wait))))
@@ -121,29 +125,18 @@ def _worker(
             f"{exact} records nothing, and a queue does not take answers: every result would be lost",
             hint="build the wrapper with mode log or both and a datastore",
         )
-    effects = _effects(client, host, facts, given)
-    concurrency = Concurrency(ceiling(about.parallel, given["calls"]))
-    return SqsWorker(queue, effects, _options(given, about.aim), concurrency), exact, about
-
-
-def _effects(client: Client, host: Host, facts: QueueFacts, given: dict[str, Any]) -> WorkerEffects:
-    from random import Random
-
-    from wrapgen.run.hosts.chunk_call import ChunkCall, Terms
-    from wrapgen.run.integrations.sqs_messages import run_of
-    from wrapgen.run.integrations.sqs_worker import WorkerEffects
-
-    run, about = run_of(facts.arn), host.describe()
-    terms = Terms.of(about, run, time.monotonic, given["timeout"])
-    return WorkerEffects(
-        call=ChunkCall(host.in_run(run), terms),
-        read=client.data.read,
-        tell=err,
-        clock=time.monotonic,
-        random=Random(),  # noqa: S311  # spreads waits; nobody gains by guessing them
+    run, random = run_of(facts.arn), Random()  # noqa: S311  # spreads waits; nobody gains by guessing them
+    sender = Sender(
+        call=ChunkCall(host.in_run(run), Terms.of(about, run, time.monotonic, given["timeout"])),
         attempts=about.attempts,
-        patience=given["patience"],
+        backoff=LockedBackoff(random, given["patience"]),
+        clock=time.monotonic,
+        wait=threading.Event().wait,
+        random=random,
     )
+    concurrency = Concurrency(ceiling(about.parallel, given["calls"]))
+    options = _options(given, about.aim)
+    return SqsWorker(queue, sender, client.data.read, err, options, concurrency), exact, about
 
 
 def _options(given: dict[str, Any], aim: int) -> WorkerOptions:

@@ -16,7 +16,7 @@ import pytest
 
 from wrapgen.errors import UsageError
 from wrapgen.run.integrations.spark import _slots, _spread, find_java
-from wrapgen.run.integrations.spark_task import Plan
+from wrapgen.run.integrations.spark_task import SparkPlan
 from wrapgen.spark import apply, foreach_batch
 
 SECONDS = 120.0
@@ -221,9 +221,8 @@ def test_a_column_named_content_is_not_taken_for_the_digest(platform, spark, key
 def test_the_declared_concurrency_is_divided_over_the_tasks_that_run_at_once():
     """All of them together keep to the whole, and reach it, however many tasks there are."""
 
-    def plan(at_once: int) -> Plan:
-        rest = {"chunk": 1, "aim": 1, "timeout": 1, "attempts": 1, "request_bytes": 1, "patience": 1}
-        return Plan(*[None] * 9, concurrency=8, at_once=at_once, **rest)
+    def plan(at_once: int) -> SparkPlan:
+        return SparkPlan(*[None] * 8, 8, at_once, *[None] * 3)
 
     assert [plan(3).share(partition) for partition in range(3)] == [3, 3, 2]
     assert [plan(2).share(partition) for partition in range(6)] == [4] * 6

@@ -84,7 +84,8 @@ def test_a_message_without_its_id_fails_with_that_reason(platform, make_queue, w
     (bad,) = queue.send({"n": 7})
     assert work(queue.url, "--until-empty", "--id", "order").end()[0] == 0
     record = platform.records(run_id(queue))[bad]
-    assert record["error"]["message"] == "the message has no id at 'order'" and record["attempts"] == 0
+    assert record["error"]["message"].startswith("the message has no id at 'order': there is no field")
+    assert record["attempts"] == 0
     assert [message["MessageId"] for message in queue.dead()] == [bad]
 
 

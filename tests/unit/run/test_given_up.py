@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from wrapgen.run.hosts.description import Description
 from wrapgen.run.hosts.memory import MemoryHost
-from wrapgen.run.integrations.spark_task import Plan
+from wrapgen.run.integrations.spark_task import SparkPlan
 from wrapgen.run.scheduling.replies import Fate
 
 
@@ -27,21 +28,21 @@ class Calls:
 def test_given_up_rows_have_a_record(memory_wrapper, records):
     """Each row's reason is recorded under its id; a wrapper without a datastore is left alone."""
     wrapper = memory_wrapper()
-    numbers = {"concurrency": 1, "at_once": 1, "chunk": 8, "aim": 1000, "timeout": 60, "attempts": 1}
-    plan = Plan(
+    about = Description("t", "both", "s", 300, 100_000, 1, 1, "data://acme/records" if records else None)
+    plan = SparkPlan(
         calls=Calls(wrapper),
         reference="acme/B/1.0.0",
+        about=about,
         run="r1",
         input="text",
         id="id",
-        output="result",
-        error="error",
         result_type=None,
         as_json=True,
-        request_bytes=100_000,
+        concurrency=1,
+        at_once=1,
+        chunk=8,
+        timeout=60,
         patience=1,
-        records=records,
-        **numbers,
     )
     outcomes = plan.score([(f"text {n}", f"id{n}") for n in range(8)], 0)
     assert {outcome.fate for outcome in outcomes} == {Fate.FAILED}

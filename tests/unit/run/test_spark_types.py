@@ -11,11 +11,12 @@ import pytest
 pa = pytest.importorskip("pyarrow")
 
 from wrapgen.errors import NotAuthorized, PlatformError, UsageError  # noqa: E402
+from wrapgen.run.hosts.description import Description  # noqa: E402
 from wrapgen.run.hosts.memory import MemoryHost  # noqa: E402
 from wrapgen.run.input import parquet  # noqa: E402
 from wrapgen.run.input.arrow import cell_reader  # noqa: E402
 from wrapgen.run.integrations.spark import _probed, _widened, per_batch  # noqa: E402
-from wrapgen.run.integrations.spark_task import CONTENT, Plan, _entry, fitted  # noqa: E402
+from wrapgen.run.integrations.spark_task import CONTENT, SparkPlan, _entry, fitted  # noqa: E402
 
 
 def test_no_fraction_is_cut() -> None:
@@ -42,7 +43,7 @@ def test_rows_that_are_not_json_have_ids_of_their_own() -> None:
 
 def read(values: list, kind) -> list:
     """What a column of an Arrow type becomes in items."""
-    plan = Plan(*[None] * 3, "item", CONTENT, *[None] * 12)
+    plan = SparkPlan(*[None] * 4, "item", CONTENT, *[None] * 7)
     return [item for item, _ in plan.items(pa.RecordBatch.from_pydict({"item": pa.array(values, kind)}))]
 
 
@@ -109,8 +110,8 @@ class Frame:
 
 def probed(frame: Frame) -> object:
     """What the probe finds on a platform that refuses everyone."""
-    limits = {"chunk": 1, "aim": 100, "timeout": 1, "attempts": 1, "request_bytes": 10_000, "patience": 0}
-    plan = Plan(Refused(), "a/B/1.0.0", "run", "item", CONTENT, "r", "e", None, False, 1, 1, **limits)
+    about = Description("t", "both", "s", 300, 10_000, 1, 1, None)
+    plan = SparkPlan(Refused(), "a/B/1.0.0", about, "run", "item", CONTENT, None, False, 1, 1, 1, 1, 0)
     return _probed(frame, plan)
 
 

@@ -24,8 +24,17 @@ from uuid import uuid4
 from wrapgen import protocol, vendored
 from wrapgen.errors import MissingExtra, PlatformError, UsageError
 from wrapgen.run.integrations.plain_calls import PlainCalls
-from wrapgen.run.integrations.spark_columns import ERROR, OUTPUT, Columns, arrow_type
-from wrapgen.run.integrations.spark_task import CONTENT, Plan, Stopped, Task, columns, error_type
+from wrapgen.run.integrations.spark_columns import Columns, arrow_type
+from wrapgen.run.integrations.spark_task import (
+    CONTENT,
+    ERROR,
+    OUTPUT,
+    SparkPlan,
+    Stopped,
+    Task,
+    columns,
+    error_type,
+)
 from wrapgen.run.scheduling.limits import ceiling
 from wrapgen.run.scheduling.replies import Fate
 
@@ -70,31 +79,26 @@ def scored(
     df, tasks = _spread(
         frame.sent(df), max(1, min(most, partitions or session.sparkContext.defaultParallelism))
     )
-    plan = Plan(
+    plan = SparkPlan(
         calls=calls,
         reference=reference,
+        about=about,
         run=_run(run, session),
         input=input if isinstance(input, str) else names,
         id=id,
-        output=OUTPUT,
-        error=ERROR,
         result_type=None,
         as_json=schema == JSON,
         concurrency=most,
         at_once=min(tasks, _slots(session.sparkContext) or tasks),
         chunk=chunk,
-        aim=about.aim,
-        timeout=min(protocol.MAX_TIMEOUT, timeout or protocol.call_timeout(about.timeout)),
-        attempts=about.attempts,
-        request_bytes=about.request_bytes,
+        timeout=timeout,
         patience=patience,
         columns=places,
-        records=about.datastore is not None,
     )
     result = _probed(df, plan) if schema is None else _declared(schema)
     plan = replace(plan, result_type=_arrow(result))
     _send_modules(session)
-    return frame.back(df.mapInArrow(Task(plan), _schema(df, plan, result)))
+    return frame.back(df.mapInArrow(Task(plan), _schema(df, result)))
 
 
 class NoRows(UsageError):
@@ -161,7 +165,7 @@ def _declared(schema: str) -> Any:
         ) from error
 
 
-def _probed(df: Any, plan: Plan) -> Any:
+def _probed(df: Any, plan: SparkPlan) -> Any:
     """The type that the results of the first rows have. Their records are those of the run itself."""
     import pyarrow as pa
     from pyspark.sql.pandas.types import from_arrow_type
@@ -212,11 +216,11 @@ def _arrow(result: Any) -> Any:
         raise UsageError(f"results can't be {result.simpleString()}", hint=DECLARE) from error
 
 
-def _schema(df: Any, plan: Plan, result: Any) -> Any:
+def _schema(df: Any, result: Any) -> Any:
     from pyspark.sql.pandas.types import from_arrow_type
     from pyspark.sql.types import StructField, StructType
 
-    added = [StructField(plan.output, result), StructField(plan.error, from_arrow_type(error_type()))]
+    added = [StructField(OUTPUT, result), StructField(ERROR, from_arrow_type(error_type()))]
     return StructType([*df.schema.fields, *added])
 
 

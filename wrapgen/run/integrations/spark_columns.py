@@ -11,9 +11,7 @@ from typing import Any
 
 from wrapgen.errors import UsageError
 from wrapgen.run.input.arrow import cell_reader
-
-OUTPUT, ERROR = "result", "error"
-"""The names that the added columns have on their way."""
+from wrapgen.run.integrations.spark_task import ERROR, OUTPUT
 
 
 class Columns:

@@ -17,6 +17,7 @@ from typing import Any
 
 from wrapgen import protocol
 from wrapgen.run.hosts.chunk_call import ChunkCall, Terms
+from wrapgen.run.hosts.description import Description
 from wrapgen.run.input.arrow import cell_reader
 from wrapgen.run.input.values import refused_item, within_limits
 from wrapgen.run.integrations.plain_calls import PlainCalls
@@ -24,6 +25,9 @@ from wrapgen.run.scheduling.chunks import Entry
 from wrapgen.run.scheduling.policy import SharedBackoff
 from wrapgen.run.scheduling.replies import Fate, Outcome, error_text
 from wrapgen.run.sender import Sender
+
+OUTPUT, ERROR = "result", "error"
+"""The names that the added columns have on their way."""
 
 CONTENT = "$content"
 """The id that is a digest of the item: equal items share a record."""
@@ -36,48 +40,40 @@ class Stopped(Exception):
 
 
 @dataclass(frozen=True)
-class Plan:
+class SparkPlan:
     """What holds for every task of a run; made on the driver.
 
     Args:
         calls: how to reach the platform.
         reference: the wrapper's exact version.
+        about: what the wrapper says of itself.
         run: the run's id.
         input: the column that is the item, or columns that make an object.
         id: the column with the id, or `CONTENT`.
-        output, error: names of the columns that are added.
         result_type: Arrow type of the result column.
         as_json: the result column holds JSON text.
         concurrency: calls open at once over all tasks.
         at_once: how many tasks run at once.
         chunk: items in a call, at most.
-        aim: bytes of a call.
-        timeout: seconds asked of the platform for each call.
-        attempts: calls of the target that an item may take.
-        request_bytes: the most that a request may hold.
+        timeout: seconds asked of the platform for each call; None: what the wrapper takes.
         patience: seconds that nothing may work before the task fails.
-        records: the wrapper records items.
+        columns: the names that columns have on their way.
     """
 
     calls: PlainCalls
     reference: str
+    about: Description
     run: str
     input: str | tuple[str, ...]
     id: str
-    output: str
-    error: str
     result_type: Any
     as_json: bool
     concurrency: int
     at_once: int
     chunk: int
-    aim: int
-    timeout: float
-    attempts: int
-    request_bytes: int
+    timeout: float | None
     patience: float
     columns: Mapping[str, str] = field(default_factory=dict)
-    records: bool = False
 
     def share(self, partition: int) -> int:
         """Calls that one task may keep open, so that all that run at once come to the whole."""
@@ -102,20 +98,20 @@ class Plan:
             if at not in found
         )
         host = self.calls.host(self.reference).in_run(self.run)
-        terms = Terms(self.run, self.timeout, self.attempts, self.request_bytes, time.monotonic)
+        terms = Terms.of(self.about, self.run, time.monotonic, self.timeout)
         random = Random()  # noqa: S311
         sender = Sender(
             call=ChunkCall(host, terms),
-            attempts=self.attempts,
+            attempts=self.about.attempts,
             backoff=SharedBackoff(random, self.patience),
             clock=time.monotonic,
             wait=threading.Event().wait,
             random=random,
         )
-        delivered = sender.deliver(entries, size=self.chunk, aim=self.aim, threads=calls)
+        delivered = sender.deliver(entries, size=self.chunk, aim=self.about.aim, threads=calls)
         if delivered.stop:
             raise Stopped(delivered.stop.reason)
-        if delivered.given_up and self.records:
+        if delivered.given_up and self.about.datastore:
             failures = [(one, delivered.outcomes[at].body) for at, one in sorted(delivered.given_up.items())]
             sender.record_given_up(failures, size=self.chunk)
         found.update(delivered.outcomes)
@@ -143,7 +139,7 @@ class Plan:
 class Task:
     """The function that Spark maps over the Arrow batches of a partition."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: SparkPlan) -> None:
         self._plan = plan
 
     def __call__(self, batches: Iterator[Any]) -> Iterator[Any]:
@@ -161,7 +157,7 @@ class Task:
         import pyarrow as pa
 
         results, errors = columns(outcomes, self._plan.result_type, as_json=self._plan.as_json)
-        names = [*batch.schema.names, self._plan.output, self._plan.error]
+        names = [*batch.schema.names, OUTPUT, ERROR]
         return pa.RecordBatch.from_arrays([*batch.columns, results, errors], names=names)
 
 

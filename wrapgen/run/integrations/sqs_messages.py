@@ -139,7 +139,7 @@ def entry(index: int, message: Message, body: str, id_path: str | None, attempts
         try:
             id_ = id_of(field_of(value, id_path))
         except LookupError as reason:
-            item = failing_item("InputError", f"the message's id: {reason.args[0]}")
+            item = failing_item("InputError", f"the message has no id at {id_path!r}: {reason.args[0]}")
     return Entry(index, item, id_, attempts, message.receives - 1)
 
 

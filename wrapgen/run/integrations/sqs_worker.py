@@ -9,12 +9,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from wrapgen.errors import PlatformError, Unreachable
 from wrapgen.protocol import CHUNK_AIM
-from wrapgen.run.hosts.chunk_call import ChunkCall
 from wrapgen.run.integrations.sqs_batch import Batches, Settled
 from wrapgen.run.integrations.sqs_in_flight import Hold, Memory
 from wrapgen.run.integrations.sqs_messages import Message, Pile
@@ -67,30 +66,7 @@ class WorkerCounts:
     throttled: int = 0
 
 
-@dataclass(frozen=True)
-class WorkerEffects:
-    """What a worker does things with.
-
-    Args:
-        call: sends a chunk once.
-        read: the file at a URL that a message points to.
-        tell: told what a person should know.
-        clock: seconds that only go forward.
-        random: the source of chance.
-        attempts: calls of the target that an item may take.
-        patience: seconds that nothing may work before messages go back to the queue.
-    """
-
-    call: ChunkCall
-    read: Callable[[str], bytes]
-    tell: Callable[[str], None]
-    clock: Callable[[], float]
-    random: Random
-    attempts: int
-    patience: float
-
-
-class _LockedBackoff(SharedBackoff):
+class LockedBackoff(SharedBackoff):
     """One that several threads may use: each delivers its own messages, all go to one host."""
 
     def __init__(self, random: Random, patience: float) -> None:
@@ -113,21 +89,29 @@ class SqsWorker:
 
     Args:
         queue: where messages come from.
-        effects: see WorkerEffects.
+        sender: sends messages through the wrapper; used by several threads.
+        read: the file at a URL that a message points to.
+        tell: told what a person should know.
         options: see WorkerOptions.
         concurrency: how many calls may be open.
     """
 
     def __init__(
-        self, queue: Queue, effects: WorkerEffects, options: WorkerOptions, concurrency: Concurrency
+        self,
+        queue: Queue,
+        sender: Sender,
+        read: Callable[[str], bytes],
+        tell: Callable[[str], None],
+        options: WorkerOptions,
+        concurrency: Concurrency,
     ) -> None:
         self.counts = WorkerCounts()
         self.fault: str | None = None
         self._queue = queue
-        self._do = effects
+        self._tell, self._clock, self._random = tell, sender.clock, sender.random
         self._options = options
         self._concurrency = concurrency
-        self._hold = Hold(queue, options.visibility, effects.tell)
+        self._hold = Hold(queue, options.visibility, tell)
         self._memory = Memory()
         self._pile = Pile()
         self._since = 0.0
@@ -136,18 +120,9 @@ class SqsWorker:
         self._change = threading.Condition()
         self._receiving = True
         self._careful_until = 0.0
-        sender = Sender(
-            call=effects.call,
-            attempts=effects.attempts,
-            backoff=_LockedBackoff(effects.random, effects.patience),
-            clock=effects.clock,
-            wait=self._stopping.wait,
-            random=effects.random,
-            resend=False,
-        )
         self._batches = Batches(
-            sender=sender,
-            read=effects.read,
+            sender=replace(sender, wait=self._stopping.wait, resend=False),
+            read=read,
             id_path=options.id_path,
             aim=options.aim,
             attempts_of=lambda message: self._memory.of(message).attempts,
@@ -209,8 +184,8 @@ class SqsWorker:
                     self._stopping.set()
             except Unreachable as error:
                 losses += 1
-                self._do.tell(error.message)
-                self._stopping.wait(delay(losses, self._do.random))
+                self._tell(error.message)
+                self._stopping.wait(delay(losses, self._random))
                 continue
             except PlatformError as error:
                 self.fault = error.message
@@ -227,7 +202,7 @@ class SqsWorker:
                 return 0
             # Whatever comes along with a failing message of its group goes back with it, and would follow it
             # into the dead-letter queue, as its deliveries count as well.
-            careful = self._do.clock() < self._careful_until
+            careful = self._clock() < self._careful_until
         return 1 if careful else min(TOGETHER, room)
 
     def _is_done(self) -> bool:
@@ -242,7 +217,7 @@ class SqsWorker:
         with self._change:
             self.counts.received += len(messages)
             if not len(self._pile):
-                self._since = self._do.clock()
+                self._since = self._clock()
             self._pile.add(fresh)
             self._change.notify_all()
         self._hold.give_back([(m, 0) for m in messages if m not in failed and m.group in groups])
@@ -273,14 +248,14 @@ class SqsWorker:
         options = self._options
         if not len(self._pile) or self._open >= self._concurrency.now:
             return []
-        waited = self._do.clock() - self._since >= options.linger
+        waited = self._clock() - self._since >= options.linger
         if not (waited or len(self._pile) >= options.batch or self._pile.weight >= options.aim):
             return []
         return self._pile.take(options.batch, options.aim)
 
     def _pause(self) -> float:
         """Seconds to wait when there is nothing to do; short enough to notice a signal."""
-        left = self._since + self._options.linger - self._do.clock()
+        left = self._since + self._options.linger - self._clock()
         return min(0.5, left) if len(self._pile) and left > 0 else 0.5
 
     def _call(self, sent: int, batch: list[Message]) -> None:
@@ -313,7 +288,7 @@ class SqsWorker:
             back.append(one.message)
             self._memory.note(one.message, one.outcome.attempts, final=one.final)
             if one.final:
-                self._do.tell(f"message {one.message.id} failed for good: {one.outcome.body}")
+                self._tell(f"message {one.message.id} failed for good: {one.outcome.body}")
         with self._change:
             self.counts.failed += sum(one.final for one in settled)
             self.counts.calls += delivered.counts.calls
@@ -340,9 +315,9 @@ class SqsWorker:
 
     def _give_back(self, messages: list[Message]) -> None:
         now = self._stopping.is_set()
-        later = [(m, 0.0 if now else delay(m.receives, self._do.random)) for m in messages]
+        later = [(m, 0.0 if now else delay(m.receives, self._random)) for m in messages]
         with self._change:
             self.counts.returned += len(messages)
             if any(message.group is not None for message in messages):
-                self._careful_until = self._do.clock() + CAREFUL
+                self._careful_until = self._clock() + CAREFUL
         self._hold.give_back(later)
