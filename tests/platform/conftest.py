@@ -18,6 +18,7 @@ from typing import Any
 import Algorithmia
 import pytest
 import requests
+from buckets import bucket, storage  # noqa: F401 - fixtures
 
 from wrapgen.platform.workers.sandbox import Isolation, Sandbox
 
@@ -247,6 +248,7 @@ class World:
         self.owner, key = server.user("owner")
         self.stranger, stranger_key = server.user("stranger")
         self.gone, gone_key = server.user("gone")
+        self.document = server.request("GET", "/v1/openapi.json", "").json()
         self.keys = {
             "none": "",
             "wrong": "simWRONGWRONGWRONGWRONGWRONG",

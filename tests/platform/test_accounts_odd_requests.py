@@ -67,21 +67,15 @@ def templates() -> list[tuple[str, str]]:
     """Method and path, with placeholders, of every endpoint."""
     from types import SimpleNamespace
 
-    from wrapgen.platform.api import (
-        accounts,
-        algorithms,
-        connectors,
-        data,
-        environments,
-        git,
-        insights,
-        keys,
-    )
+    from wrapgen.platform.api import git
+    from wrapgen.platform.api.app import endpoints
 
-    platform: Any = SimpleNamespace(state=MagicMock())
-    modules = (accounts, algorithms, connectors, data, environments, git, insights, keys)
-    routes = [route for module in modules for route in module.routes(platform)]
-    return sorted({(method, route.path) for route in routes for method in route.methods or ()})
+    platform: Any = SimpleNamespace(
+        **dict.fromkeys(("state", "bounds", "observer", "calls", "faults"), MagicMock())
+    )
+    found = {(each.verb, each.path) for each in endpoints(platform)}
+    routes = {(method, route.path) for route in git.routes(platform) for method in route.methods or ()}
+    return sorted(found | routes)
 
 
 def filled(template: str, chance: random.Random) -> str:

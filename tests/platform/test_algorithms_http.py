@@ -331,7 +331,7 @@ def test_insights_are_taken_without_a_key(server: Any) -> None:
     many = [{"insight_key": str(number), "insight_value": 1} for number in range(26)]
     taken = [{"insight_key": "request_id", "insight_value": 1}]
     large = [{"insight_key": "x", "insight_value": "y" * 30_000}]
-    for body, status in ((many, 400), (taken, 400), (large, 413), ({}, 200), ([1], 400), ({"a": 1}, 400)):
+    for body, status in ((many, 400), (taken, 400), (large, 413), ({}, 400), ([1], 400), ({"a": 1}, 400)):
         assert server.request("POST", "/v1/insights", "", json=body).status_code == status
     for value in ("NaN", "-Infinity", "1e999", '"\\ud800"'):
         odd = f'[{{"insight_key":"odd","insight_value":{value}}}]'

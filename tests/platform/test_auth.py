@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import requests
-from starlette.routing import Route
 
 from wrapgen.platform import open_platform
-from wrapgen.platform.api.app import rest
-from wrapgen.platform.api.openapi import document, is_api
+from wrapgen.platform.api import app, git
+from wrapgen.platform.api.openapi import document
 
 FLUSH = b"0000"
 """The shortest request of git's protocol."""
@@ -172,13 +172,12 @@ def endpoints() -> Iterator[str]:
     """`METHOD /path/{parameter}` of every endpoint that is published, and of git's."""
     with tempfile.TemporaryDirectory() as folder:
         platform = open_platform(Path(folder) / "home")
-        routes = [each for each in rest(platform).routes if isinstance(each, Route) and each.path != "/"]
+        published, routes = document(app.endpoints(platform)), git.routes(platform)
         platform.close()
-    for path, operations in document(route for route in routes if is_api(route))["paths"].items():
+    for path, operations in published["paths"].items():
         yield from (f"{method.upper()} {path}" for method in operations)
     for route in routes:
-        if route.path.startswith("/git/"):
-            yield from (f"{method} {route.path}" for method in sorted((route.methods or set()) - {"HEAD"}))
+        yield from (f"{method} {route.path}" for method in sorted((route.methods or set()) - {"HEAD"}))
 
 
 ENDPOINTS = sorted(endpoints())
@@ -252,6 +251,25 @@ def test_every_endpoint_has_an_entry() -> None:
     assert sorted(ENTRIES) == ENDPOINTS
 
 
+def check_reply(published: dict[str, Any], endpoint: str, answer: requests.Response) -> None:
+    """What an endpoint answers is what the document says: each field of its type, and no other one."""
+    method, _, path = endpoint.partition(" ")
+    if path.startswith("/git/"):
+        return
+    responses = published["paths"][path][method.lower()]["responses"]
+    schema = (
+        responses[f"{answer.status_code // 100}XX"]
+        .get("content", {})
+        .get("application/json", {})
+        .get("schema")
+    )
+    if schema is not None:
+        jsonschema.validate(answer.json(), {**schema, "components": published["components"]})
+        if "$ref" in schema:
+            known = published["components"]["schemas"][schema["$ref"].rpartition("/")[2]]["properties"]
+            assert set(answer.json()) <= set(known)
+
+
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 def test_who_may_use_it(world: Any, endpoint: str) -> None:
     """Each wrong key is refused, learns nothing and changes nothing; then the right one succeeds."""
@@ -270,6 +288,8 @@ def test_who_may_use_it(world: Any, endpoint: str) -> None:
         if answer.status_code >= 400 and "/git/" not in endpoint:
             assert answer.headers["X-Error-Message"], kind
             assert endpoint.startswith("HEAD") or answer.json()["error"], kind
+        if answer.headers.get("Content-Type") == "application/json" and answer.content:
+            check_reply(world.document, endpoint, answer)
 
 
 @pytest.mark.parametrize("form", ["{}", "Simple {}", "simple {}", "Bearer {}", "  Simple   {}  "])

@@ -2,46 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
 from html import escape
 from typing import Any
 from urllib.parse import quote_plus
 
-import boto3
 import pytest
 import requests
-from moto.server import ThreadedMotoServer
-
-from wrapgen.platform.storage import s3
 
 CREDENTIALS = {"access_key_id": "an-id", "secret_access_key": "a-secret"}
-
-
-@pytest.fixture(scope="module")
-def storage() -> Iterator[str]:
-    """The address of an S3-speaking server."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def bucket(storage: str) -> str:
-    """A bucket, made from outside."""
-    name = f"bucket-{uuid.uuid4().hex[:8]}"
-    client = boto3.client(
-        "s3", endpoint_url=storage, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
-    )
-    client.create_bucket(Bucket=name)
-    return name
 
 
 @pytest.fixture
@@ -102,23 +75,6 @@ def test_directories(server: Any, user: tuple[str, str], bucket: str) -> None:
     assert server.request("DELETE", place, key).status_code == 409
     assert server.request("DELETE", f"{place}?force=true", key).json() == {"result": {"deleted": 3}}
     assert server.request("HEAD", place, key).status_code == 404
-
-
-def test_listings_are_paged(storage: str, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every file comes once, in order; the last page has no marker."""
-    monkeypatch.setattr(s3, "PAGE", 5)
-    connector = s3.S3({"endpoint_url": storage, **CREDENTIALS})
-    for number in range(12):
-        connector.write(f"{bucket}/paged/{number:02}", io.BytesIO(b"x"))
-    names: list[str] = []
-    sizes: list[int] = []
-    marker: str | None = None
-    while not sizes or marker is not None:
-        page = connector.page(f"{bucket}/paged", marker)
-        names += [item.name for item in page.files]
-        sizes.append(len(page.files))
-        marker = page.marker
-    assert (names, sizes) == ([f"{number:02}" for number in range(12)], [5, 5, 2])
 
 
 def test_large_files_go_through(server: Any, user: tuple[str, str], bucket: str) -> None:

@@ -263,14 +263,12 @@ def test_files_of_several_gigabytes(server: Any, collection: str) -> None:
 
 @pytest.mark.parametrize(
     ("body", "status"),
-    [(b"{", 400), (b"[]", 400), (b'"x"', 400), (b"", 400), (b'{"name": 5}', 200), (b'{"name": "a/b"}', 400)],
+    [(b"{", 400), (b"[]", 400), (b'"x"', 400), (b"", 400), (b'{"name": 5}', 400), (b'{"name": "a/b"}', 400)],
 )
 def test_odd_bodies_of_a_new_collection(server: Any, body: bytes, status: int) -> None:
     """Nothing but an object with a possible name makes a collection."""
     answer = server.request("POST", "/v1/data/.my", data=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == status, answer.text
-    if status == 200:
-        server.request("DELETE", "/v1/data/.my/5")
 
 
 def test_an_odd_acl_is_refused(server: Any, collection: str) -> None:

@@ -226,7 +226,12 @@ def apply(input):
     print("printed secret")
     raise ValueError("told to all")
 """
-DYING = 'print("printed secret", flush=True)\nraise SystemExit(3)\n'
+DYING = """import os
+if "DIE" in os.environ:
+    print("printed secret", flush=True)
+    raise SystemExit(3)
+def apply(input): return input
+"""
 
 
 @pytest.mark.parametrize("source", [FAILING, DYING], ids=["failing", "dying"])
@@ -234,6 +239,8 @@ def test_traces_and_prints_go_to_the_owner_only(server: Any, module: Any, sender
     """A public algorithm that calls a private one of its caller gets neither traceback nor output of it."""
     owner, key = server.user("owner")
     private = module(server, owner, key, source, "private")
+    place, secret = private.rpartition("/")[0], {"secret_key": "DIE", "secret_value": "1"}
+    assert server.request("POST", f"/v1/algorithms/{place}/secrets", key, json=secret).ok
     mine = server.call(private, 1, key, stdout="true").text
     assert "printed secret" in mine
     asked = ["POST", f"/v1/algo/{private}?stdout=true", 1]

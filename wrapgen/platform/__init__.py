@@ -13,11 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from wrapgen.errors import Conflict
 from wrapgen.platform.calls.call import Limits
 from wrapgen.platform.calls.fault_rules import Faults
 from wrapgen.platform.calls.service import Calls
 from wrapgen.platform.calls.void_calls import Unattended
 from wrapgen.platform.domain.bounds import Bounds
+from wrapgen.platform.domain.model import Algorithm, Caller
 from wrapgen.platform.observe.observer import Observer
 from wrapgen.platform.state import State, open_platform_state
 from wrapgen.platform.workers.ceilings import Ceilings
@@ -52,11 +54,30 @@ class Platform:
     observer: Observer
     bounds: Bounds
 
-    async def forget(self, account: str) -> None:
-        """Drops what is kept of an account that is no more: the next of its name must not see it."""
-        self.observer.forget(account)
-        await asyncio.to_thread(self.unattended.forget, account)
-        await asyncio.to_thread(self.state.errors.forget, account)
+    async def delete_account(self, reference: str, kind: str) -> None:
+        """Removes an account, and what is kept under its name: another may come to have that.
+
+        Raises:
+            NotFound: there is none of that kind.
+            Conflict: it has open calls, or may not go (see `Accounts.delete`).
+        """
+        account = await asyncio.to_thread(self.state.accounts.get, reference, kind)
+        if self.calls.open_of(account.name):
+            raise Conflict(f"{account.name} has open calls", hint="delete it when they have ended")
+        await asyncio.to_thread(self.state.accounts.delete, account)
+        self.observer.forget(account.name)
+        await asyncio.to_thread(self.unattended.forget, account.name)
+        await asyncio.to_thread(self.state.errors.forget, account.name)
+
+    def delete_algorithm(self, caller: Caller, algorithm: Algorithm) -> None:
+        """Removes an algorithm with its builds, repository and files, and what is known of its calls.
+
+        Raises:
+            NotAuthorized: it is not the caller's.
+        """
+        self.state.algorithms.delete(caller, algorithm)
+        self.state.data.forget_algorithm(algorithm.id)
+        self.observer.forget_algorithm(algorithm.owner, algorithm.name)
 
     async def run(self, address: str) -> None:
         """Looks after the workers until cancelled; then ends every one of them.

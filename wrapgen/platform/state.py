@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from wrapgen.errors import NotAuthorized, UsageError
 from wrapgen.platform.building.builds import Builds
@@ -29,6 +29,7 @@ from wrapgen.platform.domain.bounds import Bounds
 from wrapgen.platform.domain.connectors import Connectors
 from wrapgen.platform.domain.credentials import read_credentials, write_credentials
 from wrapgen.platform.domain.data import Data
+from wrapgen.platform.domain.files import Files
 from wrapgen.platform.domain.model import ADMIN_KEY, FIRST_ACCOUNT, STANDARD_KEY
 from wrapgen.platform.domain.scms import Scms
 from wrapgen.platform.domain.secrets import Secrets
@@ -37,6 +38,8 @@ from wrapgen.platform.storage.account_table import AccountTable
 from wrapgen.platform.storage.algorithm_table import AlgorithmTable, BuildTable, SecretTable
 from wrapgen.platform.storage.data_table import CollectionTable, ConnectorTable
 from wrapgen.platform.storage.database import Database
+from wrapgen.platform.storage.folder_store import FolderStore
+from wrapgen.platform.storage.objects import ObjectStore
 from wrapgen.platform.storage.platform_tables import ErrorTable, InterpreterTable, ScmTable
 from wrapgen.platform.storage.repositories import Repositories
 from wrapgen.platform.workers.ceilings import Ceilings
@@ -66,6 +69,7 @@ class State:
     algorithms: Algorithms
     data: Data
     connectors: Connectors
+    files: Files
     scms: Scms
     errors: ErrorLog
     sandbox: Sandbox | None
@@ -137,7 +141,9 @@ def _open(
     builds = Builds(BuildTable(database, home), home, environments, repositories, clock, variables, sandbox)
     secrets = Secrets(SecretTable(database), clock)
     algorithms = Algorithms(algorithm_table, accounts, environments, repositories, builds, secrets, clock)
-    data = Data(CollectionTable(database), algorithm_table, home / "data", accounts, clock)
+    store = FolderStore(home / "data")
+    data = Data(CollectionTable(database), algorithm_table, store, accounts, clock)
+    connectors = Connectors(ConnectorTable(database), accounts, _connect, clock)
     errors = ErrorLog(ErrorTable(database), clock, bounds.errors)
     made = _first_keys(home, accounts)
     return State(
@@ -150,13 +156,20 @@ def _open(
         secrets=secrets,
         algorithms=algorithms,
         data=data,
-        connectors=Connectors(ConnectorTable(database), accounts, clock),
+        connectors=connectors,
+        files=Files(data, connectors),
         scms=Scms(ScmTable(database)),
         errors=errors,
         sandbox=sandbox,
         lock=lock,
         made=made,
     )
+
+
+def _connect(settings: dict[str, Any]) -> ObjectStore:
+    from wrapgen.platform.storage.s3 import S3Store
+
+    return S3Store(settings)
 
 
 def _lock(home: Path) -> IO[str]:

@@ -197,3 +197,36 @@ def test_errors_of_an_algorithm_are_listed(platform: Any, hello: str) -> None:
     assert {found[0]["username"], found[0]["billable_to"]} == {"local"}
     assert (found[0]["algoname"], found[0]["algoversion"]) == ("Hello", "0.1.0")
     assert isinstance(found[0]["created_at"], int)
+
+
+def test_what_does_not_load_is_not_released(platform: Any, tmp_path: Path) -> None:
+    """A release waits until a worker has loaded the build: one that can not be is refused, and no version."""
+    name = f"Load{uuid.uuid4().hex[:8]}"
+    algorithm = platform.client().algo(f"local/{name}")
+    made = algorithm.create({"label": name}, {})
+    newest = environments(platform)[-1]["display_name"]
+    named = {each["id"]: each["display_name"] for each in environments(platform)}
+    assert named[made["settings"]["algorithm_environment"]] == newest  # nobody named one
+    remote = platform.address.replace("//", f"//local:{platform.key}@") + f"/git/local/{name}.git"
+    git = ["git", "-c", "user.name=Test", "-c", "user.email=test@example.org"]
+    subprocess.run([*git, "clone", "-q", remote, str(tmp_path / "clone")], check=True)
+    main = tmp_path / "clone" / "src" / f"{name}.py"
+    working = main.read_text()
+    for source, commit in (("raise RuntimeError('no model here')\n" + working, "Break"), (working, "Repair")):
+        main.write_text(source)
+        subprocess.run([*git, "commit", "-qam", commit], cwd=tmp_path / "clone", check=True)
+        subprocess.run([*git, "push", "-q"], cwd=tmp_path / "clone", check=True)
+        assert algorithm.compile()["compilation"]["successful"] is True
+        if commit == "Break":
+            with pytest.raises(Exception, match="400"):
+                algorithm.publish(version_info={"version_type": "minor"})
+            assert algorithm.versions(published=True)["results"] == []
+    published = algorithm.publish(version_info={"version_type": "minor"})
+    assert published["version_info"]["semantic_version"] == "0.1.0"
+    assert platform.client().algo(f"local/{name}/0.1.0").pipe("you").result == "hello you"
+
+
+def environments(platform: Any) -> list[dict[str, Any]]:
+    """What the platform offers, as the vendor's client lists it."""
+    found = platform.client().get_environment("python3")["environments"]
+    return sorted(found, key=lambda each: [int(part) for part in each["display_name"].split()[1].split(".")])

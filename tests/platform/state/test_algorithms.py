@@ -167,11 +167,11 @@ def test_secrets_reach_the_runnable_under_a_new_key(state: State, local: Caller,
     """A changed secret is seen by the next call: workers with the old one are never matched again."""
     release(state, local, hello)
     before = state.algorithms.resolve("local", "Hello", "0.1.0", local)
-    made = state.secrets.create(hello.id, {"secret_key": "TOKEN", "secret_value": "one", "short_name": "t"})
+    made = state.secrets.create(hello.id, "TOKEN", "one", "t")
     first = state.algorithms.resolve("local", "Hello", "0.1.0", local)
     assert (first.variables, before.variables) == ({"TOKEN": "one"}, {})
     assert not hasattr(made, "value")
-    state.secrets.update(hello.id, made.id, {"secret_value": "two"})
+    state.secrets.update(hello.id, made.id, "two")
     second = state.algorithms.resolve("local", "Hello", "0.1.0", local)
     assert second.variables == {"TOKEN": "two"}
     state.secrets.delete(hello.id, made.id)
@@ -182,11 +182,11 @@ def test_secrets_reach_the_runnable_under_a_new_key(state: State, local: Caller,
 
 @pytest.mark.parametrize("variable", ["", "1A", "A-B", "ALGORITHMIA_API_KEY", None, "A=B"])
 def test_secret_variables_that_can_not_be(
-    state: State, local: Caller, hello: Algorithm, variable: object
+    state: State, local: Caller, hello: Algorithm, variable: str | None
 ) -> None:
     """A secret is an environment variable, and none of the platform's own."""
     with pytest.raises(BadRequest, match="secret_key"):
-        state.secrets.create(hello.id, {"secret_key": variable, "secret_value": "x"})
+        state.secrets.create(hello.id, variable, "x")
 
 
 def test_managing_is_for_owners(state: State, local: Caller, other: Caller, hello: Algorithm) -> None:
@@ -225,4 +225,4 @@ def test_what_a_deletion_overtakes_is_not_found(state: State, local: Caller, hel
     with pytest.raises(NotFound, match="deleted meanwhile"):
         state.builds.start(hello.id, hello.first_commit, hello.settings["algorithm_environment"])
     with pytest.raises(NotFound, match="deleted meanwhile"):
-        state.secrets.create(hello.id, {"secret_key": "NAME", "secret_value": "value"})
+        state.secrets.create(hello.id, "NAME", "value")

@@ -15,7 +15,7 @@ from wrapgen.errors import BadRequest, Conflict, NotAuthorized, NotFound
 from wrapgen.platform.domain.data_path import DataPath, parse
 from wrapgen.platform.domain.model import Caller, Permissions
 from wrapgen.platform.state import State
-from wrapgen.platform.storage import stored
+from wrapgen.platform.storage import folder_store as stored
 
 
 def put(state: State, caller: Caller, path: str, content: bytes = b"x") -> str:
@@ -25,9 +25,7 @@ def put(state: State, caller: Caller, path: str, content: bytes = b"x") -> str:
 
 
 def read(state: State, caller: Caller, path: str) -> bytes:
-    stream, _ = state.data.find(caller, parse(path)).open()
-    with stream:
-        return stream.read()
+    return b"".join(state.data.read(caller, parse(path))[0])
 
 
 @pytest.mark.parametrize(
@@ -125,10 +123,9 @@ def test_a_reader_keeps_what_it_opened(state: State, local: Caller) -> None:
     """A file that is replaced while it is read is read to its old end."""
     state.data.create_collection(local, parse(".my"), "col")
     put(state, local, ".my/col/file", b"old content")
-    stream, size = state.data.find(local, parse(".my/col/file")).open()
+    parts, size = state.data.read(local, parse(".my/col/file"))
     put(state, local, ".my/col/file", b"new")
-    with stream:
-        assert (stream.read(), size) == (b"old content", 11)
+    assert (b"".join(parts), size) == (b"old content", 11)
 
 
 def test_a_collection_deleted_under_a_write(state: State, local: Caller) -> None:
@@ -343,7 +340,7 @@ def test_a_file_that_comes_while_its_collection_goes(
     monkeypatch.setattr(stored, "names_in", counted)
     with pytest.raises(Conflict, match="not empty: 1 files"):
         state.data.delete_collection(local, parse(".my/col"), force=False)
-    assert state.data.find(local, parse(".my/col/file")).path.read_bytes() == b"content"
+    assert b"".join(state.data.read(local, parse(".my/col/file"))[0]) == b"content"
 
     def removed(folder: Path) -> None:
         monkeypatch.setattr(stored, "sync_folder", sync)

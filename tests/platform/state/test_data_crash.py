@@ -17,21 +17,20 @@ from wrapgen.platform.domain.credentials import read_credentials
 from wrapgen.platform.domain.data_path import parse
 from wrapgen.platform.domain.model import Caller
 from wrapgen.platform.state import State
-from wrapgen.platform.storage import stored
+from wrapgen.platform.storage import folder_store as stored
 
 KILLED = """
 import os
 import signal
 import sys
 from pathlib import Path
-from wrapgen.platform.domain import data
-from wrapgen.platform.storage import stored
+from wrapgen.platform.storage import folder_store as stored
 from wrapgen.platform.domain.credentials import read_credentials
 from wrapgen.platform.domain.data_path import parse
 from wrapgen.platform.state import open_platform_state
 state = open_platform_state(Path(sys.argv[1]))
 caller = state.accounts.caller(read_credentials(state.home)["api_key"])
-where = data if sys.argv[2] == "make_folder" else stored
+where = stored
 step = getattr(where, sys.argv[2])
 
 def killed(*values):
@@ -115,4 +114,4 @@ def keep(state: State, caller: Caller) -> None:
     write = state.data.begin_write(caller, parse(".my/col/file"))
     write.append(b"kept")
     write.commit()
-    assert state.data.find(caller, parse(".my/col/file")).path.read_bytes() == b"kept"
+    assert b"".join(state.data.read(caller, parse(".my/col/file"))[0]) == b"kept"

@@ -3,45 +3,56 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import time
 import traceback
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wrapgen.errors import WrapgenError
 from wrapgen.platform import Platform
-from wrapgen.platform.api import auth
+from wrapgen.platform.api import (
+    accounts,
+    algorithms,
+    connectors,
+    data,
+    environments,
+    git,
+    insights,
+    keys,
+    operations,
+    scms,
+    secrets,
+)
 from wrapgen.platform.api.auth import KNOWN, RIGHTS
 from wrapgen.platform.api.calls import PREFIX, CallEndpoint
+from wrapgen.platform.api.endpoint import Endpoint, endpoints_of
 from wrapgen.platform.api.errors import cut_short, respond, respond_router, respond_unexpected
+from wrapgen.platform.api.openapi import OpenApi
 from wrapgen.platform.observe.server_log import ServerLog
 from wrapgen.platform.web.app import Web
 from wrapgen.platform.web.navigation import ROOT
 from wrapgen.platform.web.page import wants_html
 
-MODULES = (
-    "algorithms",
-    "data",
-    "git",
-    "accounts",
-    "keys",
-    "environments",
-    "scms",
-    "connectors",
-    "insights",
-    "requests",
-    "faults",
-    "openapi",
+APIS = (
+    *algorithms.APIS,
+    *secrets.APIS,
+    *data.APIS,
+    *accounts.APIS,
+    *keys.APIS,
+    *environments.APIS,
+    *scms.APIS,
+    *connectors.APIS,
+    *insights.APIS,
+    *operations.APIS,
 )
-"""Modules of this package with `routes(platform)`, in the order in which they are asked."""
+"""What answers requests, by resource."""
 
 
 class Application:
@@ -74,18 +85,23 @@ def rest(platform: Platform) -> Starlette:
         HTTPException: respond_router,
         Exception: respond_unexpected,
     }
-    routes = [route for name in MODULES for route in _routes(name, platform)]
-    routes += [*OPERATIONS, Route("/", door)]
+    routes = [*(each.route() for each in endpoints(platform)), *git.routes(platform)]
+    routes.append(Route("/", root_redirect))
     app = Starlette(routes=routes, exception_handlers=handlers)  # type: ignore[arg-type]
     app.state.platform = platform
     app.router.redirect_slashes = False
     return app
 
 
-def _routes(name: str, platform: Platform) -> Iterable[BaseRoute]:
-    module = importlib.import_module(f"wrapgen.platform.api.{name}")
-    found: Iterable[BaseRoute] = module.routes(platform)
-    return found
+def endpoints(platform: Platform) -> Iterator[Endpoint]:
+    """All endpoints of the API, in the order in which they are asked."""
+    described = OpenApi(platform)
+    made = [*(api(platform) for api in APIS), described]
+    found = [each for api in made for each in endpoints_of(api)]
+    # An id has no owner before it: its routes must be tried first, or `ID/compile` looks like a name.
+    found.sort(key=lambda each: "{id:uuid}" not in each.path)
+    described.endpoints = found
+    return iter(found)
 
 
 class _Logged:
@@ -135,28 +151,8 @@ async def _stopped(request: Request, send: Send) -> None:
     await answer(request.scope, request.receive, send)
 
 
-def metrics(request: Request) -> Response:
-    """Prometheus's text format: of all algorithms for an admin key, of its account's for another."""
-    caller = auth.person(request)
-    platform: Platform = request.app.state.platform
-    text = platform.observer.metrics.text(lambda owner: caller.admin or caller.owns(owner))
-    return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
-
-
-def door(request: Request) -> Response:
+def root_redirect(request: Request) -> Response:
     """The address itself: a browser is shown to the web page."""
     if not wants_html(request):
         raise HTTPException(404)
     return RedirectResponse(f"{ROOT}/", 303)
-
-
-def health(request: Request) -> Response:
-    """Whether new calls are taken: 200, or 503 while the server drains."""
-    platform: Platform = request.app.state.platform
-    if platform.calls.draining:
-        return JSONResponse({"status": "draining"}, 503)
-    return JSONResponse({"status": "ok"})
-
-
-OPERATIONS = (Route("/health", health), Route("/metrics", metrics))
-"""What those who run a platform ask it."""

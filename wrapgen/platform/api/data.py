@@ -1,39 +1,32 @@
-"""Routes of hosted data (platform contract, section 4): listings, whole files streamed both ways."""
+"""Endpoints of data, hosted or behind a connector (platform contract, section 4)."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from email.utils import formatdate
 from functools import partial
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
-from starlette.concurrency import run_in_threadpool
+from msgspec import Struct
+from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
 
 from wrapgen.errors import BadRequest
 from wrapgen.platform.api import auth
-from wrapgen.platform.api.connectors import ConnectorRoutes
-from wrapgen.platform.api.exchange import body_of, empty, fields_of, reply
+from wrapgen.platform.api.endpoint import Ask, body_of, decoded, endpoint, reply
 from wrapgen.platform.domain.data import Listing
-from wrapgen.platform.domain.data_path import DataPath, parse
+from wrapgen.platform.domain.data_path import parse
 from wrapgen.platform.domain.data_rights import EVERYONE, OWN_ALGORITHMS
+from wrapgen.platform.domain.files import Address
 from wrapgen.platform.storage.database import iso
-from wrapgen.platform.storage.objects import ConnectorPath
-from wrapgen.platform.storage.stored import StoredFile
+from wrapgen.platform.storage.objects import PART, ConnectorPath, ObjectWrite, StoredObject
 
 if TYPE_CHECKING:
     from wrapgen.platform import Platform
-
-PIECE = 1024 * 1024
-"""Bytes that are read or written at a time: memory stays flat whatever a file's size."""
-
-Handle = Callable[[Request], Awaitable[Response]]
-"""An endpoint."""
 
 _SLASH = re.compile(rb"%2[fF]")
 
@@ -47,152 +40,222 @@ class _Anything(PathConvertor):
 register_url_convertor("anything", _Anything())
 
 
-def routes(platform: Platform) -> list[Route]:
-    """The routes under /v1/data and its other spelling, /v1/connector/data."""
-    api, others = DataRoutes(platform), ConnectorRoutes(platform)
-    places = ["/v1/data", "/v1/data/{path:anything}"]
-    places += [f"/v1/connector/{{connector}}{rest}" for rest in ("", "/{path:anything}")]
-    found = [Route("/v1/hostedData", api.hosted, methods=["GET"])]
-    # HEAD first: a route for GET would take it too, and read the file for nothing.
-    for name in ("HEAD", "GET", "PUT", "POST", "PATCH", "DELETE"):
-        handle = _either(getattr(api, name.lower()), getattr(others, name.lower()))
-        found += [Route(place, handle, methods=[name]) for place in places]
-    return found
+class Acl(Struct):
+    """Who reads a collection."""
+
+    read: list[str]
 
 
-def _either(hosted: Handle, other: Callable[[Request, ConnectorPath], Awaitable[Response]]) -> Handle:
-    """An endpoint for hosted data, or for another storage where the address names one."""
+class DirectoryFields(Struct):
+    """What a request says of a collection."""
 
-    async def handle(request: Request) -> Response:
-        path = path_of(request)
-        if isinstance(path, ConnectorPath):
-            return await other(request, path)
-        request.state.path = path
-        return await hosted(request)
-
-    handle.hosted = hosted  # type: ignore[attr-defined]  # what the OpenAPI document describes
-    return handle
+    name: str | None = None
+    acl: Acl | None = None
 
 
-class DataRoutes:
-    """One method per HTTP method; each only translates."""
+class FolderName(Struct):
+    """A directory in a listing."""
+
+    name: str
+
+
+class FileFacts(Struct):
+    """A file in a listing; its size in bytes."""
+
+    filename: str
+    size: int
+    last_modified: str
+
+
+class DirectoryListing(Struct, omit_defaults=True):
+    """One page of a directory: each only where there is any (platform contract, section 4)."""
+
+    folders: list[FolderName] = []
+    files: list[FileFacts] = []
+    marker: str | None = None
+    acl: Acl | None = None
+
+
+class DirectoryQuery(Struct):
+    """What a query says of a listing: where it goes on, and whether to show who reads."""
+
+    marker: str | None = None
+    acl: str = ""
+
+
+class DeleteQuery(Struct):
+    """Whether a directory that holds files goes with them (`true`)."""
+
+    force: str = ""
+
+
+class Written(Struct):
+    """The full URL of what was made."""
+
+    result: str
+
+
+class DeletedCount(Struct):
+    """How many files went."""
+
+    deleted: int
+
+
+class Deleted(Struct):
+    """What was removed."""
+
+    result: DeletedCount
+
+
+class AclFlags(Struct):
+    """Who reads a collection: everyone, a group, its owner, the owner's algorithms."""
+
+    read_w: bool
+    read_g: bool
+    read_u: bool
+    read_a: bool
+
+
+class HostedCollection(Struct):
+    """A collection of the caller's."""
+
+    id: str
+    object_id: str
+    collection_name: str
+    username: str
+    acl: AclFlags
+    location: str
+
+
+class HostedCollections(Struct):
+    """The caller's collections."""
+
+    result: list[HostedCollection]
+
+
+def places(verb: str) -> Callable[[Callable[..., object]], Callable[..., object]]:
+    """Marks what answers for a method at each spelling of an address."""
+
+    def mark(method: Callable[..., object]) -> Callable[..., object]:
+        for place in ("/v1/connector/{connector}", "/v1/data"):
+            method = endpoint(verb, place)(endpoint(verb, f"{place}/{{path:anything}}")(method))
+        return method
+
+    return mark
+
+
+class DataApi:
+    """One method per HTTP method."""
 
     def __init__(self, platform: Platform) -> None:
-        self._state = platform.state
+        self._files = platform.state.files
+        self._data = platform.state.data
 
-    async def get(self, request: Request) -> Response:
-        """GET a file's bytes, or a directory's listing."""
-        caller, path = auth.standard(request), request.state.path
-        if path.file:
-            found = await run_in_threadpool(self._state.data.find, caller, path)
-            stream, size, first = await run_in_threadpool(begin, found)
-            headers = {**_file_headers(found), "Content-Length": str(size)}
-            if stream is None:
-                return Response(first, headers=headers)
-            still = partial(auth.recheck, request)
-            return StreamingResponse(pieces(stream, first, still), headers=headers)
-        marker = request.query_params.get("marker")
-        listing = await run_in_threadpool(
-            lambda: self._state.data.list_directory(caller, path, marker=marker)
-        )
-        shown = reply(_listing(listing, acl=request.query_params.get("acl", "").lower() == "true"))
-        shown.headers["X-Data-Type"] = "directory"
-        return shown
-
-    async def head(self, request: Request) -> Response:
-        """HEAD: headers only; for directories too, which the Node client asks for (nodejs, src/Data.ts)."""
-        caller, path = auth.standard(request), request.state.path
-        if path.file:
-            found = await run_in_threadpool(self._state.data.find, caller, path)
-            return Response(b"", headers=_file_headers(found))
-        await run_in_threadpool(self._state.data.list_directory, caller, path)
-        return Response(b"", headers={"X-Data-Type": "directory"})
-
-    async def hosted(self, request: Request) -> Response:
-        """GET /v1/hostedData: the caller's collections (platform contract, section 4)."""
-        found = await run_in_threadpool(self._state.data.hosted, auth.standard(request))
+    @endpoint("GET", "/v1/hostedData")
+    def hosted_data(self, ask: Ask) -> HostedCollections:
+        """Lists the caller's collections."""
         shown = [
-            {
-                "id": each.id,
-                "object_id": f"collec-{each.id}",
-                "collection_name": each.name,
-                "username": each.owner,
-                "acl": {
-                    "read_w": EVERYONE in each.readers,
-                    "read_g": False,
-                    "read_u": True,
-                    "read_a": OWN_ALGORITHMS in each.readers,
-                },
-                "location": f"data://{each.owner}/{each.name}",
-            }
-            for each in found
+            HostedCollection(
+                id=each.id,
+                object_id=f"collec-{each.id}",
+                collection_name=each.name,
+                username=each.owner,
+                acl=AclFlags(
+                    read_w=EVERYONE in each.readers,
+                    read_g=False,
+                    read_u=True,
+                    read_a=OWN_ALGORITHMS in each.readers,
+                ),
+                location=f"data://{each.owner}/{each.name}",
+            )
+            for each in self._data.hosted(ask.caller)
         ]
-        return reply({"result": shown})
+        return HostedCollections(shown)
 
-    async def put(self, request: Request) -> Response:
-        """PUT a file: the bytes as they come, whatever the content type says."""
-        caller, path = auth.standard(request), request.state.path
-        write = await run_in_threadpool(self._state.data.begin_write, caller, path)
+    # HEAD first: a route for GET would take it too, and read the file for nothing.
+    @places("HEAD")
+    def head(self, ask: Ask) -> Response:
+        """Says what is there, without a body; for directories too, as the Node client asks (src/Data.ts)."""
+        at = path_of(ask.request)
+        found = self._files.find(ask.caller, at)
+        if found is None and not isinstance(at, ConnectorPath):
+            self._files.list(ask.caller, at)
+        return Response(b"", headers=_facts(found) if found else {"X-Data-Type": "directory"})
+
+    @places("GET")
+    async def get(self, ask: Ask, query: DirectoryQuery) -> DirectoryListing | Response:
+        """Gives the bytes of a file, or lists a directory."""
+        return await run_in_threadpool(self._get, ask, query)
+
+    def _get(self, ask: Ask, query: DirectoryQuery) -> DirectoryListing | Response:
+        at = path_of(ask.request)
+        found = self._files.find(ask.caller, at)
+        if found is None:
+            listing = self._files.list(ask.caller, at, query.marker)
+            shown = reply(_listing(listing, acl=query.acl.lower() == "true"))
+            shown.headers["X-Data-Type"] = "directory"
+            return shown
+        parts, size = self._files.read(ask.caller, at)
+        first = next(parts, b"")
+        headers = {**_facts(found), "Content-Length": str(size)}
+        if len(first) == size:
+            return Response(first, headers=headers)
+        return StreamingResponse(streamed(first, parts, partial(auth.recheck, ask.request)), headers=headers)
+
+    @places("PUT")
+    async def put(self, ask: Ask) -> Written | Response:
+        """Takes a file: the bytes as they come, whatever the content type says."""
+        at = path_of(ask.request)
+        write = await run_in_threadpool(self._files.begin_write, ask.caller, at)
         try:
-            waiting = bytearray()
-            async for chunk in request.stream():
-                waiting += chunk
-                if len(waiting) >= PIECE:
-                    await run_in_threadpool(write.append, bytes(waiting))
-                    waiting.clear()
-            await run_in_threadpool(write.append, bytes(waiting))
-            auth.recheck(request)
-            return reply({"result": await run_in_threadpool(write.commit)})
+            await written(write, ask.request.stream())
+            auth.recheck(ask.request)
+            return Written(await run_in_threadpool(write.commit))
         except ClientDisconnect:
-            return empty(400)  # nobody reads it; the half file is gone
+            return Response(b"", 400)  # nobody reads it; the half file is gone
         finally:
             await run_in_threadpool(write.abandon)
 
-    async def post(self, request: Request) -> Response:
-        """POST a new collection's name to its parent: as JSON, or bare (nodejs, src/Data.ts, create)."""
-        caller, path = auth.standard(request), request.state.path
-        readers = None
-        if request.headers.get("content-type", "").startswith("text/plain"):
-            name = (await body_of(request)).decode("utf-8", "replace").strip()
+    @places("POST")
+    async def post(self, ask: Ask) -> Written:
+        """Makes a collection, whose name comes as JSON, or bare (nodejs, src/Data.ts, create)."""
+        at, body = path_of(ask.request), await body_of(ask.request)
+        if ask.request.headers.get("content-type", "").startswith("text/plain"):
+            fields = DirectoryFields(body.decode("utf-8", "replace").strip())
         else:
-            fields = await fields_of(request)
-            name, readers = str(fields.get("name") or ""), _readers(fields)
-        url = await run_in_threadpool(self._state.data.create_collection, caller, path, name, readers)
-        return reply({"result": url})
+            fields = decoded(body, DirectoryFields, ask.request)
+        readers = tuple(fields.acl.read) if fields.acl else None
+        make = self._files.create_directory
+        return Written(await run_in_threadpool(make, ask.caller, at, fields.name or "", readers))
 
-    async def patch(self, request: Request) -> Response:
-        """PATCH a collection's ACL."""
-        caller, path = auth.standard(request), request.state.path
-        readers = _readers(await fields_of(request))
-        if readers is None:
+    @places("PATCH")
+    def patch(self, ask: Ask, body: DirectoryFields) -> Response:
+        """Changes who reads a collection."""
+        at = path_of(ask.request)
+        if body.acl is None and not isinstance(at, ConnectorPath):
             raise BadRequest('the body must be {"acl": {"read": [...]}}')
-        await run_in_threadpool(self._state.data.set_readers, caller, path, readers)
-        return empty(200)
+        self._files.set_readers(ask.caller, at, tuple(body.acl.read) if body.acl else ())
+        return Response(b"")
 
-    async def delete(self, request: Request) -> Response:
-        """DELETE a file or a collection."""
-        caller, path = auth.standard(request), request.state.path
-        if path.file:
-            await run_in_threadpool(self._state.data.delete_file, caller, path)
-            return reply({"result": {"deleted": 1}})
-        force = request.query_params.get("force", "").lower() == "true"
-        deleted = await run_in_threadpool(
-            lambda: self._state.data.delete_collection(caller, path, force=force)
-        )
-        return reply({"result": {"deleted": deleted}})
+    @places("DELETE")
+    def delete(self, ask: Ask, query: DeleteQuery) -> Deleted:
+        """Removes a file or a collection."""
+        force = query.force.lower() == "true"
+        return Deleted(DeletedCount(self._files.delete(ask.caller, path_of(ask.request), force=force)))
 
 
-def path_of(request: Request) -> DataPath | ConnectorPath:
+APIS = (DataApi,)
+
+
+def path_of(request: Request) -> Address:
     """The path that a request's address names.
 
     The Java client encodes the whole path as a form field would be: slashes as %2F, spaces as + (java,
     data/DataObject.java). Others leave slashes alone, and then a + is a +.
 
     Raises:
-        NotAuthorized: the request has no good key, which is looked at first.
         BadRequest: it is not UTF-8, or not a data path.
     """
-    auth.standard(request)
     connector = request.path_params.get("connector")
     raw: bytes = request.scope["raw_path"].partition(b"?")[0]
     if _SLASH.search(raw):
@@ -211,58 +274,38 @@ def path_of(request: Request) -> DataPath | ConnectorPath:
     return parse(path) if scheme == "data" else ConnectorPath(scheme, path.strip("/"))
 
 
-def _readers(fields: dict[str, Any]) -> tuple[str, ...] | None:
-    acl = fields.get("acl")
-    if acl is None:
-        return None
-    read = acl.get("read") if isinstance(acl, dict) else None
-    if not isinstance(read, list) or not all(isinstance(entry, str) for entry in read):
-        raise BadRequest('acl must be {"read": [...]}')
-    return tuple(read)
+async def written(write: ObjectWrite, chunks: AsyncIterator[bytes]) -> None:
+    """Writes what comes in, a part at a time."""
+    waiting = bytearray()
+    async for chunk in chunks:
+        waiting += chunk
+        if len(waiting) >= PART:
+            await run_in_threadpool(write.append, bytes(waiting))
+            waiting.clear()
+    await run_in_threadpool(write.append, bytes(waiting))
 
 
-def _listing(listing: Listing, *, acl: bool) -> dict[str, Any]:
-    """`files`, `folders` and `marker` only where there are any (platform contract, section 4)."""
-    shown: dict[str, Any] = {}
-    if listing.folders:
-        shown["folders"] = [{"name": name} for name in listing.folders]
-    if listing.files:
-        shown["files"] = [
-            {"filename": file.name, "size": file.size, "last_modified": iso(file.modified)}
-            for file in listing.files
-        ]
-    if listing.marker:
-        shown["marker"] = listing.marker
-    if acl and listing.readers is not None:
-        shown["acl"] = {"read": list(listing.readers)}
-    return shown
+async def streamed(first: bytes, parts: Iterator[bytes], still: Callable[[], None]) -> AsyncIterator[bytes]:
+    """The first part and all that follow it, as long as `still` does not raise."""
+    yield first
+    async for part in iterate_in_threadpool(parts):
+        await run_in_threadpool(still)
+        yield part
 
 
-def _file_headers(file: StoredFile) -> dict[str, str]:
+def _listing(listing: Listing, *, acl: bool) -> DirectoryListing:
+    return DirectoryListing(
+        folders=[FolderName(name) for name in listing.folders],
+        files=[FileFacts(each.name, each.size, iso(each.modified)) for each in listing.files],
+        marker=listing.marker or None,
+        acl=Acl(list(listing.readers)) if acl and listing.readers is not None else None,
+    )
+
+
+def _facts(file: StoredObject) -> dict[str, str]:
     return {
         "X-Data-Type": "file",
         "Content-Length": str(file.size),
         "Content-Type": "application/octet-stream",
         "Last-Modified": formatdate(file.modified, usegmt=True),
     }
-
-
-def begin(file: StoredFile) -> tuple[IO[bytes] | None, int, bytes]:
-    """The file's first piece; and the open file with the rest, unless that was all."""
-    stream, size = file.open()
-    first = stream.read(PIECE)
-    if len(first) < size:
-        return stream, size, first
-    stream.close()
-    return None, size, first
-
-
-async def pieces(stream: IO[bytes], first: bytes, still: Callable[[], None]) -> AsyncIterator[bytes]:
-    """The first piece and all that follow it, as long as `still` does not raise; closes the file."""
-    try:
-        yield first
-        while piece := await run_in_threadpool(stream.read, PIECE):
-            await run_in_threadpool(still)
-            yield piece
-    finally:
-        stream.close()

@@ -1,19 +1,17 @@
-"""Routes of the keys of users and organizations (platform contract, section 7)."""
+"""Endpoints of the keys of users and organizations (platform contract, section 7)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
+import msgspec
+from msgspec import Meta, Struct
 
 from wrapgen.errors import BadRequest, NotAuthorized
 from wrapgen.platform.api import auth
-from wrapgen.platform.api.exchange import empty, fields_of, reply
-from wrapgen.platform.api.holders import organization_of, user_of
-from wrapgen.platform.domain.model import ADMIN_KEY, KEY_KINDS, STANDARD_KEY, Account, Key, Permissions
+from wrapgen.platform.api.accounts import ORGANIZATION, USER
+from wrapgen.platform.api.endpoint import Ask, endpoint
+from wrapgen.platform.domain.model import ADMIN_KEY, STANDARD_KEY, Account, Key, Permissions
 from wrapgen.platform.storage.database import iso
 
 if TYPE_CHECKING:
@@ -22,80 +20,110 @@ if TYPE_CHECKING:
 PATTERN = 300
 """Most characters of an entry of a key's list: two names, and what stands around them."""
 
-
-def routes(platform: Platform) -> list[Route]:
-    """The routes of /v1/.../keys."""
-    api = KeyRoutes(platform)
-    users, groups = "/v1/users/{user}", "/v1/organizations/{org}"
-    return [
-        Route(f"{users}/keys", api.listed, methods=["GET"]),
-        Route(f"{users}/keys", api.create, methods=["POST"]),
-        Route(f"{users}/keys/{{key}}", api.revoke, methods=["DELETE"]),
-        Route("/v1/admin/users/{user}/keys", api.create, methods=["POST"]),
-        Route(f"{groups}/members/{{user}}/keys", api.create, methods=["POST"]),
-        Route(f"{groups}/keys", api.listed, methods=["GET"]),
-        Route(f"{groups}/keys", api.create, methods=["POST"]),
-        Route(f"{groups}/keys/{{key}}", api.revoke, methods=["DELETE"]),
-    ]
+KeyKind = Literal["AlgorithmKey", "ManagementKey", "PlatformAdminKey"]
 
 
-class KeyRoutes:
-    """One method per route; each only translates."""
+class KeyPermissions(Struct):
+    """What a key may do; what a request does not mention is allowed."""
+
+    allow_data: bool | None = True
+    allow_data_write: bool | None = True
+    allow_algo: bool | None = True
+    allow_web_algo: bool | None = True
+    referer_host: str | None = ""
+    allow_algo_management: bool | None = True
+    algo_acl: list[Annotated[str, Meta(pattern="^algo://", max_length=PATTERN)]] = msgspec.field(
+        default_factory=lambda: ["algo://*"]
+    )
+
+
+class KeyFields(Struct):
+    """What a request says of a new key."""
+
+    key_label: str | None = None
+    key_type: KeyKind | Literal[""] | None = None
+    permissions: KeyPermissions | None = None
+
+
+class KeyObject(Struct, omit_defaults=True, kw_only=True):
+    """A key; the key itself only in the answer that makes it."""
+
+    id: str
+    username: str
+    key_label: str
+    created_at: str
+    api_key_mask: str
+    key_type: str
+    permissions: dict[str, bool | str | list[str]]
+    api_key: str = ""
+
+
+class KeyApi:
+    """Keys."""
 
     def __init__(self, platform: Platform) -> None:
         self._accounts = platform.state.accounts
+        self._most = platform.bounds.key_patterns
 
-    async def listed(self, request: Request) -> Response:
-        """GET .../keys of a user or an organization"""
-        account = await _holder(request)
-        found = await run_in_threadpool(self._accounts.keys, account.name)
-        return reply([_key(key) for key in found])
+    @endpoint("GET", f"{USER}/keys", who=auth.person)
+    def keys(self, ask: Ask) -> list[KeyObject]:
+        """Lists the keys of a user."""
+        return [_key(key) for key in self._accounts.keys(self._holder(ask).name)]
 
-    async def create(self, request: Request) -> Response:
-        """POST .../keys: the reply is the only place where the key is told."""
-        account, fields = await _holder(request), await fields_of(request)
-        kind = _kind(fields.get("key_type"))
-        permissions = _permissions(fields.get("permissions"), request.app.state.platform.bounds.key_patterns)
-        if kind == ADMIN_KEY and not auth.caller(request).admin:
+    @endpoint("GET", f"{ORGANIZATION}/keys", who=auth.person)
+    def organization_keys(self, ask: Ask) -> list[KeyObject]:
+        """Lists the keys of an organization."""
+        return self.keys(ask)
+
+    @endpoint("POST", f"{USER}/keys", who=auth.person)
+    @endpoint("POST", "/v1/admin/users/{user}/keys", who=auth.admin)
+    def create_key(self, ask: Ask, body: KeyFields) -> KeyObject:
+        """Makes a key; the reply is the only place where it is told."""
+        account, kind = self._holder(ask), body.key_type or STANDARD_KEY
+        permissions = _permissions(body.permissions, self._most) if body.permissions else Permissions()
+        if kind == ADMIN_KEY and not ask.caller.admin:
             raise NotAuthorized("only an admin key makes admin keys")
-        label = str(fields.get("key_label") or "")
-        key, made = await run_in_threadpool(
-            lambda: self._accounts.create_key(account.name, label=label, kind=kind, permissions=permissions)
-        )
-        return reply({**_key(made), "api_key": key}, 201 if "org" in request.path_params else 200)
+        label = body.key_label or ""
+        key, made = self._accounts.create_key(account.name, label=label, kind=kind, permissions=permissions)
+        return msgspec.structs.replace(_key(made), api_key=key)
 
-    async def revoke(self, request: Request) -> Response:
-        """DELETE .../keys/:id"""
-        account = await _holder(request)
-        await run_in_threadpool(self._accounts.revoke_key, account.name, request.path_params["key"])
-        return empty()
+    @endpoint("POST", f"{ORGANIZATION}/members/{{user}}/keys", who=auth.admin, status=201)
+    @endpoint("POST", f"{ORGANIZATION}/keys", who=auth.person, status=201)
+    def create_organization_key(self, ask: Ask, body: KeyFields) -> KeyObject:
+        """Makes a key of an organization, or of a member of one."""
+        return self.create_key(ask, body)
+
+    @endpoint("DELETE", f"{USER}/keys/{{key}}", who=auth.person)
+    @endpoint("DELETE", f"{ORGANIZATION}/keys/{{key}}", who=auth.person)
+    def revoke_key(self, ask: Ask) -> None:
+        """Makes a key worthless at once."""
+        self._accounts.revoke_key(self._holder(ask).name, ask["key"])
+
+    def _holder(self, ask: Ask) -> Account:
+        """Whose keys the path means. A restricted key makes none: they could do more than it may."""
+        if not ask.caller.admin and ask.caller.permissions != Permissions():
+            raise NotAuthorized("a restricted API key can't handle keys")
+        words = ask.request.path_params
+        group = self._accounts.seen_by(ask.caller, words["org"], "organization") if "org" in words else None
+        if "user" in words:
+            return self._accounts.seen_by(ask.caller, words["user"], "user")
+        assert group is not None
+        return group
 
 
-async def _holder(request: Request) -> Account:
-    """Whose keys the path means. A restricted key makes none: they could do more than it may."""
-    caller = auth.caller(request)
-    if caller.algorithm is not None:
-        raise NotAuthorized("a running algorithm can't handle keys")
-    if not caller.admin and caller.permissions != Permissions():
-        raise NotAuthorized("a restricted API key can't handle keys")
-    if request.url.path.startswith("/v1/admin/"):
-        auth.admin(request)
-    if "org" in request.path_params and "user" in request.path_params:
-        await organization_of(request)
-        auth.admin(request)
-    return await (user_of(request) if "user" in request.path_params else organization_of(request))
+APIS = (KeyApi,)
 
 
-def _key(key: Key) -> dict[str, Any]:
+def _key(key: Key) -> KeyObject:
     rights = key.permissions
-    return {
-        "id": key.id,
-        "username": key.account,
-        "key_label": key.label,
-        "created_at": iso(key.created_at),
-        "api_key_mask": key.mask,
-        "key_type": key.kind,
-        "permissions": {
+    return KeyObject(
+        id=key.id,
+        username=key.account,
+        key_label=key.label,
+        created_at=iso(key.created_at),
+        api_key_mask=key.mask,
+        key_type=key.kind,
+        permissions={
             "allow_data": rights.data_read,
             "allow_data_write": rights.data_write,
             "allow_algo": rights.native,
@@ -104,49 +132,23 @@ def _key(key: Key) -> dict[str, Any]:
             "allow_algo_management": rights.manage,
             "algo_acl": list(rights.algorithms),
         },
-    }
+    )
 
 
-def _kind(asked: Any) -> str:
-    """The kind of key that is asked for; a standard one where nothing is said.
-
-    Raises:
-        BadRequest: there is no such kind.
-    """
-    if asked in (None, ""):
-        return STANDARD_KEY
-    if asked not in KEY_KINDS:
-        hint = f"key_type is one of {', '.join(KEY_KINDS)}"
-        raise BadRequest(f"no key type {str(asked)[:80]!r}", hint=hint)
-    return str(asked)
-
-
-def _permissions(asked: Any, most: int) -> Permissions:
-    """A key's restrictions from the API's object; what it does not mention is allowed.
+def _permissions(asked: KeyPermissions, most: int) -> Permissions:
+    """A key's restrictions from the API's object.
 
     Raises:
-        BadRequest: an entry has the wrong type, or the list has more than `most`.
+        BadRequest: the list has more than `most` entries.
     """
-    if asked is None:
-        return Permissions()
-    acl = asked.get("algo_acl", ["algo://*"]) if isinstance(asked, dict) else None
-    if not isinstance(acl, list) or not all(isinstance(p, str) and p.startswith("algo://") for p in acl):
-        raise BadRequest(
-            "permissions must be an object whose algo_acl lists algo://*, algo://OWNER/* or algo://OWNER/NAME/*",
-        )
-    if len(acl) > most or any(len(pattern) > PATTERN for pattern in acl):
-        message = f"algo_acl has at most {most} entries (key-patterns) of {PATTERN} characters"
-        raise BadRequest(message)
-    write = asked.get("allow_data_write", True) is True
-    referrer = asked.get("referer_host") or ""
-    if not isinstance(referrer, str):
-        raise BadRequest("referer_host must be a string")
+    if len(asked.algo_acl) > most:
+        raise BadRequest(f"algo_acl has at most {most} entries (key-patterns) of {PATTERN} characters")
     return Permissions(
-        algorithms=tuple(acl),
-        data_read=asked.get("allow_data", True) is True,
-        data_write=write and asked.get("allow_data", True) is True,
-        manage=asked.get("allow_algo_management", True) is True,
-        native=asked.get("allow_algo", True) is True,
-        web=asked.get("allow_web_algo", True) is True,
-        referrer=referrer,
+        algorithms=tuple(asked.algo_acl),
+        data_read=asked.allow_data is True,
+        data_write=asked.allow_data_write is True and asked.allow_data is True,
+        manage=asked.allow_algo_management is True,
+        native=asked.allow_algo is True,
+        web=asked.allow_web_algo is True,
+        referrer=asked.referer_host or "",
     )

@@ -1,83 +1,79 @@
-"""Routes of source hosts (platform contract, section 8)."""
+"""Endpoints of source hosts (platform contract, section 8)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
+from msgspec import Struct
 
 from wrapgen.platform.api import auth
-from wrapgen.platform.api.exchange import empty, fields_of, reply
+from wrapgen.platform.api.endpoint import Ask, endpoint
+from wrapgen.platform.domain.scms import ScmFields, ScmObject
 
 if TYPE_CHECKING:
     from wrapgen.platform import Platform
 
-
-def routes(platform: Platform) -> list[Route]:
-    """The routes of /v1/scms and /v1/admin/scms."""
-    api = ScmRoutes(platform)
-    return [
-        Route("/v1/scms", api.scms, methods=["GET"]),
-        Route("/v1/scms/{scm}", api.scm, methods=["GET"]),
-        Route("/v1/scms/{scm}/oauth/status", api.oauth_status, methods=["GET"]),
-        Route("/v1/scms/{scm}/oauth/revoke", api.oauth_revoke, methods=["POST"]),
-        Route("/v1/admin/scms", api.create, methods=["POST"]),
-        Route("/v1/admin/scms/{scm}", api.update, methods=["PATCH"]),
-        Route("/v1/admin/scms/{scm}", api.delete, methods=["DELETE"]),
-        Route("/v1/admin/scms/{scm}/default", api.choose, methods=["POST"]),
-    ]
+ADMIN = "/v1/admin/scms/{scm}"
 
 
-class ScmRoutes:
-    """One method per route; each only translates."""
+class ScmList(Struct):
+    """Source hosts."""
+
+    results: list[ScmObject]
+
+
+class Authorization(Struct):
+    """Whether somebody is authorized at a source host."""
+
+    authorization_status: str
+
+
+class ScmApi:
+    """Source hosts."""
 
     def __init__(self, platform: Platform) -> None:
         self._scms = platform.state.scms
 
-    async def scms(self, request: Request) -> Response:
-        """GET /v1/scms"""
-        auth.caller(request)
-        return reply({"results": await run_in_threadpool(self._scms.all)})
+    @endpoint("GET", "/v1/scms", who=auth.caller)
+    def scms(self, ask: Ask) -> ScmList:  # noqa: ARG002 - every endpoint's signature
+        """Lists source hosts."""
+        return ScmList(self._scms.all())
 
-    async def scm(self, request: Request) -> Response:
-        """GET /v1/scms/:id"""
-        auth.caller(request)
-        return reply(await run_in_threadpool(self._scms.get, request.path_params["scm"]))
+    @endpoint("GET", "/v1/scms/{scm}", who=auth.caller)
+    def scm(self, ask: Ask) -> ScmObject:
+        """Shows a source host."""
+        return self._scms.get(ask["scm"])
 
-    async def oauth_status(self, request: Request) -> Response:
-        """GET /v1/scms/:id/oauth/status: nobody is authorized, nor needs to be at the internal host."""
-        auth.caller(request)
-        await run_in_threadpool(self._scms.get, request.path_params["scm"])
-        return reply({"authorization_status": "unauthorized"})
+    @endpoint("GET", "/v1/scms/{scm}/oauth/status", who=auth.caller)
+    def oauth_status(self, ask: Ask) -> Authorization:
+        """Says that nobody is authorized, nor needs to be at the internal host."""
+        self._scms.get(ask["scm"])
+        return Authorization("unauthorized")
 
-    async def oauth_revoke(self, request: Request) -> Response:
-        """POST /v1/scms/:id/oauth/revoke: there is nothing to revoke."""
-        auth.caller(request)
-        await run_in_threadpool(self._scms.get, request.path_params["scm"])
-        return empty()
+    @endpoint("POST", "/v1/scms/{scm}/oauth/revoke", who=auth.caller)
+    def oauth_revoke(self, ask: Ask) -> None:
+        """Revokes nothing: there is nothing to revoke."""
+        self._scms.get(ask["scm"])
 
-    async def create(self, request: Request) -> Response:
-        """POST /v1/admin/scms"""
-        auth.admin(request)
-        return reply(await run_in_threadpool(self._scms.create, await fields_of(request)), 201)
+    @endpoint("POST", "/v1/admin/scms", who=auth.admin, status=201)
+    def create_scm(self, ask: Ask, body: ScmFields) -> ScmObject:  # noqa: ARG002
+        """Registers an external source host."""
+        return self._scms.create(body)
 
-    async def update(self, request: Request) -> Response:
-        """PATCH /v1/admin/scms/:id"""
-        auth.admin(request)
-        fields, scm = await fields_of(request), request.path_params["scm"]
-        return reply(await run_in_threadpool(self._scms.update, scm, fields))
+    @endpoint("PATCH", ADMIN, who=auth.admin)
+    def update_scm(self, ask: Ask, body: ScmFields) -> ScmObject:
+        """Switches a source host on or off."""
+        return self._scms.update(ask["scm"], enabled=body.enabled)
 
-    async def delete(self, request: Request) -> Response:
-        """DELETE /v1/admin/scms/:id"""
-        auth.admin(request)
-        await run_in_threadpool(self._scms.delete, request.path_params["scm"])
-        return empty()
+    @endpoint("DELETE", ADMIN, who=auth.admin)
+    def delete_scm(self, ask: Ask) -> None:
+        """Removes an external source host."""
+        self._scms.delete(ask["scm"])
 
-    async def choose(self, request: Request) -> Response:
-        """POST /v1/admin/scms/:id/default"""
-        auth.admin(request)
-        await run_in_threadpool(self._scms.choose, request.path_params["scm"])
-        return empty()
+    @endpoint("POST", f"{ADMIN}/default", who=auth.admin)
+    def choose_scm(self, ask: Ask) -> None:
+        """Makes a source host the default."""
+        self._scms.choose(ask["scm"])
+
+
+APIS = (ScmApi,)

@@ -25,9 +25,6 @@ from wrapgen.platform.storage.platform_tables import InterpreterTable, ProbedInt
 OLDEST = (3, 6)
 """The oldest hosted language version (platform contract, introduction)."""
 
-NEWEST_DEFAULT = (3, 9)
-"""The default is the newest up to this one: the vendor's ADK is at its best there (contract, section 10)."""
-
 _PROBE = """
 import json, sys
 from importlib.machinery import PathFinder
@@ -96,7 +93,7 @@ class Environments:
             return self._offered
 
     def default(self) -> Environment:
-        """The newest up to Python 3.9, else the newest.
+        """The newest: what an algorithm gets whose author names none. It keeps that when newer ones come.
 
         Raises:
             ServerFault: the machine has no usable interpreter at all.
@@ -104,8 +101,7 @@ class Environments:
         offered = self.offered()
         if not offered:
             raise ServerFault("no Python with venv was found on this machine")
-        hosted = [each for each in offered if each.number <= NEWEST_DEFAULT]
-        return (hosted or list(offered))[-1]
+        return offered[-1]
 
     def of_language(self, language: str) -> Environment:
         """The environment of a language as the older API names it: `python3`, `python38`, `python3-1`.

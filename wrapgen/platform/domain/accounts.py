@@ -149,6 +149,21 @@ class Accounts:
             raise NotFound(f"no such {what}: {reference}", reason=f"no-such-{what}")
         return found
 
+    def seen_by(self, caller: Caller, reference: str, kind: str | None = None) -> Account:
+        """An account that a caller may look at: for an admin key any, for others their own and their groups.
+
+        Raises:
+            NotFound, NotAuthorized: there is none, or it is another's.
+        """
+        found = self.get(reference, kind)
+        if caller.admin or caller.account == found.name:
+            return found
+        if found.kind == "user":
+            raise NotAuthorized(f"403: {found.name} is not your account")
+        if not caller.owns(found.name):
+            raise NotAuthorized(f"403: you are no member of {found.name}")
+        return found
+
     def by_external_id(self, external_id: str) -> Account:
         """The organization that another system knows under an id.
 
@@ -164,8 +179,8 @@ class Accounts:
         """All users or all organizations, by name."""
         return self._table.all(kind)
 
-    def create(self, kind: str, name: str, details: dict[str, Any]) -> Account:
-        """Registers a user or an organization.
+    def create(self, kind: str, name: str, details: dict[str, Any], *, founder: str = "") -> Account:
+        """Registers a user, or an organization with the user who founds it as its owner.
 
         Raises:
             BadRequest: the name is not a possible one.
@@ -182,6 +197,9 @@ class Accounts:
                 raise Conflict(f"the name {name} is taken", reason=f"{kind}-exists")
             self._refuse_taken(made)
             self._table.insert(made)
+            owner = self._table.find(founder) if founder else None
+            if owner is not None and owner.kind == "user":
+                self._table.add_member(made.id, owner.id, "owner")
         return made
 
     def update(self, account: Account, details: dict[str, Any]) -> Account:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -124,6 +124,12 @@ class Algorithms:
         """
         return self._visible(caller, self._table.by_id(algorithm_id), "no-such-id")
 
+    def named(self, caller: Caller, words: Mapping[str, Any]) -> Algorithm:
+        """An algorithm that the caller may see, by `id` or by `owner` and `name`; see `get_id` and `get`."""
+        if "id" in words:
+            return self.get_id(caller, str(words["id"]))
+        return self.get(caller, words["owner"], words["name"])
+
     def owned(self, caller: Caller, algorithm: Algorithm) -> Algorithm:
         """The same algorithm, if the caller may manage it.
 
@@ -190,22 +196,35 @@ class Algorithms:
         """
         return self._builds.wait(self.build_head(self.owned(caller, algorithm)))
 
-    def publish(self, caller: Caller, algorithm: Algorithm, fields: dict[str, Any]) -> Released:
+    def releasable(self, caller: Caller, algorithm: Algorithm, fields: dict[str, Any]) -> Runnable:
+        """What `publish` would release, to be loaded once before; it may raise what that raises."""
+        self.owned(caller, algorithm)
+        build = self._unpublished(algorithm.id)
+        version = self._next_version(algorithm, build, fields)
+        found = replace(self._resolution.runnable(algorithm, build), version=version.semantic)
+        return found if caller.permissions.data_read else found.without_data()
+
+    def publish(
+        self, caller: Caller, algorithm: Algorithm, fields: dict[str, Any], loaded: str | None = None
+    ) -> Released:
         """Releases the most recent successful build under the next number.
 
         Args:
             caller: must be an owner.
             algorithm: whose build it is.
             fields: the API's `version_info`, `settings`, `details`; all may be missing.
+            loaded: the id of the build that was tried; None for whichever there is.
 
         Raises:
             NotAuthorized: it is not the caller's.
-            Conflict: there is no successful build, or it was released already.
+            Conflict: there is no successful build, it was released already, or is not the one that was tried.
             BadRequest: a field can't be.
         """
         self.owned(caller, algorithm)
         with self._table.transaction():
             build = self._unpublished(algorithm.id)
+            if loaded not in (None, build.id):
+                raise Conflict("another build ended meanwhile", hint="publish again")
             version = self._next_version(algorithm, build, fields)
             asked = {**_object(fields, "settings"), "algorithm_callability": version.callability}
             settings = merged_settings(algorithm.settings, asked, self._environments)
@@ -227,6 +246,13 @@ class Algorithms:
         versions = {version.build_id: version for version in self._table.versions(algorithm_id)}
         builds = self._builds.of_algorithm(algorithm_id)
         return [Released(build, versions.get(build.id)) for build in builds]
+
+    def listed_for(self, caller: Caller, algorithm: Algorithm) -> list[Released]:
+        """As `listed`, for a caller: strangers see public versions only."""
+        found = self.listed(algorithm.id)
+        if sees_all(caller, algorithm):
+            return found
+        return [each for each in found if each.version and each.version.callability == "public"]
 
     # -- resolving -------------------------------------------------------------------------------------
 
@@ -320,7 +346,7 @@ class Algorithms:
             raise NotFound(NO_SUCH, reason=reason)
         versions, mine = self._table.versions(algorithm.id), caller.owns(algorithm.owner)
         # A running algorithm acts for its caller in calls and data; here it sees what a stranger sees.
-        if (mine and caller.algorithm is None) or any(each.callability == "public" for each in versions):
+        if sees_all(caller, algorithm) or any(each.callability == "public" for each in versions):
             return algorithm
         if not mine:  # a departure: the vendor's platform says 403, and so that there is one
             raise NotFound(NO_SUCH, reason=reason)
@@ -328,12 +354,26 @@ class Algorithms:
         raise NotAuthorized(f"403: algo://{algorithm.owner}/{algorithm.name} is not yours")
 
 
-def _require_owner(caller: Caller, owner: str) -> None:
+def sees_all(caller: Caller, algorithm: Algorithm) -> bool:
+    """Whether a caller may see what isn't public: the owner may, but no algorithm that works for it."""
+    return caller.owns(algorithm.owner) and caller.algorithm is None
+
+
+def require_manager(caller: Caller) -> None:
+    """Refuses a caller that may manage no algorithms at all.
+
+    Raises:
+        NotAuthorized: it is an algorithm, or its key is restricted.
+    """
     if caller.algorithm is not None:
         # It acts for whoever called it, who need not trust it with more than a call.
         raise NotAuthorized("a running algorithm can't manage algorithms")
     if not caller.permissions.manage:
         raise NotAuthorized("this API key may not manage algorithms")
+
+
+def _require_owner(caller: Caller, owner: str) -> None:
+    require_manager(caller)
     if not caller.owns(owner):
         raise NotAuthorized(f"403: {caller.account} is neither {owner} nor a member of it")
 

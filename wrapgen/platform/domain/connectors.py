@@ -11,8 +11,7 @@ from wrapgen.errors import BadRequest, NotAuthorized, NotFound
 from wrapgen.platform.domain.accounts import Accounts
 from wrapgen.platform.domain.model import Caller
 from wrapgen.platform.storage.data_table import ConnectorSettings, ConnectorTable
-from wrapgen.platform.storage.database import iso
-from wrapgen.platform.storage.objects import Connector
+from wrapgen.platform.storage.objects import ObjectStore
 
 NAME = re.compile(r"(s3)(\+[A-Za-z0-9_-]{1,30})?\Z")
 """A connector's name: its kind, and a label where an account has several."""
@@ -27,23 +26,31 @@ _FIELDS = {
 """What a connector is given, and what each may look like: boto3 fails on others only when they are used."""
 
 
+Connect = Callable[[dict[str, Any]], ObjectStore]
+"""Makes the store of a connector's settings."""
+
+
 class Connectors:
     """The connectors of one platform.
 
     Args:
         table: where their settings are kept.
         accounts: whose they are.
+        connect: makes the store of some settings.
         clock: gives epoch seconds.
     """
 
-    def __init__(self, table: ConnectorTable, accounts: Accounts, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, table: ConnectorTable, accounts: Accounts, connect: Connect, clock: Callable[[], float]
+    ) -> None:
         self._table = table
         self._accounts = accounts
+        self._connect = connect
         self._clock = clock
         self._lock = threading.Lock()
-        self._open: dict[tuple[str, str], Connector] = {}
+        self._open: dict[tuple[str, str], ObjectStore] = {}
 
-    def configure(self, account: str, name: str, fields: dict[str, Any]) -> dict[str, Any]:
+    def configure(self, account: str, name: str, fields: dict[str, Any]) -> ConnectorSettings:
         """Gives an account a connector, or replaces it; the connector without its secret.
 
         Args:
@@ -59,21 +66,19 @@ class Connectors:
         owner = self._accounts.get(account)
         if not NAME.match(name):
             raise BadRequest(f"{name!r} is no connector; use s3 or s3+LABEL")
-        wrong = [key for key in _FIELDS if not isinstance(fields.get(key, ""), str)]
-        if wrong or not isinstance(fields.get("write", True), bool):
-            raise BadRequest(f"{', '.join(wrong) or 'write'}: wrong type")
         settings = {key: fields[key] for key in _FIELDS if fields.get(key)}
         odd = [key for key in settings if not _FIELDS[key].match(settings[key])]
         if odd:
             raise BadRequest(
-                f"{', '.join(odd)}: not possible",
+                f"{', '.join(odd)}: invalid value",
                 hint="an endpoint is http:// or https:// and a host; the others are printable ASCII",
             )
         settings["write"] = fields.get("write", True)
         with self._lock:
-            self._table.store(owner.id, ConnectorSettings(name, settings, self._clock()))
+            made = ConnectorSettings(name, settings, self._clock())
+            self._table.store(owner.id, made)
             self._open.pop((owner.name, name), None)
-        return next(each for each in self.of_account(owner.name) if each["name"] == name)
+        return made
 
     def remove(self, account: str, name: str) -> None:
         """Takes a connector away.
@@ -87,15 +92,11 @@ class Connectors:
                 raise NotFound(f"{owner.name} has no connector {name}")
             self._open.pop((owner.name, name), None)
 
-    def of_account(self, account: str) -> list[dict[str, Any]]:
-        """An account's connectors, by name, without secrets."""
-        found = []
-        for each in self._table.of_account(self._accounts.get(account).id):
-            shown = {key: value for key, value in each.settings.items() if key != "secret_access_key"}
-            found.append({"name": each.name, "created_at": iso(each.created_at), **shown})
-        return found
+    def of_account(self, account: str) -> list[ConnectorSettings]:
+        """An account's connectors, by name."""
+        return self._table.of_account(self._accounts.get(account).id)
 
-    def open(self, caller: Caller, name: str, bucket: str, *, write: bool) -> Connector:
+    def open(self, caller: Caller, name: str, bucket: str, *, write: bool) -> ObjectStore:
         """The connector that a caller's account has under a name, for one bucket.
 
         Raises:
@@ -103,7 +104,7 @@ class Connectors:
             NotAuthorized: the key, or the connector, does not allow it.
         """
         rights = caller.permissions
-        there = self._table.of_account(self._accounts.get(caller.account).id)
+        there = self.of_account(caller.account)
         settings = next((each.settings for each in there if each.name == name), None)
         if settings is None:
             raise NotFound(
@@ -114,13 +115,8 @@ class Connectors:
         if not allowed or bucket != settings.get("bucket", bucket):
             verb = "write" if write else "read"
             raise NotAuthorized(f"not allowed to {verb} {name}://{bucket}")
-        return self._connect(caller.account, name, settings)
-
-    def _connect(self, account: str, name: str, settings: dict[str, Any]) -> Connector:
         with self._lock:
-            found = self._open.get((account, name))
+            found = self._open.get((caller.account, name))
             if found is None:
-                from wrapgen.platform.storage.s3 import S3
-
-                found = self._open[(account, name)] = S3(settings)
+                found = self._open[(caller.account, name)] = self._connect(settings)
             return found

@@ -6,27 +6,26 @@ Collections are rows, files are files (`stored`); which directory a path means, 
 
 from __future__ import annotations
 
-import base64
-import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from wrapgen.errors import BadRequest, Conflict, NotFound
-from wrapgen.files import make_folder, sync_folder
 from wrapgen.platform.domain.accounts import Accounts
 from wrapgen.platform.domain.data_path import DataPath, check_collection
 from wrapgen.platform.domain.data_rights import EVERYONE, OWN_ALGORITHMS, Place, Places, may_read, require
 from wrapgen.platform.domain.model import Caller, Collection
-from wrapgen.platform.storage import stored
 from wrapgen.platform.storage.algorithm_table import AlgorithmTable
 from wrapgen.platform.storage.data_table import CollectionTable
 from wrapgen.platform.storage.database import StorageError
-from wrapgen.platform.storage.stored import StoredFile, Write
-
-PAGE = 1000
-"""Entries of one page of a listing."""
+from wrapgen.platform.storage.objects import (
+    PAGE,
+    DirectoryStore,
+    ObjectWrite,
+    StoredObject,
+    make_marker,
+    read_marker,
+)
 
 TEMP_SECONDS = 24 * 3600
 """How long a file in `.algo/.../temp` lives."""
@@ -50,17 +49,17 @@ class Listing:
     """
 
     folders: tuple[str, ...] = ()
-    files: tuple[StoredFile, ...] = ()
+    files: Sequence[StoredObject] = ()
     marker: str | None = None
     readers: tuple[str, ...] | None = None
 
 
 class Data:
-    """The hosted data of one home; `incoming` is a folder for what is still on its way.
+    """The hosted data of one home.
 
     Args:
         collections, algorithms: what there is.
-        root: the folder for files.
+        store: holds the files.
         accounts: who owners are.
         clock: gives epoch seconds.
     """
@@ -69,21 +68,17 @@ class Data:
         self,
         collections: CollectionTable,
         algorithms: AlgorithmTable,
-        root: Path,
+        store: DirectoryStore,
         accounts: Accounts,
         clock: Callable[[], float],
     ) -> None:
         self._table = collections
         self._algorithms = algorithms
-        self._root = root
+        self._store = store
         self._accounts = accounts
         self._clock = clock
-        self._places = Places(collections, algorithms, root, accounts)
-        self.incoming = root / "incoming"
-        # Whatever is still coming in belongs to a server that is no more; so do its sessions.
-        for leftover in (self.incoming, root / "sessions"):
-            shutil.rmtree(leftover, ignore_errors=True)
-            leftover.mkdir(parents=True)
+        self._places = Places(collections, algorithms, store, accounts)
+        store.empty("sessions")  # those of a server that is no more
         self._match_folders()
         self._swept = 0.0
         self.sweep()
@@ -116,7 +111,7 @@ class Data:
         with self._table.transaction():
             if self._table.find(owner, name) is not None:
                 raise Conflict(f"data://{owner}/{name} exists already")
-            make_folder(self._places.files(made.id))
+            self._store.make_directory(self._places.files(made.id))
             self._table.insert(made, self._accounts.get(owner).id, self._clock())
         return f"data://{owner}/{name}"
 
@@ -136,21 +131,22 @@ class Data:
             Conflict: it holds files and `force` is not given; nothing was removed.
         """
         found = self._places.own_collection(caller, path)
-        folder = self._places.files(found.id)
-        count = len(stored.names_in(folder))
+        files = self._places.files(found.id)
+        count = self._store.count(files)
         try:
             with self._table.transaction():
                 if not self._table.delete(found.id):
                     raise NotFound(f"{path} not found")  # somebody else was quicker
-                if not force and not stored.remove_empty(folder):  # a file may have come since the count
-                    raise Conflict(
-                        f"{path} is not empty: {max(1, count)} files",
-                        hint="delete it with force=true",
-                    )
+                if not force:
+                    self._store.delete_directory(files, force=False)
+        except Conflict as error:
+            hint = "delete it with force=true"
+            raise Conflict(f"{path} is not empty: {max(1, count)} files", hint=hint) from error
         except StorageError:  # the disk is full, say: the row stays, and so must its folder
-            make_folder(folder)
+            self._store.make_directory(files)
             raise
-        stored.remove_folder(folder, self.incoming)
+        if force:
+            self._store.delete_directory(files, force=True)
         return max(1, count)
 
     def list_directory(
@@ -175,15 +171,15 @@ class Data:
             NotFound, NotAuthorized: it is not there, or not for the caller.
             BadRequest: the marker is not one of ours.
         """
-        after = _read_marker(marker)
         if not path.owner:
             groups = (self._accounts.get(name).name for name in sorted(caller.organizations))
             return Listing(folders=(caller.account, *groups))
         if not path.collection and path.owner not in (".session", ".algo"):
-            return self._collections(caller, path, after)
+            return self._collections(caller, path, read_marker(marker))
         place = self._places.of(caller, path)
-        files, more = stored.page(place.folder, after, limit, self._oldest(place), prefix)
-        return Listing(files=files, marker=_marker(files[-1].name) if more else None, readers=place.readers)
+        oldest = self._oldest(place)
+        page = self._store.page(place.path, marker, limit=limit, prefix=prefix, oldest=oldest)
+        return Listing(files=page.files, marker=page.marker, readers=place.readers)
 
     def hosted(self, caller: Caller) -> list[Collection]:
         """The caller's own collections, by name.
@@ -215,19 +211,25 @@ class Data:
 
     # -- files -----------------------------------------------------------------------------------------
 
-    def find(self, caller: Caller, path: DataPath) -> StoredFile:
+    def find(self, caller: Caller, path: DataPath) -> StoredObject:
         """A file to be read.
 
         Raises:
             NotFound, NotAuthorized: it is not there, or not for the caller.
         """
-        place = self._places.of(caller, path)
-        found = stored.find(place.folder, path.file, self._oldest(place))
-        if found is None:
-            raise NotFound(f"{place.url}/{path.file} not found")
-        return found
+        return self._found(self._places.of(caller, path), path)
 
-    def begin_write(self, caller: Caller, path: DataPath) -> Write:
+    def read(self, caller: Caller, path: DataPath) -> tuple[Iterator[bytes], int]:
+        """The bytes of a file, part by part, and how many there are.
+
+        Raises:
+            NotFound, NotAuthorized: it is not there, or not for the caller.
+        """
+        place = self._places.of(caller, path)
+        self._found(place, path)
+        return self._store.read(f"{place.path}/{path.file}")
+
+    def begin_write(self, caller: Caller, path: DataPath) -> ObjectWrite:
         """Starts writing a file, new or instead of an old one.
 
         Raises:
@@ -237,10 +239,10 @@ class Data:
         """
         place = self._writable(caller, path)
         if place.implicit:
-            make_folder(place.folder)
+            self._store.make_directory(place.path)
         if place.expires and self._clock() - self._swept > SWEEP_SECONDS:
             self.sweep()
-        return Write(self.incoming, place.folder, path.file, f"{place.url}/{path.file}")
+        return self._store.write(f"{place.path}/{path.file}", f"{place.url}/{path.file}")
 
     def delete_file(self, caller: Caller, path: DataPath) -> None:
         """Removes a file.
@@ -249,29 +251,22 @@ class Data:
             NotFound, NotAuthorized: it is not there, or another's.
         """
         place = self._writable(caller, path)
-        found = stored.find(place.folder, path.file, self._oldest(place))
-        if found is None:
-            raise NotFound(f"{place.url}/{path.file} not found")
-        found.path.unlink(missing_ok=True)
-        sync_folder(place.folder)
+        self._found(place, path)
+        self._store.delete_file(f"{place.path}/{path.file}")
 
     def end_session(self, session: str) -> None:
         """Removes what a top-level call and the calls below it kept in `.session`."""
-        stored.remove_folder(self._places.session(session), self.incoming)
+        self._store.delete_directory(self._places.session(session), force=True)
 
     def forget_algorithm(self, algorithm_id: str) -> None:
         """Removes what an algorithm that is no more kept in `.algo`, for all users."""
-        stored.remove_folder(self._places.kept(algorithm_id), self.incoming)
+        self._store.delete_directory(self._places.kept(algorithm_id), force=True)
 
     def sweep(self) -> int:
         """Removes expired temporary files; how many."""
         self._swept = self._clock()
-        removed, limit = 0, self._swept - TEMP_SECONDS
-        for file in self._root.glob("algorithms/*/*/temp/*"):
-            if file.stat().st_mtime < limit:
-                file.unlink(missing_ok=True)
-                removed += 1
-        return removed
+        oldest = self._swept - TEMP_SECONDS
+        return self._store.remove_old("algorithms/*/*/temp/*", lambda written: written < oldest)
 
     def _writable(self, caller: Caller, path: DataPath) -> Place:
         if not path.file:
@@ -279,6 +274,15 @@ class Data:
         place = self._places.of(caller, path)
         require(place.writable, f"{place.url}/{path.file}", "write")
         return place
+
+    def _found(self, place: Place, path: DataPath) -> StoredObject:
+        try:
+            found = self._store.find(f"{place.path}/{path.file}")
+        except NotFound:
+            found = None
+        if found is None or found.modified < self._oldest(place):
+            raise NotFound(f"{place.url}/{path.file} not found")
+        return found
 
     def _oldest(self, place: Place) -> float:
         return self._clock() - TEMP_SECONDS if place.expires else 0.0
@@ -289,17 +293,16 @@ class Data:
         found = self._table.of_owner(owner, after)
         names = [each.name for each in found if may_read(caller, each)]
         more = len(names) > PAGE
-        return Listing(folders=tuple(names[:PAGE]), marker=_marker(names[PAGE - 1]) if more else None)
+        return Listing(folders=tuple(names[:PAGE]), marker=make_marker(names[PAGE - 1]) if more else None)
 
     def _match_folders(self) -> None:
         """Mends what a crash between disk and database left: folders without a row, rows without a folder."""
         collections = {each.id for each in self._table.all()}
         algorithms = {each.id for each in self._algorithms.all()}
-        for kind, known in (("collections", collections), ("algorithms", algorithms)):
-            for name in set(stored.names_in(self._root / kind)) - known:
-                shutil.rmtree(self._root / kind / name, ignore_errors=True)
-        for name in collections:
-            make_folder(self._places.files(name))
+        self._store.keep_only("collections", collections)
+        self._store.keep_only("algorithms", algorithms)
+        for each in collections:
+            self._store.make_directory(self._places.files(each))
 
 
 def check_readers(readers: tuple[str, ...]) -> tuple[str, ...]:
@@ -311,16 +314,3 @@ def check_readers(readers: tuple[str, ...]) -> tuple[str, ...]:
     if readers not in ((), (OWN_ALGORITHMS,), (EVERYONE,)):
         raise BadRequest(f'acl.read must be [], ["{OWN_ALGORITHMS}"] or ["{EVERYONE}"]')
     return readers
-
-
-def _marker(name: str) -> str:
-    return base64.urlsafe_b64encode(name.encode()).decode("ascii")
-
-
-def _read_marker(marker: str | None) -> str:
-    if not marker:
-        return ""
-    try:
-        return base64.urlsafe_b64decode(marker.encode("ascii")).decode("utf-8")
-    except ValueError as error:
-        raise BadRequest("unknown marker", reason="unknown-marker") from error

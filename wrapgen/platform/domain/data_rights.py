@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 
 from wrapgen.errors import BadRequest, NotAuthorized, NotFound
 from wrapgen.platform.domain.accounts import Accounts
@@ -15,6 +14,7 @@ from wrapgen.platform.domain.data_path import DataPath
 from wrapgen.platform.domain.model import Algorithm, Caller, Collection
 from wrapgen.platform.storage.algorithm_table import AlgorithmTable
 from wrapgen.platform.storage.data_table import CollectionTable
+from wrapgen.platform.storage.objects import DirectoryStore
 
 OWN_ALGORITHMS = "algo://.my/*"
 EVERYONE = "user://*"
@@ -25,14 +25,14 @@ class Place:
     """A directory that holds files, and that the caller may read.
 
     Args:
-        folder: where they are on disk.
+        path: where they are in the store.
         url: its full URL.
         writable: whether the caller may write too.
         readers: the read ACL; None where there is none (`.session`, `.algo`).
         expires: whether files vanish after a day.
     """
 
-    folder: Path
+    path: str
     url: str
     writable: bool
     readers: tuple[str, ...] | None = None
@@ -49,16 +49,20 @@ class Places:
 
     Args:
         collections, algorithms: what there is.
-        root: the folder for files.
+        store: holds the files.
         accounts: who owners are.
     """
 
     def __init__(
-        self, collections: CollectionTable, algorithms: AlgorithmTable, root: Path, accounts: Accounts
+        self,
+        collections: CollectionTable,
+        algorithms: AlgorithmTable,
+        store: DirectoryStore,
+        accounts: Accounts,
     ) -> None:
         self._collections = collections
         self._algorithms = algorithms
-        self._root = root
+        self._store = store
         self._accounts = accounts
 
     def of(self, caller: Caller, path: DataPath) -> Place:
@@ -115,17 +119,17 @@ class Places:
             raise NotFound(f"data://{owner}/{path.collection} not found")
         return found
 
-    def files(self, collection_id: str) -> Path:
+    def files(self, collection_id: str) -> str:
         """Where a collection's files are."""
-        return self._root / "collections" / collection_id
+        return f"collections/{collection_id}"
 
-    def kept(self, algorithm_id: str) -> Path:
+    def kept(self, algorithm_id: str) -> str:
         """Where an algorithm's own files are, with a folder for each user."""
-        return self._root / "algorithms" / algorithm_id
+        return f"algorithms/{algorithm_id}"
 
-    def session(self, session: str) -> Path:
+    def session(self, session: str) -> str:
         """Where a session's files are, whatever its id looks like."""
-        return self._root / "sessions" / hashlib.sha256(session.encode()).hexdigest()[:32]
+        return f"sessions/{hashlib.sha256(session.encode()).hexdigest()[:32]}"
 
     def _session(self, caller: Caller) -> Place:
         if caller.session is None:
@@ -137,11 +141,11 @@ class Places:
         owner, _, name = (reference or caller.algorithm or "").partition("/")
         found = self._algorithms.find(owner, name)
         # Each user has files of their own there: what one user's calls keep, another's never see.
-        account = self._accounts.get(caller.account).id
-        if found is None or not (self._may_see(caller, found) or (self.kept(found.id) / account).exists()):
+        place = f"{self.kept(found.id)}/{self._accounts.get(caller.account).id}" if found else ""
+        if found is None or not (self._may_see(caller, found) or self._store.has_directory(place)):
             raise NotFound(f"{path} not found", hint="use .algo/OWNER/NAME/temp/FILE")
         return Place(
-            self.kept(found.id) / account / kind,
+            f"{place}/{kind}",
             f"data://.algo/{found.owner}/{found.name}/{kind}",
             caller.permissions.data_write,
             expires=kind == "temp",

@@ -53,7 +53,7 @@ class Resolution:
         build = self._build(algorithm, version) if algorithm else None
         if algorithm is None or build is None:
             raise self._missing(owner, name, version, caller)
-        return self._runnable(algorithm, build)
+        return self.runnable(algorithm, build)
 
     def _missing(self, owner: str, name: str, version: str | None, caller: Caller) -> NotFound:
         """The same for what isn't there as for what is another's and private: it tells no name."""
@@ -76,7 +76,8 @@ class Resolution:
         version = choose(self._table.versions(algorithm.id), request) if request else None
         return self._builds.get(algorithm.id, version.build_id) if version else None
 
-    def _runnable(self, algorithm: Algorithm, build: Build) -> Runnable:
+    def runnable(self, algorithm: Algorithm, build: Build) -> Runnable:
+        """A build, ready for workers."""
         versions = self._table.versions(algorithm.id)
         version = next((each for each in versions if each.build_id == build.id), None)
         network = str(algorithm.settings["network_access"])

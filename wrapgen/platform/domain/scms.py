@@ -9,12 +9,50 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+import msgspec
+from msgspec import Struct
+
 from wrapgen.errors import BadRequest, Conflict, NotFound
 from wrapgen.platform.storage.platform_tables import ScmTable, StoredScm
 
 INTERNAL = "internal"
 
-_URLS = ("web", "api", "ssh")
+
+class ScmOauth(Struct):
+    """How this platform is known at a source host; the client's secret is not kept."""
+
+    client_id: str | None = ""
+
+
+class ScmUrls(Struct):
+    """The addresses of a source host."""
+
+    web: str | None = ""
+    api: str | None = ""
+    ssh: str | None = ""
+
+
+class ScmFields(Struct):
+    """What a request says of a source host."""
+
+    id: str | None = None
+    provider: str | None = None
+    enabled: bool | None = None
+    name: str | None = None
+    oauth: ScmOauth | None = None
+    urls: ScmUrls | None = None
+
+
+class ScmObject(Struct, frozen=True):
+    """A source host, as the API shows it."""
+
+    id: str
+    provider: str
+    default: bool
+    enabled: bool
+    name: str
+    oauth: ScmOauth
+    urls: ScmUrls
 
 
 class Scms:
@@ -27,47 +65,50 @@ class Scms:
     def __init__(self, table: ScmTable) -> None:
         self._table = table
 
-    def all(self) -> list[dict[str, Any]]:
-        """The API's objects: the internal host first, then the others by id."""
-        others = [{**each.facts, "default": each.chosen} for each in self._table.all()]
-        return [internal_host(default=not any(each["default"] for each in others)), *others]
+    def all(self) -> list[ScmObject]:
+        """The internal host first, then the others by id."""
+        others = [
+            msgspec.convert({**each.facts, "default": each.chosen}, ScmObject) for each in self._table.all()
+        ]
+        return [internal_host(default=not any(each.default for each in others)), *others]
 
-    def get(self, scm_id: str) -> dict[str, Any]:
+    def get(self, scm_id: str) -> ScmObject:
         """One host.
 
         Raises:
             NotFound: there is none of that id.
         """
         for each in self.all():
-            if each["id"] == scm_id:
+            if each.id == scm_id:
                 return each
         raise NotFound(f"no such SCM: {scm_id}", reason="no-such-scm")
 
-    def create(self, fields: dict[str, Any]) -> dict[str, Any]:
-        """Registers an external host from the API's fields; the client's secret is not kept.
+    def create(self, fields: ScmFields) -> ScmObject:
+        """Registers an external host.
 
         Raises:
-            BadRequest: a field is missing or has the wrong type.
+            BadRequest: its provider is missing.
             Conflict: there is a host of that id.
         """
-        oauth, urls = _part(fields, "oauth"), _part(fields, "urls")
-        made: dict[str, Any] = {
-            "id": _text(fields, "id") or str(uuid.uuid4()),
-            "provider": _text(fields, "provider"),
-            "enabled": fields.get("enabled") is True,
-            "name": _text(fields, "name") or _text(fields, "provider"),
-            "oauth": {"client_id": _text(oauth, "client_id")},
-            "urls": {name: _text(urls, name) for name in _URLS},
-        }
-        if not made["provider"] or made["provider"] == INTERNAL:
+        if fields.provider in (None, "", INTERNAL):
             raise BadRequest("provider must name an external host", reason="missing-field")
+        urls = fields.urls or ScmUrls()
+        made = ScmObject(
+            id=fields.id or str(uuid.uuid4()),
+            provider=str(fields.provider),
+            default=False,
+            enabled=fields.enabled is True,
+            name=fields.name or str(fields.provider),
+            oauth=ScmOauth((fields.oauth or ScmOauth()).client_id or ""),
+            urls=ScmUrls(urls.web or "", urls.api or "", urls.ssh or ""),
+        )
         with self._table.transaction():
-            if any(each["id"] == made["id"] for each in self.all()):
-                raise Conflict(f"there is an SCM {made['id']} already")
-            self._table.store(made["id"], StoredScm(made, chosen=False))
-        return self.get(made["id"])
+            if any(each.id == made.id for each in self.all()):
+                raise Conflict(f"there is an SCM {made.id} already")
+            self._store(made)
+        return made
 
-    def update(self, scm_id: str, fields: dict[str, Any]) -> dict[str, Any]:
+    def update(self, scm_id: str, *, enabled: bool | None) -> ScmObject:
         """Switches a host on or off; other fields don't change.
 
         Raises:
@@ -76,16 +117,12 @@ class Scms:
         """
         with self._table.transaction():
             found = self._external(scm_id)
-            enabled = fields.get("enabled", found["enabled"]) is True
-            if found["default"] and not enabled:
-                raise BadRequest(
-                    "the default SCM can't be switched off",
-                    hint="make another one the default",
-                )
-            facts = {**found, "enabled": enabled}
-            del facts["default"]
-            self._table.store(scm_id, StoredScm(facts, chosen=found["default"]))
-        return self.get(scm_id)
+            changed = msgspec.structs.replace(found, enabled=found.enabled if enabled is None else enabled)
+            if found.default and not changed.enabled:
+                hint = "make another one the default"
+                raise BadRequest("the default SCM can't be switched off", hint=hint)
+            self._store(changed)
+        return changed
 
     def choose(self, scm_id: str) -> None:
         """Makes a host the default.
@@ -95,7 +132,7 @@ class Scms:
             BadRequest: it is switched off.
         """
         with self._table.transaction():
-            if not self.get(scm_id)["enabled"]:
+            if not self.get(scm_id).enabled:
                 raise BadRequest(f"{scm_id} is not enabled")
             self._table.choose(scm_id)
 
@@ -109,50 +146,33 @@ class Scms:
         self._external(scm_id)
         self._table.delete(scm_id)
 
-    def require_internal(self, source: Any) -> None:
+    def require_internal(self, source: dict[str, Any] | None) -> None:
         """Refuses a new algorithm's `source` that lies at an external host.
 
         Raises:
             NotFound: there is no such host.
             BadRequest: nobody has authorized this platform there.
         """
-        scm = source.get("scm") if isinstance(source, dict) else None
+        scm = (source or {}).get("scm")
         wanted = scm.get("id") if isinstance(scm, dict) else scm
-        if wanted and self.get(str(wanted))["id"] != INTERNAL:
+        if wanted and self.get(str(wanted)).id != INTERNAL:
             raise BadRequest(
                 f"this platform has no authorization at {wanted}",
                 hint="leave the source out, and push to the repository that is made",
                 reason="no-scm-token",
             )
 
-    def _external(self, scm_id: str) -> dict[str, Any]:
+    def _external(self, scm_id: str) -> ScmObject:
         if scm_id == INTERNAL:
             raise BadRequest("the internal SCM stays as it is")
         return self.get(scm_id)
 
-
-def internal_host(*, default: bool) -> dict[str, Any]:
-    """The API's object of the platform's own source host."""
-    return {
-        "id": INTERNAL,
-        "provider": INTERNAL,
-        "default": default,
-        "enabled": True,
-        "name": INTERNAL,
-        "oauth": {"client_id": ""},
-        "urls": dict.fromkeys(_URLS, ""),
-    }
+    def _store(self, host: ScmObject) -> None:
+        facts = msgspec.to_builtins(host)
+        chosen = facts.pop("default")
+        self._table.store(host.id, StoredScm(facts, chosen=chosen))
 
 
-def _part(fields: dict[str, Any], name: str) -> dict[str, Any]:
-    value = fields.get(name) or {}
-    if not isinstance(value, dict):
-        raise BadRequest(f"{name} must be an object")
-    return value
-
-
-def _text(fields: dict[str, Any], name: str) -> str:
-    value = fields.get(name) or ""
-    if not isinstance(value, str):
-        raise BadRequest(f"{name} must be a string")
-    return value
+def internal_host(*, default: bool) -> ScmObject:
+    """The platform's own source host."""
+    return ScmObject(INTERNAL, INTERNAL, default, True, INTERNAL, ScmOauth(), ScmUrls())

@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
 from wrapgen.errors import BadRequest, Conflict, NotFound
 from wrapgen.platform.domain.model import Secret
@@ -64,16 +63,21 @@ class Secrets:
         """An algorithm's secrets, by variable; without values."""
         return self._table.of_algorithm(algorithm_id)
 
-    def create(self, algorithm_id: str, fields: dict[str, Any]) -> Secret:
-        """Adds a secret from the API's fields (`short_name`, `secret_key`, `secret_value`, `description`).
+    def create(
+        self,
+        algorithm_id: str,
+        variable: str | None,
+        value: str | None,
+        short_name: str = "",
+        description: str = "",
+    ) -> Secret:
+        """Adds a secret.
 
         Raises:
-            BadRequest: the variable is missing or no name for one.
+            BadRequest: the variable is missing or no name for one, or there is no value.
             Conflict: the algorithm has a secret for that variable.
         """
-        variable: Any = fields.get("secret_key")
-        value = fields.get("secret_value")
-        if not isinstance(variable, str) or not _VARIABLE.match(variable):
+        if variable is None or not _VARIABLE.match(variable):
             reason, hint = "can't be the name of an environment variable", "letters, digits and _"
         elif _STEERING.fullmatch(variable):
             reason = "is a variable that steers the loader, an interpreter, a shell or the platform itself"
@@ -82,31 +86,37 @@ class Secrets:
             reason = ""
         if reason:
             raise BadRequest(f"secret_key {variable!r} {reason}", hint=hint)
-        if not isinstance(value, str):
+        if variable is None or value is None:
             raise BadRequest("secret_value must be a string")
-        now, short_name = self._clock(), str(fields.get("short_name") or variable)
-        description = str(fields.get("description") or "")
-        made = Secret(str(uuid.uuid4()), algorithm_id, short_name, variable, description, now, now)
+        now, name = self._clock(), short_name or variable
+        made = Secret(str(uuid.uuid4()), algorithm_id, name, variable, description, now, now)
         with self._changing(algorithm_id):
             if not self._table.insert(made, value):
                 raise Conflict(f"there is a secret for {variable} already")
         return made
 
-    def update(self, algorithm_id: str, secret_id: str, fields: dict[str, Any]) -> Secret:
-        """Replaces a secret's value, short name or description.
+    def update(
+        self,
+        algorithm_id: str,
+        secret_id: str,
+        value: str | None = None,
+        short_name: str | None = None,
+        description: str | None = None,
+    ) -> Secret:
+        """Replaces a secret's value, short name or description: those that are given.
 
         Raises:
             NotFound: the algorithm has no such secret.
-            BadRequest: one of them is not a string.
         """
-        for name in ("secret_value", "short_name", "description"):
-            if not isinstance(fields.get(name), str | None):
-                raise BadRequest(f"{name} must be a string")
         found = self._get(algorithm_id, secret_id)
-        named = {name: fields[name] for name in ("short_name", "description") if fields.get(name) is not None}
-        changed = replace(found, **named, modified_at=self._clock())
+        changed = replace(
+            found,
+            short_name=found.short_name if short_name is None else short_name,
+            description=found.description if description is None else description,
+            modified_at=self._clock(),
+        )
         with self._changing(algorithm_id):
-            self._table.store(changed, fields.get("secret_value"))
+            self._table.store(changed, value)
         return changed
 
     def delete(self, algorithm_id: str, secret_id: str) -> None:

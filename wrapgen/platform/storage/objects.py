@@ -1,13 +1,20 @@
-"""What a connector can do: the seam between the data API and other storage."""
+"""The seam to where bytes are kept: what a folder of ours and other storage such as S3 have in common."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import base64
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO, Protocol
+from typing import Protocol
 
 from wrapgen.errors import BadRequest
 from wrapgen.platform.domain.data_path import refuse_control
+
+PART = 1024 * 1024
+"""Bytes that are read or written at a time: memory stays flat whatever a file's size."""
+
+PAGE = 1000
+"""Entries of one page, which is also S3's own limit."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +34,8 @@ class ConnectorPath:
 
 
 @dataclass(frozen=True)
-class Item:
-    """A file in a listing: its name, size in bytes and epoch seconds of its last change."""
+class StoredObject:
+    """A file in a store: its name, size in bytes and epoch seconds of its last change."""
 
     name: str
     size: int
@@ -36,37 +43,94 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Page:
+class ObjectPage:
     """One page of a directory; `marker` asks for the next one, None on the last."""
 
     folders: tuple[str, ...] = ()
-    files: tuple[Item, ...] = ()
+    files: Sequence[StoredObject] = ()
     marker: str | None = None
 
 
-class Connector(Protocol):
-    """Other storage, as an account configured it.
+class ObjectWrite(Protocol):
+    """A file being written: nothing is visible before `commit`, and `abandon` leaves no trace."""
+
+    def append(self, chunk: bytes) -> None:
+        """Adds bytes."""
+
+    def commit(self) -> str:
+        """Makes the file appear, whole; its full URL."""
+
+    def abandon(self) -> None:
+        """Throws away what was written; after `commit` it does nothing."""
+
+
+class ObjectStore(Protocol):
+    """Files by path; a path is words with slashes between them, and what is above a file is a directory.
 
     Every method may raise NotFound, NotAuthorized or ServerFault.
     """
 
-    def find(self, path: str) -> Item | None:
+    def find(self, path: str) -> StoredObject | None:
         """The file at a path; None if there is a directory instead. Raises NotFound if there is neither."""
 
     def read(self, path: str) -> tuple[Iterator[bytes], int]:
-        """The bytes of a file, piece by piece, and how many there are."""
+        """The bytes of a file, part by part, and how many there are."""
 
-    def write(self, path: str, content: IO[bytes]) -> None:
-        """Makes or replaces a file as a whole."""
+    def write(self, path: str, url: str = "") -> ObjectWrite:
+        """Starts making or replacing a file; its full URL, unless the store knows that."""
 
-    def page(self, path: str, marker: str | None) -> Page:
-        """One page of a directory."""
+    def page(self, path: str, marker: str | None) -> ObjectPage:
+        """One page of a directory, by name."""
 
     def delete_file(self, path: str) -> None:
         """Removes a file."""
 
     def delete_directory(self, path: str, *, force: bool) -> int:
         """Removes what is below a path; how many files. Raises Conflict if there are some and not `force`."""
+
+
+class DirectoryStore(ObjectStore, Protocol):
+    """A store whose directories are there once they were made: hosted data's."""
+
+    def page(
+        self, path: str, marker: str | None, *, limit: int = PAGE, prefix: str = "", oldest: float = 0.0
+    ) -> ObjectPage:
+        """As for `ObjectStore`: at most `limit` files, named so, written at `oldest` (epoch s) or later."""
+
+    def make_directory(self, path: str) -> None:
+        """Makes a directory, and those above it; it may be there."""
+
+    def has_directory(self, path: str) -> bool:
+        """Whether a directory was made."""
+
+    def count(self, path: str) -> int:
+        """How many files a directory holds."""
+
+    def empty(self, path: str) -> None:
+        """Removes all that is in a directory, which is there afterwards."""
+
+    def keep_only(self, path: str, names: set[str]) -> None:
+        """Removes the directories of a directory but some."""
+
+    def remove_old(self, pattern: str, gone: Callable[[float], bool]) -> int:
+        """Removes files whose last change, in epoch seconds, is so; how many."""
+
+
+def make_marker(name: str) -> str:
+    """What asks for the page behind a name."""
+    return base64.urlsafe_b64encode(name.encode()).decode("ascii")
+
+
+def read_marker(marker: str | None) -> str:
+    """The name that a marker stands for; empty where there is none.
+
+    Raises:
+        BadRequest: it is not one of ours.
+    """
+    try:
+        return base64.urlsafe_b64decode((marker or "").encode("ascii")).decode("utf-8")
+    except ValueError as error:
+        raise BadRequest("unknown marker", reason="unknown-marker") from error
 
 
 def split(path: ConnectorPath) -> tuple[str, str]:

@@ -2,21 +2,45 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, Any
+from typing import Any
 
 from wrapgen.errors import BadRequest, Conflict, NotAuthorized, NotFound, PlatformError, ServerFault
-from wrapgen.platform.storage.objects import Item, Page
+from wrapgen.platform.storage.objects import PAGE, PART, ObjectPage, StoredObject
 
-PIECE = 1024 * 1024
-"""Bytes read at a time."""
-
-PAGE = 1000
-"""Entries of one page, which is also S3's own limit."""
+SPOOL = 4 * 1024 * 1024
+"""Bytes of an upload that are kept in memory; what is larger goes to disk."""
 
 
-class S3:
+class S3Write:
+    """A file on its way to S3, which waits on disk; see `ObjectWrite`."""
+
+    def __init__(self, client: Any, path: str, url: str) -> None:
+        self._client = client
+        self._path = path
+        self._url = url
+        self._spool = tempfile.SpooledTemporaryFile(SPOOL)  # noqa: SIM115 - abandon closes it
+
+    def append(self, chunk: bytes) -> None:
+        """Adds bytes."""
+        self._spool.write(chunk)
+
+    def commit(self) -> str:
+        """Uploads the file; a large one goes up in parts and appears when the last is there."""
+        self._spool.seek(0)
+        bucket, key = _split(self._path)
+        with _translated(self._path):
+            self._client.upload_fileobj(self._spool, bucket, key)
+        return self._url
+
+    def abandon(self) -> None:
+        """Throws away what was written; boto3 may have closed it already."""
+        self._spool.close()
+
+
+class S3Store:
     """One account's access to S3.
 
     Args:
@@ -53,9 +77,9 @@ class S3:
                 hint="an administrator mends it with `wrapgen platform connectors add`",
             ) from error
 
-    def find(self, path: str) -> Item | None:
-        """See `Connector.find`."""
-        bucket, key = _parts(path)
+    def find(self, path: str) -> StoredObject | None:
+        """See `ObjectStore.find`."""
+        bucket, key = _split(path)
         if key:
             try:
                 with _translated(path):
@@ -63,30 +87,30 @@ class S3:
             except NotFound:
                 pass
             else:
-                return Item(key.rpartition("/")[2], head["ContentLength"], head["LastModified"].timestamp())
+                return StoredObject(
+                    key.rpartition("/")[2], head["ContentLength"], head["LastModified"].timestamp()
+                )
         page = self.page(path, None)
         if key and not page.files and not page.folders:
             raise NotFound(f"s3://{path} not found")
         return None
 
     def read(self, path: str) -> tuple[Iterator[bytes], int]:
-        """See `Connector.read`."""
-        bucket, key = _parts(path)
+        """See `ObjectStore.read`."""
+        bucket, key = _split(path)
         with _translated(path):
             found = self._client.get_object(Bucket=bucket, Key=key)
-        return _pieces(found["Body"]), found["ContentLength"]
+        return _parts(found["Body"]), found["ContentLength"]
 
-    def write(self, path: str, content: IO[bytes]) -> None:
-        """See `Connector.write`; a large file goes up in parts and appears when the last is there."""
-        bucket, key = _parts(path)
-        if not key:
+    def write(self, path: str, url: str = "") -> S3Write:
+        """See `ObjectStore.write`."""
+        if not _split(path)[1]:
             raise BadRequest(f"s3://{path} names no file")
-        with _translated(path):
-            self._client.upload_fileobj(content, bucket, key)
+        return S3Write(self._client, path, url or f"s3://{path}")
 
-    def page(self, path: str, marker: str | None) -> Page:
-        """See `Connector.page`."""
-        bucket, key = _parts(path)
+    def page(self, path: str, marker: str | None) -> ObjectPage:
+        """See `ObjectStore.page`."""
+        bucket, key = _split(path)
         prefix = f"{key}/" if key else ""
         more = {"ContinuationToken": marker} if marker else {}
         with _translated(path):
@@ -95,21 +119,21 @@ class S3:
             )
         folders = (each["Prefix"][len(prefix) :].rstrip("/") for each in found.get("CommonPrefixes", ()))
         files = (
-            Item(each["Key"][len(prefix) :], each["Size"], each["LastModified"].timestamp())
+            StoredObject(each["Key"][len(prefix) :], each["Size"], each["LastModified"].timestamp())
             for each in found.get("Contents", ())
             if each["Key"] != prefix  # consoles make an empty object for a folder
         )
-        return Page(tuple(folders), tuple(files), found.get("NextContinuationToken"))
+        return ObjectPage(tuple(folders), tuple(files), found.get("NextContinuationToken"))
 
     def delete_file(self, path: str) -> None:
-        """See `Connector.delete_file`."""
-        bucket, key = _parts(path)
+        """See `ObjectStore.delete_file`."""
+        bucket, key = _split(path)
         with _translated(path):
             self._client.delete_object(Bucket=bucket, Key=key)
 
     def delete_directory(self, path: str, *, force: bool) -> int:
-        """See `Connector.delete_directory`; the bucket itself always stays."""
-        bucket, key = _parts(path)
+        """See `ObjectStore.delete_directory`; the bucket itself always stays."""
+        bucket, key = _split(path)
         prefix, deleted = (f"{key}/" if key else ""), 0
         with _translated(path):
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
@@ -122,16 +146,16 @@ class S3:
         return deleted
 
 
-def _parts(path: str) -> tuple[str, str]:
+def _split(path: str) -> tuple[str, str]:
     bucket, _, key = path.partition("/")
     return bucket, key
 
 
-def _pieces(body: Any) -> Iterator[bytes]:
+def _parts(body: Any) -> Iterator[bytes]:
     with _translated("the file"):
         try:
-            while piece := body.read(PIECE):
-                yield piece
+            while part := body.read(PART):
+                yield part
         finally:
             body.close()
 

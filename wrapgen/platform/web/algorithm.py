@@ -45,9 +45,9 @@ def set_secret(visit: Visit) -> Response:
         raise BadRequest(f"there is no value for {variable or 'the variable'}")
     there = {each.variable: each.id for each in secrets.of_algorithm(seen.algorithm.id)}
     if variable in there:
-        secrets.update(seen.algorithm.id, there[variable], {"secret_value": value})
+        secrets.update(seen.algorithm.id, there[variable], value)
     else:
-        secrets.create(seen.algorithm.id, {"secret_key": variable, "secret_value": value})
+        secrets.create(seen.algorithm.id, variable, value)
     return visit.go(f"{seen.place}#secrets")
 
 

@@ -21,10 +21,9 @@ from wrapgen.platform.web.places import (
     AUDIENCES,
     address,
     audience,
-    connect,
     data_place,
     may_write,
-    place_of,
+    visitor_place,
 )
 
 FILES = 200
@@ -57,13 +56,13 @@ def overview(visit: Visit) -> Response:
 
 def open_place(visit: Visit) -> Response:
     """GET /web/data/open?at=URL: a collection, a file, or what an account has."""
-    at = place_of(visit.query("at").lstrip())
-    if isinstance(at, ConnectorPath):
-        return _open_connector(visit, at)
-    at = data_place(visit, str(at))
-    if not at.owner:
+    at = visitor_place(visit, visit.query("at").lstrip())
+    if isinstance(at, DataPath) and not at.owner:
         return visit.go(f"{ROOT}/data")
-    return data_file.show(visit, at) if at.file else _list(visit, at)
+    file = visit.platform.state.files.find(visit.caller, at)
+    if file is not None:
+        return data_file.show(visit, at, file)
+    return _list(visit, at) if isinstance(at, DataPath) else _list_connector(visit, at)
 
 
 def _list(visit: Visit, at: DataPath) -> Response:
@@ -85,14 +84,11 @@ def _list(visit: Visit, at: DataPath) -> Response:
     return visit.html("collection.html", context)
 
 
-def _open_connector(visit: Visit, at: ConnectorPath) -> Response:
-    connector = connect(visit, at)
-    if connector.find(at.path) is not None:
-        return data_file.show_connector(visit, at, connector)
+def _list_connector(visit: Visit, at: ConnectorPath) -> Response:
     context = {
         "at": at,
         "above": at.path.rpartition("/")[0],
-        "page": connector.page(at.path, visit.query("marker") or None),
+        "page": visit.platform.state.files.list(visit.caller, at, visit.query("marker") or None),
         "address": address,
     }
     return visit.html("connector.html", context)

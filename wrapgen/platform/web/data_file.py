@@ -3,54 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from functools import partial
 from typing import IO, Any
 from urllib.parse import quote, unquote
 
-from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
 from wrapgen.errors import BadRequest, NotFound
-from wrapgen.platform.api.data import PIECE, begin, pieces
+from wrapgen.platform.api.data import streamed
 from wrapgen.platform.domain.data_path import DataPath, parse
-from wrapgen.platform.storage.objects import Connector, ConnectorPath
+from wrapgen.platform.domain.files import Address
+from wrapgen.platform.storage.objects import PART, StoredObject
 from wrapgen.platform.web.navigation import ROOT
 from wrapgen.platform.web.page import Page, Visit
-from wrapgen.platform.web.places import address, connect, data_place, may_write, place_of
+from wrapgen.platform.web.places import above, address, data_place, may_write, visitor_place
 from wrapgen.platform.web.preview import READ_BYTES, preview
-
-
-def show(visit: Visit, at: DataPath) -> Response:
-    """The page of a file in hosted data."""
-    file = visit.platform.state.data.find(visit.caller, at)
-    stream, size = file.open()
-    with stream:
-        head = stream.read(READ_BYTES)
-    context = {
-        "at": at,
-        "above": DataPath(at.owner, at.collection),
-        "file": file,
-        "writable": may_write(visit, at),
-        "address": address,
-    }
-    return visit.html("file.html", partial(_context, context, file.name, head, len(head) == size))
-
-
-def show_connector(visit: Visit, at: ConnectorPath, connector: Connector) -> Response:
-    """The page of a file in other storage."""
-    file = connector.find(at.path)
-    found, size = connector.read(at.path)
-    head = _head(found)
-    context = {
-        "at": at,
-        "above": ConnectorPath(at.connector, at.path.rpartition("/")[0]),
-        "file": file,
-        "writable": False,
-        "address": address,
-    }
-    begin = head[:READ_BYTES]
-    return visit.html("file.html", partial(_context, context, at.path, begin, size <= READ_BYTES))
 
 
 def _context(facts: dict[str, Any], name: str, head: bytes, whole: bool) -> dict[str, Any]:
@@ -58,36 +27,32 @@ def _context(facts: dict[str, Any], name: str, head: bytes, whole: bool) -> dict
     return {**facts, "preview": preview(name, head, whole=whole)}
 
 
-def _head(found: Iterator[bytes]) -> bytes:
+def show(visit: Visit, at: Address, file: StoredObject) -> Response:
+    """The page of a file."""
+    parts, size = visit.platform.state.files.read(visit.caller, at)
     head = bytearray()
-    for piece in found:
-        head += piece
-        if len(head) >= READ_BYTES:
-            break
-    close = getattr(found, "close", None)
-    if close is not None:
-        close()
-    return bytes(head)
+    while len(head) < READ_BYTES and (part := next(parts, b"")):
+        head += part
+    del parts  # closes the file
+    context = {
+        "at": at,
+        "above": above(at),
+        "file": file,
+        "writable": isinstance(at, DataPath) and may_write(visit, at),
+        "address": address,
+    }
+    begin = bytes(head[:READ_BYTES])
+    return visit.html("file.html", partial(_context, context, file.name, begin, size <= READ_BYTES))
 
 
 async def download(visit: Visit) -> Response:
     """GET /web/data/download?at=URL: the bytes, for keeping and never for showing."""
-    at = place_of(visit.query("at"))
-    if isinstance(at, ConnectorPath):
-        connector = await run_in_threadpool(connect, visit, at)
-        if await run_in_threadpool(connector.find, at.path) is None:
-            raise NotFound(f"{at} is not a file")
-        found, size = await run_in_threadpool(connector.read, at.path)
-        return _attachment(at.path.rpartition("/")[2], size, iterate_in_threadpool(found))
-    file = await run_in_threadpool(visit.platform.state.data.find, visit.caller, data_place(visit, str(at)))
-    stream, size, first = await run_in_threadpool(begin, file)
-    return _attachment(
-        file.name, size, _whole(first) if stream is None else pieces(stream, first, visit.recheck)
-    )
-
-
-async def _whole(content: bytes) -> AsyncIterator[bytes]:
-    yield content
+    at, files = visitor_place(visit, visit.query("at")), visit.platform.state.files
+    file = await run_in_threadpool(files.find, visit.caller, at)
+    if file is None:
+        raise NotFound(f"{at} is not a file")
+    parts, size = await run_in_threadpool(files.read, visit.caller, at)
+    return _attachment(file.name, size, streamed(b"", parts, visit.recheck))
 
 
 def _attachment(name: str, size: int, content: AsyncIterator[bytes]) -> Response:
@@ -114,8 +79,8 @@ async def upload(visit: Visit) -> Response:
 def _store(visit: Visit, at: DataPath, content: IO[bytes]) -> None:
     write = visit.platform.state.data.begin_write(visit.caller, at)
     try:
-        while piece := content.read(PIECE):
-            write.append(piece)
+        while part := content.read(PART):
+            write.append(part)
         visit.recheck()
         write.commit()
     finally:

@@ -88,10 +88,8 @@ def hosted(visit: Visit) -> Hosted:
         service.owned(caller, found)
     except NotAuthorized:
         managed = False
-    releases = service.listed(found.id)
-    if not caller.owns(found.owner):
-        releases = [each for each in releases if each.version and each.version.callability == "public"]
-    elif not managed:
+    releases = service.listed_for(caller, found)
+    if not managed:
         releases = [each for each in releases if each.version]
     readable = managed or found.settings["source_visibility"] == "open"
     return Hosted(caller, visit.address, found, managed, readable, releases)

@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from wrapgen.errors import BadRequest, NotAuthorized, TooLarge, WrapgenError
-from wrapgen.platform.api.exchange import reply
+from wrapgen.platform.api.endpoint import reply
 from wrapgen.platform.domain.model import Caller
 from wrapgen.platform.web.render_process import Context
 from wrapgen.platform.web.sessions import Sessions, form_token, same

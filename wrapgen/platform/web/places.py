@@ -5,7 +5,8 @@ from __future__ import annotations
 from wrapgen.errors import BadRequest
 from wrapgen.platform.domain.data_path import DataPath, parse
 from wrapgen.platform.domain.data_rights import EVERYONE, OWN_ALGORITHMS
-from wrapgen.platform.storage.objects import Connector, ConnectorPath, split
+from wrapgen.platform.domain.files import Address
+from wrapgen.platform.storage.objects import ConnectorPath, split
 from wrapgen.platform.web.navigation import ROOT
 from wrapgen.platform.web.page import Visit
 from wrapgen.platform.web.shown import query
@@ -18,7 +19,7 @@ AUDIENCES = {
 """By the word in forms: the read ACL, who that is, and how it is offered."""
 
 
-def place_of(text: str) -> DataPath | ConnectorPath:
+def place_of(text: str) -> Address:
     """The place that an address names, such as `data://acme/scores` or `s3://bucket/folder`.
 
     Raises:
@@ -46,14 +47,21 @@ def data_place(visit: Visit, text: str) -> DataPath:
     return found
 
 
-def connect(visit: Visit, path: ConnectorPath) -> Connector:
-    """The visitor's connector for a path, for reading.
+def visitor_place(visit: Visit, text: str) -> Address:
+    """The place that an address names, hosted or not.
 
     Raises:
-        NotFound, NotAuthorized: they have none of that name, or it is not for that bucket.
+        BadRequest: it is none.
     """
-    bucket = split(path)[0]
-    return visit.platform.state.connectors.open(visit.caller, path.connector, bucket, write=False)
+    found = place_of(text)
+    return found if isinstance(found, ConnectorPath) else data_place(visit, text)
+
+
+def above(at: Address) -> Address:
+    """The directory that holds a file."""
+    if isinstance(at, ConnectorPath):
+        return ConnectorPath(at.connector, at.path.rpartition("/")[0])
+    return DataPath(at.owner, at.collection)
 
 
 def may_write(visit: Visit, path: DataPath) -> bool:
