@@ -60,9 +60,9 @@ def command(
     """
     from wrapgen.client.proxies import is_loopback
     from wrapgen.run.hosts.finding import find_host
-    from wrapgen.run.input.scan import survey
+    from wrapgen.run.input.scan import scan_input
     from wrapgen.run.ledger.folder import Folder, folder_for
-    from wrapgen.run.output.overwrite import claim
+    from wrapgen.run.output.overwrite import ensure_output_writable
     from wrapgen.run.plan import plan
 
     with (
@@ -71,12 +71,14 @@ def command(
     ):
         folder = Folder(folder_for(output) if output else Path(name))
         if output:
-            claim(output, folder, fresh=False)
+            ensure_output_writable(output, folder, fresh=False)
         with folder.provisional():
             items = items_of(source, given, folder, client, replace=False, output=output)
             host = find_host(client, reference, folder.kept_reference(reference))
             about = host.describe()
-            found = survey(items.entries(), Path(name), aim=about.aim, compare_items=True, tell=reading)
+            found = scan_input(
+                items.entries(), Path(name), aim=about.aim, compare_items=True, on_progress=reading
+            )
             probe = _probe(folder, items, host, given["probe"]) if output else None
         made = plan(
             found,

@@ -121,7 +121,7 @@ def command(
     from wrapgen.run.input.inputs import in_their_run
     from wrapgen.run.ledger.folder import Folder, folder_for
     from wrapgen.run.output.layouts import Layout
-    from wrapgen.run.output.overwrite import claim
+    from wrapgen.run.output.overwrite import ensure_output_writable
     from wrapgen.run.output.writers import check
     from wrapgen.run.session import Session
 
@@ -129,7 +129,7 @@ def command(
     layout = Layout(given["layout"], given["keep"], given["pick"], safe=given["csv_safe"])
     check(output, layout)
     folder = Folder(given["state"] or folder_for(output))
-    claim(output, folder, fresh=options.fresh, moved=options.accept_changes)
+    ensure_output_writable(output, folder, fresh=options.fresh, moved=options.accept_changes)
     with folder.provisional(), platform.client(pool=options.workers or ACCOUNT_CALLS) as client:
         replace = options.fresh or options.accept_changes
         patience = Patience(options.patience, tell_wait)

@@ -42,7 +42,7 @@ def command(
     from wrapgen.run.verify import FAULTY, Verification
 
     folder = locate(run, Path())
-    name = load(folder).standing.header["run"]
+    name = load(folder).run_state.header["run"]
     with as_written(folder / "ledger.jsonl"), Verification(folder) as verification:
         checks = _checks(verification, source, datastore, platform)
     faulty = any(check.state == FAULTY for check in checks)
@@ -85,8 +85,8 @@ def _items(verification: Verification, source: str | None) -> Items:
     from wrapgen.run.ledger.folder import output_of
     from wrapgen.run.output.overwrite import outputs_of
 
-    assert verification.standing is not None
-    header = verification.standing.header
+    assert verification.run_state is not None
+    header = verification.run_state.header
     moved = {"location": str(Path(source).absolute())} if source else {}
     folder = verification.folder
     outputs = [*outputs_of(folder), *filter(None, [output_of(folder.path)])]

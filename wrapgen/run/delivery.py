@@ -118,7 +118,7 @@ class Delivery:
 
 
 class CallsInTurn:
-    """Calls without threads, made one after the other by whoever waits for them.
+    """Calls without threads, made one after the other while they are waited for.
 
     Args:
         send: sends a chunk once.

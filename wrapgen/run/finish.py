@@ -53,7 +53,7 @@ def run_to_files(
             write(output, layout, items, session.slots, session.spool)
             session.wrote(output, asdict(layout))
 
-    if report:  # while calls are open its making costs nobody time
+    if report:  # while calls are open making it costs no time
         with suppress(RuntimeError):  # there is no thread for it, or no memory
             Thread(target=_prepare_report, daemon=True).start()
     already = session.counts.finished
@@ -79,7 +79,7 @@ def run_to_files(
 
 
 def _prepare_report() -> None:
-    with suppress(OSError, ImportError, MemoryError):  # whoever writes the report says so
+    with suppress(OSError, ImportError, MemoryError):  # writing the report tells of it
         from wrapgen.run.report.page import page
 
         page()

@@ -13,7 +13,7 @@ from typing import Any
 
 from wrapgen.protocol import ACCOUNT_CALLS
 from wrapgen.run.hosts.description import Description
-from wrapgen.run.input.scan import Survey
+from wrapgen.run.input.scan import InputScan
 from wrapgen.run.scheduling.limits import FIRST_SIZE, MAX_SIZE, ceiling
 from wrapgen.run.scheduling.progress import Progress
 
@@ -124,7 +124,7 @@ class Plan:
 
 
 def plan(
-    survey: Survey,
+    survey: InputScan,
     description: Description,
     *,
     chunk: int,
@@ -170,7 +170,7 @@ def plan(
     )
 
 
-def count_chunks(survey: Survey, *, aim: int, chunk: int) -> int:
+def count_chunks(survey: InputScan, *, aim: int, chunk: int) -> int:
     """Calls of the wrapper when each finishes whole: sizes double up to what bytes and count allow."""
     if not survey.items:
         return 0

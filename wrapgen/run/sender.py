@@ -20,7 +20,7 @@ from wrapgen.run.scheduling.limits import ChunkSize, Concurrency, ErrorBudget
 from wrapgen.run.scheduling.policy import SharedBackoff
 from wrapgen.run.scheduling.progress import Counts
 from wrapgen.run.scheduling.replies import Fate, Outcome, error_text
-from wrapgen.run.scheduling.scheduler import Adaptive, Limits, Scheduler
+from wrapgen.run.scheduling.scheduler import Adaptive, DeliveryLimits, Scheduler
 
 _INTERRUPTED = Stop(Cause.TOLD, "interrupted before the item was sent again", "DeadlineExceeded")
 
@@ -42,7 +42,7 @@ class Delivered:
     counts: Counts = field(default_factory=Counts)
 
     def sending(self, sends: list[Send]) -> None:
-        """Nothing: whoever sends again after a crash has a memory of their own."""
+        """Nothing: what sends again after a crash is the engine."""
 
     def note(self, event: Settle | Lose | Unsend) -> None:
         """Notes outcomes."""
@@ -92,7 +92,9 @@ class Sender:
         delivered = Delivered(counts=Counts(items=len(items)))
         calls = CallThreads(self.call) if threads else CallsInTurn(self.call, self.wait, lambda: interrupt())
         most = max(1, threads)
-        limits = Limits(self.attempts, aim, together=size, prefetch=calls.prefetch, resend=self.resend)
+        limits = DeliveryLimits(
+            self.attempts, aim, together=size, prefetch=calls.prefetch, resend=self.resend
+        )
         adaptive = Adaptive(
             ChunkSize(largest=size, first=size), Concurrency(most, first=most), ErrorBudget(share=1)
         )

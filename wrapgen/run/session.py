@@ -24,10 +24,10 @@ from wrapgen.run.hosts.chunk_call import ChunkCall, Terms
 from wrapgen.run.hosts.host import Host
 from wrapgen.run.input.corrections import Corrections
 from wrapgen.run.input.items import Items, Reopened
-from wrapgen.run.input.scan import Survey, survey, survey_sizes
+from wrapgen.run.input.scan import InputScan, scan_input, scan_sizes
 from wrapgen.run.ledger.journal import LedgerJournal
 from wrapgen.run.ledger.ledger import Ledger, digest_of
-from wrapgen.run.ledger.replay import FORMAT, Standing, rebuild
+from wrapgen.run.ledger.replay import FORMAT, RunState, rebuild
 from wrapgen.run.ledger.resume import in_their_places, unfinished
 from wrapgen.run.ledger.spool import Slots, result_lines
 from wrapgen.run.ledger.store import LEDGER, SLOTS, SPOOL, StateStore, writable
@@ -37,7 +37,7 @@ from wrapgen.run.scheduling.chunks import ChunkCutter, Entry
 from wrapgen.run.scheduling.limits import BUDGET, MAX_SIZE, ChunkSize, Concurrency, ErrorBudget, ceiling
 from wrapgen.run.scheduling.policy import SharedBackoff
 from wrapgen.run.scheduling.progress import Counts, Progress
-from wrapgen.run.scheduling.scheduler import Adaptive, Limits, Scheduler
+from wrapgen.run.scheduling.scheduler import Adaptive, DeliveryLimits, Scheduler
 from wrapgen.run.sender import Sender
 from wrapgen.run.settings import Options, World
 from wrapgen.run.summary import EndState
@@ -113,56 +113,56 @@ class Session:
                 self.store.clear()
             self.slots = Slots(self.store.scratch / SLOTS, fresh=True)
             stack.callback(self.slots.close)
-            standing = rebuild(self.store, self.slots)
-            self._open(standing, stack)
+            earlier = rebuild(self.store, self.slots)
+            self._open(earlier, stack)
             self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def _open(self, standing: Standing | None, stack: ExitStack) -> None:
-        facts = self._facts(standing)
-        changes = [] if standing is None else changed(standing.header, facts)
-        if standing is not None and changes and not self._options.accept_changes:
+    def _open(self, earlier: RunState | None, stack: ExitStack) -> None:
+        facts = self._facts(earlier)
+        changes = [] if earlier is None else changed(earlier.header, facts)
+        if earlier is not None and changes and not self._options.accept_changes:
             raise RunError(
-                f"this is not how run {standing.header['run']} began: {'; '.join(changes)}",
+                f"this is not how run {earlier.header['run']} began: {'; '.join(changes)}",
                 hint="--fresh starts over, --accept-changes goes on with what is not finished",
             )
-        if standing is not None and other_items(standing.header, facts):
+        if earlier is not None and other_items(earlier.header, facts):
             with closing(self.store.open(SPOOL)) as spool:
                 in_their_places(self._items, self.slots, spool)
-        kept = standing.header["survey"] if standing is not None and not changes else None
-        self.survey = Survey.from_json(kept) if kept else self._survey()
+        kept = earlier.header["survey"] if earlier is not None and not changes else None
+        self.survey = InputScan.from_json(kept) if kept else self._scan()
         facts["survey"] = self.survey.as_json()
-        self.resumed = standing is not None
+        self.resumed = earlier is not None
         self._fingerprint = facts["input"]["fingerprint"]
         self.run_id: str = facts["run"]
         self.reference: str = facts["reference"]
-        self._given_up = standing.given_up if standing else set()
-        self._next_seq = standing.next_seq if standing else 0
-        self.counts = standing.counts if standing else Counts()
+        self._given_up = earlier.given_up if earlier else set()
+        self._next_seq = earlier.next_seq if earlier else 0
+        self.counts = earlier.counts if earlier else Counts()
         self.counts.items = self.survey.items
         self.ledger = Ledger(stack.enter_context(closing(self.store.open(LEDGER, write=True))))
         self.spool = stack.enter_context(closing(self.store.open(SPOOL, write=True)))
-        counted = min(standing.spool_end, self.spool.size) if standing else 0
+        counted = min(earlier.spool_end, self.spool.size) if earlier else 0
         self.spool.cut(counted)
-        first = [{"e": "run" if standing is None else "changed", **facts}] if changes or not standing else []
+        first = [{"e": "run" if earlier is None else "changed", **facts}] if changes or not earlier else []
         opened = {"e": "open", "at": self._now(), "pid": os.getpid(), **self._origin}
         voids: list[dict[str, Any]] = []
-        if standing is not None and standing.damage:
-            self.damage = standing.damage
-            opened["damaged"] = len(standing.integrity.damaged)
-            voids = list(standing.damaged.values())
-        self._least_tries = standing.least_tries if standing else 0
+        if earlier is not None and earlier.damage:
+            self.damage = earlier.damage
+            opened["damaged"] = len(earlier.integrity.damaged)
+            voids = list(earlier.damaged.values())
+        self._least_tries = earlier.least_tries if earlier else 0
         self.ledger.append([*first, opened, *voids])
-        self._reopen(standing)
+        self._reopen(earlier)
 
-    def _reopen(self, standing: Standing | None) -> None:
+    def _reopen(self, earlier: RunState | None) -> None:
         """Opens the items again that the user corrected; what was corrected before stays so."""
-        if standing is None:
+        if earlier is None:
             return
-        self._corrections.load(standing.reopened)
+        self._corrections.load(earlier.reopened)
         if self._reopened is not None:
             for entry in self._corrections.reopen(self._reopened, self.slots, self.spool):
                 self.ledger.append([entry])
@@ -174,9 +174,9 @@ class Session:
         known_bad = self._reopened is not None or self._items.run is not None
         return 1.0 if known_bad and self._options.budget == BUDGET else self._options.budget
 
-    def _facts(self, standing: Standing | None) -> dict[str, Any]:
+    def _facts(self, earlier: RunState | None) -> dict[str, Any]:
         """What makes this run this run."""
-        kept = standing.header["run"] if standing else None
+        kept = earlier.header["run"] if earlier else None
         return {
             "format": FORMAT,
             "run": self._items.run or self._options.run or kept or self._new_id(),
@@ -201,11 +201,11 @@ class Session:
         moment = datetime.fromtimestamp(self._world.wall(), timezone.utc)
         return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
-    def _survey(self) -> Survey:
+    def _scan(self) -> InputScan:
         sizes, aim = self._items.sizes(), self._wrapper.aim
         if sizes is not None:
-            return survey_sizes(sizes, aim=aim, tell=self._reading)
-        return survey(self._items.entries(), self.store.scratch, aim=aim, tell=self._reading)
+            return scan_sizes(sizes, aim=aim, on_progress=self._reading)
+        return scan_input(self._items.entries(), self.store.scratch, aim=aim, on_progress=self._reading)
 
     def stop(self, reason: str) -> None:
         """Lets open calls finish and starts no more; safe in a signal handler."""
@@ -310,7 +310,7 @@ class Session:
         calls = world.calls(call)
         together = max(1, wrapper.parallel * wrapper.batch_size)
         scheduler = Scheduler(
-            Limits(call.terms.attempts, wrapper.aim, together, calls.prefetch),
+            DeliveryLimits(call.terms.attempts, wrapper.aim, together, calls.prefetch),
             Adaptive(
                 ChunkSize(largest=options.chunk),
                 Concurrency(ceiling(wrapper.parallel, options.workers)),

@@ -79,7 +79,7 @@ class Outcomes(Iterator[ItemOutcome], AsyncIterator[ItemOutcome]):
         self._report = report
         self._stack = stack
         self._changed = threading.Condition()
-        self._reading = threading.RLock()  # so that nobody closes the files below a reader
+        self._reading = threading.RLock()  # files stay open while they are read
         self._closed = False
         self._end: tuple[EndState, str] | None = None
         self._fault: BaseException | None = None
@@ -151,7 +151,7 @@ class Outcomes(Iterator[ItemOutcome], AsyncIterator[ItemOutcome]):
             self._end = self._session.work(lambda _: self._wake())
             if self._report:
                 self._write_report()
-        except BaseException as error:  # handed to whoever iterates
+        except BaseException as error:  # raised where outcomes are iterated
             self._fault = error
         self._wake()
 

@@ -13,7 +13,7 @@ from typing import Any
 from wrapgen.errors import RunError, UsageError
 from wrapgen.run.ledger.folder import SUFFIX, Folder, folder_for
 from wrapgen.run.ledger.ledger import read_ledger
-from wrapgen.run.ledger.replay import Standing, as_written, is_intact, rebuild, spooled
+from wrapgen.run.ledger.replay import RunState, as_written, is_intact, rebuild, spooled
 from wrapgen.run.ledger.store import LEDGER, SPOOL
 from wrapgen.run.scheduling.progress import Counts
 
@@ -25,17 +25,17 @@ SAMPLES = 3
 
 
 @dataclass(frozen=True)
-class Known:
+class RunStatus:
     """A run as its ledger tells it.
 
     Args:
         folder: its folder.
-        standing: what the ledger says.
+        run_state: what the ledger says.
         busy: whether a runner is at work in it.
     """
 
     folder: Path
-    standing: Standing
+    run_state: RunState
     busy: bool
 
     @property
@@ -43,14 +43,14 @@ class Known:
         """`running`, the end state of the last session, or `killed` where it had none."""
         if self.busy:
             return "running"
-        end = self.standing.end
+        end = self.run_state.end
         return str(end["state"]) if end else "killed"
 
     @property
     def counts(self) -> Counts:
         """Items in all and finished."""
-        counts = self.standing.counts
-        counts.items = int(self.standing.header["survey"]["items"])
+        counts = self.run_state.counts
+        counts.items = int(self.run_state.header["survey"]["items"])
         return counts
 
     def as_json(self) -> dict[str, Any]:
@@ -63,32 +63,32 @@ class Known:
             return self._facts()
 
     def _facts(self) -> dict[str, Any]:
-        header, standing, counts = self.standing.header, self.standing, self.counts
+        header, run_state, counts = self.run_state.header, self.run_state, self.counts
         return {
             "run": header["run"],
             "state": self.state,
-            "reason": str((standing.end or {}).get("why") or ""),
+            "reason": str((run_state.end or {}).get("why") or ""),
             "reference": header["reference"],
             "target": header["wrapper"]["target"],
             "datastore": header["wrapper"]["datastore"],
             "input": header["input"]["name"],
-            "output": (standing.output or {}).get("path"),
+            "output": (run_state.output or {}).get("path"),
             "folder": str(self.folder),
             "items": counts.items,
             "succeeded": counts.succeeded,
             "failed": counts.failed,
             "open": counts.items - counts.finished,
-            "unrecorded": len(standing.given_up) if header["wrapper"]["datastore"] else 0,
-            "calls": standing.calls,
-            "calls_open": standing.open,
-            "lost": standing.lost,
-            "sessions": standing.sessions,
+            "unrecorded": len(run_state.given_up) if header["wrapper"]["datastore"] else 0,
+            "calls": run_state.calls,
+            "calls_open": run_state.open,
+            "lost": run_state.lost,
+            "sessions": run_state.sessions,
             "started_at": header["at"],
-            "last": standing.last,
+            "last": run_state.last,
         }
 
 
-def load(folder: Path, each: Callable[[dict[str, Any]], None] = lambda _: None) -> Known:
+def load(folder: Path, each: Callable[[dict[str, Any]], None] = lambda _: None) -> RunStatus:
     """How the run in a folder stands.
 
     Args:
@@ -99,10 +99,10 @@ def load(folder: Path, each: Callable[[dict[str, Any]], None] = lambda _: None) 
         RunError: there is no ledger, or it is damaged.
     """
     files = Folder(folder)
-    standing = rebuild(files, None, each)
-    if standing is None:
+    run_state = rebuild(files, None, each)
+    if run_state is None:
         raise RunError(f"there is no run in {folder}", hint="wrapgen runs lists those that there are")
-    return Known(folder, standing, files.busy())
+    return RunStatus(folder, run_state, files.busy())
 
 
 def find_runs(root: Path) -> Iterator[Path]:

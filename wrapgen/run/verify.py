@@ -20,7 +20,7 @@ from wrapgen.errors import RunError, WrapgenError
 from wrapgen.run.input.items import Items
 from wrapgen.run.ledger.folder import Folder, errors_for
 from wrapgen.run.ledger.ledger import digest_of
-from wrapgen.run.ledger.replay import Standing, rebuild
+from wrapgen.run.ledger.replay import rebuild
 from wrapgen.run.ledger.spool import Slot, Slots
 from wrapgen.run.ledger.store import SPOOL
 from wrapgen.run.output.comparison import Same, differences, same_but_input
@@ -102,13 +102,14 @@ class Verification:
             stack.callback(self._slots.close)
             self._damage = ""
             try:
-                self.standing: Standing | None = rebuild(self.folder, self._slots)
+                found = rebuild(self.folder, self._slots)
             except RunError as error:
-                self.standing = rebuild(self.folder, None)  # raises if the ledger is to blame
+                found = rebuild(self.folder, None)  # raises if the ledger is to blame
                 self._damage = error.message
-            if self.standing is None:
+            if found is None:
                 raise RunError(f"there is no run in {self.folder.path}")
-            self._damage = self._damage or self.standing.damage
+            self.run_state = found
+            self._damage = self._damage or found.damage
             self._spool = self.folder.open(SPOOL)
             stack.callback(self._spool.close)
             self._stack = stack.pop_all()
@@ -117,17 +118,12 @@ class Verification:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    @property
-    def _known(self) -> Standing:
-        assert self.standing is not None, "whoever verifies has found a ledger"
-        return self.standing
-
     def input(self, items: Callable[[], Items]) -> Check:
         """Whether the input is still what the run began with."""
         check = Check("input")
         try:
             found = items()
-            if found.fingerprint() != self._known.header["input"]["fingerprint"]:
+            if found.fingerprint() != self.run_state.header["input"]["fingerprint"]:
                 check.fault("altered", f"{found.name} has other content than when the run began")
         except WrapgenError as error:
             return check.unknown(error.message)
@@ -136,7 +132,7 @@ class Verification:
 
     def ledger(self) -> Check:
         """Whether the entries of the ledger, and the outcomes that they point at, match their digests."""
-        check, known = Check("ledger"), self._known
+        check, known = Check("ledger"), self.run_state
         found = known.integrity
         check.detail = f"{found.checked:,} entries and their outcomes match their digests"
         if known.told:
@@ -153,7 +149,7 @@ class Verification:
     def items(self) -> Check:
         """Whether every item has a final outcome, and the spool holds what the ledger points at."""
         check = Check("items")
-        expected, counts = self._known.header["survey"]["items"], self._known.counts
+        expected, counts = self.run_state.header["survey"]["items"], self.run_state.counts
         check.detail = f"{counts.succeeded:,} succeeded, {counts.failed:,} failed, of {expected:,}"
         if self._damage:
             check.fault("damaged", self._damage)
@@ -169,7 +165,7 @@ class Verification:
     def output(self, items: Callable[[], Items]) -> Check:
         """Whether the output is, byte for byte, what the outcomes make."""
         check = Check("output")
-        wrote = self._known.output
+        wrote = self.run_state.output
         if wrote is None:
             return check.unknown("no output has been written yet")
         path = Path(wrote["path"])
@@ -183,18 +179,18 @@ class Verification:
     def errors(self) -> Check:
         """Whether the file of failed items holds exactly those."""
         check = Check("errors")
-        wrote = self._known.output
+        wrote = self.run_state.output
         if wrote is None:
             return check.unknown("no output has been written yet")
         path = errors_for(Path(wrote["path"]))
         if self._damage:
             return check.unknown(self._damage)
-        if not self._known.counts.failed:
+        if not self.run_state.counts.failed:
             check.detail = "no items failed"
             if path.exists():
                 check.fault("doubled", f"{path} exists, but no item failed")
             return check
-        run = self._known.header["run"]
+        run = self.run_state.header["run"]
         make = partial(write_errors, run=run, slots=self._slots, spool=self._spool)
         self._compared(check, path, make, same=same_but_input)
         if check.state == OK and path.read_bytes() != (self._scratch / path.name).read_bytes():
@@ -238,24 +234,24 @@ class Verification:
             opened: gives the records of a datastore's URL and a run.
         """
         check = Check("records")
-        url = self._known.header["wrapper"]["datastore"]
+        url = self.run_state.header["wrapper"]["datastore"]
         if not url:
             return check.unknown("the wrapper records nothing")
         if self._damage:
             return check.unknown(self._damage)
         try:
-            with opened(url, self._known.header["run"]) as records:
+            with opened(url, self.run_state.header["run"]) as records:
                 self._reconcile(check, records)
         except WrapgenError as error:
             return check.unknown(error.message)
         return check
 
     def _reconcile(self, check: Check, records: Records) -> None:
-        run = self._known.header["run"]
+        run = self.run_state.header["run"]
         seen = 0
         noted: Counter[str] = Counter()
         # A call whose answer was lost may have recorded items that are still open here.
-        unfinished = self._known.header["survey"]["items"] - self._known.counts.finished
+        unfinished = self.run_state.header["survey"]["items"] - self.run_state.counts.finished
         for index, slot, line in outcomes(self._slots, self._spool):
             if slot.fate == Fate.AGAIN:
                 continue
@@ -266,7 +262,7 @@ class Verification:
         held = records.runs().get(run, 0)
         check.detail = f"{held:,} keys of run {run}"
         check.detail += "".join(f", {count:,} {what}" for what, count in noted.items())
-        if self._known.header["input"].get("format") == "errors":
+        if self.run_state.header["input"].get("format") == "errors":
             check.detail += f", {held - seen:,} of items that this run did not reopen"
             return
         still_open = min(held - seen, unfinished)
@@ -286,7 +282,7 @@ class Verification:
         noted: Counter[str],
     ) -> bool:
         """Compares one item's outcome with its record; whether there is one."""
-        record, failed = records.get(self._known.header["run"], outcome["id"]), slot.fate == Fate.FAILED
+        record, failed = records.get(self.run_state.header["run"], outcome["id"]), slot.fate == Fate.FAILED
         if record is None and failed:
             noted[self._unrecorded(check, index, outcome)] += 1
         if record and failed and "result" in record and record["try"] > slot.tries:
@@ -300,14 +296,14 @@ class Verification:
 
     def _unrecorded(self, check: Check, index: int, outcome: dict[str, Any]) -> str:
         """Why a failed item has no record; a fault where nothing says why it may have none."""
-        if index in self._known.given_up:
+        if index in self.run_state.given_up:
             return "of items that the runner gave up are missing: no call could record them"
-        if not self._known.integrity.unchecked:
+        if not self.run_state.integrity.unchecked:
             check.fault("missing", f"item {outcome['id']} failed and has no record")
         return "of failed items are missing"
 
     def _of_this_version(self, check: Check, record: dict[str, Any]) -> None:
-        expected, wrapper = self._known.header["wrapper"], str(record.get("wrapper") or "")
+        expected, wrapper = self.run_state.header["wrapper"], str(record.get("wrapper") or "")
         spec = expected["spec"].removeprefix("sha256:")[:12]
         if record.get("target") != expected["target"] or not wrapper.endswith(spec):
             what = f"recorded by {wrapper} of {record.get('target')}"

@@ -9,7 +9,7 @@ import pytest
 from wrapgen.run.integrations.sqs_messages import Message, Pile, pointer, read_body, run_of
 from wrapgen.run.scheduling.chunks import Entry
 from wrapgen.run.scheduling.policy import SharedBackoff
-from wrapgen.run.scheduling.replies import Fate, Fault, Lost, Outcome, Reply
+from wrapgen.run.scheduling.replies import Fate, LossKind, Lost, Outcome, Reply
 from wrapgen.run.sender import Sender
 from wrapgen.spec import parse
 from wrapgen.spec.queue import queue_numbers
@@ -157,14 +157,14 @@ def test_items_that_may_succeed_later_are_left_to_a_queue():
 
 def test_a_chunk_that_times_out_is_halved_until_the_item_at_fault_stands_alone():
     """It alone is given up, and no record says why."""
-    lost = Lost(Fault.TIMEOUT, "TimeoutError", "slow")
+    lost = Lost(LossKind.TIMEOUT, "TimeoutError", "slow")
     delivered = Bench(lost, lost, lost, lost, lost, "ok", "ok").deliver(4)
     assert delivered.stop is None and len(delivered.given_up) <= 1
 
 
 def test_a_platform_that_is_down_is_waited_for_until_patience_ends():
     """Then everything comes back unsettled, with the reason."""
-    bench = Bench(*[Lost(Fault.DOWN, "ConnectionError", "gone")] * 500, patience=60.0)
+    bench = Bench(*[Lost(LossKind.DOWN, "ConnectionError", "gone")] * 500, patience=60.0)
     delivered = bench.deliver(2)
     assert (delivered.stop.type, delivered.stop.message) == (
         "ConnectionError",
@@ -175,6 +175,6 @@ def test_a_platform_that_is_down_is_waited_for_until_patience_ends():
 
 def test_a_refused_key_stops_at_once():
     """It is nobody's outcome."""
-    delivered = Bench(Lost(Fault.STOPPED, "AuthenticationError", "no")).deliver(2)
+    delivered = Bench(Lost(LossKind.STOPPED, "AuthenticationError", "no")).deliver(2)
     assert (delivered.stop.type, delivered.stop.message) == ("AuthenticationError", "no")
     assert delivered.counts.calls == 1

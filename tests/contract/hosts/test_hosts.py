@@ -17,7 +17,7 @@ from wrapgen.errors import NotAuthorized, PlatformError, RunError, Throttled, To
 from wrapgen.run.hosts.host import Host
 from wrapgen.run.hosts.memory import MemoryHost
 from wrapgen.run.hosts.platform import PlatformHost
-from wrapgen.run.scheduling.replies import Fault, Lost
+from wrapgen.run.scheduling.replies import LossKind, Lost
 
 FACTS = {"protocol": protocol.PROTOCOL, "mode": "batch", "spec": "sha256:ab", "target": "nlp/S/1.0.5"}
 
@@ -40,12 +40,12 @@ REFUSALS = {
     "500": Refusal(500, PlatformError("broken", status=500)),
 }
 FAULTS = {
-    "429": Fault.THROTTLED,
-    "401": Fault.STOPPED,
-    "413": Fault.TOO_LARGE,
-    "504": Fault.DOWN,
-    "503": Fault.THROTTLED,
-    "500": Fault.LOST,
+    "429": LossKind.THROTTLED,
+    "401": LossKind.STOPPED,
+    "413": LossKind.TOO_LARGE,
+    "504": LossKind.DOWN,
+    "503": LossKind.THROTTLED,
+    "500": LossKind.LOST,
 }
 
 
@@ -143,7 +143,7 @@ def test_an_answer_that_is_none_is_an_outage(hosted, body):
     wrapper = Wrapper()
     wrapper.answer = body
     lost = hosted(wrapper).call(b'{"$batch":[1]}', 30)
-    assert isinstance(lost, Lost) and lost.fault is Fault.DOWN
+    assert isinstance(lost, Lost) and lost.fault is LossKind.DOWN
 
 
 def test_a_wrapper_describes_itself_once(hosted):

@@ -15,7 +15,7 @@ from wrapgen.run.hosts.chunk_call import ChunkCall, Terms
 from wrapgen.run.hosts.memory import MemoryHost
 from wrapgen.run.report.tally import Tally
 from wrapgen.run.scheduling.chunks import Chunk
-from wrapgen.run.scheduling.replies import Fault, Reply
+from wrapgen.run.scheduling.replies import LossKind, Reply
 from wrapgen.run.settings import World
 from wrapgen.run.summary import EndState
 
@@ -92,7 +92,7 @@ def test_what_is_recalled_comes_back_without_having_left():
     calls_open.submit(1, chunk(1))
     calls_open.allow(0)
     (back,) = calls_open.wait(PATIENCE)
-    assert back.seq == 1 and back.reply.fault is Fault.UNSENT
+    assert back.seq == 1 and back.reply.fault is LossKind.UNSENT
     door.let_out()
     (back,) = calls_open.wait(PATIENCE)
     assert back.seq == 0 and isinstance(back.reply, Reply) and len(door.begun) == 1
@@ -121,7 +121,7 @@ def test_a_call_that_fails_keeps_the_next_one_from_leaving(error):
     while len(back) < 2:
         back += calls_open.wait(PATIENCE)
     faults = {one.reply.fault for one in back}
-    assert Fault.UNSENT in faults and len(faults) == 2
+    assert LossKind.UNSENT in faults and len(faults) == 2
     assert [body for body in calls if b"$index" in body] == calls[:1]
     calls_open.close()
 

@@ -22,7 +22,7 @@ from wrapgen.run.hosts.chunk_call import ChunkCall, Terms
 from wrapgen.run.hosts.description import DESCRIBE
 from wrapgen.run.hosts.memory import MemoryHost
 from wrapgen.run.scheduling.chunks import Chunk
-from wrapgen.run.scheduling.replies import Fate, Fault, Lost, Reply
+from wrapgen.run.scheduling.replies import Fate, LossKind, Lost, Reply
 
 CHUNK = Chunk(range(2), [b"1", b"2"], None, [0, 2])
 
@@ -65,27 +65,27 @@ def failing(error, *, alive=True, clock=None, seconds=0.0):
 @pytest.mark.parametrize(
     ("error", "fault"),
     [
-        (Throttled("slow", retry_after=3.0), Fault.THROTTLED),
-        (NotAuthorized("who"), Fault.STOPPED),
-        (PaymentRequired("pay"), Fault.STOPPED),
-        (NotFound("gone"), Fault.STOPPED),
-        (TooLarge("big"), Fault.TOO_LARGE),
-        (BadRequest("what"), Fault.REFUSED),
-        (ServerFault("504", status=504), Fault.DOWN),
-        (ServerFault("502", status=502), Fault.DOWN),
-        (PlatformError("408", status=408), Fault.DOWN),
-        (ServerFault("503", status=503), Fault.THROTTLED),
-        (ServerFault("503", status=503, retry_after=5.0), Fault.THROTTLED),
-        (PlatformError("425", status=425), Fault.THROTTLED),
-        (PlatformError("302", status=302), Fault.STOPPED),
-        (ServerFault("500", status=500), Fault.LOST),
-        (Unreachable("reset"), Fault.LOST),
-        (AlgorithmFailed("slow", error_type="TimeoutError"), Fault.TIMEOUT),
-        (AlgorithmFailed("no", error_type="LoadingError"), Fault.DOWN),
-        (AlgorithmFailed("no", error_type="DatastoreError"), Fault.DOWN),
-        (AlgorithmFailed("no", error_type="OutOfMemoryError"), Fault.TOO_LARGE),
-        (AlgorithmFailed("no", error_type="SystemExit"), Fault.LOST),
-        (AlgorithmFailed("no", error_type="InputError"), Fault.REFUSED),
+        (Throttled("slow", retry_after=3.0), LossKind.THROTTLED),
+        (NotAuthorized("who"), LossKind.STOPPED),
+        (PaymentRequired("pay"), LossKind.STOPPED),
+        (NotFound("gone"), LossKind.STOPPED),
+        (TooLarge("big"), LossKind.TOO_LARGE),
+        (BadRequest("what"), LossKind.REFUSED),
+        (ServerFault("504", status=504), LossKind.DOWN),
+        (ServerFault("502", status=502), LossKind.DOWN),
+        (PlatformError("408", status=408), LossKind.DOWN),
+        (ServerFault("503", status=503), LossKind.THROTTLED),
+        (ServerFault("503", status=503, retry_after=5.0), LossKind.THROTTLED),
+        (PlatformError("425", status=425), LossKind.THROTTLED),
+        (PlatformError("302", status=302), LossKind.STOPPED),
+        (ServerFault("500", status=500), LossKind.LOST),
+        (Unreachable("reset"), LossKind.LOST),
+        (AlgorithmFailed("slow", error_type="TimeoutError"), LossKind.TIMEOUT),
+        (AlgorithmFailed("no", error_type="LoadingError"), LossKind.DOWN),
+        (AlgorithmFailed("no", error_type="DatastoreError"), LossKind.DOWN),
+        (AlgorithmFailed("no", error_type="OutOfMemoryError"), LossKind.TOO_LARGE),
+        (AlgorithmFailed("no", error_type="SystemExit"), LossKind.LOST),
+        (AlgorithmFailed("no", error_type="InputError"), LossKind.REFUSED),
     ],
 )
 def test_each_failure_is_a_fault(error, fault):
@@ -98,17 +98,19 @@ def test_each_failure_is_a_fault(error, fault):
 @pytest.mark.parametrize("error", [Unreachable("reset"), ServerFault("500", status=500)])
 def test_a_platform_that_answers_nobody_blames_no_chunk(error):
     """Where not even a description comes back, the platform is down and the chunk is not at fault."""
-    assert send(failing(error, alive=False)).fault is Fault.DOWN
+    assert send(failing(error, alive=False)).fault is LossKind.DOWN
 
 
 def test_a_hang_is_a_timeout():
     """No answer within the call's time means that the chunk was too much, not that the platform is away."""
     clock = Clock()
     lost = send(failing(Unreachable("no answer in time"), clock=clock, seconds=360), clock=clock)
-    assert lost.fault is Fault.TIMEOUT
+    assert lost.fault is LossKind.TIMEOUT
 
 
-@pytest.mark.parametrize(("seconds", "fault"), [(1, Fault.DOWN), (29, Fault.DOWN), (30, Fault.TIMEOUT)])
+@pytest.mark.parametrize(
+    ("seconds", "fault"), [(1, LossKind.DOWN), (29, LossKind.DOWN), (30, LossKind.TIMEOUT)]
+)
 def test_a_gateway_that_gives_up_early_speaks_of_an_outage(seconds, fault):
     """A 502 or 504 soon after the call began blames no chunk; a late one means too many items."""
     for status in (502, 504):
@@ -117,7 +119,7 @@ def test_a_gateway_that_gives_up_early_speaks_of_an_outage(seconds, fault):
         assert send(failing(error, clock=clock, seconds=seconds), clock=clock).fault is fault
 
 
-@pytest.mark.parametrize(("seconds", "fault"), [(164, Fault.DOWN), (165, Fault.TIMEOUT)])
+@pytest.mark.parametrize(("seconds", "fault"), [(164, LossKind.DOWN), (165, LossKind.TIMEOUT)])
 def test_one_item_alone_has_half_of_its_time_before_a_504_counts(seconds, fault):
     """A single item's 504 is an attempt only once half of the call's own time is over."""
     clock, one = Clock(), Chunk([0], [b"1"], None, [0])
@@ -129,7 +131,7 @@ def test_one_item_alone_has_half_of_its_time_before_a_504_counts(seconds, fault)
 def test_what_the_platform_can_not_have_written_is_an_outage(body):
     """A page or nothing with status 200 came from something in between; its first line is shown."""
     lost = send(lambda *_: body)
-    assert lost.fault is Fault.DOWN and lost.type == "ServerError"
+    assert lost.fault is LossKind.DOWN and lost.type == "ServerError"
     assert ("is empty" if not body.strip() else body.decode().partition("\n")[0]) in lost.message
 
 
@@ -144,7 +146,7 @@ def test_what_the_platform_can_not_have_written_is_an_outage(body):
 )
 def test_a_wrong_answer_is_a_lost_send(body):
     """Another length, a cut body, or an error that passes: nothing is known of any item."""
-    assert send(lambda *_: body).fault is Fault.LOST
+    assert send(lambda *_: body).fault is LossKind.LOST
 
 
 def test_items_have_their_own_fates():
@@ -176,10 +178,10 @@ def test_results_at_a_url_are_fetched():
     body = json.dumps({"result": {"$results": "data://x/y", "$summary": {}}, "metadata": {}}).encode()
     reply = send(lambda *_: body, sideband=Sideband())
     assert [outcome.body for outcome in reply.outcomes] == ['{"a":1}', '"b"']
-    assert send(lambda *_: body).fault is Fault.LOST
+    assert send(lambda *_: body).fault is LossKind.LOST
 
 
 def test_a_body_over_the_limit_is_never_sent():
     """A chunk that is too large for a request is told so without a call."""
     lost = send(failing(AssertionError("sent")), request_bytes=20)
-    assert lost.fault is Fault.TOO_LARGE
+    assert lost.fault is LossKind.TOO_LARGE

@@ -73,7 +73,7 @@ def states(bench):
     from wrapgen.run.input.inputs import input_again
 
     with Verification(folder_for(bench.output)) as verification:
-        header = verification.standing.header
+        header = verification.run_state.header
         items = lambda: input_again(header["input"], header["selection"], verification.folder)  # noqa: E731
         checks = [
             verification.input(items),
@@ -103,7 +103,7 @@ def test_corrected_items_complete_the_same_output(bench, memory_wrapper, failed,
 
 
 def test_items_that_are_still_bad_stay_failed(bench, memory_wrapper, failed):
-    """Known-bad items do not end a run by its budget: the rest is in the errors file again."""
+    """RunStatus-bad items do not end a run by its budget: the rest is in the errors file again."""
     given = corrected(failed, bench.folder / "fixed.jsonl", lambda index: index < 50)
     summary = go(bench, picky(memory_wrapper), given)
     assert summary.state is EndState.ERRORS and summary.counts.failed == 25

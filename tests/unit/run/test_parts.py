@@ -18,7 +18,7 @@ from wrapgen.run.hosts.answers import Answered, read_answer, read_results
 from wrapgen.run.hosts.chunk_call import Terms, request_body
 from wrapgen.run.hosts.description import Description
 from wrapgen.run.hosts.finding import resolve
-from wrapgen.run.input.scan import Survey, survey
+from wrapgen.run.input.scan import InputScan, scan_input
 from wrapgen.run.ledger.folder import FileLog
 from wrapgen.run.ledger.ledger import Ledger, read_ledger
 from wrapgen.run.plan import Probe, Probing, first_probe, next_probe, plan
@@ -295,18 +295,18 @@ def test_a_version_that_is_not_there_is_refused():
 def test_a_survey_counts_sizes_and_equal_items(tmp_path):
     """Sizes, oversize and repeated items of an input."""
     items = [b"12345678"] * 3 + [b"1" * 100, b"2" * 3000]
-    found = survey(
+    found = scan_input(
         iter([Entry(n, item, None) for n, item in enumerate(items)]), tmp_path, aim=1000, compare_items=True
     )
     assert (found.items, found.bytes, found.largest, found.oversize, found.repeated) == (5, 3124, 3000, 1, 2)
     assert found.sizes == {15: 3, 127: 1, 4095: 1}
-    assert Survey.from_json(json.loads(json.dumps(found.as_json()))) == found
+    assert InputScan.from_json(json.loads(json.dumps(found.as_json()))) == found
 
 
 def test_a_plan_follows_the_probe():
     """Chunks, calls, concurrency, time at each number of open calls, and billed seconds."""
     about = Description("t", "both", "s", 300, 10_000_000, 8, 3, None)
-    found = plan(Survey(100_000, 10_000_000, 100), about, chunk=1000, probe=Probe(16, 2.0))
+    found = plan(InputScan(100_000, 10_000_000, 100), about, chunk=1000, probe=Probe(16, 2.0))
     assert (found.chunks, found.target_calls) == (6 + 99, 100_000)
     assert (found.open_calls, found.concurrent, found.account_limit) == (8, 72, 80)
     assert found.seconds == {1: 12500.0, 2: 6250.0, 4: 3125.0, 8: 1562.5}

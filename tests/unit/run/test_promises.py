@@ -15,7 +15,7 @@ from pyarrow import parquet
 from wrapgen.errors import RunError, UsageError
 from wrapgen.run.input.files import find
 from wrapgen.run.ledger.folder import Folder, folder_for
-from wrapgen.run.output.overwrite import claim
+from wrapgen.run.output.overwrite import ensure_output_writable
 from wrapgen.run.output.writers import refuse_name
 
 ROWS = b'{"a": 1}\n{"a": 2}\n'
@@ -96,16 +96,16 @@ def test_an_output_whose_name_promises_what_is_not_written_is_refused(tmp_path, 
     output = tmp_path / name
     folder = Folder(folder_for(output))
     with pytest.raises(UsageError, match="file is written here"):
-        claim(output, folder, fresh=False)
+        ensure_output_writable(output, folder, fresh=False)
     folder.make()
     folder.ledger.touch()  # an older version began it
-    claim(output, folder, fresh=False)
+    ensure_output_writable(output, folder, fresh=False)
 
 
 def test_an_output_may_have_a_name_that_promises_nothing(tmp_path):
     """A suffix that is no format's is JSON Lines, as one that is missing."""
     for name in ("scores", "scores.v2", "scores-1.0.5", "x.txt", "X.CSV", "x.ndjson"):
-        claim(tmp_path / name, Folder(folder_for(tmp_path / name)), fresh=False)
+        ensure_output_writable(tmp_path / name, Folder(folder_for(tmp_path / name)), fresh=False)
 
 
 def test_a_name_of_a_table_is_refused_where_only_lines_are_written(tmp_path):
@@ -120,4 +120,4 @@ def test_an_output_is_no_url(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for url in ("s3://bucket/x.jsonl", "data://acme/x.jsonl"):
         with pytest.raises(UsageError, match="is a URL"):
-            claim(tmp_path.__class__(url), Folder(tmp_path / "x.run"), fresh=False)
+            ensure_output_writable(tmp_path.__class__(url), Folder(tmp_path / "x.run"), fresh=False)

@@ -27,19 +27,23 @@ from wrapgen.run.scheduling.chunks import Chunk, ChunkCutter, Entry
 from wrapgen.run.scheduling.limits import ChunkSize, Concurrency, ErrorBudget
 from wrapgen.run.scheduling.policy import SharedBackoff
 from wrapgen.run.scheduling.progress import Counts
-from wrapgen.run.scheduling.replies import Fate, Fault, Lost, Outcome, Reply
-from wrapgen.run.scheduling.scheduler import Adaptive, IllegalEvent, Limits, Scheduler
+from wrapgen.run.scheduling.replies import Fate, LossKind, Lost, Outcome, Reply
+from wrapgen.run.scheduling.scheduler import Adaptive, DeliveryLimits, IllegalEvent, Scheduler
 
 ATTEMPTS = 3
 ERROR = '{"type":"ServerError","message":"no","retryable":true}'
-FAULTS = [fault for fault in Fault if fault is not Fault.STOPPED]
+FAULTS = [fault for fault in LossKind if fault is not LossKind.STOPPED]
 
 
 def scheduler(items: int, *, patience: float = 1e9, open_calls: int = 3, **limits) -> Scheduler:
     adaptive = Adaptive(ChunkSize(largest=8, first=4), Concurrency(open_calls), ErrorBudget(share=1))
     random = Random(5)
     return Scheduler(
-        Limits(ATTEMPTS, **limits), adaptive, SharedBackoff(random, patience), random, Counts(items=items)
+        DeliveryLimits(ATTEMPTS, **limits),
+        adaptive,
+        SharedBackoff(random, patience),
+        random,
+        Counts(items=items),
     )
 
 

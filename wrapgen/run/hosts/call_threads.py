@@ -11,7 +11,7 @@ from wrapgen.resources import resource_of
 from wrapgen.run.hosts.chunk_call import Permit
 from wrapgen.run.hosts.permits import CallPermit, Permits
 from wrapgen.run.scheduling.chunks import Chunk
-from wrapgen.run.scheduling.replies import Fault, Lost, Reply
+from wrapgen.run.scheduling.replies import LossKind, Lost, Reply
 
 
 class Returned(NamedTuple):
@@ -31,7 +31,7 @@ class OpenCalls(Protocol):
     prefetch: int
 
     def allow(self, most: int) -> None:
-        """So many calls may be open from now on; 0: what has not left comes back, as `Fault.UNSENT`."""
+        """So many calls may be open from now on; 0: what has not left comes back, as `LossKind.UNSENT`."""
 
     def submit(self, seq: int, chunk: Chunk) -> None:
         """Starts a send; never blocks."""
@@ -117,5 +117,5 @@ class CallThreads:
             except BaseException as error:  # a thread that dies silently would hang the run
                 resource = resource_of(error)
                 said = f"there is no more {resource}" if resource else f"a fault of wrapgen: {error!r}"
-                reply = Lost(Fault.STOPPED, type(error).__name__, said)
+                reply = Lost(LossKind.STOPPED, type(error).__name__, said)
             self._out.put((Returned(seq, reply), permit))

@@ -19,7 +19,7 @@ from wrapgen.run.hosts.description import DESCRIBE, Description
 from wrapgen.run.hosts.failures import fault_of_type
 from wrapgen.run.hosts.host import Host
 from wrapgen.run.scheduling.chunks import Chunk
-from wrapgen.run.scheduling.replies import Fate, Fault, Lines, Lost, Outcome, Reply, error_text
+from wrapgen.run.scheduling.replies import Fate, Lines, LossKind, Lost, Outcome, Reply, error_text
 
 Permit = Callable[[Callable[[], "bytes | Lost"]], "bytes | Lost"]
 """Makes a call once it may be made; `UNSENT` where that does not come."""
@@ -128,7 +128,7 @@ class ChunkCall:
             return body, None
         if len(chunk) > 1 or sideband is None:
             message = f"the request has {len(body):,} bytes, the limit is {terms.request_bytes:,}"
-            return Lost(Fault.TOO_LARGE, "TooLargeError", message)
+            return Lost(LossKind.TOO_LARGE, "TooLargeError", message)
         url = sideband.upload(chunk.items[0] + b"\n")
         return url if isinstance(url, Lost) else (request_body(chunk, terms, protocol.dumps(url)), url)
 
@@ -146,7 +146,7 @@ class ChunkCall:
                 )
             return self._reply(chunk, results, answer.summary)
         except protocol.ProtocolError as error:
-            return Lost(Fault.LOST, "ServerError", str(error))
+            return Lost(LossKind.LOST, "ServerError", str(error))
 
     def _reply(self, chunk: Chunk, results: list[str], summary: dict[str, Any]) -> Reply:
         for at, reason in over_limits(results):
@@ -179,16 +179,18 @@ class ChunkCall:
 
     def _blamed(self, lost: Lost, seconds: float, items: int) -> Lost:
         """A failure with what speaks for the chunk's being its cause, or against it."""
-        if lost.fault not in (Fault.LOST, Fault.DOWN):
+        if lost.fault not in (LossKind.LOST, LossKind.DOWN):
             return lost
         # A call that took so long lacked time; smaller chunks can be tried sooner.
         late = seconds >= self.terms.timeout
-        if lost.fault is Fault.DOWN:
+        if lost.fault is LossKind.DOWN:
             late = seconds >= self.terms.timeout / 2 or (items > 1 and seconds >= GATEWAY_SECONDS)
         if late:
-            return replace(lost, fault=Fault.TIMEOUT, type="TimeoutError")
+            return replace(lost, fault=LossKind.TIMEOUT, type="TimeoutError")
         # Only a host that answers others blames this chunk; a gateway speaks for the host behind it.
-        return replace(lost, fault=Fault.LOST if lost.fault is Fault.LOST and self._alive() else Fault.DOWN)
+        return replace(
+            lost, fault=LossKind.LOST if lost.fault is LossKind.LOST and self._alive() else LossKind.DOWN
+        )
 
     def _alive(self) -> bool:
         answer = self.host.call(DESCRIBE, protocol.TIMEOUT_MARGIN)

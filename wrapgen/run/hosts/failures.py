@@ -16,37 +16,37 @@ from wrapgen.errors import (
     Unreachable,
     UsageError,
 )
-from wrapgen.run.scheduling.replies import Fault, Lost
+from wrapgen.run.scheduling.replies import LossKind, Lost
 
 CALL_ERRORS = (AlgorithmFailed, PlatformError, UsageError)
 """What a call by the client may end with."""
 
 _FAULTS = {
-    "TimeoutError": Fault.TIMEOUT,
-    "DeadlineExceeded": Fault.TIMEOUT,
-    "TooLargeError": Fault.TOO_LARGE,
-    "OutOfMemoryError": Fault.TOO_LARGE,
-    "OutOfGpuMemoryError": Fault.TOO_LARGE,
-    "TooManyRequests": Fault.THROTTLED,
-    "AuthenticationError": Fault.STOPPED,
-    "PaymentRequiredError": Fault.STOPPED,
-    "ConnectionError": Fault.LOST,
-    "ServerError": Fault.LOST,
-    "SystemError": Fault.LOST,
-    "SystemExit": Fault.LOST,
-    "DatastoreError": Fault.DOWN,
-    "LoadingError": Fault.DOWN,
+    "TimeoutError": LossKind.TIMEOUT,
+    "DeadlineExceeded": LossKind.TIMEOUT,
+    "TooLargeError": LossKind.TOO_LARGE,
+    "OutOfMemoryError": LossKind.TOO_LARGE,
+    "OutOfGpuMemoryError": LossKind.TOO_LARGE,
+    "TooManyRequests": LossKind.THROTTLED,
+    "AuthenticationError": LossKind.STOPPED,
+    "PaymentRequiredError": LossKind.STOPPED,
+    "ConnectionError": LossKind.LOST,
+    "ServerError": LossKind.LOST,
+    "SystemError": LossKind.LOST,
+    "SystemExit": LossKind.LOST,
+    "DatastoreError": LossKind.DOWN,
+    "LoadingError": LossKind.DOWN,
 }
 
-_BY_CLASS: tuple[tuple[type[Exception], Fault, str], ...] = (
-    (Throttled, Fault.THROTTLED, "TooManyRequests"),
-    (NotAuthorized, Fault.STOPPED, "AuthenticationError"),
-    (NoCredentials, Fault.STOPPED, "AuthenticationError"),
-    (PaymentRequired, Fault.STOPPED, "PaymentRequiredError"),
-    (NotFound, Fault.STOPPED, "EntityNotFoundError"),
-    (TooLarge, Fault.TOO_LARGE, "TooLargeError"),
-    (BadRequest, Fault.REFUSED, "InputError"),
-    (UsageError, Fault.STOPPED, "ServerError"),
+_BY_CLASS: tuple[tuple[type[Exception], LossKind, str], ...] = (
+    (Throttled, LossKind.THROTTLED, "TooManyRequests"),
+    (NotAuthorized, LossKind.STOPPED, "AuthenticationError"),
+    (NoCredentials, LossKind.STOPPED, "AuthenticationError"),
+    (PaymentRequired, LossKind.STOPPED, "PaymentRequiredError"),
+    (NotFound, LossKind.STOPPED, "EntityNotFoundError"),
+    (TooLarge, LossKind.TOO_LARGE, "TooLargeError"),
+    (BadRequest, LossKind.REFUSED, "InputError"),
+    (UsageError, LossKind.STOPPED, "ServerError"),
 )
 """Errors of the client; the most particular first."""
 
@@ -74,9 +74,9 @@ def platform_answer(body: bytes) -> bytes:
     return body
 
 
-def fault_of_type(error_type: str) -> Fault:
+def fault_of_type(error_type: str) -> LossKind:
     """What an error of a call as a whole means; a type that is none of ours is an input that is refused."""
-    return _FAULTS.get(error_type, Fault.REFUSED)
+    return _FAULTS.get(error_type, LossKind.REFUSED)
 
 
 def lost_by(error: AlgorithmFailed | PlatformError | UsageError) -> Lost:
@@ -91,21 +91,21 @@ def lost_by(error: AlgorithmFailed | PlatformError | UsageError) -> Lost:
             return Lost(fault, name, error.message, getattr(error, "retry_after", None))
     status, asked = getattr(error, "status", None), getattr(error, "retry_after", None)
     if status in _BUSY:
-        return Lost(Fault.THROTTLED, "ServerError", error.message, asked)
+        return Lost(LossKind.THROTTLED, "ServerError", error.message, asked)
     if status in _NO_ANSWER or isinstance(error, NotThePlatform):
-        return Lost(Fault.DOWN, "ServerError", error.message, asked)
+        return Lost(LossKind.DOWN, "ServerError", error.message, asked)
     if isinstance(error, Unreachable):
-        return Lost(Fault.LOST, "ConnectionError", error.message, asked)
+        return Lost(LossKind.LOST, "ConnectionError", error.message, asked)
     if isinstance(error, ServerFault) or (status or 0) >= 500:
-        return Lost(Fault.LOST, "ServerError", error.message, asked)
-    return Lost(Fault.STOPPED, "ServerError", error.message)
+        return Lost(LossKind.LOST, "ServerError", error.message, asked)
+    return Lost(LossKind.STOPPED, "ServerError", error.message)
 
 
-def may_pass(error: Exception) -> Fault | None:
+def may_pass(error: Exception) -> LossKind | None:
     """The fault of a whole service that an error tells of; None where waiting would not help."""
     if isinstance(error, PlatformError) and error.status is not None:
         status = error.status
         if status in _BUSY:
-            return Fault.THROTTLED
-        return Fault.DOWN if status in _NO_ANSWER or status >= 500 else None
-    return Fault.DOWN if getattr(error, "retryable", False) else None
+            return LossKind.THROTTLED
+        return LossKind.DOWN if status in _NO_ANSWER or status >= 500 else None
+    return LossKind.DOWN if getattr(error, "retryable", False) else None

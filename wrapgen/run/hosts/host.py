@@ -57,7 +57,7 @@ class Host(Protocol):
         """
 
     def in_run(self, run: str) -> Host:
-        """The same for calls of one run, whose id whoever watches the host is told."""
+        """The same for calls of one run, whose id the host is told."""
 
     def close(self) -> None:
         """Lets go of what it holds."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from wrapgen.run.scheduling.replies import Fault, Lost
+from wrapgen.run.scheduling.replies import LossKind, Lost
 
-_UNSENT = Lost(Fault.UNSENT, "Unsent", "it did not leave")
+_UNSENT = Lost(LossKind.UNSENT, "Unsent", "it did not leave")
 
 
 class Permits:

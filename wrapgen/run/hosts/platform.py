@@ -12,7 +12,7 @@ from wrapgen.run.hosts.sideband import DataSideband
 from wrapgen.run.scheduling.replies import Lost
 
 
-class Calls(Protocol):
+class CallClient(Protocol):
     """The part of the platform's client that makes calls."""
 
     def call_body(self, reference: str, body: bytes, *, timeout: float, run: str = "") -> bytes:
@@ -35,7 +35,7 @@ class PlatformHost:
         run: the run that its calls are part of.
     """
 
-    calls: Calls
+    calls: CallClient
     reference: str
     sideband: DataSideband | None = None
     address: str = ""
@@ -64,4 +64,4 @@ class PlatformHost:
         return replace(self, run=run)
 
     def close(self) -> None:
-        """Nothing: the client is whoever's who made it."""
+        """Nothing: whoever made the client closes it."""

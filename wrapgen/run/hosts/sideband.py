@@ -48,6 +48,6 @@ class DataSideband:
             return lost_by(error)
 
     def discard(self, url: str) -> None:
-        """Removes a stored file; one that can't be removed stays, which harms nobody."""
+        """Removes a stored file; one that can't be removed stays, which does no harm."""
         with suppress(PlatformError):
             self._data.delete(url)

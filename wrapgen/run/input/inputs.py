@@ -147,7 +147,7 @@ def in_their_run(items: Items, folder: Folder, *outputs: Path) -> tuple[Items, R
     """
     if not isinstance(items, Reopened) or folder.header() is None:
         return items, None
-    header = load(folder.path).standing.header
+    header = load(folder.path).run_state.header
     if header["run"] != items.run or header["input"].get("format") == "errors":
         return items, None
     return input_again(header["input"], header["selection"], folder, *outputs), items

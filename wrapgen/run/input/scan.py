@@ -22,12 +22,12 @@ from wrapgen.run.scheduling.chunks import Entry
 _BUCKETS = 512
 _DIGEST = 12
 _PLACE = 8
-_TELL_EVERY = 10_000
+_PROGRESS_EVERY = 10_000
 _BUFFER = 1 << 12
 
 
 @dataclass(frozen=True)
-class Survey:
+class InputScan:
     """What an input holds.
 
     Args:
@@ -51,19 +51,19 @@ class Survey:
         return {**vars(self), "sizes": {str(size): count for size, count in sorted(self.sizes.items())}}
 
     @classmethod
-    def from_json(cls, content: dict[str, Any]) -> Survey:
+    def from_json(cls, content: dict[str, Any]) -> InputScan:
         """The reverse of `as_json`."""
         return cls(**{**content, "sizes": {int(size): n for size, n in content["sizes"].items()}})
 
 
-def survey(
+def scan_input(
     entries: Iterable[Entry],
     folder: Path,
     *,
     aim: int = CHUNK_AIM,
     compare_items: bool = False,
-    tell: Callable[[int], None] = lambda _: None,
-) -> Survey:
+    on_progress: Callable[[int], None] = lambda _: None,
+) -> InputScan:
     """Reads every item once.
 
     Args:
@@ -71,13 +71,13 @@ def survey(
         folder: where the digests may go meanwhile.
         aim: bytes from which an item is oversize.
         compare_items: count equal items too.
-        tell: told how many items have been read, now and then.
+        on_progress: told how many items have been read, now and then.
 
     Raises:
         RunError: a row can't be read, or an id stands twice; says where.
     """
     found = _Sizes(aim)
-    with TemporaryDirectory(prefix="survey-", dir=folder) as name:
+    with TemporaryDirectory(prefix="scan-", dir=folder) as name:
         ids, items = Buckets(Path(name), "id"), Buckets(Path(name), "item")
         waiting: list[int] = []
         for _, item, id_, _, _ in entries:
@@ -86,23 +86,23 @@ def survey(
             if compare_items:
                 items.add(item, found.count + len(waiting))
             waiting.append(len(item))
-            if len(waiting) == _TELL_EVERY:
+            if len(waiting) == _PROGRESS_EVERY:
                 found.add(waiting)
                 waiting.clear()
-                tell(found.count)
+                on_progress(found.count)
         found.add(waiting)
         _refuse_repeated(ids)
         repeated = sum(1 for _ in items.repeated()) if compare_items else None
-    return found.survey(repeated)
+    return found.scan(repeated)
 
 
-def survey_sizes(sizes: Iterator[int], *, aim: int, tell: Callable[[int], None]) -> Survey:
+def scan_sizes(sizes: Iterator[int], *, aim: int, on_progress: Callable[[int], None]) -> InputScan:
     """The same for items without ids, of which only their sizes count."""
     found = _Sizes(aim)
-    while some := list(islice(sizes, _TELL_EVERY)):
+    while some := list(islice(sizes, _PROGRESS_EVERY)):
         found.add(some)
-        tell(found.count)
-    return found.survey(None)
+        on_progress(found.count)
+    return found.scan(None)
 
 
 class _Sizes:
@@ -121,9 +121,9 @@ class _Sizes:
         if self._largest > self._aim:
             self._oversize += sum(size > self._aim for size in sizes)
 
-    def survey(self, repeated: int | None) -> Survey:
+    def scan(self, repeated: int | None) -> InputScan:
         sizes = {(1 << power) - 1: found for power, found in self._powers.items()}
-        return Survey(self.count, self._total, self._largest, sizes, self._oversize, repeated)
+        return InputScan(self.count, self._total, self._largest, sizes, self._oversize, repeated)
 
 
 class Buckets:

@@ -180,7 +180,7 @@ def _probed(df: Any, plan: SparkPlan) -> Any:
         outcomes = plan.score(rows, tries=-1)
     except Stopped as stopped:
         raise PlatformError(
-            str(stopped), hint="nothing has been scored; mend that, then start again"
+            str(stopped), hint="nothing has been scored; fix that, then start again"
         ) from None
     found = [outcome for outcome in outcomes if outcome.fate is Fate.OK]
     texts, _ = columns(found, pa.string(), as_json=True)

@@ -20,7 +20,7 @@ from wrapgen.run.integrations.sqs_messages import Message, Pile
 from wrapgen.run.integrations.sqs_queue import TOGETHER, Queue
 from wrapgen.run.scheduling.limits import Concurrency
 from wrapgen.run.scheduling.policy import SharedBackoff, delay
-from wrapgen.run.scheduling.replies import Fault
+from wrapgen.run.scheduling.replies import LossKind
 from wrapgen.run.sender import Delivered, Sender
 
 CAREFUL = 60.0
@@ -78,7 +78,7 @@ class LockedBackoff(SharedBackoff):
         with self._lock:
             super().worked()
 
-    def hold(self, now: float, fault: Fault, retry_after: float | None) -> bool:
+    def hold(self, now: float, fault: LossKind, retry_after: float | None) -> bool:
         """A send was refused."""
         with self._lock:
             return super().hold(now, fault, retry_after)

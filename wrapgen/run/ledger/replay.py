@@ -53,14 +53,14 @@ _STATES = {state.value for state in EndState}
 FINAL = (Fate.OK, Fate.FAILED)
 """What an item is finished with."""
 
-UNFIT = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError)
+CORRUPT_ENTRY_ERRORS = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError)
 """What reading an entry ends with whose values somebody altered."""
 
 _HINT = "restore it, or start over with --fresh"
 
 
 @dataclass
-class Standing:
+class RunState:
     """What an earlier session left.
 
     Args:
@@ -121,7 +121,7 @@ class Standing:
 
 def rebuild(
     store: StateStore, slots: Slots | None, each: Callable[[dict[str, Any]], None] = lambda _: None
-) -> Standing | None:
+) -> RunState | None:
     """Reads a ledger and fills the slots from it; None for one without a first entry.
 
     Args:
@@ -143,35 +143,35 @@ def rebuild(
                 f"{ledger.name} is no ledger of this version of wrapgen", hint="start over with --fresh"
             )
         _whole(header, ledger.name, 1)
-        standing = Standing(header, integrity=integrity)
-        replay = _Replay(standing, spool, slots)
+        state = RunState(header, integrity=integrity)
+        replay = _Replay(state, spool, slots)
         for number, entry in enumerate(entries, start=2):
             _whole(entry, ledger.name, number)
-            if entry["e"] == "send" and not standing.sessions and not integrity.damaged:
+            if entry["e"] == "send" and not state.sessions and not integrity.damaged:
                 raise _damaged(ledger.name, number, entry, "is of no session")
             try:
                 if replay.take(entry):
                     each(entry)
-            except UNFIT as error:
+            except CORRUPT_ENTRY_ERRORS as error:
                 raise _damaged(ledger.name, number, entry, "does not fit what is before it") from error
         replay.close()
     if slots is not None:
-        counted = standing.counts.succeeded, standing.counts.failed
-        standing.counts.succeeded, standing.counts.failed = slots.count()
-        _price(standing, counted, slots)
-    return standing
+        counted = state.counts.succeeded, state.counts.failed
+        state.counts.succeeded, state.counts.failed = slots.count()
+        _price(state, counted, slots)
+    return state
 
 
-def _price(standing: Standing, counted: tuple[int, int], slots: Slots) -> None:
+def _price(state: RunState, counted: tuple[int, int], slots: Slots) -> None:
     """Says in the entries that void outcomes how many of each kind they are, and of which items."""
-    voids = [entry for entry in standing.damaged.values() if entry["i"]]
+    voids = [entry for entry in state.damaged.values() if entry["i"]]
     for entry in voids:  # an item may have been sent again since
         entry["i"] = [index for index in entry["i"] if slots.get(index).fate not in FINAL]
         entry["ok"], entry["failed"] = 0, 0
     if voids:  # the sums are what counts
-        voids[0]["ok"] = counted[0] - standing.counts.succeeded
-        voids[0]["failed"] = counted[1] - standing.counts.failed
-    standing.damaged = {entry["s"]: entry for entry in voids}
+        voids[0]["ok"] = counted[0] - state.counts.succeeded
+        voids[0]["failed"] = counted[1] - state.counts.failed
+    state.damaged = {entry["s"]: entry for entry in voids}
 
 
 def _whole(entry: dict[str, Any], ledger: str, number: int) -> None:
@@ -201,7 +201,7 @@ def as_written(ledger: Path) -> Iterator[None]:
     """
     try:
         yield
-    except UNFIT as error:
+    except CORRUPT_ENTRY_ERRORS as error:
         what = f"it holds a value that no run writes ({type(error).__name__}: {error})"
         raise RunError(f"{ledger}: the ledger is damaged: {what}", hint=_HINT) from error
 
@@ -210,13 +210,13 @@ class _Replay:
     """Takes the entries after the first, in their order, and notes in a run's state what each tells.
 
     Args:
-        standing: of the first entry; changed in place.
+        state: of the first entry; changed in place.
         spool: the outcomes.
         slots: filled with them; None: only the ledger is read.
     """
 
-    def __init__(self, standing: Standing, spool: Log, slots: Slots | None) -> None:
-        self._standing = standing
+    def __init__(self, state: RunState, spool: Log, slots: Slots | None) -> None:
+        self._state = state
         self._spool = spool
         self._slots = slots
         self._sends: dict[int, tuple[Sequence[int], int]] = {}
@@ -236,11 +236,11 @@ class _Replay:
 
     def take(self, entry: dict[str, Any]) -> bool:
         """Takes an entry; False for one of a send that no entry tells of, as where that was damaged."""
-        standing, kind = self._standing, entry["e"]
-        standing.last = entry.get("w", standing.last)
+        state, kind = self._state, entry["e"]
+        state.last = entry.get("w", state.last)
         unknown = kind in ("unsent", "lost", "done") and entry["s"] not in self._sends
-        if unknown and standing.integrity.checked:
-            standing.spool_end = max(standing.spool_end, entry.get("at", 0) + entry.get("b", 0))
+        if unknown and state.integrity.checked:
+            state.spool_end = max(state.spool_end, entry.get("at", 0) + entry.get("b", 0))
             return False
         if kind in self._takers:
             self._takers[kind](entry)
@@ -251,41 +251,41 @@ class _Replay:
         if self._slots is not None:
             for indexes, tries in self._sends.values():
                 self._slots.sent(indexes, tries)
-        self._standing.open = len(self._sends)
+        self._state.open = len(self._sends)
         self._sends.clear()
 
     def _changed(self, entry: dict[str, Any]) -> None:
-        self._standing.header = {**self._standing.header, **entry, "e": "run"}
+        self._state.header = {**self._state.header, **entry, "e": "run"}
 
     def _opened(self, entry: dict[str, Any]) -> None:
         self.close()
-        self._standing.sessions += 1
-        self._standing.end = None
-        self._standing.told = int(entry.get("damaged", self._standing.told))
+        self._state.sessions += 1
+        self._state.end = None
+        self._state.told = int(entry.get("damaged", self._state.told))
 
     def _ended(self, entry: dict[str, Any]) -> None:
-        self._standing.end = entry
+        self._state.end = entry
 
     def _output(self, entry: dict[str, Any]) -> None:
-        self._standing.output = entry
+        self._state.output = entry
 
     def _sent(self, entry: dict[str, Any]) -> None:
-        standing, indexes = self._standing, indexes_of(entry)
-        standing.next_seq = entry["s"] + 1
-        standing.calls += 1
-        if indexes[0] < 0 or len(indexes) > standing.header["survey"]["items"]:
+        state, indexes = self._state, indexes_of(entry)
+        state.next_seq = entry["s"] + 1
+        state.calls += 1
+        if indexes[0] < 0 or len(indexes) > state.header["survey"]["items"]:
             raise IndexError("the run has no such items")
         self._sends[entry["s"]] = (indexes, entry["t"])
-        standing.most_tries = max(standing.most_tries, entry["t"])
+        state.most_tries = max(state.most_tries, entry["t"])
 
     def _recorded(self, entry: dict[str, Any]) -> None:
-        self._standing.given_up.difference_update(entry["i"])
+        self._state.given_up.difference_update(entry["i"])
 
     def _reopened(self, entry: dict[str, Any]) -> None:
-        standing, slots = self._standing, self._slots
-        standing.reopened.append(entry)
-        standing.counts.failed -= entry["failed"]
-        standing.given_up.difference_update(entry["i"])
+        state, slots = self._state, self._slots
+        state.reopened.append(entry)
+        state.counts.failed -= entry["failed"]
+        state.given_up.difference_update(entry["i"])
         if slots is None:
             return
         for index in entry["i"]:
@@ -293,7 +293,7 @@ class _Replay:
 
     def _unsent(self, entry: dict[str, Any]) -> None:
         self._sends.pop(entry["s"])
-        self._standing.calls -= 1
+        self._state.calls -= 1
 
     def _lost(self, entry: dict[str, Any]) -> None:
         self._count_lost(entry["type"])
@@ -302,17 +302,17 @@ class _Replay:
             self._slots.sent(indexes, tries)
 
     def _count_lost(self, kind: str) -> None:
-        self._standing.lost[kind] = self._standing.lost.get(kind, 0) + 1
+        self._state.lost[kind] = self._state.lost.get(kind, 0) + 1
 
     def _done(self, entry: dict[str, Any]) -> None:
-        standing = self._standing
+        state = self._state
         indexes, tries = self._sends.pop(entry["s"])
-        standing.spool_end = max(standing.spool_end, entry["at"] + entry["b"])
-        standing.counts.failed += len(entry["failed"])
-        standing.counts.succeeded += len(indexes) - len(entry["failed"]) - len(entry["again"])
-        standing.unchecked += "h" not in entry
+        state.spool_end = max(state.spool_end, entry["at"] + entry["b"])
+        state.counts.failed += len(entry["failed"])
+        state.counts.succeeded += len(indexes) - len(entry["failed"]) - len(entry["again"])
+        state.unchecked += "h" not in entry
         if "gave_up" in entry:
-            standing.given_up.update(indexes)
+            state.given_up.update(indexes)
             self._count_lost(entry["gave_up"])
         if self._slots is None:
             return
@@ -322,15 +322,15 @@ class _Replay:
         self._slots.sent(indexes, tries)
         again = {at for at, _ in entry["again"]}
         final = [index for at, index in enumerate(indexes) if at not in again]
-        standing.damaged[entry["s"]] = {"e": "void", "s": entry["s"], "t": tries, "i": final}
+        state.damaged[entry["s"]] = {"e": "void", "s": entry["s"], "t": tries, "i": final}
 
     def _void(self, entry: dict[str, Any]) -> None:
         """Outcomes that an earlier session found damaged do not count, whatever the spool holds by now."""
-        standing, indexes = self._standing, entry["i"]
-        standing.damaged.pop(entry["s"], None)
-        standing.counts.succeeded -= entry["ok"]
-        standing.counts.failed -= entry["failed"]
-        standing.given_up.difference_update(indexes)
+        state, indexes = self._state, entry["i"]
+        state.damaged.pop(entry["s"], None)
+        state.counts.succeeded -= entry["ok"]
+        state.counts.failed -= entry["failed"]
+        state.given_up.difference_update(indexes)
         if self._slots is not None and indexes:
             nothing = [0] * len(indexes)
             self._slots.put(indexes, 0, nothing, entry["t"], nothing, nothing)

@@ -21,7 +21,7 @@ def own_files(folder: Folder, *outputs: Path) -> list[Path]:
     return [*beside, *folder.files()]
 
 
-def claim(output: Path, folder: Folder, *, fresh: bool, moved: bool = False) -> None:
+def ensure_output_writable(output: Path, folder: Folder, *, fresh: bool, moved: bool = False) -> None:
     """Makes sure that a run writes over nothing but what a run of this output wrote.
 
     Args:

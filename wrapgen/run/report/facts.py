@@ -64,7 +64,7 @@ def facts_of(folder: Path, *, ended: bool = False) -> dict[str, Any]:
             for kind, group in list(errors.items())[:MOST_TYPES]
         ],
         "error_types": len(errors),
-        "provenance": _provenance(known.standing.header, tally),
+        "provenance": _provenance(known.run_state.header, tally),
     }
 
 

@@ -8,7 +8,7 @@ from enum import Enum
 from random import Random
 
 from wrapgen.run.scheduling.chunks import Chunk
-from wrapgen.run.scheduling.replies import Fault
+from wrapgen.run.scheduling.replies import LossKind
 
 BASE, CAP = 0.5, 30.0
 """Seconds between which a fault is waited out, with full jitter."""
@@ -38,15 +38,15 @@ class Reaction(Enum):
 
 _H, _A, _G, _HOLD, _S = Reaction.HALVE, Reaction.AGAIN, Reaction.GIVE_UP, Reaction.HOLD, Reaction.STOP
 # A chunk of one can't be halved; one that is spent has used up the sends that an item may lose.
-_REACTIONS: dict[Fault, tuple[Reaction, Reaction, Reaction, Reaction]] = {
+_REACTIONS: dict[LossKind, tuple[Reaction, Reaction, Reaction, Reaction]] = {
     #                many,  many spent, one,   one spent
-    Fault.TIMEOUT: (_H, _H, _A, _G),
-    Fault.TOO_LARGE: (_H, _H, _G, _G),
-    Fault.REFUSED: (_H, _H, _G, _G),
-    Fault.LOST: (_A, _H, _A, _G),
-    Fault.THROTTLED: (_HOLD, _HOLD, _HOLD, _HOLD),
-    Fault.DOWN: (_HOLD, _H, _HOLD, _G),
-    Fault.STOPPED: (_S, _S, _S, _S),
+    LossKind.TIMEOUT: (_H, _H, _A, _G),
+    LossKind.TOO_LARGE: (_H, _H, _G, _G),
+    LossKind.REFUSED: (_H, _H, _G, _G),
+    LossKind.LOST: (_A, _H, _A, _G),
+    LossKind.THROTTLED: (_HOLD, _HOLD, _HOLD, _HOLD),
+    LossKind.DOWN: (_HOLD, _H, _HOLD, _G),
+    LossKind.STOPPED: (_S, _S, _S, _S),
 }
 
 
@@ -98,7 +98,7 @@ class SharedBackoff:
         self.deadline = None
         self.answers += 1
 
-    def hold(self, now: float, fault: Fault, retry_after: float | None) -> bool:
+    def hold(self, now: float, fault: LossKind, retry_after: float | None) -> bool:
         """A send was refused: extends `until`. False once the patience is used up.
 
         Args:
@@ -108,7 +108,7 @@ class SharedBackoff:
         """
         # Those that were open together met the same thing: one round, whatever their number.
         self._rounds += now >= self.until or not self._rounds
-        if fault is Fault.THROTTLED or retry_after is not None:
+        if fault is LossKind.THROTTLED or retry_after is not None:
             wait = throttle_delay(self._rounds, self._random, retry_after)
         else:
             wait = delay(self._rounds, self._random)
@@ -121,7 +121,7 @@ class SharedBackoff:
 
 
 def after_loss(
-    chunk: Chunk, fault: Fault, backoff: SharedBackoff, *, attempts: int
+    chunk: Chunk, fault: LossKind, backoff: SharedBackoff, *, attempts: int
 ) -> tuple[Reaction, Chunk]:
     """What a lost send means for its chunk, and the chunk as it goes on.
 
@@ -137,9 +137,9 @@ def after_loss(
     alone = len(chunk) == 1
     others_worked = 0 <= chunk.answers_before < backoff.answers
     # Lost again while nobody else was answered: rather the platform than the chunk, until more is known.
-    unproven = fault is Fault.LOST and chunk.answers_before >= 0 and not others_worked
-    down = fault is Fault.DOWN or unproven
-    own = fault in (Fault.TIMEOUT, Fault.TOO_LARGE, Fault.REFUSED, Fault.LOST) and not unproven
+    unproven = fault is LossKind.LOST and chunk.answers_before >= 0 and not others_worked
+    down = fault is LossKind.DOWN or unproven
+    own = fault in (LossKind.TIMEOUT, LossKind.TOO_LARGE, LossKind.REFUSED, LossKind.LOST) and not unproven
     losses, refusals = chunk.losses + own, chunk.refusals + down
     suspicions = chunk.suspicions + (others_worked and down)
     if down:
@@ -156,4 +156,4 @@ def after_loss(
         suspicions=suspicions,
         answers_before=backoff.answers,
     )
-    return _REACTIONS[Fault.DOWN if unproven else fault][2 * alone + spent], sent
+    return _REACTIONS[LossKind.DOWN if unproven else fault][2 * alone + spent], sent

@@ -20,7 +20,7 @@ class Fate(IntEnum):
     AGAIN = 3
 
 
-class Fault(Enum):
+class LossKind(Enum):
     """Why a send brought no answer for its items."""
 
     TIMEOUT = "timeout"
@@ -78,7 +78,7 @@ class Reply:
 class Lost:
     """A send without outcomes: why, in the host's words, the wait that it asks for, and seconds taken."""
 
-    fault: Fault
+    fault: LossKind
     type: str
     message: str
     retry_after: float | None = None
@@ -102,5 +102,5 @@ def without_progress(reply: Reply) -> Lost | None:
     if summary.get("calls") or any(outcome.fate is not Fate.AGAIN for outcome in reply.outcomes):
         return None
     error = json.loads(reply.outcomes[0].body)
-    fault = Fault.DOWN if error["type"] == "DatastoreError" else Fault.TIMEOUT
+    fault = LossKind.DOWN if error["type"] == "DatastoreError" else LossKind.TIMEOUT
     return Lost(fault, error["type"], error["message"], seconds=reply.seconds)

@@ -1,7 +1,7 @@
 """The scheduler: it is told what happened and says what to do next; everything that resends asks it.
 
-It has no clock, thread, file or socket: moments and chance are passed in. Whoever drives it asks `next` until
-that says to wait, does what it says, and tells it each reply. One send has one life:
+It has no clock, thread, file or socket: moments and chance are passed in. A driver asks `next` until it
+says to wait, does what it says, and tells it each reply. One send has one life:
 
     Send ──▶ open ──answered──▶ settled         its items have outcomes; some of them may go again
                ├────lost─────▶ settled          its one item is given up
@@ -38,7 +38,7 @@ from wrapgen.run.scheduling.chunks import Chunk, Entry, gather
 from wrapgen.run.scheduling.limits import FIRST_SIZE, ChunkSize, Concurrency, ErrorBudget
 from wrapgen.run.scheduling.policy import Reaction, SharedBackoff, after_loss, delay
 from wrapgen.run.scheduling.progress import Counts, Progress, Waiting
-from wrapgen.run.scheduling.replies import Fate, Fault, Lost, Reply, without_progress
+from wrapgen.run.scheduling.replies import Fate, LossKind, Lost, Reply, without_progress
 
 HELD_BYTES = 32_000_000
 """Bytes of waiting items beyond which no new ones are read."""
@@ -49,7 +49,7 @@ class IllegalEvent(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Limits:
+class DeliveryLimits:
     """What holds a delivery back.
 
     Args:
@@ -86,7 +86,7 @@ class Scheduler:
     """Decides about the items of one delivery until each has a final outcome, or sending has to stop.
 
     Args:
-        limits: see Limits.
+        limits: see DeliveryLimits.
         adaptive: see Adaptive.
         backoff: shared by everything that goes to the same host.
         random: the source of chance.
@@ -96,7 +96,7 @@ class Scheduler:
 
     def __init__(
         self,
-        limits: Limits,
+        limits: DeliveryLimits,
         adaptive: Adaptive,
         backoff: SharedBackoff,
         random: Random,
@@ -199,7 +199,7 @@ class Scheduler:
             reply = without_progress(reply) or reply
         if isinstance(reply, Reply):
             return self._answered(seq, chunk, reply, now)
-        if reply.fault is Fault.UNSENT:
+        if reply.fault is LossKind.UNSENT:
             self._count_send(chunk, -1)
             self._ready.append(chunk)
             return Unsend(seq)
@@ -338,7 +338,7 @@ class Scheduler:
 
     def _hold_everything(self, seq: int, lost: Lost, now: float) -> None:
         """Holds every send for a while, and stops for now once nothing has worked for too long."""
-        if lost.fault is Fault.THROTTLED:
+        if lost.fault is LossKind.THROTTLED:
             self.counts.throttled += 1
             self._concurrency.throttled(seq, self._seq - 1)
         self._waiting_for = f"{lost.type}: {lost.message}"

@@ -13,7 +13,7 @@ from wrapgen.errors import RunError, UsageError
 from wrapgen.run.input.inputs import find_input, open_input
 from wrapgen.run.input.items import Selection
 from wrapgen.run.ledger.folder import Folder, folder_for
-from wrapgen.run.output.overwrite import claim
+from wrapgen.run.output.overwrite import ensure_output_writable
 
 OWN = ("out.jsonl", "out.jsonl.part", "out.jsonl.errors.jsonl", "out.jsonl.report.html")
 
@@ -70,16 +70,16 @@ def test_a_pattern_leaves_out_what_the_run_wrote(tmp_path: Path, output: Path) -
 def test_an_output_of_somebody_else_is_left_alone(output: Path) -> None:
     """A file is only written over where a ledger beside it, or --fresh, says that it may go."""
     folder = Folder(folder_for(output))
-    claim(output, folder, fresh=False)
+    ensure_output_writable(output, folder, fresh=False)
     output.write_text("mine\n")
     folder.path.mkdir()  # of a run that was refused before it began
     with pytest.raises(UsageError, match="not of a run here"):
-        claim(output, folder, fresh=False)
-    claim(output, folder, fresh=True)
+        ensure_output_writable(output, folder, fresh=False)
+    ensure_output_writable(output, folder, fresh=True)
     folder.ledger.write_text("{}\n")
-    claim(output, folder, fresh=False)
+    ensure_output_writable(output, folder, fresh=False)
     with pytest.raises(UsageError, match="no folder"):
-        claim(output.parent / "none" / "out.jsonl", folder, fresh=True)
+        ensure_output_writable(output.parent / "none" / "out.jsonl", folder, fresh=True)
 
 
 def test_a_file_in_the_place_of_failed_items_is_left_alone(output: Path) -> None:
@@ -89,15 +89,15 @@ def test_a_file_in_the_place_of_failed_items_is_left_alone(output: Path) -> None
     errors.write_text("my notes\n")
     for fresh in (False, True):
         with pytest.raises(UsageError, match="no run wrote it"):
-            claim(output, folder, fresh=fresh)
+            ensure_output_writable(output, folder, fresh=fresh)
     errors.write_text(
         json.dumps({"run": "r", "index": 0, "try": 1, "id": "0", "error": {}, "input": 1}) + "\n"
     )
-    claim(output, folder, fresh=False)
+    ensure_output_writable(output, folder, fresh=False)
     folder.ledger.unlink()
     with pytest.raises(UsageError, match="not of a run here"):
-        claim(output, folder, fresh=False)
-    claim(output, folder, fresh=True)
+        ensure_output_writable(output, folder, fresh=False)
+    ensure_output_writable(output, folder, fresh=True)
 
 
 @pytest.mark.parametrize("fresh", [False, True])
@@ -106,18 +106,20 @@ def test_the_folder_of_another_output_is_left_alone(tmp_path: Path, output: Path
     folder = Folder(tmp_path / "state")
     folder.path.mkdir()
     folder.ledger.write_text(json.dumps({"e": "open", "output": str(output)}) + "\n")
-    claim(output, folder, fresh=fresh)
+    ensure_output_writable(output, folder, fresh=fresh)
     with pytest.raises(UsageError, match=r"state is the folder of a run that writes .*out\.jsonl"):
-        claim(tmp_path / "other.jsonl", folder, fresh=fresh)
-    claim(tmp_path / "other.jsonl", folder, fresh=fresh, moved=True)
-    claim(tmp_path / "moved.jsonl", Folder(folder.path.rename(tmp_path / "moved.jsonl.run")), fresh=fresh)
+        ensure_output_writable(tmp_path / "other.jsonl", folder, fresh=fresh)
+    ensure_output_writable(tmp_path / "other.jsonl", folder, fresh=fresh, moved=True)
+    ensure_output_writable(
+        tmp_path / "moved.jsonl", Folder(folder.path.rename(tmp_path / "moved.jsonl.run")), fresh=fresh
+    )
 
 
 def test_an_output_among_the_files_of_the_run_is_refused(tmp_path: Path) -> None:
     """Output and folder may be together, but no file of the run may be the output."""
-    claim(tmp_path / "scores.jsonl", Folder(tmp_path), fresh=False)
+    ensure_output_writable(tmp_path / "scores.jsonl", Folder(tmp_path), fresh=False)
     with pytest.raises(UsageError, match="a file of the run itself"):
-        claim(tmp_path / "ledger.jsonl", Folder(tmp_path), fresh=False)
+        ensure_output_writable(tmp_path / "ledger.jsonl", Folder(tmp_path), fresh=False)
 
 
 def test_a_folder_that_cannot_be_made_says_so(tmp_path: Path) -> None:
