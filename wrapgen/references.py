@@ -10,7 +10,31 @@ from wrapgen.errors import UsageError
 FULL_VERSION = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}\Z")
 """`major.minor.revision`: a release, which never changes."""
 
+_NUMBER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)\Z", re.ASCII)
 _REFERENCE = re.compile(r"(?:algo://|/)?([A-Za-z][\w.-]*)/([A-Za-z]\w*)(?:/([\w.*]+))?/?\Z")
+
+
+@dataclass(frozen=True, order=True)
+class Number:
+    """The number of a version, `major.minor.revision`; `0.0.0` stands for no version yet."""
+
+    major: int = 0
+    minor: int = 0
+    revision: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.major}.{self.minor}.{self.revision}"
+
+    @classmethod
+    def parse(cls, text: str) -> Number | None:
+        """Reads three numbers with dots between; None for anything else."""
+        match = _NUMBER.match(text)
+        return cls(*(int(part) for part in match.groups())) if match else None
+
+    @classmethod
+    def of(cls, text: str | None) -> Number:
+        """As `parse`, for comparing: anything else comes before every version."""
+        return cls.parse(text or "") or cls()
 
 
 @dataclass(frozen=True)

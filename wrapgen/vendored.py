@@ -12,7 +12,7 @@ import zipfile
 from pathlib import Path
 
 CORE = (
-    "client/caller.py",
+    "client/calls.py",
     "client/connection.py",
     "client/data.py",
     "client/exchange.py",

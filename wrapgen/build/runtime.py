@@ -12,6 +12,7 @@ from pathlib import Path
 from wrapgen.build.plan import MANIFEST
 from wrapgen.build.templates import read_templates
 from wrapgen.files import IGNORED_FOLDERS
+from wrapgen.references import Number
 from wrapgen.wrapper import Wrapper
 
 VERSION_FILE = "src/runtime/__init__.py"
@@ -51,11 +52,7 @@ def held(folder: str | os.PathLike[str]) -> str | None:
 
 def is_older(version: str, than: str) -> bool:
     """Whether one version comes before another, both as `major.minor.revision`."""
-    return _numbers(version) < _numbers(than)
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+    return Number.of(version) < Number.of(than)
 
 
 def wrapper_folders(folder: str | os.PathLike[str]) -> Iterator[Path]:

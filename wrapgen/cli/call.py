@@ -81,7 +81,7 @@ def _call(client: Client, reference: str, body: bytes, options: dict[str, Any]) 
         error.hint = error.hint or f"list its versions with: wrapgen doctor {parsed.path}"
         if parsed.version is not None:
             raise
-    exact = resolve(reference, lambda name: [each.version for each in client.versions(name) if each.version])
+    exact = resolve(reference, client.released)
     return client.call(exact, body, **options)
 
 

@@ -161,7 +161,7 @@ def _learn(client: Client, target: str) -> Learned:
 
     reference = Reference.parse(target)
     content = client.algorithms.get(reference.path)
-    released = [version.version for version in client.versions(reference.path) if version.version]
+    released = client.released(reference.path)
     lines = [f"looked up at {client.connection.address}"]
     summary = (content.get("details") or {}).get("summary") or (content.get("details") or {}).get("tagline")
     if summary:

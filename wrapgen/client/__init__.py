@@ -4,7 +4,7 @@ Nothing here decides anything: no retries of calls, no waiting, no printing.
 """
 
 from wrapgen.client.algorithms import AlgorithmCalls, HostedBuild, HostedEnvironment, HostedVersion
-from wrapgen.client.calls import Client, connect, decode
+from wrapgen.client.client import Client, connect, decode
 from wrapgen.client.connection import Connection
 from wrapgen.client.data import DataCalls, FileEntry, is_data_url
 from wrapgen.references import Reference

@@ -12,7 +12,7 @@ from wrapgen.client.api import ApiCalls
 from wrapgen.client.statuses import NOT_OFFERED
 from wrapgen.errors import NotFound, PlatformError
 from wrapgen.protocol import MAX_TIMEOUT
-from wrapgen.references import Reference
+from wrapgen.references import Number, Reference
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,11 @@ class HostedVersion:
     settings: Mapping[str, Any]
     environment: str = ""
     warnings: tuple[str, ...] = ()
+
+    @property
+    def number(self) -> Number:
+        """The version for comparing; a build that was not released comes before every version."""
+        return Number.of(self.version)
 
     @classmethod
     def read(cls, content: Mapping[str, Any]) -> HostedVersion:

@@ -1,148 +1,79 @@
-"""The client: calls of algorithms, and the way to everything else that a platform offers."""
+"""Calls of algorithms and the data beside them, with nothing but Python's own library.
+
+What Spark's executors and Lambda functions call with too; all else that a platform offers is in `client`.
+"""
 
 from __future__ import annotations
 
-import json
-import os
-from pathlib import Path
-from typing import Any
+from urllib.parse import quote
 
 from wrapgen import protocol
-from wrapgen.client import statuses
-from wrapgen.client.accounts import AccountCalls
-from wrapgen.client.algorithms import AlgorithmCalls, HostedVersion
-from wrapgen.client.caller import AlgorithmCaller
-from wrapgen.client.connection import Connection, find
-from wrapgen.errors import AlgorithmFailed, ServerFault, UsageError
-
-DEFAULT_TIMEOUT = 300.0
-"""Seconds that a platform gives a call by default (platform contract, section 9)."""
+from wrapgen.client.connection import Connection
+from wrapgen.client.data import DataCalls
+from wrapgen.client.transport import Transport
+from wrapgen.errors import UsageError
+from wrapgen.references import Reference
 
 
-class Client(AlgorithmCaller):
-    """Everything that one key may do on one platform. Safe to share between threads.
+class AlgorithmCaller:
+    """Calls with one key on one platform. Safe to share between threads.
 
     Args:
         connection: where to and with which key.
         pool: connections kept open; as many as calls are made at once.
 
     Attributes:
-        connection, data: as of `AlgorithmCaller`.
-        algorithms: management calls.
-        accounts: users, organizations, keys and failed calls.
+        connection: as given.
+        data: files and collections.
     """
 
     def __init__(self, connection: Connection, *, pool: int = 8) -> None:
-        super().__init__(connection, pool=pool)
-        self.algorithms = AlgorithmCalls(self._transport)
-        self.accounts = AccountCalls(self._transport)
+        self.connection = connection
+        self._transport = Transport(connection, pool=pool)
+        self.data = DataCalls(self._transport)
 
-    def __enter__(self) -> Client:
-        return self
+    def close(self) -> None:
+        """Closes the kept connections; new ones are opened when they are needed."""
+        self._transport.close()
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def account(self) -> str | None:
-        """The name of the account that the key belongs to; asks the platform where it is not known."""
-        return self.connection.account or self.data.account()
-
-    def versions(self, algorithm: str) -> list[HostedVersion]:
-        """The released versions of `owner/name`, newest first."""
-        return self.algorithms.versions(algorithm)
-
-    def call(
+    def call_body(
         self,
         reference: str,
-        value: Any,
+        body: bytes,
         *,
-        timeout: float = DEFAULT_TIMEOUT,
+        content_type: str = "application/json",
+        timeout: float,
         stdout: bool = False,
-        content_type: str | None = None,
-    ) -> protocol.Answer:
-        """Calls an algorithm with one value: text, bytes, or anything JSON.
+        run: str = "",
+    ) -> bytes:
+        """Calls an algorithm with an encoded input; returns the body of the 200 answer as it came.
+
+        The answer may still report an error of the algorithm: see `protocol.decode_answer`.
 
         Args:
             reference: `owner/name/version`.
-            value: the input; with `content_type` it must be bytes, which are sent as they are.
-            timeout: seconds the algorithm gets.
-            stdout: ask for what the algorithm prints.
-            content_type: of an input that is encoded already.
-
-        Returns:
-            The decoded result and the platform's metadata.
+            body: the encoded input.
+            content_type: `application/json`, `text/plain` or `application/octet-stream`.
+            timeout: seconds the algorithm gets; whole ones, 1 to 3000. The answer may take 30 s more.
+            stdout: ask for what the algorithm prints; only its owner is told.
+            run: id of the run that the call is part of, for those who watch the platform.
 
         Raises:
-            AlgorithmFailed: the algorithm was reached and failed.
-            PlatformError: as `call_body`.
-            UsageError: the value is not JSON.
+            Throttled: with `retry_after` where the platform says it.
+            Unreachable: no answer, or one that was cut off.
+            ServerFault, NotAuthorized, PaymentRequired, TooLarge, BadRequest, NotFound: by status.
         """
-        if content_type is None:
-            try:
-                body, content_type = protocol.encode_input(value)
-            except protocol.ProtocolError as error:
-                raise UsageError(f"the input is {error}") from error
-        else:
-            body = bytes(value)
-        answer = self.call_body(reference, body, content_type=content_type, timeout=timeout, stdout=stdout)
-        return decode(reference, answer)
-
-
-def decode(reference: str, body: bytes) -> protocol.Answer:
-    """The result in a call's 200 answer.
-
-    Raises:
-        AlgorithmFailed: the answer reports an error of the algorithm.
-        ServerFault: it is no answer of a call.
-    """
-    try:
-        content = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise statuses.not_json(f"calling {reference}", body) from error
-    try:
-        read = protocol.decode_answer(content)
-    except (ValueError, RecursionError) as error:
-        raise ServerFault(
-            f"calling {reference}: {error}", hint="is this the platform's API address?"
-        ) from error
-    if isinstance(read, protocol.Answer):
-        return read
-    inner = content["error"] if isinstance(content["error"], dict) else {}
-    trace = inner.get("stacktrace") or inner.get("stack_trace")
-    raise AlgorithmFailed(
-        read.message,
-        error_type=read.type,
-        stacktrace=trace if isinstance(trace, str) else "",
-        retryable=read.retryable,
-    )
-
-
-def connect(
-    *,
-    address: str | None = None,
-    key: str | None = None,
-    home: str | Path | None = None,
-    profile: str | None = None,
-    pool: int = 8,
-) -> Client:
-    """A client for the platform that flags, variables, the profile file or the local home name.
-
-    Args:
-        address, key: of the platform, where they are given outright.
-        home: folder of a local platform.
-        profile: name in the vendor's profile file.
-        pool: connections kept open; as many as calls are made at once.
-
-    Raises:
-        NoCredentials: nothing names a platform or a key.
-        UsageError: a named home or profile is missing, or a file can't be read.
-    """
-    connection = find(
-        address=address,
-        key=key,
-        home=None if home is None else Path(home),
-        profile=profile,
-        environ=os.environ,
-        user_home=Path.home(),
-    )
-    return Client(connection, pool=pool)
+        seconds = int(timeout)
+        if not 1 <= seconds <= protocol.MAX_TIMEOUT:
+            raise UsageError(f"a timeout of {timeout:g} s is not possible", hint="1 to 3000 seconds")
+        query = {"timeout": seconds, "stdout": "true" if stdout else None}
+        path = f"/v1/algo/{quote(str(Reference.parse(reference)), safe='/*')}"
+        return self._transport.request(
+            "POST",
+            path,
+            body=body,
+            content_type=content_type,
+            query=query,
+            timeout=seconds + protocol.TIMEOUT_MARGIN,
+            headers={protocol.RUN_HEADER: run} if run else None,
+        )

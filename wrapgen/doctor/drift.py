@@ -14,7 +14,6 @@ from wrapgen.client.algorithms import HostedVersion
 from wrapgen.doctor.finding import Finding, fault, ok, unchecked
 from wrapgen.errors import AlgorithmFailed, NotFound, PlatformError, UsageError
 from wrapgen.publish.project import Project
-from wrapgen.publish.releases import Number
 from wrapgen.publish.source import staged
 from wrapgen.spec import Spec
 
@@ -36,7 +35,7 @@ def release(client: Client, spec: Spec, folder: Path) -> Iterator[Finding]:
     """Whether the newest release of the wrapper was made from this spec and from these files."""
     name = spec.wrapper.name
     try:
-        newest = _newest(client.versions(name))
+        newest = client.newest(name)
     except PlatformError as error:
         yield _not_there(RELEASE, name, error)
         return
@@ -88,7 +87,7 @@ def target(client: Client, spec: Spec) -> Finding:
         return ok(TARGET, "the target is part of the wrapper")
     named = Reference.parse(spec.target.algorithm)
     try:
-        newest = _newest(client.versions(named.path))
+        newest = client.newest(named.path)
     except PlatformError as error:
         return _not_there(TARGET, named.path, error)
     if newest is None:
@@ -100,11 +99,6 @@ def target(client: Client, spec: Spec) -> Finding:
         said = f"{named} is not the newest: {newest.version} is"
         return fault(TARGET, said, f"write {named.path}/{newest.version}, build and try it")
     return ok(TARGET, f"{named} is the newest")
-
-
-def _newest(versions: list[HostedVersion]) -> HostedVersion | None:
-    released = [version for version in versions if Number.parse(version.version or "")]
-    return max(released, key=lambda version: Number.parse(version.version or "") or Number(), default=None)
 
 
 def _not_there(level: str, name: str, error: PlatformError) -> Finding:

@@ -24,7 +24,7 @@ from wrapgen.publish.builds import Clock, Say
 from wrapgen.publish.cases import Case
 from wrapgen.publish.environments import Wish
 from wrapgen.publish.project import Project
-from wrapgen.publish.releases import Number
+from wrapgen.references import Number
 
 CASE_TIMEOUT = 300.0
 """Seconds that one case may take."""
@@ -94,7 +94,7 @@ def publish(
         there = _already(rule, current, files.unchanged)
         if there is not None:
             return Published(f"{name}/{there.version}", str(there.version), there.git_hash, False, 0)
-        steps = releases.steps(rule, max(map(_number, known), default=Number()))
+        steps = releases.steps(rule, max((each.number for each in known), default=Number()))
         commit = files.push(f"Publish {name}")
     say(f"{'pushed' if files.unchanged is None else 'pushed before:'} {commit[:12]} to {name}")
     build = _build(client, name, commit, built_in, say, clock, pushed=files.unchanged is None, known=known)
@@ -221,12 +221,8 @@ def _already(rule: str, known: list[HostedVersion], commit: str | None) -> Hoste
     """The released version that these files are, if the rule asks for no other."""
     same = [version for version in known if version.git_hash == commit]
     if rule in releases.VERSION_TYPES:
-        return max(same, key=_number, default=None)
+        return max(same, key=lambda each: each.number, default=None)
     return next((version for version in same if version.version == rule), None)
-
-
-def _number(version: HostedVersion) -> Number:
-    return Number.parse(version.version or "") or Number()
 
 
 def _try(client: Client, reference: str, to_try: list[Case], say: Say) -> None:

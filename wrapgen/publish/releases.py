@@ -2,36 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-
 from wrapgen.errors import UsageError
+from wrapgen.references import Number
 
 VERSION_TYPES = ("major", "minor", "revision")
 """What the platform can release, from the largest step to the smallest."""
 
 MOST_RELEASES = 50
 """More releases than this to reach one version are refused: each needs a build of its own."""
-
-_NUMBER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)\Z", re.ASCII)
-
-
-@dataclass(frozen=True, order=True)
-class Number:
-    """`major.minor.revision`; `0.0.0` stands for nothing released yet."""
-
-    major: int = 0
-    minor: int = 0
-    revision: int = 0
-
-    def __str__(self) -> str:
-        return f"{self.major}.{self.minor}.{self.revision}"
-
-    @classmethod
-    def parse(cls, text: str) -> Number | None:
-        """Reads three numbers with dots between; None for anything else."""
-        match = _NUMBER.match(text)
-        return cls(*(int(part) for part in match.groups())) if match else None
 
 
 def steps(rule: str, newest: Number) -> list[str]:

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wrapgen.errors import UsageError
-from wrapgen.publish.releases import Number, steps
+from wrapgen.publish.releases import steps
+from wrapgen.references import Number
 
 
 def release(number: Number, kind: str) -> Number:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from wrapgen.client import Client
 from wrapgen.errors import UsageError
-from wrapgen.references import Reference
+from wrapgen.references import Number, Reference
 from wrapgen.run.hosts.host import Host
 from wrapgen.run.hosts.patience import Patience
 from wrapgen.run.hosts.platform import PlatformHost
@@ -35,11 +35,7 @@ def find_host(
         RunError: it is no wrapper, or speaks another protocol.
         PlatformError: it can't be reached.
     """
-
-    def versions(name: str) -> list[str]:
-        return [version.version for version in client.versions(name) if version.version]
-
-    exact = kept or patience.ask(lambda: resolve(reference, versions))
+    exact = kept or patience.ask(lambda: resolve(reference, client.released))
     host = PlatformHost(client, exact, DataSideband(client.data), client.connection.address)
     patience.ask(host.describe)
     return host
@@ -64,8 +60,4 @@ def resolve(reference: str, versions: Callable[[str], Sequence[str]]) -> str:
     if not found:
         what = f"has no version {wanted}" if prefix else "has no released version"
         raise UsageError(f"{named.path} {what}", hint="publish it first, with: wrapgen publish DIR")
-    return f"{named.path}/{max(found, key=_number)}"
-
-
-def _number(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".") if part.isdigit())
+    return f"{named.path}/{max(found, key=Number.of)}"

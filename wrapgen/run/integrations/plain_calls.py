@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from wrapgen.client.caller import AlgorithmCaller
+from wrapgen.client.calls import AlgorithmCaller
 from wrapgen.client.connection import Connection, ca_bundle, find, read_authorities
 from wrapgen.client.data import FILE_LIMIT
 from wrapgen.errors import NoCredentials
