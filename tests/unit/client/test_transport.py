@@ -28,6 +28,7 @@ from wrapgen.errors import (
     UsageError,
 )
 from wrapgen.run.integrations.plain_calls import PlainCalls
+from wrapgen.run.scheduling.replies import Lost
 
 HOSTS = (
     "http://10.1.2.3:8080",
@@ -180,12 +181,13 @@ def plain(address: str) -> PlainCalls:
 def test_nothing_follows_a_redirect(web, status: int) -> None:
     """Calls, reads and uploads of every caller stay at the address that the key is for."""
     web.say(status, b"", Location=f"{web.address}/login")
-    calls = plain(web.address)
+    host = plain(web.address).host("acme/Batch/1.0.0")
+    sideband = host.sideband
+    assert sideband is not None
     client = Client(Connection(web.address, "sim", "a test"))
+    for lost in (host.call(b"[]", 5), sideband.fetch("data://acme/x/y"), sideband.upload(b"[]")):
+        assert isinstance(lost, Lost) and "redirects to" in lost.message
     for ask in (
-        lambda: calls.call("acme/Batch/1.0.0", b"[]", 5),
-        lambda: calls.fetch("data://acme/x/y"),
-        lambda: calls.upload(b"[]"),
         lambda: client.call("acme/Batch/1.0.0", 1),
         lambda: list(client.data.files("data://acme/x")),
     ):
@@ -200,11 +202,11 @@ def test_a_task_goes_through_the_proxy_of_the_machine_that_made_it(web, monkeypa
     calls = plain("http://platform.example")
     monkeypatch.delenv("HTTP_PROXY")
     web.say(200, b"{}")
-    assert calls.call("acme/Batch/1.0.0", b"[]", 5) == b"{}"
+    assert calls.host("acme/Batch/1.0.0").call(b"[]", 5) == b"{}"
     assert web.requests[0].path.startswith("http://platform.example/v1/algo/")
     monkeypatch.setenv("NO_PROXY", "platform.example")
-    with pytest.raises(Unreachable):
-        plain("http://platform.example").call("acme/Batch/1.0.0", b"[]", 5)
+    lost = plain("http://platform.example").host("acme/Batch/1.0.0").call(b"[]", 5)
+    assert isinstance(lost, Lost) and "does not answer" in lost.message
 
 
 def test_an_endless_answer_ends_at_the_limit() -> None:
