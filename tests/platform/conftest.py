@@ -18,19 +18,14 @@ from typing import Any
 import Algorithmia
 import pytest
 import requests
-from buckets import bucket, storage  # noqa: F401 - fixtures
 
 from wrapgen.platform.workers.sandbox import Isolation, Sandbox
 
 HERE = Path(__file__).parent
-Words = Sequence[str]
 sys.path.insert(0, str(HERE))  # `attacks` is shared by the tests of this folder
-SETTINGS = {
-    "source_visibility": "closed",
-    "license": "apl",
-    "network_access": "full",
-    "pipeline_enabled": True,
-}
+from buckets import bucket, storage  # noqa: E402, F401
+
+SETTINGS = {"source_visibility": "closed", "license": "apl", "network_access": "full"}
 
 
 @dataclass
@@ -90,7 +85,9 @@ class Server:
         return code
 
 
-def start_server(home: Path, *options: str, program: Words = ("-m", "wrapgen"), before: Words = ()) -> Server:
+def start_server(
+    home: Path, *options: str, program: Sequence[str] = ("-m", "wrapgen"), before: Sequence[str] = ()
+) -> Server:
     """Starts `wrapgen serve`, behind the words of `before`, and waits until it says that it is ready."""
     # Most tests let algorithms speak through files of this machine; those of the sandbox ask for it.
     isolation = [] if "--isolation" in options else ["--isolation", "none"]
