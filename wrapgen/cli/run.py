@@ -121,13 +121,13 @@ def command(
     from wrapgen.run.input.inputs import in_their_run
     from wrapgen.run.ledger.folder import Folder, folder_for
     from wrapgen.run.output.layouts import Layout
+    from wrapgen.run.output.outputs import sink_for
     from wrapgen.run.output.overwrite import ensure_output_writable
-    from wrapgen.run.output.writers import check
     from wrapgen.run.session import Session
 
     options = _options(given)
     layout = Layout(given["layout"], given["keep"], given["pick"], safe=given["csv_safe"])
-    check(output, layout)
+    sink_for(output, layout)  # what it lacks is told before the run
     folder = Folder(given["state"] or folder_for(output))
     ensure_output_writable(output, folder, fresh=options.fresh, moved=options.accept_changes)
     with folder.provisional(), platform.client(pool=options.workers or ACCOUNT_CALLS) as client:

@@ -11,9 +11,9 @@ from typing import Any
 
 from wrapgen.run.input.items import Items
 from wrapgen.run.ledger.folder import errors_for
-from wrapgen.run.output.layouts import Layout
+from wrapgen.run.output.layouts import LaidOut, Layout
 from wrapgen.run.output.outcomes import write_errors
-from wrapgen.run.output.writers import write
+from wrapgen.run.output.outputs import sink_for
 from wrapgen.run.scheduling.progress import Progress
 from wrapgen.run.session import Session
 from wrapgen.run.summary import EndState, Summary
@@ -50,7 +50,7 @@ def run_to_files(
         else:
             errors.unlink(missing_ok=True)
         if state in _COMPLETE:
-            write(output, layout, items, session.slots, session.spool)
+            sink_for(output, layout).write(LaidOut(layout, items, session.slots, session.spool))
             session.wrote(output, asdict(layout))
 
     if report:  # while calls are open making it costs no time

@@ -24,9 +24,9 @@ from wrapgen.run.ledger.replay import rebuild
 from wrapgen.run.ledger.spool import Slot, Slots
 from wrapgen.run.ledger.store import SPOOL
 from wrapgen.run.output.comparison import Same, differences, same_but_input
-from wrapgen.run.output.layouts import Layout
+from wrapgen.run.output.layouts import LaidOut, Layout
 from wrapgen.run.output.outcomes import outcomes, write_errors
-from wrapgen.run.output.writers import write
+from wrapgen.run.output.outputs import sink_for
 from wrapgen.run.scheduling.replies import Fate
 
 OK, FAULTY, UNKNOWN = "ok", "faulty", "not checked"
@@ -174,7 +174,7 @@ class Verification:
         return self._compared(check, path, make, wrote.get("h"))
 
     def _write(self, layout: Layout, items: Callable[[], Items], to: Path) -> None:
-        write(to, layout, items(), self._slots, self._spool)
+        sink_for(to, layout).write(LaidOut(layout, items(), self._slots, self._spool))
 
     def errors(self) -> Check:
         """Whether the file of failed items holds exactly those."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from wrapgen.errors import UsageError
 from wrapgen.run.output.layouts import Layout
-from wrapgen.run.output.writers import _TABLES
+from wrapgen.run.output.outputs import sink_for
 from wrapgen.spark import apply
 
 TYPES = {
@@ -122,6 +123,7 @@ def test_spark_reads_the_tables_of_a_run(spark, tmp_path, suffix, delimiter):
     ]
     rows = [[str(at), text] for at, text in enumerate(texts)]
     path = tmp_path / f"out.{suffix}"
-    _TABLES[suffix](path, Layout(), ["n", "text"], lambda: iter(rows))
+    table = SimpleNamespace(layout=Layout(), columns=lambda: ["n", "text"], rows=lambda _: iter(rows))
+    sink_for(path, table.layout).write(table)
     read = spark.session.read.csv(str(path), header=True, sep=delimiter, escape='"', multiLine=True)
     assert [list(row) for row in read.collect()] == rows

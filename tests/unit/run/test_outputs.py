@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
@@ -17,7 +18,7 @@ from wrapgen.run.input.items import Selection
 from wrapgen.run.input.memory import MemorySource
 from wrapgen.run.output import column_types, layouts
 from wrapgen.run.output.layouts import Layout
-from wrapgen.run.output.writers import _TABLES, check
+from wrapgen.run.output.outputs import sink_for
 from wrapgen.run.summary import EndState
 
 ROWS = [{"name": "ann", "text": "a,b"}, {"name": "bob", "text": 'q"q'}, {"name": "éve", "text": "x\ny"}]
@@ -87,6 +88,12 @@ def test_a_joined_item_of_several_files_tells_its_file(bench, memory_wrapper):
     assert "file" not in bench.lines()[0]
 
 
+def write_table(path, layout, columns, rows):
+    """Writes cells as the outcomes of a run."""
+    table = SimpleNamespace(layout=layout, columns=lambda: columns, rows=lambda _: iter(rows))
+    sink_for(path, layout).write(table)
+
+
 ODD = st.text(st.sampled_from(list("ab\0 \t\r\n\"',;|\\=-+@#'\x0b\x0c\x85\u2028\ufeff\x1cé")), max_size=5)
 
 
@@ -98,7 +105,7 @@ def test_other_readers_read_what_was_written(tmp_path_factory, suffix, delimiter
     pandas = pytest.importorskip("pandas")
     path = tmp_path_factory.getbasetemp() / f"out.{suffix}"
     rows = [["n", "text"], *([str(at), text] for at, text in enumerate(texts))]
-    _TABLES[suffix](path, Layout(), rows[0], lambda: iter(rows[1:]))
+    write_table(path, Layout(), rows[0], rows[1:])
     rows = [[n, text.replace("\0", r"\u0000")] for n, text in rows]
     with path.open(newline="", encoding="utf-8") as file:
         assert list(csv.reader(file, delimiter=delimiter, strict=True)) == rows
@@ -204,7 +211,7 @@ def test_any_results_are_a_parquet_file_of_the_same(tmp_path_factory, results):
     from pyarrow import parquet
 
     path = tmp_path_factory.getbasetemp() / "any.parquet"
-    _TABLES["parquet"](path, Layout(), ["result"], lambda: ([one] for one in results))
+    write_table(path, Layout(), ["result"], [[one] for one in results])
     found = parquet.read_table(path)["result"].to_pylist()
     assert len(found) == len(results)
     for one, read in zip(results, found, strict=True):
@@ -231,7 +238,7 @@ def test_a_parquet_output_of_the_first_edition_is_still_verified(bench, memory_w
     from pyarrow import parquet
 
     path = bench.folder / "old.parquet"
-    _TABLES["parquet"](path, Layout(edition=1), ["index", "result"], lambda: iter([[0, {"a": 1}], [1, None]]))
+    write_table(path, Layout(edition=1), ["index", "result"], [[0, {"a": 1}], [1, None]])
     assert parquet.read_table(path).to_pylist() == [
         {"index": 0, "result": '{"a":1}'},
         {"index": 1, "result": None},
@@ -255,7 +262,7 @@ def test_no_cell_of_a_safe_table_is_a_formula(bench, memory_wrapper):
     ]
     assert output.read_bytes().count(b'","') > len(rows)  # another locale's delimiter divides no cell
     with pytest.raises(UsageError, match="--csv-safe is for tables"):
-        check(bench.folder / "out.jsonl", Layout(safe=True))
+        sink_for(bench.folder / "out.jsonl", Layout(safe=True))
 
 
 def test_a_table_has_the_fields_of_all_rows(bench, memory_wrapper):
@@ -319,7 +326,7 @@ def test_what_json_or_utf8_cannot_say_makes_no_broken_output(bench, memory_wrapp
 def test_keep_without_joined_is_refused(tmp_path):
     """Options that have no effect together are said before anything is paid for."""
     with pytest.raises(UsageError):
-        check(tmp_path / "out.jsonl", Layout("keyed", ["a"]))
+        sink_for(tmp_path / "out.jsonl", Layout("keyed", ["a"]))
 
 
 def test_order_is_restored_however_items_came_back(bench, memory_wrapper):

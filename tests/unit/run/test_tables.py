@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -18,7 +19,7 @@ from wrapgen.run.input.files import Reading, find, told
 from wrapgen.run.input.items import Selected, Selection
 from wrapgen.run.input.tables import NO_QUOTE
 from wrapgen.run.output.layouts import Layout
-from wrapgen.run.output.writers import _TABLES
+from wrapgen.run.output.outputs import sink_for
 
 
 def source_of(path, content, **given):
@@ -140,7 +141,9 @@ def test_what_a_spreadsheet_writes_is_read(tmp_path_factory, rows, delimiter):
 def test_an_output_can_be_the_next_input(tmp_path_factory, rows, suffix):
     """What wrapgen writes as a table it reads back cell by cell, or refuses: nothing merges in silence."""
     path = tmp_path_factory.getbasetemp() / f"again.{suffix}"
-    _TABLES[suffix](path, Layout(), ["index", "text"], lambda: map(list, rows))
+    columns = ["index", "text"]
+    table = SimpleNamespace(layout=Layout(), columns=lambda: columns, rows=lambda _: map(list, rows))
+    sink_for(path, table.layout).write(table)
     try:
         found = [tuple(row.value.values()) for row in find(str(path)).rows()]
     except RunError as error:

@@ -61,7 +61,7 @@ class ColumnType:
         if self.name == "list":
             return pyarrow.list_(self.parts[""].arrow())
         if self.name == "struct" and self.parts:  # Parquet has no struct without fields
-            return pyarrow.struct([(_utf8(name), part.arrow()) for name, part in self.parts.items()])
+            return pyarrow.struct([(utf8(name), part.arrow()) for name, part in self.parts.items()])
         plain = {"bool": pyarrow.bool_(), "float": pyarrow.float64()}
         return pyarrow.int64() if self.name in ("int", "large") else plain.get(self.name, pyarrow.string())
 
@@ -72,17 +72,17 @@ class ColumnType:
             text: a value as JSON text.
         """
         if self.name == "text":
-            return lambda value: None if value is None else _utf8(value)
+            return lambda value: None if value is None else utf8(value)
         if self.name == "list":
             element = self.parts[""].shaped(text)
             return lambda value: None if value is None else [element(part) for part in value]
         if self.name == "struct" and self.parts:
-            parts = [(name, _utf8(name), part.shaped(text)) for name, part in self.parts.items()]
+            parts = [(name, utf8(name), part.shaped(text)) for name, part in self.parts.items()]
             return lambda value: (
                 None if value is None else {key: shape(value.get(name)) for name, key, shape in parts}
             )
         if self.name in ("json", "struct"):
-            return lambda value: None if value is None else _utf8(text(value) or "")
+            return lambda value: None if value is None else utf8(text(value) or "")
         return lambda value: value
 
 
@@ -102,7 +102,7 @@ def _wider(one: str, other: str) -> str:
     return "float" if both == {"int", "float"} else "json"
 
 
-def _utf8(text: str) -> str:
+def utf8(text: str) -> str:
     """A text with half a character, which UTF-8 can't say, as its escape."""
     try:
         text.encode("utf-8")

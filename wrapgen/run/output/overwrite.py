@@ -12,7 +12,7 @@ from wrapgen.files import part_of
 from wrapgen.run.ledger.folder import Folder, errors_for, folder_for, report_beside
 from wrapgen.run.ledger.ledger import read_ledger
 from wrapgen.run.ledger.store import LEDGER
-from wrapgen.run.output.writers import refuse_name
+from wrapgen.run.output.outputs import refuse_name
 
 
 def own_files(folder: Folder, *outputs: Path) -> list[Path]:
