@@ -44,9 +44,9 @@ def items_of(
     output: Path | None = None,
 ) -> Items:
     """The items that INPUT and the input options name."""
-    from wrapgen.run.input.files import Reading, told
     from wrapgen.run.input.inputs import open_input
     from wrapgen.run.input.items import Selection
+    from wrapgen.run.input.reading import Reading, told
 
     delimiter = {"tab": "\t", "\\t": "\t"}.get(given["delimiter"], given["delimiter"])
     items = open_input(

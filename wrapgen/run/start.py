@@ -23,8 +23,7 @@ from wrapgen.errors import RunError, UsageError
 from wrapgen.run.hosts.answers import scan
 from wrapgen.run.hosts.finding import find_host
 from wrapgen.run.hosts.patience import Patience
-from wrapgen.run.input.files import FileSource
-from wrapgen.run.input.inputs import in_their_run, items_from, keep, open_input
+from wrapgen.run.input.inputs import given_items, in_their_run, keep, open_input
 from wrapgen.run.input.items import Selection
 from wrapgen.run.input.values import why_not_json
 from wrapgen.run.ledger.folder import Folder
@@ -206,8 +205,7 @@ def open_run(
         host = find_host(client, reference, kept, Patience(options.patience))
         replace = options.fresh or options.accept_changes
         if named is None:
-            source = FileSource("the given items", [folder.input], "jsonl", copied=True)
-            found = items_from(source, selection or Selection())
+            found = given_items(folder, selection or Selection())
         else:
             given, stdin = selection or Selection(), sys.stdin.buffer
             found = open_input(named, None, given, folder, stdin=stdin, data=client.data, replace=replace)

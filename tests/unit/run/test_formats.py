@@ -17,9 +17,10 @@ import zstandard
 from pyarrow import parquet
 
 from wrapgen.errors import RunError, UsageError
-from wrapgen.run.input.files import find, format_of, told
+from wrapgen.run.input.files import find, format_of
 from wrapgen.run.input.formats import array, document, jsonl, lines
 from wrapgen.run.input.items import Selected, Selection
+from wrapgen.run.input.reading import told
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])

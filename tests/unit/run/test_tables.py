@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from wrapgen import protocol
 from wrapgen.errors import RunError
 from wrapgen.run.input.decoding import text_lines
-from wrapgen.run.input.files import Reading, find, told
+from wrapgen.run.input.files import find
 from wrapgen.run.input.items import Selected, Selection
+from wrapgen.run.input.reading import Reading, told
 from wrapgen.run.input.tables import NO_QUOTE
 from wrapgen.run.output.layouts import Layout
 from wrapgen.run.output.outputs import sink_for

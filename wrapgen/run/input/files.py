@@ -6,13 +6,13 @@ import glob
 import hashlib
 import os
 import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, TypeVar
 
 from wrapgen.errors import RunError, UsageError
 from wrapgen.run.input.decoding import (
@@ -23,8 +23,9 @@ from wrapgen.run.input.decoding import (
     text_lines,
 )
 from wrapgen.run.input.formats import READERS, SUFFIXES, TABLES, jsonl_texts, texts_of
+from wrapgen.run.input.reading import AS_FOUND, Reading, in_words
 from wrapgen.run.input.source import Row, Source
-from wrapgen.run.input.tables import DELIMITERS, Dialect, delimited, delimiter_of, quote_of, usual
+from wrapgen.run.input.tables import Dialect, delimited, delimiter_of, quote_of, usual
 
 FORMATS = ("jsonl", "json", "document", "csv", "tsv", "lines", "parquet", "errors")
 """What an input may be."""
@@ -32,24 +33,6 @@ FORMATS = ("jsonl", "json", "document", "csv", "tsv", "lines", "parquet", "error
 _BLOCK = 1 << 20
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How the text of files is to be read; None where that is to be found out.
-
-    Args:
-        delimiter, quote: of tables; a quote that is empty says that quotes are text.
-        encoding: of all text.
-    """
-
-    delimiter: str | None = None
-    quote: str | None = None
-    encoding: str | None = None
-
-
-AS_FOUND = Reading()
-"""Nothing is given."""
 
 
 class FileSource(Source):
@@ -149,7 +132,7 @@ class FileSource(Source):
         if len(found) > 1:
             (one, first), (other, second), *_ = found.items()
             raise RunError(
-                f"{first} has {_words(one)}, {second} has {_words(other)}",
+                f"{first} has {in_words(one)}, {second} has {in_words(other)}",
                 hint=f"run them apart, or give {option}",
             )
         return next(iter(found))
@@ -242,24 +225,6 @@ def paths_of(name: str, besides: Collection[Path] = ()) -> list[Path]:
     if not paths:
         raise UsageError(f"there is no {name}", hint="name a file, or a pattern in quotes")
     return paths
-
-
-def told(facts: Mapping[str, str | None]) -> str:
-    """What was found out of files that their names don't say, in words; empty for the usual.
-
-    Args:
-        facts: the `origin` of their source.
-    """
-    words = [_words(facts["format"])] if facts["format"] == "document" else []
-    if facts["format"] in TABLES and "delimiter" in facts:
-        dialect = Dialect(str(facts["delimiter"]), str(facts["quote"]))
-        words += [_words(dialect)] if dialect != usual(str(facts["format"])) else []
-    return ", ".join([*words, *filter(None, [facts.get("encoding")])])
-
-
-def _words(found: Any) -> str:
-    kinds = {"json": "an array of items", "document": "one JSON document", **DELIMITERS}
-    return found.told() if isinstance(found, Dialect) else kinds.get(found, str(found))
 
 
 def _start(stream: IO[bytes], _: str) -> Iterator[bytes]:

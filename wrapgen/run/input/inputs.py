@@ -12,9 +12,10 @@ from wrapgen.client import is_data_url
 from wrapgen.errors import RunError, UsageError
 from wrapgen.files import rename, whole
 from wrapgen.run.input.decoding import refuse_unreadable
-from wrapgen.run.input.files import AS_FOUND, FORMATS, FileSource, Reading, format_of, paths_of, source_of
+from wrapgen.run.input.files import FORMATS, FileSource, format_of, paths_of, source_of
 from wrapgen.run.input.formats import TABLES
 from wrapgen.run.input.items import FAILED_ITEM, Items, Reopened, Selected, Selection
+from wrapgen.run.input.reading import AS_FOUND, Reading
 from wrapgen.run.input.tables import usual
 from wrapgen.run.ledger.folder import Folder, errors_for
 from wrapgen.run.ledger.store import writable
@@ -132,6 +133,11 @@ def input_again(
     else:
         raise UsageError(f"the input was {name}, which can't be read again")
     return items_from(source, Selection(**selection))
+
+
+def given_items(folder: Folder, selection: Selection) -> Items:
+    """The items that a program gave, and that are kept in a run's folder."""
+    return items_from(FileSource("the given items", [folder.input], "jsonl", copied=True), selection)
 
 
 def in_their_run(items: Items, folder: Folder, *outputs: Path) -> tuple[Items, Reopened | None]:
