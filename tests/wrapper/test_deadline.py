@@ -20,7 +20,7 @@ from runtime import engine
 def test_the_hard_stop_leaves_what_recording_and_answering_need(seconds: float, reserve: float) -> None:
     """A tenth, at least 0.5 s, at most 300 s, never more than half; however slow items are."""
     until = engine.Deadline(seconds, Clock())
-    until.observe_duration(1000)
+    until.slowest = 1000
     assert until.left() == pytest.approx(seconds - reserve)
 
 
@@ -28,8 +28,7 @@ def test_the_hard_stop_leaves_what_recording_and_answering_need(seconds: float, 
 def test_the_soft_stop_leaves_time_for_an_item_as_slow_as_the_slowest(slowest: float, left: float) -> None:
     """Work starts while it would end before the hard stop."""
     until = engine.Deadline(300, Clock())
-    until.observe_duration(slowest)
-    until.observe_duration(slowest / 2)
+    until.slowest = slowest
     assert until.left_to_start() == pytest.approx(left)
 
 
@@ -40,7 +39,7 @@ def test_some_time_is_always_left_to_try_one_item(seconds: float, reading: float
     until = engine.Deadline(seconds, clock)
     clock.now += reading
     until.begin()
-    until.observe_duration(slowest)
+    until.slowest = slowest
     assert until.left() > 0
     assert until.left_to_record() >= until.left_to_start() >= 0
     if reading == 0 and seconds >= 1:

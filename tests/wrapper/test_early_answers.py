@@ -74,17 +74,16 @@ def test_an_answer_before_all_was_sent_counts(
     client.apiAddress = f"http://127.0.0.1:{hasty.socket.getsockname()[1]}"
     sender = exchange.Transport(api.server_of(client))
     if used:
-        assert sender.send("PUT", "/v1/data/a/b/c", SMALL).status == 200
+        assert sender.send(exchange.Request("PUT", "/v1/data/a/b/c", SMALL)).status == 200
     body = io.BytesIO(LARGE) if as_file else LARGE
-    headers = {"Content-Length": str(len(LARGE))}
     if hasty.status:
-        assert sender.send("PUT", "/v1/data/a/b/c", body, headers).status == hasty.status
+        assert sender.send(exchange.Request("PUT", "/v1/data/a/b/c", body)).status == hasty.status
         assert hasty.heads == 1 + used
     else:
         with pytest.raises(exchange.ConnectionFailed):
-            sender.send("PUT", "/v1/data/a/b/c", body, headers)
+            sender.send(exchange.Request("PUT", "/v1/data/a/b/c", body))
     connections = hasty.connections
-    assert sender.send("PUT", "/v1/data/a/b/c", SMALL).status == 200
+    assert sender.send(exchange.Request("PUT", "/v1/data/a/b/c", SMALL)).status == 200
     assert hasty.connections == connections + 1
 
 

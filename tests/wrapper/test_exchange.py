@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from runtime import exchange
 
 PIECES = st.lists(st.integers(1, 40), max_size=6)
+POST = exchange.Request("POST", "/")
 LENGTHS = ("right", "none", "twice", "less", "more", "words", "negative", "huge", "padded")
 
 
@@ -62,7 +63,7 @@ def by_library(sock: socket.socket) -> Any:
 
 
 def by_us(sock: socket.socket) -> Any:
-    answer = exchange.read(Connection(sock))
+    answer = exchange.read(Connection(sock), POST)
     return answer.status, answer.body
 
 
@@ -134,7 +135,7 @@ def test_a_connection_stays_open_where_the_other_side_keeps_it(headers, stays):
 
     def read(sock: socket.socket) -> Any:
         connection = Connection(sock)
-        answer = exchange.read(connection)
+        answer = exchange.read(connection, POST)
         seen.append(connection.sock is not None)
         return answer.body
 
@@ -145,7 +146,7 @@ def test_a_connection_stays_open_where_the_other_side_keeps_it(headers, stays):
 def test_headers_of_other_answers_are_told():
     """What is no plain answer keeps its headers, found in any case."""
     reply = b"HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n"
-    answer = played(reply, [], lambda sock: exchange.read(Connection(sock)))
+    answer = played(reply, [], lambda sock: exchange.read(Connection(sock), POST))
     assert (answer.status, answer.headers.get("retry-after")) == (429, "7")
 
 
@@ -157,39 +158,7 @@ def test_a_download_is_cut_off_or_whole(tmp_path):
         file = io.BytesIO()
 
         def read(sock: socket.socket, file: Any = file) -> Any:
-            exchange.read(Connection(sock), file)
+            exchange.read(Connection(sock), exchange.Request("GET", "/", into=file))
             return file.getvalue()
 
         assert played(head + sent, [], read) == wanted
-
-
-@pytest.mark.parametrize("size", [0, 5, exchange.BLOCK, 3 * exchange.BLOCK + 1])
-@pytest.mark.parametrize("from_file", [False, True])
-def test_a_request_is_whole(size, from_file):
-    """Request line, headers, a length and every byte of the body, from memory or from a file."""
-    content = bytes(number % 251 for number in range(size))
-    told = {"Content-Length": str(size)} if from_file else {}
-    body: Any = io.BytesIO(content) if from_file else content
-    here, there = socket.socketpair()
-    with here, there:
-        request = (here, "PUT", "/v1/x", body, {"Host": "here", "Authorization": "simKey", **told})
-        sender = threading.Thread(target=exchange.write, args=request)
-        sender.start()
-        with there.makefile("rb") as stream:
-            assert stream.readline() == b"PUT /v1/x HTTP/1.1\r\n"
-            got = http.client.parse_headers(stream)
-            assert got["Host"] == "here" and got["Authorization"] == "simKey"
-            assert got.get_all("Content-Length") == [str(size)]
-            assert stream.read(size) == content
-        sender.join()
-
-
-@pytest.mark.parametrize("value", ["a\r\nX: y", "a\nX: y", "a\rb", "a\r\n\r\nGET /"])
-def test_no_header_breaks_a_request_up(value):
-    """A key that holds a line break is refused before anything leaves."""
-    here, there = socket.socketpair()
-    with here, there:
-        with pytest.raises(ValueError, match="line break"):
-            exchange.write(here, "GET", "/v1/x", b"", {"Authorization": value})
-        here.shutdown(socket.SHUT_WR)
-        assert there.recv(1) == b""

@@ -62,7 +62,7 @@ def test_a_connection_stays_open_where_the_other_side_keeps_it(head: bytes, stay
     body = b"2\r\nok\r\n0\r\n\r\n" if b"chunked" in head else b"ok"
     with scripted(head + b"\r\n\r\n" + body) as client:
         sender = client()
-        assert sender.send("GET", "/").body == b"ok"
+        assert sender.send(exchange.Request("GET", "/")).body == b"ok"
         assert bool(sender._idle) is stays
 
 
@@ -82,14 +82,14 @@ def test_a_connection_stays_open_where_the_other_side_keeps_it(head: bytes, stay
 def test_what_is_no_whole_answer_is_a_lost_connection(reply: bytes) -> None:
     """Cut off anywhere, damaged, or another protocol: one error, whatever Python's library makes of it."""
     with scripted(reply) as client, pytest.raises(exchange.ConnectionFailed) as caught:
-        client().send("GET", "/")
+        client().send(exchange.Request("GET", "/"))
     assert caught.value.sent and not caught.value.timed_out and str(caught.value)
 
 
 def test_headers_are_told() -> None:
     """They are found in any case."""
     with scripted(b"HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n") as client:
-        response = client().send("GET", "/")
+        response = client().send(exchange.Request("GET", "/"))
     assert (response.status, response.headers.get("retry-after")) == (429, "7")
 
 
@@ -99,10 +99,10 @@ def test_a_download_is_cut_off_or_whole() -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(content)
     file = io.BytesIO()
     with scripted(head + content) as client:
-        client().send("GET", "/", into=file)
+        client().send(exchange.Request("GET", "/", into=file))
     assert file.getvalue() == content
     with scripted(head + content[:-1]) as client, pytest.raises(exchange.ConnectionFailed):
-        client().send("GET", "/", into=io.BytesIO())
+        client().send(exchange.Request("GET", "/", into=io.BytesIO()))
 
 
 @pytest.mark.parametrize("size", [0, 5, exchange.BLOCK, 3 * exchange.BLOCK + 1])
@@ -112,9 +112,8 @@ def test_a_request_is_whole(size: int, from_file: bool) -> None:
     content = bytes(number % 251 for number in range(size))
     heard: list[bytes] = []
     body: Any = io.BytesIO(content) if from_file else content
-    told = {"Content-Length": str(size)} if from_file else {}
     with scripted(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", heard) as client:
-        client({"Authorization": "simKey"}).send("PUT", "/v1/x", body, told)  # type: ignore[call-arg]
+        client({"Authorization": "simKey"}).send(exchange.Request("PUT", "/v1/x", body))  # type: ignore[call-arg]
     head, received = heard
     lines = head.split(b"\r\n")
     assert lines[0] == b"PUT /v1/x HTTP/1.1"

@@ -12,7 +12,7 @@ import json
 import os
 from typing import Any
 
-from .exchange import Server
+from .exchange import Request, Server
 from .platform import DataApi
 from .protocol import Unavailable, dumps
 from .records import Record, Refused
@@ -54,19 +54,19 @@ class Datastore:
 
     def _put(self, url: str, body: bytes) -> None:
         try:
-            self._data_api.send("PUT", url, body)
+            self._data_api.send(Request("PUT", url, body))
         except Unavailable as error:
             if error.status != 404 or not url.startswith("data://"):
                 raise
             self._make_collection()
-            self._data_api.send("PUT", url, body)
+            self._data_api.send(Request("PUT", url, body))
 
     def _make_collection(self) -> None:
         """Make the collection, private to its owner; one that exists already is fine."""
         folder, _, name = self._url.rpartition("/")
         body = json.dumps({"name": name, "acl": {"read": []}}).encode("ascii")
         try:
-            self._data_api.send("POST", folder, body, {"Content-Type": "application/json"})
+            self._data_api.send(Request("POST", folder, body, {"Content-Type": "application/json"}))
         except Unavailable as error:
             if error.status != 409:
                 raise

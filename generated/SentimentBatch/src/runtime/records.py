@@ -31,15 +31,12 @@ class Refused(Exception):
 class Record:
     """One record: its fields, its JSON line, and its rank: result, final error, retryable error."""
 
-    __slots__ = ("fields", "item", "line", "outcome", "rank")
-
-    def __init__(
-        self, fields: dict[str, Any], item: Item | None = None, outcome: Outcome | None = None
-    ) -> None:
+    def __init__(self, fields: dict[str, Any], item: Any = None, outcome: Any = None, line: str = "") -> None:
+        """``line`` says the same as ``fields``. Raises ``ValueError`` for what has no JSON."""
         self.fields = fields
         self.item = item
         self.outcome = outcome
-        self.line = dumps(fields)
+        self.line = line or dumps(fields)
         error = fields.get("error")
         self.rank = RESULT if error is None else RETRYABLE_ERROR if error["retryable"] else FINAL_ERROR
 
@@ -62,6 +59,8 @@ class Recorder:
         for_call = getattr(datastore, "for_call", None)
         self._datastore = for_call(deadline, self.counts) if for_call else datastore
         self._items = items
+        self._head = f'{{"run": {dumps(items.run)}, "id": '
+        self._tail = ", " + dumps({name: settings[name] for name in ("target", "wrapper")})[1:-1]
         self._buffer: list[Record] = []
         self._bytes = self._part = 0
         self._since = 0.0
@@ -131,25 +130,32 @@ class Recorder:
         self._error = error
 
     def _record(self, item: Item, outcome: Outcome, policy: str) -> Record:
+        """The record, as fields and as a line; what was encoded for a call or an answer is used again."""
         value, result, redaction = item.value, outcome.value, self.settings.get("redaction")
-        message = outcome.failure.message if outcome.failure else ""
+        error = outcome.failure and outcome.failure.facts()
         if redaction:
             value, result = redaction.payload(value), redaction.payload(result)
-            message = redaction.message(item, message)
-        fields: dict[str, Any] = {"run": self._items.run, "id": item.id, "index": item.index}
-        fields["try"] = self._items.request.try_number
-        if policy == "keep":
-            fields["input"] = to_wire(value)
-        elif policy == "hash":
-            fields["input"] = {"$sha256": digest(to_wire(value))}
-        if outcome.failure is None:
-            fields["result"] = to_wire(result)
+            error = error and dict(error, message=redaction.message(item, error["message"]))
+        number, attempts, ms = self._items.request.try_number, outcome.attempts, int(outcome.seconds * 1000)
+        fields: dict[str, Any] = {"run": self._items.run, "id": item.id, "index": item.index, "try": number}
+        line = f'{self._head}{dumps(item.id)}, "index": {item.index}, "try": {number}'
+        if policy != "drop":
+            wire = to_wire(value)
+            fields["input"] = wire if policy == "keep" else {"$sha256": digest(wire)}
+            text = item.encoded if wire is item.value and policy == "keep" else ""
+            line += f', "input": {text or dumps(fields["input"])}'
+        if error:
+            fields["error"] = error
+            line += f', "error": {dumps(error)}'
         else:
-            fields["error"] = dict(outcome.failure.facts(), message=message)
+            is_whole = result is outcome.value
+            fields["result"] = outcome.wire if is_whole else to_wire(result)
+            line += f', "result": {outcome.encoded() if is_whole else dumps(fields["result"])}'
         fields["target"], fields["wrapper"] = self.settings["target"], self.settings["wrapper"]
-        fields["started_at"] = timestamp(outcome.started_at or time.time())
-        fields["duration_ms"], fields["attempts"] = int(outcome.seconds * 1000), outcome.attempts
-        return Record(fields, item, outcome)
+        fields["started_at"] = started = timestamp(outcome.started_at or time.time())
+        fields["duration_ms"], fields["attempts"] = ms, attempts
+        line += f'{self._tail}, "started_at": "{started}", "duration_ms": {ms}, "attempts": {attempts}}}'
+        return Record(fields, item, outcome, line)
 
     def _hand_over(self) -> None:
         if not self._buffer:

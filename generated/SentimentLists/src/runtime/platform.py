@@ -1,30 +1,37 @@
 """The platform: the vendor's client and ADK, calls of the target algorithm, and files.
 
-The only module that knows the platform's API and imports the vendor's packages, where they are needed first.
-Whether to try again is decided elsewhere.
+The only module that knows the platform's API, and imports the vendor's packages: where they are needed first.
 """
 
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import re
 import ssl
 import sys
 import time
-import traceback
+import types
 import urllib.parse
-from functools import partial
-from types import SimpleNamespace
-from typing import IO, Any, Callable, Mapping
+from traceback import format_exception
+from typing import Any, Callable
 
-from . import protocol
-from .exchange import ConnectionFailed, Response, Server, Transport
+from .exchange import ConnectionFailed, Request, Response, Server, Transport
 from .items import Item
-from .protocol import ATTEMPT, STOP, THROTTLED, UNREACHABLE, Failure, InputError, Unavailable, encode_value
+from .protocol import (
+    ATTEMPT,
+    STOP,
+    THROTTLED,
+    UNREACHABLE,
+    Failure,
+    InputError,
+    Unavailable,
+    encode_value,
+    whole_number,
+)
 
 READ_GRACE = 30.0  # seconds beyond those that the platform was given
-DATA_TIMEOUT = 120.0
 # What a status means for the call of an item: the error's type, the effect, whether sending again can help.
 STATUSES = {
     400: ("InputError", ATTEMPT, False),
@@ -58,17 +65,12 @@ def serve(apply: Callable[[Any, Any], Any], load: Callable[[], Any]) -> None:
     import adk.io  # not earlier, or Algorithmia.ADK becomes a module (upstream Algorithmia/__init__.py)
 
     upstream: Any = sys.modules["adk.ADK"]
-    upstream.json = SimpleNamespace(loads=partial(_read_request, upstream.json.loads))
-    if sys.version_info >= (3, 10):
-        adk.io.traceback = _Traceback
+    upstream.json = types.SimpleNamespace(loads=functools.partial(_read_request, upstream.json.loads))
+    if sys.version_info >= (3, 10):  # where the argument `etype` that adk/io.py gives is gone
+        adk.io.traceback = types.SimpleNamespace(
+            format_exception=lambda **given: format_exception(*given.values())
+        )
     client.ADK(apply, load).init()
-
-
-def vendor() -> Any:
-    """The vendor's client, imported where it is needed: not every wrapper calls the platform."""
-    import Algorithmia
-
-    return Algorithmia
 
 
 def _read_request(upstream: Callable[..., Any], line: str) -> Any:
@@ -76,16 +78,18 @@ def _read_request(upstream: Callable[..., Any], line: str) -> Any:
     try:
         return json.loads(line)
     except (ValueError, RecursionError):
-        return upstream(line, parse_int=protocol.whole_number)
+        return upstream(line, parse_int=whole_number)
 
 
-class _Traceback:
-    """The function that upstream ``adk/io.py`` uses with an argument that Python 3.10 removed: without an
-    answer to it, the worker process would end with the first exception."""
+def _format_exception(etype: Any, value: BaseException, tb: Any) -> list[str]:
+    return format_exception(etype, value, tb)
 
-    @staticmethod
-    def format_exception(etype: type[BaseException], value: BaseException, tb: Any) -> list[str]:
-        return traceback.format_exception(etype, value, tb)
+
+def vendor() -> Any:
+    """The vendor's client, imported where it is needed: not every wrapper calls the platform."""
+    import Algorithmia
+
+    return Algorithmia
 
 
 def connect() -> Server:
@@ -115,14 +119,16 @@ class Target:
     """The target algorithm: ``call`` sends one item and returns its result, ``call_list`` a list of them."""
 
     def __init__(self, server: Server, target: dict[str, Any], limits: dict[str, Any]) -> None:
-        """``target`` names the algorithm; ``limits`` has the size of the largest body for it."""
         self._transport = Transport(server)
-        self._path = "/v1/algo/" + target["reference"]
-        self._request_bytes = limits["request_bytes"]
+        self._path = f"/v1/algo/{target['reference']}?timeout="
+        self._most = limits["request_bytes"]
 
     def call(self, item: Item, seconds: float) -> Any:
         """The target's result for one item, granted so many seconds. Raises ``Failure``."""
-        return self._send(item, *encode_body(item.value), seconds)
+        body, content_type = encode_body(item.value)
+        if content_type == "application/json":
+            item.encoded = body.decode("ascii")
+        return self._send(item, body, content_type, seconds)
 
     def call_list(self, items: list[Item], seconds: float) -> Any:
         """The target's result for the list of these items, each ``encoded`` already. Raises ``Failure``."""
@@ -130,14 +136,14 @@ class Target:
         return self._send(items[0], body.encode("ascii"), "application/json", seconds)
 
     def _send(self, item: Item, body: bytes, content_type: str, seconds: float) -> Any:
-        if len(body) > self._request_bytes:
-            most = f"at most {self._request_bytes} may be sent"
-            raise Failure("TooLargeError", f"the input has {len(body)} bytes on the wire; {most}")
+        if len(body) > self._most:
+            message = f"the input has {len(body)} bytes on the wire; at most {self._most} may be sent"
+            raise Failure("TooLargeError", message)
         granted, began = max(1, int(seconds)), time.monotonic()
-        headers, path = {"Content-Type": content_type}, f"{self._path}?timeout={granted}"
+        headers, path = {"Content-Type": content_type}, f"{self._path}{granted}"
         item.sent += len(body)
         try:
-            response = self._transport.send("POST", path, body, headers, granted + READ_GRACE)
+            response = self._transport.send(Request("POST", path, body, headers, granted + READ_GRACE))
         except ConnectionFailed as error:
             effect = ATTEMPT if error.sent else STOP if error.lasting else UNREACHABLE
             kind = "TimeoutError" if error.sent and error.timed_out else "ConnectionError"
@@ -204,16 +210,12 @@ def failure_of_status(response: Response) -> Failure:
     message = f"status {status}{': ' if message else ''}{message}"
     failure = failure_of(error_type, message, effect, retryable)
     seconds = response.headers.get("Retry-After", "")
-    if re.fullmatch(
-        r"-?\d+(\.\d+)?", seconds
-    ):  # or a date, which needs a clock that agrees with the platform's
+    if re.fullmatch(r"-?\d+(\.\d+)?", seconds):  # a date would need a clock that agrees with the platform's
         failure.retry_after = max(0.0, float(seconds))
     return failure
 
 
-def failure_of(
-    error_type: str, message: str, effect: str = ATTEMPT, retryable: bool | None = None
-) -> Failure:
+def failure_of(error_type: str, message: str, effect: str = ATTEMPT, retryable: Any = None) -> Failure:
     """A call of the target that went wrong; its type tells whether sending it again can help."""
     failure = Failure(error_type, message, error_type in RETRYABLE if retryable is None else retryable)
     failure.effect = effect
@@ -228,49 +230,29 @@ class DataApi:
         """``key`` replaces the client's, for files with another owner."""
         self._transport = Transport(server._replace(headers={"Authorization": key}) if key else server)
 
-    def send(
-        self,
-        method: str,
-        url: str,
-        body: Any = b"",
-        headers: Mapping[str, str] = {},
-        timeout: float = DATA_TIMEOUT,
-        into: IO[bytes] | None = None,
-    ) -> Response:
-        """GET or PUT a file, or POST to a folder. Raises ``Unavailable`` unless that was done.
-
-        ``body`` is bytes, or an open file with its length in the headers; a file's bytes go ``into`` another.
-        """
+    def send(self, request: Request) -> Response:
+        """GET or PUT a file, or POST to a folder. Raises ``Unavailable`` unless that was done."""
+        url = request.path
         try:
-            response = self.ask(method, url, body, headers, timeout, into)
+            response = self.ask(request)
         except ConnectionFailed as error:
-            failed = Unavailable(f"{url}: {error}")
-            failed.timed_out = error.timed_out
-            raise failed from None
+            raise Unavailable(f"{url}: {error}", timed_out=error.timed_out) from None
         status = response.status
         try:
-            reported = json.loads(response.body.decode("utf-8")).get("error") if into is None else None
+            reported = json.loads(response.body.decode("utf-8")).get("error")
         except (ValueError, RecursionError, AttributeError):
             reported = None
         if reported or not 200 <= status < 300:  # the platform also reports errors with 200
             message = reported.get("message") if isinstance(reported, dict) else reported
             message = message or response.headers.get("X-Error-Message") or ""
-            waiting_helps = status < 300 or status in (408, 409, 425, 429) or status >= 500
-            raise Unavailable(f"{url}: status {status} {message}".strip(), not waiting_helps, status)
+            lasting = 300 <= status < 500 and status not in (408, 409, 425, 429)
+            raise Unavailable(f"{url}: status {status} {message}".strip(), lasting, status)
         return response
 
-    def ask(
-        self,
-        method: str,
-        url: str,
-        body: Any = b"",
-        headers: Mapping[str, str] = {},
-        timeout: float = DATA_TIMEOUT,
-        into: IO[bytes] | None = None,
-    ) -> Response:
+    def ask(self, request: Request) -> Response:
         """The answer, whatever its status. Raises ``ConnectionFailed``."""
-        scheme, _, rest = url.partition("://")
+        scheme, _, rest = request.path.partition("://")
         root = "/v1/data/" if scheme == "data" else f"/v1/connector/{scheme}/"
+        headers = {"Content-Type": "application/octet-stream", **request.headers}
         path = root + urllib.parse.quote(rest.strip("/"), safe="/")
-        headers = {"Content-Type": "application/octet-stream", **headers}
-        return self._transport.send(method, path, body, headers, timeout, into)
+        return self._transport.send(request._replace(path=path, headers=headers))

@@ -9,6 +9,7 @@ import base64
 import json
 import math
 import re
+import sys
 from dataclasses import dataclass
 from typing import Any, Callable
 
@@ -59,12 +60,11 @@ class InputError(Failure):
 class Unavailable(Exception):
     """Files or records can't be read or written now; ``lasting`` if waiting won't help."""
 
-    timed_out = False
-
-    def __init__(self, message: str, lasting: bool = False, status: int | None = None) -> None:
+    def __init__(self, message: str, lasting: bool = False, status: int = 0, timed_out: bool = False) -> None:
         super().__init__(message)
         self.lasting = lasting
         self.status = status  # of the HTTP answer, if there was one
+        self.timed_out = timed_out
 
 
 @dataclass(frozen=True)
@@ -104,10 +104,8 @@ def read(value: Any, bare_lists: bool) -> Request | None:
         return None
     foreign = ", ".join(repr(key) for key in sorted(value) if key not in _RULES)
     if foreign:
-        raise InputError(
-            f"an object with $batch may only have protocol keys, not {foreign}; if the object is itself an "
-            'item, send {"$batch": [<the object>]}'
-        )
+        wrapped = 'if the object is itself an item, send {"$batch": [<the object>]}'
+        raise InputError(f"an object with $batch may only have protocol keys, not {foreign}; {wrapped}")
     for key, (accepts, expected) in _RULES.items():
         if key in value and not accepts(value[key]):
             raise InputError(f"{key} must be {expected}")
@@ -124,10 +122,9 @@ def read(value: Any, bare_lists: bool) -> Request | None:
     return request
 
 
-_URL = re.compile(
-    r"(?!file:|https?:)[a-z][a-z0-9]*(\+[A-Za-z0-9_-]+)?://[^/\s\ud800-\udfff][^\s\ud800-\udfff]*\Z"
-)
 _RUN = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
+_SCHEME = r"(?!file:|https?:)[a-z][a-z0-9]*(\+[A-Za-z0-9_-]+)?"
+_URL = re.compile(_SCHEME + r"://[^/\s\ud800-\udfff][^\s\ud800-\udfff]*\Z")
 
 
 def _is_count(value: Any) -> bool:
@@ -138,17 +135,18 @@ def _is_url(value: Any) -> bool:
     return isinstance(value, str) and _URL.match(value) is not None
 
 
-_RULES: dict[str, tuple[Callable[[Any], object], str]] = {
+def _are(accepts: Callable[[Any], bool], value: Any) -> bool:
+    return isinstance(value, list) and all(map(accepts, value))
+
+
+_RULES: dict[str, tuple[Callable[[Any], Any], str]] = {
     "$batch": (lambda v: isinstance(v, list) or _is_url(v), "a list, or a data or connector URL"),
     "$run": (lambda v: isinstance(v, str) and _RUN.match(v), "1 to 64 of the characters A-Z a-z 0-9 _ -"),
     "$ids": (
-        lambda v: isinstance(v, list) and all(isinstance(one, str) and one for one in v),
-        "a list of strings that are not empty",
+        lambda v: _are(lambda one: isinstance(one, str) and one != "", v),
+        "a list of texts, none empty",
     ),
-    "$index": (
-        lambda v: all(map(_is_count, v)) if isinstance(v, list) else _is_count(v),
-        "a number from 0, or a list of them",
-    ),
+    "$index": (lambda v: _is_count(v) or _are(_is_count, v), "a number from 0, or a list of them"),
     "$try": (_is_count, "a number from 0"),
     "$timeout": (lambda v: type(v) in (int, float) and v > 0, "a number of seconds"),
     "$output": (_is_url, "a data or connector URL"),
@@ -172,7 +170,11 @@ def dumps(value: Any) -> str:
 def encode_value(value: Any) -> str:
     """As ``dumps``, for one item or result: also within the limits of JSON. Raises ``ValueError``."""
     text = dumps(value)
-    if len(text) > 2 * MAX_NESTING and not isinstance(value, str):  # shorter ones can't be over a limit
+    has_long_numbers = len(text) > MAX_DIGITS and sys.version_info < (
+        3,
+        11,
+    )  # later ones refuse to write them
+    if text.count("[") + text.count("{") > MAX_NESTING or has_long_numbers:
         check_limits(value)
     return text
 

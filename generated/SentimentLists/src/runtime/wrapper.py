@@ -87,6 +87,7 @@ class Wrapper:
             if self.already and not items.request.trial:
                 known = self.already(items, self.datastore, recorder)
         settings = {**config.TARGET, **config.LIMITS, "may_retry": items.request.try_number <= 1}
+        settings["recorded"] = recorder is not None
         return recorder, self.work(self.target, settings, known, Hooks(self.hooks, items), deadline)
 
     def _log(self, answer: Answer, summary: dict[str, Any], error: str | None) -> None:

@@ -35,9 +35,9 @@ class Answer:
         """Keep what became of an item; a later outcome of the same item replaces it."""
         place, earlier = item.position, self._outcomes.get(item.position)
         if earlier is not None:
-            self._room += len(earlier.encoded) + 2
+            self._room += earlier.size + 2
         self._outcomes[place] = outcome
-        self._room -= len(outcome.encoded) + 2
+        self._room -= outcome.size + 2
         self.failed.pop(place, None)
         if outcome.failure is not None:
             self.failed[place] = item
@@ -67,7 +67,7 @@ class Answer:
         URL. Raises ``Failure`` of type TooLargeError when a bare result or a list does not fit.
         """
         request, places = self.items.request, self._places()
-        repeated = sum(len(self._outcomes[place].encoded) + 2 for place in self.items.repeats.values())
+        repeated = sum(self._outcomes[place].size + 2 for place in self.items.repeats.values())
         if self._file is None and self._room < repeated + len(dumps(summary)):
             self._move_to_file()
         if self._file is None and request.form == ITEM:
@@ -119,8 +119,8 @@ class Answer:
     def _store(self, place: int) -> None:
         outcome, file = self._outcomes[place], self._file
         assert file is not None
-        self._lines[place] = file.seek(0, 2), file.write(outcome.encoded.encode("ascii"))
-        outcome.value = outcome.wire = outcome.encoded = ""
+        self._lines[place] = file.seek(0, 2), file.write(outcome.encoded().encode("ascii"))
+        outcome.drop_value()
 
     def _read(self, file: IO[bytes], places: list[int]) -> Iterator[bytes]:
         for start, length in map(self._lines.__getitem__, places):

@@ -29,34 +29,30 @@ class Deadline:
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
         self.start = clock()
-        self._end = self.start + seconds
+        self.slowest = 0.0  # seconds that the slowest item took; pauses do not count
         self._reserve = min(max(seconds / 10, 0.5), 300.0, seconds / 2)
+        self._end = self.start + seconds
         self._hard_stop = self._end - self._reserve
-        self._slowest = 0.0
 
     def begin(self) -> None:
         """Work on the items starts now; reading them may have taken time, but one item is always tried."""
         now = self.clock()
         self._hard_stop = max(self._hard_stop, now + max(self._end - now, 1.0) / 2)
 
-    def observe_duration(self, seconds: float) -> None:
-        """Update the duration of the slowest item so far; pauses do not count."""
-        self._slowest = max(self._slowest, seconds)
-
     def left(self) -> float:
-        """Seconds until the hard stop; not below zero."""
+        """Seconds until the hard stop; like the others not below zero."""
         return max(0.0, self._hard_stop - self.clock())
 
     def left_to_start(self) -> float:
-        """Seconds until the soft stop; not below zero."""
-        return max(0.0, self._hard_stop - self._slowest - self.clock())
+        """Seconds until the soft stop."""
+        return max(0.0, self._hard_stop - self.slowest - self.clock())
 
     def left_to_record(self) -> float:
         """Seconds to wait for what is unavailable: until the hard stop, and after it most of the rest."""
         return max(self.left(), min(0.9 * self._reserve, self.left_to_answer()))
 
     def left_to_answer(self) -> float:
-        """Seconds that recording and storing results may take; not below zero."""
+        """Seconds that recording and storing results may take."""
         return max(0.0, self._end - self._reserve / 10 - self.clock())
 
     def retry(self, do: Callable[[], Any], seconds: float) -> Any:
@@ -76,8 +72,8 @@ class Engine:
     """Does all tasks of one call."""
 
     def __init__(self, work: Work, answer: Answer, parallel: int, recorder: Any = None) -> None:
-        self.stopped: Failure | None = None
         self.work = work
+        self.stopped: Failure | None = None  # what stopped everyone
         self._tasks = work.tasks()
         self._answer = answer
         self._recorder = recorder
@@ -86,9 +82,8 @@ class Engine:
         self._change = recorder.change if recorder else threading.Condition()  # the lock of the call
         self._next: Task | None = None
         self._parts: collections.deque[Task] = collections.deque()  # of tasks that were cut
-        self._open: dict[int, Task] = {}
-        self._dropped: list[Task] = []
-        self._threads = 0
+        self._open: dict[int, Task] = {}  # in flight, or dropped when everyone stopped
+        self._threads = self._working = 0
         self._has_begun = self._is_closing = self._is_closed = False
         self._error: BaseException | None = None
 
@@ -104,7 +99,7 @@ class Engine:
                 self._is_closed = True
                 self.stop()
         with self._change:
-            for task in (*self._open.values(), *self._dropped, *self._parts):
+            for task in (*self._open.values(), *self._parts):
                 self._close(task)
             while self._next is not None:
                 self._close(self._next)
@@ -129,7 +124,7 @@ class Engine:
                     self._recorder.tick()
 
     def _is_over(self) -> bool:
-        return not self._open and (self._is_closing or not (self._next or self._parts))
+        return not self._working and (self._is_closing or not (self._next or self._parts))
 
     def _fetch(self) -> None:
         """Have the next task ready, so that no thread is started for nothing."""
@@ -143,36 +138,30 @@ class Engine:
         """One more thread, if there is something to do for it."""
         if self._threads == self._parallel or self._is_closing or not (self._next or self._parts):
             return
-        self._threads += 1
         try:
             threading.Thread(target=self._run, daemon=True).start()
+            self._threads += 1
         except RuntimeError:  # the system starts no more; those that there are can do it
-            self._threads -= 1
             self._parallel = self._threads
             if not self._threads:
                 raise
 
     def _run(self) -> None:
         """What each thread does."""
-        task, finished, parts = None, [], []  # type: ignore[var-annotated]
-        while True:
-            with self._change:
-                if task is not None and not self._is_closed:
-                    self._finish(task, finished, parts)
-                task = self._take()
-            if task is None:
-                return
+        with self._change:
+            task = self._take()
+        while task is not None:
+            outcomes, parts, raised = [], [], None  # type: ignore[var-annotated]
             try:
                 outcomes, parts = self.work.do(task)
-                finished = [self._prepare(item, outcome) for item, outcome in outcomes]
-            except (
-                BaseException
-            ) as error:  # everyone stops; a fault of ours must not leave the caller waiting
-                with self._change:
-                    if not self._is_closed:
-                        self._dropped.append(self._open.pop(id(task)))
-                        self.stop(*((error, None) if isinstance(error, Failure) else (None, error)))
-                task = None
+                outcomes = [(item, self._prepare(item, outcome)) for item, outcome in outcomes]
+            except BaseException as error:  # not even a fault of ours may leave the caller waiting
+                raised = error
+            with self._change:
+                if not self._is_closed:
+                    self._working -= 1
+                    self._finish(task, outcomes, parts, raised)
+                task = self._take()
 
     def _take(self) -> Task | None:
         """The next task, once there is room for its outcome; None when there is nothing more to do."""
@@ -185,21 +174,25 @@ class Engine:
                 task = self._parts.popleft() if self._parts else self._next
                 assert task is not None
                 self._open[id(task)] = task
+                self._working += 1
                 if task is self._next:
                     self._fetch()
                 self._has_begun = True
                 self._start_thread()
                 return task
-            elif self._open:
+            elif self._working:
                 self._change.wait()
             else:
                 break
         return None
 
-    def _finish(self, task: Task, finished: list[tuple[Item, Outcome]], parts: list[Task]) -> None:
+    def _finish(self, task: Task, outcomes: list[Any], parts: list[Task], raised: Any) -> None:
+        if raised is not None:  # the task stays open: it is closed in the end
+            self.stop(*((raised, None) if isinstance(raised, Failure) else (None, raised)))
+            return
         del self._open[id(task)]
-        self._deadline.observe_duration(task.seconds)
-        for item, outcome in finished:
+        self._deadline.slowest = max(self._deadline.slowest, task.seconds)
+        for item, outcome in outcomes:
             self._put(item, outcome)
         self._parts.extendleft(reversed(parts))
         if parts or self._is_over():
@@ -208,10 +201,10 @@ class Engine:
     def _close(self, task: Task) -> None:
         """Give the items of what is open when work ends an outcome, with the attempts that they had."""
         for item in task.items:
-            self._put(*self._prepare(item, task.unfinished(self.stopped)))
+            self._put(item, self._prepare(item, task.unfinished(self.stopped)))
 
-    def _prepare(self, item: Item, outcome: Outcome) -> tuple[Item, Outcome]:
-        return item, self._recorder.prepare(item, outcome) if self._recorder else outcome
+    def _prepare(self, item: Item, outcome: Outcome) -> Outcome:
+        return self._recorder.prepare(item, outcome) if self._recorder else outcome
 
     def _put(self, item: Item, outcome: Outcome) -> None:
         self._answer.put(item, outcome)

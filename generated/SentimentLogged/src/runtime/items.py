@@ -23,19 +23,6 @@ from .protocol import (
 class Item:
     """One input: its place in the call, its index in the run, its value and id."""
 
-    __slots__ = (
-        "encoded",
-        "failure",
-        "id",
-        "index",
-        "known",
-        "position",
-        "received",
-        "recordable",
-        "sent",
-        "value",
-    )
-
     def __init__(self, position: int, index: int, value: Any) -> None:
         self.position = position
         self.index = index
@@ -44,34 +31,47 @@ class Item:
         self.failure: Failure | None = None  # the one that it has before it is tried
         self.known: Outcome | None = None  # the one that needs no call
         self.recordable = True  # False where a record would replace that of another item
-        self.encoded = ""  # its JSON, where it is sent as part of a list
+        self.encoded = ""  # the value's JSON, once it was sent so
         self.sent = self.received = 0  # bytes to and from the target
 
 
 class Outcome:
-    """What became of an item: a result or a failure, also as it travels and as JSON; and how it went."""
+    """What became of an item: a result or a failure, as it travels, and how it went."""
 
-    __slots__ = ("attempts", "encoded", "failure", "record", "seconds", "started_at", "value", "wire")
+    def __init__(
+        self, value: Any, started_at: float | None, seconds: float, attempts: int, size: int = 0
+    ) -> None:
+        """A result, or the ``Failure`` that is there instead. One that JSON can't say is a ParsingError.
 
-    def __init__(self, value: Any, started_at: float | None, seconds: float, attempts: int) -> None:
-        """A result, or the ``Failure`` that is there instead. One that JSON can't say is a ParsingError."""
+        ``size`` is that of a result that is known to have a JSON form: it is encoded when that is needed.
+        """
         self.value = value
         self.started_at = started_at
         self.seconds = seconds
         self.attempts = attempts
         self.failure = value if isinstance(value, Failure) else None
+        self.wire: Any = None
         self.record: Any = None
-        self.wire: Any
+        self._encoded = ""
         if self.failure is None:
             self.wire = to_wire(value)
             try:
-                self.encoded = encode_value(self.wire)
+                self._encoded = "" if size else encode_value(self.wire)
             except ValueError as error:
                 self.failure = Failure("ParsingError", f"the result can't be written as JSON: {error}")
         if self.failure is not None:
             self.failure.attempts = attempts
             self.wire = {"$error": dict(self.failure.facts(), attempts=attempts)}
-            self.encoded = dumps(self.wire)
+            self._encoded = dumps(self.wire)
+        self.size = size or len(self._encoded)
+
+    def encoded(self) -> str:
+        """Its JSON as it travels."""
+        return self._encoded or dumps(self.wire)
+
+    def drop_value(self) -> None:
+        """Forget all that takes memory."""
+        self.value = self.wire = self._encoded = ""
 
     def replaced(self, value: Any) -> Outcome:
         """Another result or failure of the same work."""

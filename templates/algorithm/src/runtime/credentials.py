@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 
-from .exchange import Server
+from .exchange import Request, Server
 from .platform import DataApi
 from .protocol import Unavailable
 
@@ -20,7 +20,7 @@ def use(server: Server, url: str) -> Server:
     Raises ``ValueError``, which never shows a value.
     """
     try:
-        body = DataApi(server).send("GET", url).body
+        body = DataApi(server).send(Request("GET", url)).body
     except Unavailable as failed:
         raise ValueError(f"the credentials can't be read: {failed}") from None
     try:

@@ -11,6 +11,7 @@ import gzip
 import http.client
 import io
 import select
+import shutil
 import socket
 import ssl
 import urllib.parse
@@ -32,8 +33,19 @@ class Server(NamedTuple):
     proxy_headers: Mapping[str, str] = {}
 
 
+class Request(NamedTuple):
+    """What is sent: bytes or an open file. The body of a 200 may go ``into`` another file."""
+
+    method: str
+    path: str
+    body: Any = b""
+    headers: Mapping[str, str] = {}
+    timeout: float = 120.0
+    into: IO[bytes] | None = None
+
+
 class Response(NamedTuple):
-    """Status, headers and body of one HTTP exchange; a plain answer is told without headers."""
+    """Status, headers and body of an answer; a plain one is told without headers."""
 
     status: int
     headers: Mapping[str, str] | http.client.HTTPMessage
@@ -41,12 +53,12 @@ class Response(NamedTuple):
 
 
 class ConnectionFailed(Exception):
-    """No whole answer came; ``sent`` tells whether the request may have reached anyone."""
+    """No whole answer came; with an ``address``, as no connection was made."""
 
     def __init__(self, error: Exception, address: str = "") -> None:
+        self.sent = not address  # whether the request may have reached anyone
         self.timed_out = isinstance(error, socket.timeout)
         self.lasting = isinstance(error, ssl.SSLCertVerificationError)
-        self.sent = not address
         message = "no answer in time" if self.timed_out else str(error) or type(error).__name__
         super().__init__(f"no connection to {address}: {message}" if address else message)
 
@@ -55,50 +67,43 @@ class Transport:
     """Sends requests from any number of threads; each uses a connection of its own while it sends."""
 
     def __init__(self, server: Server) -> None:
+        """Raises ``ValueError`` for a header that would break requests up."""
         parts = urllib.parse.urlsplit(server.url)
+        host = parts.netloc.rpartition("@")[2]
+        headers = {"Host": host, "Accept-Encoding": "identity", **server.headers}
+        self._server = server
         self._address = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
         self._root = parts.path.rstrip("/")
-        self._headers = dict(server.headers, Host=parts.netloc.rpartition("@")[2])
-        self._server = server
         if server.proxy and not server.tls:  # a proxy without a tunnel wants the whole address
-            self._root = "http://" + self._headers["Host"] + self._root
-            self._headers.update(server.proxy_headers)
+            self._root = f"http://{host}{self._root}"
+            headers.update(server.proxy_headers)
+        self._head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        if len(self._head.splitlines()) != len(headers):
+            raise ValueError("a line break in a header of the request")
         self._idle: collections.deque[http.client.HTTPConnection] = collections.deque()
 
-    def send(
-        self,
-        method: str,
-        path: str,
-        body: Any = b"",
-        headers: Mapping[str, str] = {},
-        timeout: float = 60.0,
-        into: IO[bytes] | None = None,
-    ) -> Response:
-        """One exchange. Raises ``ConnectionFailed``.
-
-        ``body`` is bytes or an open file with its length in the headers; with ``into``, a successful answer's
-        bytes go to that open file. A body is sent twice only if nobody can have read the whole of it.
-        """
-        request = method, self._root + path, body, {**self._headers, **headers}
+    def send(self, request: Request) -> Response:
+        """One exchange; a body is sent twice only if nobody can have read it. Raises ``ConnectionFailed``."""
         connection = self._take_idle()
-        response = _exchange(connection, request, timeout, into, is_used=True) if connection else None
+        response = self._exchange(connection, request, is_used=True) if connection else None
         if response is None:
             connection = self._connect()
-            response = _exchange(connection, request, timeout, into)
+            response = self._exchange(connection, request)
         assert connection is not None and response is not None
         if connection.sock is not None:  # else the other side wants it closed
             self._idle.append(connection)
         return response
 
     def _take_idle(self) -> http.client.HTTPConnection | None:
-        while True:
+        while self._idle:
             try:
                 connection = self._idle.pop()
-            except IndexError:
-                return None
+            except IndexError:  # another thread was quicker
+                break
             if not _is_readable(connection.sock):
                 return connection
             connection.close()  # readable without a question asked: the other side has hung up
+        return None
 
     def _connect(self) -> http.client.HTTPConnection:
         (host, port), server = self._address, self._server
@@ -117,34 +122,43 @@ class Transport:
             raise ConnectionFailed(error, f"{host}:{port}") from None
         return connection
 
-
-def _exchange(
-    connection: http.client.HTTPConnection,
-    request: tuple[str, str, Any, dict[str, str]],
-    timeout: float,
-    into: IO[bytes] | None,
-    is_used: bool = False,
-) -> Response | None:
-    """Send and receive. None if a used connection broke before all was sent: nothing can have run."""
-    try:
-        connection.sock.settimeout(timeout)
+    def _exchange(
+        self, connection: http.client.HTTPConnection, request: Request, is_used: bool = False
+    ) -> Response | None:
+        """Send and receive. None if a used connection broke before all was sent: nothing can have run."""
         try:
-            write(connection.sock, *request)
-        except OSError as error:
-            if not _is_readable(connection.sock):  # else there is an answer to a part of it, such as 413
+            connection.sock.settimeout(request.timeout)
+            try:
+                self._write(connection.sock, request)
+            except OSError as error:
+                if _is_readable(connection.sock):  # an answer to a part of the request, such as 413
+                    response = read(connection, request)
+                    connection.close()
+                    return response
                 if not (is_used and isinstance(error, BROKEN)):
                     raise
                 connection.close()
-                if hasattr(request[2], "seek"):
-                    request[2].seek(0)
                 return None
-            response = read(connection, into, request[0])
+            return read(connection, request)
+        except (OSError, http.client.HTTPException) as error:
             connection.close()
-            return response
-        return read(connection, into, request[0])
-    except (OSError, http.client.HTTPException) as error:
-        connection.close()
-        raise ConnectionFailed(error) from None
+            raise ConnectionFailed(error) from None
+
+    def _write(self, sock: socket.socket, request: Request) -> None:
+        method, path, body, headers = request[:4]
+        size = len(body) if isinstance(body, bytes) else body.seek(0, 2)
+        own = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+        first = f"{method} {self._root}{path} HTTP/1.1\r\n"
+        head = f"{first}{self._head}{own}Content-Length: {size}\r\n\r\n".encode("latin-1")
+        if not isinstance(body, bytes):
+            sock.sendall(head)
+            body.seek(0)
+            sock.sendfile(body)
+        elif size < BLOCK:
+            sock.sendall(head + body)
+        else:
+            sock.sendall(head)
+            sock.sendall(body)
 
 
 def _is_readable(sock: socket.socket) -> bool:
@@ -155,43 +169,31 @@ def _is_readable(sock: socket.socket) -> bool:
     return bool(poll.poll(0))
 
 
-def write(sock: socket.socket, method: str, target: str, body: Any, headers: dict[str, str]) -> None:
-    """Write a request. Raises ``OSError``, and ``ValueError`` for a header that would break it up."""
-    lines = [f"{method} {target} HTTP/1.1", "Accept-Encoding: identity"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
-    if isinstance(body, bytes) and "Content-Length" not in headers:
-        lines.append(f"Content-Length: {len(body)}")
-    head = "\r\n".join(lines).encode("latin-1")
-    if len(head.splitlines()) != len(lines):
-        raise ValueError("a line break in a header of the request")
-    head += b"\r\n\r\n"
-    if isinstance(body, bytes) and len(body) < BLOCK:
-        sock.sendall(head + body)
-        return
-    sock.sendall(head)
-    for block in [body] if isinstance(body, bytes) else iter(lambda: body.read(BLOCK), b""):
-        sock.sendall(block)
-
-
-def read(
-    connection: http.client.HTTPConnection, into: IO[bytes] | None = None, method: str = "POST"
-) -> Response:
-    """Read the answer; the connection is closed if the other side wants that.
+def read(connection: http.client.HTTPConnection, request: Request) -> Response:
+    """The answer to a request; the connection is closed if the other side wants that.
 
     Raises ``OSError``, or ``http.client.HTTPException`` for what is no whole answer.
     """
     data = connection.sock.recv(BLOCK)
     head, end, body = data.partition(b"\r\n\r\n")
-    length = _plain_length(head) if end and into is None and method == "POST" else None
+    length = _plain_length(head) if end and request.method == "POST" else None
     if length is not None and len(body) <= length:
-        return Response(200, {}, _whole(connection.sock, body, length))
+        while len(body) < length:
+            block = connection.sock.recv(16 * BLOCK)
+            if not block:
+                raise http.client.IncompleteRead(b"", length - len(body))
+            body += block
+        return Response(200, {}, body)
     begun: Any = _Begun(connection.sock, data)
-    response = http.client.HTTPResponse(begun, method=method)
+    response = http.client.HTTPResponse(begun, method=request.method)
     response.begin()
-    body = response.read() if into is None or response.status != 200 else b""
-    if into is not None and response.status == 200:
-        for block in iter(lambda: response.read(BLOCK), b""):
-            into.write(block)
+    if request.into is not None and response.status == 200:
+        request.into.seek(0)
+        request.into.truncate()
+        shutil.copyfileobj(response, request.into)
+        body = b""
+    else:
+        body = response.read()
     if response.length:  # with a size to read, http.client takes a body that was cut off for a whole one
         raise http.client.IncompleteRead(b"", response.length)
     if "gzip" in response.headers.get("Content-Encoding", "") and body:
@@ -212,17 +214,6 @@ def _plain_length(head: bytes) -> int | None:
         elif (name in SPECIAL and value != b"keep-alive") or line[:1] in (b" ", b"\t") or not colon:
             return None
     return lengths[0] if head[:13] == b"HTTP/1.1 200 " and len(lengths) == 1 else None
-
-
-def _whole(sock: socket.socket, body: bytes, length: int) -> bytes:
-    blocks = [body]
-    left = length - len(body)
-    while left:
-        blocks.append(sock.recv(min(left, 16 * BLOCK)))
-        if not blocks[-1]:
-            raise http.client.IncompleteRead(b"", left)
-        left -= len(blocks[-1])
-    return b"".join(blocks)
 
 
 class _Begun(io.RawIOBase):

@@ -14,9 +14,10 @@ import uuid
 import zlib
 from typing import IO, Any, Callable, Iterable, Iterator
 
-from .exchange import ConnectionFailed, Server
+from . import protocol
+from .exchange import ConnectionFailed, Request, Server
 from .platform import DataApi
-from .protocol import Failure, InputError, Request, Unavailable, whole_number
+from .protocol import Failure, InputError, Unavailable, whole_number
 
 RIGHTS = "X-Algorithm-Rights"  # a header: with "caller", the rights of the wrapper's owner do not count
 LARGEST = 64 * 1024 * 1024  # bytes that one line may have
@@ -36,7 +37,7 @@ class Files:
         self._opened: DataApi | None = None
         self._drops_rights = False  # whether this platform is known to drop the owner's rights where asked
 
-    def read(self, request: Request, deadline: Any) -> Iterator[Any]:
+    def read(self, request: protocol.Request, deadline: Any) -> Iterator[Any]:
         """Yields the items of a file; a line that is not JSON is an ``InputError`` among them.
 
         Everything else that can be wrong is found before the first is yielded. Raises ``InputError``, or a
@@ -44,11 +45,10 @@ class Files:
         """
         url = request.source or ""
         with tempfile.TemporaryFile() as file:
-            self._send("GET", url, "$batch can't be read", deadline, deadline.left, into=file)
+            self._send(Request("GET", url, into=file), "$batch can't be read", deadline, deadline.left)
             file.seek(0)
-            is_zipped = file.read(2) == b"\x1f\x8b"
+            opened: Any = gzip.GzipFile(fileobj=file) if file.read(2) == b"\x1f\x8b" else file
             file.seek(0)
-            opened: Any = gzip.GzipFile(fileobj=file) if is_zipped else file
             try:
                 request.check_count(sum(1 for _ in read_items(opened, url.endswith(LINES))))
                 yield from read_items(opened, url.endswith(LINES))
@@ -65,13 +65,13 @@ class Files:
             else:
                 file.writelines(lines)
             what = "the results can't be written"
-            self._send("PUT", place, what, deadline, deadline.left_to_answer, body=file)
+            self._send(Request("PUT", place, file), what, deadline, deadline.left_to_answer)
         return place
 
     def require_owner(self) -> None:
         """Refuse callers who do not act for the wrapper's owner. Raises ``InputError``."""
         try:
-            listing = json.loads(self._api.send("GET", "data://", headers={RIGHTS: "caller"}).body)
+            listing = json.loads(self._api.send(Request("GET", "data://", headers={RIGHTS: "caller"})).body)
             names = [folder["name"].lower() for folder in listing["folders"]]
         except (Unavailable, ValueError, TypeError, LookupError, AttributeError):
             names = []
@@ -84,21 +84,14 @@ class Files:
         self._opened = self._opened or DataApi(self._connect())
         return self._opened
 
-    def _send(
-        self, method: str, url: str, what: str, deadline: Any, left: Callable[[], float], **facts: Any
-    ) -> None:
+    def _send(self, request: Request, what: str, deadline: Any, left: Callable[[], float]) -> None:
         """One file, again while the platform is unavailable and there is time."""
-        headers = self._headers(url)
-        if "body" in facts:
-            headers["Content-Length"] = str(facts["body"].tell())
-
-        def send() -> None:
-            for file in facts.values():
-                file.seek(0)
-            self._api.send(method, url, headers=headers, timeout=max(1.0, left()), **facts)
-
+        request = request._replace(headers=self._headers(request.path))
         try:
-            deadline.retry(send, min(deadline.left_to_record(), left()))
+            deadline.retry(
+                lambda: self._api.send(request._replace(timeout=max(1.0, left()))),
+                min(deadline.left_to_record(), left()),
+            )
         except Unavailable as error:
             kind = "InputError" if error.lasting else "TimeoutError" if error.timed_out else "ConnectionError"
             raise Failure(kind, f"{what}: {error}", not error.lasting) from None
@@ -113,7 +106,8 @@ class Files:
             raise InputError(f"{url} {message}")
         if parts[:2] == ["data:", owner] and not self._drops_rights:
             with contextlib.suppress(ConnectionFailed):
-                self._drops_rights = RIGHTS in self._api.ask("HEAD", url, headers={RIGHTS: "caller"}).headers
+                answer = self._api.ask(Request("HEAD", url, headers={RIGHTS: "caller"}))
+                self._drops_rights = RIGHTS in answer.headers
             if not self._drops_rights:
                 raise InputError(f"{url} belongs to this wrapper's owner, whose rights are not the caller's")
         return {RIGHTS: "caller"}

@@ -13,6 +13,8 @@ from .items import Item, Outcome
 from .protocol import ATTEMPT, Failure, InputError, encode_value
 from .work import STOPPING, Task, Work
 
+SPARE = 16  # bytes that a result may take more as it travels
+
 
 class WrongLength(Failure):
     """The target answered a list with something else than one result for each of its items."""
@@ -29,7 +31,7 @@ class Lists(Work):
 
     def tasks(self) -> Iterator[Task]:
         """Tasks of as many items as the target takes."""
-        items = iter(self._items)
+        items = iter(self.items)
         return (Task(each) for each in iter(lambda: list(islice(items, self.settings["batch_size"])), []))
 
     def do(self, task: Task) -> tuple[list[tuple[Item, Outcome]], list[Task]]:
@@ -89,8 +91,19 @@ class Lists(Work):
                 half = len(task.items) // 2
                 return [], [self._part(task, items, True) for items in (task.items[:half], task.items[half:])]
             results = [failure] * len(task.items)
-        return [self._outcome(task, item, one, started) for item, one in zip(task.items, results)], []
+        size = 0 if self.settings["recorded"] else _size_of_each(results)  # a record needs each encoded
+        return [self._outcome(task, item, one, started, size) for item, one in zip(task.items, results)], []
 
-    def _outcome(self, task: Task, item: Item, value: Any, started: float) -> tuple[Item, Outcome]:
-        outcome = Outcome(value, task.started_at, self.deadline.clock() - started, task.attempts)
+    def _outcome(
+        self, task: Task, item: Item, value: Any, started: float, size: int = 0
+    ) -> tuple[Item, Outcome]:
+        outcome = Outcome(value, task.started_at, self.deadline.clock() - started, task.attempts, size)
         return item, self.hooks.after(item, outcome)
+
+
+def _size_of_each(results: list[Any]) -> int:
+    """What each result takes in JSON on average, found by encoding them once; 0 if one has no JSON."""
+    try:
+        return len(encode_value(results)) // len(results) + SPARE
+    except ValueError:
+        return 0

@@ -12,7 +12,7 @@ import random
 import threading
 import time
 from types import ModuleType
-from typing import Any, Callable, Iterable, Iterator
+from typing import Any, Callable, Counter, Iterable, Iterator
 
 from .items import Item, Items, Outcome
 from .protocol import ATTEMPT, NOT_CALLED, STOP, THROTTLED, UNREACHABLE, Failure, error_type_and_message
@@ -35,14 +35,12 @@ class Task:
         self.seconds = 0.0  # that calls of the target took, without the pauses in between
         self.started_at: float | None = None
 
-    def out_of_time(self) -> Failure:
-        """The failure of items that time ran out for."""
-        when = "while the item was tried" if self.attempts else "before the item was tried"
-        return Failure("DeadlineExceeded", f"the time of this call ran out {when}", True, self.attempts)
-
-    def unfinished(self, stopped: Failure | None) -> Outcome:
+    def unfinished(self, stopped: Failure | None = None) -> Outcome:
         """What becomes of its items when work ends before they do: ``stopped`` says why, else it was time."""
-        failure = Failure(stopped.error_type, stopped.message, True) if stopped else self.out_of_time()
+        when = "while the item was tried" if self.attempts else "before the item was tried"
+        failure = Failure("DeadlineExceeded", f"the time of this call ran out {when}", True)
+        if stopped is not None:
+            failure = Failure(stopped.error_type, stopped.message, True)
         return Outcome(failure, self.started_at, 0.0, self.attempts)
 
 
@@ -66,21 +64,21 @@ class Hooks:
     def after(self, item: Item, outcome: Outcome) -> Outcome:
         """What the user makes of an outcome; what was not tried is nobody's, so no hook sees it."""
         failure = outcome.failure
-        if ("after" if failure is None else "error") not in self._hooks or (failure and failure.untried):
+        if ("error" if failure else "after") not in self._hooks or (failure and failure.untried):
             return outcome
         try:
             if failure is None:
                 return outcome.replaced(self._run("after", item, outcome.value))
-            facts = self._run("error", item, failure.error_type, failure.message, failure.retryable)
-            return outcome.replaced(Failure(*facts))
+            facts = failure.error_type, failure.message, failure.retryable
+            return outcome.replaced(Failure(*self._run("error", item, *facts)))
         except (Exception, SystemExit) as error:
             return outcome.replaced(Failure(*error_type_and_message(error)))
 
     def _run(self, name: str, item: Item, *arguments: Any) -> Any:
         if name not in self._told:
             return self._hooks[name](item.value, *arguments)
-        items = self._items
-        context = {"run": items.run, "id": item.id, "index": item.index, "try": items.request.try_number}
+        number = self._items.request.try_number
+        context = {"run": self._items.run, "id": item.id, "index": item.index, "try": number}
         return self._hooks[name](item.value, *arguments, context=context)
 
 
@@ -89,27 +87,27 @@ class Work:
 
     def __init__(
         self, target: Any, settings: dict[str, Any], items: Iterable[Item], hooks: Hooks, deadline: Any
-    ) -> None:
+    ):
         """``settings`` are ``TARGET`` and ``LIMITS`` of config.py, and whether items ``may_retry``."""
-        self.deadline = deadline
-        self.hooks = hooks
         self.target = target
         self.settings = settings
+        self.items = items
+        self.hooks = hooks
+        self.deadline = deadline
         self.count = self.throttled = 0  # calls
         self.durations: collections.deque[float] = collections.deque(maxlen=MEASURED)
         self.ended = threading.Event()  # set when nothing more is to be tried
         self.wait = self.ended.wait
         self.chance: Callable[[], float] = random.random  # from 0 to 1, for the jitter
-        self._items = items
         self._has_answered = False  # whether the target took any call
         self._lock = threading.Lock()
 
     def tasks(self) -> Iterator[Task]:
         """One task for each item."""
-        return (Task([item]) for item in self._items)
+        return (Task([item]) for item in self.items)
 
     def do(self, task: Task) -> tuple[list[tuple[Item, Outcome]], list[Task]]:
-        """The items with their outcomes, and tasks that are to be done for the others.
+        """The items with their outcomes, and tasks to be done for the others.
 
         Raises the ``Failure`` for which everyone stops, as no other call can succeed either.
         """
@@ -131,25 +129,24 @@ class Work:
 
     def call(self, task: Task, send: Callable[[Any, float], Any], items: Any) -> Any:
         """The target's result. ``task.attempts`` counts them. Raises ``Failure``."""
-        times: collections.Counter[str] = collections.Counter()  # of each effect
+        times: Counter[str] = collections.Counter()  # of each effect
         while True:
             began = self.deadline.clock()
             try:
                 result = self._call_once(task, send, items)
                 self._count(task, ATTEMPT, began)
                 return result
-            except Failure as error:
-                failure = error
-            self._count(task, failure.effect, began)
-            times[failure.effect] += 1
-            if not self._may_repeat(task, failure, times) or not self._has_waited(failure, times):
-                raise failure
+            except Failure as failure:
+                self._count(task, failure.effect, began)
+                times[failure.effect] += 1
+                if not self._may_repeat(task, failure, times) or not self._has_waited(failure, times):
+                    raise
 
     def _call_once(self, task: Task, send: Callable[[Any, float], Any], items: Any) -> Any:
         """One call, counted before it is made, so that whoever closes the task meanwhile counts it too."""
         left, most = self.deadline.left(), self.settings["item_timeout"]
         if left <= 0 and self.ended.is_set():
-            raise task.out_of_time()
+            raise task.unfinished().value
         task.attempts += 1
         try:
             return send(items, min(most, max(left, LEAST_SECONDS)))
@@ -157,48 +154,43 @@ class Work:
             task.attempts -= failure.effect != ATTEMPT
             if failure.error_type != "TimeoutError" or left >= most or self.deadline.left() >= 1:
                 raise
-            cut_short = task.out_of_time()  # this call's time is to blame, not the item
+            cut_short = task.unfinished().value  # this call's time is to blame, not the item
             cut_short.effect, cut_short.splits = ATTEMPT, False
             raise cut_short from None
 
     def _count(self, task: Task, effect: str, began: float) -> None:
         seconds = self.deadline.clock() - began
-        if effect in (NOT_CALLED, UNREACHABLE):
-            return
-        with self._lock:
-            self.count += 1
-            self.durations.append(seconds)
-            self.throttled += effect == THROTTLED
-            if effect == ATTEMPT:
-                self._has_answered = True
-                task.seconds += seconds
+        if effect not in (NOT_CALLED, UNREACHABLE):
+            with self._lock:
+                self.count += 1
+                self.durations.append(seconds)
+                self.throttled += effect == THROTTLED
+        if effect == ATTEMPT:
+            self._has_answered = True
+            task.seconds += seconds
 
-    def _may_repeat(self, task: Task, failure: Failure, times: collections.Counter[str]) -> bool:
+    def _may_repeat(self, task: Task, failure: Failure, times: Counter[str]) -> bool:
         if failure.effect == THROTTLED:
             return times[THROTTLED] < THROTTLED_TIMES or not self._has_answered
         if failure.effect in STOPPING:
             return failure.effect == UNREACHABLE
         if failure.splits and (len(task.items) > 1 or task.part):
             return False  # one of its items is being looked for
-        may_retry, most = self.settings["may_retry"], self.settings["attempts"]
-        return bool(failure.retryable and may_retry and task.attempts < most)
+        tries = self.settings["attempts"] if self.settings["may_retry"] else 1
+        return failure.retryable and task.attempts < tries
 
-    def _has_waited(self, failure: Failure, times: collections.Counter[str]) -> bool:
+    def _has_waited(self, failure: Failure, times: Counter[str]) -> bool:
         """Whether the pause after a failure is over, and there is still time to start another call."""
-        left = self.deadline.left_to_start() - LEAST_SECONDS
-        pause = self._pause(failure, min(10, max(times.values())))
+        left, doubled = self.deadline.left_to_start() - LEAST_SECONDS, 2 ** min(10, max(times.values()))
+        pause = self.chance() * min(PAUSES[1], PAUSES[0] * doubled)  # full jitter
         if failure.effect == UNREACHABLE:
             pause = min(pause, left)  # so that the last try is as late as can be
         elif failure.retry_after is not None:  # the second time not less than after any other failure
             pause = max(failure.retry_after, pause if times[THROTTLED] > 1 else 0.0)
+        elif failure.effect == THROTTLED:
+            first, longest = THROTTLED_PAUSES
+            pause = first + self.chance() * (min(longest, first * doubled) - first)
         return left > 0 and pause <= left and not self.wait(pause)
-
-    def _pause(self, failure: Failure, times: int) -> float:
-        """Full jitter up to the first pause, doubled each time; put off without a time, at least that."""
-        no_time_named = failure.effect == THROTTLED and failure.retry_after is None
-        first, longest = THROTTLED_PAUSES if no_time_named else PAUSES
-        least = first if no_time_named else 0.0
-        return least + self.chance() * (min(longest, first * 2**times) - least)
 
 
 def first(result: Any) -> Any:
