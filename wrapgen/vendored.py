@@ -30,7 +30,6 @@ CORE = (
     "run/hosts/description.py",
     "run/hosts/failures.py",
     "run/hosts/host.py",
-    "run/hosts/permits.py",
     "run/hosts/platform.py",
     "run/hosts/sideband.py",
     "run/input/values.py",
