@@ -60,13 +60,11 @@ class PlatformError(CallError):
         status: int | None = None,
         error_type: str | None = None,
         retry_after: float | None = None,
-        api_code: int | None = None,
     ) -> None:
         super().__init__(message, hint=hint)
         self.status = status
         self.error_type = error_type
         self.retry_after = retry_after
-        self.api_code = api_code
 
 
 class Unreachable(PlatformError):

@@ -53,15 +53,11 @@ class HostedVersion:
     Args:
         version: `major.minor.revision`, or None when it was built and not released.
         git_hash: the commit.
-        callability: `public` or `private`.
-        settings: the platform's settings object.
         environment: the id of the environment it was built in, where the platform says it.
     """
 
     version: str | None
     git_hash: str
-    callability: str
-    settings: Mapping[str, Any]
     environment: str = ""
     warnings: tuple[str, ...] = ()
 
@@ -73,12 +69,10 @@ class HostedVersion:
     @classmethod
     def read(cls, content: Mapping[str, Any]) -> HostedVersion:
         """From the platform's algorithm object."""
-        info, settings = _inner(content, "version_info"), _inner(content, "settings")
+        info = _inner(content, "version_info")
         return cls(
             version=info.get("semantic_version"),
             git_hash=str(info.get("git_hash") or ""),
-            callability=str(settings.get("algorithm_callability") or "private"),
-            settings=settings,
             environment=str(_inner(content, "build").get("algorithm_environment") or ""),
             warnings=tuple(str(each) for each in content.get("warnings") or ()),
         )

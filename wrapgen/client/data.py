@@ -21,11 +21,10 @@ _URL = re.compile(r"([a-z][a-z0-9]*(?:\+[^:/]+)?)://(.*)\Z", re.IGNORECASE | re.
 
 @dataclass(frozen=True)
 class FileEntry:
-    """One file of a listing: its name within the folder, its size in bytes and when it was written."""
+    """One file of a listing: its name within the folder, and its size in bytes."""
 
     name: str
     size: int
-    last_modified: str
 
 
 @dataclass(frozen=True)
@@ -158,10 +157,7 @@ class DataCalls:
         files: list[dict[str, Any]] = content.get("files") or []
         folders: list[dict[str, Any]] = content.get("folders") or []
         return FolderPage(
-            files=[
-                FileEntry(str(f["filename"]), int(f.get("size") or 0), str(f.get("last_modified") or ""))
-                for f in files
-            ],
+            files=[FileEntry(str(f["filename"]), int(f.get("size") or 0)) for f in files],
             folders=[str(f["name"]) for f in folders],
             marker=content.get("marker") or None,
         )

@@ -12,7 +12,6 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
 
@@ -68,14 +67,6 @@ class RecordStore(Protocol):
         """Removes a file; raises NotFound."""
 
 
-@dataclass(frozen=True)
-class Objects:
-    """What a reading went through: the names of the objects that hold records, by run."""
-
-    names: tuple[str, ...]
-    others: int
-
-
 def run_of(name: str) -> str | None:
     """The run that an object's name says; None for a file that holds no records."""
     match = PART.match(name) or MERGED.match(name)
@@ -90,7 +81,7 @@ def collect(
     run: str | None = None,
     objects_of: str | None = None,
     progress: Progress | None = None,
-) -> Objects:
+) -> tuple[str, ...]:
     """Brings every record under a data URL together.
 
     Somebody may settle the run meanwhile: an object that is gone when it is to be read has been merged into
@@ -104,6 +95,9 @@ def collect(
         objects_of: every record in the objects that are named after this run.
         progress: told how far it is.
 
+    Returns:
+        the names of the objects that hold records.
+
     Raises:
         NotFound: there is no such folder.
         RecordsUnreadable: an object holds something else than records.
@@ -112,16 +106,14 @@ def collect(
     if run_of(base.rpartition("/")[2]) is not None:
         if _collect_all(store, [(base, SMALL + 1)], into, run, lambda _: None):
             raise NotFound(f"there is no {base}")
-        return Objects((base.rpartition("/")[2],), 0)
+        return (base.rpartition("/")[2],)
     named = objects_of or run
     done: set[str] = set()
     while True:
-        others, waiting, gone = 0, [], []
+        waiting, gone = [], []
         for entry in store.files(base):
             owner = run_of(entry.name)
-            if owner is None:
-                others += 1
-            elif entry.name not in done and named in (None, owner):
+            if owner is not None and entry.name not in done and named in (None, owner):
                 waiting.append((f"{base}/{entry.name}", entry.size))
         names = [where.rpartition("/")[2] for where, _ in waiting]
         before = len(done)
@@ -133,7 +125,7 @@ def collect(
         gone = _collect_all(store, waiting, into, run, tell)
         done.update(names)
         if not gone:
-            return Objects(tuple(sorted(done)), others)
+            return tuple(sorted(done))
 
 
 def _collect_all(

@@ -60,7 +60,7 @@ def settle(store: RecordStore, url: str, run: str, *, progress: Progress | None 
     base = url.rstrip("/")
     with Collected() as collected:
         known = collect(store, base, collected, objects_of=run, progress=progress)
-        if not known.names:
+        if not known:
             raise NotFound(f"{base} holds no records of the run {run}")
         written = []
         for number, body in enumerate(_bodies(collected.ordered())):
@@ -77,7 +77,7 @@ def settle(store: RecordStore, url: str, run: str, *, progress: Progress | None 
     }
     store.put(f"{base}/{manifest_name(run)}", (json.dumps(manifest, indent=2) + "\n").encode("ascii"))
     kept = {entry["name"] for entry in written}
-    removed = sum(_remove(store, f"{base}/{name}") for name in known.names if name not in kept)
+    removed = sum(_remove(store, f"{base}/{name}") for name in known if name not in kept)
     return SettledRun(run, tally.keys, tally.retryable, tuple(sorted(kept)), removed)
 
 
