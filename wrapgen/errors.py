@@ -367,7 +367,7 @@ class RecordsUnreadable(WrapgenError):
 
 
 class RunError(WrapgenError):
-    """A run can't start or go on as asked."""
+    """A run can't start or resume as requested."""
 
     code = "run"
     exit_code = 8

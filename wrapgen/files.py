@@ -1,5 +1,4 @@
-"""Files and folders that are there after a power cut, private to the user, whole or not at all; and reading
-those that somebody else may have put there."""
+"""Files and folders: atomic, durable and private writes; bounded reads of files that others may have written."""
 
 from __future__ import annotations
 
@@ -64,19 +63,19 @@ def open_file(path: Path, flags: int, mode: int = PRIVATE) -> int:
 
 
 def rename(path: Path, to: Path) -> None:
-    """Gives a file another name, in place of whatever had it."""
+    """Gives a file another name, replacing a file of that name."""
     path.replace(to)
     sync_folder(to.parent)
 
 
 def part_of(path: Path) -> Path:
-    """What a file is called until it is whole."""
+    """The name of a file until it is complete."""
     return path.with_name(path.name + ".part")
 
 
 @contextmanager
 def whole(path: Path, mode: int | None = None, *, durable: bool = True) -> Iterator[IO[bytes]]:
-    """A file that appears under its name only when the block has ended well.
+    """A file that appears under its name only when the block has ended without an error.
 
     Args:
         path: the file.

@@ -89,7 +89,7 @@ class ProtocolError(ValueError):
 
 
 def told_timeout(timeout: float) -> int:
-    """Seconds that a wrapper is told of a call's time: 30 less, or half of a short one."""
+    """The `$timeout` of a call, in seconds: 30 less than its own time, or half of a short one."""
     return max(1, int(min(MAX_TIMEOUT, timeout) - min(TIMEOUT_MARGIN, timeout / 2)))
 
 
@@ -199,7 +199,7 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]|[^\s\[\]{}",:]+', re.DOTALL)
 
 
 def over_limit(text: bytes) -> str | None:
-    """In what a JSON text is over the limits that all readers share, in words; None if it is within them.
+    """Why a JSON text exceeds the limits that all readers share; None if it is within them.
 
     Quick for what is within: a few built-in functions go through the text.
     """

@@ -38,7 +38,7 @@ def resource_of(error: BaseException | None) -> str | None:
 
 
 def shortage(error: BaseException) -> OutOfResource | None:
-    """What is said in place of an error that comes from a lack of resources, whatever it was taken for.
+    """The error to report in place of one that was caused by a lack of resources.
 
     An error of ours about a full disk stays: it names the place, and another one may have space.
     """

@@ -81,7 +81,7 @@ def command(
 
 
 def default_folder(spec: Spec, path: str) -> Path:
-    """Where a wrapper goes if nobody says: around its spec if that is in a wrapper, else generated/NAME."""
+    """The default folder of a wrapper: that of its spec if it lies in a wrapper, else generated/NAME."""
     folder = Path(path) if Path(path).is_dir() else Path(path).parent
     if (folder / ".wrapgen.json").is_file():
         return folder

@@ -1,4 +1,4 @@
-"""How a run looks while it goes on: a bar on a terminal, elsewhere a plain line now and then, or JSON."""
+"""The progress of a run: a bar on a terminal, elsewhere a plain line now and then, or JSON."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ JSON_EVERY = 1.0
 """Seconds between two lines of --log-json."""
 
 _REDRAW = 0.1
-_SETTLED = 15.0  # seconds in which a window begins anew when the size of a chunk changes
-_WARM = 3.0  # seconds of warm workers that foretell the rest, at most
+_SETTLED = 15.0  # seconds in which the window restarts when the size of a chunk changes
+_WARM = 3.0  # seconds of warm workers that the estimate is based on, at most
 
 
 class Reporter:

@@ -1,4 +1,4 @@
-"""`wrapgen run`: pushes a whole input set through a wrapper, and goes on where an earlier session stopped."""
+"""`wrapgen run`: pushes a whole input set through a wrapper, and resumes where an earlier session stopped."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def _announce(session: Session, host: Host, source: str, options: Options) -> No
         f"(target {about.target}, mode {about.mode}){kept}",
     )
     if session.damage:
-        err(f"damaged: {session.damage}; what they told of is sent again")
+        err(f"damaged: {session.damage}; the items concerned are sent again")
     if sys.stderr.isatty() and not session.resumed:
         from wrapgen.cli.plan import lines
         from wrapgen.run.plan import plan

@@ -70,7 +70,7 @@ def remove_secret(client: Client, algorithm: str, variable: str, as_json: bool) 
 
 
 def _value(variable: str, name: str | None, path: Path | None) -> str:
-    """A secret's value from where it was said to be.
+    """A secret's value from the option, a file, a terminal or a pipe.
 
     Raises:
         UsageError: it is empty or not there, or two places are named.

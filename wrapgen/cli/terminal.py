@@ -1,4 +1,4 @@
-"""The only place that prints: through Rich on a terminal; piped the same words, plain, without loading Rich.
+"""The only place that prints: through Rich on a terminal; piped the same text, plain, without loading Rich.
 
 Rich honours NO_COLOR and TERM. Nothing here knows what is shown. Names, messages, results and logs are
 written by others: what a terminal would obey in them is shown instead, see `visible`.
@@ -115,7 +115,7 @@ def _write(stream: TextIO, text: str) -> None:
 
 
 class Status:
-    """What goes on, in one line that moves; nothing where there is no terminal."""
+    """The current step, in one moving line; nothing where there is no terminal."""
 
     def __init__(self, shown: Any) -> None:
         self._shown = shown
@@ -135,7 +135,7 @@ class Status:
 
 @contextmanager
 def status(text: str) -> Iterator[Status]:
-    """Shows on standard error what goes on, for as long as the context is open."""
+    """Shows the current step on standard error for as long as the context is open."""
     if not sys.stderr.isatty():
         yield Status(None)
         return

@@ -146,7 +146,7 @@ class AlgorithmCalls(ApiCalls):
         return self._object("PUT", _path(algorithm), {"settings": settings})
 
     def compile(self, algorithm: str, *, timeout: float = MAX_TIMEOUT) -> HostedVersion:
-        """Builds the newest commit anew and waits for the end, so that it can be released once more."""
+        """Builds the newest commit again and waits for the end, so that it can be released once more."""
         return HostedVersion.read(self._object("POST", f"{_path(algorithm)}/compile", {}, timeout=timeout))
 
     def publish(

@@ -20,7 +20,7 @@ from wrapgen.client.proxies import proxy_url
 from wrapgen.errors import NoCredentials, UsageError
 
 VENDOR_ADDRESS = "https://api.algorithmia.com"
-"""Where the vendor's clients go when nothing else is said (algorithmia-python, Algorithmia/__init__.py)."""
+"""The default address of the vendor's clients (algorithmia-python, Algorithmia/__init__.py)."""
 
 HOME = Path(".wrapgen")
 """The local platform's home when no other is named, relative to the current folder."""

@@ -44,7 +44,7 @@ class NoConnection(OSError):
 
 
 class BadEncoding(http.client.HTTPException):
-    """An answer can't be decoded: damaged, or in an encoding that nobody asked for."""
+    """An answer can't be decoded: damaged, or in an encoding that was not requested."""
 
 
 class ConnectionOpener:

@@ -38,7 +38,7 @@ class Proxy:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What the proxy is told."""
+        """The headers for the proxy."""
         return {"Proxy-Authorization": self.authorization} if self.authorization else {}
 
     @classmethod

@@ -201,7 +201,7 @@ class Transport:
             raise
 
     def _kept(self) -> HTTPConnection | None:
-        """A kept connection that the platform has not closed meanwhile, or None."""
+        """A kept connection that the platform has not closed since, or None."""
         while True:
             try:
                 connection = self._idle.pop()

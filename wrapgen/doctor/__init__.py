@@ -1,4 +1,4 @@
-"""Looking everything over before a run: each fault one line that says what to do.
+"""The examination before a run: each problem is one line that says what to do.
 
 Changes nothing but a file that is written to a collection and removed again; sends no item to any target.
 """

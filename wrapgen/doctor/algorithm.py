@@ -1,4 +1,4 @@
-"""Looking at an algorithm: is it there, at that version, allowed to call others, able to describe itself?"""
+"""The examination of an algorithm: its existence, version, rights and description."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def settings(client: Client, name: str) -> tuple[Finding, Mapping[str, Any] | No
     except NotFound:
         return fault("algorithm", f"there is no {name}", "publish it with: wrapgen publish DIR"), None
     except NotAuthorized as error:
-        hint = "use a key that may manage algorithms of this owner, or go on if it may call it"
+        hint = "use a key that may manage algorithms of this owner, or ignore this if the key may call it"
         return unchecked("algorithm", f"this key may not look at {name}: {error}", hint), None
     found = content.get("settings")
     return ok("algorithm", f"{name} is there"), found if isinstance(found, dict) else {}

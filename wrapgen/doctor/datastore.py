@@ -1,4 +1,4 @@
-"""Looking at a datastore: is it there, and may the wrapper write to it?
+"""The examination of a datastore: its existence, and whether the wrapper may write to it.
 
 A collection's right to be written is proven by writing a file and removing it again: nothing else tells.
 """
@@ -63,13 +63,13 @@ def where_records_go(
 
 
 def credentials(client: Client, url: str) -> tuple[Finding, list[str] | None]:
-    """Whether the private file of credentials can be read by this key and by nobody else; its variables."""
+    """Whether the private file of credentials can be read by this key alone; its variables."""
     what = "credentials"
     try:
         content = json.loads(client.data.read(url))
         readers = client.data.acl(url.rpartition("/")[0]) or []
     except NotFound:
-        if not _ours(client, url):  # what is another's and private is told no other way
+        if not _ours(client, url):  # a private file of another account looks the same
             return unchecked(what, f"{url} is not there, or not for this key"), None
         return fault(what, f"{url} is not there", "put a JSON object of variables and their values there"), []
     except NotAuthorized as error:

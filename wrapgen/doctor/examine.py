@@ -13,7 +13,7 @@ from wrapgen.spec import Spec
 
 
 def reference(client: Client, text: str, environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Everything about a wrapper on the platform that its reference alone tells.
+    """Everything that can be checked about a wrapper on the platform by its reference alone.
 
     Args:
         client: with the key of its callers.

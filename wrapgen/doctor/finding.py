@@ -1,4 +1,4 @@
-"""What an examination found: one line each, saying what to do where something is wrong."""
+"""The findings of an examination: one line each, saying what to do about a problem."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class Level(Enum):
-    """How a finding stands."""
+    """The level of a finding."""
 
     OK = "ok"
     FAULT = "fault"
@@ -40,15 +40,15 @@ class Finding:
 
 
 def ok(what: str, message: str) -> Finding:
-    """All is well with this."""
+    """A finding without a problem."""
     return Finding(Level.OK, what, message)
 
 
 def fault(what: str, message: str, hint: str) -> Finding:
-    """This will fail; the hint says what to do."""
+    """A problem that will make calls fail; the hint says what to do."""
     return Finding(Level.FAULT, what, message, hint)
 
 
 def unchecked(what: str, message: str, hint: str = "") -> Finding:
-    """This could not be looked at, and is not called right for that."""
+    """What could not be checked, which is not reported as ok."""
     return Finding(Level.UNCHECKED, what, message, hint)

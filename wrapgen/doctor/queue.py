@@ -1,4 +1,4 @@
-"""Looking at a live SQS queue and its dead-letter queue: are they set up as the spec's numbers ask for?"""
+"""The examination of a live SQS queue and its dead-letter queue, against the numbers of the spec."""
 
 from __future__ import annotations
 

@@ -61,13 +61,13 @@ def built(
 
 
 def rebuilt(algorithms: AlgorithmCalls, algorithm: str, commit: str, *, say: Say) -> HostedBuild:
-    """Builds the newest commit anew, so that it can be released (once more).
+    """Builds the newest commit again, so that it can be released once more.
 
     Raises:
         BuildFailed: with the log.
         PlatformError: the platform built another commit, or refuses.
     """
-    say(f"building {commit[:12]} anew")
+    say(f"building {commit[:12]} again")
     algorithms.compile(algorithm)
     build = find(algorithms, algorithm, commit)
     if build is None:
@@ -100,7 +100,7 @@ def _ended(algorithms: AlgorithmCalls, algorithm: str, build: HostedBuild, clock
         if clock.now() > limit:
             raise Unreachable(
                 f"the build {build.id} of {algorithm} did not end within {TIMEOUT:g} s",
-                hint="publish again later: it goes on where this stopped",
+                hint="publish again later: it resumes where this stopped",
             )
         clock.sleep(pause)
         pause = min(pause * 1.5, 5.0)

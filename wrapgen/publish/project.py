@@ -1,4 +1,4 @@
-"""The folder that is published: whose algorithm it is, what belongs to it, what its spec asks for.
+"""The folder that is published: its algorithm, its files, and what its spec asks for.
 
 Reads the folder and nothing else; knows no platform.
 """

@@ -34,7 +34,7 @@ CLOCK = Clock(time.monotonic, time.sleep)
 
 @dataclass(frozen=True)
 class Published:
-    """What came of it.
+    """The result of publishing.
 
     Args:
         reference: the callable reference, such as `acme/SentimentBatch/0.1.0`.
@@ -128,7 +128,7 @@ def _algorithm(client: Client, project: Project, environment: str | None, say: S
         try:
             client.algorithms.create(name, details=details, settings=wanted)
         except Conflict:
-            say(f"{name} was made by somebody else meanwhile")
+            say(f"{name} was created by somebody else in the meantime")
         else:
             say(f"made {name} in {chosen.environment.name}, {chosen.reason}")
         return chosen.environment.id, False

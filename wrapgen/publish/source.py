@@ -213,7 +213,7 @@ class _Git:
 
 
 def _run(command: list[str], variables: dict[str, str]) -> tuple[int, str, str]:
-    """Exit code and the beginning of what was printed on both outputs, which holds the server's words."""
+    """Exit code and the beginning of what was printed on both outputs, which holds the server's message."""
     pipe = subprocess.PIPE
     with (
         subprocess.Popen(

@@ -21,7 +21,7 @@ MERGED_BYTES = 16_000_000
 """Bytes that a merged object aims at."""
 
 NAMELESS = "none"
-"""What stands for the run in the names of objects whose records have none."""
+"""The run in the names of objects whose records have none."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def _written(store: RecordStore, where: str, body: bytes) -> dict[str, Any]:
 
 
 def _remove(store: RecordStore, where: str) -> int:
-    """Removes an object; one that somebody else removed counts as none."""
+    """Removes an object; returns 0 if it is gone already."""
     try:
         store.delete(where)
     except NotFound:

@@ -1,4 +1,4 @@
-"""The hosted language runtimes that a spec may name, as far as they can be told without a platform."""
+"""The hosted language runtimes that a spec may name, as far as they are known without a platform."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def parse(text: bytes, path: str = "spec.yaml") -> Spec:
 
 
 def _parse(text: bytes, path: str, beside: Path | None = None) -> tuple[Spec, list[Problem]]:
-    """The spec and its warnings; with the folder it lies in, a missing source is told with all else."""
+    """The spec and its warnings; with its folder, a missing source is reported with all else."""
     if len(text) > trees.MAX_BYTES:
         raise SpecError(path=path, problems=[_too_large(len(text))])
     tree = trees.read(_decode(text, path))
@@ -99,7 +99,7 @@ def _too_large(size: int) -> Problem:
 def _bytes(file: Path) -> bytes:
     try:
         size = file.stat().st_size
-        if size > trees.MAX_BYTES:  # told by its size, without reading it
+        if size > trees.MAX_BYTES:  # refused by its size, without reading it
             raise SpecError(path=str(file), problems=[_too_large(size)])
         with file.open("rb") as stream:
             return stream.read(trees.MAX_BYTES + 1)  # a pipe has no size

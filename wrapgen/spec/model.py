@@ -304,7 +304,7 @@ class Spec(Section):
 
     @property
     def source_left_out(self) -> list[str]:
-        """What of that folder is not among its files, a sentence each; caches and the like are not told."""
+        """What of that folder is not among its files, a sentence each; caches are not mentioned."""
         return self._source_left_out
 
     @property

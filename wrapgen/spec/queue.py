@@ -1,4 +1,4 @@
-"""How a queue must be set up for a wrapper, by who takes its messages. Pure numbers; nobody is asked."""
+"""How a queue must be set up for a wrapper, by its consumer. Pure numbers."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class StoreAddress:
 
     @property
     def where(self) -> str:
-        """The store as a reader may be told: its URL, or the variable's name."""
+        """The store as it may be shown: its URL, or the variable's name."""
         return self.url or f"${self.url_env}"
 
 

@@ -1,4 +1,4 @@
-"""YAML as a tree of plain JSON values that remembers where each key and value stands.
+"""YAML as a tree of plain JSON values that keeps the place of each key and value.
 
 Built from the parser's events, one by one, so that depth, size and repetition are bounded while reading and
 not afterwards. Scalars are read as YAML 1.2 reads them; what YAML 1.1 and 1.2 read differently is refused
@@ -108,7 +108,7 @@ class _Anchored:
 
 
 def read(text: str) -> Tree:
-    """Reads one YAML document; every problem that can be told is in the tree's list.
+    """Reads one YAML document; every problem found is in the tree's list.
 
     Args:
         text: the document, decoded.

@@ -1,5 +1,5 @@
-"""Every mistake in a spec at once, each where it stands: the model's faults in our words, and the rules that
-tie several values together. Works on the tree as written, so that one wrong value hides no other.
+"""Every mistake in a spec at once, each with its place: the model's errors in clear messages, and the rules
+that tie several values together. Works on the tree as written, so that one wrong value hides no other.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def _report(tree: Tree, detail: ErrorDetails) -> None:
 
 
 def _reword(detail: ErrorDetails) -> tuple[str, str]:
-    """A fault of one value in our words: what is wrong, what to write."""
+    """The message for one wrong value: what is wrong, what to write."""
     value, context = detail["input"], detail.get("ctx", {})
     *above, last = detail["loc"]
     key = f"{above[-1]}[{last}]" if isinstance(last, int) else last
@@ -232,7 +232,7 @@ def _suggest(path: Path) -> str:
 
 
 def warnings(spec: Spec, tree: Tree | None = None) -> list[Problem]:
-    """What is allowed in a spec but likely to surprise, each with its place if the tree is given.
+    """The warnings: what is allowed but likely to surprise, each with its place if the tree is given.
 
     Args:
         spec: a valid spec.
