@@ -1,4 +1,4 @@
-"""Files and folders: atomic, durable and private writes; bounded reads of files that others may have written."""
+"""Files and folders: atomic, durable and private writes, and bounded reads of files that others may write."""
 
 from __future__ import annotations
 
