@@ -111,20 +111,35 @@ class _LogFile(RotatingFileHandler):
         sys.stderr.write(f"warning: {getattr(record, 'lines', 1)} log lines are lost: {error}\n")
 
 
+class _CallLine(msgspec.Struct, tag="call", tag_field="event", omit_defaults=True):
+    """The line of a call; never its input or result. `algorithm` is with its version."""
+
+    time: float
+    request_id: str
+    session: str
+    account: str
+    algorithm: str
+    seconds: float
+    total: float
+    bytes: int
+    error_type: str = ""
+    worker: int = 0
+    run: str = ""
+
+
 def _call_line(record: CallRecord) -> bytes:
-    """The line of a call; never its input or result."""
-    line = {
-        "event": "call",
-        "time": round(record.ended, 3),
-        "request_id": record.id,
-        "session": record.root,
-        "account": record.account,
-        "algorithm": record.reference,
-        "seconds": record.worked,
-        "total": record.seconds,
-        "bytes": record.received,
-        "error_type": record.error_type,
-        "worker": record.worker or "",
-        "run": record.run,
-    }
-    return _encode({name: value for name, value in line.items() if value != ""})
+    return _encode(
+        _CallLine(
+            round(record.ended, 3),
+            record.id,
+            record.root,
+            record.account,
+            record.reference,
+            record.worked,
+            record.seconds,
+            record.received,
+            record.error_type,
+            record.worker,
+            record.run,
+        )
+    )
