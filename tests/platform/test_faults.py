@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from wrapgen.errors import BadRequest
-from wrapgen.platform.calls.fault_rules import Faults
+from wrapgen.platform.calls.fault_rules import FaultRules
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_faults_need_the_admin_key(server):
 def test_a_share_of_the_calls():
     """With chance passed in, exactly the calls below the share are hit."""
     chances = iter([0.1, 0.5, 0.29, 0.3])
-    faults = Faults(lambda: next(chances))
+    faults = FaultRules(lambda: next(chances))
     faults.set(b'[{"share": 0.3, "status": 500}]')
     assert [faults.choose("a/b/1.0.0") is not None for _ in range(4)] == [True, False, True, False]
 
@@ -96,4 +96,4 @@ def test_a_share_of_the_calls():
 def test_impossible_rules_are_refused(text):
     """What can't be is refused as a whole, with a sentence that says why."""
     with pytest.raises(BadRequest, match="no faults"):
-        Faults(lambda: 0.0).set(text)
+        FaultRules(lambda: 0.0).set(text)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from wrapgen.platform.calls.worker_protocol import Problem, Result, read_response
+from wrapgen.platform.calls.worker_protocol import CallFailure, Result, read_response
 from wrapgen.platform.workers.ceilings import Ceilings
 from wrapgen.platform.workers.pool import LoadFailed, Size
 from wrapgen.platform.workers.processors import Processors
@@ -134,7 +134,7 @@ def test_the_memory_ceiling_holds(algorithm, tmp_path):
     ceilings = Ceilings(memory=256 * MIB)
     fine, over, after = answers(algorithm(text), tmp_path, 10 * MIB, 2048 * MIB, 10 * MIB, ceilings=ceilings)
     assert isinstance(fine, Result)
-    assert isinstance(over, Problem)
+    assert isinstance(over, CallFailure)
     assert over.kind == "OutOfMemoryError"
     assert isinstance(after, Result)
 
@@ -303,6 +303,6 @@ def test_half_a_surrogate_pair_costs_no_answer():
     assert Result("text", rb'"a\ud800b"').raw() == b"a?b"
     assert Result("text", '"\\ud83d\\ude00é"'.encode()).raw() == "😀é".encode()
     told = read_response(rb'{"error":{"message":"bad \udc00","error_type":"InputError"}}' + b"\n")
-    assert told == Problem("InputError", "bad ?")
+    assert told == CallFailure("InputError", "bad ?")
     for broken in (b'{"error"\n', b'{"result":NaN,"metadata":1}\n', b"\xff\n", b"[" * 100_000):
         assert read_response(broken).kind == "ParsingError"

@@ -9,7 +9,7 @@ import time
 import msgspec
 from Algorithmia.algorithm import OutputType
 
-from wrapgen.platform.calls.void_calls import Taken, Unattended
+from wrapgen.platform.calls.void_calls import PersistedRequest, VoidCalls
 from wrapgen.platform.domain.model import Caller
 
 
@@ -40,10 +40,10 @@ def test_a_call_that_ends_while_it_is_asked_for_is_found(tmp_path):
     """Between a look for the outcome and one for the request both change places; one look finds it."""
     request_id = "req-" + 36 * "0"
     caller = Caller("one", "k")
-    head = msgspec.json.encode(Taken(caller, "one/a/1.0.0", "application/json", "", None, False))
+    head = msgspec.json.encode(PersistedRequest(caller, "one/a/1.0.0", "application/json", "", None, False))
     request, ended = tmp_path / f"{request_id}.request", tmp_path / f"{request_id}.outcome"
 
-    class Ending(Unattended):
+    class Ending(VoidCalls):
         def _path(self, asked, suffix):
             if suffix == ".request" and request.exists():
                 ended.write_bytes(head + b'\n{"result": 1}')

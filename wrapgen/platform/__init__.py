@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wrapgen.errors import Conflict
-from wrapgen.platform.calls.call import Limits
-from wrapgen.platform.calls.fault_rules import Faults
-from wrapgen.platform.calls.service import Calls
-from wrapgen.platform.calls.void_calls import Unattended
+from wrapgen.platform.calls.call import CallLimits
+from wrapgen.platform.calls.fault_rules import FaultRules
+from wrapgen.platform.calls.service import CallService
+from wrapgen.platform.calls.void_calls import VoidCalls
 from wrapgen.platform.domain.bounds import Bounds
 from wrapgen.platform.domain.model import Algorithm, Caller
 from wrapgen.platform.observe.observer import Observer
@@ -29,7 +29,7 @@ from wrapgen.platform.workers.pool import GROW_SECONDS, Pools, Size
 from wrapgen.platform.workers.sandbox import Isolation
 from wrapgen.platform.workers.usage import watch
 
-__all__ = ["Bounds", "Ceilings", "Isolation", "Limits", "Platform", "Size", "open_platform"]
+__all__ = ["Bounds", "CallLimits", "Ceilings", "Isolation", "Platform", "Size", "open_platform"]
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,9 @@ class Platform:
 
     state: State
     pools: Pools
-    calls: Calls
-    unattended: Unattended
-    faults: Faults
+    calls: CallService
+    unattended: VoidCalls
+    faults: FaultRules
     observer: Observer
     bounds: Bounds
 
@@ -117,7 +117,7 @@ class Platform:
 def open_platform(
     home: Path,
     *,
-    limits: Limits | None = None,
+    limits: CallLimits | None = None,
     size: Size | None = None,
     ceilings: Ceilings | None = None,
     bounds: Bounds | None = None,
@@ -138,7 +138,7 @@ def open_platform(
     Raises:
         UsageError: another server has this home open, or there can be no sandbox.
     """
-    limits, bounds = limits or Limits(), bounds or Bounds()
+    limits, bounds = limits or CallLimits(), bounds or Bounds()
     ceilings, cgroups = ceilings or Ceilings(response=limits.response), Cgroups.find()
     state = open_platform_state(
         home, variables=variables, bounds=bounds, isolation=isolation, ceilings=ceilings, cgroups=cgroups
@@ -147,7 +147,7 @@ def open_platform(
     remove(root)  # of a server that was killed
     root.mkdir()
     pools = Pools(root, size or Size(), ceilings, state.sandbox, cgroups=cgroups)
-    calls = Calls(state, pools, limits)
+    calls = CallService(state, pools, limits)
     observer = Observer(state.home / "logs", calls, state.errors, bounds)
-    unattended = Unattended(state.home / "requests", calls, time.time)
-    return Platform(state, pools, calls, unattended, Faults(random.random), observer, bounds)
+    unattended = VoidCalls(state.home / "requests", calls, time.time)
+    return Platform(state, pools, calls, unattended, FaultRules(random.random), observer, bounds)

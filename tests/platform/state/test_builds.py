@@ -187,7 +187,7 @@ class Tried:
         self.programs: list[str] = []
         self.say = say
 
-    def __call__(self, words: list[str], cwd: Path, own: Path, *, trusted: bool) -> str | None:
+    def install(self, words: list[str], cwd: Path, own: Path, *, trusted: bool) -> str | None:
         self.programs.append(Path(words[0]).name)
         return self.say(words)
 

@@ -24,7 +24,7 @@ class Commands:
         self.installers = installers
         self.words: list[list[str]] = []
 
-    def __call__(self, words: list[str], cwd: Path, own: Path, *, trusted: bool) -> str | None:
+    def install(self, words: list[str], cwd: Path, own: Path, *, trusted: bool) -> str | None:
         self.words.append(words)
         done = subprocess.run(
             words, cwd=cwd, env=self.installers.variables, capture_output=True, text=True, timeout=120

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from wrapgen.platform.web.app import HEADERS, pages
-from wrapgen.platform.web.page import Page
+from wrapgen.platform.web.page import WebPage
 
 CLOSED = [page for page in pages() if not page.open]
 READING = [page for page in CLOSED if page.method == "GET"]
@@ -19,11 +19,11 @@ OF_AN_ALGORITHM = [page for page in CLOSED if page.path.startswith("/web/algorit
 OWNERS_ONLY = ("/builds/", "/source/", "/secrets")
 
 
-def named(page: Page) -> str:
+def named(page: WebPage) -> str:
     return f"{page.method} {page.path}"
 
 
-def path_of(page: Page, odd: Any, name: str = "") -> str:
+def path_of(page: WebPage, odd: Any, name: str = "") -> str:
     """A page's address with real words in it, as far as they are known here."""
     known = {
         "owner": odd.server.facts["account"],
@@ -36,7 +36,7 @@ def path_of(page: Page, odd: Any, name: str = "") -> str:
 
 
 @pytest.mark.parametrize("page", READING, ids=named)
-def test_nobody_reads_anything(page: Page, odd: Any, browse: Callable[..., Any], revoked: Any) -> None:
+def test_nobody_reads_anything(page: WebPage, odd: Any, browse: Callable[..., Any], revoked: Any) -> None:
     """Without a session, or once its key is revoked, a browser is sent to the form; a script gets a 401."""
     path = path_of(page, odd)
     for someone in (browse(), revoked):
@@ -47,7 +47,7 @@ def test_nobody_reads_anything(page: Page, odd: Any, browse: Callable[..., Any],
 
 
 @pytest.mark.parametrize("page", WRITING, ids=named)
-def test_nobody_writes_anything(page: Page, odd: Any, browse: Callable[..., Any], revoked: Any) -> None:
+def test_nobody_writes_anything(page: WebPage, odd: Any, browse: Callable[..., Any], revoked: Any) -> None:
     """Without a session a form is refused, also with the token of one that isn't, or no longer, signed in."""
     token = revoked.token
     assert revoked.post(path_of(page, odd), headers={"X-Token": token}).status_code == 401
@@ -60,7 +60,7 @@ def test_nobody_writes_anything(page: Page, odd: Any, browse: Callable[..., Any]
 
 @pytest.mark.parametrize("page", WRITING, ids=named)
 def test_every_form_needs_its_sessions_token(
-    page: Page, odd: Any, server: Any, browse: Callable[..., Any]
+    page: WebPage, odd: Any, server: Any, browse: Callable[..., Any]
 ) -> None:
     """No token, another session's, or another site in the headers: all are refused, and nothing happens."""
     someone, other = browse(server.key), browse(server.key)
@@ -81,7 +81,7 @@ def test_every_form_needs_its_sessions_token(
 
 @pytest.mark.parametrize("page", OF_AN_ALGORITHM, ids=named)
 def test_a_stranger_can_not_tell_a_private_algorithm_from_none(
-    page: Page, odd: Any, stranger: str, browse: Callable[..., Any]
+    page: WebPage, odd: Any, stranger: str, browse: Callable[..., Any]
 ) -> None:
     """Every page of somebody's private algorithm answers 404, word for word as for one that never was."""
     someone = browse(stranger)
@@ -95,7 +95,7 @@ def test_a_stranger_can_not_tell_a_private_algorithm_from_none(
 
 @pytest.mark.parametrize("page", OF_AN_ALGORITHM, ids=named)
 def test_a_restricted_key_sees_what_it_may(
-    page: Page, odd: Any, restricted: str, browse: Callable[..., Any]
+    page: WebPage, odd: Any, restricted: str, browse: Callable[..., Any]
 ) -> None:
     """A key that may not manage algorithms sees its account's versions, but no builds or closed source."""
     someone = browse(restricted)
@@ -105,7 +105,7 @@ def test_a_restricted_key_sees_what_it_may(
 
 
 @pytest.mark.parametrize("page", READING, ids=named)
-def test_every_page_answers_its_owner(page: Page, odd: Any, browser: Any) -> None:
+def test_every_page_answers_its_owner(page: WebPage, odd: Any, browser: Any) -> None:
     """No page fails, whatever words its address has; each is whole HTML with every header."""
     for path in (path_of(page, odd), re.sub(r"{[^}]+}", "%3Cb%3E%F0%9F%90%8D%00", page.path)):
         answer = browser.get(path)

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from wrapgen.client import Client, Connection
-from wrapgen.platform.calls.call import Call, Limits, Outcome, Request
-from wrapgen.platform.calls.worker_protocol import Problem, Result
+from wrapgen.platform.calls.call import Call, CallLimits, CallOutcome, Request
+from wrapgen.platform.calls.worker_protocol import CallFailure, Result
 from wrapgen.platform.domain.model import Caller, Runnable
 from wrapgen.platform.observe.activity import KEPT_ACCOUNTS, KEPT_CALLS, KEPT_RUNS, Activity
 from wrapgen.platform.observe.call_record import KEPT_TEXT, CallRecord, record_outcome
@@ -226,14 +226,16 @@ def test_a_restricted_key_sees_what_it_may_call(
 # -- what is kept ------------------------------------------------------------------------------------------
 
 
-def ended(account: str, run: str = "", answer: Result | Problem | None = None, took: float = 0) -> CallRecord:
+def ended(
+    account: str, run: str = "", answer: Result | CallFailure | None = None, took: float = 0
+) -> CallRecord:
     """The record of a call that ended right now."""
     runnable = Runnable("k", "a", "b", "nlp", "Sent", "1.0.5", "h", Path("/"), Path("/"), {})
     request, began = Request("nlp/Sent", "application/json", b"[]"), time.monotonic() - took
     made = Call(
-        "req-1", Caller(account, "k"), runnable, None, request, [], Limits(), 1, began, began + 1, run=run
+        "req-1", Caller(account, "k"), runnable, None, request, [], CallLimits(), 1, began, began + 1, run=run
     )
-    outcome = Outcome(made, answer or Result("json", b"[1]"), 0.1, None, True)
+    outcome = CallOutcome(made, answer or Result("json", b"[1]"), 0.1, None, True)
     return record_outcome(outcome, time.time(), KEPT_TEXT)
 
 
@@ -245,7 +247,7 @@ def test_memory_is_bounded() -> None:
     assert len(kept.recent("one")) == KEPT_CALLS
     assert [run.id for run in kept.runs("one")][:2] == [f"run-{KEPT_CALLS + 19}", f"run-{KEPT_CALLS + 18}"]
     assert len(kept.runs("one")) == KEPT_RUNS
-    kept.add(ended("one", "", Problem("E", "m" * 100_000, "t" * 100_000)))
+    kept.add(ended("one", "", CallFailure("E", "m" * 100_000, "t" * 100_000)))
     newest = kept.recent("one")[0]
     assert (len(newest.message), len(newest.trace)) == (KEPT_TEXT, KEPT_TEXT)
     for number in range(KEPT_ACCOUNTS):

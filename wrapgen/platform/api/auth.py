@@ -16,7 +16,7 @@ from wrapgen.platform.domain.model import Caller
 if TYPE_CHECKING:
     from wrapgen.platform import Platform
     from wrapgen.platform.calls.call import Call
-    from wrapgen.platform.calls.service import Calls
+    from wrapgen.platform.calls.service import CallService
 
 SCHEMES = ("simple", "bearer")
 """Prefixes of a key; without one the header is the key itself (upstream `Algorithmia/client.py`)."""
@@ -47,7 +47,7 @@ def key_of(header: str) -> str:
     return key
 
 
-def identify(calls: Calls, authorization: str, origin: str) -> tuple[Caller, Call | None]:
+def identify(calls: CallService, authorization: str, origin: str) -> tuple[Caller, Call | None]:
     """Who sends a request, and the running call it belongs to if it is a worker's.
 
     Args:

@@ -21,11 +21,11 @@ from wrapgen.errors import BadRequest, NotAuthorized, ServerFault, Throttled, Wr
 from wrapgen.platform.api.auth import identify
 from wrapgen.platform.api.errors import call_body, cut_short, facts, headers, routed, words
 from wrapgen.platform.api.protocol import CONNECTION
-from wrapgen.platform.calls.call import RUN_ID, Limits, Outcome, Request
+from wrapgen.platform.calls.call import RUN_ID, CallLimits, CallOutcome, Request
 from wrapgen.platform.calls.envelope import envelope
-from wrapgen.platform.calls.fault_rules import Fault
+from wrapgen.platform.calls.fault_rules import FaultRule
 from wrapgen.platform.calls.service import new_id, too_large
-from wrapgen.platform.calls.worker_protocol import Problem
+from wrapgen.platform.calls.worker_protocol import CallFailure
 
 if TYPE_CHECKING:
     from wrapgen.platform import Platform
@@ -83,7 +83,7 @@ class CallEndpoint:
         """One HTTP request whose path starts with PREFIX."""
         options = dict(parse_qsl(scope["query_string"].decode("latin-1"))) if scope["query_string"] else {}
         raw = options.get("output", "").lower() == "raw"
-        fault: Fault | None = None
+        fault: FaultRule | None = None
         found = _Headers(scope["headers"])
         try:
             if self._faults.rules:
@@ -119,7 +119,7 @@ class CallEndpoint:
         receive: Receive,
         found: _Headers,
         options: dict[str, str],
-        fault: Fault | None,
+        fault: FaultRule | None,
     ) -> _Reply:
         if scope["method"] != "POST":
             if scope["method"] == "OPTIONS" and found.origin:
@@ -216,9 +216,9 @@ class _Reply(msgspec.Struct):
     headers: list[tuple[bytes, bytes]] = []
 
 
-def _raw(outcome: Outcome) -> _Reply:
+def _raw(outcome: CallOutcome) -> _Reply:
     answer, number = outcome.answer, [(REQUEST_ID, outcome.call.id.encode("ascii"))]
-    if isinstance(answer, Problem):
+    if isinstance(answer, CallFailure):
         status = 400 if answer.kind in REQUEST_PROBLEMS else 500
         return _Reply(status, _KINDS["text"], [answer.message.encode("utf-8", "replace")], number)
     return _Reply(200, _KINDS[answer.kind], [answer.raw()], number)
@@ -248,7 +248,7 @@ async def _send(send: Send, reply: _Reply) -> None:
         await send({"type": "http.response.body", "body": part, "more_body": number < last})
 
 
-async def _suffer(fault: Fault, limits: Limits) -> Limits:
+async def _suffer(fault: FaultRule, limits: CallLimits) -> CallLimits:
     """Waits, fails, and scales the limits as a fault asks."""
     await asyncio.sleep(fault.latency)
     if fault.status is not None:
@@ -256,7 +256,7 @@ async def _suffer(fault: Fault, limits: Limits) -> Limits:
     return fault.scale(limits)
 
 
-async def _spoil(scope: Scope, send: Send, reply: _Reply, fault: Fault) -> None:
+async def _spoil(scope: Scope, send: Send, reply: _Reply, fault: FaultRule) -> None:
     """Loses a reply, or half of it, and the connection with it."""
     if fault.reply == "truncated":
         body = b"".join(reply.parts)

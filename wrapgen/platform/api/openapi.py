@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from wrapgen import __version__
 from wrapgen.platform.api.endpoint import Ask, Endpoint, endpoint
-from wrapgen.platform.calls.call import Limits
+from wrapgen.platform.calls.call import CallLimits
 
 if TYPE_CHECKING:
     from wrapgen.platform import Platform
@@ -178,7 +178,7 @@ def _call(path: str, known: dict[str, Any]) -> dict[str, Any]:
     query = _query(CallQuery)
     for parameter in query:
         if parameter["name"] == "timeout":  # less than a second is granted too
-            parameter["schema"] |= {"minimum": 1, "maximum": Limits.longest}
+            parameter["schema"] |= {"minimum": 1, "maximum": CallLimits.longest}
         elif parameter["name"] == "output":
             parameter["schema"] = {"enum": ["raw", "void"]}
     kinds: dict[str, Any] = {"application/json": {}, "text/plain": {}, "application/octet-stream": {}}

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from wrapgen.platform.api import auth
 from wrapgen.platform.api.endpoint import Ask, endpoint, reply
-from wrapgen.platform.calls.fault_rules import Fault
+from wrapgen.platform.calls.fault_rules import FaultRule
 
 if TYPE_CHECKING:
     from wrapgen.platform import Platform
@@ -51,18 +51,18 @@ class OperationApi:
         return Response(found.reply, media_type="application/json")
 
     @endpoint("GET", FAULTS, who=auth.admin)
-    async def faults(self, ask: Ask) -> list[Fault]:  # noqa: ARG002
+    async def faults(self, ask: Ask) -> list[FaultRule]:  # noqa: ARG002
         """Shows what goes wrong on request. An addition of ours, as the other two."""
         return self._faults.rules
 
     @endpoint("PUT", FAULTS, who=auth.admin)
-    async def set_faults(self, ask: Ask, body: list[Fault]) -> list[Fault]:  # noqa: ARG002
+    async def set_faults(self, ask: Ask, body: list[FaultRule]) -> list[FaultRule]:  # noqa: ARG002
         """Replaces what goes wrong on request."""
         self._faults.rules = body
         return body
 
     @endpoint("DELETE", FAULTS, who=auth.admin)
-    async def clear_faults(self, ask: Ask) -> list[Fault]:  # noqa: ARG002
+    async def clear_faults(self, ask: Ask) -> list[FaultRule]:  # noqa: ARG002
         """Ends what goes wrong on request."""
         self._faults.rules = []
         return []

@@ -13,16 +13,15 @@ import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from wrapgen.errors import NotFound, WrapgenError
-from wrapgen.platform.building.commands import Commands, Place, Stopped
+from wrapgen.platform.building.commands import BuildRun, Commands, CommandStopped
 from wrapgen.platform.building.environments import Environments
 from wrapgen.platform.building.installers import Installers
 from wrapgen.platform.building.requirements import Requirements
-from wrapgen.platform.building.sources import BuildFailed, absent, main_module, no_follow, read_file
+from wrapgen.platform.building.sources import BuildStepFailed, absent, main_module, no_follow, read_file
 from wrapgen.platform.building.virtualenvs import Virtualenvs
 from wrapgen.platform.domain.model import Build
 from wrapgen.platform.storage.algorithm_table import BuildTable
@@ -76,7 +75,6 @@ class Builds:
         self._repositories = repositories
         self._clock = clock
         self._installers = installers = Installers(variables)
-        self._sandboxed = sandbox is not None
         self._commands = Commands(installers, sandbox)
         self._virtualenvs = Virtualenvs(home / "venvs", installers)
         self._pool = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="build")
@@ -239,7 +237,7 @@ class Builds:
         """The Python that runs the build; None when it failed, with the reason in the log."""
         try:
             interpreter = self._steps(build, log)
-        except (BuildFailed, Stopped, WrapgenError) as error:
+        except (BuildStepFailed, CommandStopped, WrapgenError) as error:
             log.write(f"build failed: {error}\n".encode())
         except Exception as error:  # a fault of ours must end the build, not hang whoever waits
             log.write(f"build failed inside the platform: {error!r}\n".encode())
@@ -258,7 +256,7 @@ class Builds:
         for warning in absent(source):
             log.write(f"warning: {warning}\n".encode())
         main = main_module(source)
-        run = _Run(self._commands, environment.interpreter, self._folder(build) / "tmp", log, self._sandboxed)
+        run = BuildRun(self._commands, environment.interpreter, self._folder(build) / "tmp", log)
         wanted = Requirements.read((read_file(source, "requirements.txt") or b"").decode("utf-8", "replace"))
         salt = f"{build.algorithm_id}\n{build.git_hash}"
         python, cached = self._virtualenvs.find_or_make(environment.interpreter, wanted, source, salt, run)
@@ -266,14 +264,16 @@ class Builds:
             for setting in self._installers.ignored:
                 log.write(f"note: this setting of pip is not used in builds: {setting}\n".encode())
             seen = " (in the sandbox, which sees no more than `wrapgen serve --readable DIR` shows)"
-            raise BuildFailed(
+            raise BuildStepFailed(
                 "requirements.txt could not be installed; the lines above say why"
-                + (seen if self._sandboxed else "")
+                + (seen if self._commands.sandbox else "")
             )
         if cached:
             log.write(b"requirements: already installed by an earlier build\n")
         if run.check([str(python), "-I", "-c", _CHECK, main], source, python.parent.parent) is not None:
-            raise BuildFailed(f"{main} is not valid Python {environment.version}; the lines above say where")
+            raise BuildStepFailed(
+                f"{main} is not valid Python {environment.version}; the lines above say where"
+            )
         return python
 
     def _folder(self, build: Build) -> Path:
@@ -283,31 +283,3 @@ class Builds:
         path = self._folder(build) / "log.txt"
         path.parent.mkdir(exist_ok=True)
         return open(path, "a+b", buffering=0, opener=no_follow)
-
-
-@dataclass(frozen=True)
-class _Run:
-    """Runs the commands of one build."""
-
-    commands: Commands
-    base: Path
-    temporary: Path
-    log: IO[bytes]
-    sandboxed: bool
-
-    def __call__(self, words: list[str], cwd: Path, own: Path, *, trusted: bool) -> str | None:
-        """See `virtualenvs.Run`; what is not trusted may write where it starts, as it may be built there."""
-        changed = (own,) if trusted else (own, cwd)
-        return self._run(words, Place(self.base, cwd, changed, self.temporary, trusted=trusted))
-
-    def check(self, words: list[str], source: Path, environment: Path) -> str | None:
-        """Runs an environment's Python in the source."""
-        return self._run(words, Place(self.base, source, (source,), self.temporary, (environment,)))
-
-    def _run(self, words: list[str], place: Place) -> str | None:
-        remove(self.temporary)
-        self.temporary.mkdir()
-        try:
-            return self.commands.run(words, place, self.log, quiet=bool(place.shown))
-        finally:
-            remove(self.temporary)

@@ -10,7 +10,6 @@ import os
 import secrets
 import signal
 import subprocess
-import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -18,10 +17,10 @@ from pathlib import Path
 from typing import IO
 
 from wrapgen.platform.building.installers import Installers
-from wrapgen.platform.workers import process_tree
 from wrapgen.platform.workers.ceilings import DISK, MEMORY, Ceilings
 from wrapgen.platform.workers.cgroups import Cgroups, Group
-from wrapgen.platform.workers.disk import is_over
+from wrapgen.platform.workers.disk import is_over, remove
+from wrapgen.platform.workers.process_tree import start_reaper
 from wrapgen.platform.workers.sandbox import Room, Sandbox, interpreter_folders
 from wrapgen.platform.workers.usage import LOOK_SECONDS, LOOK_SHARE, beyond, tree
 
@@ -35,12 +34,12 @@ SAID = 64 * 1024
 """Bytes at the end of a failed command's output that are looked at."""
 
 
-class Stopped(Exception):
+class CommandStopped(Exception):
     """Why a command was not run to its end, in words for the build's log."""
 
 
 @dataclass(frozen=True)
-class Place:
+class CommandContext:
     """Where a command runs, and what it may see and change in a sandbox.
 
     Args:
@@ -70,7 +69,7 @@ class Commands:
 
     def __init__(self, installers: Installers, sandbox: Sandbox | None) -> None:
         self._installers = installers
-        self._sandbox = sandbox
+        self.sandbox = sandbox
         self._lock = threading.Lock()
         self._closing = False
         self._running: set[subprocess.Popen[bytes]] = set()
@@ -79,17 +78,19 @@ class Commands:
         self._ceilings: Ceilings | None = None
         self._cgroups: Cgroups | None = None
 
-    def run(self, words: list[str], place: Place, log: IO[bytes], *, quiet: bool = False) -> str | None:
+    def run(
+        self, words: list[str], context: CommandContext, log: IO[bytes], *, quiet: bool = False
+    ) -> str | None:
         """Runs a command, its output going to a log; None, or the end of what it said when it failed.
 
         Args:
             words: the command.
-            place: where it runs.
+            context: where it runs.
             log: a file that is open for reading too.
             quiet: leave the command itself out of the log.
 
         Raises:
-            Stopped: it took too much of something, or the platform is closing.
+            CommandStopped: it took too much of something, or the platform is closing.
         """
         if not quiet:
             log.write(f"$ {' '.join([Path(words[0]).name, *words[1:]])}\n".encode())
@@ -97,10 +98,10 @@ class Commands:
         began = os.fstat(log.fileno()).st_size
         group = self._group()
         try:
-            process = self._start(words, place, log, group)
-            code = self._wait(process, group, log, place)
+            process = self._start(words, context, log, group)
+            code = self._wait(process, group, log, context)
             if code != 0 and group is not None and group.out_of_memory:
-                raise Stopped(f"the command was {MEMORY}")
+                raise CommandStopped(f"the command was {MEMORY}")
         finally:
             if group is not None:
                 group.remove()
@@ -119,7 +120,7 @@ class Commands:
         return self._cgroups.make(name, self._ceilings.memory, self._ceilings.processes)
 
     def _wait(
-        self, process: subprocess.Popen[bytes], group: Group | None, log: IO[bytes], place: Place
+        self, process: subprocess.Popen[bytes], group: Group | None, log: IO[bytes], context: CommandContext
     ) -> int:
         """Waits for a command, and ends one that takes too much of anything; its exit code."""
         ends, next_disk, code, why = time.monotonic() + STEP_SECONDS, 0.0, None, ""
@@ -136,7 +137,9 @@ class Commands:
                     over = "" if group is not None else beyond(process.pid, self._ceilings)
                     if not over and time.monotonic() >= next_disk:
                         began = time.thread_time()
-                        held = is_over((*place.own, place.temporary), tree(process.pid), self._ceilings.disk)
+                        held = is_over(
+                            (*context.own, context.temporary), tree(process.pid), self._ceilings.disk
+                        )
                         over = DISK if held else ""
                         next_disk = time.monotonic() + LOOK_SHARE * (time.thread_time() - began)
                     why = f"was {over}" if over else ""
@@ -147,7 +150,7 @@ class Commands:
             with self._lock:
                 self._running.discard(process)
         if code is None:
-            raise Stopped(f"the command {why}")
+            raise CommandStopped(f"the command {why}")
         return code
 
     def close(self) -> None:
@@ -165,19 +168,19 @@ class Commands:
             self._reaper = None
 
     def _start(
-        self, words: list[str], place: Place, log: IO[bytes], group: Group | None
+        self, words: list[str], context: CommandContext, log: IO[bytes], group: Group | None
     ) -> subprocess.Popen[bytes]:
-        variables, cwd = self._installers.variables, place.cwd
-        if self._sandbox is not None:
-            variables = self._installers.sandboxed(trusted=place.trusted)
-            words, cwd = self._sandboxed(self._sandbox, words, place), Path("/")
+        variables, cwd = self._installers.variables, context.cwd
+        if self.sandbox is not None:
+            variables = self._installers.sandboxed(trusted=context.trusted)
+            words, cwd = self._sandboxed(self.sandbox, words, context), Path("/")
         if group is not None:
             words = group.entering(words)
         with self._lock:
             if self._closing:
-                raise Stopped("the platform is stopping")
+                raise CommandStopped("the platform is stopping")
             if self._reaper is None:
-                self._reaper = _start_reaper(self._mark)
+                self._reaper = start_reaper(self._mark)
             process = subprocess.Popen(
                 words,
                 cwd=cwd,
@@ -191,33 +194,70 @@ class Commands:
             self._running.add(process)
         return process
 
-    def _sandboxed(self, sandbox: Sandbox, words: list[str], place: Place) -> list[str]:
+    def _sandboxed(self, sandbox: Sandbox, words: list[str], context: CommandContext) -> list[str]:
         program = Path(words[0])
-        settings = self._installers.visible(trusted=place.trusted)
-        seen = [*settings, *interpreter_folders(place.base), *place.shown]
-        if not any(program.is_relative_to(each) for each in (*seen, *place.own)):
+        settings = self._installers.visible(trusted=context.trusted)
+        seen = [*settings, *interpreter_folders(context.base), *context.shown]
+        if not any(program.is_relative_to(each) for each in (*seen, *context.own)):
             seen.append(program)
         room = Room(
             shown=tuple(seen),
-            own=(*place.own, *(self._installers.caches() if place.trusted else ())),
-            temporary=place.temporary,
-            cwd=place.cwd,
-            switch=not place.trusted,
+            own=(*context.own, *(self._installers.caches() if context.trusted else ())),
+            temporary=context.temporary,
+            cwd=context.cwd,
+            switch=not context.trusted,
         )
         if room.switch:
-            sandbox.give(place.temporary, *place.own)
+            sandbox.give(context.temporary, *context.own)
         return sandbox.command(words, room)
-
-
-def _start_reaper(mark: str) -> subprocess.Popen[bytes]:
-    """A process that ends all that carries the mark when this server is no more, however that came."""
-    return subprocess.Popen(
-        [sys.executable, "-I", "-S", process_tree.__file__, mark],
-        stdin=subprocess.PIPE,
-        start_new_session=True,
-    )
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError):  # it ended by itself
         os.killpg(process.pid, signal.SIGKILL)
+
+
+@dataclass(frozen=True)
+class BuildRun:
+    """Runs the commands of one build, their output going to the build's log.
+
+    Args:
+        commands: of all builds.
+        base: the Python that the build is made with.
+        temporary: made for each command, and removed after it.
+        log: of the build.
+    """
+
+    commands: Commands
+    base: Path
+    temporary: Path
+    log: IO[bytes]
+
+    @property
+    def sandboxed(self) -> bool:
+        """Whether there is a sandbox around commands."""
+        return self.commands.sandbox is not None
+
+    def install(self, words: list[str], cwd: Path, own: Path, *, trusted: bool) -> str | None:
+        """Runs what makes an environment; None, or what it said when it failed.
+
+        Args:
+            words: the command.
+            cwd: where it starts; it may write there unless it is trusted, as things may be built there.
+            own: a folder that it may write to.
+            trusted: it runs nothing of what it installs.
+        """
+        changed = (own,) if trusted else (own, cwd)
+        return self._run(words, CommandContext(self.base, cwd, changed, self.temporary, trusted=trusted))
+
+    def check(self, words: list[str], source: Path, environment: Path) -> str | None:
+        """Runs an environment's Python in the source; None, or what it said when it failed."""
+        return self._run(words, CommandContext(self.base, source, (source,), self.temporary, (environment,)))
+
+    def _run(self, words: list[str], context: CommandContext) -> str | None:
+        remove(self.temporary)
+        self.temporary.mkdir()
+        try:
+            return self.commands.run(words, context, self.log, quiet=bool(context.shown))
+        finally:
+            remove(self.temporary)

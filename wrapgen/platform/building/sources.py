@@ -24,7 +24,7 @@ _POINTER_BYTES = 1024
 _NAME = re.compile(r"\w[\w.-]*")
 
 
-class BuildFailed(Exception):
+class BuildStepFailed(Exception):
     """Why a build failed, in words for its log."""
 
 
@@ -48,17 +48,17 @@ def read_file(source: Path, name: str) -> bytes | None:
     """A file of a repository that was just checked out; None if it is missing.
 
     Raises:
-        BuildFailed: it is a link to somewhere else, no file at all, or too large.
+        BuildStepFailed: it is a link to somewhere else, no file at all, or too large.
     """
     real = (source / name).resolve()
     if not real.is_relative_to(source.resolve()):
-        raise BuildFailed(f"{name} is a link to somewhere else")
+        raise BuildStepFailed(f"{name} is a link to somewhere else")
     try:
         return read_regular(real, _FILE_BYTES)
     except FileNotFoundError:
         return None
     except UsageError as error:
-        raise BuildFailed(f"{name} must be a file of at most {_FILE_BYTES} bytes") from error
+        raise BuildStepFailed(f"{name} must be a file of at most {_FILE_BYTES} bytes") from error
 
 
 def main_module(source: Path) -> str:
@@ -68,18 +68,18 @@ def main_module(source: Path) -> str:
     libraries/python3-runtime/context/pipe).
 
     Raises:
-        BuildFailed: algorithmia.conf is missing or wrong, or the module is not there.
+        BuildStepFailed: algorithmia.conf is missing or wrong, or the module is not there.
     """
     text = read_file(source, "algorithmia.conf")
     if text is None:
-        raise BuildFailed("there is no algorithmia.conf in the repository's top folder")
+        raise BuildStepFailed("there is no algorithmia.conf in the repository's top folder")
     try:
         conf: Any = json.loads(text)
         name = str(conf["algoname"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise BuildFailed('algorithmia.conf must be a JSON object with an "algoname"') from error
+        raise BuildStepFailed('algorithmia.conf must be a JSON object with an "algoname"') from error
     for path in (f"src/{name}.py", f"src/{name}/__init__.py"):
         real = (source / path).resolve() if _NAME.fullmatch(name) else source
         if real.is_file() and real.is_relative_to(source.resolve()):
             return path
-    raise BuildFailed(f'algorithmia.conf says "algoname": "{name}", but there is no src/{name}.py')
+    raise BuildStepFailed(f'algorithmia.conf says "algoname": "{name}", but there is no src/{name}.py')

@@ -22,31 +22,12 @@ import threading
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
+from wrapgen.platform.building.commands import BuildRun
 from wrapgen.platform.building.installers import Installers
 from wrapgen.platform.building.requirements import Requirements
 from wrapgen.platform.building.sources import no_follow
 from wrapgen.platform.workers.disk import remove
-
-
-class Run(Protocol):
-    """Runs a command of a build, its output going to the build's log; None, or what a failed one said."""
-
-    @property
-    def sandboxed(self) -> bool:
-        """Whether there is a sandbox around it."""
-
-    def __call__(self, words: list[str], cwd: Path, own: Path, *, trusted: bool) -> str | None:
-        """Runs `words` in `cwd`.
-
-        Args:
-            words: the command.
-            cwd: where it starts.
-            own: a folder that it may write to.
-            trusted: it runs nothing of what it installs.
-        """
-
 
 _UV_INDEX = ("UV_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX", "UV_CONFIG_FILE", "UV_OFFLINE", "UV_NO_INDEX")
 
@@ -85,7 +66,7 @@ class Virtualenvs:
         self._guard = threading.Lock()
 
     def find_or_make(
-        self, interpreter: Path, wanted: Requirements, source: Path, salt: str, run: Run
+        self, interpreter: Path, wanted: Requirements, source: Path, salt: str, run: BuildRun
     ) -> tuple[Path | None, bool]:
         """The Python of an environment with what an algorithm requires.
 
@@ -166,7 +147,7 @@ class _Attempt:
     interpreter: Path
     wanted: Requirements
     source: Path
-    run: Run
+    run: BuildRun
     target: Path = Path()
 
     def fetch(self, uv: str | None) -> bool:
@@ -251,7 +232,7 @@ class _Attempt:
             (self.target / "requirements.txt").write_text("\n".join(self.wanted.lines), "ascii")
 
     def _run(self, words: list[str], *, trusted: bool) -> str | None:
-        return self.run(words, self._cwd, self.target, trusted=trusted)
+        return self.run.install(words, self._cwd, self.target, trusted=trusted)
 
     @property
     def _cwd(self) -> Path:

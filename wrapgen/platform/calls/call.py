@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from wrapgen.platform.calls.worker_protocol import Problem, Result
+from wrapgen.platform.calls.worker_protocol import CallFailure, Result
 from wrapgen.platform.domain.model import Caller, Runnable
 from wrapgen.platform.workers.worker import Worker
 
@@ -19,7 +19,7 @@ RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 
 
 @dataclass(frozen=True)
-class Limits:
+class CallLimits:
     """What calls may take.
 
     Args:
@@ -93,7 +93,7 @@ class Call(msgspec.Struct, eq=False):
     parent: Call | None
     request: Request
     parts: list[bytes]
-    limits: Limits
+    limits: CallLimits
     timeout: float
     started: float
     ends: float
@@ -115,7 +115,7 @@ class Call(msgspec.Struct, eq=False):
         return [self.parent, *self.parent.above] if self.parent else []
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class CallOutcome(msgspec.Struct, frozen=True):
     """What became of a call.
 
     Args:
@@ -128,7 +128,7 @@ class Outcome(msgspec.Struct, frozen=True):
     """
 
     call: Call
-    answer: Result | Problem
+    answer: Result | CallFailure
     seconds: float
     output: bytes | None = None
     trusted: bool = False

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
-from wrapgen.platform.calls.call import Outcome
+from wrapgen.platform.calls.call import CallOutcome
 from wrapgen.platform.calls.worker_protocol import Result
 
 _encode = msgspec.json.Encoder().encode
 
 
-def envelope(outcome: Outcome) -> list[bytes | memoryview]:
+def envelope(outcome: CallOutcome) -> list[bytes | memoryview]:
     """The JSON reply of a call, in parts; the result is as the worker wrote it."""
     printed = b""
     if outcome.shown and outcome.output is not None:

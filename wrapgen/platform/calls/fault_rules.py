@@ -13,10 +13,10 @@ from typing import Any, Literal
 import msgspec
 
 from wrapgen.errors import BadRequest
-from wrapgen.platform.calls.call import Limits
+from wrapgen.platform.calls.call import CallLimits
 
 
-class Fault(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+class FaultRule(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """One rule.
 
     Args:
@@ -26,7 +26,7 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
         latency: seconds that a call waits before anything else.
         status: 429 or 500 to 599: answered instead of running anything.
         reply: `dropped` or `truncated`: the algorithm runs, its reply gets lost or ends half-way.
-        limits: limits of calls by name (see `Limits`), instead of the platform's.
+        limits: limits of calls by name (see `CallLimits`), instead of the platform's.
     """
 
     algorithm: str = "*"
@@ -39,7 +39,7 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
 
     def __post_init__(self) -> None:
         """Raises ValueError for what can't be."""
-        known = vars(Limits())
+        known = vars(CallLimits())
         if self.status is not None and self.status != 429 and not 500 <= self.status <= 599:
             raise ValueError("status must be 429 or 500 to 599")
         if not 0 <= self.share <= 1 or self.latency < 0:
@@ -48,13 +48,13 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
             raise ValueError(f"no such limit: {', '.join(unknown)}; there are {', '.join(known)}")
         self.limits = {name: type(known[name])(value) for name, value in self.limits.items()}
 
-    def scale(self, limits: Limits) -> Limits:
+    def scale(self, limits: CallLimits) -> CallLimits:
         """The platform's limits with this rule's instead."""
         changes: dict[str, Any] = self.limits
         return replace(limits, **changes)
 
 
-class Faults:
+class FaultRules:
     """The rules of one server.
 
     Args:
@@ -62,7 +62,7 @@ class Faults:
     """
 
     def __init__(self, chance: Callable[[], float]) -> None:
-        self.rules: list[Fault] = []
+        self.rules: list[FaultRule] = []
         self._chance = chance
 
     def set(self, text: bytes) -> None:
@@ -75,11 +75,11 @@ class Faults:
             BadRequest: it is not one.
         """
         try:
-            self.rules = msgspec.json.decode(text, type=list[Fault])
+            self.rules = msgspec.json.decode(text, type=list[FaultRule])
         except msgspec.MsgspecError as error:
             raise BadRequest(f"these are no faults: {error}") from error
 
-    def choose(self, path: str) -> Fault | None:
+    def choose(self, path: str) -> FaultRule | None:
         """The rule that hits a call of `owner/name/...`, if one does; counts it."""
         algorithm = "/".join(path.strip("/").lower().split("/")[:2])
         for rule in self.rules:

@@ -1,7 +1,7 @@
 """Calls of algorithms: which build, on whose behalf, how many at once, how long, and what came of it.
 
-Knows nothing of HTTP. Whatever an algorithm does wrong ends up in an `Outcome`; what the caller does wrong is
-raised. Limits are those of the platform contract, section 9.
+Knows nothing of HTTP. Whatever an algorithm does wrong ends up in a `CallOutcome`; what the caller does wrong
+is raised. Limits are those of the platform contract, section 9.
 """
 
 from __future__ import annotations
@@ -15,14 +15,20 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from wrapgen.errors import BadRequest, NotAuthorized, ServerFault, Throttled, TooLarge
-from wrapgen.platform.calls.call import Call, Limits, Outcome, Request
+from wrapgen.platform.calls.call import Call, CallLimits, CallOutcome, Request
 from wrapgen.platform.calls.problems import CallEnded, CallerLeft, CallExpired, CallRevoked, load_problem
-from wrapgen.platform.calls.worker_protocol import Problem, Result, explained, read_response, request_parts
+from wrapgen.platform.calls.worker_protocol import (
+    CallFailure,
+    Result,
+    explained,
+    read_response,
+    request_parts,
+)
 from wrapgen.platform.domain.model import Caller, Permissions, Runnable
 from wrapgen.platform.state import State
 from wrapgen.platform.workers.lease import Lease
 from wrapgen.platform.workers.pool import LoadFailed, Pool, Pools
-from wrapgen.platform.workers.worker import Response, Worker, WorkerEnded
+from wrapgen.platform.workers.worker import Worker, WorkerEnded, WorkerResponse
 
 ALGORITHM_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 
@@ -30,12 +36,12 @@ CHANCES = 3
 """Workers that a call may be given to; the next one only if the one before ended without reading it."""
 
 
-def _unobserved(_: Outcome) -> None:
+def _unobserved(_: CallOutcome) -> None:
     pass
 
 
 @dataclass
-class Calls:
+class CallService:
     """All calls of one platform.
 
     Args:
@@ -47,9 +53,9 @@ class Calls:
 
     state: State
     pools: Pools
-    limits: Limits
+    limits: CallLimits
     draining: bool = False
-    on_end: Callable[[Outcome], None] = _unobserved
+    on_end: Callable[[CallOutcome], None] = _unobserved
     _calls: set[Call] = field(default_factory=set)
     _open: dict[str, int] = field(default_factory=dict)
     _serving: dict[str, Call] = field(default_factory=dict)
@@ -152,7 +158,7 @@ class Calls:
         parent: Call | None,
         *,
         request_id: str | None = None,
-        limits: Limits | None = None,
+        limits: CallLimits | None = None,
     ) -> Call:
         """Takes a call in: finds what to run, checks the input, counts it. It has to be `run` then.
 
@@ -193,7 +199,7 @@ class Calls:
         self._admit(call)
         return call
 
-    async def run(self, call: Call) -> Outcome:
+    async def run(self, call: Call) -> CallOutcome:
         """Runs a call that has begun; whatever the algorithm does, there is an outcome."""
         trusted = call.caller.owns(call.runnable.owner)
         shown = trusted and _asked_by_owner(call)
@@ -206,10 +212,10 @@ class Calls:
             if root.acted and not root.below and root not in self._calls:
                 end = self.state.data.end_session
                 await asyncio.get_running_loop().run_in_executor(None, end, root.id)
-        if isinstance(answer, Problem) and self.state.sandbox is not None:
+        if isinstance(answer, CallFailure) and self.state.sandbox is not None:
             answer = explained(answer)
         printed = output if call.request.stdout and trusted else None
-        outcome = Outcome(call, answer, seconds, printed, trusted, shown)
+        outcome = CallOutcome(call, answer, seconds, printed, trusted, shown)
         self.on_end(outcome)
         return outcome
 
@@ -258,7 +264,7 @@ class Calls:
         for each in above:
             each.below += 1
 
-    async def _serve(self, call: Call, shown: bool) -> tuple[Result | Problem, float, bytes]:
+    async def _serve(self, call: Call, shown: bool) -> tuple[Result | CallFailure, float, bytes]:
         """The answer, how long it took, and what was printed meanwhile."""
         began = time.monotonic()
         try:
@@ -268,11 +274,11 @@ class Calls:
         except LoadFailed as failed:
             return load_problem(failed, shown=shown), time.monotonic() - began, b""
         except WorkerEnded as worker:
-            problem = Problem(worker.exited.kind, worker.exited.words, worker.exited.output)
+            problem = CallFailure(worker.exited.kind, worker.exited.words, worker.exited.output)
             return problem, time.monotonic() - began, problem.trace.encode("utf-8", "replace")
         return _answer(response, call.limits.response), response.seconds, response.output
 
-    async def _respond(self, pool: Pool, call: Call) -> Response:
+    async def _respond(self, pool: Pool, call: Call) -> WorkerResponse:
         urgent = any(each.runnable.key == call.runnable.key for each in call.above)
         for chance in range(CHANCES, 0, -1):
             lease = Lease(
@@ -319,7 +325,7 @@ def too_large(limit: int) -> TooLarge:
     )
 
 
-def _timeout(asked: float | None, limits: Limits) -> float:
+def _timeout(asked: float | None, limits: CallLimits) -> float:
     if asked is None:
         return limits.timeout
     if not 0 < asked <= limits.longest:
@@ -330,9 +336,9 @@ def _timeout(asked: float | None, limits: Limits) -> float:
     return asked
 
 
-def _answer(response: Response, limit: int) -> Result | Problem:
+def _answer(response: WorkerResponse, limit: int) -> Result | CallFailure:
     if response.line is None or response.size > limit:
-        return Problem("TooLargeError", f"the result has {response.size} bytes; the limit is {limit}")
+        return CallFailure("TooLargeError", f"the result has {response.size} bytes; the limit is {limit}")
     return read_response(response.line)
 
 

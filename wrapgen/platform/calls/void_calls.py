@@ -1,6 +1,6 @@
 """Calls that nobody waits for (`output=void`), and what came of them.
 
-Each is taken down on disk before it is acknowledged and runs again after a kill, so it may run more than once
+Each is persisted on disk before it is acknowledged and runs again after a kill, so it may run more than once
 but is never lost. The hosted platform has no call to ask for the outcome; here the request id does.
 
     FOLDER/<request id>.request    one line of JSON, then the body; gone when the call has ended
@@ -21,7 +21,7 @@ from wrapgen.errors import NotFound, ServerFault, Throttled, WrapgenError
 from wrapgen.files import make_folder, whole
 from wrapgen.platform.calls.call import Call, Request
 from wrapgen.platform.calls.envelope import envelope
-from wrapgen.platform.calls.service import Calls
+from wrapgen.platform.calls.service import CallService
 from wrapgen.platform.domain.model import Caller
 
 KEPT_SECONDS = 24 * 3600
@@ -33,7 +33,7 @@ AGAIN_SECONDS = 1.0
 _ID = re.compile(r"req-[0-9a-f-]{36}\Z")
 
 
-class Taken(msgspec.Struct):
+class PersistedRequest(msgspec.Struct):
     """The first line of a request file: whose call it is, and the request without its body."""
 
     caller: Caller
@@ -45,23 +45,27 @@ class Taken(msgspec.Struct):
     run: str = ""
 
 
-class Found(msgspec.Struct):
+_KEPT = ("path", "content_type", "encoding", "timeout", "stdout", "run")
+"""What is persisted of a request besides its body."""
+
+
+class VoidCallState(msgspec.Struct):
     """What is known of an unattended call: the JSON reply once it has ended, else None."""
 
     request_id: str
     reply: bytes | None
 
 
-class Unattended:
+class VoidCalls:
     """The unattended calls of one home.
 
     Args:
-        folder: where they are taken down; made when missing.
+        folder: where they are persisted; made when missing.
         calls: runs them.
         clock: gives epoch seconds.
     """
 
-    def __init__(self, folder: Path, calls: Calls, clock: Callable[[], float]) -> None:
+    def __init__(self, folder: Path, calls: CallService, clock: Callable[[], float]) -> None:
         make_folder(folder)
         self._folder = folder
         self._calls = calls
@@ -70,25 +74,25 @@ class Unattended:
         self._pruned = 0.0
 
     async def submit(self, call: Call) -> None:
-        """Takes down a call that has begun, and runs it in the background.
+        """Persists a call that has begun, and runs it in the background.
 
         Raises:
-            ServerFault: it can't be taken down.
+            ServerFault: it can't be persisted.
         """
         try:
-            await asyncio.to_thread(self._take_down, call)
+            await asyncio.to_thread(self._persist, call)
         except BaseException as error:
             self._calls.abandon(call)
             if isinstance(error, OSError):
-                raise ServerFault(f"the call can't be taken down: {error}") from error
+                raise ServerFault(f"the call can't be persisted: {error}") from error
             raise
         self._spawn(call)
         if self._clock() - self._pruned > 600:
             self._pruned = self._clock()
-            with contextlib.suppress(OSError):  # next time; the call is taken down and runs
+            with contextlib.suppress(OSError):  # next time; the call is persisted and runs
                 await asyncio.to_thread(self.prune)
 
-    def find(self, request_id: str, caller: Caller) -> Found:
+    def find(self, request_id: str, caller: Caller) -> VoidCallState:
         """What became of a call.
 
         Raises:
@@ -99,9 +103,9 @@ class Unattended:
             for suffix in (".outcome", ".request", ".outcome"):
                 with contextlib.suppress(FileNotFoundError):
                     head, _, rest = self._path(request_id, suffix).read_bytes().partition(b"\n")
-                    taken = msgspec.json.decode(head, type=Taken)
-                    if _may_follow(caller, taken.caller):
-                        return Found(request_id, rest if suffix == ".outcome" else None)
+                    persisted = msgspec.json.decode(head, type=PersistedRequest)
+                    if _may_follow(caller, persisted.caller):
+                        return VoidCallState(request_id, rest if suffix == ".outcome" else None)
         raise NotFound(f"no request {request_id[:80]}", reason="no-such-request")
 
     def prune(self) -> None:
@@ -114,7 +118,7 @@ class Unattended:
         """Removes the calls of an account that is no more: the next of its name must not see them."""
         for path in (*self._folder.glob("*.request"), *self._folder.glob("*.outcome")):
             with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
-                if msgspec.json.decode(file.readline(), type=Taken).caller.account == account:
+                if msgspec.json.decode(file.readline(), type=PersistedRequest).caller.account == account:
                     path.unlink()
 
     async def resume(self) -> None:
@@ -124,8 +128,8 @@ class Unattended:
                 head, _, body = path.read_bytes().partition(b"\n")
             except FileNotFoundError:  # forgotten meanwhile
                 continue
-            taken = msgspec.json.decode(head, type=Taken)
-            await self._again(path.stem, taken, body)
+            persisted = msgspec.json.decode(head, type=PersistedRequest)
+            await self._again(path.stem, persisted, body)
 
     async def close(self) -> None:
         """Stops what still runs; it runs again when the home is served again."""
@@ -133,21 +137,14 @@ class Unattended:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _again(self, request_id: str, taken: Taken, body: bytes) -> None:
-        request = Request(
-            path=taken.path,
-            content_type=taken.content_type,
-            body=body,
-            encoding=taken.encoding,
-            timeout=taken.timeout,
-            stdout=taken.stdout,
-            run=taken.run,
-        )
+    async def _again(self, request_id: str, persisted: PersistedRequest, body: bytes) -> None:
+        asked = {name: getattr(persisted, name) for name in _KEPT}
+        request = Request(body=body, **asked)
         try:
-            call = await self._begin(request_id, request, taken.caller)
+            call = await self._begin(request_id, request, persisted.caller)
         except WrapgenError as error:
             reply = msgspec.json.encode({"error": {"message": error.message}, "request_id": request_id})
-            self._settle(request_id, taken, [reply])
+            self._settle(request_id, persisted, [reply])
         else:
             self._spawn(call)
 
@@ -164,16 +161,16 @@ class Unattended:
 
     async def _run(self, call: Call) -> None:
         outcome = await self._calls.run(call)
-        await asyncio.to_thread(self._settle, call.id, _taken(call), envelope(outcome))
+        await asyncio.to_thread(self._settle, call.id, _persisted(call), envelope(outcome))
 
-    def _take_down(self, call: Call) -> None:
-        head = msgspec.json.encode(_taken(call)) + b"\n"
+    def _persist(self, call: Call) -> None:
+        head = msgspec.json.encode(_persisted(call)) + b"\n"
         self._write(self._path(call.id, ".request"), [head, call.request.body])
 
-    def _settle(self, request_id: str, taken: Taken, reply: Iterable[bytes | memoryview]) -> None:
+    def _settle(self, request_id: str, made: PersistedRequest, reply: Iterable[bytes | memoryview]) -> None:
         if not self._path(request_id, ".request").exists():  # forgotten meanwhile
             return
-        head = msgspec.json.encode(taken) + b"\n"
+        head = msgspec.json.encode(made) + b"\n"
         self._write(self._path(request_id, ".outcome"), [head, *reply])
         self._path(request_id, ".request").unlink(missing_ok=True)
 
@@ -197,14 +194,6 @@ def _may_follow(caller: Caller, maker: Caller) -> bool:
     return caller.key_id == maker.key_id or "algo://*" in caller.permissions.algorithms
 
 
-def _taken(call: Call) -> Taken:
-    request = call.request
-    return Taken(
-        call.caller,
-        request.path,
-        request.content_type,
-        request.encoding,
-        request.timeout,
-        request.stdout,
-        call.run,
-    )
+def _persisted(call: Call) -> PersistedRequest:
+    asked = {name: getattr(call.request, name) for name in _KEPT}
+    return PersistedRequest(call.caller, **{**asked, "run": call.run})

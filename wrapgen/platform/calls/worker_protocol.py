@@ -110,7 +110,7 @@ class Result(msgspec.Struct, frozen=True):
         return base64.b64decode(value) if self.kind == "binary" else str(value).encode("utf-8", "replace")
 
 
-class Problem(msgspec.Struct, frozen=True):
+class CallFailure(msgspec.Struct, frozen=True):
     """An error of a call, in the platform's taxonomy.
 
     Args:
@@ -124,7 +124,7 @@ class Problem(msgspec.Struct, frozen=True):
     trace: str = ""
 
 
-def read_response(line: bytes) -> Result | Problem:
+def read_response(line: bytes) -> Result | CallFailure:
     """Reads a worker's response line, newline included.
 
     What our start file wrote is recognized by its two ends, without parsing; a large result isn't copied.
@@ -136,14 +136,14 @@ def read_response(line: bytes) -> Result | Problem:
     try:
         response = _decode(line)
     except (msgspec.DecodeError, RecursionError, ValueError):
-        return Problem("ParsingError", "the algorithm's response is not JSON")
+        return CallFailure("ParsingError", "the algorithm's response is not JSON")
     if isinstance(response, dict) and isinstance(response.get("error"), dict):
         return _problem(response["error"])
     if isinstance(response, dict) and "result" in response:
         metadata = response.get("metadata")
         told = metadata.get("content_type") if isinstance(metadata, dict) else None
         return Result(told if told in _TAILS else "json", _ENCODE(response["result"]))
-    return Problem("ParsingError", "the algorithm's response has neither a result nor an error")
+    return CallFailure("ParsingError", "the algorithm's response has neither a result nor an error")
 
 
 def _decode(text: bytes | memoryview) -> Any:
@@ -155,7 +155,7 @@ def _decode(text: bytes | memoryview) -> Any:
         return msgspec.json.decode(whole.encode("utf-8", "replace"))
 
 
-def _problem(error: dict[str, Any]) -> Problem:
+def _problem(error: dict[str, Any]) -> CallFailure:
     told = error.get("stacktrace")
     trace = told if isinstance(told, str) else ""
     named = error.get("error_type")
@@ -165,7 +165,7 @@ def _problem(error: dict[str, Any]) -> Problem:
     if kind == "AlgorithmError" and last.partition(":")[0].rpartition(".")[2] in _MEMORY_ERRORS:
         kind = "OutOfMemoryError"
     message = error.get("message")
-    return Problem(kind, message if isinstance(message, str) else "", trace)
+    return CallFailure(kind, message if isinstance(message, str) else "", trace)
 
 
 ERROR_TYPE = 64
@@ -176,7 +176,7 @@ _OUTSIDE = re.compile(
 )
 
 
-def explained(problem: Problem) -> Problem:
+def explained(problem: CallFailure) -> CallFailure:
     """A problem of a sandboxed algorithm; the message says how a folder of this machine is shown to it."""
     if not _OUTSIDE.search(problem.message):
         return problem

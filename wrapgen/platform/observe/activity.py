@@ -12,7 +12,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from wrapgen.platform.calls.service import Calls
+from wrapgen.platform.calls.service import CallService
 from wrapgen.platform.observe.call_record import CallRecord, record_open
 
 KEPT_CALLS = 250
@@ -64,7 +64,7 @@ class Activity:
         clock: gives epoch seconds.
     """
 
-    def __init__(self, calls: Calls, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, calls: CallService, clock: Callable[[], float] = time.time) -> None:
         self._calls = calls
         self._clock = clock
         self._accounts: OrderedDict[str, _AccountActivity] = OrderedDict()

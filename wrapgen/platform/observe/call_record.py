@@ -6,8 +6,8 @@ import time
 
 import msgspec
 
-from wrapgen.platform.calls.call import Call, Outcome
-from wrapgen.platform.calls.worker_protocol import Problem
+from wrapgen.platform.calls.call import Call, CallOutcome
+from wrapgen.platform.calls.worker_protocol import CallFailure
 
 KEPT_TEXT = 2000
 """Characters that are kept of a traceback, and of printed output."""
@@ -75,12 +75,12 @@ def record_open(call: Call, now: float) -> CallRecord:
     return CallRecord(*_common(call, now), "running" if call.worker else "waiting")
 
 
-def record_outcome(outcome: Outcome, now: float, most: int) -> CallRecord:
+def record_outcome(outcome: CallOutcome, now: float, most: int) -> CallRecord:
     """The record of a call that has just ended, at `now` in epoch seconds; `most` characters of a message."""
     call, answer = outcome.call, outcome.answer
     common = _common(call, now)
     output = outcome.output[-KEPT_TEXT:].decode("utf-8", "replace") if outcome.output else ""
-    if not isinstance(answer, Problem):
+    if not isinstance(answer, CallFailure):
         return CallRecord(*common, "done", outcome.seconds, len(answer.text), output)
     return CallRecord(
         *common,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from wrapgen.platform.calls.service import Calls
+from wrapgen.platform.calls.service import CallService
 from wrapgen.platform.domain.bounds import Bounds
 from wrapgen.platform.observe.call_record import CallRecord
 
@@ -42,7 +42,7 @@ class Metrics:
         bounds: how many versions and error types.
     """
 
-    def __init__(self, calls: Calls, bounds: Bounds) -> None:
+    def __init__(self, calls: CallService, bounds: Bounds) -> None:
         self._calls = calls
         self._bounds = bounds
         self._ended: dict[str, _Numbers] = {}

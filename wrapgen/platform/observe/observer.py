@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from wrapgen.errors import WrapgenError
-from wrapgen.platform.calls.call import Outcome
-from wrapgen.platform.calls.service import Calls
+from wrapgen.platform.calls.call import CallOutcome
+from wrapgen.platform.calls.service import CallService
 from wrapgen.platform.domain.bounds import Bounds
 from wrapgen.platform.observe.activity import Activity
 from wrapgen.platform.observe.call_record import record_outcome
@@ -32,7 +32,7 @@ class Observer:
     def __init__(
         self,
         folder: Path,
-        calls: Calls,
+        calls: CallService,
         errors: ErrorLog,
         bounds: Bounds,
         clock: Callable[[], float] = time.time,
@@ -46,7 +46,7 @@ class Observer:
         self._clock = clock
         calls.on_end = self.note
 
-    def note(self, outcome: Outcome) -> None:
+    def note(self, outcome: CallOutcome) -> None:
         """Notes a call that has ended: makes its record, and gives that to all who keep something of it."""
         record = record_outcome(outcome, self._clock(), self._most)
         self.log.add(record)

@@ -13,7 +13,7 @@ from wrapgen.errors import NotFound
 from wrapgen.platform.observe.activity import KEPT_CALLS, RunActivity
 from wrapgen.platform.observe.call_record import CallRecord
 from wrapgen.platform.web.navigation import ROOT
-from wrapgen.platform.web.page import Page, Visit
+from wrapgen.platform.web.page import Visit, WebPage
 
 SHOWN = 50
 """Recent calls on a page."""
@@ -106,6 +106,6 @@ def is_fragment(visit: Visit) -> bool:
 
 
 PAGES = (
-    Page(f"{ROOT}/activity", activity),
-    Page(f"{ROOT}/activity/calls/{{id}}", call),
+    WebPage(f"{ROOT}/activity", activity),
+    WebPage(f"{ROOT}/activity/calls/{{id}}", call),
 )

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from wrapgen.errors import BadRequest, NotFound
 from wrapgen.platform.domain.model import Released
 from wrapgen.platform.web.hosted import PLACE, Hosted, hosted, readme_of
-from wrapgen.platform.web.page import Page, Visit
+from wrapgen.platform.web.page import Visit, WebPage
 
 SETTINGS = {
     "algorithm_environment": "Environment",
@@ -96,9 +96,9 @@ def _build(visit: Visit, seen: Hosted) -> Released:
 
 
 PAGES = (
-    Page(PLACE, algorithm),
-    Page(f"{PLACE}/secrets", set_secret, method="POST"),
-    Page(f"{PLACE}/secrets/remove", remove_secret, method="POST"),
-    Page(f"{PLACE}/builds/{{build}}", build),
-    Page(f"{PLACE}/builds/{{build}}/log", build_log),
+    WebPage(PLACE, algorithm),
+    WebPage(f"{PLACE}/secrets", set_secret, method="POST"),
+    WebPage(f"{PLACE}/secrets/remove", remove_secret, method="POST"),
+    WebPage(f"{PLACE}/builds/{{build}}", build),
+    WebPage(f"{PLACE}/builds/{{build}}/log", build_log),
 )

@@ -33,10 +33,10 @@ from wrapgen.platform.web.cookie import Cookie
 from wrapgen.platform.web.navigation import ROOT
 from wrapgen.platform.web.page import (
     FORM_BYTES,
-    Page,
     Told,
     Unrendered,
     Visit,
+    WebPage,
     read_form,
     require_same_site,
     wants_html,
@@ -75,7 +75,7 @@ HEADERS = {
 """On every answer under /web; a page is also never kept by caches."""
 
 
-def pages() -> list[Page]:
+def pages() -> list[WebPage]:
     """Every page, in the order in which paths are tried."""
     return [page for name in MODULES for page in _module(name).PAGES]
 
@@ -128,7 +128,7 @@ class Web:
 
         await self._app(scope, receive, guarded)
 
-    async def _answer(self, page: Page, request: Request) -> Response:
+    async def _answer(self, page: WebPage, request: Request) -> Response:
         async with self._renderer.admitted() as request.state.spent:
             response = await self._respond(page, request)
         return await self._rendered(response)
@@ -138,7 +138,7 @@ class Web:
             return response.fill(await self._renderer.render(response.job))
         return response
 
-    async def _respond(self, page: Page, request: Request) -> Response:
+    async def _respond(self, page: WebPage, request: Request) -> Response:
         visit = request.state.visit = await run_in_threadpool(self._visit, request)
         if visit.account is None and not page.open:
             return self._sign_in_first(visit)
@@ -158,7 +158,7 @@ class Web:
         finally:
             await form.close()
 
-    async def _open(self, page: Page, visit: Visit) -> Response:
+    async def _open(self, page: WebPage, visit: Visit) -> Response:
         if inspect.iscoroutinefunction(page.handler):
             answer: Awaitable[Response] = page.handler(visit)
             return await answer

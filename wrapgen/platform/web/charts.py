@@ -15,7 +15,7 @@ from wrapgen.charts import Series, lines
 from wrapgen.platform.observe.minutes import KEPT_MINUTES, Minute, total
 from wrapgen.platform.web.activity import is_fragment
 from wrapgen.platform.web.navigation import ROOT
-from wrapgen.platform.web.page import Page, Visit
+from wrapgen.platform.web.page import Visit, WebPage
 
 SHARES = ((0.5, "p50"), (0.9, "p90"), (0.99, "p99"))
 """The percentiles that are shown, and what they are called."""
@@ -82,4 +82,4 @@ def _drawn(minutes: Sequence[Minute], now: int) -> dict[str, str]:
     }
 
 
-PAGES = (Page(f"{ROOT}/charts", charts),)
+PAGES = (WebPage(f"{ROOT}/charts", charts),)

@@ -14,12 +14,12 @@ from starlette.responses import Response
 from wrapgen.errors import BadRequest, WrapgenError
 from wrapgen.platform.api.errors import call_body, facts, words
 from wrapgen.platform.api.protocol import CONNECTION
-from wrapgen.platform.calls.call import Outcome, Request
+from wrapgen.platform.calls.call import CallOutcome, Request
 from wrapgen.platform.calls.envelope import envelope
 from wrapgen.platform.calls.service import new_id
-from wrapgen.platform.calls.worker_protocol import Problem
+from wrapgen.platform.calls.worker_protocol import CallFailure
 from wrapgen.platform.web.hosted import PLACE, Hosted, hosted
-from wrapgen.platform.web.page import Page, Visit
+from wrapgen.platform.web.page import Visit, WebPage
 from wrapgen.platform.web.shown import laid_out
 from wrapgen.platform.web.snippets import TYPES, snippets
 
@@ -31,7 +31,7 @@ PATIENCE = 60
 
 
 @dataclass(frozen=True)
-class Input:
+class ConsoleInput:
     """What the console's form holds: the kind of input, its text, and the seconds the call may take."""
 
     kind: str
@@ -40,7 +40,7 @@ class Input:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ConsoleAnswer:
     """What came of a call, for showing.
 
     Args:
@@ -69,7 +69,7 @@ class Answer:
     request_id: str = ""
     reply: str = ""
 
-    def laid_out(self, most: int) -> Answer:
+    def laid_out(self, most: int) -> ConsoleAnswer:
         """The same with JSON laid out for reading, where that has at most so many bytes."""
         text = laid_out(self.text, most) if self.kind == "json" and not self.failed else self.text
         cut = self.cut + max(0, len(text) - SHOWN)
@@ -92,11 +92,11 @@ async def call(visit: Visit) -> Response:
     except WrapgenError as error:
         visit.platform.observer.note_refused(error, new_id(), reference, event="refused", known=True)
         status, _, kind = facts(error)
-        answer = Answer(status, kind, words(error), failed=True, reply=call_body(error).decode())
+        answer = ConsoleAnswer(status, kind, words(error), failed=True, reply=call_body(error).decode())
     return await visit.in_thread(_page, visit, given, answer)
 
 
-async def _called(visit: Visit, reference: str, given: Input, body: bytes) -> Outcome:
+async def _called(visit: Visit, reference: str, given: ConsoleInput, body: bytes) -> CallOutcome:
     """Runs the call on behalf of whoever is signed in, within the platform's limits and counts."""
     try:
         seconds = float(given.timeout)
@@ -117,18 +117,18 @@ async def _called(visit: Visit, reference: str, given: Input, body: bytes) -> Ou
     return await calls.run(calls.begin(request, visit.caller, None))
 
 
-async def _given(visit: Visit) -> tuple[Input, bytes]:
+async def _given(visit: Visit) -> tuple[ConsoleInput, bytes]:
     kind, text = visit.text("kind", "json"), visit.text("input")
     timeout = visit.text("timeout", str(PATIENCE))
     if kind not in TYPES:
         raise BadRequest(f"an input can't be {kind[:40]!r}")
     if kind == "binary":
         file = next(iter(visit.files("file")), None)
-        return Input(kind, text, timeout), await file.read() if file else b""
-    return Input(kind, text, timeout), text.encode("utf-8", "replace")
+        return ConsoleInput(kind, text, timeout), await file.read() if file else b""
+    return ConsoleInput(kind, text, timeout), text.encode("utf-8", "replace")
 
 
-def _page(visit: Visit, given: Input | None, answer: Answer | None) -> Response:
+def _page(visit: Visit, given: ConsoleInput | None, answer: ConsoleAnswer | None) -> Response:
     seen = hosted(visit)
     release = seen.release(visit.word("version"))
     notes = release.version.notes if release.version else {}
@@ -146,7 +146,9 @@ def _page(visit: Visit, given: Input | None, answer: Answer | None) -> Response:
     return visit.html("version.html", partial(_context, facts, given, answer, most))
 
 
-def _context(facts: dict[str, Any], given: Input | None, answer: Answer | None, most: int) -> dict[str, Any]:
+def _context(
+    facts: dict[str, Any], given: ConsoleInput | None, answer: ConsoleAnswer | None, most: int
+) -> dict[str, Any]:
     """What the page shows; made where it is rendered."""
     shown = given or _prefilled(facts["sample"], most)
     programs = snippets(facts["seen"].address, facts["reference"], shown.kind, shown.text)
@@ -159,10 +161,10 @@ def _reference(seen: Hosted, version: str) -> str:
     return f"{seen.reference}/{version}"
 
 
-def _prefilled(sample: str, most: int) -> Input:
+def _prefilled(sample: str, most: int) -> ConsoleInput:
     """The sample input as the form starts with it: JSON where it is some, laid out for reading."""
     shown = laid_out(sample, most)
-    return Input("json" if shown != sample or not sample or _is_json(sample) else "text", shown)
+    return ConsoleInput("json" if shown != sample or not sample or _is_json(sample) else "text", shown)
 
 
 def _is_json(text: str) -> bool:
@@ -173,12 +175,12 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _answer(outcome: Outcome, most: int) -> Answer:
+def _answer(outcome: CallOutcome, most: int) -> ConsoleAnswer:
     answer = outcome.answer
     printed = (outcome.output or b"").decode("utf-8", "replace")[:SHOWN]
-    if isinstance(answer, Problem):
+    if isinstance(answer, CallFailure):
         trace = answer.trace if outcome.trusted else ""
-        return Answer(
+        return ConsoleAnswer(
             status=200,
             kind=answer.kind,
             text=answer.message[:SHOWN],
@@ -198,7 +200,7 @@ def _answer(outcome: Outcome, most: int) -> Answer:
         text = raw.decode("utf-8", "replace")
     if len(raw) > most:  # it isn't laid out
         text, cut = text[:SHOWN], max(0, len(text) - SHOWN)
-    return Answer(
+    return ConsoleAnswer(
         status=200,
         kind=answer.kind,
         text=text,
@@ -211,12 +213,12 @@ def _answer(outcome: Outcome, most: int) -> Answer:
     )
 
 
-def _reply(outcome: Outcome) -> str:
+def _reply(outcome: CallOutcome) -> str:
     parts = envelope(outcome)
     return b"".join(parts).decode("utf-8", "replace") if sum(map(len, parts)) <= SHOWN // 10 else ""
 
 
 PAGES = (
-    Page(f"{PLACE}/versions/{{version}}", version),
-    Page(f"{PLACE}/versions/{{version}}", call, method="POST"),
+    WebPage(f"{PLACE}/versions/{{version}}", version),
+    WebPage(f"{PLACE}/versions/{{version}}", call, method="POST"),
 )

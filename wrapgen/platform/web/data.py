@@ -16,7 +16,7 @@ from wrapgen.platform.domain.model import Collection
 from wrapgen.platform.storage.objects import ConnectorPath
 from wrapgen.platform.web import data_file
 from wrapgen.platform.web.navigation import ROOT
-from wrapgen.platform.web.page import Page, Visit
+from wrapgen.platform.web.page import Visit, WebPage
 from wrapgen.platform.web.places import (
     AUDIENCES,
     address,
@@ -140,10 +140,10 @@ def _readers(word: str) -> tuple[str, ...]:
 
 
 PAGES = (
-    Page(f"{ROOT}/data", overview),
-    Page(f"{ROOT}/data/open", open_place),
-    Page(f"{ROOT}/data/create", create, method="POST"),
-    Page(f"{ROOT}/data/readers", allow, method="POST"),
-    Page(f"{ROOT}/data/delete", ask_delete),
-    Page(f"{ROOT}/data/delete", delete, method="POST"),
+    WebPage(f"{ROOT}/data", overview),
+    WebPage(f"{ROOT}/data/open", open_place),
+    WebPage(f"{ROOT}/data/create", create, method="POST"),
+    WebPage(f"{ROOT}/data/readers", allow, method="POST"),
+    WebPage(f"{ROOT}/data/delete", ask_delete),
+    WebPage(f"{ROOT}/data/delete", delete, method="POST"),
 )

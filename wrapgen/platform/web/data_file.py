@@ -17,7 +17,7 @@ from wrapgen.platform.domain.data_path import DataPath, parse
 from wrapgen.platform.domain.files import Address
 from wrapgen.platform.storage.objects import PART, StoredObject
 from wrapgen.platform.web.navigation import ROOT
-from wrapgen.platform.web.page import Page, Visit
+from wrapgen.platform.web.page import Visit, WebPage
 from wrapgen.platform.web.places import above, address, data_place, may_write, visitor_place
 from wrapgen.platform.web.preview import READ_BYTES, preview
 
@@ -95,6 +95,6 @@ def _unescaped(name: str) -> str:
 
 
 PAGES = (
-    Page(f"{ROOT}/data/download", download),
-    Page(f"{ROOT}/data/upload", upload, method="POST", form_bytes=math.inf),
+    WebPage(f"{ROOT}/data/download", download),
+    WebPage(f"{ROOT}/data/upload", upload, method="POST", form_bytes=math.inf),
 )

@@ -11,7 +11,7 @@ from wrapgen.platform.domain.accounts import NAME
 from wrapgen.platform.domain.algorithms import ALGORITHM_NAME
 from wrapgen.platform.domain.model import Algorithm, Released
 from wrapgen.platform.web.navigation import ROOT
-from wrapgen.platform.web.page import Page, Visit
+from wrapgen.platform.web.page import Visit, WebPage
 from wrapgen.platform.web.shown import word
 
 
@@ -49,4 +49,4 @@ def _line(visit: Visit, algorithm: Algorithm) -> Line:
     return Line(algorithm, latest, builds[0] if builds else None)
 
 
-PAGES = (Page(f"{ROOT}/", overview), Page(f"{ROOT}/find", find))
+PAGES = (WebPage(f"{ROOT}/", overview), WebPage(f"{ROOT}/find", find))

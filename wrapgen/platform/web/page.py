@@ -54,7 +54,7 @@ PLAIN_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)
-class Page:
+class WebPage:
     """One address of the web page.
 
     Args:

@@ -8,7 +8,7 @@ from wrapgen.errors import NotAuthorized
 from wrapgen.platform.api.errors import facts
 from wrapgen.platform.web.cookie import Cookie
 from wrapgen.platform.web.navigation import ROOT
-from wrapgen.platform.web.page import Page, Told, Visit
+from wrapgen.platform.web.page import Told, Visit, WebPage
 from wrapgen.platform.web.sessions import Sessions
 
 
@@ -49,7 +49,7 @@ def _back(path: str) -> str:
 
 
 PAGES = (
-    Page(f"{ROOT}/sign-in", ask, open=True),
-    Page(f"{ROOT}/sign-in", sign_in, method="POST", open=True),
-    Page(f"{ROOT}/sign-out", sign_out, method="POST"),
+    WebPage(f"{ROOT}/sign-in", ask, open=True),
+    WebPage(f"{ROOT}/sign-in", sign_in, method="POST", open=True),
+    WebPage(f"{ROOT}/sign-out", sign_out, method="POST"),
 )

@@ -13,7 +13,7 @@ from wrapgen.errors import NotFound
 from wrapgen.platform.storage.repositories import File
 from wrapgen.platform.web.hosted import PLACE, commit_of, hosted
 from wrapgen.platform.web.navigation import ROOT
-from wrapgen.platform.web.page import Page, Visit
+from wrapgen.platform.web.page import Visit, WebPage
 
 if TYPE_CHECKING:
     from pygments.formatters import HtmlFormatter
@@ -138,7 +138,7 @@ def _rules(scheme: str) -> str:
 
 
 PAGES = (
-    Page(f"{ROOT}/source.css", style, open=True),
-    Page(f"{PLACE}/source/{{version}}", source),
-    Page(f"{PLACE}/source/{{version}}/{{path:path}}", source),
+    WebPage(f"{ROOT}/source.css", style, open=True),
+    WebPage(f"{PLACE}/source/{{version}}", source),
+    WebPage(f"{PLACE}/source/{{version}}/{{path:path}}", source),
 )

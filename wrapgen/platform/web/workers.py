@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from wrapgen.platform.web.activity import is_fragment
 from wrapgen.platform.web.navigation import ROOT
-from wrapgen.platform.web.page import Page, Visit
+from wrapgen.platform.web.page import Visit, WebPage
 from wrapgen.platform.workers.pool import Pool
 from wrapgen.platform.workers.process_tree import memory_bytes
 
@@ -78,4 +78,4 @@ async def workers(visit: Visit) -> Response:
     return visit.html("workers.html", context)
 
 
-PAGES = (Page(f"{ROOT}/workers", workers),)
+PAGES = (WebPage(f"{ROOT}/workers", workers),)

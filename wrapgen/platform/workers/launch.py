@@ -12,7 +12,7 @@ from typing import Any
 
 from wrapgen.platform.domain.model import Runnable
 from wrapgen.platform.workers.sandbox import START, VARIABLES, Sandbox
-from wrapgen.platform.workers.workspace import API, Place
+from wrapgen.platform.workers.workspace import API, Workspace
 
 HANDOVER_SECONDS = 30.0
 """How long an isolated worker may take to hand over its listener, which it does before all else."""
@@ -43,7 +43,7 @@ class Launched:
 
 
 async def launch(
-    runnable: Runnable, place: Place, limits: dict[str, int], sandbox: Sandbox | None
+    runnable: Runnable, place: Workspace, limits: dict[str, int], sandbox: Sandbox | None
 ) -> Launched:
     """Starts a process, sandboxed if there is a sandbox; the algorithm is not loaded yet when this returns.
 
@@ -71,7 +71,7 @@ async def launch(
     return launched
 
 
-async def _start(runnable: Runnable, place: Place, sandbox: Sandbox | None) -> Launched:
+async def _start(runnable: Runnable, place: Workspace, sandbox: Sandbox | None) -> Launched:
     ours, theirs = socket.socketpair()
     read_fd, write_fd = os.pipe()
     os.set_blocking(read_fd, False)

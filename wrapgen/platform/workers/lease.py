@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from wrapgen.platform.workers.worker import Response, Worker, WorkerEnded
+from wrapgen.platform.workers.worker import Worker, WorkerEnded, WorkerResponse
 
 
 class LeaseOwner(Protocol):
@@ -44,7 +44,7 @@ class Lease:
         end: Callable[[Worker], None],
     ) -> None:
         self.urgent = urgent
-        self.future: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+        self.future: asyncio.Future[WorkerResponse] = asyncio.get_running_loop().create_future()
         self._parts = parts
         self._output = output
         self._begin = begin
@@ -69,7 +69,7 @@ class Lease:
         worker.request(self._parts, output=self._output, then=self._respond)
         return True
 
-    def _respond(self, response: Response | WorkerEnded) -> None:
+    def _respond(self, response: WorkerResponse | WorkerEnded) -> None:
         if self._held is None or self.future.done():  # given up meanwhile: `release` ends the worker
             return
         if isinstance(response, WorkerEnded):

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Coroutine
@@ -24,7 +23,7 @@ from wrapgen.platform.workers.lease import Lease
 from wrapgen.platform.workers.processors import Processors
 from wrapgen.platform.workers.sandbox import Sandbox
 from wrapgen.platform.workers.worker import Worker
-from wrapgen.platform.workers.workspace import Place, Surroundings
+from wrapgen.platform.workers.workspace import Surroundings, Workspace
 
 GROW_SECONDS = 0.1
 """How long the oldest waiting call has waited before a pool grows beyond the number of processors."""
@@ -68,32 +67,22 @@ class Pool:
 
     Args:
         runnable: what they run.
-        common: what it has in common with the workers of others.
-        size: how large the pool may get.
-        ceilings: what one worker may use.
-        known: the server's table from worker key to worker, kept up to date here.
-        processors: looked at all the time.
+        pools: all pools of the server, with what they have in common.
     """
 
     def __init__(
         self,
         runnable: Runnable,
-        common: Surroundings,
-        size: Size,
-        ceilings: Ceilings,
-        known: dict[str, Worker],
-        processors: Processors,
+        pools: Pools,
     ) -> None:
         self.runnable = runnable
         self.version = runnable.version
         self.workers: set[Worker] = set()
         self.crashes = 0
         self.replaced = 0
-        self.size = size
-        self.ceilings = ceilings
-        self._common = common
-        self._known = known
-        self._processors = processors
+        self.size = pools.size
+        self.ceilings = pools.ceilings
+        self._pools = pools
         self._idle: list[tuple[float, Worker]] = []  # the last one back is the first to go out: others retire
         self._queue: deque[tuple[float, Lease]] = deque()
         self._starting = 0
@@ -185,7 +174,7 @@ class Pool:
         """
         while self._queue and not self._queue[0][1].waits:
             self._queue.popleft()
-        patience = CROWDED_SECONDS if self._processors.busy > CROWDED_SHARE else GROW_SECONDS
+        patience = CROWDED_SECONDS if self._pools.processors.busy > CROWDED_SHARE else GROW_SECONDS
         late = bool(self._queue) and now - self._queue[0][0] >= patience
         room = self._total < self.size.most and self._starting < min(self.size.at_once, self.waiting)
         if late and room and not self._saturated(now):
@@ -249,12 +238,14 @@ class Pool:
     async def _load(self) -> Worker:
         loop = asyncio.get_running_loop()
         try:
-            place = await loop.run_in_executor(None, Place.make, self.runnable, self._common, self.ceilings)
+            place = await loop.run_in_executor(
+                None, Workspace.make, self.runnable, self._pools.common, self.ceilings
+            )
             worker = await self._begun(place)
         except OSError as error:
             raise LoadFailed(None, f"the worker could not be started: {error}") from error
         self._alive.add(worker)
-        self._known[worker.key] = worker
+        self._pools.known[worker.key] = worker
         self._spawn(self._see_off(worker))
         try:
             await asyncio.wait_for(worker.ready.wait(), self.size.load_seconds)
@@ -265,9 +256,9 @@ class Pool:
             raise LoadFailed(worker)
         return worker
 
-    async def _begun(self, place: Place) -> Worker:
+    async def _begun(self, place: Workspace) -> Worker:
         try:
-            return await Worker.start(self.runnable, place, self.ceilings, self._common)
+            return await Worker.start(self.runnable, place, self.ceilings, self._pools.common)
         except BaseException:
             await asyncio.get_running_loop().run_in_executor(None, place.remove)
             raise
@@ -295,7 +286,7 @@ class Pool:
 
     def _forget(self, worker: Worker) -> None:
         self.workers.discard(worker)
-        self._known.pop(worker.key, None)
+        self._pools.known.pop(worker.key, None)
         self._idle = [(since, each) for since, each in self._idle if each is not worker]
 
 
@@ -324,25 +315,17 @@ class Pools:
         self.known: dict[str, Worker] = {}
         self.by_key: dict[str, Pool] = {}
         self._reaper: subprocess.Popen[bytes] | None = None
-        self._size = size
-        self._ceilings = ceilings
-        self._processors = processors or Processors()
+        self.size = size
+        self.ceilings = ceilings
+        self.processors = processors or Processors()
 
     def get(self, runnable: Runnable) -> Pool:
         """The pool of a version, made when it is the first call."""
         pool = self.by_key.get(runnable.key)
         if pool is None:
             if self._reaper is None:
-                self._reaper = self._start_reaper()
-            pool = Pool(
-                runnable,
-                self.common,
-                self._size,
-                self._ceilings,
-                self.known,
-                self._processors,
-            )
-            self.by_key[runnable.key] = pool
+                self._reaper = process_tree.start_reaper(self.common.mark)
+            pool = self.by_key[runnable.key] = Pool(runnable, self)
         if runnable.version != runnable.git_hash:
             pool.version = runnable.version  # of a build that was tried under its hash, and released since
         return pool
@@ -353,7 +336,7 @@ class Pools:
 
     def tend(self, now: float) -> None:
         """Looks after all pools, at time.monotonic() `now`; has to be called every GROW_SECONDS."""
-        self._processors.look(now)
+        self.processors.look(now)
         for key, pool in list(self.by_key.items()):
             pool.tend(now)
             if pool.unused:
@@ -364,8 +347,3 @@ class Pools:
         await asyncio.gather(*(pool.close() for pool in self.by_key.values()))
         if self._reaper is not None:
             await asyncio.to_thread(self._reaper.communicate)
-
-    def _start_reaper(self) -> subprocess.Popen[bytes]:
-        """Starts the process that ends all workers' families if this one is killed."""
-        command = [sys.executable, "-I", "-S", str(Path(process_tree.__file__)), self.common.mark]
-        return subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True, cwd="/")

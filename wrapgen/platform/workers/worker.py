@@ -25,7 +25,7 @@ from wrapgen.platform.workers.ceilings import MEMORY, Ceilings
 from wrapgen.platform.workers.launch import launch
 from wrapgen.platform.workers.process_tree import cpu_seconds, descend, end_process_tree
 from wrapgen.platform.workers.sandbox import LEVELS
-from wrapgen.platform.workers.workspace import Place, Surroundings
+from wrapgen.platform.workers.workspace import Surroundings, Workspace
 
 READY = b"PIPE_INIT_COMPLETE"
 OUTPUT_KEPT = 256 * 1024
@@ -77,7 +77,7 @@ _SIGNALS = {
 }
 
 
-class Response(msgspec.Struct, frozen=True):
+class WorkerResponse(msgspec.Struct, frozen=True):
     """One response line, and what was printed since the last one.
 
     Args:
@@ -96,7 +96,7 @@ class Response(msgspec.Struct, frozen=True):
 class Worker(asyncio.Protocol):
     """One process. Make it with `Worker.start`; `ready` is set when it is loaded or has ended."""
 
-    def __init__(self, place: Place, ceilings: Ceilings) -> None:
+    def __init__(self, place: Workspace, ceilings: Ceilings) -> None:
         self.place = place
         self.key = place.key
         self.process = 0
@@ -109,7 +109,7 @@ class Worker(asyncio.Protocol):
         self._why = ""
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._then: Callable[[Response | WorkerEnded], None] | None = None
+        self._then: Callable[[WorkerResponse | WorkerEnded], None] | None = None
         self._sent = 0.0
         self._output_wanted = False
         self._parts: list[bytes] = []
@@ -128,7 +128,7 @@ class Worker(asyncio.Protocol):
 
     @classmethod
     async def start(
-        cls, runnable: Runnable, place: Place, ceilings: Ceilings, common: Surroundings
+        cls, runnable: Runnable, place: Workspace, ceilings: Ceilings, common: Surroundings
     ) -> Worker:
         """Starts the process, sandboxed if there is a sandbox; it is not loaded yet when this returns.
 
@@ -216,7 +216,7 @@ class Worker(asyncio.Protocol):
     # -- one request -----------------------------------------------------------------------------------
 
     def request(
-        self, parts: list[bytes], *, output: bool, then: Callable[[Response | WorkerEnded], None]
+        self, parts: list[bytes], *, output: bool, then: Callable[[WorkerResponse | WorkerEnded], None]
     ) -> None:
         """Sends one request line, in parts; `then` is told the response, or that the process ended first.
 
@@ -288,7 +288,7 @@ class Worker(asyncio.Protocol):
             return
         if self._output_wanted:
             self._read_output()
-        then(Response(line, size, self._take_output(), now - self._sent))
+        then(WorkerResponse(line, size, self._take_output(), now - self._sent))
 
     def _read_output(self, *, final: bool = False) -> None:
         """Takes what was printed; a flood is left in the pipe for a while, so that its author waits."""

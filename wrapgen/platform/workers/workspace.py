@@ -46,7 +46,7 @@ class Surroundings:
 
 
 @dataclass
-class Place:
+class Workspace:
     """What a worker process gets from the server: its own folder and key.
 
     Args:
@@ -62,7 +62,7 @@ class Place:
     group: Group | None = None
 
     @classmethod
-    def make(cls, runnable: Runnable, common: Surroundings, ceilings: Ceilings) -> Place:
+    def make(cls, runnable: Runnable, common: Surroundings, ceilings: Ceilings) -> Workspace:
         """Copies the source into a new folder; takes its time, so call it in a thread.
 
         The worker's key begins with the mark by which all processes of one server are found.
@@ -81,7 +81,7 @@ class Place:
             raise
 
     @classmethod
-    def _filled(cls, folder: Path, runnable: Runnable, common: Surroundings, ceilings: Ceilings) -> Place:
+    def _filled(cls, folder: Path, runnable: Runnable, common: Surroundings, ceilings: Ceilings) -> Workspace:
         (folder / "tmp").mkdir()
         shutil.copytree(
             runnable.directory, folder / "work", copy_function=_copy, symlinks=True, ignore=_no_history
