@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -13,20 +12,12 @@ from wrapgen.errors import NotAuthorized, RunError
 from wrapgen.run.hosts.memory import MemoryHost
 from wrapgen.run.input.items import Selected, Selection
 from wrapgen.run.input.memory import MemorySource
-from wrapgen.run.ledger.folder import Folder
 from wrapgen.run.ledger.ledger import read_ledger
-from wrapgen.run.ledger.memory import MemoryStore
-from wrapgen.run.ledger.store import LEDGER, SPOOL, StateStore
+from wrapgen.run.ledger.store import LEDGER, SPOOL
 from wrapgen.run.output.outcomes import outcomes
 from wrapgen.run.session import Session
 from wrapgen.run.settings import Options
 from wrapgen.run.summary import EndState
-
-
-@pytest.fixture(params=[Folder, MemoryStore])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> StateStore:
-    """A store that holds nothing yet."""
-    return request.param(tmp_path)
 
 
 def test_a_log_holds_what_was_appended_in_its_order(store):

@@ -1,6 +1,7 @@
 """The seam between a run and where its state is kept: a few logs that only grow, and a lock.
 
-`folder` keeps them in files, `memory` in this process. What is derived from them is rebuilt, and never here.
+`folder` keeps them in files; the suite of tests has one in memory. What is derived from them is rebuilt, and
+never here.
 """
 
 from __future__ import annotations

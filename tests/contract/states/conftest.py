@@ -1,4 +1,4 @@
-"""The state of a run in this process: for tests, and as a pattern for other stores."""
+"""The stores that the suite runs over: a folder, and one in this process, which is a pattern for others."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from wrapgen.errors import RunError
+from wrapgen.run.ledger.folder import Folder
+from wrapgen.run.ledger.store import StateStore
 
 
 class MemoryLog:
@@ -95,3 +99,9 @@ class MemoryStore:
     def clear(self) -> None:
         """Removes every log."""
         self._logs.clear()
+
+
+@pytest.fixture(params=[Folder, MemoryStore])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> StateStore:
+    """A store that holds nothing yet."""
+    return request.param(tmp_path)
