@@ -16,7 +16,7 @@ from wrapgen.errors import RunError, UsageError
 
 if TYPE_CHECKING:
     from wrapgen.run.hosts.description import Description
-    from wrapgen.run.integrations.sqs_queue import Queue, QueueFacts
+    from wrapgen.run.integrations.sqs_queue import QueueFacts, SqsQueue
     from wrapgen.run.integrations.sqs_worker import SqsWorker, WorkerOptions
 
 
@@ -78,9 +78,9 @@ def sqs(url: str, reference: str, as_json: bool, **given: Any) -> None:
     rest back.
     """
     from wrapgen.run.integrations.sqs_messages import run_of
-    from wrapgen.run.integrations.sqs_queue import Queue
+    from wrapgen.run.integrations.sqs_queue import SqsQueue
 
-    queue = Queue(url, given["region"], calls=(given["calls"] or 10) + 2)
+    queue = SqsQueue(url, given["region"], calls=(given["calls"] or 10) + 2)
     facts = queue.facts()
     _can_fail(facts, given["failed"])
     worker, exact, about = _worker(queue, facts, reference, given)
@@ -105,7 +105,7 @@ def _can_fail(facts: QueueFacts, failed: str) -> None:
 
 
 def _worker(
-    queue: Queue, facts: QueueFacts, reference: str, given: dict[str, Any]
+    queue: SqsQueue, facts: QueueFacts, reference: str, given: dict[str, Any]
 ) -> tuple[SqsWorker, str, Description]:
     from random import Random
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from wrapgen.doctor.finding import Finding, fault, ok, unchecked
 from wrapgen.errors import PlatformError
-from wrapgen.run.integrations.sqs_queue import DeadLetterFacts, Queue, QueueFacts
+from wrapgen.run.integrations.sqs_queue import DeadLetterFacts, QueueFacts, SqsQueue
 from wrapgen.spec import Spec
 from wrapgen.spec.queue import QueueNumbers, queue_numbers
 
@@ -22,7 +22,7 @@ def examine(spec: Spec, url: str, consumer: str) -> Iterator[Finding]:
     Raises:
         PlatformError: the queue can't be looked at.
     """
-    queue = Queue(url)
+    queue = SqsQueue(url)
     facts, wanted = queue.facts(), queue_numbers(spec, consumer)
     yield from _found("queue", url, differences(wanted, facts, consumer), f"is set up for {consumer}")
     if facts.dead_letter is None:

@@ -11,7 +11,7 @@ import pytest
 
 from wrapgen.errors import MissingExtra, UsageError
 from wrapgen.run.integrations.spark import find_java
-from wrapgen.run.integrations.sqs_queue import Queue
+from wrapgen.run.integrations.sqs_queue import SqsQueue
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def aws(monkeypatch, tmp_path) -> pytest.MonkeyPatch:
 def complaint(url: str, region: str | None = None) -> str:
     """What is said of a queue that can't be used."""
     with pytest.raises(Exception) as caught:
-        Queue(url, region).facts()
+        SqsQueue(url, region).facts()
     assert type(caught.value).__module__ == "wrapgen.errors", repr(caught.value)
     assert "\n" not in str(caught.value)
     return f"{type(caught.value).__name__}: {caught.value}"
@@ -156,7 +156,7 @@ def test_a_queue_that_is_not_there(aws, make_queue):
     """By its name, or because it lies in another region."""
     queue = make_queue()
     assert complaint(queue.url + "x").endswith("The specified queue does not exist.")
-    assert Queue(queue.url, "us-east-1").facts().visibility == 30
+    assert SqsQueue(queue.url, "us-east-1").facts().visibility == 30
     assert complaint(queue.url, "eu-west-1").startswith("NotFound: ")
 
 

@@ -190,7 +190,7 @@ def test_a_mistake_is_one_clear_message(platform, make_queue, work, words, says)
 
 
 def test_a_queue_without_a_dead_letter_queue_is_refused(platform, make_queue, work):
-    """Poison would come back for ever; the message says what to do."""
+    """Poison would come back forever; the message says what to do."""
     queue = make_queue()
     code, _, said = work(queue.dead_url).end()
     assert code == 2 and "--failed delete" in said

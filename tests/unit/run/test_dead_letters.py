@@ -7,7 +7,7 @@ import pytest
 stub = pytest.importorskip("botocore.stub")
 
 from wrapgen.doctor.queue import dead_letter_differences  # noqa: E402
-from wrapgen.run.integrations.sqs_queue import DeadLetterFacts, Queue, QueueFacts  # noqa: E402
+from wrapgen.run.integrations.sqs_queue import DeadLetterFacts, QueueFacts, SqsQueue  # noqa: E402
 from wrapgen.spec.queue import QueueNumbers  # noqa: E402
 
 ARN = "arn:aws:sqs:eu-west-1:123456789012:tweets"
@@ -28,7 +28,7 @@ def test_a_redrive_allow_policy_says_whose_letters_it_takes(monkeypatch, policy,
     """None at all takes everybody's, and a list of queues has to name this one."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
-    queue = Queue("https://sqs.eu-west-1.amazonaws.com/123456789012/tweets")
+    queue = SqsQueue("https://sqs.eu-west-1.amazonaws.com/123456789012/tweets")
     allowed = {} if policy is None else {"RedriveAllowPolicy": json.dumps(policy)}
     with stub.Stubber(queue._client) as client:
         asked = {"QueueName": "tweets-dead", "QueueOwnerAWSAccountId": "123456789012"}

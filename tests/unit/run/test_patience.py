@@ -21,7 +21,7 @@ def patience(clock, seconds=600.0, told=None):
 
 
 def answers(*said):
-    """A question that is answered by these in turn, and by the last for ever."""
+    """A question that is answered by these in turn, and by the last forever."""
     left = list(said)
 
     def ask(*_):

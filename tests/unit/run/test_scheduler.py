@@ -146,7 +146,7 @@ def test_every_item_is_finished_once_after_any_faults(items, faulty, random):
 @settings(max_examples=100, deadline=None)
 @given(st.integers(1, 30), st.randoms(use_true_random=False))
 def test_faults_that_never_cease_end_the_run(items, random):
-    """A host that fails for ever ends the run, by patience or because every item is finished."""
+    """A host that fails forever ends the run, by patience or because every item is finished."""
     world = World(items, random.choice, faulty=10**9, patience=300)
     stop = world.run()
     assert (stop is None) == (set(world.final) == set(range(items)))

@@ -21,7 +21,7 @@ class Queue:
 
 
 def test_a_fault_while_receiving_ends_the_worker_with_its_reason():
-    """It does not stay up and keep what it has hidden from others for ever."""
+    """It does not stay up and keep what it has hidden from others forever."""
     random = Random(1)
     send = lambda chunk: pytest.fail(f"sent {chunk}")  # noqa: E731
     sender = Sender(send, 3, LockedBackoff(random, 0), time.monotonic, lambda _: False, random)

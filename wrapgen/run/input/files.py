@@ -177,39 +177,35 @@ def _readable(path: Path) -> Iterator[None]:
         raise RunError(f"can't read {path}: {getattr(error, 'strerror', None) or error}") from error
 
 
-def find(name: str, format: str | None = None, reading: Reading = AS_FOUND) -> FileSource:  # noqa: A002
-    """The source that a path or a pattern names: `source_of` what `paths_of` finds."""
-    return source_of(name, paths_of(name), format, reading)
-
-
-def source_of(name: str, paths: Sequence[Path], format: str | None, reading: Reading) -> FileSource:  # noqa: A002
-    """The source of files.
+def find(
+    name: str,
+    format: str | None = None,  # noqa: A002
+    reading: Reading = AS_FOUND,
+    besides: Collection[Path] = (),
+    own: Sequence[Path] = (),
+) -> FileSource:
+    """The source that a path or a pattern names.
 
     Args:
-        name: what the user wrote.
-        paths: the files.
+        name: a path, or a pattern such as `in/*.jsonl.gz`.
         format: one of FORMATS; None goes by the suffix.
         reading: how text is read, as far as the user says it.
+        besides: resolved paths that a pattern leaves out.
+        own: files that a run is going to write.
 
     Raises:
-        UsageError: the format can't be told, or is not known.
+        UsageError: nothing is there, it is no file, it would be written over, or the format can't be told.
         RunError: how the text is to be read can't be told.
     """
+    paths = _paths_of(name, besides)
     for path in paths:
+        if any(file.exists() and path.samefile(file) for file in own):
+            raise UsageError(f"{path} is the input, and would be written over", hint="name another output")
         refuse_unreadable(str(path))
     return FileSource(name, paths, format or format_of(map(str, paths)), reading=reading).detected()
 
 
-def paths_of(name: str, besides: Collection[Path] = ()) -> list[Path]:
-    """The files that a path or a pattern names.
-
-    Args:
-        name: a path, or a pattern such as `in/*.jsonl.gz`.
-        besides: resolved paths that a pattern leaves out.
-
-    Raises:
-        UsageError: nothing is there, or it is no file.
-    """
+def _paths_of(name: str, besides: Collection[Path]) -> list[Path]:
     path = Path(name)
     if path.is_file():
         return [path]

@@ -19,7 +19,7 @@ from wrapgen.run.hosts.fast_json import are_json, texts_as_json
 from wrapgen.run.input.source import Row
 from wrapgen.run.input.values import Unsendable
 
-_PIECE = 1 << 16
+_BLOCK = 1 << 16
 _TOGETHER = 500
 _SPACE = " \t\r\n"
 _BLANK = _SPACE.encode()
@@ -37,7 +37,7 @@ def jsonl(stream: IO[bytes], name: str) -> Iterator[Row]:
 def jsonl_texts(stream: IO[bytes], name: str) -> Iterator[list[bytes]]:
     """As `jsonl`, each value only as its text: checked, but not decoded; some together, for speed."""
     read, padded = 0, False
-    while block := stream.read(_PIECE):
+    while block := stream.read(_BLOCK):
         lines = (block + stream.readline()).removesuffix(b"\n").split(b"\n")
         texts = _stripped(lines) if padded else lines
         if are_json(texts):
@@ -118,7 +118,7 @@ def document(stream: IO[bytes], name: str) -> Iterator[Row]:
 
 
 def array(stream: IO[bytes], name: str) -> Iterator[Row]:
-    """The elements of one JSON array, streamed: memory holds one element and a piece of the file."""
+    """The elements of one JSON array, streamed: memory holds one element and a part of the file."""
     feed = _Feed(stream, name)
     if feed.skip() != "[":
         raise RunError(f"{name}: not a JSON array: it does not start with [", hint=_FORMATS)
@@ -158,10 +158,10 @@ class _Feed:
         """Reads on, dropping what lies behind the position; False at the end. Large values grow the step."""
         if self._ended:
             return False
-        piece = self._stream.read(max(_PIECE, len(self.text) - self.at))
-        self._ended = not piece
+        block = self._stream.read(max(_BLOCK, len(self.text) - self.at))
+        self._ended = not block
         try:
-            self.text = self.text[self.at :] + self._decoder.decode(piece, final=self._ended)
+            self.text = self.text[self.at :] + self._decoder.decode(block, final=self._ended)
         except UnicodeDecodeError as error:
             raise RunError(f"{self._name}: not UTF-8 ({_reason(error)})") from error
         self.at = 0
@@ -182,7 +182,7 @@ class _Feed:
         while True:
             try:
                 value, end = _scanned(self.text, self.at)
-                # A number at the edge of a piece may go on in the next, as 12. does in 12.5.
+                # A number at the edge of a block may go on in the next, as 12. does in 12.5.
                 if self._ended or (end < len(self.text) and self.text[end] not in _IN_NUMBERS):
                     raw = self.text[self.at : end]
                     self.at = end

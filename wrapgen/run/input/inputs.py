@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import filecmp
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterable
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO
 
-from wrapgen.client import is_data_url
+from wrapgen.client import DataCalls, is_data_url
 from wrapgen.errors import RunError, UsageError
 from wrapgen.files import rename, whole
 from wrapgen.run.input.decoding import refuse_unreadable
-from wrapgen.run.input.files import FORMATS, FileSource, format_of, paths_of, source_of
+from wrapgen.run.input.files import FORMATS, FileSource, find, format_of
 from wrapgen.run.input.formats import TABLES
 from wrapgen.run.input.items import FAILED_ITEM, Items, Reopened, Selected, Selection
 from wrapgen.run.input.reading import AS_FOUND, Reading
@@ -28,13 +27,6 @@ STDIN = "-"
 _BLOCK = 1 << 20
 
 
-class Streams(Protocol):
-    """The data service, as far as inputs need it."""
-
-    def stream(self, url: str) -> AbstractContextManager[Iterator[bytes]]:
-        """A file piece by piece."""
-
-
 def open_input(
     name: str,
     format: str | None,  # noqa: A002
@@ -42,7 +34,7 @@ def open_input(
     folder: Folder,
     *,
     stdin: IO[bytes],
-    data: Streams,
+    data: DataCalls,
     replace: bool,
     output: Path | None = None,
     reading: Reading = AS_FOUND,
@@ -88,7 +80,7 @@ def _are_failed(source: FileSource) -> bool:
     """Whether rows are a run's failed items, whatever their file is called."""
     try:
         first = next(source.rows(), None)
-    except RunError:  # whoever reads all of it says so
+    except RunError:  # reading all of it says so
         return False
     return first is not None and isinstance(first.value, dict) and set(first.value) == FAILED_ITEM
 
@@ -197,14 +189,12 @@ def find_input(
         RunError: how the text is to be read can't be told.
     """
     own = own_files(folder, *outputs)
-    besides = {file.resolve() for file in own} if folder.ledger.exists() else set()
-    if folder.ledger.exists():  # its failed items may go again, and are kept first
-        own = [file for file in own if file not in map(errors_for, outputs)]
-    paths = paths_of(name, besides)
-    for path in paths:
-        if any(file.exists() and path.samefile(file) for file in own):
-            raise UsageError(f"{path} is the input, and would be written over", hint="name another output")
-    return source_of(name, paths, format, reading)
+    if not folder.ledger.exists():
+        return find(name, format, reading, own=own)
+    besides = {file.resolve() for file in own}
+    # A run's failed items may go again: they are kept first.
+    own = [file for file in own if file not in map(errors_for, outputs)]
+    return find(name, format, reading, besides, own)
 
 
 def _copied(
@@ -212,7 +202,7 @@ def _copied(
     format: str | None,  # noqa: A002
     folder: Folder,
     stdin: IO[bytes],
-    data: Streams,
+    data: DataCalls,
     reading: Reading,
     *,
     replace: bool,
@@ -226,8 +216,8 @@ def _copied(
     else:
         refuse_unreadable(name)
         format = format or format_of([name])  # noqa: A001
-        with data.stream(name) as pieces:
-            same = keep(pieces, folder, replace=replace, once=True)
+        with data.stream(name) as parts:
+            same = keep(parts, folder, replace=replace, once=True)
     if not same:
         raise RunError(
             f"{name} gives something else than when this run began",
@@ -236,11 +226,11 @@ def _copied(
     return FileSource(name, [folder.input], format, copied=True, reading=reading).detected()
 
 
-def keep(pieces: Iterable[bytes], folder: Folder, *, replace: bool, once: bool = False) -> bool:
+def keep(parts: Iterable[bytes], folder: Folder, *, replace: bool, once: bool = False) -> bool:
     """Copies an input into a run's folder; False, and no copy, if the run began with another content.
 
     Args:
-        pieces: the content.
+        parts: the content.
         folder: the run's.
         replace: an earlier copy may be replaced by another content.
         once: it may be given but once: nothing at all stands for the copy that is there.
@@ -248,7 +238,7 @@ def keep(pieces: Iterable[bytes], folder: Folder, *, replace: bool, once: bool =
     folder.make()
     part = folder.input.with_name("input.new")
     with writable(folder.path), whole(part) as file:
-        file.writelines(pieces)
+        file.writelines(parts)
     if replace or not folder.input.exists() or folder.header() is None:
         rename(part, folder.input)
         return True

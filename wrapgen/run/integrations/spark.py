@@ -30,8 +30,8 @@ from wrapgen.run.integrations.spark_task import (
     ERROR,
     OUTPUT,
     SparkPlan,
-    Stopped,
     Task,
+    TaskStopped,
     columns,
     error_type,
 )
@@ -178,7 +178,7 @@ def _probed(df: Any, plan: SparkPlan) -> Any:
     # Below the try of every task, whose outcome is the one that counts.
     try:
         outcomes = plan.score(rows, tries=-1)
-    except Stopped as stopped:
+    except TaskStopped as stopped:
         raise PlatformError(
             str(stopped), hint="nothing has been scored; fix that, then start again"
         ) from None

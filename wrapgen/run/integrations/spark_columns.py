@@ -69,8 +69,8 @@ class Columns:
             UsageError: a column can't go.
         """
         df = df.toDF(*map(_safe, range(len(self._names))))
-        carried = [_carried(kind) for kind in self._types]
-        return self._cast(df, [*carried], ()) if carried != self._types else df
+        sendable = [_sendable(kind) for kind in self._types]
+        return self._cast(df, [*sendable], ()) if sendable != self._types else df
 
     def back(self, df: Any) -> Any:
         """What tasks gave back, with the names and types that the columns had."""
@@ -88,7 +88,7 @@ class Columns:
             return df.select(*cells, *others)
         except Exception as error:  # Spark's own
             names = [
-                name for name, kind in zip(self._names, self._types, strict=True) if _carried(kind) != kind
+                name for name, kind in zip(self._names, self._types, strict=True) if _sendable(kind) != kind
             ]
             raise UsageError(
                 f"columns {', '.join(map(repr, names))} can't go through a task", hint="cast them to text"
@@ -115,20 +115,20 @@ def arrow_type(kind: Any) -> Any:
         return to_arrow_type(kind)
 
 
-def _carried(kind: Any) -> Any:
+def _sendable(kind: Any) -> Any:
     """A type as a task can get it: with text for what Arrow does not know, and no two fields of one name."""
     from pyspark.sql.types import ArrayType, MapType, StringType, StructField, StructType
 
     if isinstance(kind, ArrayType):
-        return ArrayType(_carried(kind.elementType), kind.containsNull)
+        return ArrayType(_sendable(kind.elementType), kind.containsNull)
     if isinstance(kind, MapType):
-        return MapType(_carried(kind.keyType), _carried(kind.valueType), kind.valueContainsNull)
+        return MapType(_sendable(kind.keyType), _sendable(kind.valueType), kind.valueContainsNull)
     if isinstance(kind, StructType):
         doubled = len(set(kind.names)) < len(kind.names)
         return StructType(
             [
                 StructField(
-                    _safe(at) if doubled else one.name, _carried(one.dataType), one.nullable, one.metadata
+                    _safe(at) if doubled else one.name, _sendable(one.dataType), one.nullable, one.metadata
                 )
                 for at, one in enumerate(kind.fields)
             ]

@@ -35,7 +35,7 @@ CONTENT = "$content"
 NO_ID = error_text("InputError", "the row has no id, so its record could not be told apart", retryable=False)
 
 
-class Stopped(Exception):
+class TaskStopped(Exception):
     """The platform refuses everyone, or stayed away: no row is to blame. Spark tries the task again."""
 
 
@@ -89,7 +89,7 @@ class SparkPlan:
             calls: how many to keep open.
 
         Raises:
-            Stopped: see there.
+            TaskStopped: see there.
         """
         found = {at: Outcome(Fate.FAILED, NO_ID, 0) for at, row in enumerate(rows) if self._lacks_id(row)}
         entries = (
@@ -110,7 +110,7 @@ class SparkPlan:
         )
         delivered = sender.deliver(entries, size=self.chunk, aim=self.about.aim, threads=calls)
         if delivered.stop:
-            raise Stopped(delivered.stop.reason)
+            raise TaskStopped(delivered.stop.reason)
         if delivered.given_up and self.about.datastore:
             failures = [(one, delivered.outcomes[at].body) for at, one in sorted(delivered.given_up.items())]
             sender.record_given_up(failures, size=self.chunk)

@@ -1,6 +1,6 @@
-"""What becomes of messages that go to a wrapper together: the same for the worker and for a Lambda function.
+"""What becomes of messages of one call: the same for the worker and for a Lambda function.
 
-Deletes and returns nothing: whoever took the messages does.
+Deletes and returns nothing: the receiver of the messages does.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from wrapgen.run.sender import Delivered, Sender
 
 
 @dataclass(frozen=True)
-class Settled:
+class SettledMessage:
     """What became of one message: its outcome, and whether the datastore knows."""
 
     message: Message
@@ -53,9 +53,9 @@ class Batches:
     aim: int
     attempts_of: Callable[[Message], int] = lambda _: 0
 
-    def settle(self, batch: list[Message]) -> Iterator[tuple[Delivered, list[Settled]]]:
+    def settle(self, batch: list[Message]) -> Iterator[tuple[Delivered, list[SettledMessage]]]:
         """Each call that the messages take, and what became of its messages; none comes up twice."""
-        away: list[Settled] = []
+        away: list[SettledMessage] = []
         cutter = ChunkCutter(iter(list(self._entries(batch, away))), aim=self.aim)
         if away:
             yield Delivered(), away
@@ -63,12 +63,12 @@ class Batches:
             delivered = self.sender.deliver(chunk.entries(), size=len(chunk), aim=self.aim)
             noted = self._noted(delivered)
             settled = (
-                Settled(batch[index], outcome, index not in delivered.given_up or index in noted)
+                SettledMessage(batch[index], outcome, index not in delivered.given_up or index in noted)
                 for index, outcome in delivered.outcomes.items()
             )
             yield delivered, list(settled)
 
-    def _entries(self, batch: list[Message], away: list[Settled]) -> Iterator[Entry]:
+    def _entries(self, batch: list[Message], away: list[SettledMessage]) -> Iterator[Entry]:
         """The messages as items, pointers followed; `away` takes those that can't be fetched at present."""
         for index, message in enumerate(batch):
             attempts = self.attempts_of(message)
@@ -83,7 +83,7 @@ class Batches:
                 yield Entry(index, item, message.id, attempts, message.receives - 1)
             except PlatformError as error:
                 text = error_text("ConnectionError", error.message, retryable=True)
-                away.append(Settled(message, Outcome(Fate.AGAIN, text, attempts), recorded=False))
+                away.append(SettledMessage(message, Outcome(Fate.AGAIN, text, attempts), recorded=False))
 
     def _noted(self, delivered: Delivered) -> set[int]:
         """Has the reasons recorded of what was given up without an answer of the wrapper; those recorded."""

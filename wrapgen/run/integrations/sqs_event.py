@@ -16,7 +16,7 @@ from wrapgen.run.hosts.chunk_call import ChunkCall, Terms
 from wrapgen.run.hosts.description import Description
 from wrapgen.run.integrations.plain_calls import PlainCalls
 from wrapgen.run.integrations.sqs_batch import Batches
-from wrapgen.run.integrations.sqs_messages import Message, Pile, run_of
+from wrapgen.run.integrations.sqs_messages import Backlog, Message, run_of
 from wrapgen.run.scheduling.policy import SharedBackoff
 from wrapgen.run.sender import Sender
 
@@ -58,7 +58,7 @@ def failures(
         id_path: where in a body the id is; None: the MessageId is the id.
     """
     records = event.get("Records") or []
-    pile = Pile()
+    pile = Backlog()
     pile.add(Message.of_event(record) for record in records)
     kept: list[Message] = []
     while batch := pile.take(MOST, protocol.CHUNK_AIM):

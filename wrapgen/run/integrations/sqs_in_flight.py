@@ -10,9 +10,9 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from wrapgen.errors import PlatformError
+from wrapgen.run.integrations.message_queue import MessageQueue
 from wrapgen.run.integrations.sqs_messages import Message
 
 REMEMBERED = 100_000
@@ -22,17 +22,7 @@ BEATS = 3
 """Heartbeats while a message stays hidden."""
 
 
-class Deliveries(Protocol):
-    """What holding needs of a queue; `sqs_queue.Queue` is one."""
-
-    def delete(self, messages: Sequence[Message]) -> list[Message]:
-        """Deletes them; those that could not be deleted come back."""
-
-    def hide(self, messages: Sequence[tuple[Message, float]]) -> list[Message]:
-        """Hides each for so many seconds from now; those that could not be come back."""
-
-
-class Hold:
+class MessagesInFlight:
     """Messages in work. Safe to share between threads.
 
     Args:
@@ -41,7 +31,7 @@ class Hold:
         tell: told what goes wrong.
     """
 
-    def __init__(self, queue: Deliveries, visibility: int, tell: Callable[[str], None]) -> None:
+    def __init__(self, queue: MessageQueue, visibility: int, tell: Callable[[str], None]) -> None:
         self._queue = queue
         self._visibility = visibility
         self._tell = tell
@@ -109,28 +99,28 @@ class Hold:
 
 
 @dataclass(frozen=True)
-class Seen:
+class PastDelivery:
     """What a worker knows of a message that it gave back: calls of the target, and if it failed for good."""
 
     attempts: int
     final: bool
 
 
-class Memory:
+class DeliveryHistory:
     """What is known of messages between their deliveries to this worker; the oldest are forgotten."""
 
     def __init__(self) -> None:
-        self._seen: OrderedDict[str, Seen] = OrderedDict()
+        self._seen: OrderedDict[str, PastDelivery] = OrderedDict()
         self._lock = threading.Lock()
 
     def note(self, message: Message, attempts: int, *, final: bool) -> None:
         """A message goes back."""
         with self._lock:
-            self._seen[message.id] = Seen(attempts, final)
+            self._seen[message.id] = PastDelivery(attempts, final)
             self._seen.move_to_end(message.id)
             if len(self._seen) > REMEMBERED:
                 self._seen.popitem(last=False)
 
-    def of(self, message: Message) -> Seen:
+    def of(self, message: Message) -> PastDelivery:
         """What is known of it."""
-        return self._seen.get(message.id, Seen(0, final=False))
+        return self._seen.get(message.id, PastDelivery(0, final=False))

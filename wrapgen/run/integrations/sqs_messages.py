@@ -107,7 +107,7 @@ def pointer(body: str) -> str | None:
 def read_body(body: str) -> tuple[Any, bytes]:
     """The item in a body, and how it travels: JSON where it is an object, a list or a quoted text, else text.
 
-    A bare `123` or `true` is text: whoever means a number says so inside an object or a list.
+    A bare `123` or `true` is text: a number is sent inside an object or a list.
     """
     if body.lstrip()[:1] in ("{", "[", '"'):
         try:
@@ -143,7 +143,7 @@ def entry(index: int, message: Message, body: str, id_path: str | None, attempts
     return Entry(index, item, id_, attempts, message.receives - 1)
 
 
-class Pile:
+class Backlog:
     """Messages that wait for a call. Those of one receive count go together, as their send is one try.
 
     In a FIFO queue a call takes one message of a group, and the next only when that one is settled.

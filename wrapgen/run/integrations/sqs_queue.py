@@ -21,10 +21,8 @@ from wrapgen.errors import (
     Unreachable,
     UsageError,
 )
+from wrapgen.run.integrations.message_queue import MAX_BATCH
 from wrapgen.run.integrations.sqs_messages import Message
-
-TOGETHER = 10
-"""Messages in one request to a queue, at most."""
 
 ANYWHERE = "us-east-1"
 """Region that is signed for where a server is not Amazon's and the environment names none."""
@@ -64,7 +62,7 @@ class DeadLetterFacts:
     takes: bool
 
 
-class Queue:
+class SqsQueue:
     """A queue behind its URL. Safe to share between threads.
 
     Args:
@@ -115,17 +113,17 @@ class Queue:
         )
 
     def remaining(self) -> int:
-        """About how many messages it holds, hidden and delayed ones included."""
+        """See `MessageQueue`."""
         names = ["", "NotVisible", "Delayed"]
         asked = [f"ApproximateNumberOfMessages{name}" for name in names]
         found = self._ask("get_queue_attributes", AttributeNames=asked).get("Attributes") or {}
         return sum(int(found.get(name) or 0) for name in asked)
 
     def receive(self, count: int, *, wait: int, visibility: int) -> list[Message]:
-        """Up to `count` (at most 10) messages; waits `wait` seconds (at most 20) for the first."""
+        """See `MessageQueue`."""
         answer = self._ask(
             "receive_message",
-            MaxNumberOfMessages=max(1, min(TOGETHER, count)),
+            MaxNumberOfMessages=max(1, min(MAX_BATCH, count)),
             WaitTimeSeconds=wait,
             VisibilityTimeout=visibility,
             AttributeNames=["ApproximateReceiveCount", "MessageGroupId"],
@@ -133,7 +131,7 @@ class Queue:
         return [Message.of_receive(found) for found in answer.get("Messages") or []]
 
     def delete(self, messages: Sequence[Message]) -> list[Message]:
-        """Deletes them; those that could not be deleted come back."""
+        """See `MessageQueue`."""
         left: list[Message] = []
         for part in _tens(messages):
             entries = [{"Id": str(at), "ReceiptHandle": one.handle} for at, one in enumerate(part)]
@@ -141,7 +139,7 @@ class Queue:
         return left
 
     def hide(self, messages: Sequence[tuple[Message, float]]) -> list[Message]:
-        """Hides each for so many seconds from now, 0 shows it at once; those that could not be come back."""
+        """See `MessageQueue`."""
         left: list[Message] = []
         for part in _tens(messages):
             entries = [
@@ -167,7 +165,7 @@ class Queue:
 
 
 def _tens(found: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    return (found[at : at + TOGETHER] for at in range(0, len(found), TOGETHER))
+    return (found[at : at + MAX_BATCH] for at in range(0, len(found), MAX_BATCH))
 
 
 def region_of(url: str) -> str | None:

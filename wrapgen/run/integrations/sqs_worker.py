@@ -14,10 +14,10 @@ from random import Random
 
 from wrapgen.errors import PlatformError, Unreachable
 from wrapgen.protocol import CHUNK_AIM
-from wrapgen.run.integrations.sqs_batch import Batches, Settled
-from wrapgen.run.integrations.sqs_in_flight import Hold, Memory
-from wrapgen.run.integrations.sqs_messages import Message, Pile
-from wrapgen.run.integrations.sqs_queue import TOGETHER, Queue
+from wrapgen.run.integrations.message_queue import MAX_BATCH, MessageQueue
+from wrapgen.run.integrations.sqs_batch import Batches, SettledMessage
+from wrapgen.run.integrations.sqs_in_flight import DeliveryHistory, MessagesInFlight
+from wrapgen.run.integrations.sqs_messages import Backlog, Message
 from wrapgen.run.scheduling.limits import Concurrency
 from wrapgen.run.scheduling.policy import SharedBackoff, delay
 from wrapgen.run.scheduling.replies import LossKind
@@ -98,7 +98,7 @@ class SqsWorker:
 
     def __init__(
         self,
-        queue: Queue,
+        queue: MessageQueue,
         sender: Sender,
         read: Callable[[str], bytes],
         tell: Callable[[str], None],
@@ -111,9 +111,9 @@ class SqsWorker:
         self._tell, self._clock, self._random = tell, sender.clock, sender.random
         self._options = options
         self._concurrency = concurrency
-        self._hold = Hold(queue, options.visibility, tell)
-        self._memory = Memory()
-        self._pile = Pile()
+        self._in_flight = MessagesInFlight(queue, options.visibility, tell)
+        self._history = DeliveryHistory()
+        self._backlog = Backlog()
         self._since = 0.0
         self._open = self._sent = 0
         self._stopping = threading.Event()
@@ -125,7 +125,7 @@ class SqsWorker:
             read=read,
             id_path=options.id_path,
             aim=options.aim,
-            attempts_of=lambda message: self._memory.of(message).attempts,
+            attempts_of=lambda message: self._history.of(message).attempts,
         )
 
     def stop(self) -> None:
@@ -140,7 +140,7 @@ class SqsWorker:
         """
         threads = [
             threading.Thread(target=self._guarded, args=(work,), name=f"wrapgen-sqs-{name}", daemon=True)
-            for name, work in (("receive", self._receive), ("beat", self._hold.keep_beating))
+            for name, work in (("receive", self._receive), ("beat", self._in_flight.keep_beating))
         ]
         for thread in threads:
             thread.start()
@@ -148,11 +148,11 @@ class SqsWorker:
             with ThreadPoolExecutor(self._concurrency.most, "wrapgen-sqs-call") as calls:
                 self._dispatch(calls)
         finally:
-            self._hold.end()
+            self._in_flight.end()
         return self.counts
 
     def _guarded(self, work: Callable[[], None]) -> None:
-        """A thread's work. One that died silently would keep messages hidden for ever, or let them go."""
+        """A thread's work. One that died silently would keep messages hidden forever, or let them go."""
         try:
             work()
         except Exception as error:
@@ -196,31 +196,31 @@ class SqsWorker:
     def _wait_for_room(self) -> int:
         """How many messages may be received now; 0 after a while without room."""
         with self._change:
-            room = self._options.batch * (self._concurrency.now + 1) - len(self._hold)
+            room = self._options.batch * (self._concurrency.now + 1) - len(self._in_flight)
             if room <= 0:
                 self._change.wait(1.0)
                 return 0
             # Whatever comes along with a failing message of its group goes back with it, and would follow it
             # into the dead-letter queue, as its deliveries count as well.
             careful = self._clock() < self._careful_until
-        return 1 if careful else min(TOGETHER, room)
+        return 1 if careful else min(MAX_BATCH, room)
 
     def _is_done(self) -> bool:
-        return not len(self._hold) and not self._queue.remaining()
+        return not len(self._in_flight) and not self._queue.remaining()
 
     def _received(self, messages: list[Message]) -> None:
-        self._hold.take(messages)
+        self._in_flight.take(messages)
         # What failed here for good is on its way to the dead-letter queue: no need to ask the target again.
-        failed = [message for message in messages if self._memory.of(message).final]
+        failed = [message for message in messages if self._history.of(message).final]
         groups = {message.group for message in failed if message.group is not None}
         fresh = [m for m in messages if m not in failed and m.group not in groups]
         with self._change:
             self.counts.received += len(messages)
-            if not len(self._pile):
+            if not len(self._backlog):
                 self._since = self._clock()
-            self._pile.add(fresh)
+            self._backlog.add(fresh)
             self._change.notify_all()
-        self._hold.give_back([(m, 0) for m in messages if m not in failed and m.group in groups])
+        self._in_flight.give_back([(m, 0) for m in messages if m not in failed and m.group in groups])
         self._give_back(failed)
 
     # Calling
@@ -229,7 +229,7 @@ class SqsWorker:
         while True:
             with self._change:
                 if self._stopping.is_set():
-                    rest = self._pile.empty()
+                    rest = self._backlog.empty()
                     if not rest and not self._open and not self._receiving:
                         return
                     batch = None
@@ -242,21 +242,21 @@ class SqsWorker:
                     self._open += 1
                     self._sent += 1
                     calls.submit(self._call, self._sent, batch)
-            self._hold.give_back([(message, 0) for message in rest])
+            self._in_flight.give_back([(message, 0) for message in rest])
 
     def _next_batch(self) -> list[Message]:
         options = self._options
-        if not len(self._pile) or self._open >= self._concurrency.now:
+        if not len(self._backlog) or self._open >= self._concurrency.now:
             return []
         waited = self._clock() - self._since >= options.linger
-        if not (waited or len(self._pile) >= options.batch or self._pile.weight >= options.aim):
+        if not (waited or len(self._backlog) >= options.batch or self._backlog.weight >= options.aim):
             return []
-        return self._pile.take(options.batch, options.aim)
+        return self._backlog.take(options.batch, options.aim)
 
     def _pause(self) -> float:
         """Seconds to wait when there is nothing to do; short enough to notice a signal."""
         left = self._since + self._options.linger - self._clock()
-        return min(0.5, left) if len(self._pile) and left > 0 else 0.5
+        return min(0.5, left) if len(self._backlog) and left > 0 else 0.5
 
     def _call(self, sent: int, batch: list[Message]) -> None:
         """One thread's work: a call, or as many as the batch takes, and what becomes of its messages."""
@@ -265,7 +265,7 @@ class SqsWorker:
             for delivered, settled in self._batches.settle(batch):
                 throttled = throttled or delivered.counts.throttled > 0
                 self._settle(delivered, settled)
-        except Exception as error:  # a thread that dies silently would keep its messages hidden for ever
+        except Exception as error:  # a thread that dies silently would keep its messages hidden forever
             self.fault = f"a fault of wrapgen: {error!r}"
             self._stopping.set()
         with self._change:
@@ -278,7 +278,7 @@ class SqsWorker:
 
     # What becomes of messages
 
-    def _settle(self, delivered: Delivered, settled: list[Settled]) -> None:
+    def _settle(self, delivered: Delivered, settled: list[SettledMessage]) -> None:
         done: list[Message] = []
         back: list[Message] = []
         for one in settled:
@@ -286,7 +286,7 @@ class SqsWorker:
                 done.append(one.message)
                 continue
             back.append(one.message)
-            self._memory.note(one.message, one.outcome.attempts, final=one.final)
+            self._history.note(one.message, one.outcome.attempts, final=one.final)
             if one.final:
                 self._tell(f"message {one.message.id} failed for good: {one.outcome.body}")
         with self._change:
@@ -301,16 +301,16 @@ class SqsWorker:
 
     def _finish(self, done: list[Message], back: list[Message]) -> None:
         """Deletes what is done and gives the rest back, in a FIFO queue with what follows it in its group."""
-        deleted = self._hold.delete(done)
+        deleted = self._in_flight.delete(done)
         rest: list[Message] = []
         with self._change:
             self.counts.deleted += deleted
             for message in done:
-                self._pile.settled(message, succeeded=True)
+                self._backlog.settled(message, succeeded=True)
             for message in back:
-                rest += self._pile.settled(message, succeeded=False)
+                rest += self._backlog.settled(message, succeeded=False)
             self.counts.returned += len(rest)
-        self._hold.give_back([(message, 0) for message in rest])
+        self._in_flight.give_back([(message, 0) for message in rest])
         self._give_back(back)
 
     def _give_back(self, messages: list[Message]) -> None:
@@ -320,4 +320,4 @@ class SqsWorker:
             self.counts.returned += len(messages)
             if any(message.group is not None for message in messages):
                 self._careful_until = self._clock() + CAREFUL
-        self._hold.give_back(later)
+        self._in_flight.give_back(later)

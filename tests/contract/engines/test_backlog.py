@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from wrapgen.run.integrations.sqs_messages import Message, Pile, pointer, read_body, run_of
+from wrapgen.run.integrations.sqs_messages import Backlog, Message, pointer, read_body, run_of
 from wrapgen.run.scheduling.chunks import Entry
 from wrapgen.run.scheduling.policy import SharedBackoff
 from wrapgen.run.scheduling.replies import Fate, LossKind, Lost, Outcome, Reply
@@ -25,21 +25,21 @@ def names(messages) -> list[str]:
 
 def test_messages_of_one_receive_count_go_together():
     """A call is one try, so deliveries that are different tries are different calls."""
-    pile = Pile()
+    pile = Backlog()
     pile.add([message("a"), message("b", 2), message("c"), message("d", 2)])
     assert names(pile.take(10, 10_000)) == ["a", "c"] and names(pile.take(10, 10_000)) == ["b", "d"]
 
 
 def test_count_and_bytes_limit_a_call():
     """One message goes however large it is."""
-    pile = Pile()
+    pile = Backlog()
     pile.add([message(name) for name in "abcd"])
     assert names(pile.take(3, 10_000)) == ["a", "b", "c"] and names(pile.take(3, 1)) == ["d"]
 
 
 def test_a_group_has_one_message_in_work():
     """The next of a group follows when the one before it is settled, or goes back when that failed."""
-    pile = Pile()
+    pile = Backlog()
     pile.add(
         [
             message("a1", group="a"),

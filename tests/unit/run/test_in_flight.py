@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wrapgen.errors import Unreachable
-from wrapgen.run.integrations.sqs_in_flight import Hold
+from wrapgen.run.integrations.sqs_in_flight import MessagesInFlight
 from wrapgen.run.integrations.sqs_messages import Message
 
 
@@ -27,10 +27,13 @@ class Queue:
         return []
 
 
-def held(count: int) -> tuple[Queue, Hold, list[Message], list[str]]:
+def held(count: int) -> tuple[Queue, MessagesInFlight, list[Message], list[str]]:
     """Messages that a worker holds, and what it tells."""
     queue, said = Queue(), []
-    hold, messages = Hold(queue, 60, said.append), [Message(str(n), f"h{n}", "x") for n in range(count)]
+    hold, messages = (
+        MessagesInFlight(queue, 60, said.append),
+        [Message(str(n), f"h{n}", "x") for n in range(count)],
+    )
     hold.take(messages)
     return queue, hold, messages, said
 
