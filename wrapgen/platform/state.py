@@ -138,7 +138,7 @@ def _open(
     accounts = Accounts(AccountTable(database), clock)
     environments = Environments(InterpreterTable(database), variables)
     repositories = Repositories(home / "repositories", variables, bounds)
-    builds = Builds(BuildTable(database, home), home, environments, repositories, clock, variables, sandbox)
+    builds = Builds(BuildTable(database), home, environments, repositories, clock, variables, sandbox)
     secrets = Secrets(SecretTable(database), clock)
     algorithms = Algorithms(algorithm_table, accounts, environments, repositories, builds, secrets, clock)
     store = FolderStore(home / "data")

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
@@ -94,9 +95,8 @@ class Builds:
             NotFound: the algorithm was deleted meanwhile.
         """
         build_id, now = str(uuid.uuid4()), self._clock()
-        self._table.insert(
-            Build(0, build_id, algorithm_id, git_hash, environment, "in-progress", Path(), now, None)
-        )
+        made = Build(0, build_id, algorithm_id, git_hash, environment, "in-progress", Path(), now, None)
+        self._table.insert(made, interpreter="")
         build = self.get(algorithm_id, build_id)
         self._submit(self._run, build)
         return build
@@ -106,11 +106,11 @@ class Builds:
 
         A copied home may come without its virtual environments, or find other Pythons.
         """
-        for build in reversed(self._table.with_status("in-progress")):
+        for build in reversed(self._all(status="in-progress")):
             with self._log_file(build) as log:
                 log.write(b"the platform was stopped during this build; starting again\n")
             self._submit(self._run, build)
-        for build in self._table.with_status("succeeded"):
+        for build in self._all(status="succeeded"):
             if not (build.interpreter.exists() and self.source(build).is_dir()):
                 self._submit(self._mend, build)
 
@@ -120,23 +120,23 @@ class Builds:
         Raises:
             NotFound: the algorithm has no such build.
         """
-        found = self._table.get(algorithm_id, build_id)
-        if found is None:
+        found = self._all(algorithm_id=algorithm_id, id=build_id)
+        if not found:
             raise NotFound(f"no such build: {build_id}")
-        return found
+        return found[0]
 
     def of_algorithm(self, algorithm_id: str) -> list[Build]:
         """All builds of an algorithm, newest first."""
-        return self._table.of_algorithm(algorithm_id)
+        return self._all(algorithm_id=algorithm_id)
 
     def newest(self, algorithm_id: str, git_hash: str | None = None) -> Build | None:
         """The most recent successful build of an algorithm (of one commit, if given)."""
-        there = self._table.of_commit(algorithm_id, git_hash) if git_hash else self.of_algorithm(algorithm_id)
-        return next((build for build in there if build.status == "succeeded"), None)
+        of_commit = {"git_hash": git_hash} if git_hash else {}
+        return next(iter(self._all(algorithm_id=algorithm_id, status="succeeded", **of_commit)), None)
 
     def any_of(self, algorithm_id: str, git_hash: str) -> bool:
         """Whether there is a build of a commit, however it ended."""
-        return bool(self._table.of_commit(algorithm_id, git_hash))
+        return bool(self._all(algorithm_id=algorithm_id, git_hash=git_hash))
 
     def log(self, build: Build, most: int = 1 << 20) -> str:
         """What the build has said so far: at most so many bytes, the last ones."""
@@ -216,9 +216,9 @@ class Builds:
         interpreter = self._try(build, log)
         if self._closing:
             return
-        if interpreter:
-            self._table.set_interpreter(build.id, interpreter)
-        self._table.finish(build.id, "succeeded" if interpreter else "failed", self._clock())
+        place = str(interpreter.relative_to(self._home)) if interpreter else ""
+        status = "succeeded" if interpreter else "failed"
+        self._table.update(build.id, status=status, interpreter=place, finished_at=self._clock())
         self._tell(build)
 
     def _mend(self, build: Build, log: IO[bytes]) -> None:
@@ -226,7 +226,7 @@ class Builds:
         log.write(b"files of this build are missing; making them again\n")
         interpreter = self._try(build, log)
         if interpreter is not None:
-            self._table.set_interpreter(build.id, interpreter)
+            self._table.update(build.id, interpreter=str(interpreter.relative_to(self._home)))
             self._tell(build)
 
     def _tell(self, build: Build) -> None:
@@ -275,6 +275,10 @@ class Builds:
                 f"{main} is not valid Python {environment.version}; the lines above say where"
             )
         return python
+
+    def _all(self, **equal: str) -> list[Build]:
+        found = self._table.all(**equal)
+        return [replace(each, interpreter=self._home / each.interpreter) for each in found]
 
     def _folder(self, build: Build) -> Path:
         return self._root / build.id

@@ -178,11 +178,11 @@ class Environments:
         except OSError:
             return None
         fingerprint = f"{real}:{facts.st_size}:{facts.st_mtime_ns}"
-        known = self._table.find(str(path))
+        known = self._table.first(path=str(path))
         if known is None or known.fingerprint != fingerprint:
             version, executable = _probe(path) or ("", "")
             known = ProbedInterpreter(str(path), fingerprint, version, executable)
-            self._table.store(known)
+            self._table.insert(known, instead="REPLACE")
         return (known.version, known.executable) if known.version else None
 
 

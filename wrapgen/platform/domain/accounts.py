@@ -19,6 +19,7 @@ from typing import Any
 
 from wrapgen.errors import BadRequest, Conflict, NotAuthorized, NotFound
 from wrapgen.platform.domain.model import (
+    ADMIN_KEY,
     FIRST_ACCOUNT,
     STANDARD_KEY,
     Account,
@@ -67,7 +68,7 @@ class Accounts:
             NotAuthorized: there is no such key, or it was revoked (status 401).
         """
         digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
-        return self._callers.get(digest) or self._caller(digest, self._table.caller_by_hash)
+        return self._callers.get(digest) or self._caller(digest, self._table.keys.caller_by_hash)
 
     def caller_of(self, key_id: str) -> Caller:
         """Who the key of an id stands for; for those who showed the key before.
@@ -75,7 +76,7 @@ class Accounts:
         Raises:
             NotAuthorized: it was revoked.
         """
-        return self._callers.get(key_id) or self._caller(key_id, self._table.caller_by_id)
+        return self._callers.get(key_id) or self._caller(key_id, self._table.keys.caller_by_id)
 
     def _caller(self, place: str, look: Callable[[str], Caller | None]) -> Caller:
         with self._lock:
@@ -109,7 +110,8 @@ class Accounts:
             permissions=permissions or Permissions(),
             created_at=self._clock(),
         )
-        self._table.insert_key(made, owner.id, hashlib.sha256(key.encode()).hexdigest())
+        digest = hashlib.sha256(key.encode()).hexdigest()
+        self._table.keys.insert(made, account_id=owner.id, hash=digest, admin=int(kind == ADMIN_KEY))
         return key, made
 
     def keys(self, account: str) -> list[Key]:
@@ -118,7 +120,7 @@ class Accounts:
         Raises:
             NotFound: there is no such account.
         """
-        return self._table.keys(self.get(account).id)
+        return self._table.keys.all(account_id=self.get(account).id)
 
     def revoke_key(self, account: str, key_id: str) -> None:
         """Makes a key worthless at once.
@@ -128,7 +130,7 @@ class Accounts:
         """
         owner = self.get(account)
         with self._changing():
-            if not self._table.delete_key(owner.id, key_id):
+            if not self._table.keys.delete(id=key_id, account_id=owner.id):
                 raise NotFound(f"{owner.name} has no key {key_id}")
 
     # -- accounts --------------------------------------------------------------------------------------
@@ -177,7 +179,7 @@ class Accounts:
 
     def all(self, kind: str) -> list[Account]:
         """All users or all organizations, by name."""
-        return self._table.all(kind)
+        return self._table.all(kind=kind)
 
     def create(self, kind: str, name: str, details: dict[str, Any], *, founder: str = "") -> Account:
         """Registers a user, or an organization with the user who founds it as its owner.
@@ -199,7 +201,7 @@ class Accounts:
             self._table.insert(made)
             owner = self._table.find(founder) if founder else None
             if owner is not None and owner.kind == "user":
-                self._table.add_member(made.id, owner.id, "owner")
+                self._table.members.insert(organization_id=made.id, user_id=owner.id, role="owner")
         return made
 
     def update(self, account: Account, details: dict[str, Any]) -> Account:
@@ -211,7 +213,7 @@ class Accounts:
         changed = replace(account, details={**account.details, **details})
         with self._table.transaction():
             self._refuse_taken(changed)
-            self._table.store(changed)
+            self._table.update(account.id, details=changed.details)
         return changed
 
     def delete(self, account: Account) -> None:
@@ -231,7 +233,7 @@ class Accounts:
             if account.name == FIRST_ACCOUNT:
                 hint = "commands on its machine act with the keys of this user"
                 raise Conflict(f"{FIRST_ACCOUNT} belongs to this platform, and stays", hint=hint)
-            self._table.delete(account.id)
+            self._table.delete(id=account.id)
 
     # -- members ---------------------------------------------------------------------------------------
 
@@ -252,12 +254,13 @@ class Accounts:
             raise BadRequest(f"no role {role[:40]!r}", hint=hint)
         group, person = self.get(organization, "organization"), self.get(user, "user")
         with self._changing():
-            if self._table.add_member(group.id, person.id, role or "member"):
+            named = {"organization_id": group.id, "user_id": person.id}
+            if self._table.members.insert(instead="IGNORE", **named, role=role or "member"):
                 return True
             if role == "member":
                 self._refuse_without_owner(group, person)
             if role is not None:
-                self._table.set_role(group.id, person.id, role)
+                self._table.members.insert(instead="REPLACE", **named, role=role)
         return False
 
     def remove_member(self, organization: str, user: str) -> None:
@@ -270,7 +273,7 @@ class Accounts:
         group, person = self.get(organization, "organization"), self.get(user, "user")
         with self._changing():
             self._refuse_without_owner(group, person)
-            self._table.remove_member(group.id, person.id)
+            self._table.members.delete(organization_id=group.id, user_id=person.id)
 
     def _refuse_without_owner(self, group: Account, person: Account) -> None:
         if [name for name, role in self.members(group.name) if role == "owner"] == [person.name]:
@@ -283,7 +286,8 @@ class Accounts:
         Raises:
             NotFound: there is no such organization.
         """
-        return self._table.members(self.get(organization, "organization").id)
+        group = self.get(organization, "organization")
+        return self._table.members.all(organization_id=group.id)
 
     def _refuse_taken(self, made: Account) -> None:
         """Refuses an e-mail address, in any letter case, or an external id that another account has."""

@@ -102,7 +102,7 @@ class Algorithms:
         made = replace(made, first_commit=first_commit)
         with self._table.transaction():
             self._refuse_taken(made)
-            self._table.insert(made, account.id)
+            self._table.insert(made, owner_id=account.id)
         self.changed(made.id)
         return made
 
@@ -122,7 +122,7 @@ class Algorithms:
             NotFound: there is none that the caller may see.
             NotAuthorized: it is private, the caller's, and a running algorithm asks.
         """
-        return self._visible(caller, self._table.by_id(algorithm_id), "no-such-id")
+        return self._visible(caller, self._table.first(id=algorithm_id.lower()), "no-such-id")
 
     def named(self, caller: Caller, words: Mapping[str, Any]) -> Algorithm:
         """An algorithm that the caller may see, by `id` or by `owner` and `name`; see `get_id` and `get`."""
@@ -159,7 +159,7 @@ class Algorithms:
             settings=settings,
             sample_input=str(_object(fields, "version_info").get("sample_input", algorithm.sample_input)),
         )
-        self._table.store(changed)
+        self._store(changed)
         self.changed(algorithm.id)
         return changed
 
@@ -170,7 +170,7 @@ class Algorithms:
             NotAuthorized: it is not the caller's.
         """
         self.owned(caller, algorithm)
-        builds = self._table.delete(algorithm.id)
+        builds = self._table.remove(algorithm.id)
         self.changed(algorithm.id)
         self._repositories.delete(algorithm.id)
         self._builds.forget(builds)
@@ -229,21 +229,20 @@ class Algorithms:
             asked = {**_object(fields, "settings"), "algorithm_callability": version.callability}
             settings = merged_settings(algorithm.settings, asked, self._environments)
             details = {**algorithm.details, **_object(fields, "details")}
-            self._table.store(replace(algorithm, settings=settings, details=details))
-            self._table.insert_version(version)
+            self._store(replace(algorithm, settings=settings, details=details))
+            major, minor, revision = version.number
+            self._table.versions.insert(version, major=major, minor=minor, revision=revision)
         self.changed(algorithm.id)
         return Released(build, version)
 
     def released(self, build: Build) -> Released:
         """A build with its version, if it has one."""
-        found = [
-            version for version in self._table.versions(build.algorithm_id) if version.build_id == build.id
-        ]
-        return Released(build, found[0] if found else None)
+        version = self._table.versions.first(build_id=build.id)
+        return Released(build, version)
 
     def listed(self, algorithm_id: str) -> list[Released]:
         """All builds of an algorithm, newest first, each with its version if it has one."""
-        versions = {version.build_id: version for version in self._table.versions(algorithm_id)}
+        versions = {each.build_id: each for each in self._table.versions.all(algorithm_id=algorithm_id)}
         builds = self._builds.of_algorithm(algorithm_id)
         return [Released(build, versions.get(build.id)) for build in builds]
 
@@ -272,7 +271,7 @@ class Algorithms:
 
     def resolve_id(self, algorithm_id: str, version: str | None, caller: Caller) -> Runnable:
         """Like `resolve`, by the algorithm's id."""
-        found = self._table.by_id(algorithm_id)
+        found = self._table.first(id=algorithm_id.lower())
         if found is not None:
             try:
                 return self.resolve(found.owner, found.name, version, caller)
@@ -283,7 +282,7 @@ class Algorithms:
 
     def full_name(self, algorithm_id: str) -> str:
         """`owner/name` of an algorithm's id, whoever asks; the id if there is none."""
-        found = self._table.by_id(algorithm_id)
+        found = self._table.first(id=algorithm_id.lower())
         return f"{found.owner}/{found.name}" if found else algorithm_id
 
     def on_change(self, listener: Callable[[str], None]) -> None:
@@ -306,6 +305,10 @@ class Algorithms:
             if head != algorithm.first_commit and not self._builds.any_of(algorithm.id, head):
                 self.build_head(algorithm)
 
+    def _store(self, changed: Algorithm) -> None:
+        facts = {"details": changed.details, "settings": changed.settings}
+        self._table.update(changed.id, **facts, sample_input=changed.sample_input)
+
     def _refuse_taken(self, made: Algorithm) -> None:
         if self._table.find(made.owner, made.name) is not None:
             raise Conflict(f"{made.owner}/{made.name} exists already", reason="algorithm-exists")
@@ -316,13 +319,13 @@ class Algorithms:
         if build is None:
             message = "there is no successful build to publish"
             raise Conflict(message, hint="compile first", reason="nothing-to-publish")
-        if any(version.build_id == build.id for version in self._table.versions(algorithm_id)):
+        if self._table.versions.first(build_id=build.id) is not None:
             message = "the newest successful build is already published"
             raise Conflict(message, hint="compile first", reason="nothing-to-publish")
         return build
 
     def _next_version(self, algorithm: Algorithm, build: Build, fields: dict[str, Any]) -> Version:
-        info, versions = _object(fields, "version_info"), self._table.versions(algorithm.id)
+        info, versions = _object(fields, "version_info"), self._table.versions.all(algorithm_id=algorithm.id)
         newest = max((version.number for version in versions), default=None)
         number = next_number(newest, info.get("version_type"))
         same_major = [version for version in versions if version.number[0] == number[0]]
@@ -344,7 +347,7 @@ class Algorithms:
     def _visible(self, caller: Caller, algorithm: Algorithm | None, reason: str) -> Algorithm:
         if algorithm is None:
             raise NotFound(NO_SUCH, reason=reason)
-        versions, mine = self._table.versions(algorithm.id), caller.owns(algorithm.owner)
+        versions, mine = self._table.versions.all(algorithm_id=algorithm.id), caller.owns(algorithm.owner)
         # A running algorithm acts for its caller in calls and data; here it sees what a stranger sees.
         if sees_all(caller, algorithm) or any(each.callability == "public" for each in versions):
             return algorithm

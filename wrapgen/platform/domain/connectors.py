@@ -76,7 +76,7 @@ class Connectors:
         settings["write"] = fields.get("write", True)
         with self._lock:
             made = ConnectorSettings(name, settings, self._clock())
-            self._table.store(owner.id, made)
+            self._table.insert(made, instead="REPLACE", account_id=owner.id)
             self._open.pop((owner.name, name), None)
         return made
 
@@ -88,13 +88,13 @@ class Connectors:
         """
         owner = self._accounts.get(account)
         with self._lock:
-            if not self._table.delete(owner.id, name):
+            if not self._table.delete(account_id=owner.id, name=name):
                 raise NotFound(f"{owner.name} has no connector {name}")
             self._open.pop((owner.name, name), None)
 
     def of_account(self, account: str) -> list[ConnectorSettings]:
         """An account's connectors, by name."""
-        return self._table.of_account(self._accounts.get(account).id)
+        return self._table.all(account_id=self._accounts.get(account).id)
 
     def open(self, caller: Caller, name: str, bucket: str, *, write: bool) -> ObjectStore:
         """The connector that a caller's account has under a name, for one bucket.

@@ -109,10 +109,10 @@ class Data:
         acl = check_readers(DEFAULT_READERS if readers is None else readers)
         made = Collection(str(uuid.uuid4()), owner, name, acl)
         with self._table.transaction():
-            if self._table.find(owner, name) is not None:
+            if self._table.first(owner=owner, name=name) is not None:
                 raise Conflict(f"data://{owner}/{name} exists already")
             self._store.make_directory(self._places.files(made.id))
-            self._table.insert(made, self._accounts.get(owner).id, self._clock())
+            self._table.insert(made, owner_id=self._accounts.get(owner).id, created_at=self._clock())
         return f"data://{owner}/{name}"
 
     def set_readers(self, caller: Caller, path: DataPath, readers: tuple[str, ...]) -> None:
@@ -121,7 +121,8 @@ class Data:
         Raises:
             NotFound, NotAuthorized, BadRequest: as for `create_collection`.
         """
-        self._table.set_readers(self._places.own_collection(caller, path).id, check_readers(readers))
+        found = self._places.own_collection(caller, path)
+        self._table.update(found.id, readers=check_readers(readers))
 
     def delete_collection(self, caller: Caller, path: DataPath, *, force: bool) -> int:
         """Removes a collection; how many things went (an empty collection counts one).
@@ -135,7 +136,7 @@ class Data:
         count = self._store.count(files)
         try:
             with self._table.transaction():
-                if not self._table.delete(found.id):
+                if not self._table.delete(id=found.id):
                     raise NotFound(f"{path} not found")  # somebody else was quicker
                 if not force:
                     self._store.delete_directory(files, force=False)
@@ -188,7 +189,7 @@ class Data:
             NotAuthorized: the key may not read data.
         """
         require(caller.permissions.data_read, f"data://{caller.account}", "read")
-        return self._table.of_owner(caller.account)
+        return self._table.all(owner=caller.account)
 
     def choose_default(self, owner: str, algorithm_id: str, collection_id: str) -> None:
         """Makes one of its owner's collections an algorithm's default one; the caller has checked the rights.
@@ -196,7 +197,7 @@ class Data:
         Raises:
             NotFound: the owner has no such collection.
         """
-        if not any(each.id == collection_id for each in self._table.of_owner(owner)):
+        if self._table.first(owner=owner, id=collection_id) is None:
             raise NotFound(f"{owner} has no collection {collection_id}")
         self._table.set_default(algorithm_id, collection_id)
 
@@ -290,7 +291,7 @@ class Data:
     def _collections(self, caller: Caller, path: DataPath, after: str) -> Listing:
         owner = self._places.owner(caller, path)
         require(caller.permissions.data_read, f"data://{owner}", "read")
-        found = self._table.of_owner(owner, after)
+        found = [each for each in self._table.all(owner=owner) if each.name > after]
         names = [each.name for each in found if may_read(caller, each)]
         more = len(names) > PAGE
         return Listing(folders=tuple(names[:PAGE]), marker=make_marker(names[PAGE - 1]) if more else None)

@@ -114,7 +114,7 @@ class Places:
     def _collection(self, caller: Caller, path: DataPath) -> Collection:
         """A collection that its ACL lets the caller read; NotFound for any other."""
         owner = self.owner(caller, path)
-        found = self._collections.find(owner, path.collection)
+        found = self._collections.first(owner=owner, name=path.collection)
         if found is None or not may_read(caller, found):
             raise NotFound(f"data://{owner}/{path.collection} not found")
         return found
@@ -154,7 +154,7 @@ class Places:
     def _may_see(self, caller: Caller, found: Algorithm) -> bool:
         """Whether an algorithm is there for a caller: one that is another's and private is not."""
         runs = (caller.algorithm or "").lower() == f"{found.owner}/{found.name}".lower()
-        versions = self._algorithms.versions(found.id)
+        versions = self._algorithms.versions.all(algorithm_id=found.id)
         return runs or caller.owns(found.owner) or any(each.callability == "public" for each in versions)
 
 

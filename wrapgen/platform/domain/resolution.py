@@ -60,7 +60,7 @@ class Resolution:
         algorithm = self._table.find(owner, name)
         mine = algorithm is not None and caller.owns(algorithm.owner)
         seen = algorithm is not None and any(
-            each.callability == "public" for each in self._table.versions(algorithm.id)
+            each.callability == "public" for each in self._table.versions.all(algorithm_id=algorithm.id)
         )
         label = f"algo://{owner}/{name}" + (f"/{version}" if version else "")
         kind = "successful build" if version and GIT_HASH.match(version) else "published version"
@@ -73,12 +73,12 @@ class Resolution:
         if reference and GIT_HASH.match(reference):
             return self._builds.newest(algorithm.id, git_hash=reference)
         request = wanted(reference)
-        version = choose(self._table.versions(algorithm.id), request) if request else None
+        version = choose(self._table.versions.all(algorithm_id=algorithm.id), request) if request else None
         return self._builds.get(algorithm.id, version.build_id) if version else None
 
     def runnable(self, algorithm: Algorithm, build: Build) -> Runnable:
         """A build, ready for workers."""
-        versions = self._table.versions(algorithm.id)
+        versions = self._table.versions.all(algorithm_id=algorithm.id)
         version = next((each for each in versions if each.build_id == build.id), None)
         network = str(algorithm.settings["network_access"])
         revision = f":{algorithm.secrets_revision}" if algorithm.secrets_revision else ""

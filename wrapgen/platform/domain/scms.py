@@ -144,7 +144,7 @@ class Scms:
             BadRequest: it is the internal one.
         """
         self._external(scm_id)
-        self._table.delete(scm_id)
+        self._table.delete(id=scm_id)
 
     def require_internal(self, source: dict[str, Any] | None) -> None:
         """Refuses a new algorithm's `source` that lies at an external host.
@@ -170,7 +170,7 @@ class Scms:
     def _store(self, host: ScmObject) -> None:
         facts = msgspec.to_builtins(host)
         chosen = facts.pop("default")
-        self._table.store(host.id, StoredScm(facts, chosen=chosen))
+        self._table.insert(StoredScm(host.id, facts, chosen=chosen), instead="REPLACE")
 
 
 def internal_host(*, default: bool) -> ScmObject:

@@ -6,7 +6,6 @@ import re
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from wrapgen.errors import BadRequest, Conflict, NotFound
 from wrapgen.platform.domain.model import Secret
@@ -61,7 +60,7 @@ class Secrets:
 
     def of_algorithm(self, algorithm_id: str) -> list[Secret]:
         """An algorithm's secrets, by variable; without values."""
-        return self._table.of_algorithm(algorithm_id)
+        return self._table.all(algorithm_id=algorithm_id)
 
     def create(
         self,
@@ -91,7 +90,7 @@ class Secrets:
         now, name = self._clock(), short_name or variable
         made = Secret(str(uuid.uuid4()), algorithm_id, name, variable, description, now, now)
         with self._changing(algorithm_id):
-            if not self._table.insert(made, value):
+            if not self._table.insert(made, instead="IGNORE", value=value):
                 raise Conflict(f"there is a secret for {variable} already")
         return made
 
@@ -108,16 +107,12 @@ class Secrets:
         Raises:
             NotFound: the algorithm has no such secret.
         """
-        found = self._get(algorithm_id, secret_id)
-        changed = replace(
-            found,
-            short_name=found.short_name if short_name is None else short_name,
-            description=found.description if description is None else description,
-            modified_at=self._clock(),
-        )
+        self._get(algorithm_id, secret_id)
+        changes = {"value": value, "short_name": short_name, "description": description}
+        given = {name: text for name, text in changes.items() if text is not None}
         with self._changing(algorithm_id):
-            self._table.store(changed, value)
-        return changed
+            self._table.update(secret_id, **given, modified_at=self._clock())
+        return self._get(algorithm_id, secret_id)
 
     def delete(self, algorithm_id: str, secret_id: str) -> None:
         """Removes a secret.
@@ -127,13 +122,13 @@ class Secrets:
         """
         self._get(algorithm_id, secret_id)
         with self._changing(algorithm_id):
-            self._table.delete(secret_id)
+            self._table.delete(id=secret_id)
 
     def _get(self, algorithm_id: str, secret_id: str) -> Secret:
-        for each in self._table.of_algorithm(algorithm_id):
-            if each.id == secret_id:
-                return each
-        raise NotFound(f"the algorithm has no secret {secret_id}")
+        found = self._table.first(algorithm_id=algorithm_id, id=secret_id)
+        if found is None:
+            raise NotFound(f"the algorithm has no secret {secret_id}")
+        return found
 
     @contextmanager
     def _changing(self, algorithm_id: str) -> Iterator[None]:

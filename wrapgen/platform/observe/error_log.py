@@ -59,7 +59,7 @@ class ErrorLog:
     def forget(self, account: str) -> None:
         """Drops the entries of an account that is no more: the next of its name must not see them."""
         self._flush()
-        self._table.forget(account)
+        self._table.delete(account=account)
 
     def close(self) -> None:
         """Writes what is waiting and ends the thread."""

@@ -86,22 +86,6 @@ class Database:
                     raise
                 raise NotFound("what this belongs to was deleted meanwhile") from error
 
-    def insert(self, table: str, *, instead: str = "ABORT", **columns: Any) -> bool:
-        """Adds a row; whether that happened.
-
-        Args:
-            table: its name.
-            instead: what becomes of one that is there already: `ABORT`, `IGNORE` or `REPLACE`.
-            columns: values by column; what SQLite has no type for is stored as JSON.
-
-        Raises:
-            NotFound: as for `execute`.
-        """
-        values = [each if isinstance(each, _PLAIN) else as_json(each) for each in columns.values()]
-        marks = ", ".join("?" * len(columns))
-        sql = f"INSERT OR {instead} INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608
-        return bool(self.execute(sql, *values))
-
     def all(self, kind: type[T], sql: str, *values: Any) -> list[T]:
         """What a query gives, as values of a class: columns that its fields are named after, or the first."""
         make = _maker(cast(Any, kind))
@@ -142,9 +126,9 @@ class Database:
                 self._connection.executescript(f"BEGIN; {script}; PRAGMA user_version={number}; COMMIT;")
 
 
-def as_json(value: Any) -> str:
-    """How a value that SQLite has no type for is stored."""
-    return msgspec.json.encode(value).decode()
+def as_column(value: Any) -> Any:
+    """How a value is stored: what SQLite has no type for as JSON."""
+    return value if isinstance(value, _PLAIN) else msgspec.json.encode(value).decode()
 
 
 @cache

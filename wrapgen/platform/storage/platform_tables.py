@@ -6,39 +6,26 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from wrapgen.platform.storage.database import Database, as_json
+from wrapgen.platform.storage.table import Table
 
 
 @dataclass(frozen=True)
 class StoredScm:
-    """A source host: the API's facts about it, and whether it is the default."""
+    """A source host: its id, the API's facts about it, and whether it is the default."""
 
+    id: str
     facts: dict[str, Any]
     chosen: bool
 
 
-class ScmTable:
-    """The external source hosts of one database."""
+class ScmTable(Table[StoredScm]):
+    """External source hosts, by id."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self.transaction = database.transaction
-
-    def all(self) -> list[StoredScm]:
-        """Every host, by id."""
-        return self._database.all(StoredScm, "SELECT * FROM scms ORDER BY id")
-
-    def store(self, scm_id: str, stored: StoredScm) -> None:
-        """Adds or replaces a host."""
-        self._database.insert("scms", instead="REPLACE", id=scm_id, **vars(stored))
+    name, kind, order = "scms", StoredScm, "id"
 
     def choose(self, scm_id: str) -> None:
         """Makes one host the default, or none if there is none of that id."""
         self._database.execute("UPDATE scms SET chosen = (id = ?)", scm_id)
-
-    def delete(self, scm_id: str) -> None:
-        """Removes a host."""
-        self._database.execute("DELETE FROM scms WHERE id = ?", scm_id)
 
 
 @dataclass(frozen=True)
@@ -58,26 +45,16 @@ class ProbedInterpreter:
     executable: str
 
 
-class InterpreterTable:
+class InterpreterTable(Table[ProbedInterpreter]):
     """What earlier looks at this machine's interpreters showed."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def find(self, path: str) -> ProbedInterpreter | None:
-        """What is known of an executable."""
-        return self._database.first(ProbedInterpreter, "SELECT * FROM interpreters WHERE path = ?", path)
-
-    def store(self, probed: ProbedInterpreter) -> None:
-        """Remembers a look."""
-        self._database.insert("interpreters", instead="REPLACE", **vars(probed))
+    name, kind = "interpreters", ProbedInterpreter
 
 
-class ErrorTable:
+class ErrorTable(Table[dict[str, Any]]):
     """The API's entries of failed calls."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    name = "failures"
 
     def of_algorithm(self, algorithm_id: str, since: int, most: int) -> list[dict[str, Any]]:
         """The entries of an algorithm, newest first, from a moment on (epoch milliseconds)."""
@@ -99,20 +76,11 @@ class ErrorTable:
         """Adds entries, each with its algorithm's id; keeps the newest, and none from before a moment."""
         with self._database.transaction():
             for algorithm_id, entry in entries:
-                self._database.insert(
-                    "failures",
-                    algorithm_id=algorithm_id,
-                    account=entry["billable_to"],
-                    created_at=entry["created_at"],
-                    entry=as_json(entry),
-                )
+                account, created_at = entry["billable_to"], entry["created_at"]
+                self.insert(algorithm_id=algorithm_id, account=account, created_at=created_at, entry=entry)
             self._database.execute("DELETE FROM failures WHERE created_at < ?", since)
             sql = "DELETE FROM failures WHERE number <= (SELECT max(number) FROM failures) - ?"
             self._database.execute(sql, most)
-
-    def forget(self, account: str) -> None:
-        """Removes the entries of an account."""
-        self._database.execute("DELETE FROM failures WHERE account = ?", account)
 
     def _list(self, condition: str, value: str, since: int, most: int) -> list[dict[str, Any]]:
         sql = (

@@ -65,7 +65,10 @@ class Sessions:
         if not caller.permissions.allow_origin(page):
             raise NotAuthorized("this API key can't be used from here")
         token, now = new_token(), self._clock()
-        self._table.begin_session(_digest(token), caller.key_id, now, now + LIFETIME)
+        with self._table.transaction():
+            self._table.sessions.expire(now)
+            expires_at = now + LIFETIME
+            self._table.sessions.insert(hash=_digest(token), key_id=caller.key_id, expires_at=expires_at)
         return token
 
     def caller(self, token: str) -> Caller:
@@ -74,14 +77,14 @@ class Sessions:
         Raises:
             NotAuthorized: nobody, any more (401).
         """
-        key_id = self._table.session(_digest(token), self._clock())
-        if key_id is None:
+        found = self._table.sessions.first(hash=_digest(token))
+        if found is None or found.expires_at <= self._clock():
             raise NotAuthorized("nobody is signed in", reason="unauthenticated")
-        return self._accounts.caller_of(key_id)
+        return self._accounts.caller_of(found.key_id)
 
     def end(self, token: str) -> None:
         """Signs out; there may be no such session."""
-        self._table.end_session(_digest(token))
+        self._table.sessions.delete(hash=_digest(token))
 
 
 def _digest(token: str) -> str:
