@@ -231,13 +231,8 @@ class Session:
         Returns:
             The end state, and why it stopped early or an empty string.
         """
-        terms = Terms.of(
-            self._wrapper,
-            self.run_id,
-            self._world.clock,
-            self._options.timeout,
-            self._options.attempts,
-        )
+        options, clock = self._options, self._world.clock
+        terms = Terms.of(self._wrapper, self.run_id, clock, options.timeout, options.attempts)
         call = ChunkCall(self._host.in_run(self.run_id), terms, result_lines)
         try:
             state, reason = self._ended(call, watch, most, files)
@@ -333,6 +328,7 @@ class Session:
         if self._told_to_stop:  # before there was a delivery to tell
             self._delivery.stop(Stop(Cause.TOLD, self._told_to_stop))
         stop = self._delivery.run()
+        calls.close()
         self._given_up.update(journal.given_up)
         # A run that was told to stop when nothing was left to do is a finished run.
         if stop and self.counts.finished != self.counts.items:

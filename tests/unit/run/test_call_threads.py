@@ -163,3 +163,12 @@ def test_a_run_that_was_stopped_goes_on_with_what_did_not_leave(bench, memory_wr
     again = bench.run(wrapper, list(range(100)), workers=1, chunk=10)
     assert again.state is EndState.OK and len(bench.lines()) == 100
     assert sum(call["$try"] > 1 for call in wrapper.calls) == 1
+
+
+def test_a_run_leaves_no_thread_behind(bench, memory_wrapper):
+    """The threads that made the calls of a run end with it: a program may make many runs."""
+    with_threads(bench).run(memory_wrapper(), list(range(200)), workers=4, chunk=10)
+    for thread in threading.enumerate():
+        if thread.name.startswith("wrapgen-call"):
+            thread.join(PATIENCE)
+            assert not thread.is_alive()

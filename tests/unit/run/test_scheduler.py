@@ -131,7 +131,7 @@ class World:
         )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.integers(0, 40), st.integers(0, 60), st.randoms(use_true_random=False))
 def test_every_item_is_finished_once_after_any_faults(items, faulty, random):
     """Once faults cease the run ends; each item has one final outcome, within its attempts."""
@@ -143,7 +143,7 @@ def test_every_item_is_finished_once_after_any_faults(items, faulty, random):
     assert counts.failed == sum(fate is Fate.FAILED for fate in world.final.values())
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.integers(1, 30), st.randoms(use_true_random=False))
 def test_faults_that_never_cease_end_the_run(items, random):
     """A host that fails forever ends the run, by patience or because every item is finished."""
