@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from stat import S_IMODE
-from typing import IO
+from typing import IO, Any
 
 from wrapgen.errors import UsageError
 
@@ -136,3 +137,20 @@ def read_regular(path: Path, most: int) -> bytes:
     if len(content) > most:
         raise UsageError(f"can't read {path}: it has more than {most} bytes")
     return content
+
+
+def read_json(path: Path, most: int) -> Any:
+    """What a file of JSON holds.
+
+    Args:
+        path: the file; a link is followed.
+        most: bytes; a larger one is refused before it is read.
+
+    Raises:
+        FileNotFoundError: there is none.
+        UsageError: as `read_regular`, or it is not JSON.
+    """
+    try:
+        return json.loads(read_regular(path, most))
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path} is not JSON: {error}") from error

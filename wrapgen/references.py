@@ -1,9 +1,10 @@
-"""The only parser of `owner/name/version`, with nothing but Python's own library."""
+"""The parsers of `owner/name/version` and of URLs, with nothing but Python's own library."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
 
 from wrapgen.errors import UsageError
 
@@ -69,3 +70,17 @@ class Reference:
         if match is None:
             raise UsageError(f"not an algorithm: {text!r}", hint="write owner/name or owner/name/1.2.3")
         return cls(*match.groups())
+
+
+def split_url(url: str) -> SplitResult:
+    """The parts of a URL, whose port can be read.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018  # read for its ValueError
+    except ValueError as error:
+        raise UsageError(f"not a URL: {url!r} ({error})", hint="correct it where it comes from") from error
+    return parts

@@ -12,7 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from wrapgen.files import COMPILED, IGNORED_FOLDERS, public_mode, whole
+from wrapgen.files import COMPILED, IGNORED_FOLDERS, public_mode, read_regular, whole
+
+LARGEST_FILE = 64 << 20
+"""Bytes of a file that is read into a wrapper."""
 
 _PROGRAMS = (b"#!", b"\x7fELF")
 """How a file starts that a system can execute."""
@@ -118,12 +121,14 @@ class Wrapper(Mapping[str, bytes]):
         Raises:
             OSError: a file can't be read.
             ValueError: one of the paths leads through a link.
+            UsageError: a file has more than LARGEST_FILE bytes.
         """
         root = Path(folder)
         paths = list(_walk(root) if only is None else only)
         for path in paths:
             refuse_link(root, path)
-        return cls({path: (root / path).read_bytes() for path in paths if _is_plain_file(root / path)})
+        there = (path for path in paths if _is_plain_file(root / path))
+        return cls({path: read_regular(root / path, LARGEST_FILE) for path in there})
 
     def write(self, folder: str | os.PathLike[str]) -> None:
         """Writes every file that is not there with the same bytes already; each appears whole or not at all.

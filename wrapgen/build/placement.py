@@ -9,7 +9,6 @@ that no build wrote are left alone.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,14 +124,8 @@ class Placement:
 
 
 def _noted(folder: Path) -> dict[str, str]:
-    """Digest by path, from the manifest of an earlier build; empty without a readable one."""
-    try:
-        files = json.loads((folder / MANIFEST).read_bytes())["files"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-    if not isinstance(files, dict):
-        return {}
-    return {path: digest for path, digest in files.items() if isinstance(digest, str) and _is_inside(path)}
+    """Digest by path of what may have been written by an earlier build."""
+    return {path: digest for path, digest in runtime.noted(folder).items() if _is_inside(path)}
 
 
 def _is_inside(path: str) -> bool:

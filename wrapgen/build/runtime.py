@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -11,7 +10,8 @@ from pathlib import Path
 
 from wrapgen.build.plan import MANIFEST
 from wrapgen.build.templates import read_templates
-from wrapgen.files import IGNORED_FOLDERS
+from wrapgen.errors import UsageError
+from wrapgen.files import IGNORED_FOLDERS, read_json
 from wrapgen.references import Number
 from wrapgen.wrapper import Wrapper
 
@@ -20,6 +20,8 @@ VERSION_FILE = "src/runtime/__init__.py"
 
 FIRST = "0.1.0"
 """What stands for the runtime of wrappers that had none yet: those that wrapgen 0.1.0 made."""
+
+_MANIFEST_BYTES = 1 << 20
 
 _VERSION = re.compile(rb'^VERSION = "(\d+\.\d+\.\d+)"', re.M)
 
@@ -39,15 +41,24 @@ def version_of(files: Mapping[str, bytes]) -> str:
 def held(folder: str | os.PathLike[str]) -> str | None:
     """The version that a folder holds; None if no wrapper was built there."""
     root = Path(folder)
-    try:
-        if "algorithmia.conf" not in json.loads((root / MANIFEST).read_bytes())["files"]:
-            return None  # a Spark job or a queue
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    if "algorithmia.conf" not in noted(root):
+        return None  # a Spark job or a queue, or nothing
     try:
         return version_of(Wrapper.read(root, only=[VERSION_FILE]))
-    except (OSError, ValueError):  # a link, or unreadable, which a build of it tells
+    except (OSError, ValueError, UsageError):  # a link, or unreadable, which a build of it tells
         return FIRST
+
+
+def noted(folder: Path) -> dict[str, str]:
+    """Digest by path, from the manifest of an earlier build; empty without a readable one in the folder."""
+    if (folder / MANIFEST).is_symlink():
+        return {}
+    try:
+        files = read_json(folder / MANIFEST, _MANIFEST_BYTES)["files"]
+    except (OSError, KeyError, TypeError, UsageError):
+        return {}
+    named = files.items() if isinstance(files, dict) else ()
+    return {path: digest for path, digest in named if isinstance(digest, str)}
 
 
 def is_older(version: str, than: str) -> bool:

@@ -6,7 +6,6 @@ A key that was found together with an address is never sent to another address.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -14,13 +13,16 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from wrapgen.client.proxies import proxy_url
 from wrapgen.errors import NoCredentials, UsageError
+from wrapgen.files import read_json
+from wrapgen.references import split_url
 
 VENDOR_ADDRESS = "https://api.algorithmia.com"
 """The default address of the vendor's clients (algorithmia-python, Algorithmia/__init__.py)."""
+
+_HOME_BYTES = 1 << 20
 
 HOME = Path(".wrapgen")
 """The local platform's home when no other is named, relative to the current folder."""
@@ -124,7 +126,7 @@ def check_address(address: str) -> str:
         UsageError: it is not an http or https address, or it carries a user name or password.
     """
     text = address.rstrip("/").removesuffix("/v1")
-    parts = urlsplit(text)
+    parts = split_url(text)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UsageError(f"not a platform's address: {address!r}", hint="write it as https://api.example.com")
     if parts.username or parts.password:
@@ -248,7 +250,7 @@ def _home(home: Path, *, named: bool) -> Connection:
     path = home / "credentials.json"
     source = f"the home {home}"
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = read_json(path, _HOME_BYTES)
     except FileNotFoundError as error:
         if named:
             raise UsageError(
@@ -256,8 +258,6 @@ def _home(home: Path, *, named: bool) -> Connection:
                 hint=f"`wrapgen serve --home {home}` makes it",
             ) from error
         return Connection("", "", source)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"can't read {path}: {error}") from error
     if not isinstance(content, dict):
         raise UsageError(f"can't read {path}: it holds no JSON object")
     return Connection(

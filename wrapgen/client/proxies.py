@@ -48,11 +48,11 @@ class Proxy:
         Raises:
             UsageError: it is no URL, or of a kind that is not supported.
         """
-        parts = urlsplit(url if "://" in url else f"http://{url}")
         try:
+            parts = urlsplit(url if "://" in url else f"http://{url}")
             port = (parts.port or _PORTS[parts.scheme]) if parts.scheme in _PORTS else 0
         except ValueError:
-            port = 0
+            parts, port = urlsplit("http://"), 0
         if not port or not parts.hostname:
             raise UsageError(
                 f"can't use the {parts.scheme} proxy at {parts.hostname or '?'}, which the variables name",

@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from urllib.parse import urlsplit
 
 from wrapgen.errors import UsageError
 from wrapgen.records.collected import Collected
 from wrapgen.records.objects import Progress, RecordStore, collect
+from wrapgen.references import split_url
 from wrapgen.spec.store import DATABASES
 
 
 def is_queue(url: str) -> bool:
     """Whether a datastore's URL is an SQS queue's, which can't be read back."""
-    parts = urlsplit(url)
+    parts = split_url(url)
     if parts.scheme == "sqs":
         return True
     return parts.scheme in ("http", "https") and len([p for p in parts.path.split("/") if p]) == 2
@@ -37,12 +37,12 @@ def resolved(url: str, environ: Mapping[str, str] = os.environ) -> str:
 
 def is_database(url: str) -> bool:
     """Whether a datastore's URL is SQLAlchemy's for a database, which is reached without the platform."""
-    return urlsplit(url).scheme.partition("+")[0] in DATABASES
+    return split_url(url).scheme.partition("+")[0] in DATABASES
 
 
 def shown(url: str) -> str:
     """A datastore's URL as it may be printed: without its password."""
-    parts = urlsplit(url)
+    parts = split_url(url)
     if parts.password is None:
         return url
     return parts._replace(netloc=f"{parts.username or ''}:***@{parts.netloc.rpartition('@')[2]}").geturl()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,35 @@ def test_the_folder_itself_may_be_a_link(folder, outside, wrapgen):
     (folder / "w").symlink_to(outside)
     assert wrapgen("build", "--output", "w")[0] == 0
     assert (outside / "spec.yaml").is_file()
+
+
+@pytest.mark.parametrize("manifest", ["pipe", "device", "link", "deep", "large", "list"])
+def test_a_manifest_that_is_none_counts_as_missing(folder, outside, wrapgen, manifest):
+    """A pipe, a device, a link to elsewhere, JSON without end: nothing waits for it; the build goes on."""
+    place = folder / "w" / ".wrapgen.json"
+    place.parent.mkdir()
+    made = {
+        "pipe": lambda: os.mkfifo(place),
+        "device": lambda: place.symlink_to("/dev/zero"),
+        "link": lambda: place.symlink_to(outside / "manifest"),
+        "deep": lambda: place.write_text("[" * 100_000),
+        "large": lambda: place.write_text(" " * (2 << 20)),
+        "list": lambda: place.write_text('{"files": []}'),
+    }
+    (outside / "manifest").write_text('{"files": {"old": "x"}}')
+    (folder / "w" / "old").write_text("kept")
+    made[manifest]()
+    code, _, told = wrapgen("build", "spec.yaml", "--output", "w", "--check")
+    assert code in (2, 4), told
+    code, _, told = wrapgen("build", "spec.yaml", "--output", "w", "--force")
+    assert code == 0, told
+    assert (outside / "manifest").read_text() == '{"files": {"old": "x"}}'
+    assert (folder / "w" / "old").read_text() == "kept"
+
+
+def test_a_file_too_large_for_a_wrapper_is_not_read(folder, wrapgen):
+    """What stands at the path of a wrapper's file may have been put there by anyone."""
+    (folder / "w" / "src").mkdir(parents=True)
+    os.truncate(os.open(folder / "w" / "src" / "config.py", os.O_CREAT | os.O_WRONLY), 1 << 40)
+    code, _, told = wrapgen("build", "spec.yaml", "--output", "w", "--check")
+    assert code == 2 and "more than" in told, told

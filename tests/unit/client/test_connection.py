@@ -153,7 +153,7 @@ def test_a_broken_profile_file_is_one_clear_error(tmp_path: Path, text: str) -> 
         look(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"address": 5}'])
+@pytest.mark.parametrize("text", ["{", "[]", '{"address": 5}', "[" * 100_000, " " * (2 << 20)])
 def test_a_broken_credentials_file_is_one_clear_error(tmp_path: Path, text: str) -> None:
     """Whatever stands in credentials.json, there is no traceback."""
     Path(".wrapgen").mkdir()
@@ -163,7 +163,17 @@ def test_a_broken_credentials_file_is_one_clear_error(tmp_path: Path, text: str)
 
 
 @pytest.mark.parametrize(
-    "address", ["", "api.example", "ftp://x", "http://", "https://name:word@api.example"]
+    "address",
+    [
+        "",
+        "api.example",
+        "ftp://x",
+        "http://",
+        "https://name:word@api.example",
+        "http://[::1",
+        "http://a:99999",
+        "http://a:b",
+    ],
 )
 def test_an_address_that_is_none_is_refused(address: str) -> None:
     """Only http and https addresses without credentials in them are taken."""

@@ -133,7 +133,7 @@ def test_this_machines_own_address_needs_no_proxy(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(
-    "proxy", ["socks5://127.0.0.1:1080", "http://:3128", "http://proxy:port", "ftp://proxy:1"]
+    "proxy", ["socks5://127.0.0.1:1080", "http://:3128", "http://proxy:port", "ftp://proxy:1", "http://[::1"]
 )
 def test_a_proxy_that_cant_be_used_is_one_clear_error(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """No proxy of another kind is spoken to as if it were HTTP; its password is not shown."""

@@ -17,6 +17,7 @@ from recorded import URL, Memory, failed, name, record
 from wrapgen.errors import NotFound, RecordsUnreadable, UsageError
 from wrapgen.records import objects, open_records
 from wrapgen.records.objects import run_of
+from wrapgen.records.reading import is_database, is_queue
 
 
 def read(store, **options):
@@ -279,3 +280,12 @@ def test_a_line_without_end_is_not_collected(monkeypatch: pytest.MonkeyPatch) ->
     ]
     with pytest.raises(RecordsUnreadable, match="a line has more than"):
         list(objects._lines(itertools.repeat(b"x" * 100), "data://a/b/c.jsonl"))
+
+
+@pytest.mark.parametrize("url", ["postgresql://[x/db", "http://[x", "data://[x", "sqs://host:99999/q"])
+def test_what_is_no_url_is_one_clear_error(store, url) -> None:
+    """A datastore's address that can't be taken apart is the user's mistake, in one sentence."""
+    with pytest.raises(UsageError, match="not a URL"):
+        is_queue(url)
+    with pytest.raises(UsageError, match="not a URL"):
+        is_database(url)

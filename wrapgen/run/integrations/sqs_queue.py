@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from wrapgen.errors import (
     BadRequest,
@@ -21,6 +20,7 @@ from wrapgen.errors import (
     Unreachable,
     UsageError,
 )
+from wrapgen.references import split_url
 from wrapgen.run.integrations.message_queue import MAX_BATCH
 from wrapgen.run.integrations.sqs_messages import Message
 
@@ -170,7 +170,7 @@ def _tens(found: Sequence[Any]) -> Iterator[Sequence[Any]]:
 
 def region_of(url: str) -> str | None:
     """The region in the URL of one of Amazon's queues, or None for any other server."""
-    host = urlsplit(url).hostname or ""
+    host = split_url(url).hostname or ""
     match = re.fullmatch(r"(?:sqs\.|queue\.)?([a-z0-9-]+)(?:\.queue)?\.amazonaws\.com(?:\.cn)?", host)
     return match[1] if match and match[1] not in ("sqs", "queue") else None
 
@@ -182,7 +182,7 @@ def _connect(url: str, region: str | None, calls: int) -> tuple[Any, tuple[type[
         from botocore.exceptions import BotoCoreError, ClientError
     except ImportError as error:
         raise MissingExtra(extra="sqs", needed_for="the SQS worker") from error
-    parts = urlsplit(url)
+    parts = split_url(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or len(parts.path.strip("/")) < 1:
         raise UsageError(
             f"not the URL of a queue: {url!r}", hint="write https://sqs.REGION.amazonaws.com/ACCOUNT/QUEUE"
