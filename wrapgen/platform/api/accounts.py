@@ -60,19 +60,10 @@ class OrganizationFields(Struct):
     external_member_group: str | None = None
 
 
-class OrganizationObject(Struct, kw_only=True, omit_defaults=True):
+class OrganizationObject(OrganizationFields, kw_only=True, omit_defaults=True):
     """An organization."""
 
     id: str
-    org_name: str
-    org_label: str | None = None
-    org_contact_name: str | None = None
-    org_email: str | None = None
-    org_url: str | None = None
-    type_id: str | None = None
-    external_id: str | None = None
-    external_admin_group: str | None = None
-    external_member_group: str | None = None
     org_created_at: str
     resource_type: str
     self_link: str

@@ -68,12 +68,6 @@ class CommitObject(Struct):
     author: str
 
 
-class History(Struct):
-    """The newest commits, newest first."""
-
-    commits: list[CommitObject]
-
-
 class AlgorithmApi:
     """Algorithms, their builds and versions."""
 
@@ -203,15 +197,14 @@ class AlgorithmApi:
         return msgspec.convert(self._state.errors.of_algorithm(self._own(ask).id), list[CallError])
 
     @endpoint("GET", "{algorithm}/log")
-    def history(self, ask: Ask) -> History:
+    def history(self, ask: Ask) -> dict[str, list[CommitObject]]:
         """Shows the newest commits."""
         commits = self._state.repositories.history(self._own(ask).id)
-        return History(
-            [
-                CommitObject(each.id, each.message.partition("\n")[0], each.message, each.author)
-                for each in commits
-            ]
-        )
+        shown = [
+            CommitObject(each.id, each.message.partition("\n")[0], each.message, each.author)
+            for each in commits
+        ]
+        return {"commits": shown}
 
     @endpoint("POST", "{algorithm}/collections/{collection_id}")
     def choose_collection(self, ask: Ask) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from wrapgen.platform.api import auth
-from wrapgen.platform.api.endpoint import Ask, endpoint, said
+from wrapgen.platform.api.endpoint import Ask, Results, endpoint, said
 from wrapgen.platform.storage.data_table import ConnectorSettings
 from wrapgen.platform.storage.database import iso
 
@@ -40,12 +40,6 @@ class ConnectorObject(Struct, omit_defaults=True):
     access_key_id: str = ""
 
 
-class ConnectorList(Struct):
-    """The connectors of an account."""
-
-    results: list[ConnectorObject]
-
-
 class ConnectorApi:
     """Connectors."""
 
@@ -53,9 +47,9 @@ class ConnectorApi:
         self._connectors = platform.state.connectors
 
     @endpoint("GET", PLACE, who=auth.admin)
-    def connectors(self, ask: Ask) -> ConnectorList:
+    def connectors(self, ask: Ask) -> Results[ConnectorObject]:
         """Lists the connectors of an account."""
-        return ConnectorList([_shown(each) for each in self._connectors.of_account(ask["user"])])
+        return Results([_shown(each) for each in self._connectors.of_account(ask["user"])])
 
     @endpoint("PUT", f"{PLACE}/{{connector}}", who=auth.admin)
     def configure_connector(self, ask: Ask, body: ConnectorFields) -> ConnectorObject:

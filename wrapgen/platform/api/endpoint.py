@@ -52,6 +52,18 @@ class Page(Struct, Generic[T]):
     results: list[T]
 
 
+class Results(Struct, Generic[T]):
+    """A whole listing."""
+
+    results: list[T]
+
+
+class Result(Struct, Generic[T]):
+    """What became of a request for data."""
+
+    result: T
+
+
 @dataclass(frozen=True)
 class Ask:
     """One request: itself, and who sends it (nobody in particular where no key is asked for)."""

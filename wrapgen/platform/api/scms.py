@@ -7,19 +7,13 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from wrapgen.platform.api import auth
-from wrapgen.platform.api.endpoint import Ask, endpoint
+from wrapgen.platform.api.endpoint import Ask, Results, endpoint
 from wrapgen.platform.domain.scms import ScmFields, ScmObject
 
 if TYPE_CHECKING:
     from wrapgen.platform import Platform
 
 ADMIN = "/v1/admin/scms/{scm}"
-
-
-class ScmList(Struct):
-    """Source hosts."""
-
-    results: list[ScmObject]
 
 
 class Authorization(Struct):
@@ -35,9 +29,9 @@ class ScmApi:
         self._scms = platform.state.scms
 
     @endpoint("GET", "/v1/scms", who=auth.caller)
-    def scms(self, ask: Ask) -> ScmList:  # noqa: ARG002 - every endpoint's signature
+    def scms(self, ask: Ask) -> Results[ScmObject]:  # noqa: ARG002 - every endpoint's signature
         """Lists source hosts."""
-        return ScmList(self._scms.all())
+        return Results(self._scms.all())
 
     @endpoint("GET", "/v1/scms/{scm}", who=auth.caller)
     def scm(self, ask: Ask) -> ScmObject:
