@@ -94,7 +94,7 @@ class ConnectionOpener:
             connection.connect()
             if nested:
                 connection = self._nested(connection)
-            connection.response_class = _Answer
+            connection.response_class = _BoundedResponse
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
@@ -116,8 +116,8 @@ class ConnectionOpener:
         return f"no connection{through} ({error})"
 
 
-class _Answer(http.client.HTTPResponse):
-    """An answer that can't keep its reader for ever."""
+class _BoundedResponse(http.client.HTTPResponse):
+    """An answer that can't keep its reader waiting without end."""
 
     def __init__(self, sock: Any, *about: Any, **more: Any) -> None:
         super().__init__(sock, *about, **more)

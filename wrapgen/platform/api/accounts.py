@@ -207,7 +207,7 @@ class OrganizationApi:
 
     @endpoint("GET", f"{ORGANIZATION}/errors", who=auth.person)
     def organization_errors(self, ask: Ask) -> list[CallError]:
-        """Lists calls of an organization's algorithms that failed, whoever made them."""
+        """Lists calls of an organization's algorithms that failed, of every caller."""
         group = self._accounts.seen_by(ask.caller, ask["org"], "organization")
         if not ask.caller.admin:
             require_manager(ask.caller)

@@ -76,7 +76,7 @@ def require_origin(found: Caller, origin: str) -> None:
 
 
 def caller(request: Request) -> Caller:
-    """Who the request acts for; an algorithm's worker acts for whoever called the algorithm.
+    """Who the request acts for; an algorithm's worker acts for the algorithm's caller.
 
     Raises:
         NotAuthorized: as `identify`.

@@ -101,7 +101,7 @@ class CallEndpoint:
         if found.origin:
             reply.headers += _FOR_PAGES
         if fault is not None and fault.reply != "whole":
-            await _spoil(scope, send, reply, fault)
+            await _corrupt_response(scope, send, reply, fault)
         else:
             await _send(send, reply)
 
@@ -138,7 +138,7 @@ class CallEndpoint:
             run=found.run,
             gone=None if output == "void" else scope[CONNECTION].is_closing,
         )
-        limits = await _suffer(fault, self._calls.limits) if fault else None
+        limits = await _inject_fault(fault, self._calls.limits) if fault else None
         call = self._calls.begin(request, caller, parent, limits=limits)
         if output == "void":
             await self._unattended.submit(call)
@@ -248,7 +248,7 @@ async def _send(send: Send, reply: _Reply) -> None:
         await send({"type": "http.response.body", "body": part, "more_body": number < last})
 
 
-async def _suffer(fault: FaultRule, limits: CallLimits) -> CallLimits:
+async def _inject_fault(fault: FaultRule, limits: CallLimits) -> CallLimits:
     """Waits, fails, and scales the limits as a fault asks."""
     await asyncio.sleep(fault.latency)
     if fault.status is not None:
@@ -256,7 +256,7 @@ async def _suffer(fault: FaultRule, limits: CallLimits) -> CallLimits:
     return fault.scale(limits)
 
 
-async def _spoil(scope: Scope, send: Send, reply: _Reply, fault: FaultRule) -> None:
+async def _corrupt_response(scope: Scope, send: Send, reply: _Reply, fault: FaultRule) -> None:
     """Loses a reply, or half of it, and the connection with it."""
     if fault.reply == "truncated":
         body = b"".join(reply.parts)

@@ -1,7 +1,7 @@
 """Git over smart HTTP: git's own http-backend does the protocol; here are the address, rights and pipes.
 
 `/git/OWNER/NAME.git` with HTTP Basic: an account's name and one of its API keys (platform contract,
-section 6). The answer to a push is held back until its build is noted, so whoever asks next sees it.
+section 6). The answer to a push is held back until its build is noted, so the next request sees it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from wrapgen.platform import Platform
 
 _SERVICES = ("git-upload-pack", "git-receive-pack")
-_PIECE = 64 * 1024
+_PART = 64 * 1024
 
 
 def routes(platform: Platform) -> list[Route]:
@@ -82,7 +82,7 @@ class GitRoutes:
             before = await run_in_threadpool(self._state.repositories.head, algorithm.id)
             response = await self._backend(request, algorithm, "/git-receive-pack")
             try:
-                body = b"".join([piece async for piece in response.body_iterator])  # type: ignore[misc]
+                body = b"".join([part async for part in response.body_iterator])  # type: ignore[misc]
             except ServerFault as error:
                 body = _told(error)
             await run_in_threadpool(self._state.algorithms.pushed, algorithm, before)
@@ -216,8 +216,8 @@ class _Run:
         assert self.process.stdout is not None
         told = False
         try:
-            while piece := await self.process.stdout.read(_PIECE):
-                yield piece
+            while part := await self.process.stdout.read(_PART):
+                yield part
                 told = True
             if (await self.process.wait() and not told) or self._killed:
                 said = self._killed or "git failed, or needed more than git-memory or git-seconds"
@@ -247,7 +247,7 @@ class _Run:
             self.process.stdin.close()
 
     async def end(self) -> None:
-        """Leaves no process behind, whoever hung up first."""
+        """Leaves no process behind, whichever side hung up first."""
         self._tasks[0].cancel()
         await asyncio.gather(self._tasks[0], return_exceptions=True)
         if self.process.returncode is None:
@@ -263,7 +263,7 @@ class _Run:
 
 
 def _told(error: ServerFault) -> bytes:
-    """The answer to a push that could not be taken, as git shows it to whoever pushes (its sideband 3)."""
+    """The answer to a push that could not be taken, as git shows it to the pusher (its sideband 3)."""
     line = b"\x03" + error.message.encode()[:900] + b"\n"
     return b"%04x%s0000" % (len(line) + 4, line)
 

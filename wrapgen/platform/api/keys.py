@@ -96,7 +96,7 @@ class KeyApi:
     @endpoint("DELETE", f"{USER}/keys/{{key}}", who=auth.person)
     @endpoint("DELETE", f"{ORGANIZATION}/keys/{{key}}", who=auth.person)
     def revoke_key(self, ask: Ask) -> None:
-        """Makes a key worthless at once."""
+        """Revokes a key at once."""
         self._accounts.revoke_key(self._holder(ask).name, ask["key"])
 
     def _holder(self, ask: Ask) -> Account:

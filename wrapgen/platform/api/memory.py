@@ -11,7 +11,7 @@ _SETTINGS = {
     -8: 2,  # M_ARENA_MAX: heaps; each thread would get its own, with its own share of what it once held
 }
 """Options of mallopt(3) of the GNU C library. Left alone, it raises the first two to the size of the
-largest body it has seen, and keeps as much for ever."""
+largest body it has seen, and keeps as much from then on."""
 
 
 def give_back() -> None:

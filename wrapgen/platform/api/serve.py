@@ -228,7 +228,7 @@ class _Server(uvicorn.Server):
             self._told.add_done_callback(self._after_ready)
 
     def _after_ready(self, told: asyncio.Task[None]) -> None:
-        """Ends a server that could not say that it is ready: whoever started it waits for that."""
+        """Ends a server that could not say that it is ready: the process that started it waits for that."""
         if not told.cancelled() and told.exception() is not None:
             self.should_exit = True
 

@@ -196,7 +196,7 @@ class Builds:
     # -- one build -------------------------------------------------------------------------------------
 
     def _submit(self, work: Callable[[Build, IO[bytes]], None], build: Build) -> None:
-        """Puts work for a build in line; whoever waits is told when it ended, however it did."""
+        """Puts work for a build in line; those who wait are told when it ended, however it did."""
 
         def run() -> None:
             try:
@@ -239,7 +239,7 @@ class Builds:
             interpreter = self._steps(build, log)
         except (BuildStepFailed, CommandStopped, WrapgenError) as error:
             log.write(f"build failed: {error}\n".encode())
-        except Exception as error:  # a fault of ours must end the build, not hang whoever waits
+        except Exception as error:  # a fault of ours must end the build, not hang those who wait
             log.write(f"build failed inside the platform: {error!r}\n".encode())
         else:
             log.write(b"build succeeded\n")

@@ -11,12 +11,12 @@ import tarfile
 from functools import cache
 
 _MAIN = '''\
-"""Greets whoever calls: the smallest algorithm. apply() answers one call."""
+"""Greets the caller: the smallest algorithm. apply() answers one call."""
 
 import Algorithmia
 from Algorithmia import ADK
 
-# Calls made with this client act for whoever called this algorithm.
+# Calls made with this client act for the caller of this algorithm.
 client = Algorithmia.client()
 
 
@@ -66,7 +66,7 @@ def files(*, owner: str, name: str) -> dict[str, bytes]:
     return {filled(path): filled(text).encode() for path, text in PYTHON.items()}
 
 
-@cache  # whoever asks needs no key
+@cache  # needs no key
 def archive() -> bytes:
     """The template as a gzip-compressed tar with its placeholders; the same bytes every time."""
     packed = io.BytesIO()

@@ -22,7 +22,7 @@ class FaultRule(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     Args:
         algorithm: pattern of `owner/name`, in any letter case.
         share: part of the calls that are hit, 0 to 1.
-        times: how many calls are hit before the rule is spent; None for ever.
+        times: how many calls are hit before the rule is spent; None without end.
         latency: seconds that a call waits before anything else.
         status: 429 or 500 to 599: answered instead of running anything.
         reply: `dropped` or `truncated`: the algorithm runs, its reply gets lost or ends half-way.

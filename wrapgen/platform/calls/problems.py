@@ -45,7 +45,7 @@ def load_problem(failed: LoadFailed, *, shown: bool) -> CallFailure:
 
     Args:
         failed: which worker, or why there was none.
-        shown: whether whoever is told may see what the algorithm printed.
+        shown: whether the reader may see what the algorithm printed.
     """
     worker = failed.worker
     if worker is not None and worker.load_response is not None:

@@ -123,7 +123,7 @@ class Accounts:
         return self._table.keys.all(account_id=self.get(account).id)
 
     def revoke_key(self, account: str, key_id: str) -> None:
-        """Makes a key worthless at once.
+        """Revokes a key at once.
 
         Raises:
             NotFound: the account has no key of that id.

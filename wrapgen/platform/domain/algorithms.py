@@ -281,7 +281,7 @@ class Algorithms:
         raise NotFound(f"algorithm {algorithm_id} not found", reason="no-such-id")
 
     def full_name(self, algorithm_id: str) -> str:
-        """`owner/name` of an algorithm's id, whoever asks; the id if there is none."""
+        """`owner/name` of an algorithm's id, for any caller; the id if there is none."""
         found = self._table.first(id=algorithm_id.lower())
         return f"{found.owner}/{found.name}" if found else algorithm_id
 
@@ -369,7 +369,7 @@ def require_manager(caller: Caller) -> None:
         NotAuthorized: it is an algorithm, or its key is restricted.
     """
     if caller.algorithm is not None:
-        # It acts for whoever called it, who need not trust it with more than a call.
+        # It acts for its caller, who need not trust it with more than a call.
         raise NotAuthorized("a running algorithm can't manage algorithms")
     if not caller.permissions.manage:
         raise NotAuthorized("this API key may not manage algorithms")

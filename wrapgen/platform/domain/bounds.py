@@ -1,4 +1,4 @@
-"""What one request may cost this server, whoever sends it; what is beyond is refused.
+"""What one request may cost this server, with any key; what is beyond is refused.
 
 What calls may take is in `call.Limits`, what workers may in `Ceilings`.
 """

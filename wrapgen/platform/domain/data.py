@@ -34,7 +34,7 @@ SWEEP_SECONDS = 3600
 """How often, at most, expired files are looked for while the server runs."""
 
 DEFAULT_READERS = (OWN_ALGORITHMS,)
-"""Who besides the owner reads a new collection: the owner's algorithms, whoever calls them."""
+"""Who besides the owner reads a new collection: the owner's algorithms, for any caller."""
 
 
 @dataclass(frozen=True)
@@ -297,7 +297,7 @@ class Data:
         return Listing(folders=tuple(names[:PAGE]), marker=make_marker(names[PAGE - 1]) if more else None)
 
     def _match_folders(self) -> None:
-        """Mends what a crash between disk and database left: folders without a row, rows without a folder."""
+        """Repairs what a crash between disk and database left: folders without a row, and the reverse."""
         collections = {each.id for each in self._table.all()}
         algorithms = {each.id for each in self._algorithms.all()}
         self._store.keep_only("collections", collections)

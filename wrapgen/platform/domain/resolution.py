@@ -69,7 +69,7 @@ class Resolution:
         return NotFound(f"algorithm {label} not found{said}", hint=hint, reason="no-such-algorithm")
 
     def _build(self, algorithm: Algorithm, reference: str | None) -> Build | None:
-        """The build that a reference means, whoever asks; None if there is none."""
+        """The build that a reference means, for any caller; None if there is none."""
         if reference and GIT_HASH.match(reference):
             return self._builds.newest(algorithm.id, git_hash=reference)
         request = wanted(reference)

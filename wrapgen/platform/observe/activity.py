@@ -1,7 +1,7 @@
 """What goes on: the calls in progress and the recent ones of each account, by the run id that they carry.
 
 Kept in memory, bounded, and gone with the server; what has to last is in the server's log and the error log.
-Noting a call is one small object and a few additions. All of it happens on the event loop; whoever reads gets
+Noting a call is one small object and a few additions. All of it happens on the event loop; a reader gets
 copies.
 """
 

@@ -52,7 +52,7 @@ class ErrorLog:
         return self._table.of_account(name, self._oldest(), ENTRIES)
 
     def of_owner(self, name: str) -> list[dict[str, Any]]:
-        """The entries of an account's algorithms, whoever called them, newest first."""
+        """The entries of an account's algorithms, of any caller, newest first."""
         self._flush()
         return self._table.of_owner(name, self._oldest(), ENTRIES)
 

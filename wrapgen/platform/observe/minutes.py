@@ -1,8 +1,8 @@
 """Calls by the minute: how many, how many failed, how long they took; of each version, for the last hour.
 
 Kept in memory and gone with the server; Prometheus keeps such things for good (`metrics`). Durations are
-counted in classes that grow by a fifth, so a percentile is exact to about that. A call counts under whoever
-made it: owners see the sum, everybody else their own.
+counted in classes that grow by a fifth, so a percentile is exact to about that. A call counts under its
+caller: owners see the sum, everybody else their own.
 """
 
 from __future__ import annotations

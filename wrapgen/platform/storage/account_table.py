@@ -24,7 +24,7 @@ AND other.user_id <> mine.user_id)"""
 
 
 @dataclass(frozen=True)
-class Session:
+class StoredSession:
     """A browser that is signed in with a key until a moment, in epoch seconds."""
 
     key_id: str
@@ -53,10 +53,10 @@ class KeyTable(Table[Key]):
         return self._database.first(Caller, f"{_CALLER} keys.id = ?", key_id)
 
 
-class SessionTable(Table[Session]):
+class SessionTable(Table[StoredSession]):
     """Sessions, under digests of their tokens."""
 
-    name, kind = "sessions", Session
+    name, kind = "sessions", StoredSession
 
     def expire(self, now: float) -> None:
         """Forgets sessions that have expired."""

@@ -1,7 +1,7 @@
 """Whether a commit is small enough to be checked out: counts its tree without writing any of it.
 
 Git also runs this file as the hook `pre-receive`, with the standard library alone: what it prints goes to
-whoever pushes. A push of a few KiB can hold a tree of a billion files, so counting stops at the first limit.
+the pusher. A push of a few KiB can hold a tree of a billion files, so counting stops at the first limit.
 """
 
 from __future__ import annotations

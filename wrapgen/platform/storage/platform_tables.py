@@ -65,7 +65,7 @@ class ErrorTable(Table[dict[str, Any]]):
         return self._list("account = ?", name, since, most)
 
     def of_owner(self, name: str, since: int, most: int) -> list[dict[str, Any]]:
-        """The entries of an account's algorithms, whoever called them."""
+        """The entries of an account's algorithms, of any caller."""
         of_owner = (
             "algorithm_id IN (SELECT algorithms.id FROM algorithms JOIN accounts ON accounts.id = owner_id "
             "WHERE accounts.name = ?)"

@@ -98,7 +98,7 @@ class Repositories:
             "PATH": variables.get("PATH", os.defpath),
             "HOME": str(root),
             "LC_ALL": "C.UTF-8",
-            # The settings of whoever runs the server must not change what the platform does.
+            # The settings of the server's user must not change what the platform does.
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_TERMINAL_PROMPT": "0",

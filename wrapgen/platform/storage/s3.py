@@ -74,7 +74,7 @@ class S3Store:
         except ValueError as error:
             raise BadRequest(
                 f"this connector can't be used: {error}",
-                hint="an administrator mends it with `wrapgen platform connectors add`",
+                hint="an administrator fixes it with `wrapgen platform connectors add`",
             ) from error
 
     def find(self, path: str) -> StoredObject | None:

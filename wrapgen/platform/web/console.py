@@ -97,7 +97,7 @@ async def call(visit: Visit) -> Response:
 
 
 async def _called(visit: Visit, reference: str, given: ConsoleInput, body: bytes) -> CallOutcome:
-    """Runs the call on behalf of whoever is signed in, within the platform's limits and counts."""
+    """Runs the call on behalf of the visitor, within the platform's limits and counts."""
     try:
         seconds = float(given.timeout)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The first page: the algorithms of whoever is signed in, and of their organizations."""
+"""The first page: the algorithms of the visitor and of their organizations."""
 
 from __future__ import annotations
 

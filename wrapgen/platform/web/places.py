@@ -13,7 +13,7 @@ from wrapgen.platform.web.shown import query
 
 AUDIENCES = {
     "private": ((), "nobody else", "Private: nobody else reads it"),
-    "algorithms": ((OWN_ALGORITHMS,), "the owner's algorithms", "The owner's algorithms, whoever calls them"),
+    "algorithms": ((OWN_ALGORITHMS,), "the owner's algorithms", "The owner's algorithms, for any caller"),
     "public": ((EVERYONE,), "everyone with a key", "Public: everyone with a key"),
 }
 """By the word in forms: the read ACL, who that is, and how it is offered."""

@@ -68,7 +68,7 @@ def _python(address: str, reference: str, kind: str, text: str, reads: str) -> s
             made += '.decode("utf-8")'
     else:
         value = json.loads(text) if kind == "json" else text
-        # Strings at full width: pprint would break them into pieces.
+        # Strings at full width: pprint would break them into parts.
         made = repr(value) if isinstance(value, str) else pprint.pformat(value, width=88, sort_dicts=False)
     return (
         f"{imports}\n"

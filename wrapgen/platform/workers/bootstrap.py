@@ -110,7 +110,7 @@ def recode(text: str) -> str:
 class Requests(io.TextIOWrapper):
     """Standard input as the serving loops read it: one request per line, in large reads.
 
-    The server's question how loading ended is answered here: whoever reads on has loaded, whatever serves it.
+    The server's question how loading ended is answered here: a process that reads on has loaded.
     """
 
     def __init__(self, lines: io.BufferedReader, channel: Channel) -> None:

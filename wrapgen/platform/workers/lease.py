@@ -1,6 +1,6 @@
 """The lease of a worker to one request: its wait for one, and its time alone with it.
 
-A worker goes back to its pool in the moment of its response, and whoever waits there has it at once: were it
+A worker goes back to its pool in the moment of its response, and the next request has it at once: were it
 left to the tasks that wait, it would stand idle until the event loop has come round to them twice.
 """
 
@@ -24,7 +24,7 @@ class LeaseOwner(Protocol):
 
 
 class Lease:
-    """One request. Whoever made it awaits `future`, and calls `release` whatever came of it.
+    """One request. Its sender awaits `future`, and calls `release` whatever came of it.
 
     Args:
         parts: the request line.

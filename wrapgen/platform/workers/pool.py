@@ -128,8 +128,8 @@ class Pool:
     def lend(self, lease: Lease) -> None:
         """Lends an idle worker, else the next free one: one that is started for it where that helps.
 
-        Its future raises LoadFailed if the algorithm can't be loaded. Where it is urgent, waiting could
-        be for ever, so a worker may be started beyond the pool's size.
+        Its future raises LoadFailed if the algorithm can't be loaded. Where it is urgent, waiting might
+        never end, so a worker may be started beyond the pool's size.
         """
         while self._idle:
             since, worker = self._idle.pop()

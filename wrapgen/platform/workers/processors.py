@@ -1,4 +1,4 @@
-"""How busy this machine's processors are, whoever uses them."""
+"""How busy this machine's processors are, with all processes."""
 
 from __future__ import annotations
 

@@ -222,7 +222,7 @@ class Worker(asyncio.Protocol):
 
         With `output` the response has exactly what was printed meanwhile; else that is not read for it.
 
-        Whoever stops waiting has to `kill` the worker: a late response would be taken for the next one's.
+        A caller that stops waiting must `kill` the worker: a late response would be taken for the next one's.
         """
         assert self._then is None
         # The socket may be closed before the process is known to have ended.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wrapgen.client.statuses import BUSY, NO_ANSWER
 from wrapgen.errors import (
     AlgorithmFailed,
     BadRequest,
@@ -50,12 +51,6 @@ _BY_CLASS: tuple[tuple[type[Exception], LossKind, str], ...] = (
 )
 """Errors of the client; the most particular first."""
 
-_NO_ANSWER = frozenset({408, 502, 504, 521, 522, 523, 524})
-"""Statuses of a gateway that had no answer of the platform in time."""
-
-_BUSY = frozenset({425, 429, 503, 529})
-"""Statuses that ask to come again later: never a chunk's own fault."""
-
 
 class NotThePlatform(ServerFault):
     """A page, or nothing, with status 200: something in between answered."""
@@ -90,9 +85,9 @@ def lost_by(error: AlgorithmFailed | PlatformError | UsageError) -> Lost:
         if isinstance(error, kind):
             return Lost(fault, name, error.message, getattr(error, "retry_after", None))
     status, asked = getattr(error, "status", None), getattr(error, "retry_after", None)
-    if status in _BUSY:
+    if status in BUSY:
         return Lost(LossKind.THROTTLED, "ServerError", error.message, asked)
-    if status in _NO_ANSWER or isinstance(error, NotThePlatform):
+    if status in NO_ANSWER or isinstance(error, NotThePlatform):
         return Lost(LossKind.DOWN, "ServerError", error.message, asked)
     if isinstance(error, Unreachable):
         return Lost(LossKind.LOST, "ConnectionError", error.message, asked)
@@ -105,7 +100,7 @@ def may_pass(error: Exception) -> LossKind | None:
     """The fault of a whole service that an error tells of; None where waiting would not help."""
     if isinstance(error, PlatformError) and error.status is not None:
         status = error.status
-        if status in _BUSY:
+        if status in BUSY:
             return LossKind.THROTTLED
-        return LossKind.DOWN if status in _NO_ANSWER or status >= 500 else None
+        return LossKind.DOWN if status in NO_ANSWER or status >= 500 else None
     return LossKind.DOWN if getattr(error, "retryable", False) else None

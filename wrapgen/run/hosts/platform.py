@@ -64,4 +64,4 @@ class PlatformHost:
         return replace(self, run=run)
 
     def close(self) -> None:
-        """Nothing: whoever made the client closes it."""
+        """Nothing: the owner of the client closes it."""

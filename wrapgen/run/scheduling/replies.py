@@ -95,7 +95,7 @@ def error_text(kind: str, message: str, *, retryable: bool) -> str:
 
 
 def without_progress(reply: Reply) -> Lost | None:
-    """An answer in which nothing was tried is no answer: without this, sending could go round for ever."""
+    """An answer in which nothing was tried is no answer: without this, sending might never end."""
     summary = reply.summary
     if summary.get("stopped") or summary.get("throttled"):
         return None

@@ -1,7 +1,7 @@
 """Credentials in a private JSON file on the platform, for clusters that have no secret store.
 
 The file is one object: names of variables and their values, such as those that the datastore is opened with.
-Whoever makes the first call must be allowed to read it.
+The account of the first call must be allowed to read it.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Records in an SQS queue: one message per record, for whoever takes them from there.
+"""Records in an SQS queue: one message per record, for a consumer to read.
 
 A record that is too large for a message goes to a data URL; the message then has the record's key, index and
 try, and under ``pointer`` the URL of an object that holds the whole record as one line of JSON.
 
-A queue is at least once: a record may come twice, and an old try after a newer one. Whoever reads decides by
+A queue is at least once: a record may come twice, and an old try after a newer one. The reader decides by
 run and id, rank and try, as with any datastore. A FIFO queue drops what repeats within five minutes and keeps
 the records of one key in order.
 """

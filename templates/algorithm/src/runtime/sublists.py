@@ -13,7 +13,7 @@ from .items import Item, Outcome
 from .protocol import ATTEMPT, Failure, InputError, encode_value
 from .work import STOPPING, Task, Work
 
-SPARE = 16  # bytes that a result may take more as it travels
+MARGIN = 16  # bytes that a result may take more as it travels
 
 
 class WrongLength(Failure):
@@ -104,6 +104,6 @@ class Lists(Work):
 def _size_of_each(results: list[Any]) -> int:
     """What each result takes in JSON on average, found by encoding them once; 0 if one has no JSON."""
     try:
-        return len(encode_value(results)) // len(results) + SPARE
+        return len(encode_value(results)) // len(results) + MARGIN
     except ValueError:
         return 0

@@ -1,7 +1,7 @@
 """Work on one item: the user's hooks around calls of the target, repeated where that can help.
 
 The limit of attempts holds over all sends of an item: the first send may use it up, every later one (``$try``
-above 1) makes one attempt, and whoever sends again adds up the ``attempts`` that came back.
+above 1) makes one attempt, and the sender adds up the ``attempts`` that came back.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ class Work:
                     raise
 
     def _call_once(self, task: Task, send: Callable[[Any, float], Any], items: Any) -> Any:
-        """One call, counted before it is made, so that whoever closes the task meanwhile counts it too."""
+        """One call, counted before it is made, so that a closing task counts it too."""
         left, most = self.deadline.left(), self.settings["item_timeout"]
         if left <= 0 and self.ended.is_set():
             raise task.unfinished().value
