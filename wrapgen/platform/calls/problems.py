@@ -6,38 +6,25 @@ from wrapgen.platform.calls.call import Call
 from wrapgen.platform.calls.worker_protocol import CallFailure, read_response
 from wrapgen.platform.workers.pool import LoadFailed
 
+LEFT = CallFailure("SystemError", "the caller left before a worker was free")
+"""Of a call that has not begun when its caller is gone: nobody reads it but the logs."""
+
+REVOKED = CallFailure("AuthenticationError", "the key may not make this call any more")
+"""The key of a call was revoked, or its account lost the right to call."""
+
 
 class CallEnded(Exception):
-    """A call that the platform itself ends."""
+    """A call that the platform itself ends; `failure` is what its caller is told."""
 
-    def problem(self, call: Call) -> CallFailure:
-        """What the caller is told."""
-        raise NotImplementedError
-
-
-class CallerLeft(CallEnded):
-    """The caller of a call that has not begun is gone."""
-
-    def problem(self, call: Call) -> CallFailure:  # noqa: ARG002 - the same for all calls
-        """Nobody reads it but the logs."""
-        return CallFailure("SystemError", "the caller left before a worker was free")
+    def __init__(self, failure: CallFailure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
 
 
-class CallExpired(CallEnded):
-    """The time of a call is over."""
-
-    def problem(self, call: Call) -> CallFailure:
-        """How long it was, and whether it ever had a worker."""
-        where = "" if call.worker else ", all of it waiting for a worker"
-        return CallFailure("TimeoutError", f"no answer within {call.timeout:g} s{where}")
-
-
-class CallRevoked(CallEnded):
-    """The key of a call was revoked, or its account lost the right to call."""
-
-    def problem(self, call: Call) -> CallFailure:  # noqa: ARG002 - the same for all calls
-        """That it is about the key."""
-        return CallFailure("AuthenticationError", "the key may not make this call any more")
+def expired(call: Call) -> CallFailure:
+    """The time of a call is over: how long it was, and whether it ever had a worker."""
+    where = "" if call.worker else ", all of it waiting for a worker"
+    return CallFailure("TimeoutError", f"no answer within {call.timeout:g} s{where}")
 
 
 def load_problem(failed: LoadFailed, *, shown: bool) -> CallFailure:

@@ -16,7 +16,7 @@ from functools import partial
 
 from wrapgen.errors import BadRequest, NotAuthorized, ServerFault, Throttled, TooLarge
 from wrapgen.platform.calls.call import Call, CallLimits, CallOutcome, Request
-from wrapgen.platform.calls.problems import CallEnded, CallerLeft, CallExpired, CallRevoked, load_problem
+from wrapgen.platform.calls.problems import LEFT, REVOKED, CallEnded, expired, load_problem
 from wrapgen.platform.calls.worker_protocol import (
     CallFailure,
     Result,
@@ -137,9 +137,9 @@ class CallService:
             if call.future is None or call.future.done():
                 continue
             if call.revoked:
-                call.future.set_exception(CallRevoked())
+                call.future.set_exception(CallEnded(REVOKED))
             elif now >= call.ends:
-                call.future.set_exception(CallExpired())
+                call.future.set_exception(CallEnded(expired(call)))
         self._changes = changes
 
     def _still_may(self, call: Call) -> bool:
@@ -270,7 +270,7 @@ class CallService:
         try:
             response = await self._respond(self.pools.get(call.runnable), call)
         except CallEnded as ended:
-            return ended.problem(call), time.monotonic() - began, b""
+            return ended.failure, time.monotonic() - began, b""
         except LoadFailed as failed:
             return load_problem(failed, shown=shown), time.monotonic() - began, b""
         except WorkerEnded as worker:
@@ -301,11 +301,11 @@ class CallService:
 
     def _begin(self, call: Call, worker: Worker) -> None:
         if call.revoked:
-            raise CallRevoked
+            raise CallEnded(REVOKED)
         if call.request.gone is not None and call.request.gone():
-            raise CallerLeft
+            raise CallEnded(LEFT)
         if time.monotonic() >= call.ends:
-            raise CallExpired
+            raise CallEnded(expired(call))
         call.worker = worker
         self._serving[worker.key] = call
 

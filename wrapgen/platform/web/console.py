@@ -177,40 +177,26 @@ def _is_json(text: str) -> bool:
 
 def _answer(outcome: CallOutcome, most: int) -> ConsoleAnswer:
     answer = outcome.answer
-    printed = (outcome.output or b"").decode("utf-8", "replace")[:SHOWN]
-    if isinstance(answer, CallFailure):
-        trace = answer.trace if outcome.trusted else ""
-        return ConsoleAnswer(
-            status=200,
-            kind=answer.kind,
-            text=answer.message[:SHOWN],
-            failed=True,
-            seconds=outcome.seconds,
-            stdout=printed,
-            trace=trace[:SHOWN],
-            request_id=outcome.call.id,
-            reply=_reply(outcome),
-        )
-    raw = bytes(answer.raw())
-    text, download, cut = "", "", 0
-    if answer.kind == "binary":
-        text = f"{len(raw):,} bytes"
-        download = base64.b64encode(raw).decode("ascii") if len(raw) <= 4 * SHOWN else ""
-    else:
-        text = raw.decode("utf-8", "replace")
-    if len(raw) > most:  # it isn't laid out
-        text, cut = text[:SHOWN], max(0, len(text) - SHOWN)
-    return ConsoleAnswer(
+    told = ConsoleAnswer(
         status=200,
         kind=answer.kind,
-        text=text,
-        cut=cut,
-        download=download,
+        text="",
         seconds=outcome.seconds,
-        stdout=printed,
+        stdout=(outcome.output or b"").decode("utf-8", "replace")[:SHOWN],
         request_id=outcome.call.id,
         reply=_reply(outcome),
     )
+    if isinstance(answer, CallFailure):
+        trace = answer.trace if outcome.trusted else ""
+        return replace(told, text=answer.message[:SHOWN], failed=True, trace=trace[:SHOWN])
+    raw = bytes(answer.raw())
+    if answer.kind == "binary":
+        download = base64.b64encode(raw).decode("ascii") if len(raw) <= 4 * SHOWN else ""
+        return replace(told, text=f"{len(raw):,} bytes", download=download)
+    text = raw.decode("utf-8", "replace")
+    if len(raw) > most:  # it isn't laid out
+        return replace(told, text=text[:SHOWN], cut=max(0, len(text) - SHOWN))
+    return replace(told, text=text)
 
 
 def _reply(outcome: CallOutcome) -> str:
