@@ -111,7 +111,7 @@ class CallService:
 
     def _loading(self, worker: Worker) -> Caller:
         """While it loads, an algorithm reads as its owner (model manifests), where its callers' keys read."""
-        pool = next((each for each in self.pools.by_key.values() if each.holds(worker)), None)
+        pool = next((each for each in self.pools.by_key.values() if worker in each.alive), None)
         if pool is None or worker.ready.is_set():
             raise _not_serving()
         runnable = pool.runnable

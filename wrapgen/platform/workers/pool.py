@@ -68,13 +68,13 @@ class Pool:
     Args:
         runnable: what they run.
         pools: all pools of the server, with what they have in common.
+
+    Attributes:
+        starting: workers that are loading.
+        alive: the workers that have not gone, in any state.
     """
 
-    def __init__(
-        self,
-        runnable: Runnable,
-        pools: Pools,
-    ) -> None:
+    def __init__(self, runnable: Runnable, pools: Pools) -> None:
         self.runnable = runnable
         self.version = runnable.version
         self.workers: set[Worker] = set()
@@ -85,8 +85,8 @@ class Pool:
         self._pools = pools
         self._idle: list[tuple[float, Worker]] = []  # the last one back is the first to go out: others retire
         self._queue: deque[tuple[float, Lease]] = deque()
-        self._starting = 0
-        self._alive: set[Worker] = set()  # whatever has not gone: loading, serving, ending
+        self.starting = 0
+        self.alive: set[Worker] = set()
         self._starts: set[asyncio.Task[None]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._looked = (0.0, 0.0)
@@ -102,11 +102,6 @@ class Pool:
         """Workers without work."""
         return len(self._idle)
 
-    @property
-    def starting(self) -> int:
-        """Workers that are loading."""
-        return self._starting
-
     def is_idle(self, worker: Worker) -> bool:
         """Whether a worker has no call now."""
         return any(each is worker for _, each in self._idle)
@@ -114,16 +109,7 @@ class Pool:
     @property
     def unused(self) -> bool:
         """Whether nothing is left here: no worker in any state, no call waiting."""
-        return not (self._alive or self._queue or self._starting)
-
-    @property
-    def alive(self) -> set[Worker]:
-        """The workers that have not gone, in any state."""
-        return self._alive
-
-    def holds(self, worker: Worker) -> bool:
-        """Whether the worker is one of this pool's, in any state."""
-        return worker in self._alive
+        return not (self.alive or self._queue or self.starting)
 
     def lend(self, lease: Lease) -> None:
         """Lends an idle worker, else the next free one: one that is started for it where that helps.
@@ -176,7 +162,7 @@ class Pool:
             self._queue.popleft()
         patience = CROWDED_SECONDS if self._pools.processors.busy > CROWDED_SHARE else GROW_SECONDS
         late = bool(self._queue) and now - self._queue[0][0] >= patience
-        room = self._total < self.size.most and self._starting < min(self.size.at_once, self.waiting)
+        room = self._total < self.size.most and self.starting < min(self.size.at_once, self.waiting)
         if late and room and not self._saturated(now):
             self._grow()
         while self._idle and now - self._idle[0][0] >= self.size.idle_seconds:
@@ -190,7 +176,7 @@ class Pool:
         for task in self._starts:
             task.cancel()
         await asyncio.gather(*self._starts, return_exceptions=True)
-        await asyncio.gather(*(worker.stop() for worker in list(self._alive)))
+        await asyncio.gather(*(worker.stop() for worker in list(self.alive)))
 
     def _saturated(self, now: float) -> bool:
         """Whether this pool's workers use up the processors already: more of them would only queue there."""
@@ -207,10 +193,10 @@ class Pool:
 
     @property
     def _total(self) -> int:
-        return len(self.workers) + self._starting
+        return len(self.workers) + self.starting
 
     def _grow(self) -> None:
-        self._starting += 1
+        self.starting += 1
         task = self._spawn(self._start())
         self._starts.add(task)
         task.add_done_callback(self._starts.discard)
@@ -225,13 +211,13 @@ class Pool:
         try:
             worker = await self._load()
         except LoadFailed as failed:
-            self._starting -= 1
+            self.starting -= 1
             self._fail(failed)
         except BaseException:
-            self._starting -= 1
+            self.starting -= 1
             raise
         else:
-            self._starting -= 1
+            self.starting -= 1
             self.workers.add(worker)
             self.give_back(worker)
 
@@ -244,7 +230,7 @@ class Pool:
             worker = await self._begun(place)
         except OSError as error:
             raise LoadFailed(None, f"the worker could not be started: {error}") from error
-        self._alive.add(worker)
+        self.alive.add(worker)
         self._pools.known[worker.key] = worker
         self._spawn(self._see_off(worker))
         try:
@@ -267,7 +253,7 @@ class Pool:
         """Forgets a worker when it is gone, whatever ended it."""
         await worker.gone.wait()
         self._forget(worker)
-        self._alive.discard(worker)
+        self.alive.discard(worker)
         self._replace()
 
     def _fail(self, failed: LoadFailed) -> None:
