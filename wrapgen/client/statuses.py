@@ -39,8 +39,8 @@ BY_STATUS: dict[int, type[PlatformError]] = {
 }
 """The class for each status; other 4xx are plain PlatformErrors, 5xx are ServerFaults."""
 
-NO_ANSWER = frozenset({408, 502, 504, 521, 522, 523, 524})
-"""Statuses of a gateway that had no answer of the platform in time."""
+NO_ANSWER = frozenset({408, 421, 499, 502, 504, 521, 522, 523, 524})
+"""Statuses of a gateway that had no answer of the platform in time, or asked the wrong server."""
 
 BUSY = frozenset({425, 429, 503, 529})
 """Statuses that ask to come again later: never the request's own fault."""

@@ -23,6 +23,7 @@ OUTAGES = {
     "503 with Retry-After": ServerFault("busy", status=503, retry_after=5.0),
     "504": ServerFault("gateway timeout", status=504),
     "408": PlatformError("timeout", status=408),
+    "421": PlatformError("another server's", status=421),
     "425": PlatformError("too early", status=425),
     "429": Throttled("slow down", status=429),
     "refused": Unreachable("no connection"),

@@ -133,3 +133,18 @@ def test_a_folder_that_cannot_be_made_says_so(tmp_path: Path) -> None:
             pass
     with pytest.raises(UsageError, match="has no name"):
         folder_for(Path())
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+@pytest.mark.parametrize("name", ["out.jsonl", "out.jsonl.part"])
+def test_a_pipe_or_a_device_is_never_replaced(output: Path, name: str, fresh: bool) -> None:
+    """`--fresh` puts no file in the place of what is none: a run of root would take /dev/null from all."""
+    os.mkfifo(output.with_name(name))
+    with pytest.raises(UsageError, match="is no file that a run can write, read again"):
+        claim(output, Folder(folder_for(output)), fresh=fresh)
+
+
+def test_standard_output_is_no_output() -> None:
+    """A run is completed by a later command, which can't be done on a terminal; no file gets the name -."""
+    with pytest.raises(UsageError, match="is no file that a run can write, read again"):
+        claim(Path("-"), Folder(folder_for(Path("-"))), fresh=False)

@@ -38,8 +38,10 @@ def ensure_output_writable(output: Path, folder: Folder, *, fresh: bool, moved: 
     if fresh or not begun:
         refuse_name(output)
     if not output.parent.is_dir():
-        raise UsageError(f"there is no folder {output.parent}")
+        raise UsageError(f"there is no folder {output.parent}", hint="make it, or name another output")
     beside = _beside(output)
+    for file in filter(_no_file, beside):
+        raise UsageError(f"{file} is no file that a run can write, read again and complete", hint=_NAME)
     kept = {file.resolve() for file in folder.files()}
     for file in beside:
         if file.resolve() in kept:
@@ -60,6 +62,14 @@ def ensure_output_writable(output: Path, folder: Folder, *, fresh: bool, moved: 
         raise UsageError(
             f"{errors} is where failed items go, and no run wrote it", hint="move it, or name another output"
         )
+
+
+_NAME = "name one with -o"
+
+
+def _no_file(path: Path) -> bool:
+    """Whether it is standard output, a pipe, a device: nothing that may be replaced by a file."""
+    return str(path) == "-" or (path.exists() and not path.is_file() and not path.is_dir())
 
 
 def outputs_of(folder: Folder) -> set[Path]:
