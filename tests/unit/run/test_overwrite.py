@@ -141,10 +141,10 @@ def test_a_pipe_or_a_device_is_never_replaced(output: Path, name: str, fresh: bo
     """`--fresh` puts no file in the place of what is none: a run of root would take /dev/null from all."""
     os.mkfifo(output.with_name(name))
     with pytest.raises(UsageError, match="is no file that a run can write, read again"):
-        claim(output, Folder(folder_for(output)), fresh=fresh)
+        ensure_output_writable(output, Folder(folder_for(output)), fresh=fresh)
 
 
 def test_standard_output_is_no_output() -> None:
     """A run is completed by a later command, which can't be done on a terminal; no file gets the name -."""
     with pytest.raises(UsageError, match="is no file that a run can write, read again"):
-        claim(Path("-"), Folder(folder_for(Path("-"))), fresh=False)
+        ensure_output_writable(Path("-"), Folder(folder_for(Path("-"))), fresh=False)
