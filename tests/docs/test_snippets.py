@@ -96,6 +96,20 @@ def test_the_picture_of_the_layers_is_true() -> None:
     assert list(drawn.values()) == [set(layer.replace("wrapgen.", "").split(" | ")) for layer in layers]
 
 
+def test_the_tree_of_the_package_is_true() -> None:
+    """docs/architecture.md names every folder and every module at the top of the package, and no other."""
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    table = text.partition("<!-- tree")[2].partition("<!-- /tree -->")[0]
+    named = {name for row in re.findall(r"^\| (`[^|]+) \|", table, re.MULTILINE) for name in row.split(", ")}
+    package = ROOT / "wrapgen"
+    folders = {f"{path.parent.relative_to(package)}/" for path in package.rglob("__init__.py")} - {
+        "./",
+        "platform/",
+    }
+    modules = {path.stem for path in package.glob("*.py")} - {"__init__", "__main__"}
+    assert {name.strip("`") for name in named} == folders | modules
+
+
 FOREIGN = {"--checkpoint", "--column", "--fail", "--show-error", "--silent"}
 """Flags of the emitted Spark job and of curl."""
 
