@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import threading
 from pathlib import Path
 from typing import Any
 
 import psycopg2
 import pytest
+import sqlalchemy as sa
 from click.testing import CliRunner
 from places import Maria, PostgreSQL, Sqlite, failure, record
 from runtime import datastore_sql
@@ -26,6 +28,37 @@ from wrapgen.records import open_records, shown
 def open_sql(url: str) -> Any:
     """The wrapper's datastore for a URL."""
     return datastore_sql.Datastore({"url": url, "url_env": None, "key_env": None})
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("sqlite:///{folder}/none/records.db", "wrapgen serve --writable"),
+        ("sqlite:///{folder}", "wrapgen serve --writable"),
+        ("sqlite:///file:{folder}/there.db?mode=ro&uri=true", "wrapgen serve --writable"),
+        ("sqlite:///{folder}/text.db", "file is not a database"),
+    ],
+)
+def test_what_waiting_does_not_help_in_a_file_is_told_at_once(tmp_path: Path, url: str, said: str) -> None:
+    """No such folder, no file, no right to write, no database: final, and one message says what to do."""
+    with contextlib.closing(sqlite3.connect(tmp_path / "there.db")):
+        (tmp_path / "text.db").write_text("no database at all, but some text" * 100)
+    with pytest.raises(Unavailable, match=said) as caught:
+        open_sql(url.format(folder=tmp_path)).write([record("x")], 1)
+    assert caught.value.lasting
+
+
+def test_a_server_that_refuses_the_writer_is_not_waited_for(postgres: Server, mariadb: Server) -> None:
+    """A database or a user that does not exist: final, on either kind of server."""
+    for server in (postgres, mariadb):
+        right = sa.engine.make_url(server.url(server.port))
+        wrong = [right.set(database="no_such_database")]
+        if server is postgres:  # the other asks nobody who they are
+            wrong.append(right.set(username="nobody_known"))
+        for url in wrong:
+            with pytest.raises(Unavailable) as caught:
+                open_sql(url.render_as_string(hide_password=False)).write([record("x")], 1)
+            assert caught.value.lasting, caught.value
 
 
 @pytest.fixture

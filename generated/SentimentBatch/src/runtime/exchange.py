@@ -178,12 +178,13 @@ def read(connection: http.client.HTTPConnection, request: Request) -> Response:
     head, end, body = data.partition(b"\r\n\r\n")
     length = _plain_length(head) if end and request.method == "POST" else None
     if length is not None and len(body) <= length:
-        while len(body) < length:
+        whole = bytearray(body)
+        while len(whole) < length:
             block = connection.sock.recv(16 * BLOCK)
             if not block:
-                raise http.client.IncompleteRead(b"", length - len(body))
-            body += block
-        return Response(200, {}, body)
+                raise http.client.IncompleteRead(b"", length - len(whole))
+            whole += block
+        return Response(200, {}, bytes(whole))
     begun: Any = _Begun(connection.sock, data)
     response = http.client.HTTPResponse(begun, method=request.method)
     response.begin()

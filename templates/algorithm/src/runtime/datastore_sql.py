@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from typing import Any
 
 import sqlalchemy as sa
@@ -45,7 +46,21 @@ OPTIONS["mariadb+pymysql"] = OPTIONS["mysql+pymysql"]
 # What a server says of a record that it will never take; all else is the server's own trouble.
 REFUSING_STATES = ("22", "23", "44", "54", "P0")  # PostgreSQL: value, constraint, view check, limit, RAISE
 REFUSING_NUMBERS = (1153, 1406, 1644, 3819, 4025)  # MySQL, MariaDB: packet, length, SIGNAL, two for CHECK
-DENYING_NUMBERS = (1044, 1045, 1049, 1142)  # MySQL, MariaDB: no access to the server, the database, the table
+# What waiting does not help: no such file, database or user, no right to it, or no database at all.
+DENYING_NUMBERS = (1044, 1045, 1049, 1142, 1698)  # MySQL, MariaDB
+DENYING_MESSAGES = (
+    "unable to open database file",  # SQLite
+    "attempt to write a readonly database",
+    "file is not a database",
+    "authentication failed for user",  # PostgreSQL, which names no state before there is a connection
+    "no password supplied",
+    "no pg_hba.conf entry",
+)
+MISSING = re.compile('(database|role) ".*" does not exist')
+NOT_WRITABLE = (
+    "; its folder must exist and be writable where the wrapper runs; in the sandbox of a local platform only "
+    "what `wrapgen serve --writable FOLDER` names is"
+)
 LOOKED_UP = 500  # keys in one query
 PACKET_SPARE = 65536  # what a statement has around its payloads
 
@@ -264,8 +279,11 @@ def refuses(error: Exception) -> bool:
 
 def denies(error: Exception) -> bool:
     """Whether waiting won't help: no right to the table, or it is not what it should be."""
-    arguments = getattr(error.orig, "args", ()) if isinstance(error, exc.DBAPIError) else ()
-    return isinstance(error, exc.ProgrammingError) or arguments[:1] in [(n,) for n in DENYING_NUMBERS]
+    if not isinstance(error, exc.DBAPIError):
+        return False
+    message, number = str(error.orig), (*getattr(error.orig, "args", ()), None)[0]
+    denied = number in DENYING_NUMBERS or any(said in message for said in DENYING_MESSAGES)
+    return isinstance(error, exc.ProgrammingError) or denied or MISSING.search(message) is not None
 
 
 def _size(row: dict[str, Any]) -> int:
@@ -275,4 +293,5 @@ def _size(row: dict[str, Any]) -> int:
 def _message(error: Exception) -> str:
     """The first line of what the driver says; further ones may show the record."""
     message = str(getattr(error, "orig", None) or error).strip()
-    return message.splitlines()[0][:300] if message else type(error).__name__
+    shown = message.splitlines()[0][:300] if message else type(error).__name__
+    return shown + NOT_WRITABLE if shown.startswith(DENYING_MESSAGES[:2]) else shown

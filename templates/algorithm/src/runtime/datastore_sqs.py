@@ -18,7 +18,7 @@ from typing import Any, Iterator
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 
 from . import datastore_data
 from .exchange import Server
@@ -37,6 +37,7 @@ REFUSING = ("InvalidMessageContents", "InvalidParameterValue", "BatchRequestTooL
 DENYING = (
     "AccessDenied",
     "AccessDeniedException",
+    "ExpiredToken",
     "InvalidAddress",
     "InvalidClientTokenId",
     "NonExistentQueue",
@@ -136,7 +137,8 @@ class Datastore:
                 raise Unavailable(str(error), lasting=code.endswith(DENYING)) from None
             return None if len(batch) > 1 else {"0": (code, str(error))}
         except BotoCoreError as error:  # no answer, or no credentials
-            raise Unavailable(str(error), lasting=isinstance(error, NoCredentialsError)) from None
+            denied = isinstance(error, (NoCredentialsError, PartialCredentialsError))
+            raise Unavailable(str(error), lasting=denied) from None
         return {
             failure["Id"]: (failure["Code"], "{Code}: {Message}".format(**dict({"Message": ""}, **failure)))
             for failure in answer.get("Failed", [])
