@@ -18,7 +18,7 @@ datastore: {{url: "sqlite:///{folder}/records.db"}}
 
 PROGRAM = """
 import json, sys
-sys.modules["Algorithmia"] = sys.modules["adk"] = sys.modules["requests"] = None  # importing one of them fails
+sys.modules["Algorithmia"] = sys.modules["adk"] = sys.modules["requests"] = None  # not to be imported
 sys.path.insert(0, "")
 from src.runtime import platform
 platform.serve = lambda apply, load: None

@@ -6,7 +6,7 @@ import random
 from types import SimpleNamespace
 from typing import Any
 
-from runtime import engine, ignoring, protocol, record_id, records, serial, sublists, work, wrapper
+from runtime import engine, first, ignoring, protocol, record_id, records, serial, sublists, work, wrapper
 from runtime import platform as api
 from runtime.items import Item
 
@@ -124,7 +124,9 @@ class Wrapper(wrapper.Wrapper):
             parts["record_id"] = record_id.from_settings(config.RECORDS, config.TARGET)
         if one_by_one:
             parts["engine"] = serial.Engine
-        self._worker = sublists.Lists if config.TARGET["batch_size"] > 1 else work.Work
+        self._worker = first.First if result == "first" else work.Work
+        if config.TARGET["batch_size"] > 1:
+            self._worker = sublists.Lists
         parts["work"] = self._work
         self.chance, self.wait = chance, wait
         made_for = getattr(call, "__self__", None)

@@ -61,6 +61,11 @@ def sub_batches(spec: Spec) -> bool:
     return spec.target.batch_size > 1
 
 
+def takes_first(spec: Spec) -> bool:
+    """Whether the target answers one item with a list of one."""
+    return spec.target.result == "first" and not sub_batches(spec)
+
+
 def bare_lists(spec: Spec) -> bool:
     """Whether a bare list is a batch (form 2); otherwise it is one item."""
     return spec.wrapper.mode != "log" and spec.target.input == "item"
@@ -85,6 +90,7 @@ PARTS: dict[str, Condition] = {
     "already": skips_known,
     "copies": has_copies,
     "credentials": has_credentials,
+    "first": takes_first,
     "inline": inline,
     "record_id": has_record_ids,
     "redaction": redacts,

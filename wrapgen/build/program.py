@@ -108,6 +108,8 @@ def assembled(spec: Spec) -> str:
         found.append('redaction=redaction.Redaction(config.RECORDS["redact"])')
     if plan.sub_batches(spec):
         found.append("work=sublists.Lists")
+    if plan.takes_first(spec):
+        found.append("work=first.First")
     if plan.one_by_one(spec):
         found.append("engine=serial.Engine")
     if plan.has_record_ids(spec):

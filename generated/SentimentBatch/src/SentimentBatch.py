@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import config, hooks
-from .runtime import datastore_data, platform, records
+from .runtime import datastore_data, first, platform, records
 from .runtime.files import Files
 from .runtime.wrapper import Wrapper
 
@@ -31,7 +31,7 @@ def load() -> Wrapper:
 
 def assemble(target: Any, files: Any, datastore: Any) -> Wrapper:
     """Put the wrapper together; tests give stand-ins for what needs a network."""
-    return Wrapper(config, hooks, target, files, datastore, recorder=records.Recorder)
+    return Wrapper(config, hooks, target, files, datastore, recorder=records.Recorder, work=first.First)
 
 
 def apply(input: Any, state: Wrapper) -> Any:

@@ -53,23 +53,20 @@ class Datastore:
             raise
 
     def _put(self, url: str, body: bytes) -> None:
+        """Store an object; a collection that is not there is made, private to its owner."""
         try:
             self._data_api.send(Request("PUT", url, body))
         except Unavailable as error:
             if error.status != 404 or not url.startswith("data://"):
                 raise
-            self._make_collection()
+            folder, _, name = self._url.rpartition("/")
+            made = json.dumps({"name": name, "acl": {"read": []}}).encode("ascii")
+            try:
+                self._data_api.send(Request("POST", folder, made, {"Content-Type": "application/json"}))
+            except Unavailable as failed:
+                if failed.status != 409:  # another process was quicker
+                    raise
             self._data_api.send(Request("PUT", url, body))
-
-    def _make_collection(self) -> None:
-        """Make the collection, private to its owner; one that exists already is fine."""
-        folder, _, name = self._url.rpartition("/")
-        body = json.dumps({"name": name, "acl": {"read": []}}).encode("ascii")
-        try:
-            self._data_api.send(Request("POST", folder, body, {"Content-Type": "application/json"}))
-        except Unavailable as error:
-            if error.status != 409:
-                raise
 
 
 def object_name(records: list[Record], part: int) -> str:

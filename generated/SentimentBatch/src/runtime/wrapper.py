@@ -43,10 +43,7 @@ class Wrapper:
         self._bare_lists = config.MODE != "log" and config.TARGET["input"] == "item"
 
     def call(self, value: Any) -> Any:
-        """Answer one item, a list of items, or an object with ``$batch``.
-
-        Raises ``protocol.Failure``, whose ``error_type`` the platform reports.
-        """
+        """Answer one item, a list of items, or an object with ``$batch``. Raises ``Failure``."""
         request = protocol.read(value, self._bare_lists)
         if request is None:
             return self._describe()

@@ -107,10 +107,7 @@ class Work:
         return (Task([item]) for item in self.items)
 
     def do(self, task: Task) -> tuple[list[tuple[Item, Outcome]], list[Task]]:
-        """The items with their outcomes, and tasks to be done for the others.
-
-        Raises the ``Failure`` for which everyone stops, as no other call can succeed either.
-        """
+        """Items with their outcomes, and tasks for the others. Raises the ``Failure`` that stops everyone."""
         item = task.items[0]
         if item.known is not None:
             return [(item, item.known)], []
@@ -118,8 +115,6 @@ class Work:
         self.hooks.before(item)
         try:
             result = item.failure or self.call(task, self.target.call, item)
-            if self.settings["result"] == "first" and not item.failure:
-                result = first(result)
         except Failure as failure:
             if failure.effect in STOPPING:
                 raise
@@ -191,10 +186,3 @@ class Work:
             first, longest = THROTTLED_PAUSES
             pause = first + self.chance() * (min(longest, first * doubled) - first)
         return left > 0 and pause <= left and not self.wait(pause)
-
-
-def first(result: Any) -> Any:
-    """The element of the list of one with which some targets answer a bare item. Raises ``Failure``."""
-    if not isinstance(result, list) or len(result) != 1:
-        raise Failure("ParsingError", "the target should answer one item with a list of one")
-    return result[0]

@@ -1,7 +1,4 @@
-"""The platform: the vendor's client and ADK, calls of the target algorithm, and files.
-
-The only module that knows the platform's API, and imports the vendor's packages: where they are needed first.
-"""
+"""The platform's API: the only module that knows it, and that imports the vendor's client and ADK."""
 
 from __future__ import annotations
 

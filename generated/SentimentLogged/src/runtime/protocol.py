@@ -1,7 +1,4 @@
-"""The item protocol: how a call is read, and how items, results and failures are written as JSON.
-
-Nothing here knows of a network, a clock or a platform.
-"""
+"""The item protocol: how a call is read, and how items, results and failures are written as JSON."""
 
 from __future__ import annotations
 
@@ -24,10 +21,7 @@ UNREACHABLE, STOP = "unreachable", "stop"
 
 
 class Failure(Exception):
-    """What went wrong with an item, or with the whole call.
-
-    When it leaves ``apply``, the vendor's ADK reports its ``error_type`` (upstream ``adk/io.py``).
-    """
+    """What went wrong with an item or a call; out of ``apply``, the ADK reports its ``error_type``."""
 
     effect = NOT_CALLED
     splits = True  # whether one item of a list may have caused it
@@ -94,10 +88,7 @@ class Request:
 
 
 def read(value: Any, bare_lists: bool) -> Request | None:
-    """Tell the three forms apart; None asks for the wrapper's description. Raises ``InputError``.
-
-    ``bare_lists`` says whether a list is a batch; otherwise it is one item like anything else.
-    """
+    """Tell the forms apart; a list may be a batch. None asks for a description. Raises ``InputError``."""
     if not (isinstance(value, dict) and "$batch" in value):
         return Request(LIST, value) if isinstance(value, list) and bare_lists else Request(ITEM, [value])
     if value == {"$batch": []}:
@@ -157,10 +148,7 @@ _encode = json.JSONEncoder(allow_nan=False).encode
 
 
 def dumps(value: Any) -> str:
-    """JSON in ASCII, with the separators of the vendor's client and ADK, so that its length is the wire's.
-
-    Raises ``ValueError`` for what JSON can't say: NaN, infinity, bytes inside, a loop.
-    """
+    """JSON as the vendor's client and ADK write it, so that lengths are the wire's. Raises ``ValueError``."""
     try:
         return _encode(value)
     except (TypeError, RecursionError) as error:

@@ -170,10 +170,7 @@ def _is_readable(sock: socket.socket) -> bool:
 
 
 def read(connection: http.client.HTTPConnection, request: Request) -> Response:
-    """The answer to a request; the connection is closed if the other side wants that.
-
-    Raises ``OSError``, or ``http.client.HTTPException`` for what is no whole answer.
-    """
+    """The answer to a request. Raises ``OSError``, or ``HTTPException`` for what is no whole answer."""
     data = connection.sock.recv(BLOCK)
     head, end, body = data.partition(b"\r\n\r\n")
     length = _plain_length(head) if end and request.method == "POST" else None

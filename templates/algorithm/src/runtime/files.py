@@ -38,11 +38,7 @@ class Files:
         self._drops_rights = False  # whether this platform is known to drop the owner's rights where asked
 
     def read(self, request: protocol.Request, deadline: Any) -> Iterator[Any]:
-        """Yields the items of a file; a line that is not JSON is an ``InputError`` among them.
-
-        Everything else that can be wrong is found before the first is yielded. Raises ``InputError``, or a
-        retryable ``Failure``.
-        """
+        """Yields the items of a file, a malformed line as ``InputError``. Raises ``Failure``, before any."""
         url = request.source or ""
         with tempfile.TemporaryFile() as file:
             self._send(Request("GET", url, into=file), "$batch can't be read", deadline, deadline.left)
@@ -119,11 +115,10 @@ def parts_of(url: str) -> list[str]:
 
 
 def read_items(file: IO[bytes], is_lines: bool) -> Iterator[Any]:
-    """Yields the values of JSON Lines or of one JSON array from the start of a file.
+    """Yields the values of JSON Lines, a bad one as ``InputError``, or of an array. Raises ``ValueError``.
 
-    A file that starts with ``[`` is an array unless its first line is a whole value and others follow;
-    ``is_lines`` says that it is JSON Lines for certain. A line that is not JSON is yielded as ``InputError``.
-    Raises ``ValueError`` for an array that is malformed.
+    A file that starts with ``[`` is an array, unless its first line is a whole value and others follow, or it
+    ``is_lines`` by its name.
     """
     file.seek(0)
     start = len(codecs.BOM_UTF8) if file.read(3) == codecs.BOM_UTF8 else 0

@@ -41,10 +41,7 @@ class Outcome:
     def __init__(
         self, value: Any, started_at: float | None, seconds: float, attempts: int, size: int = 0
     ) -> None:
-        """A result, or the ``Failure`` that is there instead. One that JSON can't say is a ParsingError.
-
-        ``size`` is that of a result that is known to have a JSON form: it is encoded when that is needed.
-        """
+        """``value``: a result or a ``Failure``; ``size``: of a result that has been encoded with others."""
         self.value = value
         self.started_at = started_at
         self.seconds = seconds

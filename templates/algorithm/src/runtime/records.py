@@ -105,10 +105,7 @@ class Recorder:
             self._hand_over()
 
     def finish(self, put: Callable[[Item, Outcome], None]) -> None:
-        """Write the rest, wait for it, and ``put`` what became of the items of refused records.
-
-        Raises ``Failure`` of type DatastoreError.
-        """
+        """Write the rest and ``put`` what became of items whose records were refused. Raises ``Failure``."""
         with self.change:
             self._hand_over()
             patience = self.patience(max(1.0, self.deadline.left_to_answer()))
