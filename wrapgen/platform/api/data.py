@@ -17,7 +17,7 @@ from starlette.responses import Response, StreamingResponse
 
 from wrapgen.errors import BadRequest
 from wrapgen.platform.api import auth
-from wrapgen.platform.api.endpoint import Ask, Result, body_of, decoded, endpoint, reply
+from wrapgen.platform.api.endpoint import ApiResult, Ask, body_of, decoded, endpoint, reply
 from wrapgen.platform.domain.data import Listing
 from wrapgen.platform.domain.data_path import parse
 from wrapgen.platform.domain.data_rights import EVERYONE, OWN_ALGORITHMS
@@ -134,7 +134,7 @@ class DataApi:
         self._data = platform.state.data
 
     @endpoint("GET", "/v1/hostedData")
-    def hosted_data(self, ask: Ask) -> Result[list[HostedCollection]]:
+    def hosted_data(self, ask: Ask) -> ApiResult[list[HostedCollection]]:
         """Lists the caller's collections."""
         shown = [
             HostedCollection(
@@ -152,7 +152,7 @@ class DataApi:
             )
             for each in self._data.hosted(ask.caller)
         ]
-        return Result(shown)
+        return ApiResult(shown)
 
     # HEAD first: a route for GET would take it too, and read the file for nothing.
     @places("HEAD")
@@ -185,21 +185,21 @@ class DataApi:
         return StreamingResponse(streamed(first, parts, partial(auth.recheck, ask.request)), headers=headers)
 
     @places("PUT")
-    async def put(self, ask: Ask) -> Result[str] | Response:
+    async def put(self, ask: Ask) -> ApiResult[str] | Response:
         """Takes a file: the bytes as they come, whatever the content type says."""
         at = path_of(ask.request)
         write = await run_in_threadpool(self._files.begin_write, ask.caller, at)
         try:
             await written(write, ask.request.stream())
             auth.recheck(ask.request)
-            return Result(await run_in_threadpool(write.commit))
+            return ApiResult(await run_in_threadpool(write.commit))
         except ClientDisconnect:
             return Response(b"", 400)  # nobody reads it; the half file is gone
         finally:
             await run_in_threadpool(write.abandon)
 
     @places("POST")
-    async def post(self, ask: Ask) -> Result[str]:
+    async def post(self, ask: Ask) -> ApiResult[str]:
         """Makes a collection, whose name comes as JSON, or bare (nodejs, src/Data.ts, create)."""
         at, body = path_of(ask.request), await body_of(ask.request)
         if ask.request.headers.get("content-type", "").startswith("text/plain"):
@@ -208,7 +208,7 @@ class DataApi:
             fields = decoded(body, DirectoryFields, ask.request)
         readers = tuple(fields.acl.read) if fields.acl else None
         make = self._files.create_directory
-        return Result(await run_in_threadpool(make, ask.caller, at, fields.name or "", readers))
+        return ApiResult(await run_in_threadpool(make, ask.caller, at, fields.name or "", readers))
 
     @places("PATCH")
     def patch(self, ask: Ask, body: DirectoryFields) -> Response:
@@ -220,10 +220,10 @@ class DataApi:
         return Response(b"")
 
     @places("DELETE")
-    def delete(self, ask: Ask, query: DeleteQuery) -> Result[DeletedCount]:
+    def delete(self, ask: Ask, query: DeleteQuery) -> ApiResult[DeletedCount]:
         """Removes a file or a collection."""
         force = query.force.lower() == "true"
-        return Result(DeletedCount(self._files.delete(ask.caller, path_of(ask.request), force=force)))
+        return ApiResult(DeletedCount(self._files.delete(ask.caller, path_of(ask.request), force=force)))
 
 
 APIS = (DataApi,)

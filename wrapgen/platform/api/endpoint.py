@@ -58,7 +58,7 @@ class Results(Struct, Generic[T]):
     results: list[T]
 
 
-class Result(Struct, Generic[T]):
+class ApiResult(Struct, Generic[T]):
     """What became of a request for data."""
 
     result: T

@@ -61,8 +61,8 @@ def listen(host: str, port: int) -> socket.socket:
     Raises:
         UsageError: the port is taken, or the address is not this machine's.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    version = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(version, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     # Accepted connections inherit it; without it every reply on a kept connection may wait for an ACK.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
