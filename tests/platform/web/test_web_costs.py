@@ -150,3 +150,27 @@ def test_a_renderer_that_was_killed_is_started_again(serve: Any, browse: Any, tm
     while browser.get("/web/charts").status_code != 200:
         assert time.monotonic() < deadline
     assert browser.get("/web/").status_code == 200
+
+
+@pytest.mark.soak
+def test_browsers_that_hammer_get_a_share(serve: Any, browse: Any, tmp_path: Path) -> None:
+    """Once their credit is used up, pages take little of the time of the process that serves calls."""
+    server = serve(tmp_path / "home")
+    browsers = [browse(server.key, server) for _ in range(4)]
+
+    def hammer(seconds: float) -> None:
+        end = time.monotonic() + seconds
+        with ThreadPoolExecutor(4) as threads:
+            list(
+                threads.map(
+                    lambda one: [one.get("/web/") for _ in iter(lambda: time.monotonic() < end, False)],
+                    browsers,
+                )
+            )
+
+    before = spent(server)
+    while spent(server) - before < 2.5:
+        hammer(1)
+    before, began = spent(server), time.monotonic()
+    hammer(5)
+    assert (spent(server) - before) / (time.monotonic() - began) < 0.25
