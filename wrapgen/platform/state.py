@@ -115,9 +115,9 @@ def open_platform_state(
     try:
         sandbox = Sandbox.find(home, isolation or Isolation())
         known = os.environ if variables is None else variables
-        state = _open(home, lock, clock, known, sandbox, bounds or Bounds())
-        if ceilings is not None:
-            state.builds.limit(replace(ceilings, disk=(bounds or Bounds()).build_bytes), cgroups)
+        bounds = bounds or Bounds()
+        limited = ceilings and replace(ceilings, disk=bounds.build_bytes)
+        state = _open(home, lock, clock, known, bounds, (sandbox, limited, cgroups))
         state.algorithms.catch_up()
         return state
     except BaseException:
@@ -130,15 +130,15 @@ def _open(
     lock: IO[str],
     clock: Callable[[], float],
     variables: Mapping[str, str],
-    sandbox: Sandbox | None,
     bounds: Bounds,
+    confinement: tuple[Sandbox | None, Ceilings | None, Cgroups | None],
 ) -> State:
     database = Database(home / "platform.sqlite")
     algorithm_table = AlgorithmTable(database)
     accounts = Accounts(AccountTable(database), clock)
     environments = Environments(InterpreterTable(database), variables)
     repositories = Repositories(home / "repositories", variables, bounds)
-    builds = Builds(BuildTable(database), home, environments, repositories, clock, variables, sandbox)
+    builds = Builds(BuildTable(database), home, environments, repositories, clock, variables, *confinement)
     secrets = Secrets(SecretTable(database), clock)
     algorithms = Algorithms(algorithm_table, accounts, environments, repositories, builds, secrets, clock)
     store = FolderStore(home / "data")
@@ -160,7 +160,7 @@ def _open(
         files=Files(data, connectors),
         scms=Scms(ScmTable(database)),
         errors=errors,
-        sandbox=sandbox,
+        sandbox=confinement[0],
         lock=lock,
         made=made,
     )

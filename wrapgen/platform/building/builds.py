@@ -56,6 +56,7 @@ class Builds:
         clock: gives epoch seconds.
         variables: environment variables that uv and pip get.
         sandbox: of the commands of builds, or None.
+        ceilings, cgroups: what they may use (see `Commands`).
     """
 
     def __init__(
@@ -66,7 +67,9 @@ class Builds:
         repositories: Repositories,
         clock: Callable[[], float],
         variables: Mapping[str, str],
-        sandbox: Sandbox | None = None,
+        sandbox: Sandbox | None,
+        ceilings: Ceilings | None,
+        cgroups: Cgroups | None,
     ) -> None:
         self._table = table
         self._home = home
@@ -76,7 +79,7 @@ class Builds:
         self._repositories = repositories
         self._clock = clock
         self._installers = installers = Installers(variables)
-        self._commands = Commands(installers, sandbox)
+        self._commands = Commands(installers, sandbox, ceilings, cgroups)
         self._virtualenvs = Virtualenvs(home / "venvs", installers)
         self._pool = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="build")
         self._lock = threading.Lock()
@@ -162,10 +165,6 @@ class Builds:
         with contextlib.suppress(FutureTimeout):
             self.end_of(build).result(timeout)
         return self.get(build.algorithm_id, build.id)
-
-    def limit(self, ceilings: Ceilings, cgroups: Cgroups | None) -> None:
-        """Gives each command of a build the ceilings of a worker's memory and processes."""
-        self._commands.limit(ceilings, cgroups)
 
     def end_of(self, build: Build) -> Future[None]:
         """What is done when the build has ended, or the platform is closing; wait for it, never cancel it."""

@@ -65,9 +65,17 @@ class Commands:
     Args:
         installers: the settings of uv and pip.
         sandbox: of each command, or None.
+        ceilings: what each may use; None for no ceilings.
+        cgroups: limit each; None has them measured.
     """
 
-    def __init__(self, installers: Installers, sandbox: Sandbox | None) -> None:
+    def __init__(
+        self,
+        installers: Installers,
+        sandbox: Sandbox | None,
+        ceilings: Ceilings | None,
+        cgroups: Cgroups | None,
+    ) -> None:
         self._installers = installers
         self.sandbox = sandbox
         self._lock = threading.Lock()
@@ -75,8 +83,8 @@ class Commands:
         self._running: set[subprocess.Popen[bytes]] = set()
         self._mark = f"bld{secrets.token_hex(8)}"
         self._reaper: subprocess.Popen[bytes] | None = None
-        self._ceilings: Ceilings | None = None
-        self._cgroups: Cgroups | None = None
+        self._ceilings = ceilings
+        self._cgroups = cgroups
 
     def run(
         self, words: list[str], context: CommandContext, log: IO[bytes], *, quiet: bool = False
@@ -108,10 +116,6 @@ class Commands:
         ended = os.fstat(log.fileno()).st_size
         said = os.pread(log.fileno(), SAID, max(began, ended - SAID)).decode("utf-8", "replace")
         return None if code == 0 else said
-
-    def limit(self, ceilings: Ceilings, cgroups: Cgroups | None) -> None:
-        """Sets what each command may use: its memory and processes; without control groups it is measured."""
-        self._ceilings, self._cgroups = ceilings, cgroups
 
     def _group(self) -> Group | None:
         if self._cgroups is None or self._ceilings is None:
