@@ -197,7 +197,7 @@ def _announce(session: Session, host: Host, source: str, options: Options) -> No
         from wrapgen.cli.plan import lines
         from wrapgen.run.plan import plan
 
-        made = plan(session.survey, about, chunk=options.chunk, workers=options.workers)
+        made = plan(session.scan, about, chunk=options.chunk, workers=options.workers)
         for line in lines(made):
             err(f"  {line}")
 
@@ -213,9 +213,7 @@ def _foretelling(session: Session, host: Host, options: Options) -> Callable[[in
         if items >= session.counts.items:
             return []
         probe = Probe(items, seconds)
-        made = plan(
-            session.survey, host.describe(), chunk=options.chunk, workers=options.workers, probe=probe
-        )
+        made = plan(session.scan, host.describe(), chunk=options.chunk, workers=options.workers, probe=probe)
         return time_lines(made, billed=not is_loopback(host.address))
 
     return foretell

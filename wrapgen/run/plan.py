@@ -98,7 +98,7 @@ class Plan:
         oversize: items that go by sideband.
         repeated: items that equal an earlier one, or None where not counted.
         sizes: how many items have up to so many bytes.
-        seconds: wall time by calls open at once; empty without a probe.
+        seconds: time elapsed by calls open at once; empty without a probe.
         billed_seconds: of wrapper and target together; None without a probe.
     """
 
@@ -124,7 +124,7 @@ class Plan:
 
 
 def plan(
-    survey: InputScan,
+    scan: InputScan,
     description: Description,
     *,
     chunk: int,
@@ -134,49 +134,49 @@ def plan(
     """What a run will take.
 
     Args:
-        survey: of its input.
+        scan: of its input.
         description: of its wrapper.
         chunk: the most items in a call.
         workers: the most calls to keep open, or None.
         probe: what the first items took.
     """
     most = ceiling(description.parallel, workers)
-    chunks = count_chunks(survey, aim=description.aim, chunk=chunk)
-    sub_batches = math.ceil(survey.items / max(1, description.batch_size))
+    chunks = count_chunks(scan, aim=description.aim, chunk=chunk)
+    sub_batches = math.ceil(scan.items / max(1, description.batch_size))
     seconds: dict[int, float] = {}
     billed = None
-    if probe is not None and probe.items and survey.items:
+    if probe is not None and probe.items and scan.items:
         each = probe.seconds / probe.items
         for calls in sorted({1, 2, 4, 8, 16, 32, most}):
             if calls <= most:
-                seconds[calls] = survey.items * each / min(calls, max(1, chunks))
+                seconds[calls] = scan.items * each / min(calls, max(1, chunks))
         # The probe's calls of the target ran side by side: this is the most that one of them can have taken.
         side_by_side = min(description.parallel, probe.items)
         target = math.ceil(probe.seconds * side_by_side / probe.items)
-        billed = chunks * math.ceil(survey.items * each / chunks) + sub_batches * max(1, target)
+        billed = chunks * math.ceil(scan.items * each / chunks) + sub_batches * max(1, target)
     return Plan(
-        items=survey.items,
-        bytes=survey.bytes,
+        items=scan.items,
+        bytes=scan.bytes,
         chunks=chunks,
         target_calls=sub_batches,
         open_calls=min(most, max(1, chunks)),
         concurrent=min(most, max(1, chunks)) * (1 + description.parallel),
         account_limit=ACCOUNT_CALLS,
-        oversize=survey.oversize,
-        repeated=survey.repeated,
-        sizes=survey.sizes,
+        oversize=scan.oversize,
+        repeated=scan.repeated,
+        sizes=scan.sizes,
         seconds=seconds,
         billed_seconds=billed,
     )
 
 
-def count_chunks(survey: InputScan, *, aim: int, chunk: int) -> int:
+def count_chunks(scan: InputScan, *, aim: int, chunk: int) -> int:
     """Calls of the wrapper when each finishes whole: sizes double up to what bytes and count allow."""
-    if not survey.items:
+    if not scan.items:
         return 0
-    by_bytes = max(1, int(aim / max(1.0, survey.bytes / survey.items)))
+    by_bytes = max(1, int(aim / max(1.0, scan.bytes / scan.items)))
     largest = min(chunk, by_bytes)
-    left, count, size = survey.items - survey.oversize, survey.oversize, min(FIRST_SIZE, largest)
+    left, count, size = scan.items - scan.oversize, scan.oversize, min(FIRST_SIZE, largest)
     while left > 0 and size < largest:
         left, count, size = left - size, count + 1, min(largest, size * 2)
     return count + math.ceil(max(0, left) / largest)

@@ -67,7 +67,7 @@ class Session:
     Attributes:
         run_id: the run's id.
         resumed: whether an earlier session left something.
-        survey: what the input holds.
+        scan: what the input holds.
         counts: how the run stands.
         unrecorded: why nothing could be recorded of items that were given up; empty where nothing was tried.
         damage: what of the run's files was damaged, and is made again; empty for nothing.
@@ -133,8 +133,8 @@ class Session:
             with closing(self.store.open(SPOOL)) as spool:
                 in_their_places(self._items, self.slots, spool)
         kept = earlier.header["survey"] if earlier is not None and not changes else None
-        self.survey = InputScan.from_json(kept) if kept else self._scan()
-        facts["survey"] = self.survey.as_json()
+        self.scan = InputScan.from_json(kept) if kept else self._scan()
+        facts["survey"] = self.scan.as_json()
         self.resumed = earlier is not None
         self._fingerprint = facts["input"]["fingerprint"]
         self.run_id: str = facts["run"]
@@ -142,7 +142,7 @@ class Session:
         self._given_up = earlier.given_up if earlier else set()
         self._next_seq = earlier.next_seq if earlier else 0
         self.counts = earlier.counts if earlier else Counts()
-        self.counts.items = self.survey.items
+        self.counts.items = self.scan.items
         self.ledger = Ledger(stack.enter_context(closing(self.store.open(LEDGER, write=True))))
         self.spool = stack.enter_context(closing(self.store.open(SPOOL, write=True)))
         counted = min(earlier.spool_end, self.spool.size) if earlier else 0
@@ -194,11 +194,11 @@ class Session:
         }
 
     def _new_id(self) -> str:
-        moment = datetime.fromtimestamp(self._world.wall(), timezone.utc)
+        moment = datetime.fromtimestamp(self._world.unix_time(), timezone.utc)
         return f"{moment:%Y%m%d-%H%M%S}-{self._world.random.getrandbits(32):08x}"
 
     def _now(self) -> str:
-        moment = datetime.fromtimestamp(self._world.wall(), timezone.utc)
+        moment = datetime.fromtimestamp(self._world.unix_time(), timezone.utc)
         return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def _scan(self) -> InputScan:
@@ -316,7 +316,7 @@ class Session:
             self.counts,
             self._next_seq,
         )
-        journal = LedgerJournal(self.ledger, self.spool, self.slots, world.wall)
+        journal = LedgerJournal(self.ledger, self.spool, self.slots, world.unix_time)
         self._delivery = Delivery(
             scheduler,
             ChunkCutter(islice(self._entries(), most), aim=wrapper.aim),

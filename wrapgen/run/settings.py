@@ -71,13 +71,13 @@ class World:
     Args:
         calls: makes the threads for what sends one chunk.
         clock: seconds that only go forward.
-        wall: seconds since 1970.
+        unix_time: seconds since 1970.
         random: the source of chance.
         wait: waits so many seconds, True if the run was told to stop; None: until then.
     """
 
     calls: Callable[[ChunkCall], OpenCalls] = CallThreads
     clock: Callable[[], float] = time.monotonic
-    wall: Callable[[], float] = time.time
+    unix_time: Callable[[], float] = time.time
     random: Random = field(default_factory=Random)
     wait: Callable[[float], bool] | None = None

@@ -220,7 +220,7 @@ def open_run(
         session = stack.enter_context(
             Session(folder, found, host, options, prepare=prepare, corrections=corrections)
         )
-        indexes = range(session.survey.items) if failed is None else failed
+        indexes = range(session.scan.items) if failed is None else failed
         return Outcomes(session, indexes, stack.pop_all(), report=state is not None)
 
 

@@ -323,7 +323,7 @@ class FullDisk:
 def test_a_wrong_clock_damages_no_ledger(bench, memory_wrapper, wall, monkeypatch):
     """A clock before 1970, or far ahead, is a wrong time in the ledger and nothing more."""
     world = bench.world()
-    monkeypatch.setattr(bench, "world", lambda: replace(world, wall=lambda: wall))
+    monkeypatch.setattr(bench, "world", lambda: replace(world, unix_time=lambda: wall))
     assert bench.run(memory_wrapper(), list(range(40))).state is EndState.OK
     assert bench.run(memory_wrapper(), list(range(40))).counts.calls == 0
     assert write_report(bench.folder / "out.jsonl.run", None)["succeeded"] == 40

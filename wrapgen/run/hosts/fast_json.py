@@ -21,11 +21,11 @@ class _Result(msgspec.Struct):
     summary: dict[str, Any] = msgspec.field(name="$summary", default_factory=dict)
 
 
-class _Answer(msgspec.Struct):
+class _WrapperAnswer(msgspec.Struct):
     result: _Result
 
 
-_ANSWER = msgspec.json.Decoder(_Answer)
+_ANSWER = msgspec.json.Decoder(_WrapperAnswer)
 
 
 def are_json(texts: list[bytes]) -> bool:

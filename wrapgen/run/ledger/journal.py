@@ -23,18 +23,18 @@ class LedgerJournal:
 
     Args:
         ledger, spool, slots: the run's.
-        wall: seconds since 1970, for the ledger's readers.
+        unix_time: seconds since 1970, for the ledger's readers.
 
     Attributes:
         given_up: indexes of items that failed without an answer of the wrapper: no record says why.
     """
 
-    def __init__(self, ledger: Ledger, spool: Log, slots: Slots, wall: Callable[[], float]) -> None:
+    def __init__(self, ledger: Ledger, spool: Log, slots: Slots, unix_time: Callable[[], float]) -> None:
         self.given_up: list[int] = []
         self._ledger = ledger
         self._spool = spool
         self._slots = slots
-        self._wall = wall
+        self._unix_time = unix_time
         self._unsettled: list[Settle] = []
         self._entries: list[dict[str, Any]] = []
         self._settled = False
@@ -74,7 +74,7 @@ class LedgerJournal:
         self._commit([])
 
     def _moment(self) -> float:
-        return round(self._wall(), 3)
+        return round(self._unix_time(), 3)
 
     def _commit(self, sends: list[dict[str, Any]]) -> None:
         """One sync of the spool, then one of the ledger, for everything since the last time."""

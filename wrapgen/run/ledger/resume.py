@@ -46,9 +46,9 @@ def _known_ids(slots: Slots, spool: Log) -> Iterator[tuple[int | None, str]]:
     return ((index, json.loads(line)["id"]) for index, _, line in outcomes(slots, spool))
 
 
-def send_entry(seq: int, chunk: Chunk, wall: float) -> dict[str, Any]:
+def send_entry(seq: int, chunk: Chunk, unix_time: float) -> dict[str, Any]:
     """What the ledger says of a send before it leaves; `indexes_of` reads it back."""
-    entry: dict[str, Any] = {"e": "send", "s": seq, "w": wall, "t": chunk.tries + 1}
+    entry: dict[str, Any] = {"e": "send", "s": seq, "w": unix_time, "t": chunk.tries + 1}
     if chunk.contiguous:
         return {**entry, "first": chunk.indexes[0], "n": len(chunk)}
     return {**entry, "i": list(chunk.indexes)}

@@ -314,7 +314,7 @@ class Scheduler:
         reaction, sent = after_loss(chunk, lost.fault, self._backoff, attempts=self._limits.attempts)
         self.counts.lost += 1
         if reaction is Reaction.GIVE_UP:
-            return self._give_up(seq, chunk, lost)
+            return self._fail_item(seq, chunk, lost)
         if reaction is Reaction.HALVE:
             self._size.too_much(len(chunk))
             for half in sent.halves():
@@ -329,7 +329,7 @@ class Scheduler:
             self.stop(Stop(Cause.HOST, lost.message, lost.type))
         return Lose(seq, lost, self._concurrency.now)
 
-    def _give_up(self, seq: int, chunk: Chunk, lost: Lost) -> Settle:
+    def _fail_item(self, seq: int, chunk: Chunk, lost: Lost) -> Settle:
         reply = Reply([lost.outcome(chunk.attempts[0])], {}, lost.seconds)
         self._count(reply)
         if reason := self._budget.note(reply.outcomes):
