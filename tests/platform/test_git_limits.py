@@ -138,3 +138,20 @@ def test_gits_time_ends(serve: Any, tmp_path: Path) -> None:
     git(work, "add", "noise")
     git(work, "commit", "-qm", "Grow")
     assert "exceeds maximum allowed size" in git(work, "push", "origin", "HEAD:master", fine=False)
+
+
+def test_gits_memory_ends(serve: Any, tmp_path: Path) -> None:
+    """A small push of what git can only hold whole is refused; repository and server are as before."""
+    server = serve(tmp_path / "home", "--limit", "git-memory=80000000")
+    (work,) = cloned(server, tmp_path)
+    before = git(work, "ls-remote", "origin", "master")
+    header = git(work, "cat-file", "commit", "HEAD").partition("\n\n")[0]
+    long = git(work, "hash-object", "-t", "commit", "-w", "--stdin", given=header.encode() + b"\n\n" + ZEROS)
+    assert sum(file.stat().st_size for file in (work / ".git" / "objects").rglob("*")) < 1_000_000
+    said = git(work, "push", "origin", f"{long}:refs/heads/master", "--force", fine=False)
+    assert "out of memory" in said or "unpack" in said or "hung up" in said, said
+    assert git(work, "ls-remote", "origin", "master") == before
+    git(work, "push", "origin", f"{commit(work, git(work, 'rev-parse', 'HEAD^{tree}'))}:master")
+
+
+ZEROS = b"0" * 100_000_000
