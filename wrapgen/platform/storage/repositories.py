@@ -265,7 +265,11 @@ class Repositories:
             given.write(stdin)
             given.seek(0)
             with subprocess.Popen(
-                ["git", *words], stdin=given, stdout=subprocess.PIPE, stderr=errors, env=variables
+                ["sh", "-c", _LIMITED, str(self._bounds.git_memory >> 10), *words],
+                stdin=given,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env=variables,
             ) as git:
                 assert git.stdout is not None
                 timer = threading.Timer(self._bounds.git_seconds, git.kill)
@@ -281,6 +285,10 @@ class Repositories:
                 said = errors.read(2000).decode("utf-8", "replace").strip()
                 raise ServerFault(f"git {words[0]} failed: {said}")
         return found
+
+
+_LIMITED = 'ulimit -v "$0"; exec git "$@"'
+"""What a shell does to run git within KiB of memory: a commit may be larger than all files in it."""
 
 
 def _settings(settings: Mapping[str, str]) -> dict[str, str]:
