@@ -190,8 +190,7 @@ class DataApi:
         at = path_of(ask.request)
         write = await run_in_threadpool(self._files.begin_write, ask.caller, at)
         try:
-            await written(write, ask.request.stream())
-            auth.recheck(ask.request)
+            await written(write, ask.request.stream(), partial(auth.recheck, ask.request))
             return ApiResult(await run_in_threadpool(write.commit))
         except ClientDisconnect:
             return Response(b"", 400)  # nobody reads it; the half file is gone
@@ -256,15 +255,17 @@ def path_of(request: Request) -> Address:
     return parse(path) if scheme == "data" else ConnectorPath(scheme, path.strip("/"))
 
 
-async def written(write: ObjectWrite, chunks: AsyncIterator[bytes]) -> None:
-    """Writes what comes in, a part at a time."""
+async def written(write: ObjectWrite, chunks: AsyncIterator[bytes], still: Callable[[], None]) -> None:
+    """Writes what comes in, a part at a time, as long as `still` does not raise."""
     waiting = bytearray()
     async for chunk in chunks:
         waiting += chunk
         if len(waiting) >= PART:
+            await run_in_threadpool(still)
             await run_in_threadpool(write.append, bytes(waiting))
             waiting.clear()
     await run_in_threadpool(write.append, bytes(waiting))
+    still()
 
 
 async def streamed(first: bytes, parts: Iterator[bytes], still: Callable[[], None]) -> AsyncIterator[bytes]:

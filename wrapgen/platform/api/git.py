@@ -12,7 +12,8 @@ import binascii
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
@@ -158,6 +159,9 @@ class GitRoutes:
         return StreamingResponse(run.body(), status, headers)
 
 
+_LOOK = 1 << 20
+"""Bytes in or out after which it is looked whether the key is still good."""
+
 _LIMITED = 'ulimit -v "$1"; ulimit -t "$2"; exec git http-backend'
 """What a shell does to run git within limits: KiB of memory, seconds of a processor."""
 
@@ -165,8 +169,12 @@ _LIMITED = 'ulimit -v "$1"; ulimit -t "$2"; exec git http-backend'
 class _Run:
     """One run of git's http-backend, with the request's body on its way in, and the time that it may take."""
 
-    def __init__(self, process: asyncio.subprocess.Process, seconds: int) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, seconds: int, who: Callable[[], Awaitable[Any]]
+    ) -> None:
         self.process = process
+        self._who = who
+        self._moved = 0
         self._tasks: list[asyncio.Task[None]] = []
         self._killed = ""
         late = f"git took more than {seconds} s (git-seconds)"
@@ -188,7 +196,7 @@ class _Run:
             environment: all of its variables.
             bounds: what it may take.
             free: a place of which it has as long as it runs.
-            who: asked once the body is here, whether its key is still good.
+            who: asked now and then, and once the body is here, whether its key is still good.
         """
         await free.acquire()
         try:
@@ -203,8 +211,8 @@ class _Run:
         except BaseException:
             free.release()
             raise
-        run = cls(process, bounds.git_seconds)
-        run._tasks = [asyncio.create_task(run._feed(request, who)), asyncio.create_task(run._leave(free))]
+        run = cls(process, bounds.git_seconds, partial(who, request))
+        run._tasks = [asyncio.create_task(run._feed(request)), asyncio.create_task(run._leave(free))]
         return run
 
     async def body(self) -> AsyncIterator[bytes]:
@@ -219,11 +227,20 @@ class _Run:
             while part := await self.process.stdout.read(_PART):
                 yield part
                 told = True
+                await self._look(len(part))
             if (await self.process.wait() and not told) or self._killed:
                 said = self._killed or "git failed, or needed more than git-memory or git-seconds"
                 raise ServerFault(said, reason="unavailable")
         finally:
             await self.end()
+
+    async def _look(self, moved: int) -> None:
+        """Ends git where the key was revoked meanwhile; to be told of all that went in and out."""
+        self._moved += moved
+        if self._moved >= _LOOK:
+            self._moved = 0
+            if await self._who() is None:
+                self._kill("the key was revoked meanwhile")
 
     async def _leave(self, free: asyncio.Semaphore) -> None:
         """Gives the place back, whatever becomes of the request: at the latest when its time is over."""
@@ -231,14 +248,14 @@ class _Run:
         self._late.cancel()
         free.release()
 
-    async def _feed(self, request: Request, who: Callable[[Request], Any]) -> None:
+    async def _feed(self, request: Request) -> None:
         assert self.process.stdin is not None
         try:
             async for chunk in request.stream():
                 self.process.stdin.write(chunk)
                 await self.process.stdin.drain()
-            if await who(request) is None:
-                self._kill("the key was revoked meanwhile")
+                await self._look(len(chunk))
+            await self._look(_LOOK)
         except (BrokenPipeError, ConnectionResetError):
             pass  # git had read enough
         except ClientDisconnect:
