@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wrapgen.cli import completion
-from wrapgen.cli.options import FILE, PlatformChoice, json_option, platform_options
+from wrapgen.cli.options import FILE, PlatformChoice, json_option, number_option, platform_options
 from wrapgen.cli.terminal import data, err
 from wrapgen.errors import AlgorithmFailed, NotFound, UsageError
 
@@ -32,7 +32,7 @@ CONTENT_TYPES = {"text": "text/plain", "json": "application/json", "binary": "ap
 @click.option(
     "-d", "--data", "kind", flag_value="detect", help="Send it as JSON if it is JSON, else as text."
 )
-@click.option("--timeout", type=click.IntRange(1, 3000), default=300, show_default=True, help="Seconds.")
+@number_option("--timeout", 300, 1, 3000, help="Seconds.")
 @click.option("--stdout", "show_stdout", is_flag=True, help="Show on stderr what the algorithm prints.")
 @click.option("-o", "--output", type=FILE, help="Write the result here.")
 @json_option("Print result and metadata as one JSON object.")

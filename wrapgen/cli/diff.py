@@ -9,14 +9,11 @@ import click
 
 from wrapgen.cli.options import PlatformChoice, json_option, platform_options
 from wrapgen.cli.terminal import answer
-from wrapgen.errors import NoCredentials
+from wrapgen.errors import DriftError, NoCredentials
 
 if TYPE_CHECKING:
     from wrapgen.doctor import Finding
     from wrapgen.spec import Spec
-
-DRIFTED = 4
-"""Exit code when a level differs, as that of `build --check`."""
 
 
 @click.command("diff")
@@ -43,7 +40,7 @@ def command(
     wrapper = generate(loaded, overlaid(templates) if templates else None)
     found = [drift.files(Placement.of(wrapper, folder)), *_on_platform(loaded, folder, platform)]
     answer({"levels": [finding.as_json() for finding in found]}, as_json, *map(str, found))
-    return DRIFTED if any(finding.level is Level.FAULT for finding in found) else 0
+    return DriftError.exit_code if any(finding.level is Level.FAULT for finding in found) else 0
 
 
 def _on_platform(spec: Spec, folder: Path, platform: PlatformChoice) -> list[Finding]:

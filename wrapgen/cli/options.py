@@ -87,6 +87,26 @@ def json_option(help: str = "Print one JSON object.") -> Callable[[F], F]:  # no
     return click.option("--json", "as_json", is_flag=True, help=help)
 
 
+def number_option(
+    name: str,
+    default: float,
+    low: float | None = None,
+    high: float | None = None,
+    *,
+    help: str,  # noqa: A002 - click's word
+) -> Callable[[F], F]:
+    """An option that takes a number from `low` to `high`, whole if its default is, and shows its default."""
+    kind: Any = click.IntRange if isinstance(default, int) else click.FloatRange
+    return click.option(name, type=kind(low, high), default=default, show_default=True, help=help)
+
+
+workers_option = click.option("--workers", type=click.IntRange(min=1), help="The most calls to keep open.")
+chunk_option = number_option("--chunk", 1000, 1, 100_000, help="The most items in a call.")
+timeout_option = click.option(
+    "--timeout", type=click.IntRange(2, 3000), help="Seconds each call gets. [the wrapper's limit + 30]"
+)
+
+
 def connected(function: Callable[..., None]) -> Callable[..., Any]:
     """Adds the platform options and --json, and hands the command a client for as long as it runs."""
 

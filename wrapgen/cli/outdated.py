@@ -12,13 +12,10 @@ import click
 
 from wrapgen.cli.options import PlatformChoice, json_option, platform_options
 from wrapgen.cli.terminal import out
-from wrapgen.errors import UsageError
+from wrapgen.errors import DriftError, UsageError
 
 if TYPE_CHECKING:
     from wrapgen.doctor.outdated import HeldRuntime
-
-OUTDATED = 4
-"""Exit code when a wrapper is outdated, as that of `diff`."""
 
 
 @click.command("outdated")
@@ -41,7 +38,7 @@ def command(folders: tuple[Path, ...], hosted: bool, as_json: bool, platform: Pl
     outdated = [each for each in found if each.outdated]
     if as_json:
         out(json.dumps({"newest": current(), "wrappers": [asdict(each) for each in found]}))
-        return OUTDATED if outdated else 0
+        return DriftError.exit_code if outdated else 0
     for each in outdated:
         todo = f"publish it again after wrapgen upgrade DIR, newest {current()}"
         hint = todo if hosted else f"newest {current()}; wrapgen upgrade {each.where}"
@@ -50,7 +47,7 @@ def command(folders: tuple[Path, ...], hosted: bool, as_json: bool, platform: Pl
         if each.runtime is None:
             out(f"{each.where}: not checked: {each.unknown}")
     out(f"{len(found)} wrapper{'' if len(found) == 1 else 's'}, {len(outdated)} outdated")
-    return OUTDATED if outdated else 0
+    return DriftError.exit_code if outdated else 0
 
 
 def _in_folders(folders: tuple[Path, ...]) -> Iterator[HeldRuntime]:

@@ -13,7 +13,14 @@ import click
 
 from wrapgen.cli import completion
 from wrapgen.cli.inputs import input_options, items_of, reading
-from wrapgen.cli.options import FILE, PlatformChoice, json_option, platform_options
+from wrapgen.cli.options import (
+    FILE,
+    PlatformChoice,
+    chunk_option,
+    json_option,
+    platform_options,
+    workers_option,
+)
 from wrapgen.cli.terminal import out
 from wrapgen.errors import RunError, UsageError
 from wrapgen.protocol import ACCOUNT_CALLS
@@ -40,14 +47,8 @@ if TYPE_CHECKING:
     type=click.IntRange(1, 1000),
     help="Items to probe with. [16, and more for two seconds where these are quick]",
 )
-@click.option("--workers", type=click.IntRange(min=1), help="The most calls to keep open.")
-@click.option(
-    "--chunk",
-    type=click.IntRange(1, 100_000),
-    default=1000,
-    show_default=True,
-    help="The most items in a call.",
-)
+@workers_option
+@chunk_option
 @json_option()
 @platform_options
 def command(

@@ -13,7 +13,16 @@ import click
 
 from wrapgen.cli import completion
 from wrapgen.cli.inputs import input_options, items_of, reading
-from wrapgen.cli.options import FILE, PlatformChoice, json_option, platform_options
+from wrapgen.cli.options import (
+    FILE,
+    PlatformChoice,
+    chunk_option,
+    json_option,
+    number_option,
+    platform_options,
+    timeout_option,
+    workers_option,
+)
 from wrapgen.cli.signals import stopping
 from wrapgen.cli.terminal import answer, err, out, passing
 
@@ -59,34 +68,14 @@ _COLLECT_EVERY = 50_000
 )
 @click.option("--run", "run_id", metavar="ID", help="The run's id. [made from the time]")
 @click.option("--state", type=click.Path(path_type=Path), help="The run's folder. [OUTPUT.run]")
-@click.option("--workers", type=click.IntRange(min=1), help="The most calls to keep open.")
-@click.option(
-    "--chunk",
-    type=click.IntRange(1, 100_000),
-    default=1000,
-    show_default=True,
-    help="The most items in a call.",
-)
-@click.option(
-    "--timeout", type=click.IntRange(2, 3000), help="Seconds each call gets. [the wrapper's limit + 30]"
-)
+@workers_option
+@chunk_option
+@timeout_option
 @click.option(
     "--attempts", type=click.IntRange(min=1), help="Calls of the target for an item. [the wrapper's limit]"
 )
-@click.option(
-    "--budget",
-    type=click.FloatRange(0, 100),
-    default=5.0,
-    show_default=True,
-    help="Percent of items that may fail before the run stops; 100 never stops.",
-)
-@click.option(
-    "--patience",
-    type=click.FloatRange(min=0),
-    default=600.0,
-    show_default=True,
-    help="Seconds without any success before the run gives up for now.",
-)
+@number_option("--budget", 5.0, 0, 100, help="Percent of items that may fail before a run stops; 100: never.")
+@number_option("--patience", 600.0, 0, help="Seconds without any success before the run gives up for now.")
 @click.option("--fresh", is_flag=True, help="Start over: forget an earlier run to this output.")
 @click.option("--accept-changes", is_flag=True, help="Resume although input, wrapper or options changed.")
 @json_option("Print the summary as JSON.")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from wrapgen.cli.options import FOLDER, json_option, number_option
 from wrapgen.cli.terminal import out
 from wrapgen.errors import MissingExtra, UsageError
 
@@ -20,56 +21,23 @@ if TYPE_CHECKING:
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 PLACE = click.Path(exists=True, path_type=Path)
-FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command("serve")
 @click.option(
     "--home",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FOLDER,
     default=Path(".wrapgen"),
     show_default=True,
     help="Folder that holds everything: keys, algorithms, data.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option(
-    "--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 for any free."
-)
-@click.option(
-    "--workers",
-    type=click.IntRange(1, 512),
-    default=16,
-    show_default=True,
-    help="Most worker processes of one version.",
-)
-@click.option(
-    "--worker-memory",
-    type=click.IntRange(64),
-    default=8192,
-    show_default=True,
-    help="Most memory of one worker with all its processes, in MiB.",
-)
-@click.option(
-    "--worker-processes",
-    type=click.IntRange(8),
-    default=1024,
-    show_default=True,
-    help="Most processes and threads of one worker.",
-)
-@click.option(
-    "--worker-disk",
-    type=click.IntRange(1),
-    default=8192,
-    show_default=True,
-    help="Most space on disk of one worker's own folder, in MiB.",
-)
-@click.option(
-    "--grace",
-    type=click.FloatRange(0),
-    default=30.0,
-    show_default=True,
-    help="Seconds that open calls may still take after a first SIGTERM or Ctrl-C.",
-)
+@number_option("--port", 8080, 0, 65535, help="0 for any free.")
+@number_option("--workers", 16, 1, 512, help="Most worker processes of one version.")
+@number_option("--worker-memory", 8192, 64, help="Most memory of one worker with all its processes, in MiB.")
+@number_option("--worker-processes", 1024, 8, help="Most processes and threads of one worker.")
+@number_option("--worker-disk", 8192, 1, help="Most space on disk of one worker's own folder, in MiB.")
+@number_option("--grace", 30.0, 0, help="Seconds that open calls may still take after SIGTERM or Ctrl-C.")
 @click.option("--certificate", type=FILE, help="PEM file with the certificate chain, for TLS.")
 @click.option("--private-key", type=FILE, help="PEM file with the certificate's key.")
 @click.option("--insecure", is_flag=True, help="Listen beyond this machine without TLS.")
@@ -91,9 +59,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--writable", type=FOLDER, multiple=True, help="A folder that the sandbox may change.")
 @click.option("--allow-root-workers", is_flag=True, help="Without a sandbox, run algorithms as root.")
 @click.option("--faults", type=FILE, help="JSON list of faults, for testing clients; off by default.")
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print address, account and limits as one line of JSON."
-)
+@json_option("Print address, account and limits as one line of JSON.")
 def command(
     home: Path,
     host: str,

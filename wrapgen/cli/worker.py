@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wrapgen.cli.options import json_option, platform_options
+from wrapgen.cli.options import json_option, number_option, platform_options, timeout_option
 from wrapgen.cli.signals import stopping
 from wrapgen.cli.terminal import answer, err
 from wrapgen.errors import RunError, UsageError
@@ -29,30 +29,12 @@ def command() -> None:
 @click.option("--queue", "url", required=True, metavar="URL", help="The queue's URL.")
 @click.option("--wrapper", "reference", required=True, metavar="REFERENCE", help="owner/name/version.")
 @click.option("--id", "id_path", metavar="PATH", help="Where in the body the id is. [the MessageId]")
-@click.option(
-    "--batch", type=click.IntRange(1, 1000), default=100, show_default=True, help="Messages a call."
-)
-@click.option(
-    "--linger",
-    type=click.FloatRange(min=0, max=60),
-    default=1.0,
-    show_default=True,
-    help="Seconds to wait for a call to fill up.",
-)
+@number_option("--batch", 100, 1, 1000, help="Messages a call.")
+@number_option("--linger", 1.0, 0, 60, help="Seconds to wait for a call to fill up.")
 @click.option("--calls", type=click.IntRange(min=1), help="The most calls to keep open.")
-@click.option(
-    "--timeout", type=click.IntRange(2, 3000), help="Seconds each call gets. [the wrapper's limit + 30]"
-)
-@click.option(
-    "--wait", type=click.IntRange(0, 20), default=20, show_default=True, help="Seconds of a long poll."
-)
-@click.option(
-    "--visibility",
-    type=click.IntRange(3, 43_200),
-    default=60,
-    show_default=True,
-    help="Seconds for which a message is hidden at a time.",
-)
+@timeout_option
+@number_option("--wait", 20, 0, 20, help="Seconds of a long poll.")
+@number_option("--visibility", 60, 3, 43_200, help="Seconds for which a message is hidden at a time.")
 @click.option(
     "--failed",
     type=click.Choice(["leave", "delete"]),
@@ -60,13 +42,7 @@ def command() -> None:
     show_default=True,
     help="Permanently failed messages go to the dead-letter queue, or are deleted once recorded.",
 )
-@click.option(
-    "--patience",
-    type=click.FloatRange(min=0),
-    default=600.0,
-    show_default=True,
-    help="Seconds to wait for a platform that is down.",
-)
+@number_option("--patience", 600.0, 0, help="Seconds to wait for a platform that is down.")
 @click.option("--region", metavar="NAME", help="The queue's region, where its URL does not say it.")
 @click.option("--until-empty", is_flag=True, help="End when the queue is empty.")
 @json_option("Print the summary as JSON.")
