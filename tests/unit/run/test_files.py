@@ -10,6 +10,7 @@ import pytest
 from wrapgen.errors import RunError
 from wrapgen.files import make_folder, whole
 from wrapgen.run.input.files import find
+from wrapgen.run.ledger.folder import Folder
 
 
 @pytest.fixture
@@ -73,3 +74,18 @@ def test_a_refused_input_leaves_nothing_behind(bench, memory_wrapper, content):
         bench.run(memory_wrapper(), [], source=find(str(path)), selection=selection)
     assert [found.name for found in bench.folder.iterdir()] == ["in.jsonl"]
     assert "show" not in (refused.value.hint or refused.value.advice)
+
+
+@pytest.mark.parametrize("name", ["ledger.jsonl", "spool.jsonl", "lock"])
+def test_a_file_of_the_run_that_is_none_is_named(bench, memory_wrapper, name):
+    """With a folder in its place, reading what became of the run is one clear error, or does without it."""
+    bench.run(memory_wrapper(), [1, 2, 3])
+    folder = Folder(bench.folder / "out.jsonl.run")
+    (folder.path / name).unlink()
+    (folder.path / name).mkdir()
+    assert not folder.busy()
+    with pytest.raises(RunError, match="out.jsonl.run.*: Is a directory"):
+        bench.run(memory_wrapper(), [1, 2, 3])
+    if name == "ledger.jsonl":
+        with pytest.raises(RunError, match="can't be read: Is a directory"):
+            folder.header()

@@ -13,7 +13,7 @@ from typing import IO, Any
 from wrapgen.errors import RunError, UsageError
 from wrapgen.files import make_folder, open_file
 from wrapgen.run.ledger.ledger import read_ledger
-from wrapgen.run.ledger.store import CORRECTIONS, LEDGER, SLOTS, SPOOL, Log, writable
+from wrapgen.run.ledger.store import CORRECTIONS, LEDGER, SLOTS, SPOOL, Log, unreadable, writable
 
 SUFFIX = ".run"
 """What the folder of a run is called after its output, unless the user says otherwise."""
@@ -30,7 +30,10 @@ class FileLog:
     def __init__(self, path: Path, *, write: bool = False) -> None:
         self.name = str(path)
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND if write else os.O_RDONLY
-        self._descriptor = open_file(path if write or path.exists() else Path(os.devnull), flags)
+        try:
+            self._descriptor = open_file(path if write or path.exists() else Path(os.devnull), flags)
+        except OSError as error:
+            raise error if write else unreadable(self.name, error) from error
         self.size = os.fstat(self._descriptor).st_size
 
     def append(self, data: bytes) -> int:
@@ -48,7 +51,10 @@ class FileLog:
 
     def read(self, offset: int, length: int) -> bytes:
         """A stretch."""
-        return os.pread(self._descriptor, length, offset)
+        try:
+            return os.pread(self._descriptor, length, offset)
+        except OSError as error:
+            raise unreadable(self.name, error) from error
 
     def cut(self, size: int) -> None:
         """Takes away everything from here on."""
@@ -163,7 +169,7 @@ class Folder:
         try:
             with (self.path / "lock").open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
+        except (FileNotFoundError, IsADirectoryError, PermissionError):
             return False
         except BlockingIOError:
             return True

@@ -92,6 +92,13 @@ class StateStore(Protocol):
         """Removes every log."""
 
 
+def unreadable(name: str, error: OSError) -> Exception:
+    """The RunError for a fault of the file system met in reading; a lack of resources stays what it is."""
+    if resource_of(error):
+        return error
+    return RunError(f"{name} can't be read: {error.strerror}", hint="restore it, or start over with --fresh")
+
+
 @contextmanager
 def writable(path: Path) -> Iterator[None]:
     """Makes a fault of the file system, such as a full disk, a RunError that names a run's folder."""
