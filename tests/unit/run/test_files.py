@@ -84,7 +84,7 @@ def test_a_file_of_the_run_that_is_none_is_named(bench, memory_wrapper, name):
     (folder.path / name).unlink()
     (folder.path / name).mkdir()
     assert not folder.busy()
-    with pytest.raises(RunError, match="out.jsonl.run.*: Is a directory"):
+    with pytest.raises(RunError, match=r"out\.jsonl\.run.*: Is a directory"):
         bench.run(memory_wrapper(), [1, 2, 3])
     if name == "ledger.jsonl":
         with pytest.raises(RunError, match="can't be read: Is a directory"):
