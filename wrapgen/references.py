@@ -68,7 +68,10 @@ class Reference:
         """
         match = _REFERENCE.match(text.strip())
         if match is None:
-            raise UsageError(f"not an algorithm: {text!r}", hint="write owner/name or owner/name/1.2.3")
+            spec = text.endswith((".yaml", ".yml"))
+            hint = "write owner/name or owner/name/1.2.3"
+            made = "; of a spec, `wrapgen build` and `wrapgen publish` make one" if spec else ""
+            raise UsageError(f"not an algorithm: {text!r}", hint=hint + made)
         return cls(*match.groups())
 
 

@@ -163,10 +163,14 @@ def _cpu_seconds(words):
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def test_a_mistyped_command_is_answered_with_the_right_one() -> None:
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("biuld", "build"), ("version", "--version"), ("help", "--help")]
+)
+def test_a_mistyped_command_is_answered_with_the_right_one(typed, meant):
     """`wrapgen biuld` says what was probably meant, without a traceback."""
-    done = subprocess.run([sys.executable, "-m", "wrapgen", "biuld"], capture_output=True, text=True)
-    assert (done.returncode, "did you mean 'build'?" in done.stderr) == (2, True), done.stderr
+    done = subprocess.run([sys.executable, "-m", "wrapgen", typed], capture_output=True, text=True)
+    meant = {"biuld": "build"}.get(typed, f"--{typed}")
+    assert (done.returncode, f"did you mean {meant!r}?" in done.stderr) == (2, True), done.stderr
 
 
 @pytest.mark.parametrize("closed", [">/dev/full", ">&-", "2>&-", "<&- >&- 2>&-"])

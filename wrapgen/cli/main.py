@@ -75,7 +75,8 @@ class LazyGroup(click.Group):
         except click.UsageError as error:
             import difflib
 
-            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            options = [f"--{args[0]}"] if args[0] in ("help", "version") else []
+            close = options or difflib.get_close_matches(args[0], COMMANDS, n=1)
             if close:
                 raise click.UsageError(f"no command {args[0]!r}; did you mean {close[0]!r}?", ctx) from None
             raise error

@@ -121,6 +121,7 @@ def test_a_newer_version_does_not_change_a_run_under_way(wrapgen, platform, twee
     [
         (["run", REF, "nowhere.jsonl", "-o", "out.jsonl"], "there is no nowhere.jsonl"),
         (["run", "acme", "tweets.jsonl", "-o", "out.jsonl"], "not an algorithm"),
+        (["run", "spec.yaml", "tweets.jsonl", "-o", "out.jsonl"], "`wrapgen build` and `wrapgen publish`"),
         (["run", f"{REF}/9.9", "tweets.jsonl", "-o", "out.jsonl"], "has no version 9.9"),
         (["run", REF, "bad.jsonl", "-o", "out.jsonl"], "bad.jsonl:2: not a line of JSON"),
         (["run", REF, "tweets.jsonl", "-o", "none/out.jsonl"], "there is no folder none"),
