@@ -241,18 +241,19 @@ APIS = (UserApi, OrganizationApi)
 
 def _user(ask: Ask, user: Account) -> UserObject:
     link = f"{ask.base}/users/{user.name}"
-    return UserObject(id=user.id, username=user.name, **user.details, self_link=link, resource_type="user")
+    facts = {"id": user.id, "username": user.name, "self_link": link, "resource_type": "user"}
+    return msgspec.convert({**user.details, **facts}, UserObject)
 
 
 def _organization(ask: Ask, group: Account) -> OrganizationObject:
-    return OrganizationObject(
-        id=group.id,
-        org_name=group.name,
-        **group.details,
-        org_created_at=iso(group.created_at),
-        resource_type="organization",
-        self_link=f"{ask.base}/organizations/{group.name}",
-    )
+    facts = {
+        "id": group.id,
+        "org_name": group.name,
+        "org_created_at": iso(group.created_at),
+        "resource_type": "organization",
+        "self_link": f"{ask.base}/organizations/{group.name}",
+    }
+    return msgspec.convert({**group.details, **facts}, OrganizationObject)
 
 
 def _details(body: OrganizationFields) -> dict[str, str]:

@@ -12,7 +12,7 @@ from wrapgen.platform.domain.scms import ScmObject, internal_host
 from wrapgen.platform.storage.database import iso
 
 
-class CallError(Struct):
+class CallError(Struct, kw_only=True):
     """A call that failed: when, in epoch milliseconds, what was called, by whom, and why it failed."""
 
     created_at: int
@@ -20,7 +20,7 @@ class CallError(Struct):
     input: str
     error: str
     error_type: str
-    worker: str
+    worker: str = ""
     username: str
     algoname: str
     algoversion: str

@@ -68,7 +68,7 @@ class KeyApi:
     @endpoint("GET", f"{USER}/keys", who=auth.person)
     def keys(self, ask: Ask) -> list[KeyObject]:
         """Lists the keys of a user."""
-        return [_key(key) for key in self._accounts.keys(self._holder(ask).name)]
+        return [_key(key) for key in self._accounts.keys(self._account(ask).name)]
 
     @endpoint("GET", f"{ORGANIZATION}/keys", who=auth.person)
     def organization_keys(self, ask: Ask) -> list[KeyObject]:
@@ -79,7 +79,7 @@ class KeyApi:
     @endpoint("POST", "/v1/admin/users/{user}/keys", who=auth.admin)
     def create_key(self, ask: Ask, body: KeyFields) -> KeyObject:
         """Makes a key; the reply is the only place where it is told."""
-        account, kind = self._holder(ask), body.key_type or STANDARD_KEY
+        account, kind = self._account(ask), body.key_type or STANDARD_KEY
         permissions = _permissions(body.permissions, self._most) if body.permissions else Permissions()
         if kind == ADMIN_KEY and not ask.caller.admin:
             raise NotAuthorized("only an admin key makes admin keys")
@@ -97,9 +97,9 @@ class KeyApi:
     @endpoint("DELETE", f"{ORGANIZATION}/keys/{{key}}", who=auth.person)
     def revoke_key(self, ask: Ask) -> None:
         """Revokes a key at once."""
-        self._accounts.revoke_key(self._holder(ask).name, ask["key"])
+        self._accounts.revoke_key(self._account(ask).name, ask["key"])
 
-    def _holder(self, ask: Ask) -> Account:
+    def _account(self, ask: Ask) -> Account:
         """Whose keys the path means. A restricted key makes none: they could do more than it may."""
         if not ask.caller.admin and ask.caller.permissions != Permissions():
             raise NotAuthorized("a restricted API key can't handle keys")
