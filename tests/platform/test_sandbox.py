@@ -187,6 +187,7 @@ def test_a_secret_cannot_steer_what_stands_around_the_algorithm(sandboxed, tmp_p
         "GIT_SSH_COMMAND",
         "PATH",
         "NODE_OPTIONS",
+        "COVERAGE_PROCESS_START",
         "Env",
     ):
         refused = sandboxed.request(

@@ -30,7 +30,7 @@ _STEERING = re.compile(
     r"|OPENSSL_(CONF.*|ENGINES|MODULES)|G(IO|TK)_.*|QT_.*|KRB5_CONFIG|SASL_PATH|VK_.*"
     # What the platform, or a login, sets.
     r"|PATH|HOME|PWD|OLDPWD|USER|LOGNAME|_|TMPDIR|TMP|TEMP|LANG|LANGUAGE|LC_.*|VIRTUAL_ENV|XDG_.*"
-    r"|ALGORITHMIA_.*|WRAPGEN_.*",
+    r"|ALGORITHMIA_.*|WRAPGEN_.*|__PYVENV_LAUNCHER__|COVERAGE_PROCESS_.*|MANPAGER|MAKE(FILES|FLAGS)",
     re.IGNORECASE,
 )
 """Variables that decide which code runs, or that are not the algorithm's to set."""

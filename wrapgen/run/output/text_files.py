@@ -13,7 +13,9 @@ from wrapgen.files import whole
 from wrapgen.run.output.layouts import LaidOut, cell_text
 
 _ESCAPED = "backslashreplace"
-_FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
+_FORMULA = re.compile(
+    r"[\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2060\ufeff]*[=+@\u2212\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20-]"
+)
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?\Z")
 
 
@@ -68,7 +70,7 @@ def _texts(row: list[Any]) -> list[str | None]:
 def _harmless(row: list[Any]) -> list[str | None]:
     """Cells that a spreadsheet would run as formulas, with an apostrophe in front; numbers stay numbers."""
     return [
-        f"'{cell}" if cell and cell.lstrip().startswith(_FORMULA) and not _NUMBER.match(cell) else cell
+        f"'{cell}" if cell and _FORMULA.match(cell) and not _NUMBER.match(cell) else cell
         for cell in _texts(row)
     ]
 
