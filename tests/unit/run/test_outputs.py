@@ -247,20 +247,8 @@ def test_a_parquet_output_of_the_first_edition_is_still_verified(bench, memory_w
 
 def test_no_cell_of_a_safe_table_is_a_formula(bench, memory_wrapper):
     """What a spreadsheet would run has an apostrophe in front; numbers and all else are as they were."""
-    evil = [
-        "=1+1",
-        "+cmd|' /C calc'!A0",
-        "-2+3",
-        "@SUM(A1)",
-        "\t=1",
-        "\r=1",
-        " =1",
-        "＝1+1",
-        "\ufeff=1",
-        "\u200b@x",
-        "\x01=1",
-        "﹦1",
-    ]
+    evil = ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", " =1", "＝1+1"]
+    evil += ["\ufeff=1", "\u200b@x", "\x01=1", "﹦1"]
     harmless = ["-5", "+1.5e3", "a=1", "", "it's", -5, 1.5, {"a": "=1"}]
     output = bench.folder / "out.csv"
     rows = [{"k": value, "=name": "x"} for value in [*evil, *harmless]]
