@@ -20,6 +20,7 @@ CORE = (
     "client/statuses.py",
     "client/transport.py",
     "client/tunnel.py",
+    "files.py",
     "references.py",
     "resources.py",
     "protocol.py",
