@@ -162,3 +162,22 @@ def test_a_download_is_cut_off_or_whole(tmp_path):
             return file.getvalue()
 
         assert played(head + sent, [], read) == wanted
+
+
+BOMB = gzip.compress(bytes(100_000))
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"Content-Length: 100000\r\n\r\n" + bytes(100_000),
+        b"\r\n" + bytes(100_000),
+        b"Transfer-Encoding: chunked\r\n\r\n" + b"400\r\n%s\r\n" % bytes(1024) * 100,
+        b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s" % (len(BOMB), BOMB),
+    ],
+    ids=["length", "until it ends", "chunks", "gzip"],
+)
+def test_an_answer_without_end_is_none(monkeypatch, reply):
+    """Whatever a target answers, a wrapper holds no more of it in memory than a limit, packed or not."""
+    monkeypatch.setattr(exchange, "LARGEST", 10_000)
+    assert issubclass(played(b"HTTP/1.1 200 OK\r\n" + reply, [], by_us), http.client.HTTPException)

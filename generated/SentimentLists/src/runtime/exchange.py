@@ -19,6 +19,7 @@ from typing import IO, Any, Mapping, NamedTuple
 
 CONNECT_TIMEOUT = 10.0
 BLOCK = 65536
+LARGEST = 1 << 27  # bytes of an answer in memory; beyond it there is none
 BROKEN = (BrokenPipeError, ConnectionResetError, ConnectionAbortedError)
 SPECIAL = (b"connection", b"content-encoding", b"content-length", b"transfer-encoding")
 
@@ -174,7 +175,7 @@ def read(connection: http.client.HTTPConnection, request: Request) -> Response:
     data = connection.sock.recv(BLOCK)
     head, end, body = data.partition(b"\r\n\r\n")
     length = _plain_length(head) if end and request.method == "POST" else None
-    if length is not None and len(body) <= length:
+    if length is not None and len(body) <= length <= LARGEST:
         whole = bytearray(body)
         while len(whole) < length:
             block = connection.sock.recv(16 * BLOCK)
@@ -191,14 +192,21 @@ def read(connection: http.client.HTTPConnection, request: Request) -> Response:
         shutil.copyfileobj(response, request.into)
         body = b""
     else:
-        body = response.read()
+        body = _bounded(response)
     if response.length:  # with a size to read, http.client takes a body that was cut off for a whole one
         raise http.client.IncompleteRead(b"", response.length)
     if "gzip" in response.headers.get("Content-Encoding", "") and body:
-        body = gzip.decompress(body)
+        body = _bounded(gzip.GzipFile(fileobj=io.BytesIO(body)))
     if response.will_close:
         connection.close()
     return Response(response.status, response.headers, body)
+
+
+def _bounded(source: Any) -> bytes:
+    body: bytes = source.read(LARGEST + 1)
+    if len(body) > LARGEST:
+        raise http.client.HTTPException(f"the answer has more than {LARGEST} bytes")
+    return body
 
 
 def _plain_length(head: bytes) -> int | None:
