@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -176,6 +177,32 @@ def test_what_was_started_and_answered_before_the_hard_stop_is_never_dropped() -
     done = [result for result in reply["$results"] if isinstance(result, int)]
     assert sorted(started) == sorted(done)
     assert len(done) == 24
+
+
+def test_an_answer_that_is_handed_over_at_the_hard_stop_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It came in time and was paid for; reading it, or the user's `after`, may end a little later."""
+    monkeypatch.setattr(engine, "TICK", 0.001)
+    is_late = threading.Event()
+
+    class Seen(Clock):
+        def __call__(self) -> float:
+            if self.now > 1009 and threading.current_thread() is threading.main_thread():
+                is_late.set()
+            return self.now
+
+    clock = Seen()
+
+    def call(value: int, seconds: float) -> int:
+        clock.now += 8
+        return value
+
+    def after(item: Any, result: Any) -> Any:
+        clock.now += 1.5
+        assert is_late.wait(30)
+        return result
+
+    reply = Wrapper(call, clock=clock, hooks=SimpleNamespace(after=after))({"$batch": [1], "$timeout": 10})
+    assert reply["$results"] == [1]
 
 
 def test_no_more_is_held_than_what_is_in_flight() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from runtime import datastore_data, datastore_sql, engine, protocol, records, redaction
 from runtime import platform as api
 from standins import Platform, Reply
+from test_protocol import ANYTHING
 
 FIELDS = [
     "run",
@@ -253,6 +254,19 @@ def test_redaction_takes_any_value_and_path(value: Any, path: list[Any]) -> None
     before = json.dumps(value)
     redaction.redact(value, [path])
     assert json.dumps(value) == before
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(ANYTHING, min_size=1, max_size=4), st.sampled_from([1, 3]), st.booleans())
+def test_a_line_says_what_the_fields_say(values: list[Any], batch_size: int, redacts: bool) -> None:
+    """What was encoded for a call or an answer is used again in the line, as if it were encoded anew."""
+    kept = Kept()
+    blank = redaction.Redaction([[None]]) if redacts else None
+    wrapper = Wrapper(echo, datastore=kept, batch_size=batch_size, redaction=blank)
+    wrapper({"$batch": [protocol.to_wire(value) for value in values], "$run": "r"})
+    written = [record for piece in kept.pieces for record in piece]
+    assert len(written) == len(values)
+    assert all(one.line == json.dumps(one.fields) for one in written)
 
 
 def record(number: int, run: str | None = "r", send: int = 1, **outcome: Any) -> records.Record:

@@ -24,10 +24,7 @@ class Datastore:
     """Writes parts of records as objects under a URL."""
 
     def __init__(self, server: Server, settings: dict[str, Any]) -> None:
-        """``settings``: the ``url`` of a collection or a connector's folder, whether to ``gzip``, and a key.
-
-        Without ``key_env`` the caller's rights decide, and only the owner's own calls are recorded.
-        """
+        """``settings``: a folder's ``url``, whether to ``gzip``, and where the writer's key is, if anywhere."""
         key_env = settings["key_env"]
         key = os.environ.get(key_env, "").strip() if key_env else None
         if key == "":

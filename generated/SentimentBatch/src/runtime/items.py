@@ -78,8 +78,7 @@ class Outcome:
 class Items:
     """Iterates over the items of a request once; ``repeats`` then maps each repeat to its first position.
 
-    ``run`` and the items' ids are the caller's. Where the caller names neither, ``record_id`` finds the id in
-    the item itself; without it, the items are numbered within a run of their own.
+    Ids are the caller's, else those that ``record_id`` finds in items, else numbers within a run of its own.
     """
 
     def __init__(self, request: Request, values: Iterable[Any], record_id: Any = None) -> None:

@@ -31,6 +31,7 @@ class Task:
     def __init__(self, items: list[Item]) -> None:
         self.items = items
         self.part = False  # whether it was cut from a longer list
+        self.is_answered = False
         self.attempts = 0
         self.seconds = 0.0  # that calls of the target took, without the pauses in between
         self.started_at: float | None = None
@@ -129,6 +130,7 @@ class Work:
             began = self.deadline.clock()
             try:
                 result = self._call_once(task, send, items)
+                task.is_answered = True
                 self._count(task, ATTEMPT, began)
                 return result
             except Failure as failure:

@@ -61,11 +61,7 @@ class Answer:
         return min(self.failures(), key=lambda one: (one[2].untried, one[0].position))[2]
 
     def write(self, store: Callable[..., str], deadline: Any, summary: dict[str, Any]) -> Any:
-        """The reply: the bare result for form 1, a list for form 2, results and summary for form 3.
-
-        ``store(url, lines, deadline)`` puts results at a URL (None: a temporary place) and returns the full
-        URL. Raises ``Failure`` of type TooLargeError when a bare result or a list does not fit.
-        """
+        """The reply to each form of call; ``store`` puts what is too large at a URL. Raises ``Failure``."""
         request, places = self.items.request, self._places()
         repeated = sum(self._outcomes[place].size + 2 for place in self.items.repeats.values())
         if self._file is None and self._room < repeated + len(dumps(summary)):

@@ -30,9 +30,9 @@ class Deadline:
         self.clock = clock
         self.start = clock()
         self.slowest = 0.0  # seconds that the slowest item took; pauses do not count
-        self._reserve = min(max(seconds / 10, 0.5), 300.0, seconds / 2)
+        self.reserve = min(max(seconds / 10, 0.5), 300.0, seconds / 2)
         self._end = self.start + seconds
-        self._hard_stop = self._end - self._reserve
+        self._hard_stop = self._end - self.reserve
 
     def begin(self) -> None:
         """Work on the items starts now; reading them may have taken time, but one item is always tried."""
@@ -49,11 +49,11 @@ class Deadline:
 
     def left_to_record(self) -> float:
         """Seconds to wait for what is unavailable: until the hard stop, and after it most of the rest."""
-        return max(self.left(), min(0.9 * self._reserve, self.left_to_answer()))
+        return max(self.left(), min(0.9 * self.reserve, self.left_to_answer()))
 
     def left_to_answer(self) -> float:
         """Seconds that recording and storing results may take."""
-        return max(0.0, self._end - self._reserve / 10 - self.clock())
+        return max(0.0, self._end - self.reserve / 10 - self.clock())
 
     def retry(self, do: Callable[[], Any], seconds: float) -> Any:
         """What ``do`` returns; tried again for so long while it is ``Unavailable`` and waiting may help."""
@@ -84,7 +84,7 @@ class Engine:
         self._parts: collections.deque[Task] = collections.deque()  # of tasks that were cut
         self._open: dict[int, Task] = {}  # in flight, or dropped when everyone stopped
         self._threads = self._working = 0
-        self._has_begun = self._is_closing = self._is_closed = False
+        self._has_begun = self._is_ending = self._is_closing = self._is_closed = False
         self._error: BaseException | None = None
 
     def run(self) -> None:
@@ -122,6 +122,11 @@ class Engine:
                 self._change.wait(min(self._deadline.left(), TICK))
                 if self._recorder:
                     self._recorder.tick()
+            self._is_ending = True  # but for answers that came in time and are being handed over
+            self._change.wait_for(lambda: not self._is_receiving(), self._deadline.reserve / 4)
+
+    def _is_receiving(self) -> bool:
+        return self._error is None and any(task.is_answered for task in self._open.values())
 
     def _is_over(self) -> bool:
         return not self._working and (self._is_closing or not (self._next or self._parts))
@@ -195,7 +200,7 @@ class Engine:
         for item, outcome in outcomes:
             self._put(item, outcome)
         self._parts.extendleft(reversed(parts))
-        if parts or self._is_over():
+        if parts or self._is_ending or self._is_over():
             self._change.notify_all()
 
     def _close(self, task: Task) -> None:

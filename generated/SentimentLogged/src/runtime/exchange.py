@@ -1,7 +1,7 @@
 """HTTP over connections that are kept open. What a status means is decided by the caller.
 
-``http.client`` would take two thirds of the processor time of a call, for header objects that nobody wants
-and a second packet. So a request is written at once and a plain answer read directly; it reads all others.
+``http.client`` would take two thirds of a call's processor time. So a request is written at once and a plain
+answer read directly; it reads all others.
 """
 
 from __future__ import annotations

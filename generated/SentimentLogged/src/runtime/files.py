@@ -117,8 +117,7 @@ def parts_of(url: str) -> list[str]:
 def read_items(file: IO[bytes], is_lines: bool) -> Iterator[Any]:
     """Yields the values of JSON Lines, a bad one as ``InputError``, or of an array. Raises ``ValueError``.
 
-    A file that starts with ``[`` is an array, unless its first line is a whole value and others follow, or it
-    ``is_lines`` by its name.
+    With ``[`` an array begins, unless the first line is a whole value and others follow, or it ``is_lines``.
     """
     file.seek(0)
     start = len(codecs.BOM_UTF8) if file.read(3) == codecs.BOM_UTF8 else 0
