@@ -24,7 +24,7 @@ class Datastore:
     """Writes parts of records as objects under a URL."""
 
     def __init__(self, server: Server, settings: dict[str, Any]) -> None:
-        """``settings``: a folder's ``url``, whether to ``gzip``, and where the writer's key is, if anywhere."""
+        """``settings``: a folder's ``url``, whether to ``gzip``, where the writer's key is, if anywhere."""
         key_env = settings["key_env"]
         key = os.environ.get(key_env, "").strip() if key_env else None
         if key == "":
