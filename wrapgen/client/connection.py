@@ -199,10 +199,13 @@ def read_authorities(ca_cert: str) -> str:
         return ca_cert
     path = Path(ca_cert)
     try:
-        files = sorted(path.iterdir()) if path.is_dir() else [path]
-        return "\n".join(file.read_text("utf-8", "replace") for file in files if file.is_file())
+        files = sorted(filter(Path.is_file, path.iterdir())) if path.is_dir() else [path]
+        text = "\n".join(file.read_text("utf-8", "replace") for file in files)
     except OSError as error:
         raise UsageError(f"can't read the certificates in {path}: {error}") from error
+    if "-----BEGIN" not in text:
+        raise UsageError(f"can't read the certificates in {path}: there are none")
+    return text
 
 
 def _profile(user_home: Path, name: str, *, named: bool) -> Connection:

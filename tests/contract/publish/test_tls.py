@@ -17,12 +17,19 @@ from pathlib import Path
 
 import pytest
 
+from wrapgen.build.engines import generate_engine
 from wrapgen.client import Client, Connection
 from wrapgen.client.exchange import ConnectionOpener
 from wrapgen.client.proxies import Proxy
 from wrapgen.errors import PlatformError
 from wrapgen.run.integrations.plain_calls import PlainCalls
+from wrapgen.spec import parse
 
+SPEC = b"""
+version: 1
+target: {algorithm: nlp/SentimentAnalysis/1.0.5}
+wrapper: {name: acme/Batch, mode: batch}
+"""
 BARE = {name: value for name, value in os.environ.items() if not name.startswith("ALGORITHMIA")}
 
 
@@ -112,6 +119,43 @@ def test_tasks_on_other_machines_trust_it_too(
     named.unlink()
     sideband = pickle.loads(sent).host("acme/Batch/1.0.0").sideband
     assert sideband.fetch(sideband.upload(b"[1]")) == b"[1]"
+
+
+LAMBDA = """
+import sys, handler
+class Context:
+    def get_remaining_time_in_millis(self): return 9000
+record = {"messageId": "1", "body": "x", "eventSourceARN": "arn:aws:sqs:eu-west-1:1:q"}
+handler.handle({"Records": [{**record, "attributes": {"ApproximateReceiveCount": "1"}}]}, Context())
+"""
+
+
+@pytest.mark.parametrize(
+    ("bundle", "told"),
+    [
+        ("cert.pem", "404: algorithm algo://acme/Batch/1.0.0 not found"),  # so it was trusted
+        ("", "name the cluster's certificate authority in REQUESTS_CA_BUNDLE"),
+        ("missing.pem", "can't read the certificates in"),
+        ("key.pub", "can't read the certificates in"),
+    ],
+)
+def test_a_function_trusts_what_its_variable_names(
+    cluster: Path, certificate: Path, tmp_path: Path, bundle: str, told: str
+) -> None:
+    """An emitted Lambda function reads the authorities as the commands do; a file that has none is told."""
+    known = json.loads((cluster / "credentials.json").read_text())
+    generate_engine(parse(SPEC), "lambda").write(tmp_path)
+    certificate.with_name("key.pub").write_text("no certificate")
+    env = {
+        **BARE,
+        "ALGORITHMIA_API": known["address"],
+        "ALGORITHMIA_API_KEY": known["api_key"],
+        "WRAPPER_VERSION": "1.0.0",
+        "REQUESTS_CA_BUNDLE": bundle and str(certificate.with_name(bundle)),
+    }
+    command = [sys.executable, "-c", LAMBDA]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
+    assert told in done.stderr and done.returncode == 1
 
 
 @pytest.fixture
