@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from email.utils import formatdate
 from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 from msgspec import Struct
-from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
+from starlette.concurrency import run_in_threadpool
 from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
@@ -23,7 +23,7 @@ from wrapgen.platform.domain.data_path import parse
 from wrapgen.platform.domain.data_rights import EVERYONE, OWN_ALGORITHMS
 from wrapgen.platform.domain.files import Address
 from wrapgen.platform.storage.database import iso
-from wrapgen.platform.storage.objects import PART, ConnectorPath, ObjectWrite, StoredObject
+from wrapgen.platform.storage.objects import PART, ConnectorPath, ObjectWrite, Parts, StoredObject
 
 if TYPE_CHECKING:
     from wrapgen.platform import Platform
@@ -181,6 +181,7 @@ class DataApi:
         first = next(parts, b"")
         headers = {**_facts(found), "Content-Length": str(size)}
         if len(first) == size:
+            parts.close()
             return Response(first, headers=headers)
         return StreamingResponse(streamed(first, parts, partial(auth.recheck, ask.request)), headers=headers)
 
@@ -268,12 +269,15 @@ async def written(write: ObjectWrite, chunks: AsyncIterator[bytes], still: Calla
     still()
 
 
-async def streamed(first: bytes, parts: Iterator[bytes], still: Callable[[], None]) -> AsyncIterator[bytes]:
-    """The first part and all that follow it, as long as `still` does not raise."""
-    yield first
-    async for part in iterate_in_threadpool(parts):
-        await run_in_threadpool(still)
-        yield part
+async def streamed(first: bytes, parts: Parts, still: Callable[[], None]) -> AsyncIterator[bytes]:
+    """The first part and all that follow it, as long as `still` does not raise; then closes the file."""
+    try:
+        yield first
+        while part := await run_in_threadpool(next, parts, b""):
+            await run_in_threadpool(still)
+            yield part
+    finally:
+        parts.close()
 
 
 def _listing(listing: Listing, *, acl: bool) -> DirectoryListing:

@@ -7,7 +7,7 @@ Collections are rows, files are files (`stored`); which directory a path means, 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from wrapgen.errors import BadRequest, Conflict, NotFound
@@ -22,6 +22,7 @@ from wrapgen.platform.storage.objects import (
     PAGE,
     DirectoryStore,
     ObjectWrite,
+    Parts,
     StoredObject,
     make_marker,
     read_marker,
@@ -220,7 +221,7 @@ class Data:
         """
         return self._found(self._places.of(caller, path), path)
 
-    def read(self, caller: Caller, path: DataPath) -> tuple[Iterator[bytes], int]:
+    def read(self, caller: Caller, path: DataPath) -> tuple[Parts, int]:
         """The bytes of a file, part by part, and how many there are.
 
         Raises:

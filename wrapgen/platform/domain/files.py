@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from wrapgen.errors import BadRequest
 from wrapgen.platform.domain.connectors import Connectors
 from wrapgen.platform.domain.data import Data, Listing
 from wrapgen.platform.domain.data_path import DataPath
 from wrapgen.platform.domain.model import Caller
-from wrapgen.platform.storage.objects import ConnectorPath, ObjectStore, ObjectWrite, StoredObject, split
+from wrapgen.platform.storage.objects import (
+    ConnectorPath,
+    ObjectStore,
+    ObjectWrite,
+    Parts,
+    StoredObject,
+    split,
+)
 
 Address = DataPath | ConnectorPath
 """A path in hosted data or in other storage."""
@@ -31,7 +36,7 @@ class Files:
             return self._open(caller, at, write=False).find(at.path)
         return self._data.find(caller, at) if at.file else None
 
-    def read(self, caller: Caller, at: Address) -> tuple[Iterator[bytes], int]:
+    def read(self, caller: Caller, at: Address) -> tuple[Parts, int]:
         """The bytes of a file, part by part, and how many there are."""
         if isinstance(at, ConnectorPath):
             return self._open(caller, at, write=False).read(at.path)

@@ -13,7 +13,15 @@ from typing import IO
 
 from wrapgen.errors import Conflict, NotFound
 from wrapgen.files import make_folder, sync_folder
-from wrapgen.platform.storage.objects import PAGE, PART, ObjectPage, StoredObject, make_marker, read_marker
+from wrapgen.platform.storage.objects import (
+    PAGE,
+    PART,
+    ObjectPage,
+    Parts,
+    StoredObject,
+    make_marker,
+    read_marker,
+)
 
 
 @dataclass(frozen=True)
@@ -88,7 +96,7 @@ class FolderStore:
             raise NotFound(f"{path} not found") from error
         return StoredFile(place.name[1:], facts.st_size, facts.st_mtime, place)
 
-    def read(self, path: str) -> tuple[Iterator[bytes], int]:
+    def read(self, path: str) -> tuple[Parts, int]:
         """See `ObjectStore.read`; the size is that of just what was opened."""
         try:
             stream = self._file(path).open("rb", buffering=0)
@@ -209,7 +217,7 @@ def remove_folder(folder: Path, incoming: Path) -> None:
     shutil.rmtree(trash, ignore_errors=True)
 
 
-def _parts(stream: IO[bytes]) -> Iterator[bytes]:
+def _parts(stream: IO[bytes]) -> Parts:
     with stream:
         while part := stream.read(PART):
             yield part

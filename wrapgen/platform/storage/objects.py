@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +12,9 @@ from wrapgen.platform.domain.data_path import refuse_control
 
 PART = 1024 * 1024
 """Bytes that are read or written at a time: memory stays flat whatever a file's size."""
+
+Parts = Generator[bytes, None, None]
+"""The bytes of a file, part by part; close it if they are not all read."""
 
 PAGE = 1000
 """Entries of one page, which is also S3's own limit."""
@@ -73,7 +76,7 @@ class ObjectStore(Protocol):
     def find(self, path: str) -> StoredObject | None:
         """The file at a path; None if there is a directory instead. Raises NotFound if there is neither."""
 
-    def read(self, path: str) -> tuple[Iterator[bytes], int]:
+    def read(self, path: str) -> tuple[Parts, int]:
         """The bytes of a file, part by part, and how many there are."""
 
     def write(self, path: str, url: str = "") -> ObjectWrite:

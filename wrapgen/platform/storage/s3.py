@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from wrapgen.errors import BadRequest, Conflict, NotAuthorized, NotFound, PlatformError, ServerFault
-from wrapgen.platform.storage.objects import PAGE, PART, ObjectPage, StoredObject
+from wrapgen.platform.storage.objects import PAGE, PART, ObjectPage, Parts, StoredObject
 
 SPOOL = 4 * 1024 * 1024
 """Bytes of an upload that are kept in memory; what is larger goes to disk."""
@@ -95,7 +95,7 @@ class S3Store:
             raise NotFound(f"s3://{path} not found")
         return None
 
-    def read(self, path: str) -> tuple[Iterator[bytes], int]:
+    def read(self, path: str) -> tuple[Parts, int]:
         """See `ObjectStore.read`."""
         bucket, key = _split(path)
         with _translated(path):
@@ -151,7 +151,7 @@ def _split(path: str) -> tuple[str, str]:
     return bucket, key
 
 
-def _parts(body: Any) -> Iterator[bytes]:
+def _parts(body: Any) -> Parts:
     with _translated("the file"):
         try:
             while part := body.read(PART):

@@ -33,7 +33,7 @@ def show(visit: Visit, at: Address, file: StoredObject) -> Response:
     head = bytearray()
     while len(head) < READ_BYTES and (part := next(parts, b"")):
         head += part
-    del parts  # closes the file
+    parts.close()
     context = {
         "at": at,
         "above": above(at),
