@@ -276,3 +276,11 @@ def test_a_file_alone_can_name_the_rows_of_a_table(tmp_path):
     (tmp_path / "in.csv").write_text("k\na\n")
     (entry,) = Selected(find(str(tmp_path / "in.csv")), Selection(id="$file")).entries()
     assert (entry.item, entry.id) == (b'{"k":"a"}', "in.csv")
+
+
+def test_few_large_rows_are_held_at_once(tmp_path):
+    """Lines and rows of tables are encoded together only while they are small."""
+    (tmp_path / "in.txt").write_text("".join(f"{n} {'x' * 50_000}\n" for n in range(6)))
+    (tmp_path / "in.csv").write_text("n,text\n" + "".join(f"{n},{'x' * 50_000}\n" for n in range(6)))
+    for name in ("in.txt", "in.csv"):
+        assert [len(some) for some in find(str(tmp_path / name)).texts()] == [2, 2, 2]

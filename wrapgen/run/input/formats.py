@@ -9,7 +9,7 @@ import codecs
 import json
 import re
 from collections.abc import Callable, Iterator
-from itertools import islice, repeat
+from itertools import repeat
 from typing import IO, Any
 
 from wrapgen import protocol
@@ -59,11 +59,23 @@ def _stripped(lines: list[bytes]) -> list[bytes]:
 
 
 def texts_of(rows: Iterator[Row]) -> Iterator[list[bytes]]:
-    """Rows that are texts, or objects of texts, as they travel; some together, for speed."""
-    while values := [row.value for row in islice(rows, _TOGETHER)]:
-        # A table has one header: if any row could be taken for a protocol object, every row could.
-        alike = isinstance(values[0], dict) and len(values[0]) == 1
-        yield texts_as_json(list(map(protocol.to_wire, values)) if alike else values)
+    """Rows that are texts, or objects of texts, as they travel; some together, but few large ones."""
+    values: list[Any] = []
+    size = 0
+    for value, _, _ in rows:
+        values.append(value)
+        size += len(value) if isinstance(value, str) else sum(map(len, value.values()))
+        if size > _BLOCK or len(values) == _TOGETHER:
+            yield _as_json(values)
+            values, size = [], 0
+    if values:
+        yield _as_json(values)
+
+
+def _as_json(values: list[Any]) -> list[bytes]:
+    # A table has one header: if any row could be taken for a protocol object, every row could.
+    alike = isinstance(values[0], dict) and len(values[0]) == 1
+    return texts_as_json(list(map(protocol.to_wire, values)) if alike else values)
 
 
 def _value(raw: bytes, number: int, name: str) -> Any:
