@@ -10,6 +10,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from pools import answers, maker
 
+from wrapgen.platform.workers.pool import LoadFailed
+
 
 @pytest.fixture
 def algorithm(tmp_path):
@@ -48,3 +50,12 @@ def test_a_plain_apply_beside_the_adks_marker_is_served(algorithm, tmp_path, adk
     text = f"{adk}def apply(input):\n    return input + 1\n"
     (result,) = answers(algorithm(text, adk=True), tmp_path, 1)
     assert bytes(result.text) == b"2"
+
+
+@pytest.mark.parametrize("adk", [False, True])
+def test_a_module_without_apply_is_told(algorithm, tmp_path, adk):
+    """What answers nothing says what is missing, and not that it exited with code 0."""
+    with pytest.raises(LoadFailed) as caught:
+        answers(algorithm("def predict(input):\n    return input\n", adk=adk), tmp_path, 1)
+    ended = caught.value.worker and caught.value.worker.exited
+    assert ended and "defines no function apply" in ended.output

@@ -367,13 +367,15 @@ def run() -> None:
     redirect(channel)
     supply()
     sys.path.insert(0, os.getcwd())
-    with open("algorithmia.conf", encoding="utf-8") as file:
+    with open("algorithmia.conf", encoding="utf-8-sig") as file:
         name = json.load(file)["algoname"]
     adk = os.path.exists(".adk")
     hand_over_json(channel, adk)
     module = importlib.import_module("src." + name)
     # With the marker file of the ADK a module serves while it is imported, or is a plain one all the same.
-    if not requests.asked and callable(getattr(module, "apply", None)):
+    if not requests.asked:
+        if not callable(getattr(module, "apply", None)):
+            raise AttributeError("src/%s.py defines no function apply, and serves no ADK" % name)
         serve_plain(module, channel)
 
 
