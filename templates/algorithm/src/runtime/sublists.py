@@ -40,7 +40,8 @@ class Lists(Work):
             task.started_at = time.time()
         started = self.deadline.clock()
         sizes = [self._encode(item) for item in task.items]
-        failed = [self._outcome(task, item, item.failure, started) for item in task.items if item.failure]
+        took = self.deadline.clock() - started
+        failed = [self._outcome(task, item, item.failure, took) for item in task.items if item.failure]
         known = [(item, item.known) for item in task.items if item.known]
         groups = self._groups(task.items, sizes)
         if len(groups) > 1 or failed or known:
@@ -92,13 +93,13 @@ class Lists(Work):
                 return [], [self._part(task, items, True) for items in (task.items[:half], task.items[half:])]
             results = [failure] * len(task.items)
         size = 0 if self.settings["recorded"] else _size_of_each(results)  # a record needs each encoded
-        return [self._outcome(task, item, one, started, size) for item, one in zip(task.items, results)], []
+        seconds = self.deadline.clock() - started
+        return [self._outcome(task, item, one, seconds, size) for item, one in zip(task.items, results)], []
 
     def _outcome(
-        self, task: Task, item: Item, value: Any, started: float, size: int = 0
+        self, task: Task, item: Item, value: Any, seconds: float, size: int = 0
     ) -> tuple[Item, Outcome]:
-        outcome = Outcome(value, task.started_at, self.deadline.clock() - started, task.attempts, size)
-        return item, self.hooks.after(item, outcome)
+        return item, self.hooks.after(item, Outcome(value, task.started_at, seconds, task.attempts, size))
 
 
 def _size_of_each(results: list[Any]) -> int:
