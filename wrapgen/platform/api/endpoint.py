@@ -221,7 +221,7 @@ def decoded(body: bytes, kind: type[T], request: Request) -> T:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
         raise BadRequest(f"the body does not fit: {error}") from error
-    except (ValueError, RecursionError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:  # a ValueError in newer versions
         raise BadRequest(f"the body is not JSON: {error}", reason="invalid-json") from error
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from anyio import CapacityLimiter, to_thread
+from python_multipart.exceptions import FormParserError
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -254,9 +255,12 @@ async def read_form(request: Request, most: float, token: str, fields: int) -> F
         return message
 
     longest = int(most) if most <= FORM_BYTES else FIELD_BYTES
-    form = await Request(request.scope, receive).form(
-        max_files=FILES, max_fields=fields, max_part_size=longest
-    )
+    try:
+        form = await Request(request.scope, receive).form(
+            max_files=FILES, max_fields=fields, max_part_size=longest
+        )
+    except FormParserError as error:  # as older versions of Starlette let it through
+        raise BadRequest(f"this is no form: {error}") from error
     if form.get(TOKEN_FIELD, wanted) != wanted or not found:
         await form.close()
         raise _stale()
