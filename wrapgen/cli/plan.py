@@ -153,7 +153,7 @@ def time_lines(made: Plan, *, billed: bool = True) -> list[str]:
     one, *more = (f"{_time(seconds)} with {calls}" for calls, seconds in made.seconds.items())
     times = f"{one}, at best {', '.join(more)}" if more else one
     cost = f"billed       {made.billed_seconds:,} s, each call rounded up to a whole second"
-    return [f"time         {times} calls open", *([cost] if billed else [])]
+    return [f"time         {times} call{'s' if more else ''} open", *([cost] if billed else [])]
 
 
 def _histogram(sizes: dict[int, int]) -> str:

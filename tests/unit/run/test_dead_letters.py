@@ -35,7 +35,7 @@ def test_a_redrive_allow_policy_says_whose_letters_it_takes(monkeypatch, policy,
         client.add_response("get_queue_url", {"QueueUrl": DEAD}, asked)
         answer = {"Attributes": {"MessageRetentionPeriod": "1209600", **allowed}}
         client.add_response("get_queue_attributes", answer, {"QueueUrl": DEAD, "AttributeNames": ["All"]})
-        dead = queue.dead_letters(QueueFacts(ARN, 60, 5, f"{ARN}-dead", 345_600, fifo=False))
+        dead = queue.dead_letters(QueueFacts(ARN, 60, 5, f"{ARN}-dead", 345_600))
     assert (dead.retention, dead.takes) == (1_209_600, takes)
 
 

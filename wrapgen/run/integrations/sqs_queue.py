@@ -38,7 +38,6 @@ class QueueFacts:
         max_receives: deliveries before a message goes to the dead-letter queue, or None without one.
         dead_letter: that queue's address, or None.
         retention: seconds that a message is kept.
-        fifo: whether it keeps an order.
     """
 
     arn: str
@@ -46,7 +45,6 @@ class QueueFacts:
     max_receives: int | None
     dead_letter: str | None
     retention: int
-    fifo: bool
 
 
 @dataclass(frozen=True)
@@ -95,7 +93,6 @@ class SqsQueue:
             max_receives=None if receives is None else int(receives),
             dead_letter=redrive.get("deadLetterTargetArn"),
             retention=int(found.get("MessageRetentionPeriod") or 345_600),
-            fifo=found.get("FifoQueue") == "true",
         )
 
     def dead_letters(self, facts: QueueFacts) -> DeadLetterFacts:
