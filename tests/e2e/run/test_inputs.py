@@ -16,7 +16,7 @@ def test_how_a_table_is_read_is_told_and_kept(wrapgen, platform):
     words = ("run", REF, "in.csv", "-o", "out.tsv", "--layout", "joined", "--csv-safe")
     ran = wrapgen(*words)
     assert ran.returncode == 0, ran.stderr
-    assert 'reading in.csv: cells divided by semicolons, quoted by ", utf-16-le' in ran.stderr
+    assert 'reading in.csv: cells separated by semicolons, quoted by ", utf-16-le' in ran.stderr
     assert platform.wrapper.calls[0]["$batch"] == [{"name": "Müller", "note": "1,5"}]
     (header,) = [
         entry
@@ -35,7 +35,7 @@ REFUSED = [
     (["in.csv", "--quote", "ab"], "--quote is 'ab'"),
     (["in.csv", "--delimiter", "'", "--quote", "'"], "are the same"),
     (["in.csv", "--encoding", "undefined"], "no encoding undefined"),
-    (["in.jsonl", "--quote", "none"], "mean nothing for jsonl"),
+    (["in.jsonl", "--quote", "none"], "do not apply to jsonl"),
     (["packed.jsonl.gz"], "is not gzip, as its name says"),
     (["mixed/*.json"], "an array of items"),
     (["two.tsv"], "its quotes as text leave 2 rows, as quotes 1"),
@@ -66,7 +66,7 @@ def test_what_cannot_be_kept_is_refused_before_the_first_call(wrapgen, platform,
 def test_standard_input_and_data_files_are_read_by_the_same_rules(wrapgen, platform):
     """A table from a pipe may have any delimiter; a data file whose name says gzip has to be that."""
     ran = wrapgen("run", REF, "-", "--format", "csv", "-o", "out.jsonl", text="a|b\n1|2\n")
-    assert ran.returncode == 0 and "cells divided by bars" in ran.stderr
+    assert ran.returncode == 0 and "cells separated by bars" in ran.stderr
     assert platform.wrapper.calls[-1]["$batch"] == [{"a": "1", "b": "2"}]
     platform.files["/v1/data/acme/in/x.jsonl.gz"] = b"1\n"
     refused = wrapgen("run", REF, "data://acme/in/x.jsonl.gz", "-o", "x.jsonl")

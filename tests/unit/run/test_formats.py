@@ -95,10 +95,10 @@ def test_an_array_is_read_whatever_the_pieces(step):
         (array, b"[1, 2", "item 2 of the JSON array"),
         (array, b"[1, nope]", "item 2 of the JSON array is not JSON"),
         (array, b"[1,]", "item 1 of the JSON array is not followed by"),
-        (array, b"[1] [2]", "something follows the JSON array"),
+        (array, b"[1] [2]", "there is more after the JSON array"),
         (array, b"[1 2]", "is not followed by"),
         (document, b"", "in is empty"),
-        (document, b'{"a": 1}\n{"a": 2}\n', "something follows the JSON document"),
+        (document, b'{"a": 1}\n{"a": 2}\n', "there is more after the JSON document"),
         (document, b'{"a": 1', "in: the document is not JSON"),
     ],
 )

@@ -202,9 +202,9 @@ def test_columns_of_one_name_are_refused(tmp_path):
     path = tmp_path / "in.parquet"
     one = pa.array([1])
     parquet.write_table(pa.Table.from_arrays([one, one], names=["a", "a"]), path)
-    with pytest.raises(RunError, match="column 'a' stands twice"):
+    with pytest.raises(RunError, match="column 'a' appears twice"):
         list(find(str(path)).rows())
-    with pytest.raises(TypeError, match="column 'b' stands twice"):
+    with pytest.raises(TypeError, match="column 'b' appears twice"):
         cell_reader(pa.struct([("b", pa.int64()), ("b", pa.int64())]))
 
 

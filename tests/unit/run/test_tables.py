@@ -70,11 +70,11 @@ def test_a_table_is_read_as_it_is_meant(tmp_path, suffix, content, rows, words):
 UNCERTAIN = [
     ("rows run together", "tsv", 'n\tt\n1\t"a\n2\td"\n3\tx\n', "quotes as text leave 3 rows, as quotes 2"),
     ("two that fit", "csv", "name;price, EUR\nx;1,5\n", "commas or semicolons"),
-    ("one that does not", "csv", "name;note\nx;y;z\n", "what divides its cells is not certain"),
+    ("one that does not", "csv", "name;note\nx;y;z\n", "its delimiter is not certain"),
     ("no tabs", "tsv", "a,b\n1,2\n", "its name says tabs, its lines commas"),
     ("JSON", "csv", '{"a": 1, "b": 2}\n{"a": 3, "b": 4}\n', "its name says csv, its first line is JSON"),
     ("empty lines alone", "csv", "\n\r\n\n", "nothing but empty lines"),
-    ("a column twice", "csv", "a,a\n1,2\n", "the column 'a' stands twice"),
+    ("a column twice", "csv", "a,a\n1,2\n", "the column 'a' appears twice"),
     ("a short row", "csv", 'a,b\n"1\n",2\n3\n', ":4: 1 cells under 2 columns"),
     ("an open quote", "csv", 'a,b\n1,2\n3,"4\n5,6\n', ":3: not a table (a quote opens here"),
     ("a bad byte", "csv", b"a,b\n" + b"1,2\n" * 70_000 + b"\xff,3\n", ":70002: not UTF-8"),

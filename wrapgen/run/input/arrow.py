@@ -227,7 +227,9 @@ def _object(pairs: list[tuple[Any, Any]]) -> Any:
 def _key(key: Any) -> Any:
     """A key as text, spelt as JSON spells the value."""
     if key is None or isinstance(key, (dict, list, Unsendable)):
-        return key if isinstance(key, Unsendable) else Unsendable("a key of a map is no text or number")
+        return (
+            key if isinstance(key, Unsendable) else Unsendable("a key of a map is neither text nor a number")
+        )
     return json.dumps(key)
 
 
@@ -239,7 +241,7 @@ def unlike(names: list[str]) -> None:
     """
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
-        raise TypeError(f"the column {doubled[0]!r} stands twice")
+        raise TypeError(f"the column {doubled[0]!r} appears twice")
 
 
 def _number(value: Decimal) -> int | float:

@@ -249,10 +249,10 @@ def format_of(names: Iterable[str]) -> str:
         known = next((SUFFIXES[suffix] for suffix in SUFFIXES if bare(name).endswith(suffix)), None)
         if known is None:
             raise UsageError(
-                f"can't tell the format of {name} by its name", hint=f"say --format {', '.join(FORMATS)}"
+                f"the name of {name} does not say its format", hint=f"say --format {', '.join(FORMATS)}"
             )
         found.add(known)
     if len(found) > 1:
-        raise UsageError(f"the files are of several formats: {', '.join(sorted(found))}")
+        raise UsageError(f"the files have different formats: {', '.join(sorted(found))}")
     kind = found.pop()
     return "json?" if kind == "json" else kind

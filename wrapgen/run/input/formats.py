@@ -125,7 +125,7 @@ def document(stream: IO[bytes], name: str) -> Iterator[Row]:
         raise RunError(f"{name} is empty: it holds no JSON document")
     value, raw = feed.value("the document")
     if feed.skip():
-        raise RunError(f"{name}: something follows the JSON document", hint=_FORMATS)
+        raise RunError(f"{name}: there is more after the JSON document", hint=_FORMATS)
     yield Row(value, raw, 1)
 
 
@@ -152,7 +152,7 @@ def array(stream: IO[bytes], name: str) -> Iterator[Row]:
         raise RunError(f"{name}: item {number} of the JSON array is not followed by , or ]")
     feed.at += 1
     if feed.skip():
-        raise RunError(f"{name}: something follows the JSON array", hint=_FORMATS)
+        raise RunError(f"{name}: there is more after the JSON array", hint=_FORMATS)
 
 
 class _Feed:

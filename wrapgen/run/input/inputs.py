@@ -69,10 +69,10 @@ def open_input(
         source.format = "errors"
     if source.format not in TABLES and (reading.delimiter, reading.quote) != (None, None):
         raise UsageError(
-            f"--delimiter and --quote mean nothing for {source.format}", hint="or say --format csv, or tsv"
+            f"--delimiter and --quote do not apply to {source.format}", hint="or say --format csv, or tsv"
         )
     if source.format == "parquet" and reading.encoding is not None:
-        raise UsageError("--encoding means nothing for parquet")
+        raise UsageError("--encoding does not apply to parquet")
     return items_from(source, selection)
 
 
@@ -162,7 +162,7 @@ def items_from(source: FileSource, selection: Selection) -> Items:
         return Selected(source, selection)
     if selection != Selection():
         raise UsageError(
-            f"{source.name} holds items that failed before: --field, --template and --id mean nothing for it",
+            f"{source.name} holds items that failed before: --field, --template and --id do not apply to it",
             hint="for an input of your own say --format jsonl",
         )
     return Reopened(source)

@@ -74,7 +74,7 @@ def scan_input(
         on_progress: told how many items have been read, now and then.
 
     Raises:
-        RunError: a row can't be read, or an id stands twice; says where.
+        RunError: a row can't be read, or an id appears twice; says where.
     """
     found = _Sizes(aim)
     with TemporaryDirectory(prefix="scan-", dir=folder) as name:

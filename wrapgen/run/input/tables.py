@@ -45,7 +45,7 @@ class Dialect(NamedTuple):
     def told(self) -> str:
         """In words."""
         divided = DELIMITERS.get(self.delimiter, repr(self.delimiter))
-        return f"cells divided by {divided}, " + (
+        return f"cells separated by {divided}, " + (
             f"quoted by {self.quote}" if self.quote else "quotes are text"
         )
 
@@ -99,7 +99,7 @@ def _words(error: csv.Error) -> str:
 def _refuse_doubled(header: list[str], name: str) -> None:
     doubled = sorted({column for column in header if header.count(column) > 1})
     if doubled:
-        raise RunError(f"{name}: the column {doubled[0]!r} stands twice in the header")
+        raise RunError(f"{name}: the column {doubled[0]!r} appears twice in the header")
 
 
 def _reader(lines: Iterator[str], dialect: Dialect) -> Any:
@@ -140,7 +140,7 @@ def delimiter_of(lines: Iterator[str], format: str, name: str) -> str:  # noqa: 
         return fit[0]
     seem = " or ".join(DELIMITERS[one] for one in fit) or "nothing that its header says"
     raise RunError(
-        f"{name}: what divides its cells is not certain: its name says {DELIMITERS[own]}, its lines {seem}",
+        f"{name}: its delimiter is not certain: its name says {DELIMITERS[own]}, its lines {seem}",
         hint="""say it: --delimiter ';'""",
     )
 

@@ -250,7 +250,7 @@ def per_batch(apply: Callable[..., Any], write: Callable[[Any, int], None]) -> C
     def score(batch: Any, batch_id: int) -> None:
         query = batch.sparkSession.sparkContext.getLocalProperty("sql.streaming.queryId")
         if not query:
-            raise UsageError("this is no streaming query", hint="give it to writeStream.foreachBatch")
+            raise UsageError("this is not a streaming query", hint="give it to writeStream.foreachBatch")
         try:
             kept = apply(batch, run=f"{query}-{batch_id}").persist()
         except NoRows:
