@@ -95,7 +95,7 @@ def opened(path: Path, name: str = "", encoding: str | None = None) -> Iterator[
         head = content.peek(16)[:16]
         encoding = codecs.lookup(encoding or _found(head)).name
         if encoding != "utf-8":
-            content = io.BufferedReader(_Recoded(content, encoding, name), _BLOCK)
+            content = io.BufferedReader(_Stream(_recoded(content, encoding, name)), _BLOCK)
         elif head.startswith(codecs.BOM_UTF8):
             content.read(len(codecs.BOM_UTF8))
         yield content
@@ -122,7 +122,7 @@ def _unpacked(path: Path, name: str) -> Iterator[Any]:
         if packing == "gzip":
             content = gzip.GzipFile(fileobj=file)
         elif packing == "zstd":
-            content = io.BufferedReader(_Unpacked(file), _BLOCK)
+            content = io.BufferedReader(_Stream(_zstd(file)), _BLOCK)
         head = content.peek(16)
         found = next((what for magic, what in _SIGNATURES.items() if re.match(magic, head)), None)
         if found:
@@ -181,22 +181,20 @@ def not_text(name: str, lines: int, error: UnicodeError, encoding: str = "utf-8"
 
 
 class _Stream(io.RawIOBase):
-    """A stream of what `more` gives, block by block."""
+    """A stream of blocks, some of which may be empty."""
 
-    _content = memoryview(b"")
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks = blocks
+        self._content = memoryview(b"")
 
     def readable(self) -> bool:
         """It can be read."""
         return True
 
-    def more(self) -> bytes | None:
-        """The next block, perhaps empty; None at the end."""
-        raise NotImplementedError
-
     def readinto(self, buffer: Any) -> int:
         """The next bytes; 0 at the end."""
         while not self._content:
-            block = self.more()
+            block = next(self._blocks, None)
             if block is None:
                 return 0
             self._content = memoryview(block)
@@ -205,59 +203,45 @@ class _Stream(io.RawIOBase):
         return size
 
 
-class _Recoded(_Stream):
+def _recoded(stream: IO[bytes], encoding: str, name: str) -> Iterator[bytes]:
     """Text in another encoding, as UTF-8 without a byte order mark."""
-
-    def __init__(self, stream: IO[bytes], encoding: str, name: str) -> None:
-        self._read = stream.read
-        self._encoding, self._name = encoding, name
-        self._decoder = codecs.getincrementaldecoder(encoding)()
-        self._lines, self._begun, self._ended = 0, False, False
-
-    def more(self) -> bytes | None:
-        """The next block."""
-        if self._ended:
-            return None
-        block = self._read(_BLOCK)
-        self._ended = not block
+    decoder = codecs.getincrementaldecoder(encoding)()
+    lines, begun, ended = 0, False, False
+    while not ended:
+        block = stream.read(_BLOCK)
+        ended = not block
         try:
-            text = self._decoder.decode(block, self._ended)
+            text = decoder.decode(block, ended)
         except UnicodeError as error:
-            raise not_text(self._name, self._lines, error, self._encoding) from error
-        self._lines += text.count("\n")
-        if not self._begun:
-            text, self._begun = text.lstrip("\ufeff"), bool(text)
-        return text.encode("utf-8")
+            raise not_text(name, lines, error, encoding) from error
+        lines += text.count("\n")
+        if not begun:
+            text, begun = text.lstrip("\ufeff"), bool(text)
+        yield text.encode("utf-8")
 
 
-class _Unpacked(_Stream):
+def _zstd(file: IO[bytes]) -> Iterator[bytes]:
     """The content of a zstd file of any number of frames; one that is cut off or damaged is an OSError.
 
     The library's own reader takes a frame that breaks off for one that has ended.
     """
+    import zstandard
 
-    def __init__(self, file: IO[bytes]) -> None:
-        import zstandard
-
-        self._file = file
-        self._frames = zstandard.ZstdDecompressor()
-        self._fault = zstandard.ZstdError
-        self._frame = self._frames.decompressobj()
-        self._begun = False
-
-    def more(self) -> bytes | None:
-        """The next bytes; None at the end of the last frame."""
+    frames = zstandard.ZstdDecompressor()
+    frame, begun = frames.decompressobj(), False
+    while True:
         packed = b""
-        if self._frame.eof:
-            packed, self._begun = self._frame.unused_data, False
-            self._frame = self._frames.decompressobj()
-        packed = packed or self._file.read(_PACKED)
+        if frame.eof:
+            packed, begun = frame.unused_data, False
+            frame = frames.decompressobj()
+        packed = packed or file.read(_PACKED)
         if not packed:
-            if self._begun:
-                raise OSError("the file is cut off: its last zstd frame has no end")
-            return None
-        self._begun = True
+            break
+        begun = True
         try:
-            return bytes(self._frame.decompress(packed))
-        except self._fault as error:
+            content = bytes(frame.decompress(packed))
+        except zstandard.ZstdError as error:
             raise OSError(f"the file is damaged: {error}") from error
+        yield content
+    if begun:
+        raise OSError("the file is cut off: its last zstd frame has no end")
