@@ -213,9 +213,9 @@ def decoded(body: bytes, kind: type[T], request: Request) -> T:
         BadRequest: it is not JSON, or does not fit.
     """
     # The Python client sends what it means as an object as a form with the names only; it says nothing
-    # (algorithmia-python, Algorithmia/algorithm.py, update).
+    # (algorithmia-python, Algorithmia/algorithm.py, update). curl calls whatever it sends a form.
     form = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
-    if form or body.strip() in (b"", b"null"):
+    if (form and body.lstrip()[:1] not in (b"{", b"[")) or body.strip() in (b"", b"null"):
         body = b"{}"
     try:
         return msgspec.json.decode(body, type=kind)
