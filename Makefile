@@ -2,7 +2,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-TESTERS := $(shell echo $$(($$(nproc 2>/dev/null || echo 2) + 1)))
+TESTERS := $(shell echo $$(($$(nproc 2>/dev/null || echo 2) + 2)))
 
 # An empty environment will do.
 PATH ?= /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin

@@ -20,6 +20,14 @@ TOGETHER = {
 }
 """Files whose tests share what takes seconds to start: one process of `make test` gets them all."""
 
+LONGEST = ("tests/docs/test_commands.py", "tests/contract/engines/", "tests/repo/test_bench.py")
+"""Begun first, so that at the end no process waits for another."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the longest files first."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+
 
 def pytest_make_parametrize_id(config: Any, val: Any, argname: str) -> str | None:
     """Names cases of bytes by their number: packed ones differ in every process, which xdist refuses."""

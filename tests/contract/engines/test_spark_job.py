@@ -136,6 +136,7 @@ def open_for_readers(gate: Path) -> bool:
     return False
 
 
+@pytest.mark.soak
 def test_a_stream_that_is_killed_goes_on_from_its_checkpoint(platform, job, environment, tmp_path):
     """The batch that was in work is done again under the same run, then the next one: each row one record."""
     gate, note, source = tmp_path / "gate", tmp_path / "note", tmp_path / "in"
