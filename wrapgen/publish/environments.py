@@ -68,7 +68,9 @@ def choose(algorithms: AlgorithmCalls, language: str, name: str | None, wish: Wi
         fitting = [each for each in offered if wish.admits(each.number)]
         asked, reason = f"an environment for {wish.source}", f"the newest offered that fits {wish.source}"
     else:
-        fitting, asked, reason = offered, f"an environment for {language}", "the newest offered"
+        major = int(language[6:7]) if re.match(r"python\d", language.lower()) else 0
+        fitting = [each for each in offered if not major or each.number[0] in (0, major)]
+        asked, reason = f"an environment for {language}", "the newest offered"
     if not fitting:
         names = ", ".join(sorted({each.name for each in offered})) or "none"
         raise UsageError(f"the platform does not offer {asked}", hint=f"it offers: {names}")

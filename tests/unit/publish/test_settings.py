@@ -66,12 +66,15 @@ def test_the_newest_plain_environment_is_taken_or_the_named_one(
     assert choose(offer, language, name, None).environment.id == f"id of {chosen}"  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("language", "name"), [("python3", "python27"), ("ruby", None)])
+@pytest.mark.parametrize(
+    ("language", "name"), [("python3", "python27"), ("ruby", None), ("python2", None), ("Python27", None)]
+)
 def test_what_is_not_offered_lists_what_is(language: str, name: str | None) -> None:
     """The error names each environment of the language once."""
     with pytest.raises(UsageError) as caught:
         choose(CLUSTER, language, name, None)  # type: ignore[arg-type]
-    assert caught.value.hint == f"it offers: {'python36, python38, python39' if name else 'none'}"
+    python = language.lower().startswith("python")
+    assert caught.value.hint == f"it offers: {'python36, python38, python39' if python else 'none'}"
 
 
 MANY = Offered({"python3": [entry(f"Python 3.{minor}") for minor in (8, 9, 10, 11, 12, 13)]})
