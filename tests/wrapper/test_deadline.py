@@ -12,6 +12,7 @@ from flow import Clock, Kept, Wrapper, failed
 from hypothesis import given
 from hypothesis import strategies as st
 from runtime import engine
+from runtime.protocol import Failure
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,8 @@ def test_calls_of_the_target_carry_their_clipped_time() -> None:
 
 
 @pytest.mark.parametrize("one_by_one", [False, True])
-def test_items_for_which_there_is_no_time_come_back_untried(one_by_one: bool) -> None:
+@pytest.mark.parametrize("datastore", [Kept, lambda: None])
+def test_items_for_which_there_is_no_time_come_back_untried(one_by_one: bool, datastore: Any) -> None:
     """Each item is tried or comes back as a retryable DeadlineExceeded; the first is always tried."""
     clock = Clock()
 
@@ -72,7 +74,7 @@ def test_items_for_which_there_is_no_time_come_back_untried(one_by_one: bool) ->
         clock.now += 25
         return value
 
-    kept = Kept()
+    kept = datastore()
     wrapper = Wrapper(call, clock=clock, parallel=1, one_by_one=one_by_one, datastore=kept)
     reply = wrapper({"$batch": list(range(20)), "$timeout": 200, "$run": "r"})
     done = [result for result in reply["$results"] if isinstance(result, int)]
@@ -83,9 +85,26 @@ def test_items_for_which_there_is_no_time_come_back_untried(one_by_one: bool) ->
         ("DeadlineExceeded", True, 0)
     }
     assert reply["$summary"]["untried"] == len(rest) == 20 - len(done)
-    assert len(kept.fields) == len(done)
+    assert kept is None or len(kept.fields) == len(done)
     reply = wrapper({"$batch": [1, 2], "$timeout": 0.001, "$run": "r"})
     assert reply["$results"][0] == 1
+
+
+@pytest.mark.parametrize("one_by_one", [False, True])
+@pytest.mark.parametrize("fault", [RuntimeError("a fault of ours"), Failure("Broken", "one item failed")])
+def test_nothing_is_tried_after_what_ends_the_call(one_by_one: bool, fault: Exception) -> None:
+    """A fault, or the first failure of a list that raises, is raised; later items are not called."""
+    tried = []
+
+    def call(value: int, seconds: float) -> int:
+        tried.append(value)
+        if value == 2:
+            raise fault
+        return value
+
+    with pytest.raises(type(fault), match=str(fault)):
+        Wrapper(call, raising=("item", "list"), parallel=1, one_by_one=one_by_one)([1, 2, 3, 4])
+    assert tried == [1, 2]
 
 
 @pytest.mark.parametrize("one_by_one", [False, True])

@@ -36,9 +36,9 @@ class Answer:
         place, earlier = item.position, self._outcomes.get(item.position)
         if earlier is not None:
             self._room += earlier.size + 2
+            self.failed.pop(place, None)
         self._outcomes[place] = outcome
         self._room -= outcome.size + 2
-        self.failed.pop(place, None)
         if outcome.failure is not None:
             self.failed[place] = item
         self._bytes[0] += item.sent

@@ -125,7 +125,7 @@ class Work:
 
     def call(self, task: Task, send: Callable[[Any, float], Any], items: Any) -> Any:
         """The target's result. ``task.attempts`` counts them. Raises ``Failure``."""
-        times: Counter[str] = collections.Counter()  # of each effect
+        times: Counter[str] | None = None  # of each effect
         while True:
             began = self.deadline.clock()
             try:
@@ -135,6 +135,7 @@ class Work:
                 return result
             except Failure as failure:
                 self._count(task, failure.effect, began)
+                times = times or collections.Counter()
                 times[failure.effect] += 1
                 if not self._may_repeat(task, failure, times) or not self._has_waited(failure, times):
                     raise
@@ -146,7 +147,7 @@ class Work:
             raise task.unfinished().value
         task.attempts += 1
         try:
-            return send(items, min(most, max(left, LEAST_SECONDS)))
+            return send(items, most if left > most else min(most, max(left, LEAST_SECONDS)))
         except Failure as failure:
             task.attempts -= failure.effect != ATTEMPT
             if failure.error_type != "TimeoutError" or left >= most or self.deadline.left() >= 1:

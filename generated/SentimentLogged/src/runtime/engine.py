@@ -159,7 +159,8 @@ class Engine:
             outcomes, parts, raised = [], [], None  # type: ignore[var-annotated]
             try:
                 outcomes, parts = self.work.do(task)
-                outcomes = [(item, self._prepare(item, outcome)) for item, outcome in outcomes]
+                if self._recorder:
+                    outcomes = [(item, self._recorder.prepare(item, outcome)) for item, outcome in outcomes]
             except BaseException as error:  # not even a fault of ours may leave the caller waiting
                 raised = error
             with self._change:
@@ -206,10 +207,8 @@ class Engine:
     def _close(self, task: Task) -> None:
         """Give the items of what is open when work ends an outcome, with the attempts that they had."""
         for item in task.items:
-            self._put(item, self._prepare(item, task.unfinished(self.stopped)))
-
-    def _prepare(self, item: Item, outcome: Outcome) -> Outcome:
-        return self._recorder.prepare(item, outcome) if self._recorder else outcome
+            outcome = task.unfinished(self.stopped)
+            self._put(item, self._recorder.prepare(item, outcome) if self._recorder else outcome)
 
     def _put(self, item: Item, outcome: Outcome) -> None:
         self._answer.put(item, outcome)

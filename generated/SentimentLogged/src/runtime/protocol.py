@@ -80,6 +80,11 @@ class Request:
         """The run index of the item at a position of this call."""
         return self.index[position] if isinstance(self.index, list) else self.index + position
 
+    def value_of(self, value: Any) -> Any:
+        """The item behind a value of this call. Raises ``InputError``, ``ValueError`` beyond limits."""
+        check_limits(value)
+        return value if self.form == ITEM else from_wire(value)
+
     def check_count(self, count: int) -> None:
         """Refuse lists of ids or indexes that do not match so many items one to one."""
         for key, given in (("$ids", self.ids), ("$index", self.index)):
@@ -144,13 +149,18 @@ _RULES: dict[str, tuple[Callable[[Any], Any], str]] = {
     "$trial": (lambda v: v is True, "true"),
 }
 
-_encode = json.JSONEncoder(allow_nan=False).encode
+_encoder = json.JSONEncoder(allow_nan=False)
+try:  # one C encoder for all values: json/encoder.py makes one for each, which takes as long as encoding
+    _options = (_encoder.default, json.encoder.encode_basestring_ascii, None, ": ", ", ", False, False, False)
+    _pieces = json.encoder.c_make_encoder(None, *_options)  # type: ignore[attr-defined]
+except (AttributeError, TypeError):  # a Python without it, or with another
+    _pieces = _encoder.iterencode
 
 
 def dumps(value: Any) -> str:
     """JSON as the vendor's client and ADK write it, so that lengths are the wire's. Raises ``ValueError``."""
     try:
-        return _encode(value)
+        return "".join(_pieces(value, 0))
     except (TypeError, RecursionError) as error:
         raise ValueError(str(error)) from None
 
@@ -158,10 +168,7 @@ def dumps(value: Any) -> str:
 def encode_value(value: Any) -> str:
     """As ``dumps``, for one item or result: also within the limits of JSON. Raises ``ValueError``."""
     text = dumps(value)
-    has_long_numbers = len(text) > MAX_DIGITS and sys.version_info < (
-        3,
-        11,
-    )  # later ones refuse to write them
+    has_long_numbers = len(text) > MAX_DIGITS and sys.version_info < (3, 11)  # later ones can't write them
     if text.count("[") + text.count("{") > MAX_NESTING or has_long_numbers:
         check_limits(value)
     return text
@@ -169,18 +176,23 @@ def encode_value(value: Any) -> str:
 
 def check_limits(value: Any) -> None:
     """Refuse a value that some reader of JSON may be unable to read. Raises ``ValueError``."""
-    level = [value]
+    level: list[Any] = [[value]]
     for _ in range(MAX_NESTING + 1):
-        if any(isinstance(one, (int, float)) and not -_LARGEST < one < _LARGEST for one in level):
-            raise ValueError(f"it holds NaN, infinity or a number of more than {MAX_DIGITS} digits")
-        nested = [one for one in level if isinstance(one, (dict, list, tuple))]
-        if not nested:
+        outer, level = level, []
+        for each in outer:
+            for one in each.values() if isinstance(each, dict) else each:
+                if type(one) is str:
+                    continue
+                if isinstance(one, (dict, list, tuple)):
+                    level.append(one)
+                elif isinstance(one, (int, float)) and not _SMALLEST < one < _LARGEST:
+                    raise ValueError(f"it holds NaN, infinity or a number of more than {MAX_DIGITS} digits")
+        if not level:
             return
-        level = [inner for one in nested for inner in (one.values() if isinstance(one, dict) else one)]
     raise ValueError(f"it is nested deeper than {MAX_NESTING} levels")
 
 
-_LARGEST = 10**MAX_DIGITS
+_SMALLEST, _LARGEST = -(10**MAX_DIGITS), 10**MAX_DIGITS
 
 
 def whole_number(digits: str) -> float:

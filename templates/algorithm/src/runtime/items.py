@@ -7,17 +7,7 @@ import json
 import uuid
 from typing import Any, Iterable, Iterator
 
-from .protocol import (
-    ITEM,
-    Failure,
-    InputError,
-    Request,
-    check_limits,
-    dumps,
-    encode_value,
-    from_wire,
-    to_wire,
-)
+from .protocol import Failure, InputError, Request, dumps, encode_value, to_wire
 
 
 class Item:
@@ -106,9 +96,7 @@ class Items:
             if isinstance(item.value, InputError):  # a line of a file that is not JSON
                 raise item.value
             if type(item.value) is not str:
-                check_limits(item.value)
-            if self.request.form != ITEM:
-                item.value = from_wire(item.value)
+                item.value = self.request.value_of(item.value)
         except InputError as failure:
             item.failure, item.value = failure, None if failure is item.value else item.value
         except ValueError as error:

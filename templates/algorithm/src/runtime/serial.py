@@ -18,6 +18,34 @@ class Engine(engine.Engine):
     def _start_thread(self) -> None:
         """The calling thread is the only one."""
 
+    def _run(self) -> None:
+        if self._recorder:  # its threads share the lock
+            super()._run()
+            return
+        with self._change:
+            while (self._parts or self._next) and not self._is_closing:  # one task is always tried
+                self._do_next()
+                if self._deadline.left_to_start() <= 0:
+                    self.stop()
+
+    def _do_next(self) -> None:
+        """One task, without the bookkeeping that several threads need."""
+        task = self._parts.popleft() if self._parts else self._next
+        assert task is not None
+        if task is self._next:
+            self._fetch()
+        try:
+            outcomes, parts = self.work.do(task)
+        except BaseException as error:
+            self._open[id(task)] = task
+            self._finish(task, [], [], error)
+            return
+        if task.seconds > self._deadline.slowest:
+            self._deadline.slowest = task.seconds
+        for item, outcome in outcomes:
+            self._put(item, outcome)
+        self._parts.extendleft(reversed(parts))
+
     def _take(self) -> Task | None:
         if self._recorder:
             self._recorder.tick()
