@@ -149,18 +149,13 @@ _RULES: dict[str, tuple[Callable[[Any], Any], str]] = {
     "$trial": (lambda v: v is True, "true"),
 }
 
-_encoder = json.JSONEncoder(allow_nan=False)
-try:  # one C encoder for all values: json/encoder.py makes one for each, which takes as long as encoding
-    _options = (_encoder.default, json.encoder.encode_basestring_ascii, None, ": ", ", ", False, False, False)
-    _pieces = json.encoder.c_make_encoder(None, *_options)  # type: ignore[attr-defined]
-except (AttributeError, TypeError):  # a Python without it, or with another
-    _pieces = _encoder.iterencode
+_encode = json.JSONEncoder(allow_nan=False, check_circular=False).encode  # what holds itself recurses
 
 
 def dumps(value: Any) -> str:
     """JSON as the vendor's client and ADK write it, so that lengths are the wire's. Raises ``ValueError``."""
     try:
-        return "".join(_pieces(value, 0))
+        return _encode(value)
     except (TypeError, RecursionError) as error:
         raise ValueError(str(error)) from None
 
