@@ -61,6 +61,7 @@ def written(folder: Path) -> dict[str, int]:
     return {id_: (json.loads(one) if isinstance(one, str) else one)["square"] for id_, one in results.items()}
 
 
+@pytest.mark.soak
 def test_the_job_runs_with_the_generated_folder_alone(platform, job, environment, tmp_path):
     """spark-submit with an executor of its own process, which gets its modules from the job."""
     (tmp_path / "rows.json").write_text(
