@@ -101,7 +101,7 @@ class Wrapper:
             counts = {key: summary[key] for key in LOGGED if key in summary}
             ms = summary["duration_ms"]
             lines.append(dict(about, log="call", error=error, stopped=stopped, **counts, ms=ms))
-        with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
+        with contextlib.suppress(OSError, ValueError):  # standard output is closed
             sys.stdout.write("".join(json.dumps(line) + "\n" for line in lines))
             sys.stdout.flush()
 

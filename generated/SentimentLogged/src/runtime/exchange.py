@@ -84,7 +84,7 @@ class Transport:
         self._idle: collections.deque[http.client.HTTPConnection] = collections.deque()
 
     def send(self, request: Request) -> Response:
-        """One exchange; a body is sent twice only if nobody can have read it. Raises ``ConnectionFailed``."""
+        """One exchange; sends a body twice only if no server has read it. Raises ``ConnectionFailed``."""
         connection = self._take_idle()
         response = self._exchange(connection, request, is_used=True) if connection else None
         if response is None:

@@ -15,7 +15,7 @@ MAX_TIMEOUT = 2970.0  # seconds
 MAX_NESTING, MAX_DIGITS = 200, 4300
 ITEM, LIST, BATCH = "item", "list", "batch"  # the forms of a call
 # What a failed call of the target was: none at all; an attempt, as it may have reached the target; put off
-# (429, 503); one that nobody was there to take; one after which no other can succeed either.
+# (429, 503); one that reached no server; one after which no other can succeed either.
 NOT_CALLED, ATTEMPT, THROTTLED = "not called", "attempt", "throttled"
 UNREACHABLE, STOP = "unreachable", "stop"
 
@@ -36,7 +36,7 @@ class Failure(Exception):
 
     @property
     def untried(self) -> bool:
-        """Whether the target was never asked, and asking later can help: then it is nobody's outcome."""
+        """Whether the target was never called, and calling it later can help: then nothing is recorded."""
         return self.retryable and self.attempts == 0
 
     def facts(self) -> dict[str, Any]:

@@ -69,7 +69,7 @@ class Recorder:
         self._error: Exception | None = None
 
     def prepare(self, item: Item, outcome: Outcome) -> Outcome:
-        """The outcome with its record; not being tried is nobody's outcome and has none."""
+        """The outcome with its record; an item that was not tried has none."""
         if not item.recordable or (outcome.failure is not None and outcome.failure.untried):
             return outcome
         try:

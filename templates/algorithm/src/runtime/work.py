@@ -63,7 +63,7 @@ class Hooks:
                 item.failure = Failure(*error_type_and_message(error))
 
     def after(self, item: Item, outcome: Outcome) -> Outcome:
-        """What the user makes of an outcome; what was not tried is nobody's, so no hook sees it."""
+        """What the user makes of an outcome; an item that was not tried is passed to no hook."""
         failure = outcome.failure
         if ("error" if failure else "after") not in self._hooks or (failure and failure.untried):
             return outcome
