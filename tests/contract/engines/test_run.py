@@ -56,9 +56,12 @@ def test_the_end_of_a_run_says_what_its_target_did(wrapgen):
 
 
 def test_an_estimate_is_near_what_the_run_takes(wrapgen):
-    """The time that a probe foretells for one open call is about what that run then takes."""
-    items = [{"n": n} for n in range(700)]
+    """The time that a probe predicts for one open call is about what that run then takes.
+
+    The target takes far longer than everything else does, so that a busy machine changes both alike.
+    """
+    items = [{"n": n, "seconds": 0.04} for n in range(250)]
     plan = json.loads(wrapgen("plan", items, "--json").stdout)
     ran = json.loads(wrapgen("run", items, "--json", "--workers", "1").stdout)
-    foretold = plan["seconds"]["1"] * (1 - ran["already"] / 700)
-    assert plan["probe"]["items"] > 100 and foretold / 3 < ran["seconds"] < foretold * 3 + 1
+    predicted = plan["seconds"]["1"] * (1 - ran["already"] / len(items))
+    assert predicted / 4 < ran["seconds"] < predicted * 4 + 10, (plan["probe"], predicted, ran["seconds"])

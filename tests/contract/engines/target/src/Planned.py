@@ -2,9 +2,10 @@
 
 A text comes back in capitals, unless it is ``fail`` and an error type. An object with ``n`` gives its square;
 before that it can note the call in a file (``note``), wait until somebody opens a named pipe for
-writing (``gate``), or fail (``fail``, an error type).
+writing (``gate``), take some time (``seconds``), or fail (``fail``, an error type).
 """
 
+import time
 from pathlib import Path
 
 from Algorithmia import ADK
@@ -29,6 +30,8 @@ def apply(input):
             file.write("{}\n".format(input["n"]))
     if "gate" in input:
         Path(input["gate"]).read_text()
+    if "seconds" in input:
+        time.sleep(input["seconds"])
     if "fail" in input:
         raise Planned(input["fail"])
     return {"n": input["n"], "square": input["n"] ** 2}
