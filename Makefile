@@ -9,7 +9,7 @@ PATH ?= /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types layers derived lock docs screenshots soak clean bench
+.PHONY: help setup demo test lint types layers derived lock docs screenshots soak clean bench peers
 
 help:  ## list these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -52,6 +52,9 @@ screenshots: $(VENV)/.dev  ## take the pictures in docs/images anew, from a real
 
 soak: $(VENV)/.dev  ## the long and heavy tests
 	@$(BIN)/python -m pytest -m soak
+
+peers: $(VENV)/.dev  ## install the model servers and clients that `make test` else has stand-ins for (2 GB)
+	@$(BIN)/python -m bench.peers
 
 clean:  ## remove what set-up, demo and tests made here
 	rm -rf $(VENV) build .cache .demo .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,4 +1,8 @@
-"""Virtual environments of the peers, each of its own, with the pinned versions of `peers/<name>.txt`."""
+"""Virtual environments of the peers, each of its own, with the pinned versions of `peers/<name>.txt`.
+
+`python -m bench.peers [NAME...]`, which `make peers` calls, installs those that the tests of endpoints use: real
+servers and the official clients. Where one can't be installed its tests are skipped and their stand-ins remain.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,9 @@ from bench.measure import Failed
 
 HERE = Path(__file__).resolve().parent
 CACHE = HERE.parent / ".cache" / "bench"
+
+TESTED = ("fastapi", "mlserver", "kserve", "bentoml", "mlflow", "litellm", "openai")
+"""Peers that the tests of endpoints use."""
 
 
 def python(name: str) -> Path:
@@ -37,16 +44,37 @@ def environment(folder: Path, name: str, wanted: list[str], state: bytes) -> Pat
     Raises:
         Failed: it can't be installed.
     """
-    digest = hashlib.sha256("\0".join([*wanted, sys.version]).encode() + state).hexdigest()
-    ready = folder / "ready"
+    ready, digest = folder / "ready", _digest(wanted, state)
     if not (ready.exists() and ready.read_text() == digest):
         print(f"  installing {name}", flush=True)
         shutil.rmtree(folder, ignore_errors=True)
-        _call([sys.executable, "-m", "venv", str(folder)], name)
-        pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
-        _call([*pip, "--disable-pip-version-check", *wanted], name)
+        _call([sys.executable, "-m", "venv", *_WITHOUT_PIP, str(folder)], name)
+        _call([*_installer(folder / "bin" / "python"), "--quiet", *wanted], name)
         ready.write_text(digest)
     return folder / "bin" / "python"
+
+
+def installed(name: str) -> Path | None:
+    """The interpreter of a peer's environment; None where `python` would have to make it first."""
+    folder, wanted = CACHE / "peers" / name, HERE / "peers" / f"{name}.txt"
+    ready = folder / "ready"
+    state = _digest(["--requirement", str(wanted)], wanted.read_bytes())
+    return folder / "bin" / "python" if ready.exists() and ready.read_text() == state else None
+
+
+def _digest(wanted: list[str], state: bytes) -> str:
+    return hashlib.sha256("\0".join([*wanted, sys.version]).encode() + state).hexdigest()
+
+
+_UV = Path(sys.executable).with_name("uv")
+_WITHOUT_PIP = ["--without-pip"] if _UV.exists() else []
+
+
+def _installer(python: Path) -> list[str]:
+    """The command that installs into an environment: uv, a second for each, where wrapgen's own has it."""
+    if _UV.exists():
+        return [str(_UV), "pip", "install", "--python", str(python)]
+    return [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
 
 
 def pinned(name: str) -> dict[str, str]:
@@ -62,13 +90,41 @@ def wrk(*, install: bool = True) -> str:
     Raises:
         Failed: it is missing.
     """
-    if install and shutil.which("wrk") is None and os.getuid() == 0 and shutil.which("apt-get"):
-        subprocess.run(["apt-get", "update", "-qq"], capture_output=True)
-        subprocess.run(["apt-get", "install", "-y", "-qq", "wrk"], capture_output=True)
-    found = shutil.which("wrk")
+    return program("wrk", "wrk", install=install)
+
+
+def program(name: str, package: str, *, install: bool) -> str:
+    """Where a program is; if that may be, installed from the system's packages.
+
+    Raises:
+        Failed: it is missing.
+    """
+    path = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin"))
+    if install and shutil.which(name, path=path) is None and os.getuid() == 0 and shutil.which("apt-get"):
+        words = ["install", "-y", "-qq", "--no-install-recommends", package]
+        for command in (["update", "-qq"], words):
+            variables = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+            subprocess.run(["apt-get", *command], capture_output=True, env=variables)
+    found = shutil.which(name, path=path)
     if found is None:
-        raise Failed("wrk is missing (apt-get install wrk)")
+        raise Failed(f"{name} is missing (apt-get install {package})")
     return found
+
+
+def main() -> None:
+    """Installs what is named, or all that the tests use; says what could not be."""
+    missing = 0
+    for name in sys.argv[1:] or [*TESTED, "nginx"]:
+        try:
+            where = program("nginx", "nginx-light", install=True) if name == "nginx" else str(python(name))
+        except Failed as error:
+            missing += 1
+            print(f"  {name}: {error}; its tests will be skipped", file=sys.stderr, flush=True)
+        else:
+            versions = "" if name == "nginx" else " ".join(map("==".join, pinned(name).items()))
+            print(f"  {name}: {where} {versions}".rstrip(), flush=True)
+    if missing:
+        sys.exit(f"peers: {missing} could not be installed")
 
 
 def _call(command: list[str], name: str) -> None:
@@ -76,3 +132,7 @@ def _call(command: list[str], name: str) -> None:
     if done.returncode:
         lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
         raise Failed(f"{name} could not be installed: {lines[-1][:120] if lines else done.returncode}")
+
+
+if __name__ == "__main__":
+    main()
