@@ -1,7 +1,7 @@
 """Virtual environments of the peers, each of its own, with the pinned versions of `peers/<name>.txt`.
 
-`python -m bench.peers [NAME...]`, which `make peers` calls, installs those that the tests of endpoints use: real
-servers and the official clients. Where one can't be installed its tests are skipped and their stand-ins remain.
+`python -m bench.peers [NAME...]`, which `make peers` calls, installs those that the tests of endpoints use:
+real servers and the official clients. Tests of one that can't be installed are skipped; its stand-in remains.
 """
 
 from __future__ import annotations
@@ -113,25 +113,20 @@ def program(name: str, package: str, *, install: bool) -> str:
 
 def main() -> None:
     """Installs what is named, or all that the tests use; says what could not be."""
-    missing = 0
-    for name in sys.argv[1:] or [*TESTED, "nginx"]:
-        try:
-            where = program("nginx", "nginx-light", install=True) if name == "nginx" else str(python(name))
-        except Failed as error:
-            missing += 1
-            print(f"  {name}: {error}; its tests will be skipped", file=sys.stderr, flush=True)
-        else:
-            versions = "" if name == "nginx" else " ".join(map("==".join, pinned(name).items()))
-            print(f"  {name}: {where} {versions}".rstrip(), flush=True)
+    missing = [name for name in sys.argv[1:] or [*TESTED, "nginx"] if not _install(name)]
     if missing:
-        sys.exit(f"peers: {missing} could not be installed")
+        sys.exit(f"peers: could not be installed: {', '.join(missing)}")
 
 
-def _call(command: list[str], name: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        raise Failed(f"{name} could not be installed: {lines[-1][:120] if lines else done.returncode}")
+def _install(name: str) -> bool:
+    try:
+        where = program("nginx", "nginx-light", install=True) if name == "nginx" else str(python(name))
+    except Failed as error:
+        print(f"  {name}: {error}; its tests will be skipped", file=sys.stderr, flush=True)
+        return False
+    versions = [] if name == "nginx" else map("==".join, pinned(name).items())
+    print(" ".join([f"  {name}: {where}", *versions]), flush=True)
+    return True
 
 
 if __name__ == "__main__":
