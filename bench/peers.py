@@ -129,5 +129,12 @@ def _install(name: str) -> bool:
     return True
 
 
+def _call(command: list[str], name: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        raise Failed(f"{name} could not be installed: {lines[-1][:120] if lines else done.returncode}")
+
+
 if __name__ == "__main__":
     main()
