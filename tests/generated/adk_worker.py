@@ -11,12 +11,16 @@ from typing import Any
 from programs import run
 from standins import KEY, Platform
 
-# The ADK talks to the platform through a pipe with one name for the whole machine. Without it the same code
-# reads requests from standard input just so, and prints the answers.
+# What the platform's runner does: it makes the pipe, then imports the algorithm. All of the machine share one
+# pipe, so here what is written to it is printed.
 START = """
-import importlib, os, sys
-exists = os.path.exists
-os.path.exists = lambda path: path != "/tmp/algoout" and exists(path)
+import builtins, importlib, os, sys
+PIPE = "/tmp/algoout"
+exists, open_file = os.path.exists, builtins.open
+os.path.exists = lambda path: path == PIPE or exists(path)
+builtins.open = lambda file, *how, **more: (
+    open_file(os.dup(1), "w") if file == PIPE else open_file(file, *how, **more)
+)
 importlib.import_module("src." + sys.argv[1])
 """
 
@@ -45,7 +49,7 @@ def run_adk(
     )
     assert done.returncode == 0, done.stderr
     first, *answers = done.stdout.splitlines()
-    assert first == "loading complete"
+    assert first == "PIPE_INIT_COMPLETE"
     told = map(json.loads, answers)
     return [answer for answer in told if "log" not in answer]  # the log of calls goes to standard output too
 

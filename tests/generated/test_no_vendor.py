@@ -20,15 +20,13 @@ PROGRAM = """
 import json, sys
 sys.modules["Algorithmia"] = sys.modules["adk"] = sys.modules["requests"] = None  # not to be imported
 sys.path.insert(0, "")
-from src.runtime import platform
-platform.serve = lambda apply, load: None
 from src import Local
 print(json.dumps(Local.apply({"$batch": [1, 2], "$run": "r"}, Local.load())))
 """
 
 
 def test_inline_code_with_a_sql_datastore_needs_no_vendors_client(edge_python: Path, tmp_path: Path) -> None:
-    """Neither the client nor the ADK nor requests is imported to load it, call it and record."""
+    """Importing it serves nothing; neither the vendor's client nor the ADK nor requests is imported."""
     source = tmp_path / "algorithm" / "src"
     source.mkdir(parents=True)
     (source / "Twice.py").write_text("def apply(value):\n    return value * 2\n")

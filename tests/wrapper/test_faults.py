@@ -20,7 +20,7 @@ def wrapper_on(platform: Platform, **facts: Any) -> Wrapper:
         api.server_of(platform.client()), {"reference": "o/t/1.0.0"}, {"request_bytes": 10**6}
     )
     return Wrapper(
-        target.call, files=files.Files(lambda: api.server_of(platform.client()), "acme/W"), **facts
+        target.call, files=files.Files("acme/W", connect=lambda: api.server_of(platform.client())), **facts
     )
 
 
@@ -108,7 +108,7 @@ def test_the_owners_rights_are_never_the_callers(platform: Platform, action: str
 def test_what_a_wrapper_keeps_for_itself_is_never_read_or_written(platform: Platform, url: str) -> None:
     """Neither credentials nor records go out through `$batch`, and no forged record comes in by `$output`."""
     server = api.server_of(platform.client())
-    own = files.Files(lambda: server, "acme/W", ["data://acme/records", "data://acme/private"])
+    own = files.Files("acme/W", ["data://acme/records", "data://acme/private"], lambda: server)
     until = engine.Deadline(5)
     with pytest.raises(protocol.InputError, match="is not for items or results"):
         list(own.read(protocol.Request(protocol.BATCH, source=url), until))

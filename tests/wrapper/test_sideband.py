@@ -109,7 +109,7 @@ def ample() -> engine.Deadline:
 
 
 def files_of(platform: Platform, wrapper: str = "owner/W", private: Any = ()) -> files.Files:
-    return files.Files(lambda: api.server_of(platform.client()), wrapper, private)
+    return files.Files(wrapper, private, lambda: api.server_of(platform.client()))
 
 
 def request_of(url: str, **instructions: Any) -> protocol.Request:

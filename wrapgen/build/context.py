@@ -24,6 +24,7 @@ For the main module (see `program`)
     imports         its import lines, in order
     constants       of config.py: triples (comment line or "", NAME with its type, value for `| literal`)
     connected       statements that connect to the platform, if that is needed
+    serving         statements that hand it to the platform's runner
     opened          the expression for the wrapper with target, files and datastore
     assembled       the expression for the wrapper with what the spec asks for
 
@@ -84,6 +85,7 @@ def build_context(spec: Spec) -> dict[str, Any]:
             for name, value in program.constants(spec)
         ],
         "connected": [Ready(line) for line in program.connected(spec)],
+        "serving": [Ready(line) for line in program.serving(spec)],
         "opened": Ready(program.opened(spec)),
         "assembled": Ready(program.assembled(spec)),
         **_readme(spec),

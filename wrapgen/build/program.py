@@ -23,18 +23,21 @@ _PRIVATE = {"data": ["url"], "sql": [], "sqs": ["oversize"]}
 
 def imports(spec: Spec) -> list[str]:
     """The import lines of the main module, sorted as the linters want them."""
-    modules = {"platform", *(_MODULES[kind] for kind in plan.store_kinds(spec))}
+    modules = {_MODULES[kind] for kind in plan.store_kinds(spec)}
     modules |= {name for name, is_used in plan.PARTS.items() if is_used(spec)}
     if spec.datastore:
         modules.add("ignoring" if plan.ignores_failures(spec) else "records")
+    if connected(spec):
+        modules.add("platform")
     listed = f"from .runtime import {', '.join(sorted(modules))}"
     if len(listed) > WIDTH:
         listed = "from .runtime import " + _collection("()", sorted(modules), 0, WIDTH)
     return [
+        "import os",
         "from typing import Any",
         "",
         "from . import config, hooks",
-        listed,
+        *([listed] if modules else []),
         "from .runtime.files import Files",
         "from .runtime.wrapper import Wrapper",
     ]
@@ -49,14 +52,20 @@ def connected(spec: Spec) -> list[str]:
     return ["server = platform.connect()"] if opens else []
 
 
+def serving(spec: Spec) -> list[str]:
+    """The statements that hand the wrapper to the platform's runner; the only use of a platform some have."""
+    imported = [] if connected(spec) else ["from .runtime import platform", ""]
+    return [*imported, "platform.serve(apply, load)"]
+
+
 def opened(spec: Spec) -> str:
     """The expression for the wrapper with what `load` opens: target, files and datastore."""
     target = "platform.Target(server, config.TARGET, config.LIMITS)"
     if plan.inline(spec):
         target = "inline.Target(config.TARGET)"
     if spec.datastore is None:
-        return _call("assemble", [target, "Files(platform.connect, config.WRAPPER)"])
-    files = _call("Files", ["platform.connect", "config.WRAPPER", _collection("[]", _private(spec), 12)], 8)
+        return _call("assemble", [target, "Files(config.WRAPPER)"])
+    files = _call("Files", ["config.WRAPPER", _collection("[]", _private(spec), 12)], 8)
     store = _opened(spec.datastore.store, "config.DATASTORE")
     if spec.datastore.copies:
         opened = [

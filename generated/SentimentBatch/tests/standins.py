@@ -21,8 +21,7 @@ from src.runtime import protocol
 
 FOLDER = Path(__file__).resolve().parent.parent
 NAME = json.loads((FOLDER / "algorithmia.conf").read_text())["algoname"]
-with mock.patch("src.runtime.platform.serve"):  # it would wait for requests
-    wrapper = importlib.import_module("src." + NAME)
+wrapper = importlib.import_module("src." + NAME)
 
 RECORDS: dict[str, Any] = getattr(config, "RECORDS", {})
 

@@ -18,7 +18,7 @@ def test_an_owner_reads_and_writes_its_own_collections(platform: Any) -> None:
     vendor = Algorithmia.client(platform.facts["api_key"], address)
     vendor.dir("data://.my/files").create()
     vendor.file("data://.my/files/in.jsonl").put("1\nx\n[2]\n")
-    files = Files(lambda: server_of(vendor), f"{account}/Wrapper", [f"data://{account}/records"])
+    files = Files(f"{account}/Wrapper", [f"data://{account}/records"], lambda: server_of(vendor))
     url = f"data://{account}/files"
     values = list(files.read(Request(BATCH, source=f"{url}/in.jsonl"), Deadline(30)))
     assert (values[0], type(values[1]).__name__, values[2]) == (1, "InputError", [2])

@@ -12,12 +12,14 @@ import json
 import tempfile
 import uuid
 import zlib
-from typing import IO, Any, Callable, Iterable, Iterator
+from typing import IO, TYPE_CHECKING, Any, Callable, Iterable, Iterator
 
 from . import protocol
 from .exchange import ConnectionFailed, Request, Server
-from .platform import DataApi
 from .protocol import Failure, InputError, Unavailable, whole_number
+
+if TYPE_CHECKING:
+    from .platform import DataApi
 
 RIGHTS = "X-Algorithm-Rights"  # a header: with "caller", the rights of the wrapper's owner do not count
 LARGEST = 64 * 1024 * 1024  # bytes that one line may have
@@ -29,8 +31,13 @@ UNREADABLE = (ValueError, EOFError, OSError, zlib.error, RecursionError)  # no U
 class Files:
     """Files of items and results."""
 
-    def __init__(self, connect: Callable[[], Server], wrapper: str, private: Iterable[str] = ()) -> None:
-        """``wrapper`` is owner and name; what is in a ``private`` place is neither read nor written."""
+    def __init__(
+        self, wrapper: str, private: Iterable[str] = (), connect: Callable[[], Server] | None = None
+    ) -> None:
+        """``wrapper`` is owner and name; what is in a ``private`` place is neither read nor written.
+
+        ``connect`` opens a platform other than the vendor's client would.
+        """
         self._connect = connect
         self._wrapper = wrapper
         self._private = [parts_of(url) for url in private]
@@ -76,8 +83,11 @@ class Files:
 
     @property
     def _api(self) -> DataApi:
-        """The platform's, connected to when a file is first asked for."""
-        self._opened = self._opened or DataApi(self._connect())
+        """The platform's, imported and connected to when a file is first asked for."""
+        if self._opened is None:
+            from . import platform
+
+            self._opened = platform.DataApi((self._connect or platform.connect)())
         return self._opened
 
     def _send(self, request: Request, what: str, deadline: Any, left: Callable[[], float]) -> None:

@@ -78,10 +78,6 @@ def _read_request(upstream: Callable[..., Any], line: str) -> Any:
         return upstream(line, parse_int=whole_number)
 
 
-def _format_exception(etype: Any, value: BaseException, tb: Any) -> list[str]:
-    return format_exception(etype, value, tb)
-
-
 def vendor() -> Any:
     """The vendor's client, imported where it is needed: not every wrapper calls the platform."""
     import Algorithmia

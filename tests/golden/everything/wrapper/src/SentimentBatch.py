@@ -9,6 +9,7 @@ wrapper; what is special about this one is in ``config.py``, and yours is ``hook
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from . import config, hooks
@@ -35,7 +36,6 @@ def load() -> Wrapper:
     return assemble(
         platform.Target(server, config.TARGET, config.LIMITS),
         Files(
-            platform.connect,
             config.WRAPPER,
             [config.DATASTORE["url"], config.COPIES[0]["url"], config.CREDENTIALS.rpartition("/")[0]],
         ),
@@ -69,4 +69,5 @@ def apply(input: Any, state: Wrapper) -> Any:
     return state.call(input)
 
 
-platform.serve(apply, load)
+if os.path.exists("/tmp/algoout"):  # the pipe that the platform's runner makes before it imports an algorithm
+    platform.serve(apply, load)
