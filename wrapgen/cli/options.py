@@ -102,6 +102,13 @@ def number_option(
 
 workers_option = click.option("--workers", type=click.IntRange(min=1), help="The most calls to keep open.")
 chunk_option = number_option("--chunk", 1000, 1, 100_000, help="The most items in a call.")
+equal_option = click.option(
+    "--equal",
+    type=click.Choice(["each", "once"]),
+    default="each",
+    show_default=True,
+    help="Equal items: send each, or one of them and give its outcome to all.",
+)
 timeout_option = click.option(
     "--timeout", type=click.IntRange(2, 3000), help="Seconds each call gets. [the wrapper's limit + 30]"
 )

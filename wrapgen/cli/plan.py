@@ -17,6 +17,7 @@ from wrapgen.cli.options import (
     FILE,
     PlatformChoice,
     chunk_option,
+    equal_option,
     json_option,
     platform_options,
     workers_option,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 )
 @workers_option
 @chunk_option
+@equal_option
 @json_option()
 @platform_options
 def command(
@@ -87,6 +89,7 @@ def command(
             chunk=given["chunk"],
             workers=given["workers"],
             probe=probe,
+            equal=given["equal"],
         )
     if as_json:
         facts = {"reference": host.reference, "wrapper": about.as_json()}
@@ -142,7 +145,10 @@ def lines(made: Plan, *, billed: bool = True) -> list[str]:
     if made.oversize:
         found.append(f"oversize     {made.oversize:,} items are too large for a call and go by a data file")
     if made.repeated:
-        found.append(f"equal        {made.repeated:,} items equal an earlier one; each is sent")
+        what = "each is sent; --equal once sends them once"
+        if made.saved:
+            what = f"none of them is sent, which saves {made.saved:.0%} of the calls of the target"
+        found.append(f"equal        {made.repeated:,} items equal an earlier one; {what}")
     return found + time_lines(made, billed=billed)
 
 

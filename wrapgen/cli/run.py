@@ -17,6 +17,7 @@ from wrapgen.cli.options import (
     FILE,
     PlatformChoice,
     chunk_option,
+    equal_option,
     json_option,
     number_option,
     platform_options,
@@ -76,6 +77,7 @@ _COLLECT_EVERY = 50_000
 )
 @number_option("--budget", 5.0, 0, 100, help="Percent of items that may fail before a run stops; 100: never.")
 @number_option("--patience", 600.0, 0, help="Seconds without any success before the run gives up for now.")
+@equal_option
 @click.option("--fresh", is_flag=True, help="Start over: forget an earlier run to this output.")
 @click.option("--accept-changes", is_flag=True, help="Resume although input, wrapper or options changed.")
 @json_option("Print the summary as JSON.")
@@ -152,6 +154,7 @@ def _options(given: dict[str, Any]) -> Options:
         attempts=given["attempts"],
         budget=given["budget"] / 100,
         patience=given["patience"],
+        equal=given["equal"],
         fresh=given["fresh"],
         accept_changes=given["accept_changes"],
     )
@@ -261,6 +264,8 @@ def _tell(summary: Summary) -> None:
         f"  items      {counts.items:,} read, {counts.succeeded:,} succeeded, "
         f"{counts.failed:,} failed{earlier}"
     )
+    if counts.equal:
+        out(f"  equal      {counts.equal:,} items were not sent: they equal one that was")
     out(
         f"  calls      {counts.calls:,}, {counts.lost:,} lost, "
         f"{counts.resent:,} items resent, {counts.throttled:,} throttled"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -100,6 +100,7 @@ class Plan:
         sizes: how many items have up to so many bytes.
         seconds: time elapsed by calls open at once; empty without a probe.
         billed_seconds: of wrapper and target together; None without a probe.
+        saved: the share of calls of the target that equal items would take beside, which are not sent.
     """
 
     items: int
@@ -114,6 +115,7 @@ class Plan:
     sizes: dict[int, int]
     seconds: dict[int, float] = field(default_factory=dict)
     billed_seconds: int | None = None
+    saved: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
         """Every number, as `--json` prints it."""
@@ -130,6 +132,7 @@ def plan(
     chunk: int,
     workers: int | None = None,
     probe: Probe | None = None,
+    equal: str = "each",
 ) -> Plan:
     """What a run will take.
 
@@ -139,7 +142,12 @@ def plan(
         chunk: the most items in a call.
         workers: the most calls to keep open, or None.
         probe: what the first items took.
+        equal: `once` where equal items are sent once.
     """
+    whole = scan
+    if equal == "once" and scan.repeated:
+        left = scan.items - scan.repeated
+        scan = replace(scan, items=left, bytes=scan.bytes * left // scan.items)
     most = ceiling(description.parallel, workers)
     chunks = count_chunks(scan, aim=description.aim, chunk=chunk)
     sub_batches = math.ceil(scan.items / max(1, description.batch_size))
@@ -155,8 +163,8 @@ def plan(
         target = math.ceil(probe.seconds * side_by_side / probe.items)
         billed = chunks * math.ceil(scan.items * each / chunks) + sub_batches * max(1, target)
     return Plan(
-        items=scan.items,
-        bytes=scan.bytes,
+        items=whole.items,
+        bytes=whole.bytes,
         chunks=chunks,
         target_calls=sub_batches,
         open_calls=min(most, max(1, chunks)),
@@ -167,6 +175,9 @@ def plan(
         sizes=scan.sizes,
         seconds=seconds,
         billed_seconds=billed,
+        saved=1 - sub_batches / math.ceil(whole.items / max(1, description.batch_size))
+        if whole.items
+        else 0.0,
     )
 
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from wrapgen.client.proxies import is_loopback
 from wrapgen.errors import OutOfResource, RunError, WrapgenError
 from wrapgen.resources import resource_of
 from wrapgen.run.delivery import Delivery
@@ -25,10 +24,11 @@ from wrapgen.run.hosts.host import Host
 from wrapgen.run.input.corrections import Corrections
 from wrapgen.run.input.items import Items, Reopened
 from wrapgen.run.input.scan import InputScan, scan_input, scan_sizes
+from wrapgen.run.ledger.equal import EqualItems
 from wrapgen.run.ledger.journal import LedgerJournal
 from wrapgen.run.ledger.ledger import Ledger, digest_of
 from wrapgen.run.ledger.replay import FORMAT, RunState, rebuild
-from wrapgen.run.ledger.resume import in_their_places, unfinished
+from wrapgen.run.ledger.resume import changed, in_their_places, other_items, unfinished
 from wrapgen.run.ledger.spool import Slots, result_lines
 from wrapgen.run.ledger.store import LEDGER, SLOTS, SPOOL, StateStore, writable
 from wrapgen.run.report.origin import cleaned
@@ -100,6 +100,7 @@ class Session:
         self._corrections = Corrections(store)
         self._stack = ExitStack()
         self._delivery: Delivery | None = None
+        self._equal: EqualItems | None = None
         self._told_to_stop = ""
         self._stopping = Event()
         self._given_up: set[int] = set()
@@ -157,6 +158,13 @@ class Session:
         self._least_tries = earlier.least_tries if earlier else 0
         self.ledger.append([*first, opened, *voids])
         self._reopen(earlier)
+        if self._options.equal == "once":
+            trusted = not (changes or (earlier is not None and earlier.changed))
+            equal = EqualItems(
+                self.store.scratch, self.slots, self._corrections.__contains__, trusted=trusted
+            )
+            self._equal = stack.enter_context(closing(equal))
+            self._equal.scan(self._corrected_items(), self._reading)
 
     def _reopen(self, earlier: RunState | None) -> None:
         """Opens the items again that the user corrected; what was corrected before stays so."""
@@ -330,10 +338,25 @@ class Session:
         stop = self._delivery.run()
         calls.close()
         self._given_up.update(journal.given_up)
+        self._take_over(scheduler.next_seq, lambda: watch(scheduler.progress(world.clock())))
         # A run that was told to stop when nothing was left to do is a finished run.
         if stop and self.counts.finished != self.counts.items:
             return (EndState.BUDGET if stop.cause is Cause.BUDGET else EndState.INCOMPLETE), stop.reason
         return (EndState.ERRORS if self.counts.failed else EndState.OK), ""
+
+    def _take_over(self, next_seq: int, watch: Callable[[], None]) -> None:
+        """Answers items with the outcome of those that they equal; after an interruption, next time."""
+        if self._equal is None:
+            return
+        moment = round(self._world.unix_time(), 3)
+        some = self._equal.take_over(self._corrected_items(), self.spool, self.ledger, next_seq, moment)
+        for succeeded, failed in some:
+            self.counts.succeeded += succeeded
+            self.counts.failed += failed
+            self.counts.equal += succeeded + failed
+            watch()
+            if self._stopping.is_set():
+                return
 
     def _is_as_surveyed(self, state: EndState) -> bool:
         """Whether a run that has finished had the items that it began with."""
@@ -352,35 +375,10 @@ class Session:
         facts = {"path": str(output.resolve()), "layout": layout, "h": digest_of(output)}
         self.ledger.append([{"e": "output", **facts}])
 
+    def _corrected_items(self) -> Iterator[Entry]:
+        return self._corrections.apply(self._items.entries())
+
     def _entries(self) -> Iterator[Entry]:
-        rows = self._corrections.apply(self._items.entries())
+        rows = self._corrected_items()
+        rows = self._equal.sent(rows) if self._equal else rows
         return unfinished(rows, self.slots, self._least_tries) if self.resumed else rows
-
-
-def changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """What makes a run another than the one that a ledger tells of, in words; empty for the same."""
-    changes = []
-    if before["reference"] != now["reference"]:
-        changes.append(f"the wrapper was {before['reference']}, now {now['reference']}")
-    elif before["wrapper"]["spec"] != now["wrapper"]["spec"]:
-        changes.append("the wrapper describes itself differently")
-    if before["input"]["fingerprint"] != now["input"]["fingerprint"]:
-        changes.append(f"the input {now['input']['name']} has other content")
-    changes.extend(
-        f"{what} was {before[name]}, now {now[name]}"
-        for name, what in (("run", "the run"), ("address", "the platform"), ("attempts", "--attempts"))
-        if before.get(name, now[name]) != now[name]
-        and not (name == "address" and is_loopback(before[name]) and is_loopback(now[name]))
-    )
-    changes.extend(
-        f"--{name} was {was!r}, now {now['selection'].get(name)!r}"
-        for name, was in before["selection"].items()
-        if was != now["selection"].get(name)
-    )
-    return changes
-
-
-def other_items(before: dict[str, Any], now: dict[str, Any]) -> bool:
-    """Whether the items may be others than those that a ledger tells of."""
-    same = before["input"]["fingerprint"] == now["input"]["fingerprint"]
-    return not (same and before["selection"] == now["selection"])

@@ -25,6 +25,10 @@ _BOUNDS: dict[str, tuple[float, float]] = {
 }
 
 
+EQUAL = ("each", "once")
+"""What may be done with equal items: see Options."""
+
+
 @dataclass(frozen=True)
 class Options:
     """What a user may say of a run beside its input and wrapper.
@@ -36,6 +40,7 @@ class Options:
         chunk: the most items in a call.
         attempts: calls of the target for one item; None: the wrapper's own limit.
         budget: the share of items that may fail; 1 never stops.
+        equal: `once` sends one of equal items and answers the others with its outcome; `each` sends them all.
         patience: seconds that nothing may work before the run gives up for now.
         fresh: throw an earlier ledger of this output away.
         accept_changes: go on although input, wrapper or options changed.
@@ -50,6 +55,7 @@ class Options:
     chunk: int = MAX_SIZE
     attempts: int | None = None
     budget: float = BUDGET
+    equal: str = "each"
     patience: float = PATIENCE
     fresh: bool = False
     accept_changes: bool = False
@@ -57,6 +63,8 @@ class Options:
     def __post_init__(self) -> None:
         if self.run is not None and not RUN_ID.match(self.run):
             raise UsageError(f"not a run id: {self.run!r}", hint="1 to 64 letters, digits, - and _")
+        if self.equal not in EQUAL:
+            raise UsageError(f"equal must be {' or '.join(EQUAL)}, not {self.equal!r}")
         for name, (least, most) in _BOUNDS.items():
             value = getattr(self, name)
             if value is not None and not least <= value <= most:

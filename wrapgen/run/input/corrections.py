@@ -34,6 +34,10 @@ class Corrections:
         self._store = store
         self._places: dict[int, tuple[int, int]] = {}
 
+    def __contains__(self, index: int) -> bool:
+        """Whether the item under an index was corrected."""
+        return index in self._places
+
     def load(self, entries: list[dict[str, Any]]) -> None:
         """Finds the items that earlier sessions kept; those that do not match their digest are left out.
 

@@ -20,7 +20,7 @@ from wrapgen.protocol import CHUNK_AIM
 from wrapgen.run.scheduling.chunks import Entry
 
 _BUCKETS = 512
-_DIGEST = 12
+_DIGEST = 16
 _PLACE = 8
 _PROGRESS_EVERY = 10_000
 _BUFFER = 1 << 12

@@ -13,7 +13,7 @@ from typing import Any
 
 from wrapgen.errors import RunError
 from wrapgen.run.ledger.ledger import Integrity, digest, read_ledger
-from wrapgen.run.ledger.spool import Slots
+from wrapgen.run.ledger.spool import EQUAL, Slots
 from wrapgen.run.ledger.store import LEDGER, SPOOL, Log, StateStore
 from wrapgen.run.scheduling.progress import Counts
 from wrapgen.run.scheduling.replies import Fate
@@ -41,6 +41,7 @@ _HOLDS: dict[str, _Kinds] = {
     "done": {"s": int, "w": _NUMBER, "at": int, "b": int, "failed": list, "again": list},
     "lost": {"s": int, "w": _NUMBER, "type": str},
     "recorded": {"i": list},
+    "equal": {"s": int, "w": _NUMBER, "t": int, "i": list, "at": int, "b": int, "h": str, "failed": list},
     "reopened": {"i": list, "failed": int, "at": int, "b": int, "h": str},
     "void": {"s": int, "t": int, "i": list, "ok": int, "failed": int},
     "output": {"path": str, "layout": dict},
@@ -82,6 +83,7 @@ class RunState:
         given_up: indexes of items that failed without an answer, and of which nothing has been recorded.
         reopened: entries of failed items that a user corrected.
         most_tries: the highest try that any send had.
+        changed: whether wrapper, input or options changed since the run began.
     """
 
     header: dict[str, Any]
@@ -102,6 +104,7 @@ class RunState:
     given_up: set[int] = field(default_factory=set)
     reopened: list[dict[str, Any]] = field(default_factory=list)
     most_tries: int = 0
+    changed: bool = False
 
     @property
     def least_tries(self) -> int:
@@ -232,6 +235,7 @@ class _Replay:
             "unsent": self._unsent,
             "lost": self._lost,
             "done": self._done,
+            "equal": self._equal,
         }
 
     def take(self, entry: dict[str, Any]) -> bool:
@@ -256,6 +260,7 @@ class _Replay:
 
     def _changed(self, entry: dict[str, Any]) -> None:
         self._state.header = {**self._state.header, **entry, "e": "run"}
+        self._state.changed = True
 
     def _opened(self, entry: dict[str, Any]) -> None:
         self.close()
@@ -324,6 +329,13 @@ class _Replay:
         final = [index for at, index in enumerate(indexes) if at not in again]
         state.damaged[entry["s"]] = {"e": "void", "s": entry["s"], "t": tries, "i": final}
 
+    def _equal(self, entry: dict[str, Any]) -> None:
+        """Outcomes taken over from equal items: as those of a call that was never made."""
+        self._state.next_seq = entry["s"] + 1
+        self._state.counts.equal += len(entry["i"])
+        self._sends[entry["s"]] = (entry["i"], entry["t"])
+        self._done({**entry, "again": []})
+
     def _void(self, entry: dict[str, Any]) -> None:
         """Outcomes that an earlier session found damaged do not count, whatever the spool holds by now."""
         state, indexes = self._state, entry["i"]
@@ -367,7 +379,7 @@ def _fill(entry: dict[str, Any], indexes: Sequence[int], tries: int, spool: Log,
     if len(lines) != len(indexes):
         raise _unlike()
     fates = [Fate.OK] * len(lines)
-    attempts = [0] * len(lines)
+    attempts = [EQUAL if entry["e"] == "equal" else 0] * len(lines)
     for at in entry["failed"]:
         fates[at] = Fate.FAILED
     for at, tried in entry["again"]:

@@ -1,4 +1,4 @@
-"""Going on with a run: which items are open, and whether a changed input has them where they were."""
+"""Going on with a run: what changed since, which items are open, and whether they are where they were."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from wrapgen.client.proxies import is_loopback
 from wrapgen.errors import RunError
 from wrapgen.run.input.items import Items
 from wrapgen.run.ledger.replay import FINAL
@@ -61,3 +62,32 @@ def unfinished(entries: Iterator[Entry], slots: Slots, least_tries: int = 0) -> 
         if slot.fate in FINAL:
             continue
         yield entry._replace(attempts=slot.attempts, tries=max(entry.tries, slot.tries, least_tries))
+
+
+def changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What makes a run another than the one that a ledger tells of, in words; empty for the same."""
+    changes = []
+    if before["reference"] != now["reference"]:
+        changes.append(f"the wrapper was {before['reference']}, now {now['reference']}")
+    elif before["wrapper"]["spec"] != now["wrapper"]["spec"]:
+        changes.append("the wrapper describes itself differently")
+    if before["input"]["fingerprint"] != now["input"]["fingerprint"]:
+        changes.append(f"the input {now['input']['name']} has other content")
+    changes.extend(
+        f"{what} was {before[name]}, now {now[name]}"
+        for name, what in (("run", "the run"), ("address", "the platform"), ("attempts", "--attempts"))
+        if before.get(name, now[name]) != now[name]
+        and not (name == "address" and is_loopback(before[name]) and is_loopback(now[name]))
+    )
+    changes.extend(
+        f"--{name} was {was!r}, now {now['selection'].get(name)!r}"
+        for name, was in before["selection"].items()
+        if was != now["selection"].get(name)
+    )
+    return changes
+
+
+def other_items(before: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Whether the items may be others than those that a ledger tells of."""
+    same = before["input"]["fingerprint"] == now["input"]["fingerprint"]
+    return not (same and before["selection"] == now["selection"])

@@ -27,6 +27,9 @@ _OFFSET, _LENGTH, _BYTE = (1 << 48) - 1, (1 << 32) - 1, 255
 
 _MOST_TRIES = (1 << 16) - 1
 
+EQUAL = _BYTE
+"""The attempts of an outcome that was taken over from an equal item, where slots were filled by a replay."""
+
 
 class Slot(NamedTuple):
     """One item's place: offset and length of its line in the spool, last try, fate (0: none), attempts."""
@@ -172,6 +175,13 @@ def outcome_lines(chunk: Chunk, outcomes: list[Outcome]) -> Lines:
             for index, id_, item, (fate, body, _) in zip(*_names(chunk), chunk.items, outcomes, strict=True)
         ]
     )
+
+
+def line_of_equal(line: bytes, index: int, id_: str | None) -> bytes:
+    """An item's line as that of an equal one under another index and id; a quote within an id is escaped."""
+    at = min(filter(lambda at: at >= 0, (line.find(b'","result":'), line.find(b'","error":'))))
+    name = str(index) if id_ is None else json.dumps(id_)[1:-1]
+    return f'{{"index":{index},"id":"{name}'.encode() + line[at:]
 
 
 def result_lines(chunk: Chunk, results: list[str]) -> Lines:

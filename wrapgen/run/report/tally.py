@@ -59,6 +59,7 @@ class Tally:
             "unsent": self._unsent,
             "done": self._done,
             "lost": self._lost_call,
+            "equal": self._equal,
         }
 
     def note(self, entry: dict[str, Any]) -> None:
@@ -180,6 +181,16 @@ class Tally:
         told = dict(zip(failed, entry.get("attempts", ()), strict=False))
         self._count_attempts(indexes, again, told, dict(entry.get("retried", ())))
         self._failed.update((indexes[at], (tries, told.get(at, 1))) for at in failed)
+
+    def _equal(self, entry: dict[str, Any]) -> None:
+        """Items that were answered with the outcome of an equal one."""
+        items, failed = len(entry["i"]), entry["failed"]
+        self._tries[entry["t"]] += items
+        self._attempts[0] += items
+        self._counts["equal"] += items
+        self._bin.finished += items
+        self._bin.failed += len(failed)
+        self._failed.update((entry["i"][at], (entry["t"], 0)) for at in failed)
 
     def _count_attempts(
         self, indexes: Sequence[int], again: dict[int, int], failed: dict[int, int], retried: dict[int, int]

@@ -17,6 +17,7 @@ class Counts:
         lost: sends that brought no outcomes.
         throttled: 429s, of the calls and of the wrapper's own.
         target_calls: calls of the target as the wrapper counts them.
+        equal: items of the run that were not sent, because they equal one that was.
     """
 
     items: int = 0
@@ -27,6 +28,7 @@ class Counts:
     lost: int = 0
     throttled: int = 0
     target_calls: int = 0
+    equal: int = 0
 
     @property
     def finished(self) -> int:

@@ -121,6 +121,11 @@ class Scheduler:
         if spent := self._budget.spent():
             self.stop(Stop(Cause.BUDGET, spent))
 
+    @property
+    def next_seq(self) -> int:
+        """The first unused sequence number."""
+        return self._seq
+
     # What is to be done
 
     def next(self, now: float) -> Read | Send | WaitUntil | Finish:
