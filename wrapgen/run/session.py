@@ -159,12 +159,7 @@ class Session:
         self.ledger.append([*first, opened, *voids])
         self._reopen(earlier)
         if self._options.equal == "once":
-            trusted = not (changes or (earlier is not None and earlier.changed))
-            equal = EqualItems(
-                self.store.scratch, self.slots, self._corrections.__contains__, trusted=trusted
-            )
-            self._equal = stack.enter_context(closing(equal))
-            self._equal.scan(self._corrected_items(), self._reading)
+            self._compare(stack, trusted=not (changes or (earlier is not None and earlier.changed)))
 
     def _reopen(self, earlier: RunState | None) -> None:
         """Opens the items again that the user corrected; what was corrected before stays so."""
@@ -176,6 +171,12 @@ class Session:
                 self.ledger.append([entry])
                 self._given_up.difference_update(entry["i"])
             self.counts.succeeded, self.counts.failed = self.slots.count()
+
+    def _compare(self, stack: ExitStack, *, trusted: bool) -> None:
+        """Finds the items that equal an earlier one."""
+        equal = EqualItems(self.store.scratch, self.slots, self._corrections.__contains__, trusted=trusted)
+        self._equal = stack.enter_context(closing(equal))
+        self._equal.scan(self._corrected_items(), self._reading)
 
     def _share(self) -> float:
         """The part of the items that may fail: any of those that are known to be bad."""
