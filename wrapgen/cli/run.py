@@ -282,6 +282,7 @@ def _tell(summary: Summary) -> None:
         summary.report["path"] if summary.report else f"not written; wrapgen report {summary.run} tries again"
     )
     out(f"  report     {report}")
+    out(f"  receipt    {summary.receipt or 'not written; the same command tries again'}")
     out(f"  run        {summary.run}, ledger in {summary.folder}")
     if summary.exit_code in (11, 12):
         more = ", with a higher --budget if failures are all right" if summary.exit_code == 11 else ""

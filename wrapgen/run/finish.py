@@ -9,8 +9,10 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+from wrapgen.errors import RunError
 from wrapgen.run.input.items import Items
-from wrapgen.run.ledger.folder import errors_for
+from wrapgen.run.ledger.folder import errors_for, receipt_beside
+from wrapgen.run.output.digests import ContentDigest
 from wrapgen.run.output.layouts import LaidOut, Layout
 from wrapgen.run.output.outcomes import write_errors
 from wrapgen.run.output.outputs import sink_for
@@ -40,9 +42,10 @@ def run_to_files(
         layout: what it holds of each.
         watch: told how the run stands.
         clock: seconds that only go forward.
-        report: where the run's report goes; None: nowhere.
+        report: where the run's report goes; None: there is neither a report nor a receipt.
     """
     errors = errors_for(output)
+    wrote: list[ContentDigest] = []
 
     def files(state: EndState) -> None:
         if session.counts.failed:
@@ -51,7 +54,8 @@ def run_to_files(
             errors.unlink(missing_ok=True)
         if state in _COMPLETE:
             sink_for(output, layout).write(LaidOut(layout, items, session.slots, session.spool))
-            session.wrote(output, asdict(layout))
+            wrote.append(ContentDigest.of([output]))
+            session.wrote(output, asdict(layout), wrote[-1])
 
     if report:  # while calls are open making it costs no time
         with suppress(RuntimeError):  # there is no thread for it, or no memory
@@ -60,6 +64,9 @@ def run_to_files(
     started = clock()
     state, reason = session.work(watch, files=files)
     seconds = clock() - started
+    facts = _reported(session, report) if report else None
+    complete = wrote[-1] if wrote and state in _COMPLETE else None
+    written = (output, asdict(layout), complete)
     return Summary(
         run=session.run_id,
         reference=session.reference,
@@ -70,7 +77,8 @@ def run_to_files(
         output=str(output) if state in _COMPLETE else None,
         errors=str(errors) if session.counts.failed and errors.exists() else None,
         folder=str(session.store.scratch),
-        report=_reported(session, report) if report else None,
+        report=facts,
+        receipt=_receipt(session, facts, items, written) if report else None,
         already=already,
         damage=session.damage,
         unrecorded=session.given_up,
@@ -83,6 +91,24 @@ def _prepare_report() -> None:
         from wrapgen.run.report.page import page
 
         page()
+
+
+def _receipt(
+    session: Session,
+    facts: dict[str, Any] | None,
+    items: Items,
+    output: tuple[Path, dict[str, Any], ContentDigest | None],
+) -> str | None:
+    from wrapgen.run.report.facts import facts_of
+    from wrapgen.run.report.receipt import write_receipt
+
+    path, folder = receipt_beside(output[0]), session.store.scratch
+    try:
+        facts = facts or facts_of(folder, ended=True)
+        return str(write_receipt(path, folder, facts, items, output, session.unrecorded))
+    except (OSError, RunError):  # as of the report: the same command writes it again
+        path.unlink(missing_ok=True)
+        return None
 
 
 def _reported(session: Session, path: Path) -> dict[str, Any] | None:

@@ -26,11 +26,12 @@ from wrapgen.run.input.items import Items, Reopened
 from wrapgen.run.input.scan import InputScan, scan_input, scan_sizes
 from wrapgen.run.ledger.equal import EqualItems
 from wrapgen.run.ledger.journal import LedgerJournal
-from wrapgen.run.ledger.ledger import Ledger, digest_of
+from wrapgen.run.ledger.ledger import Ledger
 from wrapgen.run.ledger.replay import FORMAT, RunState, rebuild
 from wrapgen.run.ledger.resume import changed, in_their_places, other_items, unfinished
 from wrapgen.run.ledger.spool import Slots, result_lines
 from wrapgen.run.ledger.store import LEDGER, SLOTS, SPOOL, StateStore, writable
+from wrapgen.run.output.digests import ContentDigest
 from wrapgen.run.report.origin import cleaned
 from wrapgen.run.scheduling.actions import Cause, Stop
 from wrapgen.run.scheduling.chunks import ChunkCutter, Entry
@@ -371,9 +372,9 @@ class Session:
             return False
         return same and self.counts.finished == self.counts.items
 
-    def wrote(self, output: Path, layout: dict[str, Any]) -> None:
+    def wrote(self, output: Path, layout: dict[str, Any], content: ContentDigest) -> None:
         """Notes which output was written and how, so that it can be verified."""
-        facts = {"path": str(output.resolve()), "layout": layout, "h": digest_of(output)}
+        facts = {"path": str(output.resolve()), "layout": layout, "h": content.sha256}
         self.ledger.append([{"e": "output", **facts}])
 
     def _corrected_items(self) -> Iterator[Entry]:

@@ -36,6 +36,7 @@ class Summary:
         output: the output file, or None while there is none.
         errors: the file of failed items, or None.
         folder: where the ledger lives.
+        receipt: the file that says what was done, or None where it could not be written.
         report: path and facts of its report, or None where none was asked for or could be written.
         already: items that earlier sessions had finished.
         unrecorded: failed items without a record, because the wrapper gave no answer for them.
@@ -53,6 +54,7 @@ class Summary:
     errors: str | None
     folder: str
     report: dict[str, Any] | None = None
+    receipt: str | None = None
     already: int = 0
     damage: str = ""
     unrecorded: int = 0

@@ -1,83 +1,32 @@
-"""A run reconciled: its input, its outcomes, its output, its failed items and its records. Reads only.
-
-A check ends as ok, as faulty with what is wrong, or as not checked with the reason; never as ok unlooked-at.
-"""
+"""A run reconciled: its input, its outcomes, its output, its failed items and its records. Reads only."""
 
 from __future__ import annotations
 
 import json
 import operator
-from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Protocol
 
 from wrapgen.errors import RunError, WrapgenError
+from wrapgen.run.checks import Check, RecordComparison, Records
 from wrapgen.run.input.items import Items
 from wrapgen.run.ledger.folder import Folder, errors_for
 from wrapgen.run.ledger.ledger import digest_of
 from wrapgen.run.ledger.replay import rebuild
-from wrapgen.run.ledger.spool import EQUAL, Slot, Slots
+from wrapgen.run.ledger.spool import EQUAL, Slots
 from wrapgen.run.ledger.store import SPOOL
 from wrapgen.run.output.comparison import Same, differences, same_but_input
+from wrapgen.run.output.digests import ContentDigest
 from wrapgen.run.output.layouts import LaidOut, Layout
 from wrapgen.run.output.outcomes import outcomes, write_errors
 from wrapgen.run.output.outputs import sink_for
 from wrapgen.run.scheduling.replies import Fate
 
-OK, FAULTY, UNKNOWN = "ok", "faulty", "not checked"
-
-
-_BLANK = "[redacted]"
-"""What a wrapper records in place of what is not to be recorded."""
-
-SAMPLES = 5
-"""Faults of one kind that are told in full."""
-
-
-@dataclass
-class Check:
-    """One thing that was looked at.
-
-    Args:
-        name: input, ledger, items, output, errors or records.
-        state: ok, faulty or not checked.
-        detail: what was found, or why it was not checked.
-        faults: kind to how many.
-        samples: some of the faults, each one sentence.
-    """
-
-    name: str
-    state: str = OK
-    detail: str = ""
-    faults: dict[str, int] = field(default_factory=dict)
-    samples: list[str] = field(default_factory=list)
-
-    def fault(self, kind: str, what: str) -> None:
-        """Notes a fault."""
-        self.state = FAULTY
-        self.faults[kind] = self.faults.get(kind, 0) + 1
-        if self.faults[kind] <= SAMPLES:
-            self.samples.append(f"{kind}: {what}")
-
-    def unknown(self, reason: str) -> Check:
-        """Says that it could not be checked."""
-        self.state, self.detail = UNKNOWN, reason
-        return self
-
-
-class Records(Protocol):
-    """A run's records, each key once; `wrapgen.records` makes it."""
-
-    def get(self, run: str | None, key: str) -> dict[str, Any] | None:
-        """The best record of one key."""
-
-    def runs(self) -> dict[str | None, int]:
-        """How many keys each run has."""
+OLD_DIGEST = 32
+"""Hexadecimal digits of an output's digest as earlier versions noted it; now it is its SHA-256."""
 
 
 class Verification:
@@ -193,7 +142,7 @@ class Verification:
         run = self.run_state.header["run"]
         make = partial(write_errors, run=run, slots=self._slots, spool=self._spool)
         self._compared(check, path, make, same=same_but_input)
-        if check.state == OK and path.read_bytes() != (self._scratch / path.name).read_bytes():
+        if check.ok and path.read_bytes() != (self._scratch / path.name).read_bytes():
             check.detail += ", with inputs that were corrected and have not been run yet"
         return check
 
@@ -211,7 +160,8 @@ class Verification:
             check.fault("missing", f"{path} is gone")
             return check
         if self._damage and expected:
-            if digest_of(path) != expected:
+            wrote = digest_of(path) if len(expected) == OLD_DIGEST else ContentDigest.of([path]).sha256
+            if wrote != expected:
                 check.fault("altered", f"{path.name} is not what was written")
             return check
         if self._damage:
@@ -247,9 +197,9 @@ class Verification:
         return check
 
     def _reconcile(self, check: Check, records: Records) -> None:
-        run = self.run_state.header["run"]
-        seen = 0
-        noted: Counter[str] = Counter()
+        run, wrapper = self.run_state.header["run"], self.run_state.header["wrapper"]
+        unrecorded = partial(self._unrecorded, check)
+        compared = RecordComparison(check, records, run, wrapper["target"], wrapper["spec"], unrecorded)
         # A call whose answer was lost may have recorded items that are still open here.
         unfinished = self.run_state.header["survey"]["items"] - self.run_state.counts.finished
         for index, slot, line in outcomes(self._slots, self._spool):
@@ -258,10 +208,12 @@ class Verification:
             if not _reads(line, index):  # which `items` tells
                 unfinished += 1
                 continue
-            seen += self._reconcile_one(check, index, slot, json.loads(line), records, noted)
-        held = records.runs().get(run, 0)
-        check.detail = f"{held:,} keys of run {run}"
-        check.detail += "".join(f", {count:,} {what}" for what, count in noted.items())
+            if slot.attempts == EQUAL:  # a lost call of its own may have recorded it, before
+                compared.equal(json.loads(line)["id"])
+            else:
+                compared.compare(index, json.loads(line), slot.tries)
+        held, seen = records.runs().get(run, 0), compared.seen
+        check.detail = f"{held:,} keys of run {run}{compared.told()}"
         if self.run_state.header["input"].get("format") == "errors":
             check.detail += f", {held - seen:,} of items that this run did not reopen"
             return
@@ -272,92 +224,13 @@ class Verification:
         if still_open:
             check.detail += f", {still_open:,} of items without a final outcome"
 
-    def _reconcile_one(
-        self,
-        check: Check,
-        index: int,
-        slot: Slot,
-        outcome: dict[str, Any],
-        records: Records,
-        noted: Counter[str],
-    ) -> bool:
-        """Compares one item's outcome with its record; whether there is one."""
-        record, failed = records.get(self.run_state.header["run"], outcome["id"]), slot.fate == Fate.FAILED
-        if slot.attempts == EQUAL:  # a lost call of its own may have recorded it, before
-            noted["fewer than items: equal items were sent once"] += record is None
-            return record is not None
-        if record is None and failed:
-            noted[self._unrecorded(check, index, outcome)] += 1
-        if record and failed and "result" in record and record["try"] > slot.tries:
-            noted["of failed items that were corrected since"] += 1  # by a run of this one's errors file
-            return True
-        if _match(check, outcome, record, slot):
-            noted["with redacted parts, which can't be checked"] += 1
-        if record is not None:
-            self._of_this_version(check, record)
-        return record is not None
-
-    def _unrecorded(self, check: Check, index: int, outcome: dict[str, Any]) -> str:
+    def _unrecorded(self, check: Check, index: int, item: str) -> str:
         """Why a failed item has no record; a fault where nothing says why it may have none."""
         if index in self.run_state.given_up:
             return "of items that the runner gave up are missing: no call could record them"
         if not self.run_state.integrity.unchecked:
-            check.fault("missing", f"item {outcome['id']} failed and has no record")
+            check.fault("missing", f"item {item} failed and has no record")
         return "of failed items are missing"
-
-    def _of_this_version(self, check: Check, record: dict[str, Any]) -> None:
-        expected, wrapper = self.run_state.header["wrapper"], str(record.get("wrapper") or "")
-        spec = expected["spec"].removeprefix("sha256:")[:12]
-        if record.get("target") != expected["target"] or not wrapper.endswith(spec):
-            what = f"recorded by {wrapper} of {record.get('target')}"
-            check.fault("other version", f"item {record['id']} was {what}")
-
-
-def _match(check: Check, outcome: dict[str, Any], record: dict[str, Any] | None, slot: Slot) -> bool:
-    """Notes in what a record differs from its outcome; returns whether parts of it are redacted."""
-    name, succeeded = f"item {outcome['id']}", slot.fate == Fate.OK
-    if record is None:
-        if succeeded:
-            check.fault("missing", f"{name} succeeded and has no record")
-    elif succeeded and "result" not in record:
-        check.fault("altered", f"{name} succeeded and is recorded as {record.get('error')}")
-    elif succeeded:
-        if not _same(record["result"], outcome["result"]):
-            if _same(record["result"], _redacted(outcome["result"], record["result"])):
-                return True
-            check.fault("altered", f"{name} is recorded with another result")
-    elif "result" in record:
-        # The answer of that call was lost on its way, its record was not.
-        check.fault("better", f"{name} failed here and is recorded with a result")
-    elif record["try"] == slot.tries and not _same_error(record["error"], outcome["error"]):
-        check.fault("altered", f"{name} failed with {outcome['error']}, recorded is {record['error']}")
-    return False
-
-
-def _redacted(value: Any, recorded: Any) -> Any:
-    """A result with blanks where its record has them, as the spec's `datastore.redact` makes them."""
-    if recorded == _BLANK:
-        return _BLANK
-    if isinstance(value, dict) and isinstance(recorded, dict):
-        return {name: _redacted(part, recorded.get(name)) for name, part in value.items()}
-    if isinstance(value, list) and isinstance(recorded, list) and len(value) == len(recorded):
-        return [_redacted(part, blanked) for part, blanked in zip(value, recorded, strict=True)]
-    return value
-
-
-def _same(one: Any, other: Any) -> bool:
-    """Whether two values are the same JSON; for Python 1 is True."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_same(value, other[name]) for name, value in one.items())
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_same, one, other))
-    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
-
-
-def _same_error(recorded: Any, told: dict[str, Any]) -> bool:
-    """Whether a record has the error of its own send; a run that gave up says why in words of its own."""
-    gave_up = not told["retryable"] and isinstance(recorded, dict) and recorded.get("retryable") is True
-    return gave_up or _same(recorded, told)
 
 
 def _reads(line: bytes, index: int) -> bool:

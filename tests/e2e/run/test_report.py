@@ -77,6 +77,10 @@ def test_page_and_json_tell_the_same(wrapgen, platform, tweets):
     path.unlink()
     shown = json.loads(wrapgen("show", "scores.jsonl", "--json").stdout)
     assert shown["report"] == {name: value for name, value in facts.items() if name != "path"}
+    checked = wrapgen("verify", "scores.jsonl.receipt.json", "--json")
+    states = {check["name"]: check["state"] for check in json.loads(checked.stdout)["checks"]}
+    told_right = dict.fromkeys(("receipt", "input", "output", "items", "errors"), "ok")
+    assert {name: state for name, state in states.items() if name != "records"} == told_right
     again = wrapgen("report", "scores.jsonl")
     assert again.stdout.strip() == "scores.jsonl.report.html" and path.read_bytes() == written
 

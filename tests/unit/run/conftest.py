@@ -257,6 +257,7 @@ class Bench:
         selection: Selection = Selection(),  # noqa: B008
         reopen: bool = False,
         output: Path | None = None,
+        report: Path | None = None,
         **options: Any,
     ) -> Summary:
         """One session to its end."""
@@ -273,7 +274,7 @@ class Bench:
             Options(**options),
             self.world(),
         ) as session:
-            return run_to_files(session, items, output, layout, lambda _: None, self.clock)
+            return run_to_files(session, items, output, layout, lambda _: None, self.clock, report)
 
     def lines(self) -> list[Any]:
         """The output, decoded."""

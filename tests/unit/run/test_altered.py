@@ -17,6 +17,7 @@ from wrapgen.run.status import load
 DIGEST = re.compile(r',"d":"[0-9a-f]{32}"(?=})')
 
 NO_PLATFORM = dict.fromkeys(("address", "api_key", "key_env", "profile", "home"))
+NOWHERE = {**dict.fromkeys(("source", "output", "datastore")), **NO_PLATFORM}
 
 
 def entries_of(folder):
@@ -86,7 +87,10 @@ def test_no_command_crashes_on_an_altered_value(bench, memory_wrapper, odd, caps
                 ({"as_json": True}, show.command),
                 ({"as_json": False}, show.command),
                 ({"as_json": True, "output": bench.folder / "report.html"}, report.command),
-                ({"as_json": True, "source": None, "datastore": None, **NO_PLATFORM}, verify.command),
+                (
+                    {"as_json": True, **dict.fromkeys(("source", "output", "datastore")), **NO_PLATFORM},
+                    verify.command,
+                ),
             ):
                 with suppress(RunError):
                     command.callback(run=str(folder.path), **words)

@@ -7,6 +7,7 @@ the larger part of the time that an item costs. Decides nothing: that is `chunk_
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -40,8 +41,14 @@ _PERHAPS_ERROR = ('{"$', '{"\\', *(f"{{{blank}" for blank in _BLANK))
 """How an object may start whose only member is `$error`: a key can be written with escapes."""
 
 
-TARGET_SUMS = ("attempts", "bytes_in", "bytes_out", "recorded", "refused", "unrecorded")
-"""Numbers of a `$summary` that are summed over a run."""
+TARGET_SUMS = (
+    *("attempts", "bytes_in", "bytes_out", "recorded", "refused", "unrecorded"),
+    *("tokens_in", "tokens_out", "cost"),
+)
+"""Numbers of a `$summary` that are summed over a run; all but the cost are whole."""
+
+TARGET_COUNTS = ("errors", "versions")
+"""Counts of a `$summary` by type of error, and by the version of the target that answered."""
 
 TARGET_NUMBERS = (*TARGET_SUMS, "p50_ms", "p99_ms")
 """Numbers of a `$summary` that the ledger keeps of each call, beside those of `calls` and `throttled`."""
@@ -233,7 +240,7 @@ def summary_facts(summary: Mapping[str, Any], items: int) -> dict[str, Any]:
 
     Returns:
         By place of an item: `retried` (attempts above one) and `slowest` (milliseconds). Of all of them:
-        `target`, the numbers of TARGET_NUMBERS that are there, and how many errors of each type there were.
+        `target`, what of TARGET_NUMBERS and TARGET_COUNTS is there, and what `copies` recorded, by URL.
     """
     told = {name: summary.get(name) for name in ("retried", "slowest")}
     found: dict[str, Any] = {
@@ -241,11 +248,27 @@ def summary_facts(summary: Mapping[str, Any], items: int) -> dict[str, Any]:
         for name, pairs in told.items()
         if isinstance(pairs, list) and pairs and all(_is_of(pair, items) for pair in pairs)
     }
-    target: dict[str, Any] = {name: summary[name] for name in TARGET_NUMBERS if _counts(summary.get(name))}
-    errors = summary.get("errors")
-    if isinstance(errors, dict):
-        target["errors"] = {kind[:100]: n for kind, n in errors.items() if _counts(n)}
+    target: dict[str, Any] = {name: summary[name] for name in TARGET_NUMBERS if _is_number(name, summary)}
+    for name in TARGET_COUNTS:
+        if isinstance(counts := summary.get(name), dict):
+            target[name] = {kind[:100]: n for kind, n in counts.items() if _counts(n)}
+    if isinstance(copies := summary.get("copies"), list):
+        target["copies"] = {one["url"]: [one["recorded"], one["failed"]] for one in copies if _is_copy(one)}
     return {**found, "target": target} if target else found
+
+
+def _is_number(name: str, summary: Mapping[str, Any]) -> bool:
+    value = summary.get(name)
+    return _counts(value) or (name == "cost" and type(value) is float and 0 <= value < math.inf)
+
+
+def _is_copy(told: Any) -> bool:
+    counts = ("recorded", "failed")
+    return (
+        isinstance(told, dict)
+        and isinstance(told.get("url"), str)
+        and all(_counts(told.get(n)) for n in counts)
+    )
 
 
 def _is_of(pair: Any, items: int) -> bool:

@@ -57,7 +57,7 @@ class FileSource(Source):
     ) -> None:
         self.name = name
         self._copied = copied
-        self.paths = list(paths)
+        self.paths: Sequence[Path] = list(paths)
         self.format = format
         self.reading = reading
         self.several = not copied and self.paths[:1] != [Path(name)]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain, count, repeat
+from pathlib import Path
 from typing import Any
 
 from wrapgen import protocol
@@ -83,6 +84,11 @@ class Items(ABC):
             RunError: as `entries` does.
         """
         return None
+
+    @property
+    def paths(self) -> Sequence[Path]:
+        """The files that the rows are in; none where they are in no file."""
+        return self._source.paths
 
     def origin(self) -> dict[str, str | None]:
         """Where the rows can be found again: see `Source.origin`."""

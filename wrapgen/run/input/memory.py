@@ -20,6 +20,7 @@ class MemorySource(Source):
 
     name = "memory"
     several = False
+    paths = ()
 
     def __init__(self, values: Iterable[Any]) -> None:
         self.values = list(values)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 
@@ -26,6 +27,9 @@ class Source(Protocol):
 
     several: bool
     """Whether its rows may be from more than one file."""
+
+    paths: Sequence[Path]
+    """The files that the rows are in; none where they are in no file."""
 
     def parts(self) -> Iterator[tuple[str, Iterator[Row]]]:
         """The files one by one: the name below the folder that all are in, and the rows."""

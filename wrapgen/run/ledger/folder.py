@@ -18,6 +18,9 @@ from wrapgen.run.ledger.store import CORRECTIONS, LEDGER, SLOTS, SPOOL, Log, unr
 SUFFIX = ".run"
 """What the folder of a run is called after its output, unless the user says otherwise."""
 
+RECEIPT = ".receipt.json"
+"""What a receipt is called after its output."""
+
 
 class FileLog:
     """A log in a file.
@@ -212,6 +215,11 @@ def errors_for(output: Path) -> Path:
 def report_beside(output: Path) -> Path:
     """Where the report of an output belongs."""
     return _beside(output, ".report.html")
+
+
+def receipt_beside(output: Path) -> Path:
+    """Where the receipt of an output goes."""
+    return _beside(output, RECEIPT)
 
 
 def _beside(output: Path, suffix: str) -> Path:

@@ -9,7 +9,7 @@ from typing import Any
 
 from wrapgen.errors import RunError, UsageError
 from wrapgen.files import part_of
-from wrapgen.run.ledger.folder import Folder, errors_for, folder_for, report_beside
+from wrapgen.run.ledger.folder import Folder, errors_for, folder_for, receipt_beside, report_beside
 from wrapgen.run.ledger.ledger import read_ledger
 from wrapgen.run.ledger.store import LEDGER
 from wrapgen.run.output.outputs import refuse_name
@@ -84,7 +84,7 @@ def outputs_of(folder: Folder) -> set[Path]:
 
 
 def _beside(output: Path) -> list[Path]:
-    files = (output, errors_for(output), report_beside(output))
+    files = (output, errors_for(output), report_beside(output), receipt_beside(output))
     return [*files, *map(part_of, files)]
 
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from itertools import repeat
 from typing import Any
 
-from wrapgen.run.hosts.answers import TARGET_SUMS
+from wrapgen.run.hosts.answers import TARGET_COUNTS, TARGET_SUMS
 from wrapgen.run.ledger.replay import indexes_of
 from wrapgen.run.report.measures import MOST_BINS, Durations, Timeline
 from wrapgen.run.report.origin import cleaned
@@ -253,19 +253,23 @@ class TargetTally:
 
     def __init__(self) -> None:
         self._sums: Counter[str] = Counter()
-        self._errors: Counter[str] = Counter()
+        self._counts: dict[str, Counter[str]] = {name: Counter() for name in TARGET_COUNTS}
+        self._copies: dict[str, Counter[str]] = {}
         self._half, self._nearly_all = Durations(), Durations()
 
     def note(self, told: dict[str, Any], calls: int) -> None:
         """Takes what the `$summary` of one answer said, and of how many calls of the target."""
         self._sums.update({name: told[name] for name in TARGET_SUMS if name in told})
-        self._errors.update(told.get("errors", {}))
+        for name, counts in self._counts.items():
+            counts.update(told.get(name, {}))
+        for url, (recorded, failed) in told.get("copies", {}).items():
+            self._copies.setdefault(url, Counter()).update(recorded=recorded, failed=failed)
         if calls and "p50_ms" in told and "p99_ms" in told:
             self._half.add(told["p50_ms"] / 1000, calls)
             self._nearly_all.add(told["p99_ms"] / 1000, calls)
 
     def as_json(self, calls: int) -> dict[str, Any]:
-        """Sums, null where no wrapper said so; quantiles in seconds; errors of tries, those repeated too.
+        """Sums, null where no wrapper said so; quantiles in seconds; counts, of repeated tries too.
 
         The quantiles are estimates: those of the single answers, weighted by their calls.
         """
@@ -274,7 +278,11 @@ class TargetTally:
             **{name: self._sums.get(name) for name in TARGET_SUMS},
             "p50": self._half.as_json()["p50"],
             "p99": self._nearly_all.as_json()["p99"],
-            "errors": {cleaned(kind, 100): count for kind, count in self._errors.most_common(MOST_TYPES)},
+            **{
+                name: {cleaned(kind, 100): count for kind, count in counts.most_common(MOST_TYPES)}
+                for name, counts in self._counts.items()
+            },
+            "copies": {cleaned(url): dict(counts) for url, counts in self._copies.items()},
         }
 
 
