@@ -54,6 +54,7 @@ def served(
     port: int,
     folder: Path | None = None,
     variables: Mapping[str, str] | None = None,
+    accepted: bool = False,
 ) -> Iterator[Server]:
     """A peer's server while the block runs.
 
@@ -63,6 +64,7 @@ def served(
         port: where it listens.
         folder: where it runs.
         variables: environment variables on top of ours.
+        accepted: any answer will do, whatever its status.
 
     Raises:
         Failed: it ended, or did not answer in time.
@@ -81,7 +83,7 @@ def served(
         )
     server = Server(process.pid, f"http://127.0.0.1:{port}")
     try:
-        _wait(process, server.address + probe[0], probe[1], began)
+        _wait(process, server.address + probe[0], probe[1], began, accepted=accepted)
         server.seconds = time.perf_counter() - began
         yield server
     finally:
@@ -158,7 +160,7 @@ def _is_in(pid: int, session: int) -> bool:
     return os.getsid(pid) == session
 
 
-def _wait(process: subprocess.Popen[bytes], url: str, value: Any, began: float) -> None:
+def _wait(process: subprocess.Popen[bytes], url: str, value: Any, began: float, *, accepted: bool) -> None:
     said = "nothing"
     while time.perf_counter() - began < PATIENCE:
         if process.poll() is not None:
@@ -166,6 +168,8 @@ def _wait(process: subprocess.Popen[bytes], url: str, value: Any, began: float) 
         try:
             post(url, value, timeout=10)
         except urllib.error.HTTPError as error:
+            if accepted:
+                return
             said = f"status {error.code}"
         except (OSError, ValueError) as error:
             said = str(error)[:80]

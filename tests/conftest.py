@@ -17,6 +17,7 @@ sys.dont_write_bytecode = False
 TOGETHER = {
     "a Spark cluster": r"tests/contract/engines/test_(conformance|spark|spark_columns)\.py",
     "servers of databases": r"tests/contract/datastores/",
+    "model servers": r"tests/peers/",
 }
 """Files whose tests share what takes seconds to start: one process of `make test` gets them all."""
 
