@@ -80,14 +80,40 @@ def _parse(text: bytes, path: str, beside: Path | None = None) -> tuple[Spec, li
     tree = trees.read(_decode(text, path))
     if tree.problems and tree.value is None:
         raise SpecError(path=path, problems=tree.problems)
-    spec = validate(tree)
+    attached = _attached(tree, beside)
+    spec = validate(tree, attached)
     if spec is None:
         if beside is not None:
             _tell_missing_source(tree, beside)
         raise SpecError(path=path, problems=tree.problems)
     spec._source_text = text
+    spec._attached = attached
     spec._place = (path, *tree.place(("target", "source")))
     return spec, warnings(spec, tree)
+
+
+def _attached(tree: trees.Tree, beside: Path | None) -> dict[str, bytes]:
+    """The files that a target names: a preset, schemas. What can't be read is a problem of the spec."""
+    target = tree.value.get("target") if isinstance(tree.value, dict) else None
+    found: dict[str, bytes] = {}
+    for key in ("protocol", "item_schema", "result_schema") if isinstance(target, dict) else ():
+        name = target.get(key)
+        if beside is None or not isinstance(name, str) or not name.endswith((".json", ".yaml", ".yml")):
+            continue
+        try:
+            with (beside / name).open("rb") as stream:
+                found[name] = stream.read(trees.MAX_BYTES + 1)
+            if key != "protocol":
+                _check_schema(found[name])
+        except (OSError, ValueError) as error:
+            said = f"target.{key}: {names.shown(name)} can't be read: {getattr(error, 'strerror', None) or error}"
+            tree.problem(("target", key), said, "name a file beside the spec")
+    return found
+
+
+def _check_schema(text: bytes) -> None:
+    if not isinstance(json.loads(text), dict):
+        raise ValueError("it is no JSON Schema, which is an object")
 
 
 def _too_large(size: int) -> Problem:

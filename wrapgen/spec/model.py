@@ -8,33 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, Strict
-from pydantic_core import PydanticCustomError
+from pydantic import BeforeValidator, ConfigDict, Field, PrivateAttr, Strict
 
 from wrapgen.protocol import MAX_TIMEOUT, PLATFORM_REQUEST, PLATFORM_RESPONSE
 from wrapgen.spec import names
+from wrapgen.spec.expand import Expanded, expand, presets
+from wrapgen.spec.section import VARIABLE, Section, checked, sketch
 from wrapgen.spec.store import StoreAddress, check_credentials, parse_store, parse_store_variable
+from wrapgen.spec.target import Target
 
 MAX_PARALLEL = 24
 DEFAULT_PARALLEL = 8
-
-
-def _checked(check: Callable[[str], object]) -> AfterValidator:
-    """A validator that turns `Refused` into a Pydantic error that carries the hint."""
-
-    def validate(text: str) -> str:
-        try:
-            check(text)
-        except names.Refused as refused:
-            facts = {"said": refused.message, "hint": refused.hint}
-            raise PydanticCustomError("refused", "{said}", facts) from None
-        return text
-
-    return AfterValidator(validate)
 
 
 def _check_record_id(text: str) -> None:
@@ -54,60 +42,21 @@ def _whole_number(value: Any) -> Any:
     return value if type(value) is int else f"{value}"
 
 
-def _sketch(pattern: str, *examples: str) -> Any:
-    """What the schema tells an editor of a text: examples, and a pattern no stricter than the check."""
-    return Field(examples=list(examples), json_schema_extra={"pattern": f"^{pattern}$"})
-
-
 _NAME = "[A-Za-z][A-Za-z0-9_]{0,29}/[A-Za-z][A-Za-z0-9_]{0,199}"
-_REFERENCE = _sketch(f"(algo://)?{_NAME}(/[^/ ]+)?", "nlp/SentimentAnalysis/1.0.5")
-_URL = _sketch(r"[a-z][a-z0-9]*(\+[A-Za-z0-9._-]+)?://.+", "data://acme/sentiment")
-_ID = _sketch(r"(random|content|\$.+)", "random", "content", "$.id")
+_URL = sketch(r"[a-z][a-z0-9]*(\+[A-Za-z0-9._-]+)?://.+", "data://acme/sentiment")
+_ID = sketch(r"(random|content|\$.+)", "random", "content", "$.id")
 
-AlgorithmReference = Annotated[str, _checked(names.check_reference), _REFERENCE]
-WrapperName = Annotated[str, _checked(names.check_wrapper_name), _sketch(_NAME, "acme/SentimentBatch")]
-Folder = Annotated[str, _checked(names.check_source), _sketch("[^/~].*", "./my_algorithm")]
-_VARIABLE = "[A-Za-z_][A-Za-z0-9_]*"
-Variable = Annotated[str, _checked(names.check_variable), _sketch(_VARIABLE, "DATABASE_URL")]
-KeyVariable = Annotated[str, _checked(names.check_variable), _sketch(_VARIABLE, "WRAPPER_DATA_KEY")]
-IdKeyVariable = Annotated[str, _checked(names.check_variable), _sketch(_VARIABLE, "WRAPPER_ID_KEY")]
-EnvironmentName = Annotated[str, _checked(names.check_environment), _sketch("python3.*", "python38")]
-StoreURL = Annotated[str, _checked(parse_store), _URL]
+WrapperName = Annotated[str, checked(names.check_wrapper_name), sketch(_NAME, "acme/SentimentBatch")]
+Variable = Annotated[str, checked(names.check_variable), sketch(VARIABLE, "DATABASE_URL")]
+KeyVariable = Annotated[str, checked(names.check_variable), sketch(VARIABLE, "WRAPPER_DATA_KEY")]
+IdKeyVariable = Annotated[str, checked(names.check_variable), sketch(VARIABLE, "WRAPPER_ID_KEY")]
+EnvironmentName = Annotated[str, checked(names.check_environment), sketch("python3.*", "python38")]
+StoreURL = Annotated[str, checked(parse_store), _URL]
 CredentialsFile = Annotated[
-    str, _checked(check_credentials), Field(examples=["data://acme/private/credentials.json"])
+    str, checked(check_credentials), Field(examples=["data://acme/private/credentials.json"])
 ]
-ItemPath = Annotated[str, _checked(names.parse_path), _sketch(r"\$.*", "$.user.email")]
-RecordId = Annotated[str, _checked(_check_record_id), _ID]
-
-
-class Section(BaseModel):
-    """What all parts of a spec share: no unknown keys, no conversions, no changes afterwards."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True)
-
-
-class Target(Section):
-    """The algorithm being wrapped."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"oneOf": [{"required": ["algorithm"]}, {"required": ["source"]}]}
-    )
-
-    algorithm: AlgorithmReference | None = Field(
-        None, description="The target on the platform: `owner/name/version`."
-    )
-    source: Folder | None = Field(
-        None, description="Instead of `algorithm`: a local source folder, called in process (inline)."
-    )
-    input: Literal["item", "list"] = Field(
-        "item", description="`list`: the target's single input is itself a list, so a bare list is one item."
-    )
-    result: Literal["whole", "first"] = Field(
-        "whole", description="`first`: a bare item is answered with a list of one; take its element."
-    )
-    batch_size: int = Field(
-        1, ge=1, le=100_000, description="More than 1: the target takes lists, up to this many items."
-    )
+ItemPath = Annotated[str, checked(names.parse_path), sketch(r"\$.*", "$.user.email")]
+RecordId = Annotated[str, checked(_check_record_id), _ID]
 
 
 class WrapperPart(Section):
@@ -252,6 +201,11 @@ _MODE_BATCH: Any = {
 
 
 # Empty sections, validated when a spec is: building each section's own validator costs more than a spec does.
+def _ignored(path: tuple[str | int, ...], refused: names.Refused) -> None:
+    """Takes what is wrong with a mapping that was found valid already."""
+    raise AssertionError(f"{path}: {refused}")
+
+
 _DEFAULTS: Any = Field(default={}, validate_default=True)
 
 
@@ -291,6 +245,7 @@ class Spec(Section):
     _source_text: bytes = PrivateAttr(default=b"")
     _source_files: Mapping[str, bytes] = PrivateAttr(default_factory=dict)
     _source_left_out: list[str] = PrivateAttr(default_factory=list)
+    _attached: Mapping[str, bytes] = PrivateAttr(default_factory=dict)
 
     @property
     def source_text(self) -> bytes:
@@ -306,6 +261,20 @@ class Spec(Section):
     def source_left_out(self) -> list[str]:
         """What of that folder is not among its files, a sentence each; caches are not mentioned."""
         return self._source_left_out
+
+    @property
+    def attached(self) -> Mapping[str, bytes]:
+        """The files beside the spec that an endpoint's keys name, by path: a preset, schemas."""
+        return self._attached
+
+    @cached_property
+    def expanded(self) -> Expanded:
+        """The endpoint with its preset filled in. Only of a spec with `target.endpoint`."""
+        found = expand(
+            self.target.model_dump(exclude_none=True, exclude_defaults=True), presets(self.attached), _ignored
+        )
+        assert found is not None
+        return found
 
     @property
     def source_place(self) -> tuple[str, int, int]:
@@ -329,7 +298,12 @@ class Spec(Section):
     @property
     def target_reference(self) -> str:
         """What the wrapper wraps, as records and descriptions name it."""
-        return self.target.algorithm or f"inline:{self.target.source}"
+        target = self.target
+        if target.endpoint is None:
+            return target.algorithm or f"inline:{target.source}"
+        model = f"#{target.model.name}" if target.model else ""
+        version = f"/{target.model.version}" if target.model and target.model.version else ""
+        return f"{target.protocol}:{target.endpoint.partition('?')[0]}{model}{version}"
 
     @cached_property
     def digest(self) -> str:
@@ -340,10 +314,10 @@ class Spec(Section):
         if self.parallel == (1 if self.target.source else DEFAULT_PARALLEL):
             meaning.get("dispatch", {}).pop("parallel", None)
         meaning = {key: value for key, value in meaning.items() if value != {}}
-        if self._source_files:
-            meaning["source"] = {
-                path: hashlib.sha256(content).hexdigest()
-                for path, content in sorted(self._source_files.items())
-            }
+        for name, files in (("source", self._source_files), ("attached", self._attached)):
+            if files:
+                meaning[name] = {
+                    path: hashlib.sha256(content).hexdigest() for path, content in sorted(files.items())
+                }
         text = json.dumps(meaning, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return "sha256:" + hashlib.sha256(text.encode("ascii")).hexdigest()

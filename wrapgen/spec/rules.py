@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from wrapgen.spec import names
 from wrapgen.spec.store import StoreAddress, parse_store
+from wrapgen.spec.target import ENDPOINT_KEYS
 from wrapgen.spec.tree import Path
 
 Fault: TypeAlias = tuple[Path, str, str]
@@ -31,15 +32,39 @@ def _one_target(document: dict[str, Any]) -> Iterator[Fault]:
     target = document.get("target")
     if not isinstance(target, dict):
         return
-    both = target.get("algorithm") is not None and target.get("source") is not None
-    if both:
-        yield ("target", "source"), "a target is either an algorithm or a source folder", "remove one of them"
-    elif target.get("algorithm") is None and target.get("source") is None:
+    named = [key for key in ("algorithm", "source", "endpoint") if target.get(key) is not None]
+    if len(named) > 1:
+        said = "a target is either an algorithm or a source folder" if "endpoint" not in named else ""
+        said = (
+            said
+            or f"a target is either an endpoint or {'an algorithm' if named[0] == 'algorithm' else 'a source folder'}"
+        )
+        yield ("target", named[-1]), said, "remove one of them"
+    elif not named:
         yield (
             ("target",),
             "the target names no algorithm",
-            "write algorithm: owner/name/version, or source: ./folder",
+            "write algorithm: owner/name/version, source: ./folder, or endpoint: https://...",
         )
+
+
+def _endpoint_keys(document: dict[str, Any]) -> Iterator[Fault]:
+    target = _section(document, "target")
+    if target.get("endpoint") is None:
+        for key in ENDPOINT_KEYS:
+            if key in target and (target.get("algorithm") is not None or target.get("source") is not None):
+                yield ("target", key), f"{key} is about an endpoint, and this target is none", f"remove {key}"
+        if str(target.get("result", "whole")).startswith("$") or isinstance(
+            target.get("result"), (dict, list)
+        ):
+            yield ("target", "result"), "a path of results is about an endpoint", "write whole or first"
+        return
+    if target.get("result") in ("whole", "first"):
+        hint = "write where the results stand in an answer, such as $.predictions[*]"
+        yield ("target", "result"), f"result: {target['result']} is about an algorithm", hint
+    if _section(document, "publish").get("network_access") == "isolated":
+        said = "with network_access: isolated the wrapper can't reach an endpoint"
+        yield ("publish", "network_access"), said, "write network_access: full"
 
 
 def _no_self_call(document: dict[str, Any]) -> Iterator[Fault]:
@@ -254,6 +279,7 @@ def _already(document: dict[str, Any]) -> Iterator[Fault]:
 
 RULES: tuple[Callable[[dict[str, Any]], Iterator[Fault]], ...] = (
     _one_target,
+    _endpoint_keys,
     _no_self_call,
     _list_input,
     _datastore_by_mode,

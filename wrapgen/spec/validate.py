@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 from wrapgen.errors import Problem
 from wrapgen.references import Reference
 from wrapgen.spec import environments, names, rules
+from wrapgen.spec.expand import expand, presets
 from wrapgen.spec.model import Datastore, Dispatch, Limits, Publish, RecordPart, Spec, Target, WrapperPart
 from wrapgen.spec.tree import LONGEST_NUMBER, Path, Tree
 
@@ -41,24 +42,36 @@ _MISSING_HINTS = {
 }
 
 
-def validate(tree: Tree) -> Spec | None:
-    """The spec that a tree holds; None if it has problems, which are then in the tree's list."""
+def validate(tree: Tree, attached: Mapping[str, bytes]) -> Spec | None:
+    """The spec that a tree holds; None if it has problems, which are then in the tree's list.
+
+    Args:
+        attached: the files beside the spec that an endpoint's keys name.
+    """
     if not isinstance(tree.value, dict):
         said = "the file is empty" if tree.value is None else f"a spec is a mapping, not {_kind(tree.value)}"
         tree.problem((), said, "start with version: 1; wrapgen init writes a commented spec")
         return None
     _rename(tree)
-    spec = None
+    spec, is_readable = None, True
     try:
         _complete()
         spec = Spec.model_validate(tree.value)
     except ValidationError as error:
         for detail in error.errors(include_url=False):
             _report(tree, detail)
+            is_readable = is_readable and detail["loc"][:1] != ("target",)
     for rule in rules.RULES:
         for path, message, hint in rule(tree.value):
             tree.problem(path, message, hint, key=_is_key(tree, path))
+    target = tree.value.get("target")
+    if isinstance(target, dict) and is_readable:
+        expand(target, presets(attached), lambda path, refused: _refuse(tree, path, refused))
     return None if tree.problems else spec
+
+
+def _refuse(tree: Tree, path: Path, refused: names.Refused) -> None:
+    tree.problem(path, f"{'.'.join(map(str, path))}: {refused.message}", refused.hint)
 
 
 def _rename(tree: Tree) -> None:
