@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
+from wrapgen.build import mapping, plan
 from wrapgen.build.context import build_context
 from wrapgen.build.inline import copied_files
 from wrapgen.build.literals import json_text
-from wrapgen.build.plan import HOOKS, MANIFEST, plan
+from wrapgen.build.plan import HOOKS, MANIFEST
 from wrapgen.build.render import render
 from wrapgen.build.templates import read_templates
 from wrapgen.errors import UsageError
@@ -31,9 +32,12 @@ def generate(spec: Spec, templates: Mapping[str, bytes] | None = None) -> Wrappe
     templates = read_templates() if templates is None else templates
     context = build_context(spec)
     files = dict(copied_files(spec))
-    for path, template in plan(spec, templates).items():
+    for path, template in plan.plan(spec, templates).items():
         content = templates[template]
         files[path] = render(template, content, context) if template.endswith(".jinja") else content
+    if plan.endpoint(spec):
+        files[mapping.PATH] = mapping.mapping_module(spec)
+        files |= spec.attached
     files["spec.yaml"] = spec.source_text
     files[MANIFEST] = manifest(files, spec.digest)
     try:

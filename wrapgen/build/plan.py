@@ -56,6 +56,21 @@ def inline(spec: Spec) -> bool:
     return spec.target.source is not None
 
 
+def endpoint(spec: Spec) -> bool:
+    """Whether the target is a model behind HTTP."""
+    return spec.target.endpoint is not None
+
+
+def authenticates(spec: Spec) -> bool:
+    """Whether requests to the endpoint carry credentials."""
+    return endpoint(spec) and "auth" in spec.expanded.keys
+
+
+def signs(spec: Spec) -> bool:
+    """Whether they are signed for AWS."""
+    return authenticates(spec) and bool(spec.expanded.keys["auth"].get("aws"))
+
+
 def sub_batches(spec: Spec) -> bool:
     """Whether the target is sent lists of items."""
     return spec.target.batch_size > 1
@@ -88,8 +103,12 @@ def skips_known(spec: Spec) -> bool:
 
 PARTS: dict[str, Condition] = {
     "already": skips_known,
+    "auth": lambda spec: authenticates(spec) and not signs(spec),
+    "auth_aws": signs,
     "copies": has_copies,
     "credentials": has_credentials,
+    "endpoint": endpoint,
+    "endpoint_work": endpoint,
     "first": takes_first,
     "inline": inline,
     "record_id": has_record_ids,
@@ -110,7 +129,10 @@ _TESTS: dict[str, Condition] = {
 
 CONDITIONS: dict[str, Condition] = {
     **{f"src/runtime/{name}.py": condition for name, condition in PARTS.items()},
+    "src/runtime/http_answer.py": endpoint,
     "src/runtime/ignoring.py": ignores_failures,
+    "src/runtime/paths.py": endpoint,
+    "src/runtime/tensors.py": lambda spec: endpoint(spec) and bool(spec.expanded.preset.get("tensors")),
     "src/runtime/records.py": records,
     "src/runtime/timeouts.py": lambda spec: has_copies(spec) or skips_known(spec),
     "src/runtime/datastore_data.py": lambda spec: bool({"data", "sqs"} & store_kinds(spec)),

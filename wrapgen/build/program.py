@@ -29,6 +29,8 @@ def imports(spec: Spec) -> list[str]:
         modules.add("ignoring" if plan.ignores_failures(spec) else "records")
     if connected(spec):
         modules.add("platform")
+    if plan.endpoint(spec) and not plan.sub_batches(spec):
+        modules.add("work")
     listed = f"from .runtime import {', '.join(sorted(modules))}"
     if len(listed) > WIDTH:
         listed = "from .runtime import " + _collection("()", sorted(modules), 0, WIDTH)
@@ -36,7 +38,7 @@ def imports(spec: Spec) -> list[str]:
         "import os",
         "from typing import Any",
         "",
-        "from . import config, hooks",
+        f"from . import config, hooks{', mapping' if plan.endpoint(spec) else ''}",
         *([listed] if modules else []),
         "from .runtime.files import Files",
         "from .runtime.wrapper import Wrapper",
@@ -54,8 +56,8 @@ def connected(spec: Spec) -> list[str]:
 
 def serving(spec: Spec) -> list[str]:
     """The statements that hand the wrapper to the platform's runner; the only use of a platform some have."""
-    imported = [] if connected(spec) else ["from .runtime import platform", ""]
-    return [*imported, "platform.serve(apply, load)"]
+    imported = [] if connected(spec) else ["    from .runtime import platform", ""]
+    return [*imported, "    platform.serve(apply, load)"]
 
 
 def opened(spec: Spec) -> str:
@@ -63,6 +65,8 @@ def opened(spec: Spec) -> str:
     target = "platform.Target(server, config.TARGET, config.LIMITS)"
     if plan.inline(spec):
         target = "inline.Target(config.TARGET)"
+    if plan.endpoint(spec):
+        target = _endpoint(spec)
     if spec.datastore is None:
         return _call("assemble", [target, "Files(config.WRAPPER)"])
     files = _call("Files", ["config.WRAPPER", _collection("[]", _private(spec), 12)], 8)
@@ -74,6 +78,14 @@ def opened(spec: Spec) -> str:
         ]
         store = _call("copies.Copies", [store, _collection("{}", opened, 12)], 8)
     return _call("assemble", [target, files, store])
+
+
+def _endpoint(spec: Spec) -> str:
+    """The expression for an endpoint with the parts that its spec asks for."""
+    parts = ["mapping", "config.TARGET", "config.LIMITS"]
+    if plan.authenticates(spec):
+        parts.append(f"auth={'auth_aws' if plan.signs(spec) else 'auth'}.Credentials(config.TARGET)")
+    return _call("endpoint.Endpoint", parts, 8)
 
 
 def _call(name: str, arguments: list[str], indent: int = 4) -> str:
@@ -115,7 +127,10 @@ def assembled(spec: Spec) -> str:
         ]
     if plan.redacts(spec):
         found.append('redaction=redaction.Redaction(config.RECORDS["redact"])')
-    if plan.sub_batches(spec):
+    if plan.endpoint(spec):
+        kind = "sublists.Lists" if plan.sub_batches(spec) else "work.Work"
+        found.append(f"work=endpoint_work.judging({kind})")
+    elif plan.sub_batches(spec):
         found.append("work=sublists.Lists")
     if plan.takes_first(spec):
         found.append("work=first.First")
@@ -173,9 +188,26 @@ def _target(spec: Spec) -> dict[str, Any]:
     return {
         "reference": spec.target_reference,
         **module,
+        **(_endpoint_settings(spec) if plan.endpoint(spec) else {}),
         "input": spec.target.input,
-        "result": spec.target.result,
+        "result": "whole" if plan.endpoint(spec) else spec.target.result,
         "batch_size": spec.target.batch_size,
+    }
+
+
+def _endpoint_settings(spec: Spec) -> dict[str, Any]:
+    """What calling an endpoint takes beside its mapping."""
+    expanded, target = spec.expanded, spec.target
+    keys = expanded.keys
+    fixed = {name: one for name, one in expanded.headers.items() if isinstance(one, str)}
+    return {
+        "url": expanded.url,
+        "content_type": keys.get("content_type", "application/json"),
+        "answer": keys.get("answer", "json"),
+        "headers": fixed,
+        "gzip": target.gzip,
+        "price": target.price.model_dump() if target.price else None,
+        **({"auth": keys["auth"]} if "auth" in keys else {}),
     }
 
 

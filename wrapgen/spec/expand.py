@@ -26,10 +26,8 @@ SETTINGS = ("model", "format", "columns", "params", "inputs")
 OWN = ("request", "result", "parse", "match", "item_error", "content_type", "answer", "reports", "auth")
 """The keys that a preset gives and a spec may replace."""
 
-PRESET_KEYS = frozenset(
-    (*OWN, "takes", "needs", "path", "suffix", "lists", "formats", "schema", "tensors", "correct")
-    + ("most_tokens", "errors", "headers")
-)
+_MORE = ("path", "suffix", "lists", "formats", "schema", "tensors", "correct", "most_tokens")
+PRESET_KEYS = (*OWN, *_MORE, "takes", "needs", "errors", "headers")
 
 
 class Expanded(NamedTuple):

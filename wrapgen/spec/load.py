@@ -96,7 +96,8 @@ def _attached(tree: trees.Tree, beside: Path | None) -> dict[str, bytes]:
     """The files that a target names: a preset, schemas. What can't be read is a problem of the spec."""
     target = tree.value.get("target") if isinstance(tree.value, dict) else None
     found: dict[str, bytes] = {}
-    for key in ("protocol", "item_schema", "result_schema") if isinstance(target, dict) else ():
+    target = target if isinstance(target, dict) else {}
+    for key in ("protocol", "item_schema", "result_schema"):
         name = target.get(key)
         if beside is None or not isinstance(name, str) or not name.endswith((".json", ".yaml", ".yml")):
             continue
@@ -106,7 +107,8 @@ def _attached(tree: trees.Tree, beside: Path | None) -> dict[str, bytes]:
             if key != "protocol":
                 _check_schema(found[name])
         except (OSError, ValueError) as error:
-            said = f"target.{key}: {names.shown(name)} can't be read: {getattr(error, 'strerror', None) or error}"
+            said = f"target.{key}: {names.shown(name)} can't be read: "
+            said += str(getattr(error, "strerror", None) or error)
             tree.problem(("target", key), said, "name a file beside the spec")
     return found
 

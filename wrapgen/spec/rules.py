@@ -34,11 +34,8 @@ def _one_target(document: dict[str, Any]) -> Iterator[Fault]:
         return
     named = [key for key in ("algorithm", "source", "endpoint") if target.get(key) is not None]
     if len(named) > 1:
-        said = "a target is either an algorithm or a source folder" if "endpoint" not in named else ""
-        said = (
-            said
-            or f"a target is either an endpoint or {'an algorithm' if named[0] == 'algorithm' else 'a source folder'}"
-        )
+        kinds = {"algorithm": "an algorithm", "source": "a source folder", "endpoint": "an endpoint"}
+        said = f"a target is either {kinds[named[0]]} or {kinds[named[-1]]}"
         yield ("target", named[-1]), said, "remove one of them"
     elif not named:
         yield (

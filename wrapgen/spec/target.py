@@ -125,8 +125,8 @@ class ErrorRule(Section):
     message: AnswerPath | None = Field(None, description="Where in the answer the message stands.")
     type: str | None = Field(None, pattern="^[A-Z][A-Za-z]{2,59}$", description="The error's type.")
     means: Literal["retryable", "busy", "final", "stop"] = Field(
-        description="`retryable`: an attempt that may be repeated. `busy`: none, and waited out. `final`: the "
-        "item's own error. `stop`: no other call can succeed either."
+        description="`retryable`: an attempt that may be repeated. `busy`: none, and waited out. `final`: "
+        "the item's own error. `stop`: no other call can succeed either."
     )
 
 

@@ -17,7 +17,8 @@ from wrapgen.errors import Problem
 from wrapgen.references import Reference
 from wrapgen.spec import environments, names, rules
 from wrapgen.spec.expand import expand, presets
-from wrapgen.spec.model import Datastore, Dispatch, Limits, Publish, RecordPart, Spec, Target, WrapperPart
+from wrapgen.spec.model import Datastore, Dispatch, Limits, Publish, RecordPart, Spec, WrapperPart
+from wrapgen.spec.target import Target
 from wrapgen.spec.tree import LONGEST_NUMBER, Path, Tree
 
 SECTIONS: dict[str, type[BaseModel]] = {

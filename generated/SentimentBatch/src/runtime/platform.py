@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import functools
 import json
-import re
 import ssl
 import sys
 import time
@@ -16,44 +15,10 @@ from typing import Any, Callable
 
 from .exchange import ConnectionFailed, Request, Response, Server, Transport
 from .items import Item
-from .protocol import (
-    ATTEMPT,
-    STOP,
-    THROTTLED,
-    UNREACHABLE,
-    Failure,
-    InputError,
-    Unavailable,
-    encode_value,
-    whole_number,
-)
+from .protocol import Failure, InputError, Unavailable, encode_value, whole_number
+from .statuses import OTHER_STATUS, RETRYABLE, STATUSES, failure_of, failure_of_connection, retry_after
 
 READ_GRACE = 30.0  # seconds beyond those that the platform was given
-# What a status means for the call of an item: the error's type, the effect, whether sending again can help.
-STATUSES = {
-    400: ("InputError", ATTEMPT, False),
-    401: ("AuthenticationError", STOP, True),
-    402: ("PaymentRequiredError", STOP, True),
-    403: ("AuthenticationError", STOP, True),
-    404: ("EntityNotFoundError", STOP, True),
-    408: ("TimeoutError", ATTEMPT, True),
-    413: ("TooLargeError", ATTEMPT, False),
-    415: ("UnsupportedError", ATTEMPT, False),
-    422: ("InputError", ATTEMPT, False),
-    429: ("TooManyRequests", THROTTLED, True),
-    503: ("ServerError", THROTTLED, True),
-    504: ("TimeoutError", ATTEMPT, True),
-}
-OTHER_STATUS = ("ServerError", ATTEMPT, True)
-RETRYABLE = (
-    "ConnectionError",
-    "LoadingError",
-    "ServerError",
-    "SystemExit",
-    "TimeoutError",
-    "TooManyRequests",
-)
-SPLITTING = ("SystemExit", "TimeoutError")  # retryable, but one item of a list may have caused it
 
 
 def serve(apply: Callable[[Any, Any], Any], load: Callable[[], Any]) -> None:
@@ -138,9 +103,7 @@ class Target:
         try:
             response = self._transport.send(Request("POST", path, body, headers, granted + READ_GRACE))
         except ConnectionFailed as error:
-            effect = ATTEMPT if error.sent else STOP if error.lasting else UNREACHABLE
-            kind = "TimeoutError" if error.sent and error.timed_out else "ConnectionError"
-            raise failure_of(kind, str(error), effect, True) from None
+            raise failure_of_connection(error) from None
         item.received += len(response.body)
         if response.status == 200:
             return decode_response(response.body)
@@ -202,17 +165,7 @@ def failure_of_status(response: Response) -> Failure:
         error_type = named
     message = f"status {status}{': ' if message else ''}{message}"
     failure = failure_of(error_type, message, effect, retryable)
-    seconds = response.headers.get("Retry-After", "")
-    if re.fullmatch(r"-?\d+(\.\d+)?", seconds):  # a date would need a clock that agrees with the platform's
-        failure.retry_after = max(0.0, float(seconds))
-    return failure
-
-
-def failure_of(error_type: str, message: str, effect: str = ATTEMPT, retryable: Any = None) -> Failure:
-    """A call of the target that went wrong; its type tells whether sending it again can help."""
-    failure = Failure(error_type, message, error_type in RETRYABLE if retryable is None else retryable)
-    failure.effect = effect
-    failure.splits = effect == ATTEMPT and (not failure.retryable or error_type in SPLITTING)
+    failure.retry_after = retry_after(response.headers)
     return failure
 
 

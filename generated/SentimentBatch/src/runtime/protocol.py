@@ -25,6 +25,9 @@ class Failure(Exception):
 
     effect = NOT_CALLED
     splits = True  # whether one item of a list may have caused it
+    splits_last = False  # the same, once the attempts of the list are used up
+    refuses = False  # whether it is the item's own error only if other items fare better
+    final_sends = 0  # the send from which on it is the item's own error, if other items fare better
     retry_after: float | None = None  # seconds that the server asks to wait
 
     def __init__(self, error_type: str, message: str, retryable: bool = False, attempts: int = 0) -> None:

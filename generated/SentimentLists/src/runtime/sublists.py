@@ -53,7 +53,10 @@ class Lists(Work):
         if item.failure is None and item.known is None and not item.encoded:
             self.hooks.before(item)
             try:
+                self.prepare(item)
                 item.encoded = encode_value(item.value)
+            except Failure as failure:
+                item.failure = item.failure or failure
             except ValueError:
                 message = "the target takes lists, and a list in JSON can't hold this item"
                 item.failure = item.failure or InputError(message)
@@ -87,7 +90,7 @@ class Lists(Work):
         except Failure as failure:
             if failure.effect in STOPPING:
                 raise
-            if len(task.items) > 1 and failure.splits:
+            if len(task.items) > 1 and (failure.splits or failure.splits_last):
                 task.attempts -= failure.effect == ATTEMPT
                 half = len(task.items) // 2
                 return [], [self._part(task, items, True) for items in (task.items[:half], task.items[half:])]

@@ -196,7 +196,8 @@ class Engine:
         if raised is not None:  # the task stays open: it is closed in the end
             self.stop(*((raised, None) if isinstance(raised, Failure) else (None, raised)))
             return
-        del self._open[id(task)]
+        if task.held is None:
+            del self._open[id(task)]
         self._deadline.slowest = max(self._deadline.slowest, task.seconds)
         for item, outcome in outcomes:
             self._put(item, outcome)

@@ -35,9 +35,12 @@ class Task:
         self.attempts = 0
         self.seconds = 0.0  # that calls of the target took, without the pauses in between
         self.started_at: float | None = None
+        self.held: Outcome | None = None  # what becomes of it if nothing stops everyone
 
     def unfinished(self, stopped: Failure | None = None) -> Outcome:
         """What becomes of its items when work ends before they do: ``stopped`` says why, else it was time."""
+        if self.held is not None and stopped is None:
+            return self.held
         when = "while the item was tried" if self.attempts else "before the item was tried"
         failure = Failure("DeadlineExceeded", f"the time of this call ran out {when}", True)
         if stopped is not None:
@@ -94,11 +97,13 @@ class Work:
         self.settings = settings
         self.items = items
         self.hooks = hooks
+        self.prepare = getattr(target, "prepare", lambda _: None)
         self.deadline = deadline
         self.count = self.throttled = 0  # calls
         self.durations: collections.deque[float] = collections.deque(maxlen=MEASURED)
         self.ended = threading.Event()  # set when nothing more is to be tried
         self.wait = self.ended.wait
+        self.usage: dict[str, Any] = {}  # what the summary tells of tokens and the like
         self.chance: Callable[[], float] = random.random  # from 0 to 1, for the jitter
         self._has_answered = False  # whether the target took any call
         self._lock = threading.Lock()

@@ -84,6 +84,7 @@ class Wrapper:
             if self.already and not items.request.trial:
                 known = self.already(items, self.datastore, recorder)
         settings = {**config.TARGET, **config.LIMITS, "may_retry": items.request.try_number <= 1}
+        settings["try"] = items.request.try_number
         settings["recorded"] = recorder is not None
         return recorder, self.work(self.target, settings, known, Hooks(self.hooks, items), deadline)
 
@@ -134,5 +135,6 @@ def _summary(answer: Answer, engine: Engine, recorder: Any) -> dict[str, Any]:
         "duration_ms": int((work.deadline.clock() - work.deadline.start) * 1000),
         "p50_ms": int(1000 * durations[len(durations) // 2]),
         "p99_ms": int(1000 * durations[len(durations) * 99 // 100]),
+        **work.usage,
         **(recorder.counts if recorder else {}),
     }

@@ -13,6 +13,10 @@ from .protocol import Failure, InputError, Request, dumps, encode_value, to_wire
 class Item:
     """One input: its place in the call, its index in the run, its value and id."""
 
+    call = ""  # what identifies the call, or the run, that it is part of
+    taken: Any = None  # what a request to an endpoint takes of it
+    usage: dict[str, Any] | None = None  # what its attempts cost, and the versions that answered
+
     def __init__(self, position: int, index: int, value: Any) -> None:
         self.position = position
         self.index = index
@@ -76,6 +80,7 @@ class Items:
         self.request = request
         self.run = request.run if named or record_id else uuid.uuid4().hex
         self.has_lasting_ids = named or record_id is not None  # another call may mean the same records
+        self.call = self.run if named and self.run else uuid.uuid4().hex
         self.count = 0
         self.repeats: dict[int, int] = {}
         self._values = values
@@ -86,6 +91,7 @@ class Items:
         for position, value in enumerate(self._values):
             self.count = position + 1
             item = Item(position, self.request.index_of(position), value)
+            item.call = self.call
             self._read(item)
             if (self._record_id is None and self.request.ids is None) or self._is_first(item):
                 yield item

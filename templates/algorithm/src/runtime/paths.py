@@ -42,7 +42,7 @@ def rows(*columns: Iterable[Any]) -> list[Any]:
 
 
 def matched(results: list[Any], found: Iterable[Any], wanted: Iterable[Any]) -> list[Any]:
-    """The results in the order of the ids ``wanted``, each by its id that was ``found``. Raises ``ValueError``."""
+    """The results in the order of the ids ``wanted``, of those ``found``. Raises ``ValueError``."""
     by_id: dict[str, list[Any]] = {}
     for one, result in rows(list(found), results):
         by_id.setdefault(text(one), []).insert(0, result)

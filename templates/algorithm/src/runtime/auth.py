@@ -1,0 +1,121 @@
+"""The credentials of an endpoint: from a variable, a file, a program or OAuth 2; never kept anywhere else."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import threading
+import time
+import urllib.parse
+from pathlib import Path
+from typing import Any
+
+from .exchange import ConnectionFailed, Request, Server, Transport
+from .protocol import STOP
+from .statuses import failure_of
+
+EARLY = 60.0  # seconds before it expires that a token is fetched again
+COMMAND_SECONDS = 60.0
+
+
+class Credentials:
+    """The token that each request carries; ``refresh`` finds whether there is a fresher one."""
+
+    def __init__(self, target: dict[str, Any], server: Server | None = None) -> None:
+        self._settings = target["auth"]
+        self._server = server
+        self._lock = threading.Lock()
+        self._token = ""
+        self._stamp: Any = None  # of the file that the token is from
+        self._expires = float("inf")
+
+    def headers(self, _path: str, headers: dict[str, str], _body: bytes) -> dict[str, str]:
+        """The headers of a request with the credentials among them. Raises ``Failure`` without any."""
+        with self._lock:
+            if not self._token or time.monotonic() > self._expires - EARLY or self._is_stale():
+                self._token = self._read()
+        name = self._settings.get("header")
+        return {**headers, name or "Authorization": self._token if name else f"Bearer {self._token}"}
+
+    def refresh(self, refused: str) -> bool:
+        """Whether the credentials are now others than those of the request that was ``refused``."""
+        with self._lock:
+            if self._token and self._token in refused:
+                self._token = self._read()
+            return self._token not in refused
+
+    def hidden(self, text: str) -> str:
+        """A text of the server's without the token in it."""
+        return text.replace(self._token, "***") if self._token else text
+
+    def _is_stale(self) -> bool:
+        path = self._settings.get("bearer_file")
+        return bool(path) and self._stamp != _stamp(path)
+
+    def _read(self) -> str:
+        """The token as it is now. Raises ``Failure``, which never shows any of it."""
+        settings = self._settings
+        try:
+            if settings.get("bearer_env"):
+                token = os.environ.get(settings["bearer_env"], "")
+                where = f"the variable {settings['bearer_env']}"
+            elif settings.get("bearer_file"):
+                where, self._stamp = settings["bearer_file"], _stamp(settings["bearer_file"])
+                token = Path(where).read_text("utf-8")
+            elif settings.get("command"):
+                where = settings["command"][0]
+                token = _output(settings["command"])
+            else:
+                where = settings["oauth2"]["token_url"]
+                token = self._fetch(settings["oauth2"])
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            said = getattr(error, "strerror", None) or type(error).__name__
+            raise _missing(f"{where} gives no token: {said}") from None
+        token = token.strip()
+        if not token or not token.isascii() or not token.isprintable():
+            raise _missing(f"{where} holds no token")
+        return token
+
+    def _fetch(self, settings: dict[str, Any]) -> str:
+        """A token by client credentials, with when it expires. Raises ``ValueError`` or ``Failure``."""
+        url = urllib.parse.urlsplit(settings["token_url"])
+        login = [
+            urllib.parse.quote(os.environ.get(settings[name], ""), safe="")
+            for name in ("client_id_env", "client_secret_env")
+        ]
+        basic = base64.b64encode(":".join(login).encode("ascii")).decode("ascii")
+        form = {"grant_type": "client_credentials"}
+        if settings.get("scope"):
+            form["scope"] = settings["scope"]
+        headers = {"Authorization": f"Basic {basic}", "Content-Type": "application/x-www-form-urlencoded"}
+        body = urllib.parse.urlencode(form).encode("ascii")
+        try:
+            path = url.path + (f"?{url.query}" if url.query else "")
+            server = self._server or Server(f"{url.scheme}://{url.netloc}", {})
+            response = Transport(server).send(Request("POST", path or "/", body, headers, 30.0))
+        except ConnectionFailed as error:
+            raise _missing(f"{settings['token_url']}: {error}") from None
+        if response.status != 200:
+            raise _missing(f"{settings['token_url']} answers with status {response.status}")
+        answer = json.loads(response.body.decode("utf-8"))
+        seconds = answer.get("expires_in") if isinstance(answer, dict) else None
+        self._expires = time.monotonic() + seconds if isinstance(seconds, (int, float)) else float("inf")
+        token = answer.get("access_token") if isinstance(answer, dict) else None
+        return token if isinstance(token, str) else ""
+
+
+def _stamp(path: str) -> Any:
+    """What changes with a file: Kubernetes replaces projected tokens by new files."""
+    found = Path(path).stat()
+    return found.st_mtime_ns, found.st_ino, found.st_size
+
+
+def _output(command: list[str]) -> str:
+    done = subprocess.run(command, capture_output=True, timeout=COMMAND_SECONDS, check=True)
+    return done.stdout.decode("utf-8")
+
+
+def _missing(said: str) -> Any:
+    return failure_of("AuthenticationError", said, STOP, True)

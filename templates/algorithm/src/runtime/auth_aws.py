@@ -1,0 +1,67 @@
+"""Requests signed for AWS by botocore, with the credentials that it finds in the environment."""
+
+from __future__ import annotations
+
+import os
+import urllib.parse
+from typing import Any
+
+from .exchange import Server
+from .protocol import STOP
+from .statuses import failure_of
+
+OVERRIDE = "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME"  # botocore's own variable for another address
+
+
+class Credentials:
+    """Signs each request; ``refresh`` lets botocore find credentials anew."""
+
+    def __init__(self, target: dict[str, Any]) -> None:
+        settings = target["auth"]
+        self._service = settings["aws"]
+        self._host = urllib.parse.urlsplit(target["url"]).netloc
+        self._url = f"https://{self._host}"
+        self._region = settings.get("region") or os.environ.get(
+            "AWS_REGION", os.environ.get("AWS_DEFAULT_REGION")
+        )
+        self._session: Any = None
+
+    def headers(self, path: str, headers: dict[str, str], body: bytes) -> dict[str, str]:
+        """The headers of a request with its signature among them. Raises ``Failure`` without credentials."""
+        try:
+            from botocore.auth import SigV4Auth
+            from botocore.awsrequest import AWSRequest
+        except ImportError:
+            raise _missing("botocore is not installed") from None
+        found = self._find()
+        request = AWSRequest("POST", self._url + path, data=body, headers=dict(headers))
+        SigV4Auth(found, self._service, self._region).add_auth(request)
+        return dict(request.headers.items())
+
+    def refresh(self, refused: str) -> bool:
+        """Whether there are credentials other than those of the request that was ``refused``."""
+        self._session = None
+        return self._find().access_key not in refused
+
+    def hidden(self, text: str) -> str:
+        """A text of the server's; a signature is good for one request only."""
+        return text
+
+    def _find(self) -> Any:
+        import botocore.session
+
+        self._session = self._session or botocore.session.get_session()
+        found = self._session.get_credentials()
+        if found is None:
+            raise _missing("botocore finds no credentials for AWS")
+        return found.get_frozen_credentials()
+
+
+def server_of(url: str) -> Server:
+    """Where requests go: another address than the service's if the environment names one."""
+    parts = urllib.parse.urlsplit(os.environ.get(OVERRIDE, url))
+    return Server(f"{parts.scheme}://{parts.netloc}", {})
+
+
+def _missing(said: str) -> Any:
+    return failure_of("AuthenticationError", said, STOP, True)

@@ -1,0 +1,214 @@
+"""A model behind HTTP: sends what ``mapping.py`` makes of items, and reads what it finds in the answers."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import urllib.parse
+from types import ModuleType
+from typing import Any
+
+from .exchange import ConnectionFailed, Request, Response, Server, Transport
+from .http_answer import failure_of_answer
+from .items import Item
+from .protocol import ATTEMPT, NOT_CALLED, Failure, InputError, dumps
+from .statuses import failure_of, failure_of_connection
+
+UNMAPPED = (LookupError, TypeError, ValueError, RecursionError)  # what a path that leads nowhere raises
+_encode_json = json.JSONEncoder(
+    allow_nan=False, check_circular=False, default=lambda value: base64.b64encode(value).decode("ascii")
+).encode
+
+
+class Endpoint:
+    """The target of a wrapper: ``call`` for one item, ``call_list`` for a list of them."""
+
+    def __init__(self, mapping: ModuleType, target: dict[str, Any], limits: dict[str, Any], **parts: Any):
+        """``parts`` are what the spec asks for: ``auth``, ``server`` (TLS and proxies), ``schemas``."""
+        url = urllib.parse.urlsplit(target["url"])
+        self.mapping = mapping
+        self.settings = target
+        self.auth = parts.get("auth")
+        self.schemas = parts.get("schemas")
+        self._most = limits["request_bytes"]
+        self._path = url.path + ("?" + url.query if url.query else "")
+        self._headers = {"Content-Type": target["content_type"], **target["headers"]}
+        self._transport = Transport(parts.get("server") or Server(f"{url.scheme}://{url.netloc}", {}))
+
+    def prepare(self, item: Item) -> None:
+        """Find what a request takes of an item. Raises ``InputError``, before anything is sent."""
+        if self.schemas:
+            self.schemas.check_item(item.value)
+        if self.mapping.LISTS:
+            try:
+                item.taken = self.mapping.taken(item.value)
+            except UNMAPPED as error:
+                raise _unmapped(error) from None
+
+    def call(self, item: Item, seconds: float) -> Any:
+        """The result for one item. Raises ``Failure``."""
+        self.prepare(item)
+        if self.mapping.LISTS:
+            (result,) = self._results([item], seconds)
+        else:
+            result = self._result(item, *self._answer([item], seconds))
+        if isinstance(result, Failure):
+            raise result
+        return result
+
+    def call_list(self, items: list[Item], seconds: float) -> list[Any]:
+        """A result or a ``Failure`` for each of these items, which are prepared. Raises ``Failure``."""
+        return self._results(items, seconds)
+
+    def _results(self, items: list[Item], seconds: float) -> list[Any]:
+        answer, body = self._answer(items, seconds)
+        try:
+            found = self.mapping.each(answer, [item.value for item in items])
+        except UNMAPPED as error:
+            raise _unreadable(error, body) from None
+        if len(found) != len(items):
+            message = f"the endpoint answered {len(items)} items with {len(found)} results"
+            raise failure_of("ParsingError", message)
+        errors = self._item_errors(answer, len(items))
+        return [
+            _item_error(error) if error else self._result(item, one, body, answer)
+            for item, one, error in zip(items, found, errors)
+        ]
+
+    def _item_errors(self, answer: Any, count: int) -> list[Any]:
+        """For each item the error that the answer tells of it; None without one."""
+        if not hasattr(self.mapping, "item_errors"):
+            return [None] * count
+        try:
+            errors = self.mapping.item_errors(answer)
+        except UNMAPPED:
+            return [None] * count
+        return (errors + [None] * count)[:count]
+
+    def _result(self, item: Item, one: Any, body: bytes, *answer: Any) -> Any:
+        """What stands in the answer for an item; a ``Failure`` if nothing does, or not what should."""
+        try:
+            result = self.mapping.result(one, *answer)
+        except UNMAPPED as error:
+            return _unreadable(error, body)
+        return self.schemas.checked(item, result) if self.schemas else result
+
+    def _answer(self, items: list[Item], seconds: float) -> tuple[Any, bytes]:
+        """What the endpoint answers for these items, and its body. Raises ``Failure``."""
+        key = _key_of(items, self.settings["reference"]) if self.mapping.KEYED else ""
+        what = [item.taken for item in items] if self.mapping.LISTS else items[0].value
+        try:
+            content = self.mapping.request(what, key)
+            if self.schemas:
+                content = self.schemas.asked_again(items[0], content)
+            body = _encode(content, self.settings["content_type"])
+            headers = self._headers
+            if hasattr(self.mapping, "headers"):
+                headers = {**headers, **self.mapping.headers(what, key)}
+        except UNMAPPED as error:
+            raise _unmapped(error) from None
+        if len(body) > self._most:
+            message = f"the request has {len(body)} bytes; at most {self._most} may be sent"
+            raise failure_of("TooLargeError", message, NOT_CALLED)
+        response = self._send(items[0], body, headers, seconds)
+        return self._read(items[0], response), response.body
+
+    def _send(self, item: Item, body: bytes, headers: dict[str, str], seconds: float) -> Response:
+        """One exchange; once more after a 401 if there are fresh credentials."""
+        if self.settings["gzip"]:
+            body = gzip.compress(body, 5)
+            headers = {**headers, "Content-Encoding": "gzip", "Accept-Encoding": "gzip"}
+        item.sent += len(body)
+        for is_last in (False, True):
+            signed = self.auth.headers(self._path, headers, body) if self.auth else headers
+            try:
+                response = self._transport.send(Request("POST", self._path, body, signed, seconds))
+            except ConnectionFailed as error:
+                raise failure_of_connection(error) from None
+            if is_last or response.status != 401 or not (self.auth and self.auth.refresh(str(signed))):
+                break
+        item.received += len(response.body)
+        return response
+
+    def _read(self, item: Item, response: Response) -> Any:
+        """The answer in a response. Raises ``Failure`` for what is none."""
+        answer, status = _decode(response, self.settings["answer"]), response.status
+        is_good = 200 <= status < 300
+        if hasattr(self.mapping, "reported"):
+            item.usage = _usage(item.usage, self.mapping.reported(answer), self.settings["price"])
+        found = self.mapping.own_error(status, answer) if hasattr(self.mapping, "own_error") else None
+        if found or not is_good:
+            failure = failure_of_answer(response, found)
+            failure.message = self.auth.hidden(failure.message) if self.auth else failure.message
+            raise failure
+        if isinstance(answer, Failure):
+            raise answer
+        return answer
+
+
+def _encode(content: Any, content_type: str) -> bytes:
+    """A request's body: JSON, or text and bytes as they are. Raises ``ValueError``."""
+    if "json" in content_type:
+        return _encode_json(content).encode("ascii")
+    if isinstance(content, list) and all(isinstance(one, str) for one in content):
+        content = "".join(one + "\n" for one in content)
+    if isinstance(content, (bytes, bytearray)):
+        return bytes(content)
+    if not isinstance(content, str):
+        raise TypeError(f"{content_type} is made of text or bytes, not of {type(content).__name__}")
+    return content.encode("utf-8")
+
+
+def _decode(response: Response, form: str) -> Any:
+    """What a body holds, as the spec reads it; a ``Failure`` where it can't be read so."""
+    body = response.body
+    if form == "binary" and response.status < 300:
+        return body
+    try:
+        text = body.decode("utf-8")
+        if form in ("text", "lines") and response.status < 300:
+            return text if form == "text" else text.splitlines()
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        return _unreadable(error, body, retryable=True)
+
+
+def _usage(used: dict[str, Any] | None, reported: Any, price: dict[str, float] | None) -> dict[str, Any]:
+    """The tokens and cost of an item's attempts so far, and the versions that answered."""
+    version, *tokens = reported
+    used = used or {"versions": {}}
+    if isinstance(version, str):
+        used["versions"][version] = used["versions"].get(version, 0) + 1
+    for name, kind, count in zip(("tokens_in", "tokens_out"), ("input", "output"), tokens):
+        if type(count) is int and count >= 0:
+            used[name] = used.get(name, 0) + count
+            if price:
+                used["cost"] = used.get("cost", 0.0) + count * price[kind] / 1e6
+    return used
+
+
+def _key_of(items: list[Item], target: str) -> str:
+    """The same for every attempt at the same items of a run."""
+    named = dumps([target, items[0].call, [item.id for item in items]])
+    return hashlib.sha256(named.encode("ascii")).hexdigest()[:32]
+
+
+def _item_error(error: Any) -> Failure:
+    said = error.get("message") if isinstance(error, dict) else error
+    return failure_of("AlgorithmError", said if isinstance(said, str) else dumps(error)[:1000])
+
+
+def _unmapped(error: Exception) -> InputError:
+    said = f"it has no {error.args[0]!r}" if isinstance(error, KeyError) else str(error)
+    return InputError(f"the request can't be made of this item: {said}")
+
+
+def _unreadable(error: Exception, body: bytes, retryable: bool = False) -> Failure:
+    said = f"it has no {error.args[0]!r}" if isinstance(error, KeyError) else str(error)
+    shown = body.strip()[:200].decode("utf-8", "replace").partition("\n")[0] or "nothing"
+    said = "it is no JSON" if retryable else said
+    return failure_of(
+        "ParsingError", f"the answer is not as expected: {said}; it begins: {shown}", ATTEMPT, retryable
+    )

@@ -1,0 +1,162 @@
+"""What an endpoint's answers mean for items: retried, waited out, final, or stopping the call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from model import Reply
+
+SINGLE = "endpoint: URL/predict\nrequest: {text: $item.text}\nresult: $.score"
+LISTS = "endpoint: URL/predict\nrequest: {texts: '$items[*].text'}\nresult: '$.scores[*]'\nbatch_size: 8"
+
+
+def items(count: int) -> list[Any]:
+    """Items whose texts are their numbers."""
+    return [{"text": f"{number}"} for number in range(count)]
+
+
+def scores(request: Any) -> Reply:
+    """Answers each text with its length."""
+    if "text" in request.json:
+        return Reply({"score": len(request.json["text"])})
+    return Reply({"scores": [len(text) for text in request.json["texts"]]})
+
+
+def types(answered: Any) -> list[str]:
+    """The error type of each result, or ok."""
+    found = answered["$results"]
+    return [one["$error"]["type"] if isinstance(one, dict) and "$error" in one else "ok" for one in found]
+
+
+@pytest.mark.parametrize("target", [SINGLE, LISTS], ids=["single", "lists"])
+def test_each_item_gets_its_result(model, build, target):
+    """A wrapper of an endpoint answers items, bare or in a batch, in their order."""
+    model.answer = scores
+    wrapper = build(target)
+    assert wrapper.call({"text": "abc"}) == 3
+    assert wrapper.call([{"text": "a" * n} for n in range(20)]) == list(range(20))
+    assert model.requests[0].path == "/predict"
+
+
+def test_a_list_answered_with_columns_and_errors(model, build):
+    """Columns of an answer become one object for each item; an error that it tells is that item's."""
+    model.answer = lambda request: Reply(
+        {
+            "labels": ["good", "bad", None],
+            "scores": [0.9, 0.8, None],
+            "errors": [None, None, "no such language"],
+        }
+    )
+    wrapper = build(
+        """
+endpoint: URL/predict?version=2
+protocol: json
+request: {texts: "$items[*].text", lang: en}
+result: {label: "$.labels[*]", score: "$.scores[*]"}
+item_error: $.errors[*]
+headers: {Idempotency-Key: $call.key}
+batch_size: 64
+"""
+    )
+    good, bad, failed = wrapper.call(items(3))
+    assert (good, bad) == ({"label": "good", "score": 0.9}, {"label": "bad", "score": 0.8})
+    assert (failed["$error"]["type"], failed["$error"]["message"]) == ("AlgorithmError", "no such language")
+    assert model.requests[0].path == "/predict?version=2"
+    assert model.bodies == [{"texts": ["0", "1", "2"], "lang": "en"}]
+
+
+@pytest.mark.parametrize("target", [SINGLE, LISTS], ids=["single", "lists"])
+def test_an_item_that_the_request_can_not_be_made_of_fails_alone(model, build, target):
+    """What a request takes and an item lacks is that item's InputError, and costs no call of its own."""
+    model.answer = scores
+    wrapper = build(target)
+    answered = wrapper.batch([{"text": "a"}, {"txt": "b"}, "c", {"text": "dd"}])
+    assert types(answered) == ["ok", "InputError", "InputError", "ok"]
+    assert answered["$results"][1]["$error"]["attempts"] == 0
+    assert len(model.requests) == (1 if target is LISTS else 2)
+
+
+@pytest.mark.parametrize("status", [401, 402])
+def test_refused_credentials_stop_the_call_at_once(model, build, status):
+    """401 and 402 are nobody's own error: every open item comes back retryable, after few requests."""
+    model.answer = lambda request: Reply({"detail": "who?"}, status)
+    answered = build(SINGLE).batch(items(100))
+    assert answered["$summary"]["stopped"]["type"].endswith("Error")
+    assert all(one["$error"]["retryable"] for one in answered["$results"])
+    assert len(model.requests) <= 8
+
+
+@pytest.mark.parametrize("status", [403, 404, 307])
+@pytest.mark.parametrize("target", [SINGLE, LISTS], ids=["single", "lists"])
+def test_one_refused_item_stops_nobody(model, build, target, status):
+    """A firewall that answers 403 for one text costs that item alone, wherever it stands."""
+    for place in (0, 5, 19):
+        poison = f'"{place}"'.encode()
+        model.answer = lambda request, poison=poison: (
+            Reply({"detail": "blocked"}, status) if poison in request.body else scores(request)
+        )
+        answered = build(target).batch(items(20))
+        assert [n for n, kind in enumerate(types(answered)) if kind != "ok"] == [place]
+        assert not answered["$results"][place]["$error"]["retryable"]
+        assert answered["$summary"]["stopped"] is None
+
+
+@pytest.mark.parametrize("target", [SINGLE, LISTS], ids=["single", "lists"])
+def test_two_refused_items_and_no_success_stop_the_call(model, build, target):
+    """Where nothing succeeds, the second item's 403 stops the call, and both come back retryable."""
+    model.answer = lambda request: Reply({"detail": "no"}, 403)
+    answered = build(target).batch(items(40))
+    assert answered["$summary"]["stopped"]["type"] == "AuthenticationError"
+    assert all(one["$error"]["retryable"] for one in answered["$results"])
+    assert len(model.requests) < 60  # lists are bisected first, in up to 8 threads
+
+
+def test_one_refused_item_alone_is_final(model, build):
+    """A call of one item that gets 404 fails with that, finally."""
+    model.answer = lambda request: Reply({"detail": "no"}, 404)
+    answered = build(SINGLE).batch(items(1))
+    assert answered["$results"][0]["$error"]["type"] == "EntityNotFoundError"
+    assert not answered["$results"][0]["$error"]["retryable"]
+
+
+@pytest.mark.parametrize("status", [400, 413, 422, 500])
+def test_a_list_is_bisected_until_the_poison_item_stands_alone(model, build, status):
+    """One bad row fails a list with 400, 413, 422 or 500; the other items get their results."""
+    model.answer = lambda request: (
+        Reply({"detail": "row"}, status) if "13" in request.json["texts"] else scores(request)
+    )
+    answered = build(LISTS).batch(items(20), **{"$try": 2})
+    assert [n for n, kind in enumerate(types(answered)) if kind != "ok"] == [13]
+    assert answered["$results"][13]["$error"]["retryable"] is (status == 500)
+
+
+def test_a_503_of_one_item_is_final_at_the_third_send(model, build):
+    """503 is waited out; the item that alone gets it, in a third send, has a final ServerError."""
+    model.answer = lambda request: (
+        Reply("busy", 503, Retry_After="0") if request.json["text"] == "3" else scores(request)
+    )
+    wrapper = build(SINGLE)
+    for number, retryable in ((1, True), (2, True), (3, False)):
+        answered = wrapper.batch(items(10), **{"$try": number})
+        error = answered["$results"][3]["$error"]
+        assert (error["type"], error["retryable"]) == ("ServerError", retryable)
+        assert types(answered).count("ok") == 9
+
+
+def test_a_page_with_200_is_tried_again(model, build):
+    """An answer that can't be the model's is an attempt, and repeated."""
+    replies = [Reply(b"<html>login</html>"), Reply(b""), Reply({"score": 5})]
+    model.answer = lambda request: replies.pop(0)
+    wrapper = build(SINGLE)
+    wrapper.state.work.wait = staticmethod(lambda seconds: False)
+    assert wrapper.call({"text": "x"}) == 5
+    assert len(model.requests) == 3
+
+
+def test_an_answer_without_the_result_is_final(model, build):
+    """JSON in which nothing stands where the result should is a ParsingError that says what is missing."""
+    model.answer = lambda request: Reply({"outcome": 1})
+    answered = build(SINGLE).batch(items(1))
+    error = answered["$results"][0]["$error"]
+    assert error["type"] == "ParsingError" and "'score'" in error["message"]
