@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from wrapgen.errors import UsageError
@@ -87,3 +88,10 @@ def split_url(url: str) -> SplitResult:
     except ValueError as error:
         raise UsageError(f"not a URL: {url!r} ({error})", hint="correct it where it comes from") from error
     return parts
+
+
+def is_path(name: str) -> bool:
+    """Whether a user who names a wrapper means a spec or a folder here, and no `owner/name` of a platform."""
+    if name.endswith((".yaml", ".yml")) or name.startswith((".", "~")):
+        return True
+    return name.startswith("/") and Path(name).is_dir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from wrapgen.cli.options import options
 from wrapgen.cli.terminal import err, passing
 
 if TYPE_CHECKING:
-    from wrapgen.client import Client
+    from wrapgen.client import DataCalls
     from wrapgen.run.input.items import Items
     from wrapgen.run.ledger.folder import Folder
 
@@ -38,12 +39,12 @@ def items_of(
     source: str,
     given: dict[str, Any],
     folder: Folder,
-    client: Client,
+    data: Callable[[], DataCalls],
     *,
     replace: bool,
     output: Path | None = None,
 ) -> Items:
-    """The items that INPUT and the input options name."""
+    """The items that INPUT and the input options name; `data` gives the platform's data service."""
     from wrapgen.run.input.inputs import open_input
     from wrapgen.run.input.items import Selection
     from wrapgen.run.input.reading import Reading, told
@@ -55,7 +56,7 @@ def items_of(
         Selection(given["field"], given["template"], given["id_field"]),
         folder,
         stdin=sys.stdin.buffer,
-        data=client.data,
+        data=data,
         replace=replace,
         output=output,
         reading=Reading(delimiter, "" if given["quote"] == "none" else given["quote"], given["encoding"]),

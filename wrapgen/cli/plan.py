@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wrapgen.cli import completion
+from wrapgen.cli.hosting import hosting, processes_option
 from wrapgen.cli.inputs import input_options, items_of, reading
 from wrapgen.cli.options import (
     FILE,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     help="Items to probe with. [16, and more for two seconds where these are quick]",
 )
 @workers_option
+@processes_option
 @chunk_option
 @equal_option
 @json_option()
@@ -56,13 +58,12 @@ if TYPE_CHECKING:
 def command(
     reference: str, source: str, output: Path | None, as_json: bool, platform: PlatformChoice, **given: Any
 ) -> None:
-    """Estimate a run of INPUT through the wrapper REFERENCE: chunks, calls, sizes, time, cost.
+    """Estimate a run of INPUT through the wrapper REFERENCE, or a spec: chunks, calls, sizes, time, cost.
 
     Only a request for the wrapper's description is sent. With --output a few items are sent as well, and
     their results count: `wrapgen run` with the same output continues from there.
     """
-    from wrapgen.client.proxies import is_loopback
-    from wrapgen.run.hosts.finding import find_host
+    from wrapgen.run.hosts.patience import Patience
     from wrapgen.run.input.scan import scan_input
     from wrapgen.run.ledger.folder import Folder, folder_for
     from wrapgen.run.output.overwrite import ensure_output_writable
@@ -70,14 +71,14 @@ def command(
 
     with (
         TemporaryDirectory(prefix="wrapgen-plan-") as name,
-        platform.client(pool=given["workers"] or ACCOUNT_CALLS) as client,
+        hosting(reference, platform, pool=given["workers"] or ACCOUNT_CALLS) as hosted,
     ):
         folder = Folder(folder_for(output) if output else Path(name))
         if output:
             ensure_output_writable(output, folder, fresh=False)
         with folder.provisional():
-            items = items_of(source, given, folder, client, replace=False, output=output)
-            host = find_host(client, reference, folder.kept_reference(reference))
+            items = items_of(source, given, folder, hosted.data, replace=False, output=output)
+            host = hosted.host(folder.kept_reference, Patience(0), processes=given["processes"])
             about = host.describe()
             found = scan_input(
                 items.entries(), Path(name), aim=about.aim, compare_items=True, on_progress=reading
@@ -88,6 +89,7 @@ def command(
             about,
             chunk=given["chunk"],
             workers=given["workers"],
+            concurrency=host.concurrency,
             probe=probe,
             equal=given["equal"],
         )
@@ -96,8 +98,15 @@ def command(
         out(json.dumps({**facts, **made.as_json(), "probe": vars(probe) if probe else None}))
     else:
         out(f"{source} through {host.reference} (target {about.target})")
-        for line in lines(made, billed=not is_loopback(host.address)):
+        for line in lines(made, billed=is_billed(host.address)):
             out(f"  {line}")
+
+
+def is_billed(address: str) -> bool:
+    """Whether calls of a wrapper at an address are billed: not those on this machine."""
+    from wrapgen.client.proxies import is_loopback
+
+    return bool(address) and not is_loopback(address)
 
 
 def _probe(folder: Folder, items: Items, host: Host, count: int | None) -> Probe:

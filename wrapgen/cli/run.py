@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wrapgen.cli import completion
+from wrapgen.cli.hosting import hosting, processes_option
 from wrapgen.cli.inputs import input_options, items_of, reading
 from wrapgen.cli.options import (
     FILE,
@@ -70,6 +71,7 @@ _COLLECT_EVERY = 50_000
 @click.option("--run", "run_id", metavar="ID", help="The run's id. [made from the time]")
 @click.option("--state", type=click.Path(path_type=Path), help="The run's folder. [OUTPUT.run]")
 @workers_option
+@processes_option
 @chunk_option
 @timeout_option
 @click.option(
@@ -92,7 +94,10 @@ def command(
     platform: PlatformChoice,
     **given: Any,
 ) -> int:
-    """Push every item of INPUT through the wrapper REFERENCE.
+    """Push every item of INPUT through the wrapper REFERENCE: `owner/name` on a platform, or a spec.
+
+    A spec is a file or a folder, such as spec.yaml or ./: processes of this machine execute its wrapper,
+    without a server. What they print is in OUTPUT.run/processes.log.
 
     INPUT is a file, a pattern in quotes, a data URL or - for standard input: JSON Lines, a JSON array, a JSON
     document in each file, CSV, TSV, plain lines, Parquet, or the .errors.jsonl of an earlier run; gzip and
@@ -107,7 +112,6 @@ def command(
     gc.set_threshold(_COLLECT_EVERY)
     from wrapgen.cli.progress import Reporter, tell_wait
     from wrapgen.protocol import ACCOUNT_CALLS
-    from wrapgen.run.hosts.finding import find_host
     from wrapgen.run.hosts.patience import Patience
     from wrapgen.run.input.inputs import in_their_run
     from wrapgen.run.ledger.folder import Folder, folder_for
@@ -121,14 +125,17 @@ def command(
     sink_for(output, layout)  # what it lacks is told before the run
     folder = Folder(given["state"] or folder_for(output))
     ensure_output_writable(output, folder, fresh=options.fresh, moved=options.accept_changes)
-    with folder.provisional(), platform.client(pool=options.workers or ACCOUNT_CALLS) as client:
+    pool = options.workers or ACCOUNT_CALLS
+    with folder.provisional(), hosting(reference, platform, pool=pool) as hosted:
         replace = options.fresh or options.accept_changes
         patience = Patience(options.patience, tell_wait)
-        items = patience.ask(lambda: items_of(source, given, folder, client, replace=replace, output=output))
+        items = patience.ask(
+            lambda: items_of(source, given, folder, hosted.data, replace=replace, output=output)
+        )
         items, corrections = (items, None) if options.fresh else in_their_run(items, folder, output)
-        kept = None if options.fresh else folder.kept_reference(reference)
-        host = find_host(client, reference, kept, patience)
-        told = _origin(client.connection.address, output, options, layout)
+        kept = folder.kept_reference if not options.fresh else lambda _: None
+        host = hosted.host(kept, patience, processes=given["processes"], log=folder.process_log())
+        told = _origin(host.address, output, options, layout)
         opened = Session(folder, items, host, options, reading=reading, origin=told, corrections=corrections)
         with opened as session:
             if not as_json:
@@ -189,7 +196,9 @@ def _announce(session: Session, host: Host, source: str, options: Options) -> No
         from wrapgen.cli.plan import lines
         from wrapgen.run.plan import plan
 
-        made = plan(session.scan, about, chunk=options.chunk, workers=options.workers)
+        made = plan(
+            session.scan, about, chunk=options.chunk, workers=options.workers, concurrency=host.concurrency
+        )
         for line in lines(made):
             err(f"  {line}")
 
@@ -198,15 +207,21 @@ def _foretelling(session: Session, host: Host, options: Options) -> Callable[[in
     """The plan's time and money, once the first items of the run say how long one takes."""
 
     def foretell(items: int, seconds: float) -> list[str]:
-        from wrapgen.cli.plan import time_lines
-        from wrapgen.client.proxies import is_loopback
+        from wrapgen.cli.plan import is_billed, time_lines
         from wrapgen.run.plan import Probe, plan
 
         if items >= session.counts.items:
             return []
         probe = Probe(items, seconds)
-        made = plan(session.scan, host.describe(), chunk=options.chunk, workers=options.workers, probe=probe)
-        return time_lines(made, billed=not is_loopback(host.address))
+        made = plan(
+            session.scan,
+            host.describe(),
+            chunk=options.chunk,
+            workers=options.workers,
+            concurrency=host.concurrency,
+            probe=probe,
+        )
+        return time_lines(made, billed=is_billed(host.address))
 
     return foretell
 

@@ -131,6 +131,7 @@ def plan(
     *,
     chunk: int,
     workers: int | None = None,
+    concurrency: int | None = None,
     probe: Probe | None = None,
     equal: str = "each",
 ) -> Plan:
@@ -141,6 +142,7 @@ def plan(
         description: of its wrapper.
         chunk: the most items in a call.
         workers: the most calls to keep open, or None.
+        concurrency: calls that the host can take at once; None: what a platform grants an account.
         probe: what the first items took.
         equal: `once` where equal items are sent once.
     """
@@ -148,7 +150,7 @@ def plan(
     if equal == "once" and scan.repeated:
         left = scan.items - scan.repeated
         scan = replace(scan, items=left, bytes=scan.bytes * left // scan.items)
-    most = ceiling(description.parallel, workers)
+    most = ceiling(description.parallel, workers, concurrency)
     chunks = count_chunks(scan, aim=description.aim, chunk=chunk)
     sub_batches = math.ceil(scan.items / max(1, description.batch_size))
     seconds: dict[int, float] = {}

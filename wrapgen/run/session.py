@@ -318,7 +318,7 @@ class Session:
             DeliveryLimits(call.terms.attempts, wrapper.aim, together, calls.prefetch),
             Adaptive(
                 ChunkSize(largest=options.chunk),
-                Concurrency(ceiling(wrapper.parallel, options.workers)),
+                Concurrency(ceiling(wrapper.parallel, options.workers, self._host.concurrency)),
                 ErrorBudget(share=self._share(), finished=self.counts.finished, failed=self.counts.failed),
             ),
             SharedBackoff(world.random, options.patience),

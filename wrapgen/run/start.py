@@ -207,8 +207,8 @@ def open_run(
         if named is None:
             found = given_items(folder, selection or Selection())
         else:
-            given, stdin = selection or Selection(), sys.stdin.buffer
-            found = open_input(named, None, given, folder, stdin=stdin, data=client.data, replace=replace)
+            given, stdin, data = selection or Selection(), sys.stdin.buffer, client.data
+            found = open_input(named, None, given, folder, stdin=stdin, data=lambda: data, replace=replace)
 
         def prepare() -> None:
             if not isinstance(items, (str, PathLike)):

@@ -1,13 +1,16 @@
-"""Every host of a wrapper does the same: one suite over a platform and over a function in this process."""
+"""Every host of a wrapper does the same: one suite over a platform, processes, and a function in this one."""
 
 from __future__ import annotations
 
 import json
+import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +20,7 @@ from wrapgen.errors import NotAuthorized, PlatformError, RunError, Throttled, To
 from wrapgen.run.hosts.host import Host
 from wrapgen.run.hosts.memory import MemoryHost
 from wrapgen.run.hosts.platform import PlatformHost
+from wrapgen.run.hosts.processes import ProcessHost, Program
 from wrapgen.run.scheduling.replies import LossKind, Lost
 
 FACTS = {"protocol": protocol.PROTOCOL, "mode": "batch", "spec": "sha256:ab", "target": "nlp/S/1.0.5"}
@@ -53,7 +57,7 @@ class Wrapper:
     """What executes: it answers each item with itself, describes itself, or is refused."""
 
     def __init__(self) -> None:
-        self.calls: list[bytes] = []
+        self.calls: list[bytes] | Calls = []
         self.refusal: Refusal | None = None
         self.answer: bytes | None = None
         self.facts = dict(FACTS)
@@ -111,7 +115,63 @@ def in_memory(wrapper: Wrapper) -> Iterator[Host]:
     yield MemoryHost(wrapper, "acme/W/1.0.0")
 
 
+PROGRAM = """
+import json
+from pathlib import Path
+
+SAID = json.loads(Path("said.json").read_text())
+
+def apply(value):
+    with open("calls.jsonl", "a") as file:
+        file.write(json.dumps(value) + "\\n")
+    items = value["$batch"]
+    if SAID["answer"] is not None:
+        return SAID["answer"]
+    return {"$results": items, "$summary": {"calls": len(items)} if items else {"wrapper": SAID["facts"]}}
+"""
+
+
+class Calls:
+    """The calls that processes noted in a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __len__(self) -> int:
+        return len(self._path.read_text().splitlines())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, list) and [
+            json.loads(line) for line in self._path.read_text().splitlines()
+        ] == [json.loads(body) for body in other]
+
+
+@contextmanager
+def in_processes(wrapper: Wrapper) -> Iterator[Host]:
+    """The wrapper in processes of this machine."""
+    with tempfile.TemporaryDirectory() as name, tempfile.TemporaryFile() as log:
+        folder = Path(name)
+        (folder / "src").mkdir()
+        (folder / "src" / "W.py").write_text(PROGRAM)
+        (folder / "algorithmia.conf").write_text('{"algoname": "W"}')
+        answer = json.loads(wrapper.answer)["result"] if wrapper.answer else None
+        (folder / "said.json").write_text(json.dumps({"facts": wrapper.facts, "answer": answer}))
+        wrapper.calls = Calls(folder / "calls.jsonl")
+        host = ProcessHost(Program(folder, Path(sys.executable)), "acme/W/1.0.0", 2, log, folder)
+        try:
+            yield host
+        finally:
+            host.close()
+
+
 @pytest.fixture(params=[on_a_platform, in_memory])
+def refusing(request: pytest.FixtureRequest) -> Iterator[Callable[[Wrapper], Host]]:
+    """Makes a host of a wrapper, of those where something stands between it and a call."""
+    with ExitStack() as stack:
+        yield lambda wrapper: stack.enter_context(request.param(wrapper))
+
+
+@pytest.fixture(params=[on_a_platform, in_memory, in_processes])
 def hosted(request: pytest.FixtureRequest) -> Iterator[Callable[[Wrapper], Host]]:
     """Makes a host of a wrapper."""
     with ExitStack() as stack:
@@ -128,21 +188,21 @@ def test_a_call_brings_the_body_of_the_answer(hosted):
 
 
 @pytest.mark.parametrize("status", REFUSALS)
-def test_what_fails_comes_back_as_a_loss_of_ours(hosted, status):
+def test_what_fails_comes_back_as_a_loss_of_ours(refusing, status):
     """No exception and no status crosses the seam; the wait that was asked for does."""
     wrapper = Wrapper()
     wrapper.refusal = REFUSALS[status]
-    lost = hosted(wrapper).call(b'{"$batch":[1]}', 30)
+    lost = refusing(wrapper).call(b'{"$batch":[1]}', 30)
     assert isinstance(lost, Lost) and lost.fault is FAULTS[status]
     assert lost.retry_after == (3 if status == "429" else None)
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>down</html>", b"[1]"])
-def test_an_answer_that_is_none_is_an_outage(hosted, body):
+def test_an_answer_that_is_none_is_an_outage(refusing, body):
     """A page or nothing with status 200 is the word of something in between."""
     wrapper = Wrapper()
     wrapper.answer = body
-    lost = hosted(wrapper).call(b'{"$batch":[1]}', 30)
+    lost = refusing(wrapper).call(b'{"$batch":[1]}', 30)
     assert isinstance(lost, Lost) and lost.fault is LossKind.DOWN
 
 
@@ -166,12 +226,12 @@ def test_what_is_no_wrapper_of_ours_is_refused(hosted):
         hosted(other).describe()
 
 
-def test_a_description_that_is_refused_says_why(hosted):
+def test_a_description_that_is_refused_says_why(refusing):
     """Before a run the error is told to the user, with the exit code of its kind."""
     wrapper = Wrapper()
     wrapper.refusal = REFUSALS["401"]
     with pytest.raises(NotAuthorized):
-        hosted(wrapper).describe()
+        refusing(wrapper).describe()
 
 
 def test_calls_of_a_run_are_the_same_calls(hosted):

@@ -9,9 +9,7 @@ from wrapgen.platform.domain.model import Runnable
 from wrapgen.platform.workers.lease import Lease
 from wrapgen.platform.workers.pool import LoadFailed, Pools
 from wrapgen.platform.workers.worker import Worker, WorkerEnded
-
-LOAD_REQUEST = b'{"content_type":"load","data":null}\n'
-"""What the start file answers itself, by how loading ended."""
+from wrapgen.worker import LOAD_REQUEST
 
 
 async def load(pools: Pools, runnable: Runnable) -> None:

@@ -1,4 +1,4 @@
-"""Worker processes: they start in `launch` and `bootstrap`, speak in `worker`, multiply in `pool`.
+"""Worker processes: they start in `launch` (and `wrapgen.worker`), speak in `worker`, multiply in `pool`.
 
 Nothing here knows HTTP, accounts or versions: a worker runs a `Runnable` and answers lines.
 """

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from wrapgen.platform.domain.model import Runnable
-from wrapgen.platform.workers.sandbox import START, VARIABLES, Sandbox
+from wrapgen.platform.workers.sandbox import VARIABLES, Sandbox
 from wrapgen.platform.workers.workspace import API, Workspace
+from wrapgen.worker import START
 
 HANDOVER_SECONDS = 30.0
 """How long an isolated worker may take to hand over its listener, which it does before all else."""

@@ -18,9 +18,7 @@ from pathlib import Path
 
 from wrapgen.errors import UsageError
 from wrapgen.platform.workers import seccomp
-
-START = Path(__file__).with_name("bootstrap.py")
-"""The start file of workers."""
+from wrapgen.worker import START
 
 ETC = (
     *("alternatives", "ca-certificates", "ca-certificates.conf", "crypto-policies", "pki", "ssl"),

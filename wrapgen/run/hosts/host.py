@@ -36,6 +36,10 @@ class Host(Protocol):
         """Where; empty where that does not matter."""
 
     @property
+    def concurrency(self) -> int | None:
+        """Calls that it can take at once; None: what the platform grants an account."""
+
+    @property
     def sideband(self) -> Sideband | None:
         """For bodies that are too large for a call; None where there is none."""
 

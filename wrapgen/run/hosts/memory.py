@@ -20,6 +20,8 @@ class MemoryHost:
         description: of the wrapper; None asks it.
     """
 
+    concurrency: int | None = None
+
     def __init__(
         self,
         function: Callable[[bytes, float], bytes],

@@ -33,6 +33,7 @@ class PlatformHost:
         sideband: for large bodies.
         address: of the platform.
         run: the run that its calls are part of.
+        concurrency: see `Host`.
     """
 
     calls: CallClient
@@ -40,6 +41,7 @@ class PlatformHost:
     sideband: DataSideband | None = None
     address: str = ""
     run: str = ""
+    concurrency: int | None = None
 
     def call(self, body: bytes, timeout: float) -> bytes | Lost:
         """One call of the wrapper; see `Host`."""

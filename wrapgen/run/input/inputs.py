@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import filecmp
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO
 
@@ -34,7 +34,7 @@ def open_input(
     folder: Folder,
     *,
     stdin: IO[bytes],
-    data: DataCalls,
+    data: Callable[[], DataCalls],
     replace: bool,
     output: Path | None = None,
     reading: Reading = AS_FOUND,
@@ -47,7 +47,7 @@ def open_input(
         selection: what of a row is the item.
         folder: the run's.
         stdin: standard input.
-        data: the platform's data service.
+        data: gives the platform's data service, for a data URL.
         replace: an earlier copy in the folder may be replaced by another content.
         output: the file that results go to, if any.
         reading: how its text is read, as far as the user says it.
@@ -202,7 +202,7 @@ def _copied(
     format: str | None,  # noqa: A002
     folder: Folder,
     stdin: IO[bytes],
-    data: DataCalls,
+    data: Callable[[], DataCalls],
     reading: Reading,
     *,
     replace: bool,
@@ -216,7 +216,7 @@ def _copied(
     else:
         refuse_unreadable(name)
         format = format or format_of([name])  # noqa: A001
-        with data.stream(name) as parts:
+        with data().stream(name) as parts:
             same = keep(parts, folder, replace=replace, once=True)
     if not same:
         raise RunError(

@@ -106,9 +106,21 @@ class Folder:
         """The copy of an input that can't be read twice, such as standard input."""
         return self.path / "input"
 
+    def process_log(self) -> IO[bytes]:
+        """The log of what the processes of a run without a server print, opened for appending.
+
+        Raises:
+            RunError: it can't be written.
+        """
+        self.make()
+        with writable(self.path):
+            return os.fdopen(
+                open_file(self.path / "processes.log", os.O_RDWR | os.O_CREAT | os.O_APPEND), "ab+"
+            )
+
     def files(self) -> list[Path]:
         """Everything that a run may write into it, be it there or not."""
-        names = ("lock", "input.new", "input.new.part", "report.html", "report.html.part")
+        names = ("lock", "processes.log", "input.new", "input.new.part", "report.html", "report.html.part")
         return [*self._state(), self.input, *(self.path / name for name in names)]
 
     def _state(self) -> list[Path]:

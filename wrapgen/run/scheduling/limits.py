@@ -31,14 +31,15 @@ BUDGET_ALIKE = 20
 """Equal failures in a row that stop a run."""
 
 
-def ceiling(parallel: int, workers: int | None = None) -> int:
+def ceiling(parallel: int, workers: int | None = None, concurrency: int | None = None) -> int:
     """The most calls that a run keeps open.
 
     Args:
         parallel: calls that the wrapper makes at once inside one call of it.
         workers: the user's own cap, or None.
+        concurrency: calls that the host can take at once; None: what a platform grants an account.
     """
-    most = max(1, int(ACCOUNT_SHARE * ACCOUNT_CALLS / (1 + max(1, parallel))))
+    most = concurrency or max(1, int(ACCOUNT_SHARE * ACCOUNT_CALLS / (1 + max(1, parallel))))
     return most if workers is None else max(1, min(most, workers))
 
 

@@ -1,4 +1,4 @@
-"""The start file of a worker: makes one algorithm answer requests, in the algorithm's own interpreter.
+"""The start file of a process: makes one algorithm answer requests, in the algorithm's own interpreter.
 
 Plain Python 3.6+ with the standard library only: it runs in the virtual environment of a build, where wrapgen
 is not installed. The vendor's packages stay as they are on disk; what they lack is supplied from outside:
@@ -9,7 +9,8 @@ is not installed. The vendor's packages stay as they are on disk; what they lack
 - `Algorithmia/handler.py` calls `inspect.getargspec`, which Python 3.11 removed.
 - Responses are compact JSON, and NaN is an error: other clients compare bodies literally, and NaN isn't JSON.
 
-Standard input is a socket to the server: requests come in as lines, responses go out as lines.
+Standard input is a socket to the server, or to the run whose process this is: requests come in as lines,
+responses go out as lines. A run's process is plain: it needs none of the vendor's packages.
 """
 
 import array
@@ -292,10 +293,11 @@ def hand_over_listener(channel: Channel, address: List[Any]) -> None:
     listener.close()
 
 
-def serve_plain(module: ModuleType, channel: Channel) -> None:
+def serve_plain(module: ModuleType, channel: Channel, platform: bool) -> None:
     """Serve a module that defines `apply`, as the platform's own runner does, which calls nothing else.
 
     An `apply` that requires a second argument gets what `load` returned: it could not be called otherwise.
+    A `platform` waits for the line that says that all is loaded.
     """
     loader, arguments = getattr(module, "load", None), ()  # type: Any, tuple[Any, ...]
     try:
@@ -303,7 +305,8 @@ def serve_plain(module: ModuleType, channel: Channel) -> None:
             arguments = (loader(),)
     except Exception as error:
         channel.load_error = error
-    print(READY, flush=True)
+    if platform:
+        print(READY, flush=True)
     for line in sys.stdin:
         broken = channel.load_error
         if broken is None:
@@ -362,21 +365,24 @@ def run() -> None:
     limit(settings["ceilings"])
     if settings["listen"]:
         hand_over_listener(channel, settings["listen"])
-    os.environ.clear()
-    os.environ.update(settings["variables"])
-    redirect(channel)
+    if settings["variables"] is not None:
+        os.environ.clear()
+        os.environ.update(settings["variables"])
+    sys.path[: sys.path[0] == os.path.dirname(os.path.abspath(__file__))] = [os.getcwd()]
+    plain = settings.get("plain", False)
+    adk = not plain and os.path.exists(".adk")
+    if not plain:
+        redirect(channel)
     supply()
-    sys.path.insert(0, os.getcwd())
     with open("algorithmia.conf", encoding="utf-8-sig") as file:
         name = json.load(file)["algoname"]
-    adk = os.path.exists(".adk")
     hand_over_json(channel, adk)
     module = importlib.import_module("src." + name)
     # With the marker file of the ADK a module serves while it is imported, or is a plain one all the same.
     if not requests.asked:
         if not callable(getattr(module, "apply", None)):
             raise AttributeError("src/%s.py defines no function apply, and serves no ADK" % name)
-        serve_plain(module, channel)
+        serve_plain(module, channel, not plain)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,110 @@
+"""What executes the wrapper that a command names: a platform, or processes of this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from functools import cached_property
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import click
+
+from wrapgen.cli.options import PlatformChoice
+from wrapgen.cli.terminal import err
+from wrapgen.references import is_path
+
+if TYPE_CHECKING:
+    from wrapgen.client import Client, DataCalls
+    from wrapgen.local import LocalWrapper
+    from wrapgen.run.hosts.host import Host
+    from wrapgen.run.hosts.patience import Patience
+
+processes_option = click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    help="Processes that execute a spec here. [one per processor for a source, else one]",
+)
+
+
+class Hosting:
+    """The wrapper that a command names, and the platform as far as it is needed; nothing is opened at first.
+
+    Args:
+        name: `owner/name` with or without a version, a spec's file, or a folder with a spec.
+        platform: what the platform options say.
+        pool: connections to the platform that are kept open.
+        stack: closes what is opened.
+    """
+
+    def __init__(self, name: str, platform: PlatformChoice, pool: int, stack: ExitStack) -> None:
+        self.name = name
+        self._platform = platform
+        self._pool = pool
+        self._stack = stack
+
+    @cached_property
+    def client(self) -> Client:
+        """The platform's client.
+
+        Raises:
+            NoCredentials: nothing names a platform or a key.
+        """
+        return self._stack.enter_context(self._platform.client(pool=self._pool))
+
+    def data(self) -> DataCalls:
+        """The platform's data service."""
+        return self.client.data
+
+    @cached_property
+    def local(self) -> LocalWrapper | None:
+        """The wrapper of a spec; None for one on a platform.
+
+        Raises:
+            SpecError: the spec is wrong.
+        """
+        if not is_path(self.name):
+            return None
+        from wrapgen.local import local_wrapper
+
+        return local_wrapper(self.name)
+
+    def host(
+        self,
+        kept: Callable[[str], str | None],
+        patience: Patience,
+        *,
+        processes: int | None = None,
+        log: IO[bytes] | None = None,
+    ) -> Host:
+        """What executes the wrapper; it has described itself.
+
+        Args:
+            kept: gives the exact version that a run's ledger keeps, for the reference of a platform.
+            patience: how long to wait for a platform.
+            processes: at most, of a spec.
+            log: takes what processes print.
+        """
+        from wrapgen.run.hosts.finding import find_host
+
+        if self.local is None:
+            return find_host(self.client, self.name, kept(self.name), patience)
+        variables = self._variables() if self.local.calls_platform else {}
+        opened = self.local.host(processes, variables=variables, log=log, tell=err)
+        return self._stack.enter_context(opened)
+
+    def _variables(self) -> dict[str, str]:
+        """What processes need to call the platform: as the vendor's client reads it."""
+        connection = self.client.connection
+        found = {"ALGORITHMIA_API": connection.address, "ALGORITHMIA_API_KEY": connection.key}
+        with suppress(OSError, ValueError):
+            if connection.ca_cert and Path(connection.ca_cert).exists():
+                found["REQUESTS_CA_BUNDLE"] = connection.ca_cert
+        return found
+
+
+@contextmanager
+def hosting(name: str, platform: PlatformChoice, *, pool: int = 1) -> Iterator[Hosting]:
+    """What a command's wrapper executes on, for as long as the context is open."""
+    with ExitStack() as stack:
+        yield Hosting(name, platform, pool, stack)

@@ -1,0 +1,107 @@
+"""From a spec, or the folder of a wrapper, to the host that executes it here."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from wrapgen.build import generate
+from wrapgen.build.plan import MANIFEST, store_kinds
+from wrapgen.local.cache import kept_wrapper
+from wrapgen.local.interpreter import interpreter_for
+from wrapgen.run.hosts.host import Host
+from wrapgen.run.hosts.processes import ProcessHost, Program
+from wrapgen.spec import Spec, load
+from wrapgen.spec.load import INLINE_FOLDER
+
+_NAMES_VENDOR = re.compile(rb"\b(Algorithmia|adk)\b")
+
+
+@dataclass(frozen=True)
+class LocalWrapper:
+    """A wrapper that this machine executes.
+
+    Args:
+        spec: what it is made from.
+        folder: where its files are.
+    """
+
+    spec: Spec
+    folder: Path
+
+    @property
+    def reference(self) -> str:
+        """What messages and the ledger call it."""
+        return f"{self.spec.wrapper.name}/local"
+
+    @property
+    def calls_platform(self) -> bool:
+        """Whether it needs an address and a key: its target or its datastore is on a platform."""
+        return self.spec.target.algorithm is not None or bool({"data", "sqs"} & store_kinds(self.spec))
+
+    @property
+    def processes(self) -> int:
+        """Processes unless the user says otherwise: one per processor for code of its own, else one."""
+        if self.spec.target.source is None:
+            return 1
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+    @contextmanager
+    def host(
+        self,
+        processes: int | None = None,
+        *,
+        variables: Mapping[str, str] | None = None,
+        log: IO[bytes] | None = None,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> Iterator[Host]:
+        """The host, for as long as the context is open; the wrapper has described itself.
+
+        Args:
+            processes: at most; None: see `processes`.
+            variables: of the environment, besides this process's own.
+            log: takes what processes print; None: a temporary file.
+            tell: told what takes a while.
+
+        Raises:
+            RunError: it can't be loaded, or what it requires can't be installed.
+        """
+        needs_vendor = self.calls_platform or self._names_vendor()
+        interpreter = interpreter_for(self.folder, vendor=needs_vendor, tell=tell)
+        program = Program(self.folder, interpreter, variables or {})
+        with ExitStack() as stack:
+            log = log or stack.enter_context(tempfile.TemporaryFile())
+            files = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wrapgen-files-")))
+            host = ProcessHost(program, self.reference, processes or self.processes, log, files)
+            stack.callback(host.close)
+            host.describe()
+            yield host
+
+    def _names_vendor(self) -> bool:
+        """Whether an inline target's code names the vendor's packages."""
+        files = (self.folder / INLINE_FOLDER).rglob("*.py")
+        return any(_NAMES_VENDOR.search(path.read_bytes()) for path in files)
+
+
+def local_wrapper(name: str) -> LocalWrapper:
+    """The wrapper of a spec, made in the cache; a folder with a wrapper that was built is that wrapper.
+
+    Args:
+        name: the spec's file, or a folder with `spec.yaml`.
+
+    Raises:
+        SpecError: the spec is wrong.
+        UsageError: the cache can't be written.
+    """
+    path = Path(name).expanduser()
+    spec = load(path)
+    folder = path if path.is_dir() else path.parent
+    if not (folder / MANIFEST).is_file():
+        folder = kept_wrapper(generate(spec), spec.wrapper.algorithm_name)
+    return LocalWrapper(spec, folder)
