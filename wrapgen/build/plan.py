@@ -131,6 +131,7 @@ CONDITIONS: dict[str, Condition] = {
     **{f"src/runtime/{name}.py": condition for name, condition in PARTS.items()},
     "src/runtime/http_answer.py": endpoint,
     "src/runtime/ignoring.py": ignores_failures,
+    "src/runtime/network.py": endpoint,
     "src/runtime/paths.py": endpoint,
     "src/runtime/tensors.py": lambda spec: endpoint(spec) and bool(spec.expanded.preset.get("tensors")),
     "src/runtime/records.py": records,

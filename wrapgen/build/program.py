@@ -206,6 +206,7 @@ def _endpoint_settings(spec: Spec) -> dict[str, Any]:
         "answer": keys.get("answer", "json"),
         "headers": fixed,
         "gzip": target.gzip,
+        "tls": target.tls.model_dump(exclude_none=True) if target.tls else None,
         "price": target.price.model_dump() if target.price else None,
         **({"auth": keys["auth"]} if "auth" in keys else {}),
     }

@@ -93,7 +93,8 @@ def expand(target: Mapping[str, Any], own: Mapping[str, Any], report: Report) ->
         return None
     if urlsplit(url).scheme == AWS_SCHEME:
         aws = built_in()[AWS_SCHEME]
-        preset = {**preset, "auth": aws["auth"], "errors": [*preset.get("errors", ()), *aws["errors"]]}
+        auth = {**aws["auth"], "region": urlsplit(url).netloc}
+        preset = {**preset, "auth": auth, "errors": [*preset.get("errors", ()), *aws["errors"]]}
     for path, refused in _check_settings(target, preset, name):
         report(path, refused)
     facts = {key: target.get(key) for key in SETTINGS}
@@ -104,6 +105,17 @@ def expand(target: Mapping[str, Any], own: Mapping[str, Any], report: Report) ->
         return None
     keys = _filled(target, chosen, facts)
     return _parsed(_address(url, chosen, facts), keys, chosen, report)
+
+
+def explained(target: Mapping[str, Any], expanded: Expanded) -> dict[str, Any]:
+    """The target with its preset filled in: a valid section itself, unless code has to read the answer."""
+    read_by_code = [key for key in ("tensors", "correct") if expanded.preset.get(key)]
+    kept = [key for key in target if key not in (*SETTINGS, *expanded.keys) or read_by_code]
+    made = {key: target[key] for key in kept}
+    if not read_by_code:
+        is_aws = urlsplit(made["endpoint"]).scheme == AWS_SCHEME
+        made.update({} if is_aws else {"endpoint": expanded.url}, protocol="json")
+    return {**made, **expanded.keys}
 
 
 def _report_unknown(name: str, report: Report) -> None:
@@ -163,7 +175,8 @@ def _filled(target: Mapping[str, Any], chosen: dict[str, Any], facts: dict[str, 
     if chosen.get("tensors"):
         keys["request"] = _tensors(keys["request"], target.get("inputs"))
     keys["headers"] = {**chosen.get("headers", {}), **(target.get("headers") or {})}
-    keys["errors"] = [*(target.get("errors") or ()), *chosen.get("errors", ())]
+    own = [{"status": 200, **rule} for rule in target.get("errors") or ()]
+    keys["errors"] = own + [rule for rule in chosen.get("errors", ()) if {"status": 200, **rule} not in own]
     return {key: value for key, value in keys.items() if value not in (None, [], {}, MISSING)}
 
 

@@ -12,7 +12,8 @@ import urllib.parse
 from pathlib import Path
 from typing import Any
 
-from .exchange import ConnectionFailed, Request, Server, Transport
+from . import network
+from .exchange import ConnectionFailed, Request, Transport
 from .protocol import STOP
 from .statuses import failure_of
 
@@ -23,13 +24,17 @@ COMMAND_SECONDS = 60.0
 class Credentials:
     """The token that each request carries; ``refresh`` finds whether there is a fresher one."""
 
-    def __init__(self, target: dict[str, Any], server: Server | None = None) -> None:
+    def __init__(self, target: dict[str, Any]) -> None:
         self._settings = target["auth"]
-        self._server = server
+        self._tls = target["tls"]
         self._lock = threading.Lock()
         self._token = ""
         self._stamp: Any = None  # of the file that the token is from
         self._expires = float("inf")
+
+    def address(self, url: str) -> str:
+        """Where requests with these credentials go."""
+        return url
 
     def headers(self, _path: str, headers: dict[str, str], _body: bytes) -> dict[str, str]:
         """The headers of a request with the credentials among them. Raises ``Failure`` without any."""
@@ -93,8 +98,8 @@ class Credentials:
         body = urllib.parse.urlencode(form).encode("ascii")
         try:
             path = url.path + (f"?{url.query}" if url.query else "")
-            server = self._server or Server(f"{url.scheme}://{url.netloc}", {})
-            response = Transport(server).send(Request("POST", path or "/", body, headers, 30.0))
+            transport = Transport(network.server_of(settings["token_url"], self._tls))
+            response = transport.send(Request("POST", path or "/", body, headers, 30.0))
         except ConnectionFailed as error:
             raise _missing(f"{settings['token_url']}: {error}") from None
         if response.status != 200:

@@ -6,7 +6,6 @@ import os
 import urllib.parse
 from typing import Any
 
-from .exchange import Server
 from .protocol import STOP
 from .statuses import failure_of
 
@@ -19,12 +18,17 @@ class Credentials:
     def __init__(self, target: dict[str, Any]) -> None:
         settings = target["auth"]
         self._service = settings["aws"]
-        self._host = urllib.parse.urlsplit(target["url"]).netloc
-        self._url = f"https://{self._host}"
+        self._url = ""
         self._region = settings.get("region") or os.environ.get(
             "AWS_REGION", os.environ.get("AWS_DEFAULT_REGION")
         )
         self._session: Any = None
+
+    def address(self, url: str) -> str:
+        """Where requests go: another address than the service's if the environment names one."""
+        override = urllib.parse.urlsplit(os.environ.get(OVERRIDE, ""))
+        self._url = f"{override.scheme}://{override.netloc}" if override.netloc else url[: url.index("/", 8)]
+        return self._url + urllib.parse.urlsplit(url).path
 
     def headers(self, path: str, headers: dict[str, str], body: bytes) -> dict[str, str]:
         """The headers of a request with its signature among them. Raises ``Failure`` without credentials."""
@@ -55,12 +59,6 @@ class Credentials:
         if found is None:
             raise _missing("botocore finds no credentials for AWS")
         return found.get_frozen_credentials()
-
-
-def server_of(url: str) -> Server:
-    """Where requests go: another address than the service's if the environment names one."""
-    parts = urllib.parse.urlsplit(os.environ.get(OVERRIDE, url))
-    return Server(f"{parts.scheme}://{parts.netloc}", {})
 
 
 def _missing(said: str) -> Any:

@@ -10,7 +10,8 @@ import urllib.parse
 from types import ModuleType
 from typing import Any
 
-from .exchange import ConnectionFailed, Request, Response, Server, Transport
+from . import network
+from .exchange import ConnectionFailed, Request, Response, Transport
 from .http_answer import failure_of_answer
 from .items import Item
 from .protocol import ATTEMPT, NOT_CALLED, Failure, InputError, dumps
@@ -26,16 +27,17 @@ class Endpoint:
     """The target of a wrapper: ``call`` for one item, ``call_list`` for a list of them."""
 
     def __init__(self, mapping: ModuleType, target: dict[str, Any], limits: dict[str, Any], **parts: Any):
-        """``parts`` are what the spec asks for: ``auth``, ``server`` (TLS and proxies), ``schemas``."""
-        url = urllib.parse.urlsplit(target["url"])
+        """``parts`` are what the spec asks for: ``auth``, ``schemas``. Raises ``ValueError``."""
         self.mapping = mapping
         self.settings = target
         self.auth = parts.get("auth")
         self.schemas = parts.get("schemas")
         self._most = limits["request_bytes"]
+        address = self.auth.address(target["url"]) if self.auth else target["url"]
+        url = urllib.parse.urlsplit(address)
         self._path = url.path + ("?" + url.query if url.query else "")
         self._headers = {"Content-Type": target["content_type"], **target["headers"]}
-        self._transport = Transport(parts.get("server") or Server(f"{url.scheme}://{url.netloc}", {}))
+        self._transport = Transport(network.server_of(address, target["tls"]))
 
     def prepare(self, item: Item) -> None:
         """Find what a request takes of an item. Raises ``InputError``, before anything is sent."""
