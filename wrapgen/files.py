@@ -35,6 +35,21 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def sync_file_system(folder: Path) -> None:
+    """Forces all that was written to a folder's file system to disk: for what other programs made in it."""
+    import ctypes  # few commands need it
+
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        sync = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)  # Linux has it
+        if sync is None:
+            os.sync()
+        elif sync(descriptor) != 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(folder))
+    finally:
+        os.close(descriptor)
+
+
 def make_folder(folder: Path, mode: int = PRIVATE_FOLDER) -> None:
     """Makes a folder, with those above it, unless it is there.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import threading
 import time
@@ -94,3 +95,16 @@ def test_a_killed_server_runs_its_void_calls_again(serve, tmp_path, publish, zoo
     server.stop(signal.SIGKILL)
     again = serve(tmp_path / "home")
     assert outcome(again, started["request_id"]).json()["metadata"]["content_type"] == "json"
+
+
+def test_a_call_that_has_ended_does_not_run_again(tmp_path):
+    """Where a power cut took only the removal of the request, its outcome stays what was answered."""
+    request_id = "req-" + 36 * "1"
+    caller = Caller("one", "k")
+    head = msgspec.json.encode(PersistedRequest(caller, "one/a/1.0.0", "application/json", "", None, False))
+    calls = VoidCalls(tmp_path, None, time.time)
+    (tmp_path / f"{request_id}.request").write_bytes(head + b"\n{}")
+    (tmp_path / f"{request_id}.outcome").write_bytes(head + b'\n{"result": 1}')
+    asyncio.run(calls.resume())
+    assert [path.name for path in tmp_path.iterdir()] == [f"{request_id}.outcome"]
+    assert calls.find(request_id, caller).reply == b'{"result": 1}'

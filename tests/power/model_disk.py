@@ -1,8 +1,8 @@
 """A model disk: what system calls wrote, what of it was synced, and every state that a power cut may leave.
 
-Names and contents are kept apart, as POSIX has it: `fsync` of a file keeps its content and not its name, `fsync` of
-a folder keeps the names in it and not what they name. Whatever was not synced is there or not, in any
-combination, and a page of 4,096 bytes may be torn.
+Names and contents are kept apart, as POSIX has it: `fsync` of a file keeps its content and not its name,
+`fsync` of a folder keeps the names in it and not what they name. Whatever was not synced is there or not, in
+any combination, and a page of 4,096 bytes may be torn.
 """
 
 from __future__ import annotations
@@ -79,7 +79,9 @@ class Crash:
 
     def __str__(self) -> str:
         lost = "; ".join(map(_words, self.lost[:12]))
-        return f"after event {self.at}, with {len(self.chosen)} effects that were not synced, without {len(self.lost)}: {lost}"
+        return (
+            f"after event {self.at}, {len(self.chosen)} unsynced effects kept, {len(self.lost)} lost: {lost}"
+        )
 
     def write(self, folder: Path) -> None:
         """Makes a real folder of it."""
@@ -88,7 +90,7 @@ class Crash:
             if kind == "folder":
                 place.mkdir(exist_ok=True)
             elif kind == "link":
-                os.symlink(content, place)
+                place.symlink_to(os.fsdecode(content))
             else:
                 place.write_bytes(content)
                 place.chmod(mode)
@@ -194,10 +196,10 @@ class ModelDisk:
         self.events += 1
         self._keep([one for one in self._pending if _concerns(one, node) and self._when[one] <= since])
 
-    def sync_all(self) -> None:
-        """Keeps everything."""
+    def sync_all(self, since: int) -> None:
+        """Keeps everything as it was after so many events."""
         self.events += 1
-        self._keep(self._pending)
+        self._keep([one for one in self._pending if self._when[one] <= since])
 
     def _keep(self, effects: list[Effect]) -> None:
         self._synced += effects
@@ -244,12 +246,21 @@ class ModelDisk:
         """What running programs see."""
         return self.tree(self._pending, len(self._synced))
 
+    def compare(self, folder: Path) -> None:
+        """Makes sure that a real folder holds what running programs saw here."""
+        tree = self.newest()
+        real = {str(path.relative_to(folder)): path for path in folder.rglob("*")}
+        assert set(real) == set(tree), sorted(set(real) ^ set(tree))[:5]
+        for name, path in real.items():
+            if path.is_file() and not path.is_symlink() and not name.endswith("-shm"):
+                assert path.read_bytes() == tree[name][2], f"{name} is not what was recorded"
+
     def crashes(self, random: Random, most: int) -> Iterator[Crash]:
         """States that a power cut may leave now; all, where they are not more than `most`.
 
         Else: each prefix, each effect alone, all but each, names without contents and contents without names,
-        and a random choice of the others; each prefix also with its last page torn or empty. Of more than MANY
-        effects, the last ones are taken for each, and some others by chance.
+        and a random choice of the others; each prefix also with its last page torn or empty. Of more than
+        MANY effects, the last ones are taken for each, and some others by chance.
         """
         pending = self._pending
         places = _places(len(pending), random)
@@ -314,7 +325,9 @@ def _apply(content: bytearray, effect: Content) -> None:
     content[effect.offset : effect.offset + len(effect.data)] = effect.data
 
 
-def _walk(folder: Node, path: str, below: dict[Node, Any], contents: dict[Node, bytearray], tree: Tree) -> None:
+def _walk(
+    folder: Node, path: str, below: dict[Node, Any], contents: dict[Node, bytearray], tree: Tree
+) -> None:
     for name, node in sorted(below.get(folder, ()), key=lambda entry: entry[0]):
         place = f"{path}/{name}".lstrip("/")
         if node.kind == "file":
@@ -337,9 +350,7 @@ def _places(count: int, random: Random) -> list[int]:
     return sorted({*range(count - 3, count), *random.sample(range(count), 3)})
 
 
-def _subsets(
-    pending: list[Effect], places: list[int], random: Random, most: int
-) -> Iterator[list[Effect]]:
+def _subsets(pending: list[Effect], places: list[int], random: Random, most: int) -> Iterator[list[Effect]]:
     count = len(pending)
     if 2**count <= most:
         for bits in range(2**count):

@@ -2,8 +2,8 @@
 
     python platform_life.py FOLDER
 
-The home is FOLDER/root/home. Before a request leaves, standard output is told what it will change; after its answer
-has come, that it was acknowledged.
+The home is FOLDER/root/home. Before a request leaves, standard output is told what it will change; after its
+answer has come, that it was acknowledged.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ SOURCE = {
     "src/__init__.py": "",
     "src/Power.py": "def apply(input):\n    return {'seen': input}\n",
 }
-LINE = '{"attempts":1,"duration_ms":1,"id":"%d","index":%d,"result":%d,"run":"r","started_at":"2026-01-01T00:00:00.000Z","target":"a/b/1.0.0","try":%d,"wrapper":"a/c/1.0.0"}\n'
+LINE = (
+    '{"attempts":1,"duration_ms":1,"id":"%d","index":%d,"result":%d,"run":"r",'
+    '"started_at":"2026-01-01T00:00:00.000Z","target":"a/b/1.0.0","try":%d,"wrapper":"a/c/1.0.0"}\n'
+)
 """A record."""
 
 
@@ -41,7 +44,8 @@ class Life:
         self.home = folder / "root" / "home"
         words = ["serve", "--home", str(self.home), "--port", "0", "--json", "--isolation", "none"]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "wrapgen", *words, "--allow-root-workers", "--workers", "1"], stdout=subprocess.PIPE
+            [sys.executable, "-m", "wrapgen", *words, "--allow-root-workers", "--workers", "1"],
+            stdout=subprocess.PIPE,
         )
         assert self.process.stdout is not None
         self.facts = json.loads(self.process.stdout.readline())
@@ -65,7 +69,9 @@ class Life:
         assert answer.ok, (path, answer.text)
         if fact:
             self.tell("is", *fact)
-        return answer.json() if answer.headers.get("content-type", "").startswith("application/json") else None
+        return (
+            answer.json() if answer.headers.get("content-type", "").startswith("application/json") else None
+        )
 
     def data(self) -> None:
         """Collections, files and records."""
@@ -86,10 +92,10 @@ class Life:
 
     def settle(self) -> None:
         """`records --settle`."""
-        words = ["records", "data://.my/records", "--run", "r", "--settle", "--address", self.facts["address"]]
+        words = [sys.executable, "-m", "wrapgen", "records", "data://.my/records", "--run", "r", "--settle"]
         variables = {**os.environ, "ALGORITHMIA_API_KEY": self.key, "ALGORITHMIA_API": self.facts["address"]}
         self.tell("may", "settled", True)
-        done = subprocess.run([sys.executable, "-m", "wrapgen", *words[:-2]], env=variables, capture_output=True)
+        done = subprocess.run(words, env=variables, capture_output=True, check=False)
         assert done.returncode == 0, done.stderr
         self.tell("is", "settled", True)
 
@@ -105,9 +111,7 @@ class Life:
 
     def algorithm(self) -> None:
         """An algorithm, two pushes with their builds, and a release."""
-        made = self.ask("POST", "/v1/algorithms/local", json={"name": "Power"})
-        del made
-        self.tell("is", "algorithm Power", True)
+        self.ask("POST", "/v1/algorithms/local", ("algorithm Power", True), json={"name": "Power"})
         clone = self.folder / "clone"
         remote = self.facts["address"].replace("//", f"//local:{self.key}@") + "/git/local/Power.git"
         self.git(self.folder, "clone", "-q", remote, str(clone))
@@ -123,7 +127,12 @@ class Life:
             self.git(clone, "push", "-q", "origin", "HEAD:master")
             self.tell("is", "commit", commit)
             self.ask("POST", f"{PLACE}/compile", (f"build {commit}", True), json={})
-        self.ask("POST", f"{PLACE}/versions", ("version", commit), json={"settings": {"algorithm_callability": "public"}})
+        self.ask(
+            "POST",
+            f"{PLACE}/versions",
+            ("version", commit),
+            json={"settings": {"algorithm_callability": "public"}},
+        )
 
     def calls(self) -> None:
         """Calls that nobody waits for."""
@@ -139,7 +148,7 @@ class Life:
 
     def removal(self) -> None:
         """An algorithm that goes."""
-        self.ask("POST", "/v1/algorithms/local", json={"name": "Gone"})
+        self.ask("POST", "/v1/algorithms/local", ("algorithm Gone", True), json={"name": "Gone"})
         self.ask("DELETE", "/v1/algorithms/local/Gone", ("algorithm Gone", False))
 
     def git(self, folder: Path, *words: str) -> str:

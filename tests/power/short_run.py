@@ -2,7 +2,8 @@
 
     python short_run.py FOLDER
 
-Its wrapper is in this process: what it was sent, and that a run has ended, is told on standard output at that moment.
+Its wrapper is in this process: what it was sent, and that a run has ended, is told on standard output at that
+moment.
 """
 
 from __future__ import annotations
@@ -68,7 +69,9 @@ class ShortWrapper:
         if not failed:
             return {"seen": item["n"]}
         kind = "InputError" if id_ in self._fails else "ServerError"
-        return {"$error": {"type": kind, "message": "planned", "retryable": kind == "ServerError", "attempts": 1}}
+        return {
+            "$error": {"type": kind, "message": "planned", "retryable": kind == "ServerError", "attempts": 1}
+        }
 
 
 DESCRIPTION = {

@@ -30,11 +30,23 @@ def can_trace() -> str:
     return done.stderr.strip() if done.returncode else ""
 
 
-def record(command: list[str], log: Path, **options: object) -> subprocess.CompletedProcess[str]:
+def record(command: list[str], log: Path) -> subprocess.CompletedProcess[str]:
     """Runs a program and its children, and keeps their system calls in a file."""
     assert STRACE is not None
-    words = [STRACE, "-f", "-y", "-xx", "-s", str(1 << 26), "--seccomp-bpf", "-e", f"trace={CALLS}", "-e", "signal=none"]
-    return subprocess.run([*words, "-o", str(log), *command], capture_output=True, text=True, check=False, **options)
+    words = [
+        STRACE,
+        "-f",
+        "-y",
+        "-xx",
+        "-s",
+        str(1 << 26),
+        "--seccomp-bpf",
+        "-e",
+        f"trace={CALLS}",
+        "-e",
+        "signal=none",
+    ]
+    return subprocess.run([*words, "-o", str(log), *command], capture_output=True, text=True, check=False)
 
 
 @dataclass
@@ -72,9 +84,11 @@ class Replay:
         root: the folder that the disk stands for.
         disk: with what the folder held before.
         seen: called after every event, with what was written to standard output or a socket, or b"".
+        broken: kinds of syncs that do nothing: of a "file" or "folder", or of "all".
     """
 
-    def __init__(self, root: Path, disk: ModelDisk, seen: Callable[[int, bytes], None]) -> None:
+    def __init__(self, root: Path, disk: ModelDisk, seen: Callable[[bytes], None], broken: str = "") -> None:
+        self._broken = broken
         self._root = str(root)
         self._disk = disk
         self._seen = seen
@@ -118,11 +132,13 @@ class Replay:
         elif name in ("clone", "clone3", "fork", "vfork"):
             self._forked(pid, int(result), words)
         if self._disk.events != before or data:
-            self._seen(pid, data)
+            self._seen(data)
 
     def _process(self, pid: int) -> Process:
         if pid not in self._processes:
-            parents = [one for one, (text, _) in self._begun.items() if text.startswith(("clone", "fork", "vfork"))]
+            parents = [
+                one for one, (text, _) in self._begun.items() if text.startswith(("clone", "fork", "vfork"))
+            ]
             if parents:
                 self._forked(parents[-1], pid, self._begun[parents[-1]][0])
             else:
@@ -249,13 +265,15 @@ class Replay:
             assert name.endswith("-shm"), f"{name} is written without a call"
 
     def _fsync(self, process: Process, words: str, result: int, since: int) -> None:
-        if opened := self._opened(process, words):
+        opened = self._opened(process, words)
+        if opened and opened.node.kind != self._broken:
             self._disk.sync(opened.node, since)
 
     _fdatasync = _fsync
 
     def _syncfs(self, process: Process, words: str, result: int, since: int) -> None:
-        self._disk.sync_all()
+        if self._broken != "all":
+            self._disk.sync_all(since)
 
     _sync = _syncfs
 
@@ -308,7 +326,7 @@ class Replay:
     _linkat = _link
 
     def _symlink(self, process: Process, words: str, result: int, since: int) -> None:
-        target, link = _HEX.findall(words)
+        target, _ = _HEX.findall(words)
         place = self._paths(process, words)[1]
         if place is not None:
             self._disk.link(place, os.fsdecode(_plain(target)))

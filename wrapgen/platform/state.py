@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from wrapgen.errors import NotAuthorized, UsageError
+from wrapgen.files import make_folder
 from wrapgen.platform.building.builds import Builds
 from wrapgen.platform.building.environments import Environments
 from wrapgen.platform.domain.accounts import Accounts
@@ -109,7 +110,7 @@ def open_platform_state(
         UsageError: there can be no sandbox, another server has this home open, or a newer wrapgen wrote it.
     """
     home = home.absolute()
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(home)
     home.chmod(0o700)  # one that was there may have been open to all, and secrets come to lie in it
     lock = _lock(home)
     try:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from wrapgen.errors import NotFound, WrapgenError
+from wrapgen.files import make_folder, sync_file_system
 from wrapgen.platform.building.commands import BuildRun, Commands, CommandStopped
 from wrapgen.platform.building.environments import Environments
 from wrapgen.platform.building.installers import Installers
@@ -74,7 +75,7 @@ class Builds:
         self._table = table
         self._home = home
         self._root = home / "builds"
-        self._root.mkdir(exist_ok=True)
+        make_folder(self._root)
         self._environments = environments
         self._repositories = repositories
         self._clock = clock
@@ -217,6 +218,7 @@ class Builds:
             return
         place = str(interpreter.relative_to(self._home)) if interpreter else ""
         status = "succeeded" if interpreter else "failed"
+        sync_file_system(self._home)
         self._table.update(build.id, status=status, interpreter=place, finished_at=self._clock())
         self._tell(build)
 

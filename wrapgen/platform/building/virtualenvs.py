@@ -23,6 +23,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
+from wrapgen.files import make_folder, sync_file_system
 from wrapgen.platform.building.commands import BuildRun
 from wrapgen.platform.building.installers import Installers
 from wrapgen.platform.building.requirements import Requirements
@@ -60,7 +61,7 @@ class Virtualenvs:
 
     def __init__(self, root: Path, installers: Installers) -> None:
         self._root = root
-        root.mkdir(exist_ok=True)
+        make_folder(root)
         self._installers = installers
         self._locks: dict[str, threading.Lock] = {}
         self._guard = threading.Lock()
@@ -96,6 +97,7 @@ class Virtualenvs:
             if not self._make(attempt):
                 remove(folder)
                 return None, False
+            sync_file_system(folder)  # what is marked as ready is there after a power cut
             part = folder / f"ready.{uuid.uuid4().hex}"
             with part.open("x", encoding="ascii") as file:  # never through a link that a build may have left
                 file.write(attempt.target.name)

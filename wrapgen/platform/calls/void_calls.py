@@ -124,6 +124,9 @@ class VoidCalls:
     async def resume(self) -> None:
         """Runs again what a former server took down and did not finish."""
         for path in sorted(self._folder.glob("*.request")):
+            if self._path(path.stem, ".outcome").exists():  # it has ended: only its removal was lost
+                path.unlink(missing_ok=True)
+                continue
             try:
                 head, _, body = path.read_bytes().partition(b"\n")
             except FileNotFoundError:  # forgotten meanwhile

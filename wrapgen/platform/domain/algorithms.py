@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -183,7 +184,8 @@ class Algorithms:
         return self._builds.start(algorithm.id, self._repositories.head(algorithm.id), environment.name)
 
     def pushed(self, algorithm: Algorithm, head_before: str) -> Build | None:
-        """Starts a build if the default branch has moved since."""
+        """Keeps what was pushed for good, and starts a build if the default branch has moved since."""
+        self._repositories.keep(algorithm.id)
         if self._repositories.head(algorithm.id) == head_before:
             return None
         return self.build_head(algorithm)
@@ -301,9 +303,10 @@ class Algorithms:
         self._repositories.keep_only({algorithm.id for algorithm in found})
         self._builds.restart_unfinished()
         for algorithm in found:
-            head = self._repositories.head(algorithm.id)
-            if head != algorithm.first_commit and not self._builds.any_of(algorithm.id, head):
-                self.build_head(algorithm)
+            with suppress(NotFound):  # a damaged repository keeps no other algorithm from being served
+                head = self._repositories.head(algorithm.id)
+                if head != algorithm.first_commit and not self._builds.any_of(algorithm.id, head):
+                    self.build_head(algorithm)
 
     def _store(self, changed: Algorithm) -> None:
         facts = {"details": changed.details, "settings": changed.settings}

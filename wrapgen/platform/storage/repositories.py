@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wrapgen.errors import NotFound, ServerFault, TooLarge
+from wrapgen.files import make_folder, rename, sync_file_system, whole
 from wrapgen.platform.domain.bounds import Bounds
 from wrapgen.platform.storage import commit_size
 
@@ -47,6 +48,9 @@ _SETTINGS = """[core]
 \tauto = 0
 """
 
+
+_SYNC = '[ "$1" != prepared ] || exec sync -f .'
+"""What git runs around each change of a branch: what the branch will name is on the disk before."""
 
 _HASH = re.compile(r"[0-9a-f]{40}\Z")
 _VIEW_SETTINGS = "[core]\n\trepositoryformatversion = 0\n\tbare = true\n"
@@ -89,11 +93,12 @@ class Repositories:
         self._root = root
         self._bounds = bounds or Bounds()
         self._hooks = hooks = root.with_name("hooks")  # what git runs for each push
-        root.mkdir(exist_ok=True)
-        hooks.mkdir(exist_ok=True)
+        make_folder(root)
+        make_folder(hooks)
         words = shlex.join([sys.executable, "-I", "-S", commit_size.__file__])
-        (hooks / "pre-receive").write_text(f"#!/bin/sh\nexec {words}\n", "utf-8")
-        (hooks / "pre-receive").chmod(0o700)
+        for name, does in (("pre-receive", f"exec {words}"), ("reference-transaction", _SYNC)):
+            with whole(hooks / name, 0o700, durable=False) as file:
+                file.write(f"#!/bin/sh\n{does}\n".encode())
         self._variables = {
             "PATH": variables.get("PATH", os.defpath),
             "HOME": str(root),
@@ -111,12 +116,17 @@ class Repositories:
         The repository appears whole or not at all.
         """
         part = self._root / f".{algorithm_id}.{uuid.uuid4().hex}"
-        self._git("init", "--quiet", "--bare", str(part))
+        self._git("init", "--quiet", "--bare", "--template=", str(part))
         (part / "config").write_text(_SETTINGS, "utf-8")
         (part / "HEAD").write_text(f"ref: refs/heads/{BRANCH}\n", "ascii")
         self._git("fast-import", "--quiet", repository=part, stdin=_first_commit(files, author, message))
-        part.rename(self.path(algorithm_id))
+        sync_file_system(part)
+        rename(part, self.path(algorithm_id))
         return self.head(algorithm_id)
+
+    def keep(self, algorithm_id: str) -> None:
+        """Returns when a push that has ended is on the disk."""
+        sync_file_system(self.path(algorithm_id))
 
     def path(self, algorithm_id: str) -> Path:
         """Where the repository of an algorithm is."""
@@ -213,11 +223,16 @@ class Repositories:
         shutil.rmtree(self.path(algorithm_id), ignore_errors=True)
 
     def keep_only(self, algorithm_ids: set[str]) -> None:
-        """Removes what a crash left: half-made repositories and those of no algorithm."""
+        """Removes what a crash left: half-made repositories, those of no algorithm, git's locks."""
         wanted = {f"{algorithm_id}.git" for algorithm_id in algorithm_ids}
         for entry in self._root.iterdir():
             if entry.is_dir() and entry.name not in wanted:
                 shutil.rmtree(entry, ignore_errors=True)
+            elif entry.is_dir():
+                for lock in (*entry.glob("*.lock"), *entry.glob("refs/**/*.lock")):
+                    lock.unlink(missing_ok=True)
+                for unfinished in entry.glob("objects/*incoming-*"):
+                    shutil.rmtree(unfinished, ignore_errors=True)
 
     def backend(self, repository: str, service_path: str, request: Mapping[str, str]) -> dict[str, str]:
         """The environment in which `git http-backend` answers one request.
@@ -231,6 +246,8 @@ class Repositories:
         limits = (bounds.push_files, bounds.push_unpacked, bounds.push_depth, bounds.push_references)
         settings = {
             "core.bigFileThreshold": "16m",
+            # An object that a power cut left empty is never written again: git takes it for there.
+            "core.fsync": "all",
             "core.hooksPath": str(self._hooks),
             "receive.maxInputSize": str(bounds.push_bytes),
         }
