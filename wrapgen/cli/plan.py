@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
     from wrapgen.run.hosts.host import Host
     from wrapgen.run.input.items import Items
     from wrapgen.run.ledger.folder import Folder
-    from wrapgen.run.plan import Plan, Probe
+    from wrapgen.run.pace import Probe
+    from wrapgen.run.plan import Plan
+    from wrapgen.run.scheduling.progress import Progress
+    from wrapgen.run.settings import Options
 
 
 @click.command()
@@ -47,7 +51,8 @@ if TYPE_CHECKING:
 @click.option(
     "--probe",
     type=click.IntRange(1, 1000),
-    help="Items to probe with. [16, and more for two seconds where these are quick]",
+    help="Items to probe with, one call after the other. [at most a tenth, for a few seconds, and with as "
+    "many calls open as a run has]",
 )
 @workers_option
 @processes_option
@@ -60,7 +65,7 @@ def command(
 ) -> None:
     """Estimate a run of INPUT through the wrapper REFERENCE, or a spec: chunks, calls, sizes, time, cost.
 
-    Only a request for the wrapper's description is sent. With --output a few items are sent as well, and
+    Only a request for the wrapper's description is sent. With --output the first items are sent as well, and
     their results count: `wrapgen run` with the same output continues from there.
     """
     from wrapgen.run.hosts.patience import Patience
@@ -80,22 +85,30 @@ def command(
             items = items_of(source, given, folder, hosted.data, replace=False, output=output)
             host = hosted.host(folder.kept_reference, Patience(0), processes=given["processes"])
             about = host.describe()
+            began = time.monotonic()
             found = scan_input(
                 items.entries(), Path(name), aim=about.aim, compare_items=True, on_progress=reading
             )
-            probe = _probe(folder, items, host, given["probe"]) if output else None
+            read = time.monotonic() - began
+            probes = _probes(folder, items, host, given) if output else []
         made = plan(
             found,
             about,
             chunk=given["chunk"],
             workers=given["workers"],
             concurrency=host.concurrency,
-            probe=probe,
+            probes=probes,
+            reading=read,
             equal=given["equal"],
         )
     if as_json:
         facts = {"reference": host.reference, "wrapper": about.as_json()}
-        out(json.dumps({**facts, **made.as_json(), "probe": vars(probe) if probe else None}))
+        measured = [vars(probe) for probe in probes]
+        out(
+            json.dumps(
+                {**facts, **made.as_json(), "probe": measured[0] if measured else None, "probes": measured}
+            )
+        )
     else:
         out(f"{source} through {host.reference} (target {about.target})")
         for line in lines(made, billed=is_billed(host.address)):
@@ -109,36 +122,54 @@ def is_billed(address: str) -> bool:
     return bool(address) and not is_loopback(address)
 
 
-def _probe(folder: Folder, items: Items, host: Host, count: int | None) -> Probe:
+def _probes(folder: Folder, items: Items, host: Host, given: dict[str, Any]) -> list[Probe]:
     """Measures the first items of a run; where nobody says how many, more as long as they are quick."""
-    from wrapgen.run.plan import first_probe, next_probe
-    from wrapgen.run.scheduling.limits import MAX_SIZE
-
-    size = count or first_probe(host.describe())
-    found = _measured(folder, items, host, size, chunk=math.ceil(size / 2))
-    if isinstance(found, str):
-        raise UsageError(found)
-    while count is None and (size := next_probe(found, size)):
-        longer = _measured(folder, items, host, size, chunk=MAX_SIZE)
-        if isinstance(longer, str):
-            break
-        found = longer
-    return found
-
-
-def _measured(folder: Folder, items: Items, host: Host, count: int, *, chunk: int) -> Probe | str:
-    """What so many items take, in calls one after the other; or why nothing could be measured."""
-    from wrapgen.run.plan import Probing
-    from wrapgen.run.session import Session
+    from wrapgen.run.plan import first_probe, next_probe, wide_probe
+    from wrapgen.run.scheduling.limits import ceiling
     from wrapgen.run.settings import Options
 
-    with Session(folder, items, host, Options(workers=1, chunk=chunk)) as session:
-        probing = Probing(session.counts.finished, time.monotonic)
-        _, reason = session.work(probing, most=count)
+    about, count = host.describe(), given["probe"]
+    size = count or first_probe(about)
+    found, total = _measured(folder, items, host, size, Options(workers=1, chunk=math.ceil(size / 2)))
+    if found is None:
+        raise UsageError("every item of this run is finished: there is nothing left to probe with")
+    if count is not None:
+        return [found]
+    while size := next_probe(found, size, total):
+        longer, _ = _measured(folder, items, host, size, Options(workers=1, chunk=given["chunk"]))
+        if longer is None:
+            return [found]
+        found = replace(longer, start=found.start)
+    calls = ceiling(about.parallel, given["workers"], host.concurrency)
+    size, chunk = wide_probe(found, about, calls, total)
+    if not size:
+        return [found]
+    options = Options(workers=calls, chunk=min(chunk, given["chunk"]))
+    wide, _ = _measured(folder, items, host, size, options)
+    return [found, wide] if wide else [found]
+
+
+def _measured(
+    folder: Folder, items: Items, host: Host, count: int, options: Options
+) -> tuple[Probe | None, int]:
+    """What at most so many items take, None where none is left; and the items of the run."""
+    from wrapgen.run.pace import Pace
+    from wrapgen.run.session import Session
+
+    with Session(folder, items, host, options) as session:
+        pace = Pace(session.counts.finished, time.monotonic)
+
+        def watch(progress: Progress) -> None:
+            pace(progress)
+            if pace.is_settled:
+                session.stop("a probe")
+
+        _, reason = session.work(watch, most=count)
         left = session.counts.items - session.counts.finished
-    if probing.probe is None and left:
+        total = session.counts.items
+    if pace.probe is None and left:
         raise RunError(f"the probe brought nothing: {reason}")
-    return probing.probe or "every item of this run is finished: there is nothing left to probe with"
+    return pace.probe, total
 
 
 def lines(made: Plan, *, billed: bool = True) -> list[str]:
@@ -165,19 +196,28 @@ def time_lines(made: Plan, *, billed: bool = True) -> list[str]:
     """What the plan says of time and money; nothing without a probe."""
     if not made.seconds:
         return []
-    one, *more = (f"{_time(seconds)} with {calls}" for calls, seconds in made.seconds.items())
-    times = f"{one}, at best {', '.join(more)}" if more else one
-    cost = f"billed       {made.billed_seconds:,} s, each call rounded up to a whole second"
-    return [f"time         {times} call{'s' if more else ''} open", *([cost] if billed else [])]
+    times = [f"{span(*ends)} with {calls}" for calls, ends in made.seconds_range.items()]
+    plural = "s" if len(times) > 1 else ""
+    return [f"time         {', '.join(times)} call{plural} open", *([billed_line(made)] if billed else [])]
+
+
+def billed_line(made: Plan) -> str:
+    """What the plan says of money."""
+    return f"billed       {made.billed_seconds:,} s, each call rounded up to a whole second"
 
 
 def _histogram(sizes: dict[int, int]) -> str:
     return ", ".join(f"{count:,} up to {size:,} bytes" for size, count in sorted(sizes.items())) or "none"
 
 
-def _time(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return (
-        f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
+def span(low: float, high: float) -> str:
+    """A range of seconds for people, in one unit and rounded to the outside: `3 to 5 min`."""
+    size, unit = next(
+        (size, unit) for size, unit in ((3600, "h"), (60, "min"), (1, "s")) if high >= 2 * size or size == 1
     )
+    precise = high < 10 * size
+    low, high = (
+        rounding(seconds / size * 10) / 10 if precise else rounding(seconds / size)
+        for rounding, seconds in ((math.floor, low), (math.ceil, high))
+    )
+    return f"{low:g} to {high:g} {unit}"

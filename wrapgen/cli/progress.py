@@ -10,8 +10,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from wrapgen.cli.terminal import err, one_line, visible
+from wrapgen.run.pace import Pace
 
 if TYPE_CHECKING:
+    from wrapgen.run.pace import Probe
     from wrapgen.run.scheduling.progress import Progress, Waiting
 
 LINE_EVERY = 30.0
@@ -21,8 +23,6 @@ JSON_EVERY = 1.0
 """Seconds between two lines of --log-json."""
 
 _REDRAW = 0.1
-_SETTLED = 15.0  # seconds in which the window restarts when the size of a chunk changes
-_WARM = 3.0  # seconds of warm workers that the estimate is based on, at most
 
 
 class Reporter:
@@ -31,8 +31,7 @@ class Reporter:
     Args:
         as_json: one JSON object per line instead of anything for people.
         already: items that earlier sessions finished; they don't count for the rate.
-        foretell: on a terminal, what to say once warm workers have finished some items, line by line, by how
-            many they are and the seconds they take one call after the other; None says nothing.
+        foretell: on a terminal, what to say once the pace is known, line by line; None says nothing.
         clock: seconds that only go forward.
     """
 
@@ -41,7 +40,7 @@ class Reporter:
         *,
         as_json: bool,
         already: int,
-        foretell: Callable[[int, float], list[str]] | None = None,
+        foretell: Callable[[Probe], list[str]] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._as_json = as_json
@@ -49,13 +48,11 @@ class Reporter:
         self._foretell = foretell
         self._clock = clock
         self._started = self._last = clock()
-        self._first: tuple[float, int] | None = None
+        self._pace = Pace(already, clock)
         self._terminal = sys.stderr.isatty() and not as_json
         self._bar: Any = None
         self._task: Any = None
         self._working = True
-        self._chunk = 0
-        self._window = 0.0
 
     def __enter__(self) -> Reporter:
         if self._terminal:
@@ -73,8 +70,8 @@ class Reporter:
     def __call__(self, progress: Progress) -> None:
         """Shows a moment of the run, if the last one shown is old enough."""
         now = self._clock()
-        if self._foretell and self._terminal and progress.counts.finished > self._already:
-            self._foretold(progress, now, self._foretell)
+        if self._foretell and self._terminal:
+            self._foretold(progress, self._foretell)
         waits = progress.wait is not None and self._working
         self._working = progress.wait is None
         every = JSON_EVERY if self._as_json else _REDRAW if self._terminal else LINE_EVERY
@@ -96,20 +93,13 @@ class Reporter:
         else:
             err(_line(progress, rate))
 
-    def _foretold(self, progress: Progress, now: float, foretell: Callable[[int, float], list[str]]) -> None:
-        """Says what is to come, by what warm workers do in as long as the first answer took."""
-        finished = progress.counts.finished
-        # It may have had to start workers, which a run does once; and larger chunks take less for an item.
-        if self._first is None:
-            self._window = min(now - self._started, _WARM)
-        grown = progress.chunk != self._chunk and now - self._started < _SETTLED
-        if self._first is None or grown:
-            self._first, self._chunk = (now, finished), progress.chunk
-        began, before = self._first
-        if finished == before or now - began < self._window:
+    def _foretold(self, progress: Progress, foretell: Callable[[Probe], list[str]]) -> None:
+        """Says what is to come, once, when the pace is known."""
+        self._pace(progress)
+        if not self._pace.is_settled or self._pace.probe is None:
             return
         self._foretell = None
-        for line in foretell(finished - before, (now - began) * max(1, progress.open)):
+        for line in foretell(self._pace.probe):
             self._bar.console.print(f"  {visible(line)}", highlight=False, markup=False)
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from wrapgen.run.hosts.host import Host
     from wrapgen.run.input.items import Items
     from wrapgen.run.output.layouts import Layout
+    from wrapgen.run.pace import Probe
     from wrapgen.run.session import Session
     from wrapgen.run.settings import Options
     from wrapgen.run.summary import Summary
@@ -203,25 +204,30 @@ def _announce(session: Session, host: Host, source: str, options: Options) -> No
             err(f"  {line}")
 
 
-def _foretelling(session: Session, host: Host, options: Options) -> Callable[[int, float], list[str]]:
-    """The plan's time and money, once the first items of the run say how long one takes."""
+def _foretelling(session: Session, host: Host, options: Options) -> Callable[[Probe], list[str]]:
+    """The time and money that the rest takes, once the first items of the run say how long one takes."""
 
-    def foretell(items: int, seconds: float) -> list[str]:
-        from wrapgen.cli.plan import is_billed, time_lines
-        from wrapgen.run.plan import Probe, plan
+    def foretell(probe: Probe) -> list[str]:
+        from wrapgen.cli.plan import billed_line, is_billed, span
+        from wrapgen.run.plan import foretold, plan
 
-        if items >= session.counts.items:
+        left = session.counts.items - session.counts.finished
+        if not left:
             return []
-        probe = Probe(items, seconds)
+        low, _, high = foretold(left, [probe], probe.calls)
         made = plan(
             session.scan,
             host.describe(),
             chunk=options.chunk,
             workers=options.workers,
             concurrency=host.concurrency,
-            probe=probe,
+            probes=[probe],
         )
-        return time_lines(made, billed=is_billed(host.address))
+        billed = [billed_line(made)] if is_billed(host.address) else []
+        return [
+            f"time         {span(low, high)} more, with {probe.calls} call{'s' * (probe.calls > 1)} open",
+            *billed,
+        ]
 
     return foretell
 

@@ -6,63 +6,23 @@ Billing: the platform rounds each call, the nested ones too, up to a whole secon
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from itertools import pairwise
 from typing import Any
 
 from wrapgen.protocol import ACCOUNT_CALLS
 from wrapgen.run.hosts.description import Description
 from wrapgen.run.input.scan import InputScan
+from wrapgen.run.pace import Probe
 from wrapgen.run.scheduling.limits import FIRST_SIZE, MAX_SIZE, ceiling
-from wrapgen.run.scheduling.progress import Progress
 
 _LEAST_PROBE = 8
-_MOST_PROBE = 2 * MAX_SIZE
 _PROBE_SECONDS = 2.0
-
-
-@dataclass(frozen=True)
-class Probe:
-    """What the first items of a run took, whose results count.
-
-    Args:
-        items: how many.
-        seconds: of the calls that they went in, one after the other.
-    """
-
-    items: int
-    seconds: float
-
-
-class Probing:
-    """Measures a probe as it goes: tell it how the run stands after every change.
-
-    The largest call counts, of these the last: it is the most like those of the run, and the first may have
-    had to start workers, which the run does once.
-
-    Args:
-        already: items that are finished before it.
-        clock: seconds that only go forward.
-    """
-
-    def __init__(self, already: int, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._moments = [(clock(), already)]
-
-    def __call__(self, progress: Progress) -> None:
-        """Notes when more items are finished."""
-        if progress.counts.finished > self._moments[-1][1]:
-            self._moments.append((self._clock(), progress.counts.finished))
-
-    @property
-    def probe(self) -> Probe | None:
-        """What was measured; None where no item was finished."""
-        calls = [
-            Probe(after - before, ended - began)
-            for (began, before), (ended, after) in pairwise(self._moments)
-        ]
-        return max(reversed(calls), key=lambda call: call.items, default=None)
+_WIDE_SECONDS = 20.0
+_SHARE = 0.1  # of the items that a probe takes, but for the first two calls
+_FASTER, _SLOWER = 0.75, 1.35  # what a measured time may differ by: other work comes and goes
+_BRIEF, _MUCH_FASTER = 0.5, 0.4  # what was measured for less than so many seconds says less
+_ENDS = 1.0  # seconds that starting and ending take, at most
 
 
 def first_probe(description: Description) -> int:
@@ -70,7 +30,7 @@ def first_probe(description: Description) -> int:
     return min(MAX_SIZE, max(2 * _LEAST_PROBE, 2 * description.parallel * description.batch_size))
 
 
-def next_probe(probe: Probe, count: int) -> int:
+def next_probe(probe: Probe, count: int, items: int) -> int:
     """Items of a longer probe, whose calls are more like those of the run; 0 where it would take long.
 
     What a call takes beside its items is a large part of a short call.
@@ -78,9 +38,30 @@ def next_probe(probe: Probe, count: int) -> int:
     Args:
         probe: what was measured.
         count: items of the probe so far.
+        items: of the whole run.
     """
-    more = min(_MOST_PROBE, int(_PROBE_SECONDS * probe.items / max(probe.seconds, 1e-6)))
+    quick = int(_PROBE_SECONDS * probe.items / max(probe.seconds, 1e-6))
+    more = min(quick, int(_SHARE * items))
     return more if more >= 2 * count else 0
+
+
+def wide_probe(probe: Probe, description: Description, calls: int, items: int) -> tuple[int, int]:
+    """Items of a probe with as many calls open as the run has, and of its calls; (0, 0) where it takes long.
+
+    Args:
+        probe: what one call after the other took.
+        description: of the wrapper.
+        calls: open at once.
+        items: of the whole run.
+    """
+    each = probe.seconds / probe.items
+    together = max(1, description.parallel * description.batch_size)
+    room = max(int(_SHARE * items), min(items // 4, 2 * calls * together))
+    chunk = max(1, min(MAX_SIZE, room // (4 * calls), max(together, int(_PROBE_SECONDS / 4 / each))))
+    # Were the calls to gain nothing of being open at once, each would take so many times as long.
+    if calls < 2 or room < 2 * calls or calls * chunk * each > _WIDE_SECONDS:
+        return 0, 0
+    return room, chunk
 
 
 @dataclass(frozen=True)
@@ -99,6 +80,7 @@ class Plan:
         repeated: items that equal an earlier one, or None where not counted.
         sizes: how many items have up to so many bytes.
         seconds: time elapsed by calls open at once; empty without a probe.
+        seconds_range: the least and the most that it may be, by calls open at once.
         billed_seconds: of wrapper and target together; None without a probe.
         saved: the share of calls of the target that equal items would take beside, which are not sent.
     """
@@ -114,6 +96,7 @@ class Plan:
     repeated: int | None
     sizes: dict[int, int]
     seconds: dict[int, float] = field(default_factory=dict)
+    seconds_range: dict[int, tuple[float, float]] = field(default_factory=dict)
     billed_seconds: int | None = None
     saved: float = 0.0
 
@@ -122,6 +105,9 @@ class Plan:
         found = asdict(self)
         found["sizes"] = {str(size): count for size, count in sorted(self.sizes.items())}
         found["seconds"] = {str(calls): round(seconds, 1) for calls, seconds in self.seconds.items()}
+        found["seconds_range"] = {
+            str(calls): [round(seconds, 1) for seconds in ends] for calls, ends in self.seconds_range.items()
+        }
         return found
 
 
@@ -132,7 +118,8 @@ def plan(
     chunk: int,
     workers: int | None = None,
     concurrency: int | None = None,
-    probe: Probe | None = None,
+    probes: Sequence[Probe] = (),
+    reading: float = 0.0,
     equal: str = "each",
 ) -> Plan:
     """What a run will take.
@@ -143,7 +130,8 @@ def plan(
         chunk: the most items in a call.
         workers: the most calls to keep open, or None.
         concurrency: calls that the host can take at once; None: what a platform grants an account.
-        probe: what the first items took.
+        probes: what the first items took: one call after the other, then with as many open as the run has.
+        reading: seconds that it took to read the input.
         equal: `once` where equal items are sent once.
     """
     whole = scan
@@ -154,16 +142,15 @@ def plan(
     chunks = count_chunks(scan, aim=description.aim, chunk=chunk)
     sub_batches = math.ceil(scan.items / max(1, description.batch_size))
     seconds: dict[int, float] = {}
+    ranges: dict[int, tuple[float, float]] = {}
     billed = None
-    if probe is not None and probe.items and scan.items:
-        each = probe.seconds / probe.items
+    if probes and scan.items:
         for calls in sorted({1, 2, 4, 8, 16, 32, most}):
             if calls <= most:
-                seconds[calls] = scan.items * each / min(calls, max(1, chunks))
-        # The probe's calls of the target ran side by side: this is the most that one of them can have taken.
-        side_by_side = min(description.parallel, probe.items)
-        target = math.ceil(probe.seconds * side_by_side / probe.items)
-        billed = chunks * math.ceil(scan.items * each / chunks) + sub_batches * max(1, target)
+                low, likely, high = foretold(scan.items, probes, min(calls, max(1, chunks)))
+                seconds[calls] = likely + reading
+                ranges[calls] = (low, high + 2 * reading)
+        billed = _billed(scan.items, chunks, sub_batches, description.parallel, probes[-1])
     return Plan(
         items=whole.items,
         bytes=whole.bytes,
@@ -176,11 +163,47 @@ def plan(
         repeated=scan.repeated,
         sizes=scan.sizes,
         seconds=seconds,
+        seconds_range=ranges,
         billed_seconds=billed,
         saved=1 - sub_batches / math.ceil(whole.items / max(1, description.batch_size))
         if whole.items
         else 0.0,
     )
+
+
+def foretold(items: int, probes: Sequence[Probe], calls: int) -> tuple[float, float, float]:
+    """Seconds that items take with so many calls open: at least, probably, at most.
+
+    Other numbers of calls than were measured gain at best all that target and machine allow,
+    and at worst nothing.
+
+    Args:
+        items: how many.
+        probes: by calls that were open, the fewest first; at least one.
+        calls: open at once.
+    """
+    one, wide = probes[0], probes[-1]
+    alone, together = (probe.items / probe.seconds for probe in (one, wide))
+    start = max(probe.start for probe in probes)
+    if calls in (one.calls, wide.calls):
+        # The wide probe's calls are smaller than those of the run: it need not be slower than one call.
+        slow, fast = (alone, alone) if calls == one.calls else (together, max(alone, together))
+    elif wide.calls > one.calls and calls < wide.calls:
+        gain = max(0.0, (wide.calls * alone / together - 1) / (wide.calls - 1))
+        slow, fast = sorted((calls * alone / (1 + gain * (calls - 1)), min(calls * alone, together)))
+    else:
+        slow, fast = alone, calls * alone / one.calls
+    likely = items / math.sqrt(slow * fast)
+    least = _FASTER if wide.seconds >= _BRIEF else _MUCH_FASTER
+    return least * items / fast, likely, _SLOWER * items / slow + start + _ENDS
+
+
+def _billed(items: int, chunks: int, sub_batches: int, parallel: int, probe: Probe) -> int:
+    """Seconds of wrapper and target, each call rounded up."""
+    each = probe.seconds * probe.calls / probe.items
+    # The probe's calls of the target ran side by side: this is the most that one of them can have taken.
+    target = math.ceil(each * min(parallel, probe.items))
+    return chunks * math.ceil(items * each / chunks) + sub_batches * max(1, target)
 
 
 def count_chunks(scan: InputScan, *, aim: int, chunk: int) -> int:

@@ -112,7 +112,7 @@ def test_a_plan_says_what_a_run_takes_and_its_probe_counts(wrapgen, platform, ta
     assert (plan["items"], plan["chunks"], plan["concurrent"], plan["account_limit"]) == (3, 1, 9, 80)
     assert plan["seconds"] == {} and not platform.wrapper.calls
     probed = wrapgen("plan", REF, "in.csv", "-o", "out.jsonl", "--probe", "2")
-    assert probed.returncode == 0 and "s with 1, " in probed.stdout, probed.stdout + probed.stderr
+    assert probed.returncode == 0 and " s with 1, " in probed.stdout, probed.stdout + probed.stderr
     assert [len(call["$batch"]) for call in platform.wrapper.calls] == [1, 1]
     assert wrapgen("run", REF, "in.csv", "-o", "out.jsonl").returncode == 0
     assert [call["$index"] for call in platform.wrapper.calls] == [0, 1, 2]

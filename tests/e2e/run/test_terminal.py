@@ -8,6 +8,7 @@ import pty
 import re
 import subprocess
 import sys
+from threading import Event
 
 import pytest
 
@@ -73,12 +74,13 @@ def test_colours_on_a_terminal_only(wrapgen, platform, tweets, on_a_terminal):
     assert code == 10 and not COLOUR.search(seen) and "100/100" in seen
 
 
-def test_the_rest_is_foretold_on_a_terminal(wrapgen, on_a_terminal):
+def test_the_rest_is_foretold_on_a_terminal(wrapgen, platform, on_a_terminal):
     """Once warm workers have shown what an item takes, a run says how long it will be; nothing is billed."""
+    platform.gate = lambda _: Event().wait(0.08) and None
     rows = "".join(json.dumps({"document": f"tweet {n}"}) + "\n" for n in range(20_000))
     (wrapgen.folder / "many.jsonl").write_text(rows)
-    code, seen = on_a_terminal("run", REF, "many.jsonl", "-o", "scores.jsonl")
-    assert code == 0 and re.search(r"  time +\d.* calls? open", seen) and "billed" not in seen
+    code, seen = on_a_terminal("run", REF, "many.jsonl", "-o", "scores.jsonl", "--chunk", "50")
+    assert code == 0 and re.search(r"  time +\d.* s more, with 8 calls open", seen) and "billed" not in seen
 
 
 def test_an_error_and_its_hint(wrapgen, on_a_terminal):

@@ -21,7 +21,8 @@ from wrapgen.run.hosts.finding import resolve
 from wrapgen.run.input.scan import InputScan, scan_input
 from wrapgen.run.ledger.folder import FileLog
 from wrapgen.run.ledger.ledger import Ledger, read_ledger
-from wrapgen.run.plan import Probe, Probing, first_probe, next_probe, plan
+from wrapgen.run.pace import Pace, Probe
+from wrapgen.run.plan import first_probe, next_probe, plan, wide_probe
 from wrapgen.run.scheduling.chunks import Chunk, ChunkCutter, Entry
 from wrapgen.run.scheduling.limits import CALM, ChunkSize, Concurrency, ceiling
 from wrapgen.run.scheduling.policy import delay, throttle_delay
@@ -303,36 +304,69 @@ def test_a_survey_counts_sizes_and_equal_items(tmp_path):
     assert InputScan.from_json(json.loads(json.dumps(found.as_json()))) == found
 
 
+ABOUT = Description("t", "both", "s", 300, 10_000_000, 8, 3, None)
+
+
 def test_a_plan_follows_the_probe():
     """Chunks, calls, concurrency, time at each number of open calls, and billed seconds."""
-    about = Description("t", "both", "s", 300, 10_000_000, 8, 3, None)
-    found = plan(InputScan(100_000, 10_000_000, 100), about, chunk=1000, probe=Probe(16, 2.0))
+    scan = InputScan(100_000, 10_000_000, 100)
+    found = plan(scan, ABOUT, chunk=1000, probes=[Probe(16, 2.0)])
     assert (found.chunks, found.target_calls) == (6 + 99, 100_000)
     assert (found.open_calls, found.concurrent, found.account_limit) == (8, 72, 80)
-    assert found.seconds == {1: 12500.0, 2: 6250.0, 4: 3125.0, 8: 1562.5}
+    assert found.seconds[1] == 12500.0 and set(found.seconds) == {1, 2, 4, 8}
     assert found.billed_seconds == 105 * 120 + 100_000
+    low, high = found.seconds_range[8]
+    assert low < 12500 / 8 and high > 12500, "what was not measured may gain everything or nothing"
+
+
+@pytest.mark.parametrize(("together", "expected"), [(16 / 2.0, 1.0), (8 * 16 / 2.0, 8.0), (32 / 2.0, 2.0)])
+def test_calls_that_are_open_at_once_gain_what_was_measured(together, expected):
+    """A target that lets one call work, or all eight, or two: no estimate promises more than it gave."""
+    probes = [Probe(16, 2.0), Probe(1000, 1000 / together, calls=8)]
+    found = plan(InputScan(100_000, 10_000_000, 100), ABOUT, chunk=1000, probes=probes)
+    for calls, (low, high) in found.seconds_range.items():
+        real = 12500 / min(calls, expected)
+        assert low <= real <= high and high < 3.5 * low, calls
+        assert 0.7 * real < found.seconds[calls] < 1.4 * real, calls
 
 
 def test_a_quick_probe_goes_on():
     """Where items are quick, calls as large as those of the run are measured; of slow items a few."""
-    about = Description("t", "both", "s", 300, 10_000_000, 8, 3, None)
-    assert first_probe(about) == 16 and first_probe(replace(about, parallel=24, batch_size=2)) == 96
-    assert next_probe(Probe(8, 1.0), 16) == 0
-    assert next_probe(Probe(8, 0.1), 16) == 160 and next_probe(Probe(64, 0.4), 160) == 320
-    assert next_probe(Probe(512, 0.01), 320) == 2000 and next_probe(Probe(512, 0.0), 2000) == 0
-    measured = Probing(0, iter([0.0, 1.0, 3.0, 3.1]).__next__)
-    for finished in (16, 112, 116):
-        measured(Progress(Counts(items=999, succeeded=finished), 1, 1, 8))
-    assert measured.probe == Probe(96, 2.0), "a rest at the end says little"
+    assert first_probe(ABOUT) == 16 and first_probe(replace(ABOUT, parallel=24, batch_size=2)) == 96
+    assert next_probe(Probe(8, 1.0), 16, 10_000) == 0 and next_probe(Probe(8, 0.1), 16, 10_000) == 160
+    assert next_probe(Probe(64, 0.4), 160, 10_000) == 320 and next_probe(Probe(64, 0.4), 160, 1000) == 0
+    assert next_probe(Probe(512, 0.0), 2000, 50_000) == 5000, "never more than a tenth of the items"
 
 
-def test_a_probe_leaves_out_the_call_that_started_workers():
-    """Where several calls were made, time and items of the first are not what the rest will take."""
+def test_a_wide_probe_has_the_calls_of_the_run():
+    """As many calls as the run has, twice over, and only where that does not take long."""
+    room, chunk = wide_probe(Probe(100, 0.5), ABOUT, 8, 10_000)
+    assert room == 1000 and 8 * chunk * 2 <= room
+    assert wide_probe(Probe(16, 160.0), ABOUT, 8, 10_000) == (0, 0), "items of 10 s are too dear"
+    assert wide_probe(Probe(100, 0.5), ABOUT, 1, 10_000) == wide_probe(Probe(2, 0.5), ABOUT, 8, 9) == (0, 0)
+
+
+def test_a_pace_leaves_out_the_calls_that_started_workers():
+    """Where calls were made after the first of each worker, these do not count."""
     now = iter([0.0, 30.0, 31.5, 33.0])
-    probing = Probing(10, lambda: next(now))
-    assert probing.probe is None
-    for finished, found in ((10, None), (18, Probe(8, 30.0)), (18, Probe(8, 30.0)), (26, Probe(8, 1.5))):
-        probing(Progress(Counts(items=99, succeeded=finished), 1, 1, 8))
-        assert probing.probe == found
-    probing(Progress(Counts(items=99, succeeded=34), 0, 1, 8))
-    assert probing.probe == Probe(8, 1.5)
+    pace = Pace(10, lambda: next(now))
+    assert pace.probe is None
+    marks = ((10, 0, 0.0, None), (18, 1, 30.0, (8, 30.0)), (18, 1, 30.0, (8, 30.0)), (26, 2, 31.5, (8, 1.5)))
+    for finished, answered, busy, expected in marks:
+        counts = Counts(items=99, succeeded=finished)
+        pace(Progress(counts, 1, 1, 8, answered=answered, busy=busy))
+        found = pace.probe
+        assert (found and (found.items, found.seconds)) == expected
+    assert pace.probe == Probe(8, 1.5, 1, 28.5) and not pace.is_settled
+
+
+def test_a_pace_counts_calls_that_are_open_at_once():
+    """Few answers of calls that overlap are measured by what the calls took, not by when they came back."""
+    now, finished = iter(0.1 * n for n in range(99)), 0
+    pace = Pace(0, lambda: next(now))
+    for answered in range(1, 9):
+        finished += 10
+        counts = Counts(items=999, succeeded=finished)
+        pace(Progress(counts, 4, 4, 16, answered=answered, busy=2.0 * answered))
+    assert pace.probe is not None and pace.probe.calls == 4
+    assert round(pace.probe.items / pace.probe.seconds) == 4 * 10 // 2

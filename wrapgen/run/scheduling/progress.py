@@ -49,10 +49,20 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Progress:
-    """One moment of a run: its counts, calls open and allowed, the size of a chunk, what is waited for."""
+    """One moment of a run.
+
+    Args:
+        counts: of the run so far.
+        open, concurrency: calls that are open, and that may be.
+        chunk: items that the next chunk takes.
+        wait: what is waited for; None while calls are made.
+        answered, busy: calls of this session that were answered, and the seconds of these added up.
+    """
 
     counts: Counts
     open: int
     concurrency: int
     chunk: int
     wait: Waiting | None = None
+    answered: int = 0
+    busy: float = 0.0

@@ -117,6 +117,7 @@ class Scheduler:
         self._held = 0
         self._order = count()
         self._waiting_for = ""
+        self._answers, self._busy = 0, 0.0
         self._stop: Stop | None = None
         if spent := self._budget.spent():
             self.stop(Stop(Cause.BUDGET, spent))
@@ -159,7 +160,8 @@ class Scheduler:
         most, deadline, wait = self._concurrency.now, self._backoff.deadline, None
         if deadline is not None:
             wait = Waiting(self._waiting_for, max(0.0, deadline - now))
-        return Progress(self.counts, min(len(self._open), most), most, self._size.now, wait)
+        now_open = min(len(self._open), most)
+        return Progress(self.counts, now_open, most, self._size.now, wait, self._answers, self._busy)
 
     # What happened
 
@@ -283,6 +285,8 @@ class Scheduler:
         return Settle(seq, chunk, reply, self._concurrency.now)
 
     def _count(self, reply: Reply) -> None:
+        self._answers += 1
+        self._busy += reply.seconds
         fates = [outcome.fate for outcome in reply.outcomes]
         failed = 0 if reply.clean else fates.count(Fate.FAILED)
         self.counts.failed += failed
