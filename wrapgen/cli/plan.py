@@ -85,10 +85,8 @@ def command(
             items = items_of(source, given, folder, hosted.data, replace=False, output=output)
             host = hosted.host(folder.kept_reference, Patience(0), processes=given["processes"])
             about = host.describe()
-            began = time.monotonic()
-            found = scan_input(
-                items.entries(), Path(name), aim=about.aim, compare_items=True, on_progress=reading
-            )
+            began, rows = time.monotonic(), items.entries()
+            found = scan_input(rows, Path(name), aim=about.aim, compare_items=True, on_progress=reading)
             read = time.monotonic() - began
             probes = _probes(folder, items, host, given) if output else []
         made = plan(
@@ -102,13 +100,9 @@ def command(
             equal=given["equal"],
         )
     if as_json:
-        facts = {"reference": host.reference, "wrapper": about.as_json()}
+        facts = {"reference": host.reference, "wrapper": about.as_json(), **made.as_json()}
         measured = [vars(probe) for probe in probes]
-        out(
-            json.dumps(
-                {**facts, **made.as_json(), "probe": measured[0] if measured else None, "probes": measured}
-            )
-        )
+        out(json.dumps({**facts, "probe": next(iter(measured), None), "probes": measured}))
     else:
         out(f"{source} through {host.reference} (target {about.target})")
         for line in lines(made, billed=is_billed(host.address)):
