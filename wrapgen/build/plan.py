@@ -25,7 +25,7 @@ def records(spec: Spec) -> bool:
 
 
 def store_kinds(spec: Spec) -> frozenset[str]:
-    """The kinds of datastore in use, copies included: `data`, `sql`, `sqs`."""
+    """The kinds of datastore in use, copies included: `data`, `file`, `sql`, `sqs`."""
     if spec.datastore is None:
         return frozenset()
     return frozenset({spec.datastore.store.kind, *(store.kind for store in spec.datastore.copy_stores)})
@@ -137,6 +137,8 @@ CONDITIONS: dict[str, Condition] = {
     "src/runtime/records.py": records,
     "src/runtime/timeouts.py": lambda spec: has_copies(spec) or skips_known(spec),
     "src/runtime/datastore_data.py": lambda spec: bool({"data", "sqs"} & store_kinds(spec)),
+    "src/runtime/datastore_file.py": lambda spec: "file" in store_kinds(spec),
+    "src/runtime/object_name.py": lambda spec: bool({"data", "file", "sqs"} & store_kinds(spec)),
     "src/runtime/datastore_sql.py": lambda spec: "sql" in store_kinds(spec),
     "src/runtime/datastore_sqs.py": lambda spec: "sqs" in store_kinds(spec),
     **{"/".join(("tests", f"test_{name}.py")): condition for name, condition in _TESTS.items()},

@@ -14,10 +14,15 @@ from wrapgen.spec.store import StoreAddress
 WIDTH = 110
 """Characters of a line, as the linters want them."""
 
-_MODULES = {"data": "datastore_data", "sql": "datastore_sql", "sqs": "datastore_sqs"}
+_MODULES = {
+    "data": "datastore_data",
+    "file": "datastore_file",
+    "sql": "datastore_sql",
+    "sqs": "datastore_sqs",
+}
 """The module that opens each kind of datastore."""
 
-_PRIVATE = {"data": ["url"], "sql": [], "sqs": ["oversize"]}
+_PRIVATE = {"data": ["url"], "file": [], "sql": [], "sqs": ["oversize"]}
 """Which settings of each kind are URLs of files."""
 
 
@@ -114,7 +119,9 @@ def _private(spec: Spec) -> list[str]:
 
 
 def _opened(store: StoreAddress, settings: str) -> str:
-    return f"{_MODULES[store.kind]}.Datastore({'' if store.kind == 'sql' else 'server, '}{settings})"
+    return (
+        f"{_MODULES[store.kind]}.Datastore({'server, ' if store.kind in ('data', 'sqs') else ''}{settings})"
+    )
 
 
 def assembled(spec: Spec) -> str:
@@ -229,6 +236,8 @@ def _opening(spec: Spec, store: StoreAddress) -> dict[str, Any]:
     assert spec.datastore is not None
     if store.kind == "sql":
         return {"url": store.url, "url_env": store.url_env}
+    if store.kind == "file":
+        return {"url": store.url, "gzip": spec.datastore.gzip}
     opening = {"url": store.url, "key_env": spec.datastore.key_env, "gzip": spec.datastore.gzip}
     if store.kind == "sqs":  # a record that is too large for a message
         opening |= {"gzip": False, "oversize": f"data://{spec.wrapper.name}_oversize"}

@@ -6,14 +6,17 @@ import base64
 import json
 import sys
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from wrapgen.cli import completion
+from wrapgen.cli.hosting import hosting
 from wrapgen.cli.options import FILE, PlatformChoice, json_option, number_option, platform_options
 from wrapgen.cli.terminal import data, err
 from wrapgen.errors import AlgorithmFailed, NotFound, UsageError
+from wrapgen.references import is_path
 
 if TYPE_CHECKING:
     from wrapgen.client import Client
@@ -48,8 +51,21 @@ def command(
     as_json: bool,
     platform: PlatformChoice,
 ) -> None:
-    """Call the algorithm REF (owner/name/1.2.3) with one INPUT, a --file or what comes on stdin."""
+    """Call the algorithm REF (owner/name/1.2.3) with one INPUT, a --file or what comes on stdin.
+
+    A spec in place of REF (spec.yaml, or a folder such as ./) is executed by a process of this machine.
+    """
     body, content_type = _input(value, file, kind)
+    if is_path(reference):
+        with hosting(reference, platform) as hosted, TemporaryFile() as log:
+            try:
+                found = hosted.call(body, content_type, timeout, log)
+            finally:
+                if show_stdout:
+                    log.seek(0)
+                    data([log.read()], sys.stderr)
+        _write(_whole(found) if as_json else found.result, output)
+        return
     with platform.client() as client:
         options = {"timeout": timeout, "stdout": show_stdout, "content_type": content_type}
         try:

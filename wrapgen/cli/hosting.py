@@ -17,8 +17,10 @@ from wrapgen.references import is_path
 if TYPE_CHECKING:
     from wrapgen.client import Client, DataCalls
     from wrapgen.local import LocalWrapper
+    from wrapgen.protocol import Answer
     from wrapgen.run.hosts.host import Host
     from wrapgen.run.hosts.patience import Patience
+    from wrapgen.run.hosts.processes import ProcessHost
 
 processes_option = click.option(
     "--processes",
@@ -89,9 +91,25 @@ class Hosting:
 
         if self.local is None:
             return find_host(self.client, self.name, kept(self.name), patience)
-        variables = self._variables() if self.local.calls_platform else {}
-        opened = self.local.host(processes, variables=variables, log=log, tell=err)
-        return self._stack.enter_context(opened)
+        return self._processes(self.local, processes, log)
+
+    def call(self, body: bytes, content_type: str, seconds: float, log: IO[bytes]) -> Answer:
+        """One call of a spec's wrapper.
+
+        Raises:
+            AlgorithmFailed: it answered with an error, or not at all.
+        """
+        from wrapgen.local.opening import JsonText
+
+        assert self.local is not None
+        value: str | bytes = body
+        if content_type != "application/octet-stream":
+            value = (JsonText if content_type == "application/json" else str)(body.decode("utf-8"))
+        return self.local.call(self._processes(self.local, 1, log), value, seconds)
+
+    def _processes(self, local: LocalWrapper, processes: int | None, log: IO[bytes] | None) -> ProcessHost:
+        variables = self._variables() if local.calls_platform else {}
+        return self._stack.enter_context(local.host(processes, variables=variables, log=log, tell=err))
 
     def _variables(self) -> dict[str, str]:
         """What processes need to call the platform: as the vendor's client reads it."""

@@ -71,22 +71,24 @@ def _datastore_of(path: str) -> str:
         UsageError: it records nothing.
     """
     from wrapgen.spec import load
+    from wrapgen.spec.store import absolute
 
-    datastore = load(path).datastore
+    spec = load(path)
+    datastore = spec.datastore
     if datastore is None:
         raise UsageError(f"{path} has no datastore", hint="a wrapper in mode batch records nothing")
-    return datastore.url or f"${datastore.url_env}"
+    return absolute(datastore.url, Path(path).parent) if datastore.url else f"${datastore.url_env}"
 
 
 def _read(
     url: str, run: str | None, count: bool, output: Path | None, as_json: bool, platform: PlatformChoice
 ) -> None:
-    from wrapgen.records import is_database, open_records
+    from wrapgen.records import needs_platform, open_records
     from wrapgen.records import shown as without_secrets
 
     name = without_secrets(url)
     with (
-        nullcontext() if is_database(url) else platform.client(pool=8) as client,
+        platform.client(pool=8) if needs_platform(url) else nullcontext() as client,
         status(f"reading {name}") as shown,
         open_records(
             client.data if client is not None else None,
@@ -110,15 +112,23 @@ def _read(
 
 def _settle(url: str, run: str | None, as_json: bool, platform: PlatformChoice) -> None:
     from wrapgen.client import is_data_url
+    from wrapgen.records import RecordStore, is_folder
+    from wrapgen.records.folder import FolderRecords
     from wrapgen.records.settle import runs, settle
 
-    if not is_data_url(url):
-        raise UsageError("only data URLs need settling", hint="a database keeps each key once anyway")
+    if not (is_data_url(url) or is_folder(url)):
+        raise UsageError(
+            "only data URLs and folders need settling", hint="a database keeps each key once anyway"
+        )
     done = []
-    with platform.client(pool=8) as client, status(f"settling {url}") as shown:
-        for each in [run] if run is not None else runs(client.data, url):
+    with (
+        nullcontext() if is_folder(url) else platform.client(pool=8) as client,
+        status(f"settling {url}") as shown,
+    ):
+        store: RecordStore = client.data if client is not None else FolderRecords()
+        for each in [run] if run is not None else runs(store, url):
             shown.update(f"settling {each}")
-            done.append(settle(client.data, url, each))
+            done.append(settle(store, url, each))
             if not as_json:
                 out(_settled(done[-1]))
     if as_json:

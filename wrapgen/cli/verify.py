@@ -146,8 +146,8 @@ def _items(verification: Verification, source: str | None) -> Items:
 
 
 def _records(url: str, run: str, platform: PlatformChoice) -> AbstractContextManager[Any]:
-    from wrapgen.records import is_database, is_queue, open_records, resolved
+    from wrapgen.records import needs_platform, open_records, resolved
 
     url = resolved(url)
-    store = None if is_database(url) or is_queue(url) else platform.client(pool=2).data
+    store = platform.client(pool=2).data if needs_platform(url) else None
     return open_records(store, url, run=run)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import re
 import tempfile
@@ -11,16 +13,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from wrapgen import protocol
 from wrapgen.build import generate
 from wrapgen.build.plan import MANIFEST, store_kinds
+from wrapgen.errors import AlgorithmFailed
 from wrapgen.local.cache import kept_wrapper
 from wrapgen.local.interpreter import interpreter_for
-from wrapgen.run.hosts.host import Host
+from wrapgen.protocol import Answer
 from wrapgen.run.hosts.processes import ProcessHost, Program
+from wrapgen.run.scheduling.replies import Lost
 from wrapgen.spec import Spec, load
 from wrapgen.spec.load import INLINE_FOLDER
 
 _NAMES_VENDOR = re.compile(rb"\b(Algorithmia|adk)\b")
+
+
+class JsonText(str):
+    """Text that is JSON already."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True)
@@ -30,10 +41,12 @@ class LocalWrapper:
     Args:
         spec: what it is made from.
         folder: where its files are.
+        beside: the folder of the spec.
     """
 
     spec: Spec
     folder: Path
+    beside: Path
 
     @property
     def reference(self) -> str:
@@ -60,7 +73,7 @@ class LocalWrapper:
         variables: Mapping[str, str] | None = None,
         log: IO[bytes] | None = None,
         tell: Callable[[str], None] = lambda _: None,
-    ) -> Iterator[Host]:
+    ) -> Iterator[ProcessHost]:
         """The host, for as long as the context is open; the wrapper has described itself.
 
         Args:
@@ -78,10 +91,34 @@ class LocalWrapper:
         with ExitStack() as stack:
             log = log or stack.enter_context(tempfile.TemporaryFile())
             files = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wrapgen-files-")))
-            host = ProcessHost(program, self.reference, processes or self.processes, log, files)
+            host = ProcessHost(program, self.reference, processes or self.processes, log, files, self.beside)
             stack.callback(host.close)
             host.describe()
             yield host
+
+    def call(self, host: ProcessHost, value: str | bytes | JsonText, seconds: float) -> Answer:
+        """One call with one input, as `wrapgen call` makes it of a platform.
+
+        Args:
+            host: of this wrapper.
+            value: text, bytes, or JSON as it was written.
+            seconds: that it gets.
+
+        Raises:
+            AlgorithmFailed: the wrapper answered with an error, or not at all.
+        """
+        if isinstance(value, bytes):
+            answer = host.call(protocol.dumps(base64.b64encode(value).decode("ascii")), seconds, b"binary")
+        elif isinstance(value, JsonText):
+            answer = host.call(value.encode("utf-8"), seconds)
+        else:
+            answer = host.call(protocol.dumps(value), seconds)
+        if isinstance(answer, Lost):
+            raise AlgorithmFailed(answer.message, error_type=answer.type)
+        found = protocol.decode_answer(json.loads(answer))
+        if isinstance(found, protocol.ItemError):
+            raise AlgorithmFailed(found.message, error_type=found.type, retryable=found.retryable)
+        return found
 
     def _names_vendor(self) -> bool:
         """Whether an inline target's code names the vendor's packages."""
@@ -101,7 +138,7 @@ def local_wrapper(name: str) -> LocalWrapper:
     """
     path = Path(name).expanduser()
     spec = load(path)
-    folder = path if path.is_dir() else path.parent
-    if not (folder / MANIFEST).is_file():
-        folder = kept_wrapper(generate(spec), spec.wrapper.algorithm_name)
-    return LocalWrapper(spec, folder)
+    beside = path if path.is_dir() else path.parent
+    if (beside / MANIFEST).is_file():
+        return LocalWrapper(spec, beside, beside)
+    return LocalWrapper(spec, kept_wrapper(generate(spec), spec.wrapper.algorithm_name), beside)

@@ -6,14 +6,15 @@ the platform is reached (a `RecordStore` is handed in).
 
 from wrapgen.records.collected import Collected, RecordCounts
 from wrapgen.records.objects import RecordStore
-from wrapgen.records.reading import is_database, is_queue, open_records, resolved, shown
+from wrapgen.records.reading import is_folder, is_queue, needs_platform, open_records, resolved, shown
 
 __all__ = [
     "Collected",
     "RecordCounts",
     "RecordStore",
-    "is_database",
+    "is_folder",
     "is_queue",
+    "needs_platform",
     "open_records",
     "resolved",
     "shown",

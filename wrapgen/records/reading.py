@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from wrapgen.errors import UsageError
 from wrapgen.records.collected import Collected
+from wrapgen.records.folder import FolderRecords
 from wrapgen.records.objects import Progress, RecordStore, collect
 from wrapgen.references import split_url
 from wrapgen.spec.store import DATABASES
@@ -40,6 +41,16 @@ def is_database(url: str) -> bool:
     return split_url(url).scheme.partition("+")[0] in DATABASES
 
 
+def is_folder(url: str) -> bool:
+    """Whether a datastore's URL is a folder of this machine, which is reached without the platform."""
+    return url.startswith("file://")
+
+
+def needs_platform(url: str) -> bool:
+    """Whether a datastore is read through the platform's data service."""
+    return not (is_folder(url) or is_database(url) or is_queue(url))
+
+
 def shown(url: str) -> str:
     """A datastore's URL as it may be printed: without its password."""
     parts = split_url(url)
@@ -55,7 +66,7 @@ def open_records(
     """The records of a datastore, each key once, for as long as the context is open.
 
     Args:
-        store: the platform's data service, which reads data URLs; a database needs none.
+        store: the platform's data service, which reads data URLs; see `needs_platform`.
         url: the datastore's, as the spec has it.
         run: only this run's.
         progress: told how far the reading is.
@@ -78,6 +89,8 @@ def open_records(
             from wrapgen.records import sql  # its library is an extra
 
             sql.collect(url, collected, run=run, progress=progress)
+        elif is_folder(url):
+            collect(FolderRecords(), url, collected, run=run, progress=progress)
         else:
             assert store is not None, "the caller brings the data service for a data URL"
             collect(store, url, collected, run=run, progress=progress)

@@ -88,7 +88,8 @@ class Datastore(Section):
 
     url: StoreURL | None = Field(
         None,
-        description="`data://owner/collection`, a connector such as `s3://`, an SQL URL or an SQS queue.",
+        description="`data://owner/collection`, a connector such as `s3://`, a folder (`file:///folder`, or "
+        "`./folder` beside the spec), an SQL URL or an SQS queue.",
     )
     url_env: Variable | None = Field(
         None, description="Instead of `url`: the environment variable that holds an SQLAlchemy URL."

@@ -184,15 +184,16 @@ def _key_needs_data(document: dict[str, Any]) -> Iterator[Fault]:
             "key_env is the key for a data URL, and there is none",
             "remove key_env",
         )
-    if first.get("gzip") is True and known and "data" not in kinds:
-        yield ("datastore", "gzip"), "gzip is for objects in a data URL, and there is none", "remove gzip"
+    if first.get("gzip") is True and known and not kinds & {"data", "file"}:
+        said = "gzip is for objects in a data URL or a folder, and there is none"
+        yield ("datastore", "gzip"), said, "remove gzip"
 
 
 def _isolated(document: dict[str, Any]) -> Iterator[Fault]:
     if _section(document, "publish").get("network_access") != "isolated":
         return
     for path, store in _stores(document):
-        if store.kind != "data" and store.dialect != "sqlite":
+        if store.kind not in ("data", "file") and store.dialect != "sqlite":
             yield (
                 path,
                 f"with network_access: isolated the wrapper can't reach {store.where}",
@@ -260,7 +261,7 @@ def _already(document: dict[str, Any]) -> Iterator[Fault]:
     kind = {path: each.kind for path, each in _stores(document)}.get(("datastore", "url"))
     if _section(document, "wrapper").get("mode") == "batch":
         yield ("already",), "mode batch records nothing that could be skipped", "remove already"
-    elif kind in ("data", "sqs"):
+    elif kind in ("data", "file", "sqs"):
         yield (
             ("already",),
             "already: skip looks results up in the datastore, and only an SQL datastore can be searched",

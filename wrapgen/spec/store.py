@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from pathlib import Path
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 from wrapgen.spec.names import OWNER_LENGTH, Refused, check_name, shown
 
@@ -34,7 +36,7 @@ class StoreAddress:
     """One datastore.
 
     Args:
-        kind: `data` (hosted or a connector, both through the platform's data API), `sql` or `sqs`.
+        kind: `data` (hosted or a connector, both through the platform's data API), `file`, `sql` or `sqs`.
         url: as the spec gives it, or None when a variable holds it.
         url_env: the variable that holds an SQLAlchemy URL, or None.
         dialect: postgresql, mysql or sqlite; empty for other kinds and when only the variable knows.
@@ -60,10 +62,14 @@ def parse_store(url: str) -> StoreAddress:
     if not re.fullmatch(r"[!-~]+", url) or any(character in url for character in "\"'`<>\\{}|^"):
         raise Refused(f"{shown(url)} has characters that a URL can't have", "percent-encode them")
     scheme = url.partition("://")[0]
+    if scheme == "file" or url.startswith(("./", "../")):
+        return _folder(url)
     if scheme == url:
         raise Refused(
             f"{shown(url)} is not a URL",
-            f"write data://{url.strip('/')}" if "/" in url else "write for example data://acme/records",
+            f"write data://{url.strip('/')}, or file:///{url.strip('/')} or ./{url.strip('/')} for a folder"
+            if "/" in url
+            else "write for example data://acme/records, or ./records for a folder beside the spec",
         )
     parts = _split(url)
     if scheme == "data":
@@ -76,7 +82,7 @@ def parse_store(url: str) -> StoreAddress:
         return _queue(url)
     raise Refused(
         f"{shown(scheme)} is not a kind of datastore",
-        "write data://, s3://, azureblob://, dropbox:// or gs://, an SQL URL, or that of an SQS queue",
+        "write data://, s3://, azureblob://, dropbox://, gs:// or file:///, an SQL URL, or an SQS queue's",
     )
 
 
@@ -101,6 +107,28 @@ def _split(url: str) -> SplitResult:
     except ValueError as error:
         raise Refused(f"{shown(url)} is not a URL: {error}") from error
     return parts
+
+
+def _folder(url: str) -> StoreAddress:
+    path = url.removeprefix("file://")
+    if not path.startswith(("/", "./", "../")) or "?" in path or "#" in path or path.strip("./") == "":
+        raise Refused(
+            f"{shown(url)} is not a folder of this machine",
+            "write file:///folder, or ./folder for one beside the spec",
+        )
+    return StoreAddress("file", url.rstrip("/"))
+
+
+def absolute(url: str, beside: Path) -> str:
+    """A datastore's URL, where a folder's is made complete: it may be relative to the spec's folder."""
+    return (
+        f"file://{quote(os.path.normpath(beside.absolute() / unquote(url)))}" if url.startswith(".") else url
+    )
+
+
+def path_of_folder(url: str) -> Path:
+    """The path in a `file://` URL."""
+    return Path(unquote(url.removeprefix("file://")))
 
 
 def _hosted(url: str) -> StoreAddress:

@@ -270,6 +270,12 @@ def _surprises(spec: Spec) -> Iterator[rules.Fault]:
             f"only calls by the owner of {store.url} are recorded: an algorithm acts as its caller",
             "key_env: names a variable that holds the owner's key, if others call too",
         )
+    if store and any(each.kind == "file" for each in (store.store, *store.copy_stores)):
+        yield (
+            ("datastore", "url"),
+            "a platform's sandbox shows a wrapper no folder but those that the server was started with",
+            "runs on this machine need nothing; for a local platform: wrapgen serve --writable FOLDER",
+        )
     if store and spec.record.id_version == 1:
         yield from _old_ids(spec.record.id, store.redact)
     if environment and not environments.is_tested(environment):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import resource
 import sqlite3
 from pathlib import Path
 from typing import Any, ClassVar
 
 import Algorithmia
 import boto3
-from runtime import datastore_data, datastore_sql, datastore_sqs
+from runtime import datastore_data, datastore_file, datastore_sql, datastore_sqs
 from runtime.exchange import Server as Address
 from runtime.platform import server_of
 from runtime.records import Record
@@ -245,6 +246,41 @@ class GzippedDataUrl(DataUrl):
     gzip = True
 
 
+class FileUrl(Place):
+    """A folder of this machine; it is away while this process may open no file."""
+
+    refusal = "a folder takes whatever can be written as JSON"
+    gzip = False
+
+    def __init__(self, server: Server | None, folder: Path) -> None:
+        super().__init__(server, folder)
+        self.url = (folder / "my records").as_uri()
+        self._limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    def open(self) -> Any:
+        return self._remember(datastore_file.Datastore({"url": self.url, "gzip": self.gzip}))
+
+    def read(self) -> dict[tuple[str | None, str], dict[str, Any]]:
+        with open_records(None, self.url) as records:
+            return by_key(records)
+
+    def shut(self) -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, self._limits[1]))
+
+    def reopen(self) -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, self._limits)
+
+    def close(self) -> None:
+        self.reopen()
+        super().close()
+
+
+class GzippedFileUrl(FileUrl):
+    """The same with gzipped files."""
+
+    gzip = True
+
+
 class S3Url(DataUrl):
     """A folder of a bucket of a real S3-speaking server, through the platform's connector."""
 
@@ -280,5 +316,7 @@ KINDS: dict[str, type[Place]] = {
     "sqs-fifo": FifoQueue,
     "data": DataUrl,
     "data-gzip": GzippedDataUrl,
+    "file": FileUrl,
+    "file-gzip": GzippedFileUrl,
     "s3": S3Url,
 }

@@ -145,3 +145,43 @@ def test_plan_estimates_a_spec(place):
     planned = place("plan", "spec.yaml", "in.jsonl", "--processes", "3", "--json")
     assert planned.returncode == 0, planned.stderr
     assert json.loads(planned.stdout)["open_calls"] == 3
+
+
+def test_call_tries_one_item_of_a_spec(place):
+    """Text, JSON and bytes go in as in a direct call; an error has the same exit code."""
+    place.model(
+        "def apply(item):\n"
+        "    if item == 'bad':\n"
+        "        raise ValueError('no good')\n"
+        "    return item[::-1] if isinstance(item, (str, bytes)) else item\n"
+    )
+    assert place("call", "spec.yaml", "abc").stdout == "cba\n"
+    assert json.loads(place("call", "spec.yaml", "-j", '{"a": [1]}').stdout) == {"a": [1]}
+    (place.folder / "in.bin").write_bytes(b"\x00\xff")
+    assert place("call", "spec.yaml", "-b", "-f", "in.bin", "-o", "out.bin").returncode == 0
+    assert (place.folder / "out.bin").read_bytes() == b"\xff\x00"
+    failed = place("call", "spec.yaml", "bad")
+    assert failed.returncode == 6 and "no good" in failed.stderr
+
+
+RECORDING = """
+version: 1
+target: {source: ./model}
+wrapper: {name: acme/Upper, mode: both}
+datastore: {url: ./kept records}
+"""
+
+
+def test_records_go_to_a_folder_beside_the_spec(place):
+    """They are read, verified and settled with no platform, wherever the command is given."""
+    place.model("def apply(text):\n    return text.upper()\n", RECORDING.replace("kept ", "kept%20"))
+    place.items(300)
+    assert place.run("--run", "r1").returncode == 0
+    assert len(list((place.folder / "kept records").glob("r1-*.jsonl"))) > 1
+    assert place("records", "spec.yaml", "--count").stdout == "300\n"
+    verified = place("verify", "out.jsonl")
+    assert verified.returncode == 0 and "300 keys of run r1" in verified.stdout
+    assert place("records", "spec.yaml", "--settle").returncode == 0
+    url = (place.folder / "kept records").as_uri()
+    assert place("records", url, "--run", "r1", "--count").stdout == "300\n"
+    assert place("verify", "out.jsonl").returncode == 0

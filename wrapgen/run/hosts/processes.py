@@ -17,7 +17,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 from urllib.parse import unquote, urlsplit
@@ -26,6 +26,7 @@ from wrapgen.errors import RunError
 from wrapgen.run.hosts.description import DESCRIBE, DESCRIBE_SECONDS, Description, read_description
 from wrapgen.run.hosts.failures import NotThePlatform, lost_by, platform_answer
 from wrapgen.run.scheduling.replies import LossKind, Lost
+from wrapgen.spec.store import absolute
 from wrapgen.worker import LOAD_REQUEST, START
 
 LOAD_SECONDS = 600.0
@@ -43,8 +44,10 @@ STOP_SECONDS = 3.0
 FILES = "WRAPGEN_FILES"
 """The variable that names a process's folder for items and results that are too large for a call."""
 
+BESIDE = "WRAPGEN_BESIDE"
+"""The variable that says where the wrapper's own relative paths start from."""
+
 _BUFFER = 1 << 20
-_REQUEST = (b'{"content_type":"json","data":', b"}\n")
 
 
 @dataclass(frozen=True)
@@ -96,8 +99,8 @@ class AlgorithmProcess:
         settings = {"server": os.getpid(), "ceilings": {}, "variables": None, "listen": None, "plain": True}
         return self._ask(json.dumps(settings).encode() + b"\n" + LOAD_REQUEST, LOAD_SECONDS)
 
-    def call(self, body: bytes, seconds: float) -> bytes:
-        """The answer to one request.
+    def call(self, body: bytes, seconds: float, kind: bytes = b"json") -> bytes:
+        """The answer to one request; `kind` is the content type of its data.
 
         Raises:
             ProcessEnded: the process ended first.
@@ -105,7 +108,7 @@ class AlgorithmProcess:
         """
         if b"\n" in body:
             body = body.replace(b"\n", b" ")  # in JSON it stands between values only
-        answer = self._ask(body.join(_REQUEST), seconds)
+        answer = self._ask(b'{"content_type":"%b","data":%b}\n' % (kind, body), seconds)
         self._log_start = os.fstat(self._log.fileno()).st_size
         if self._log_start > LOG_BYTES:
             os.ftruncate(self._log.fileno(), 0)
@@ -205,17 +208,25 @@ class ProcessHost:
         concurrency: processes at most.
         log: takes what they print; opened for appending, and for reading if errors are to show it.
         files: a folder for what is too large for a call.
+        beside: the folder that the wrapper's own relative paths start from.
     """
 
     address = ""
 
     def __init__(
-        self, program: Program, reference: str, concurrency: int, log: IO[bytes], files: Path
+        self,
+        program: Program,
+        reference: str,
+        concurrency: int,
+        log: IO[bytes],
+        files: Path,
+        beside: Path | None = None,
     ) -> None:
         self.reference = reference
         self.concurrency = concurrency
         self.sideband = FolderSideband(files)
-        variables = {**program.variables, FILES: str(files)}
+        self._beside = (beside or program.folder).absolute()
+        variables = {**program.variables, FILES: str(files), BESIDE: str(self._beside)}
         self._program = Program(program.folder.absolute(), program.interpreter, variables)
         self._log = log
         self._room = threading.BoundedSemaphore(concurrency)
@@ -226,10 +237,10 @@ class ProcessHost:
         self._starter = ThreadPoolExecutor(1, "wrapgen-start")
         self._description: Description | None = None
 
-    def call(self, body: bytes, timeout: float) -> bytes | Lost:
-        """One call in a process that has nothing else to do; see `Host`."""
+    def call(self, body: bytes, timeout: float, kind: bytes = b"json") -> bytes | Lost:
+        """One call in a process that has nothing else to do; see `Host`. `kind`: `binary` for base64."""
         try:
-            return platform_answer(self._call(body, timeout))
+            return platform_answer(self._call(body, timeout, kind))
         except NotThePlatform as error:
             return lost_by(error)
         except TimeoutError:
@@ -248,16 +259,18 @@ class ProcessHost:
                 answer = platform_answer(self._call(DESCRIBE, DESCRIBE_SECONDS))
             except (ProcessEnded, TimeoutError, OSError) as error:
                 raise RunError(f"{self.reference} can't be executed: {error}") from error
-            self._description = read_description(answer, self.reference)
+            found = read_description(answer, self.reference)
+            place = absolute(found.datastore, self._beside) if found.datastore else None
+            self._description = replace(found, datastore=place)
         return self._description
 
-    def _call(self, body: bytes, seconds: float) -> bytes:
+    def _call(self, body: bytes, seconds: float, kind: bytes = b"json") -> bytes:
         if not self._room.acquire(timeout=seconds):
             raise _Busy
         try:
             process = self._acquired()
             try:
-                answer = process.call(body, seconds)
+                answer = process.call(body, seconds, kind)
             except BaseException:
                 self._open.discard(process)
                 process.kill()

@@ -7,14 +7,14 @@ same write repeated replaces itself, and no write replaces one that says somethi
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
 import os
 from typing import Any
 
 from .exchange import Request, Server
+from .object_name import object_name
 from .platform import DataApi
-from .protocol import Unavailable, dumps
+from .protocol import Unavailable
 from .records import Record, Refused
 
 REFUSING = (400, 413, 415, 422)  # statuses that find fault with what is written
@@ -64,16 +64,3 @@ class Datastore:
                 if failed.status != 409:  # another process was quicker
                     raise
             self._data_api.send(Request("PUT", url, body))
-
-
-def object_name(records: list[Record], part: int) -> str:
-    """Sorts by run and index; the reader takes the union of a run's objects."""
-    fields = records[0].fields
-    content = dumps([fields["run"], [[record.fields["id"], record.rank] for record in records]])
-    return "{}-{:012d}-{}-t{}-p{}.jsonl".format(
-        "none" if fields["run"] is None else fields["run"],
-        min(record.fields["index"] for record in records),
-        hashlib.sha256(content.encode("ascii")).hexdigest()[:12],
-        fields["try"],
-        part,
-    )

@@ -22,6 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, 
 
 from . import datastore_data
 from .exchange import Server
+from .object_name import object_name
 from .protocol import Unavailable, dumps
 from .records import Record, Refused
 
@@ -99,7 +100,7 @@ class Datastore:
             raise Refused(f"the record has {size} bytes, and a message of a queue at most {LARGEST}")
         self._large.write([record], 1)
         pointer = {key: record.fields[key] for key in ("run", "id", "index", "try")}
-        pointer["pointer"] = f"{self._collection}/{datastore_data.object_name([record], 1)}"
+        pointer["pointer"] = f"{self._collection}/{object_name([record], 1)}"
         return dumps(pointer)
 
     def _messages(self, part: Part) -> Iterator[tuple[Record, str]]:

@@ -1,0 +1,79 @@
+"""Records in a folder: every part is a new file of JSON Lines, named as in a data URL.
+
+A file is there whole or not at all; readers take the union of a run's. A relative folder is beside the spec.
+"""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import os
+import urllib.parse
+import uuid
+from pathlib import Path
+from typing import Any
+
+from .object_name import object_name
+from .protocol import Unavailable
+from .records import Record
+
+PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ESTALE)
+BESIDE = "WRAPGEN_BESIDE"  # the variable that says where the spec is, in a run without a server
+
+
+class Datastore:
+    """Writes parts of records as files in a folder, which is made when it is missing."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        """``settings``: the folder's ``url``, and whether to ``gzip``."""
+        self._folder = folder_of(settings["url"])
+        self._zips = settings["gzip"]
+
+    def write(self, records: list[Record], part: int) -> None:
+        """Store one part. Raises ``Unavailable``."""
+        name, body = (
+            object_name(records, part),
+            "".join(record.line + "\n" for record in records).encode("ascii"),
+        )
+        if self._zips:
+            name, body = name + ".gz", gzip.compress(body)
+        try:
+            if not self._folder.is_dir():
+                self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                _sync(self._folder.parent)
+            _write(self._folder / name, body)
+        except OSError as error:
+            lasting = (
+                error.errno not in PASSING
+            )  # whatever the records: no right to write, a file in its place
+            raise Unavailable(f"{self._folder}: {error.strerror}", lasting=lasting) from None
+
+
+def folder_of(url: str) -> Path:
+    """The folder that a URL names: ``file:///folder``, or a path that starts with a dot."""
+    path = Path(urllib.parse.unquote(url[len("file://") :] if url.startswith("file://") else url))
+    return Path(os.environ.get(BESIDE) or Path(__file__).resolve().parents[2]) / path
+
+
+def _write(path: Path, body: bytes) -> None:
+    """A file that appears under its name when all of it is on the disk."""
+    part = path.with_name(f".{uuid.uuid4().hex}.part")
+    descriptor = os.open(str(part), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor
+            file.write(body)
+            file.flush()
+            os.fsync(descriptor)
+        part.replace(path)
+    except BaseException:
+        part.unlink()
+        raise
+    _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(str(folder), os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
