@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -65,6 +66,21 @@ def test_an_installed_wheel_generates_elsewhere(wheel, tmp_path):
     found = _run(python, "-c", "import wrapgen; print(wrapgen.__file__)", cwd=tmp_path)
     assert str(environment) in found
     assert "SentimentBatch" in _run(environment / "bin" / "wrapgen", "client", "--curl", cwd=tmp_path)
+    page = (ROOT / "docs" / "quickstart.md").read_text("utf-8")
+    assert (
+        _run(environment / "bin" / "wrapgen", "docs", "quickstart", cwd=tmp_path) == page.rstrip("\n") + "\n"
+    )
+
+
+def test_links_of_the_description_lead_somewhere(wheel):
+    """The package's description names files of the source distribution, and `wrapgen docs` has its pages."""
+    names = set(zipfile.ZipFile(wheel).namelist())
+    included = re.search(
+        r"wheel.*sdist\]\ninclude = \[(.*?)\]", (ROOT / "pyproject.toml").read_text(), re.DOTALL
+    )
+    for target in re.findall(r"\]\(([^):#]+)[^):]*\)", (ROOT / "README.md").read_text("utf-8")):
+        assert (ROOT / target).exists() and f'"{target.split("/")[0]}"' in included[1], target
+        assert target.replace("docs/", "wrapgen/_docs/", 1) in names, target
 
 
 def _run(*words, cwd=None):

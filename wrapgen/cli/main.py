@@ -46,6 +46,7 @@ COMMANDS = {
     "worker": "Feed a wrapper from a queue until stopped.",
     "records": "Read recorded items, each key once.",
     "doctor": "Examine a wrapper before a run; one line per problem.",
+    "docs": "Print a page of the documentation.",
     "completion": "Print the script that makes a shell complete wrapgen.",
 }
 """Every subcommand and its one-line help; `wrapgen/cli/<name>.py` holds it."""
