@@ -97,7 +97,11 @@ def _results(expanded: Expanded) -> list[str]:
         return _tensor_results(expanded)
     if not expanded.lists:
         value = _expression(expanded.result, _Names(answer="answer"), 4, len("return "))
-        return [_result("result(answer: Any) -> Any", "The result in an answer.", value, expanded)]
+        said = _function("said(answer: Any) -> Any", "What the model said.", f"return {value}")
+        corrects = bool(expanded.preset.get("correct"))
+        value = "said(answer)" if corrects else value
+        result = _result("result(answer: Any) -> Any", "The result in an answer.", value, expanded)
+        return [said, result] if corrects else [result]
     axes: list[Steps] = []
     for _, ref in references(expanded.result):
         if None in ref.steps and _axis(ref.steps) not in axes:

@@ -71,6 +71,21 @@ def signs(spec: Spec) -> bool:
     return authenticates(spec) and bool(spec.expanded.keys["auth"].get("aws"))
 
 
+def limits_rates(spec: Spec) -> bool:
+    """Whether requests or tokens of the endpoint are counted against a rate."""
+    return endpoint(spec) and (spec.dispatch.rpm is not None or spec.dispatch.tpm is not None)
+
+
+def has_schemas(spec: Spec) -> bool:
+    """Whether items or results of the endpoint are checked."""
+    return endpoint(spec) and bool(spec.target.item_schema or spec.target.result_schema)
+
+
+def asks_again(spec: Spec) -> bool:
+    """Whether the endpoint is told what was wrong with its result."""
+    return has_schemas(spec) and bool(spec.expanded.preset.get("correct"))
+
+
 def sub_batches(spec: Spec) -> bool:
     """Whether the target is sent lists of items."""
     return spec.target.batch_size > 1
@@ -106,13 +121,16 @@ PARTS: dict[str, Condition] = {
     "auth": lambda spec: authenticates(spec) and not signs(spec),
     "auth_aws": signs,
     "copies": has_copies,
+    "correction": asks_again,
     "credentials": has_credentials,
     "endpoint": endpoint,
     "endpoint_work": endpoint,
     "first": takes_first,
     "inline": inline,
     "record_id": has_record_ids,
+    "rates": limits_rates,
     "redaction": redacts,
+    "schemas": has_schemas,
     "serial": one_by_one,
     "sublists": sub_batches,
 }
@@ -130,6 +148,7 @@ _TESTS: dict[str, Condition] = {
 CONDITIONS: dict[str, Condition] = {
     **{f"src/runtime/{name}.py": condition for name, condition in PARTS.items()},
     "src/runtime/http_answer.py": endpoint,
+    "src/runtime/http_body.py": endpoint,
     "src/runtime/ignoring.py": ignores_failures,
     "src/runtime/network.py": endpoint,
     "src/runtime/paths.py": endpoint,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import Any
 
 from wrapgen.build import plan
@@ -90,6 +91,13 @@ def _endpoint(spec: Spec) -> str:
     parts = ["mapping", "config.TARGET", "config.LIMITS"]
     if plan.authenticates(spec):
         parts.append(f"auth={'auth_aws' if plan.signs(spec) else 'auth'}.Credentials(config.TARGET)")
+    if plan.limits_rates(spec):
+        parts.append('rates=rates.Rates(config.RATES["dispatch"])')
+    if plan.has_schemas(spec):
+        names = [key.upper() if getattr(spec.target, key) else "" for key in ("item_schema", "result_schema")]
+        given = [f"config.{name}" if name else "None" for name in names]
+        given += ["correction.ask_again"] if plan.asks_again(spec) else []
+        parts.append(f"schemas=schemas.Schemas({', '.join(given)})")
     return _call("endpoint.Endpoint", parts, 8)
 
 
@@ -152,6 +160,7 @@ def assembled(spec: Spec) -> str:
 
 COMMENTS = {
     "MODE": "batch, log or both: with log, a list is one item like anything else.",
+    "RATES": "What the endpoint allows in a minute, and what a million tokens cost.",
     "RECORDS": "What identifies a record where the caller does not, and what it holds.",
 }
 """What is not plain from a constant's name."""
@@ -180,6 +189,8 @@ def constants(spec: Spec) -> list[tuple[str, Any]]:
         ("ON_ERROR", spec.dispatch.on_error),
         ("LOG", spec.log),
     ]
+    if plan.endpoint(spec):
+        found += _endpoint_constants(spec)
     if spec.datastore:
         found.append(("DATASTORE", _opening(spec, spec.datastore.store)))
         if spec.datastore.copies:
@@ -215,8 +226,40 @@ def _endpoint_settings(spec: Spec) -> dict[str, Any]:
         "gzip": target.gzip,
         "tls": target.tls.model_dump(exclude_none=True) if target.tls else None,
         "price": target.price.model_dump() if target.price else None,
+        "most_tokens": _most_tokens(spec),
         **({"auth": keys["auth"]} if "auth" in keys else {}),
     }
+
+
+def _endpoint_constants(spec: Spec) -> list[tuple[str, Any]]:
+    """What its optional parts need: rates and prices, schemas."""
+    found: list[tuple[str, Any]] = []
+    if plan.limits_rates(spec) or spec.target.price:
+        most, price = _most_tokens(spec), spec.target.price
+        cost = None
+        if price and most is not None:
+            fixed = len(json.dumps(spec.expanded.keys.get("request")))
+            cost = round((most * price.output + fixed * price.input) / 1e6, 12)
+        limits = {"parallel": spec.parallel, "rpm": spec.dispatch.rpm, "tpm": spec.dispatch.tpm}
+        prices = price.model_dump() if price else None
+        found.append(("RATES", {"dispatch": limits, "price": prices, "max_cost_item": cost}))
+    for key in ("item_schema", "result_schema"):
+        name = getattr(spec.target, key)
+        if name:
+            found.append((key.upper(), json.loads(spec.attached.get(name, b"{}"))))
+    return found
+
+
+def _most_tokens(spec: Spec) -> int | None:
+    """The most tokens that one answer can have, by the request itself; None where nothing limits it."""
+    expanded = spec.expanded
+    if not expanded.keys.get("reports", {}).get("tokens_out"):
+        return 0
+    request: Any = expanded.keys.get("request")
+    if not isinstance(request, dict):
+        return None
+    found = [request.get(path.removeprefix("$.")) for path in expanded.preset.get("most_tokens", ())]
+    return next((one for one in found if type(one) is int), None)
 
 
 def _source_digest(spec: Spec) -> str:

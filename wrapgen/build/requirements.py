@@ -43,6 +43,10 @@ def replaced(spec: Spec) -> list[str]:
 def _needed(spec: Spec) -> list[str]:
     needed = list(CLIENT)
     kinds = plan.store_kinds(spec)
+    if plan.has_schemas(spec):
+        needed.append("jsonschema>=4.0,<5")
+    if plan.signs(spec) and "sqs" not in kinds:
+        needed.append("botocore>=1.29")
     if "sql" in kinds:
         needed.append("SQLAlchemy>=2.0,<3")
         needed += _drivers(spec)

@@ -114,8 +114,17 @@ def _attached(tree: trees.Tree, beside: Path | None) -> dict[str, bytes]:
 
 
 def _check_schema(text: bytes) -> None:
-    if not isinstance(json.loads(text), dict):
+    """Raises `ValueError` for what is no JSON Schema; only wrappers need the library that knows all of it."""
+    schema = json.loads(text)
+    if not isinstance(schema, dict):
         raise ValueError("it is no JSON Schema, which is an object")
+    with contextlib.suppress(ImportError):
+        from jsonschema import SchemaError, validators
+
+        try:
+            validators.validator_for(schema, default=validators.Draft202012Validator).check_schema(schema)
+        except SchemaError as error:
+            raise ValueError(f"it is no JSON Schema: {error.message}") from None
 
 
 def _too_large(size: int) -> Problem:

@@ -140,6 +140,8 @@ class Dispatch(Section):
         "more says that the source is thread-safe.",
     )
     attempts: int = Field(3, ge=1, le=20, description="Calls of the target for one item, over all its sends.")
+    rpm: int | None = Field(None, ge=1, le=10_000_000, description="Requests to an endpoint in a minute.")
+    tpm: int | None = Field(None, ge=1, le=10_000_000_000, description="Tokens of an endpoint in a minute.")
     item_timeout: int = Field(60, ge=1, le=MAX_TIMEOUT, description="Seconds for one call of the target.")
     on_error: Literal["collect", "raise"] = Field(
         "collect", description="`raise`: a bare list fails at its first failed item."

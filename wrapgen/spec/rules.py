@@ -51,6 +51,13 @@ def _endpoint_keys(document: dict[str, Any]) -> Iterator[Fault]:
         for key in ENDPOINT_KEYS:
             if key in target and (target.get("algorithm") is not None or target.get("source") is not None):
                 yield ("target", key), f"{key} is about an endpoint, and this target is none", f"remove {key}"
+        for key in ("rpm", "tpm"):
+            if _section(document, "dispatch").get(key) is not None and target:
+                yield (
+                    ("dispatch", key),
+                    f"{key} is about an endpoint, and this target is none",
+                    f"remove {key}",
+                )
         if str(target.get("result", "whole")).startswith("$") or isinstance(
             target.get("result"), (dict, list)
         ):

@@ -77,6 +77,7 @@ class Request:
     try_number: int = 1
     timeout: float | None = None
     output: str | None = None
+    rate: dict[str, Any] | None = None
     trial: bool = False
 
     def index_of(self, position: int) -> int:
@@ -134,6 +135,11 @@ def _is_url(value: Any) -> bool:
     return isinstance(value, str) and _URL.match(value) is not None
 
 
+def _is_rate(value: Any) -> bool:
+    is_known = isinstance(value, dict) and set(value) <= {"rpm", "tpm", "cost"}
+    return is_known and all(type(one) in (int, float) and one >= 0 for one in value.values())
+
+
 def _are(accepts: Callable[[Any], bool], value: Any) -> bool:
     return isinstance(value, list) and all(map(accepts, value))
 
@@ -149,6 +155,7 @@ _RULES: dict[str, tuple[Callable[[Any], Any], str]] = {
     "$try": (_is_count, "a number from 0"),
     "$timeout": (lambda v: type(v) in (int, float) and v > 0, "a number of seconds"),
     "$output": (_is_url, "a data or connector URL"),
+    "$rate": (_is_rate, "an object of rpm, tpm and cost, each a number from 0"),
     "$trial": (lambda v: v is True, "true"),
 }
 

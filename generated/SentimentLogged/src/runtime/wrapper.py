@@ -84,7 +84,7 @@ class Wrapper:
             if self.already and not items.request.trial:
                 known = self.already(items, self.datastore, recorder)
         settings = {**config.TARGET, **config.LIMITS, "may_retry": items.request.try_number <= 1}
-        settings["try"] = items.request.try_number
+        settings.update({"try": items.request.try_number, "rate": items.request.rate or {}})
         settings["recorded"] = recorder is not None
         return recorder, self.work(self.target, settings, known, Hooks(self.hooks, items), deadline)
 
@@ -117,6 +117,7 @@ class Wrapper:
             "target": config.TARGET["reference"],
             "datastore": {"url": store["url"] or "$" + store["url_env"]} if store else None,
             "limits": dict(config.LIMITS, batch_size=config.TARGET["batch_size"]),
+            **getattr(config, "RATES", {}),
         }
         names = ["items", "succeeded", "failed", "untried", "calls", "throttled", "duration_ms"]
         counts = dict.fromkeys(names + ["recorded"] * bool(store), 0)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import gzip
 import hashlib
-import json
 import urllib.parse
 from types import ModuleType
 from typing import Any
@@ -13,25 +11,22 @@ from typing import Any
 from . import network
 from .exchange import ConnectionFailed, Request, Response, Transport
 from .http_answer import failure_of_answer
+from .http_body import UNMAPPED, checked_headers, decode, encode, unmapped, unreadable
 from .items import Item
-from .protocol import ATTEMPT, NOT_CALLED, Failure, InputError, dumps
+from .protocol import NOT_CALLED, Failure, dumps
 from .statuses import failure_of, failure_of_connection
-
-UNMAPPED = (LookupError, TypeError, ValueError, RecursionError)  # what a path that leads nowhere raises
-_encode_json = json.JSONEncoder(
-    allow_nan=False, check_circular=False, default=lambda value: base64.b64encode(value).decode("ascii")
-).encode
 
 
 class Endpoint:
     """The target of a wrapper: ``call`` for one item, ``call_list`` for a list of them."""
 
     def __init__(self, mapping: ModuleType, target: dict[str, Any], limits: dict[str, Any], **parts: Any):
-        """``parts`` are what the spec asks for: ``auth``, ``schemas``. Raises ``ValueError``."""
+        """``parts`` are what the spec asks for: ``auth``, ``rates``, ``schemas``. Raises ``ValueError``."""
         self.mapping = mapping
         self.settings = target
         self.auth = parts.get("auth")
         self.schemas = parts.get("schemas")
+        self.rates = parts.get("rates")
         self._most = limits["request_bytes"]
         address = self.auth.address(target["url"]) if self.auth else target["url"]
         url = urllib.parse.urlsplit(address)
@@ -47,7 +42,7 @@ class Endpoint:
             try:
                 item.taken = self.mapping.taken(item.value)
             except UNMAPPED as error:
-                raise _unmapped(error) from None
+                raise unmapped(error) from None
 
     def call(self, item: Item, seconds: float) -> Any:
         """The result for one item. Raises ``Failure``."""
@@ -64,12 +59,21 @@ class Endpoint:
         """A result or a ``Failure`` for each of these items, which are prepared. Raises ``Failure``."""
         return self._results(items, seconds)
 
+    def most_cost(self, items: list[Item]) -> float:
+        """The most that one request for these items can cost: a byte of it is at most a token."""
+        price, most = self.settings["price"], self.settings["most_tokens"]
+        if not price or most is None:
+            return 0.0
+        for item in items:
+            self.prepare(item)
+        return float(len(self._content(items)[0]) * price["input"] + most * price["output"]) / 1e6
+
     def _results(self, items: list[Item], seconds: float) -> list[Any]:
         answer, body = self._answer(items, seconds)
         try:
             found = self.mapping.each(answer, [item.value for item in items])
         except UNMAPPED as error:
-            raise _unreadable(error, body) from None
+            raise unreadable(error, body) from None
         if len(found) != len(items):
             message = f"the endpoint answered {len(items)} items with {len(found)} results"
             raise failure_of("ParsingError", message)
@@ -92,30 +96,36 @@ class Endpoint:
     def _result(self, item: Item, one: Any, body: bytes, *answer: Any) -> Any:
         """What stands in the answer for an item; a ``Failure`` if nothing does, or not what should."""
         try:
+            if self.schemas and hasattr(self.mapping, "said"):
+                item.said = self.mapping.said(one)
             result = self.mapping.result(one, *answer)
         except UNMAPPED as error:
-            return _unreadable(error, body)
+            return self.schemas.refused(item, str(error)) if self.schemas else unreadable(error, body)
         return self.schemas.checked(item, result) if self.schemas else result
 
     def _answer(self, items: list[Item], seconds: float) -> tuple[Any, bytes]:
         """What the endpoint answers for these items, and its body. Raises ``Failure``."""
+        body, headers = self._content(items)
+        if len(body) > self._most:
+            message = f"the request has {len(body)} bytes; at most {self._most} may be sent"
+            raise failure_of("TooLargeError", message, NOT_CALLED)
+        response = self._send(items[0], body, headers, seconds)
+        return self._read(items[0], response), response.body
+
+    def _content(self, items: list[Item]) -> tuple[bytes, dict[str, str]]:
+        """The body of a request for these items, and its headers. Raises ``InputError``."""
         key = _key_of(items, self.settings["reference"]) if self.mapping.KEYED else ""
         what = [item.taken for item in items] if self.mapping.LISTS else items[0].value
         try:
             content = self.mapping.request(what, key)
             if self.schemas:
                 content = self.schemas.asked_again(items[0], content)
-            body = _encode(content, self.settings["content_type"])
-            headers = self._headers
+            headers = dict(self._headers)
             if hasattr(self.mapping, "headers"):
-                headers = {**headers, **self.mapping.headers(what, key)}
+                headers.update(checked_headers(self.mapping.headers(what, key)))
+            return encode(content, self.settings["content_type"]), headers
         except UNMAPPED as error:
-            raise _unmapped(error) from None
-        if len(body) > self._most:
-            message = f"the request has {len(body)} bytes; at most {self._most} may be sent"
-            raise failure_of("TooLargeError", message, NOT_CALLED)
-        response = self._send(items[0], body, headers, seconds)
-        return self._read(items[0], response), response.body
+            raise unmapped(error) from None
 
     def _send(self, item: Item, body: bytes, headers: dict[str, str], seconds: float) -> Response:
         """One exchange; once more after a 401 if there are fresh credentials."""
@@ -136,7 +146,7 @@ class Endpoint:
 
     def _read(self, item: Item, response: Response) -> Any:
         """The answer in a response. Raises ``Failure`` for what is none."""
-        answer, status = _decode(response, self.settings["answer"]), response.status
+        answer, status = decode(response, self.settings["answer"]), response.status
         is_good = 200 <= status < 300
         if hasattr(self.mapping, "reported"):
             item.usage = _usage(item.usage, self.mapping.reported(answer), self.settings["price"])
@@ -148,33 +158,6 @@ class Endpoint:
         if isinstance(answer, Failure):
             raise answer
         return answer
-
-
-def _encode(content: Any, content_type: str) -> bytes:
-    """A request's body: JSON, or text and bytes as they are. Raises ``ValueError``."""
-    if "json" in content_type:
-        return _encode_json(content).encode("ascii")
-    if isinstance(content, list) and all(isinstance(one, str) for one in content):
-        content = "".join(one + "\n" for one in content)
-    if isinstance(content, (bytes, bytearray)):
-        return bytes(content)
-    if not isinstance(content, str):
-        raise TypeError(f"{content_type} is made of text or bytes, not of {type(content).__name__}")
-    return content.encode("utf-8")
-
-
-def _decode(response: Response, form: str) -> Any:
-    """What a body holds, as the spec reads it; a ``Failure`` where it can't be read so."""
-    body = response.body
-    if form == "binary" and response.status < 300:
-        return body
-    try:
-        text = body.decode("utf-8")
-        if form in ("text", "lines") and response.status < 300:
-            return text if form == "text" else text.splitlines()
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        return _unreadable(error, body, retryable=True)
 
 
 def _usage(used: dict[str, Any] | None, reported: Any, price: dict[str, float] | None) -> dict[str, Any]:
@@ -192,25 +175,11 @@ def _usage(used: dict[str, Any] | None, reported: Any, price: dict[str, float] |
 
 
 def _key_of(items: list[Item], target: str) -> str:
-    """The same for every attempt at the same items of a run."""
-    named = dumps([target, items[0].call, [item.id for item in items]])
+    """The same for every attempt at the same items of a run; another where a result is asked for again."""
+    named = dumps([target, items[0].call, [item.id for item in items], [len(item.wrong) for item in items]])
     return hashlib.sha256(named.encode("ascii")).hexdigest()[:32]
 
 
 def _item_error(error: Any) -> Failure:
     said = error.get("message") if isinstance(error, dict) else error
     return failure_of("AlgorithmError", said if isinstance(said, str) else dumps(error)[:1000])
-
-
-def _unmapped(error: Exception) -> InputError:
-    said = f"it has no {error.args[0]!r}" if isinstance(error, KeyError) else str(error)
-    return InputError(f"the request can't be made of this item: {said}")
-
-
-def _unreadable(error: Exception, body: bytes, retryable: bool = False) -> Failure:
-    said = f"it has no {error.args[0]!r}" if isinstance(error, KeyError) else str(error)
-    shown = body.strip()[:200].decode("utf-8", "replace").partition("\n")[0] or "nothing"
-    said = "it is no JSON" if retryable else said
-    return failure_of(
-        "ParsingError", f"the answer is not as expected: {said}; it begins: {shown}", ATTEMPT, retryable
-    )

@@ -16,6 +16,8 @@ class Item:
     call = ""  # what identifies the call, or the run, that it is part of
     taken: Any = None  # what a request to an endpoint takes of it
     usage: dict[str, Any] | None = None  # what its attempts cost, and the versions that answered
+    wrong: tuple[str, ...] = ()  # what was wrong with its results so far
+    said: Any = None  # what a model said, of which that was told
 
     def __init__(self, position: int, index: int, value: Any) -> None:
         self.position = position

@@ -13,7 +13,7 @@ import os
 from typing import Any
 
 from . import config, hooks, mapping
-from .runtime import auth, endpoint, endpoint_work, work
+from .runtime import auth, correction, endpoint, endpoint_work, schemas, work
 from .runtime.files import Files
 from .runtime.wrapper import Wrapper
 
@@ -23,7 +23,13 @@ def load() -> Wrapper:
     if hasattr(hooks, "load"):
         hooks.load()
     return assemble(
-        endpoint.Endpoint(mapping, config.TARGET, config.LIMITS, auth=auth.Credentials(config.TARGET)),
+        endpoint.Endpoint(
+            mapping,
+            config.TARGET,
+            config.LIMITS,
+            auth=auth.Credentials(config.TARGET),
+            schemas=schemas.Schemas(None, config.RESULT_SCHEMA, correction.ask_again),
+        ),
         Files(config.WRAPPER),
     )
 

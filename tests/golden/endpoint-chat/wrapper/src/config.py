@@ -20,6 +20,7 @@ TARGET: dict[str, Any] = {
     "gzip": False,
     "tls": None,
     "price": {"input": 0.15, "output": 0.6},
+    "most_tokens": 200,
     "auth": {"bearer_env": "LLM_KEY"},
     "input": "item",
     "result": "whole",
@@ -35,3 +36,18 @@ LIMITS: dict[str, Any] = {
 }
 ON_ERROR = "collect"
 LOG = "errors"
+# What the endpoint allows in a minute, and what a million tokens cost.
+RATES: dict[str, Any] = {
+    "dispatch": {"parallel": 8, "rpm": None, "tpm": None},
+    "price": {"input": 0.15, "output": 0.6},
+    "max_cost_item": 0.00016275,
+}
+RESULT_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "team": {"enum": ["billing", "support"]},
+        "urgent": {"type": "boolean"},
+    },
+    "required": ["team", "urgent"],
+    "additionalProperties": False,
+}

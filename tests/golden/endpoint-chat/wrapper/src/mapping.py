@@ -32,9 +32,14 @@ def request(item: Any, key: str) -> Any:
     }
 
 
+def said(answer: Any) -> Any:
+    """What the model said."""
+    return element(answer["choices"], 0)["message"]["content"]
+
+
 def result(answer: Any) -> Any:
     """The result in an answer."""
-    return json.loads(element(answer["choices"], 0)["message"]["content"])
+    return json.loads(said(answer))
 
 
 def own_error(status: int, answer: Any) -> Any:

@@ -20,6 +20,7 @@ TARGET: dict[str, Any] = {
     "gzip": False,
     "tls": None,
     "price": None,
+    "most_tokens": 0,
     "input": "item",
     "result": "whole",
     "batch_size": 64,

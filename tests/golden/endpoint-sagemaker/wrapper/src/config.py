@@ -20,6 +20,7 @@ TARGET: dict[str, Any] = {
     "gzip": False,
     "tls": None,
     "price": None,
+    "most_tokens": 0,
     "auth": {"aws": "sagemaker", "region": "eu-west-1"},
     "input": "item",
     "result": "whole",

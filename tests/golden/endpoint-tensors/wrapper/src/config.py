@@ -20,6 +20,7 @@ TARGET: dict[str, Any] = {
     "gzip": False,
     "tls": None,
     "price": None,
+    "most_tokens": 0,
     "auth": {"bearer_file": "/var/run/secrets/tokens/kserve"},
     "input": "item",
     "result": "whole",

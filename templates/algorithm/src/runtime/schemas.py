@@ -1,0 +1,75 @@
+"""JSON Schemas of items and results, checked by jsonschema."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+from .items import Item
+from .protocol import Failure, InputError
+from .statuses import failure_of
+
+LONGEST = 500  # characters of what is said to be wrong
+
+
+class Schemas:
+    """An item that does not fit costs no call; a result that does not fit is asked for again."""
+
+    def __init__(
+        self,
+        item: dict[str, Any] | None = None,
+        result: dict[str, Any] | None = None,
+        ask_again: Callable[[Any, str, str], Any] | None = None,
+    ) -> None:
+        """``ask_again`` makes the next request of the last one, its answer and what was wrong with that."""
+        self._item = _validator(item)
+        self._result = _validator(result)
+        self._ask_again = ask_again
+
+    def check_item(self, value: Any) -> None:
+        """Raises ``InputError`` for an item that does not fit."""
+        wrong = _wrong(self._item, value)
+        if wrong:
+            raise InputError(f"the item does not fit target.item_schema: {wrong}")
+
+    def checked(self, item: Item, result: Any) -> Any:
+        """The result, or a retryable ``Failure`` for one that does not fit."""
+        wrong = _wrong(self._result, result)
+        return self.refused(item, wrong) if wrong else result
+
+    def refused(self, item: Item, wrong: str) -> Failure:
+        """The failure of a result that does not fit, which the next request for the item may tell of."""
+        item.wrong = (*item.wrong, wrong)
+        failure = failure_of(
+            "ResultError", f"the result does not fit target.result_schema: {wrong}", retryable=True
+        )
+        failure.retry_after = 0.0
+        return failure
+
+    def asked_again(self, item: Item, content: Any) -> Any:
+        """A request's content, with what was wrong with the last result if there was one."""
+        if not item.wrong or self._ask_again is None:
+            return content
+        return self._ask_again(content, item.said, item.wrong[-1])
+
+
+def _validator(schema: dict[str, Any] | None) -> Any:
+    if schema is None:
+        return None
+    try:
+        from jsonschema import validators
+    except ImportError:
+        raise ValueError("jsonschema is not installed, which requirements.txt names") from None
+    kind = validators.validator_for(schema, default=validators.Draft202012Validator)
+    kind.check_schema(schema)
+    return kind(schema)
+
+
+def _wrong(validator: Any, value: Any) -> str:
+    """What does not fit a schema, with its path; empty if all does."""
+    if validator is None or validator.is_valid(value):
+        return ""
+    from jsonschema.exceptions import best_match
+
+    error = best_match(validator.iter_errors(value))
+    steps = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.absolute_path)
+    return f"${steps}: {error.message}"[:LONGEST]
