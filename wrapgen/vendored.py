@@ -37,6 +37,7 @@ CORE = (
     "run/integrations/plain_calls.py",
     "run/scheduling/actions.py",
     "run/scheduling/chunks.py",
+    "run/scheduling/grants.py",
     "run/scheduling/limits.py",
     "run/scheduling/policy.py",
     "run/scheduling/progress.py",

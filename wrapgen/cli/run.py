@@ -80,6 +80,11 @@ _COLLECT_EVERY = 50_000
 )
 @number_option("--budget", 5.0, 0, 100, help="Percent of items that may fail before a run stops; 100: never.")
 @number_option("--patience", 600.0, 0, help="Seconds without any success before the run gives up for now.")
+@click.option(
+    "--max-cost",
+    type=click.FloatRange(0, min_open=True),
+    help="Stop before the run would cost more, in the unit of the spec's price. [no limit]",
+)
 @equal_option
 @click.option("--fresh", is_flag=True, help="Start over: forget an earlier run to this output.")
 @click.option("--accept-changes", is_flag=True, help="Resume although input, wrapper or options changed.")
@@ -163,6 +168,7 @@ def _options(given: dict[str, Any]) -> Options:
         budget=given["budget"] / 100,
         patience=given["patience"],
         equal=given["equal"],
+        max_cost=given["max_cost"],
         fresh=given["fresh"],
         accept_changes=given["accept_changes"],
     )
@@ -265,6 +271,10 @@ def _tell_of_target(summary: Summary) -> None:
         )
         calls = f"{target['calls']:,} calls"
         out(f"  target     {', '.join([calls, *times, sizes])}")
+    if target.get("tokens_in") is not None:
+        tokens = f"{target['tokens_in']:,} tokens to it, {target['tokens_out'] or 0:,} from it"
+        cost = "" if target.get("cost") is None else f"; cost {target['cost']:,.6g}"
+        out(f"  tokens     {tokens}{cost}")
     if target.get("recorded") is not None:
         unrecorded = f", {target['unrecorded']:,} not written" if target["unrecorded"] else ""
         out(f"  records    {target['recorded']:,} written, {target['refused'] or 0:,} refused{unrecorded}")
@@ -307,4 +317,5 @@ def _tell(summary: Summary) -> None:
     out(f"  run        {summary.run}, ledger in {summary.folder}")
     if summary.exit_code in (11, 12):
         more = ", with a higher --budget if failures are all right" if summary.exit_code == 11 else ""
+        more = ", with a higher --max-cost" if "that the run may cost" in summary.reason else more
         out(f"  resume     give the same command again{more}")

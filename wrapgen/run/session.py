@@ -143,6 +143,7 @@ class Session:
         self.reference: str = facts["reference"]
         self._given_up = earlier.given_up if earlier else set()
         self._next_seq = earlier.next_seq if earlier else 0
+        self._spent = earlier.cost if earlier else 0.0
         self.counts = earlier.counts if earlier else Counts()
         self.counts.items = self.scan.items
         self.ledger = Ledger(stack.enter_context(closing(self.store.open(LEDGER, write=True))))
@@ -313,9 +314,16 @@ class Session:
         """Sends what has no final outcome; how far that came."""
         world, options, wrapper = self._world, self._options, self._wrapper
         calls = world.calls(call)
+        spending = wrapper.spending(options.max_cost, self._spent)
         together = max(1, wrapper.parallel * wrapper.batch_size)
         scheduler = Scheduler(
-            DeliveryLimits(call.terms.attempts, wrapper.aim, together, calls.prefetch),
+            DeliveryLimits(
+                call.terms.attempts,
+                wrapper.aim,
+                together,
+                0 if spending.limited else calls.prefetch,
+                spending=spending,
+            ),
             Adaptive(
                 ChunkSize(largest=options.chunk),
                 Concurrency(ceiling(wrapper.parallel, options.workers, self._host.concurrency)),

@@ -22,6 +22,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "attempts": (1, math.inf),
     "budget": (0, 1),
     "patience": (0, math.inf),
+    "max_cost": (0, math.inf),
 }
 
 
@@ -40,6 +41,7 @@ class Options:
         chunk: the most items in a call.
         attempts: calls of the target for one item; None: the wrapper's own limit.
         budget: the share of items that may fail; 1 never stops.
+        max_cost: money that the run may spend, in the unit of the spec's price; None: any.
         equal: `once` sends one of equal items and answers the others with its outcome; `each` sends them all.
         patience: seconds that nothing may work before the run gives up for now.
         fresh: throw an earlier ledger of this output away.
@@ -55,6 +57,7 @@ class Options:
     chunk: int = MAX_SIZE
     attempts: int | None = None
     budget: float = BUDGET
+    max_cost: float | None = None
     equal: str = "each"
     patience: float = PATIENCE
     fresh: bool = False

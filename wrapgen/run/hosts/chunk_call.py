@@ -208,6 +208,7 @@ def request_body(chunk: Chunk, terms: Terms, batch: bytes | None = None) -> byte
     first = chunk.indexes[0]
     index = str(first) if chunk.contiguous else json.dumps(list(chunk.indexes), separators=(",", ":"))
     ids = f',"$ids":{json.dumps(list(chunk.ids), separators=(",", ":"))}' if chunk.ids else ""
+    ids += f',"$rate":{json.dumps(chunk.grant.to_wire())}' if chunk.grant else ""
     rest = f',"$run":"{terms.run}","$index":{index}{ids},"$try":{chunk.tries + 1},"$timeout":{terms.told}}}'
     items = batch if batch is not None else b"[" + b",".join(chunk.items) + b"]"
     return b"".join((b'{"$batch":', items, rest.encode("ascii")))

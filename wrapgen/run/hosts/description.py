@@ -8,6 +8,7 @@ from typing import Any
 from wrapgen import protocol
 from wrapgen.errors import RunError
 from wrapgen.run.hosts.answers import Answered, read_answer
+from wrapgen.run.scheduling.grants import SpendingLimits
 
 DESCRIBE = b'{"$batch":[]}'
 """The input that makes a wrapper describe itself."""
@@ -31,6 +32,9 @@ class Description:
         batch_size: items in one call of the target, at most.
         item_timeout: seconds that one call of the target may take.
         datastore: URL of its records, or None.
+        rpm, tpm: requests of the target and tokens a minute that its spec allows; None: any.
+        price: of a million tokens, by `input` and `output`; None where the spec has none.
+        max_cost_item: the most that one attempt of one item may cost, by price and limits; None: not known.
     """
 
     target: str
@@ -43,11 +47,32 @@ class Description:
     datastore: str | None
     batch_size: int = 1
     item_timeout: float = 60.0
+    rpm: float | None = None
+    tpm: float | None = None
+    price: dict[str, float] | None = None
+    max_cost_item: float | None = None
 
     @property
     def aim(self) -> int:
         """Bytes that a chunk's items may take."""
         return protocol.chunk_aim(self.request_bytes)
+
+    def spending(self, max_cost: float | None, spent: float) -> SpendingLimits:
+        """What a run through it may spend.
+
+        Args:
+            max_cost: money for all of it; None: any.
+            spent: what its earlier sessions spent.
+
+        Raises:
+            RunError: the cost is limited, and what an item may cost is not known.
+        """
+        if max_cost is not None and self.max_cost_item is None:
+            raise RunError(
+                "--max-cost needs to know what an item may cost at most, and the wrapper does not say",
+                hint="its spec needs target.price, and the most tokens of an answer in target.request",
+            )
+        return SpendingLimits(self.rpm, self.tpm, max_cost, self.max_cost_item or 0.0, spent)
 
     def as_json(self) -> dict[str, Any]:
         """As the ledger keeps it."""
@@ -92,7 +117,8 @@ def read_description(body: bytes, reference: str) -> Description:
         )
     limits = facts.get("limits")
     limits = limits if isinstance(limits, dict) else {}
-    datastore = facts.get("datastore")
+    datastore, dispatch, price = facts.get("datastore"), facts.get("dispatch"), facts.get("price")
+    dispatch = dispatch if isinstance(dispatch, dict) else {}
     return Description(
         target=str(facts.get("target") or ""),
         mode=str(facts.get("mode") or ""),
@@ -104,4 +130,13 @@ def read_description(body: bytes, reference: str) -> Description:
         batch_size=int(limits.get("batch_size") or 1),
         item_timeout=float(limits.get("item_timeout") or 60),
         datastore=str(datastore.get("url") or "") or None if isinstance(datastore, dict) else None,
+        rpm=_positive(dispatch.get("rpm")),
+        tpm=_positive(dispatch.get("tpm")),
+        price=price if isinstance(price, dict) else None,
+        max_cost_item=_positive(facts.get("max_cost_item")),
     )
+
+
+def _positive(value: Any) -> float | None:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if number and value > 0 else None

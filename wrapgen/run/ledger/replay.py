@@ -15,8 +15,9 @@ from wrapgen.errors import RunError
 from wrapgen.run.ledger.ledger import Integrity, digest, read_ledger
 from wrapgen.run.ledger.spool import EQUAL, Slots
 from wrapgen.run.ledger.store import LEDGER, SPOOL, Log, StateStore
+from wrapgen.run.scheduling.grants import EXECUTED
 from wrapgen.run.scheduling.progress import Counts
-from wrapgen.run.scheduling.replies import Fate
+from wrapgen.run.scheduling.replies import Fate, LossKind
 from wrapgen.run.summary import EndState
 
 FORMAT = 1
@@ -83,6 +84,7 @@ class RunState:
         given_up: indexes of items that failed without an answer, and of which nothing has been recorded.
         reopened: entries of failed items that a user corrected.
         most_tries: the highest try that any send had.
+        cost: money spent; calls without an answer count with what they might have spent.
         changed: whether wrapper, input or options changed since the run began.
     """
 
@@ -105,6 +107,7 @@ class RunState:
     reopened: list[dict[str, Any]] = field(default_factory=list)
     most_tries: int = 0
     changed: bool = False
+    cost: float = 0.0
 
     @property
     def least_tries(self) -> int:
@@ -222,7 +225,7 @@ class _Replay:
         self._state = state
         self._spool = spool
         self._slots = slots
-        self._sends: dict[int, tuple[Sequence[int], int]] = {}
+        self._sends: dict[int, tuple[Sequence[int], int, float]] = {}
         self._takers: dict[str, Callable[[dict[str, Any]], None]] = {
             "changed": self._changed,
             "open": self._opened,
@@ -253,9 +256,10 @@ class _Replay:
     def close(self) -> None:
         """Sends that were open when their session died: their tries are used up, whatever became of them."""
         if self._slots is not None:
-            for indexes, tries in self._sends.values():
+            for indexes, tries, _ in self._sends.values():
                 self._slots.sent(indexes, tries)
         self._state.open = len(self._sends)
+        self._state.cost += sum(granted for _, _, granted in self._sends.values())
         self._sends.clear()
 
     def _changed(self, entry: dict[str, Any]) -> None:
@@ -280,7 +284,7 @@ class _Replay:
         state.calls += 1
         if indexes[0] < 0 or len(indexes) > state.header["survey"]["items"]:
             raise IndexError("the run has no such items")
-        self._sends[entry["s"]] = (indexes, entry["t"])
+        self._sends[entry["s"]] = (indexes, entry["t"], entry.get("cost", 0.0))
         state.most_tries = max(state.most_tries, entry["t"])
 
     def _recorded(self, entry: dict[str, Any]) -> None:
@@ -302,7 +306,8 @@ class _Replay:
 
     def _lost(self, entry: dict[str, Any]) -> None:
         self._count_lost(entry["type"])
-        indexes, tries = self._sends.pop(entry["s"])
+        indexes, tries, granted = self._sends.pop(entry["s"])
+        self._state.cost += granted if LossKind(entry["fault"]) in EXECUTED else 0.0
         if self._slots is not None:
             self._slots.sent(indexes, tries)
 
@@ -311,7 +316,8 @@ class _Replay:
 
     def _done(self, entry: dict[str, Any]) -> None:
         state = self._state
-        indexes, tries = self._sends.pop(entry["s"])
+        indexes, tries, granted = self._sends.pop(entry["s"])
+        state.cost += entry.get("target", {}).get("cost", granted)
         state.spool_end = max(state.spool_end, entry["at"] + entry["b"])
         state.counts.failed += len(entry["failed"])
         state.counts.succeeded += len(indexes) - len(entry["failed"]) - len(entry["again"])
@@ -333,7 +339,7 @@ class _Replay:
         """Outcomes taken over from equal items: as those of a call that was never made."""
         self._state.next_seq = entry["s"] + 1
         self._state.counts.equal += len(entry["i"])
-        self._sends[entry["s"]] = (entry["i"], entry["t"])
+        self._sends[entry["s"]] = (entry["i"], entry["t"], 0.0)
         self._done({**entry, "again": []})
 
     def _void(self, entry: dict[str, Any]) -> None:

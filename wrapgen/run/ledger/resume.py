@@ -50,6 +50,8 @@ def _known_ids(slots: Slots, spool: Log) -> Iterator[tuple[int | None, str]]:
 def send_entry(seq: int, chunk: Chunk, unix_time: float) -> dict[str, Any]:
     """What the ledger says of a send before it leaves; `indexes_of` reads it back."""
     entry: dict[str, Any] = {"e": "send", "s": seq, "w": unix_time, "t": chunk.tries + 1}
+    if chunk.grant is not None and chunk.grant.cost is not None:
+        entry["cost"] = chunk.grant.cost
     if chunk.contiguous:
         return {**entry, "first": chunk.indexes[0], "n": len(chunk)}
     return {**entry, "i": list(chunk.indexes)}

@@ -47,6 +47,7 @@ class Cause(Enum):
     BUDGET = "budget"
     TARGET = "the target refuses everyone: "
     HOST = "host"
+    COST = "cost"
     PATIENCE = "nothing worked for {:g} s: "
 
 

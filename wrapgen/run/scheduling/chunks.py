@@ -11,6 +11,7 @@ from itertools import chain, islice
 from typing import NamedTuple
 
 from wrapgen.protocol import CHUNK_AIM
+from wrapgen.run.scheduling.grants import Grant
 
 _PER_ITEM = 16
 """Bytes that a comma and an index take beside an item, at most."""
@@ -44,6 +45,7 @@ class Chunk:
         refusals: sends that an outage refused at this size.
         suspicions: those of them, at any size, since whose refusal before others had been answered.
         answers_before: answers that the run had had when this chunk was last lost; -1: it never was.
+        grant: what this send of it may spend; None: anything.
     """
 
     indexes: Sequence[int]
@@ -55,6 +57,7 @@ class Chunk:
     refusals: int = 0
     suspicions: int = 0
     answers_before: int = -1
+    grant: Grant | None = None
 
     def __len__(self) -> int:
         return len(self.indexes)

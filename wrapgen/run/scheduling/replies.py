@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from functools import cached_property
@@ -67,6 +68,12 @@ class Reply:
     def clean(self) -> bool:
         """Whether every item has a result."""
         return not {Fate.FAILED, Fate.AGAIN}.intersection(map(_FATE, self.outcomes))
+
+    @property
+    def cost(self) -> float | None:
+        """Money that the call spent; None where the wrapper does not say."""
+        value: Any = self.summary.get("cost")
+        return float(value) if type(value) in (int, float) and 0 <= value < math.inf else None
 
     def number(self, name: str) -> int:
         """A count of the wrapper's summary; 0 where it says none."""

@@ -35,6 +35,7 @@ from wrapgen.run.scheduling.actions import (
     WaitUntil,
 )
 from wrapgen.run.scheduling.chunks import Chunk, Entry, gather
+from wrapgen.run.scheduling.grants import EXCEEDED, Grants, SpendingLimits, Spent
 from wrapgen.run.scheduling.limits import FIRST_SIZE, ChunkSize, Concurrency, ErrorBudget
 from wrapgen.run.scheduling.policy import Reaction, SharedBackoff, after_loss, delay
 from wrapgen.run.scheduling.progress import Counts, Progress, Waiting
@@ -58,6 +59,7 @@ class DeliveryLimits:
         together: items that the wrapper has in work at once.
         prefetch: chunks beyond those that may be open which are prepared, ready to leave.
         resend: an item that failed and may succeed later goes again here, else it comes back as AGAIN.
+        spending: what all calls together may spend.
     """
 
     attempts: int
@@ -65,6 +67,7 @@ class DeliveryLimits:
     together: int = 1
     prefetch: int = 0
     resend: bool = True
+    spending: SpendingLimits = field(default_factory=SpendingLimits)
 
 
 @dataclass
@@ -106,6 +109,7 @@ class Scheduler:
         self.counts = counts
         self._limits = limits
         self._size, self._concurrency, self._budget = adaptive.size, adaptive.concurrency, adaptive.budget
+        self._grants = Grants(limits.spending) if limits.spending.limited else None
         self._backoff = backoff
         self._random = random
         self._phase = Phase.READING
@@ -142,9 +146,12 @@ class Scheduler:
             return WaitUntil(self._backoff.until)
         if len(self._open) >= self._concurrency.now + self._limits.prefetch:
             return WaitUntil(None)
+        wait = self._grants.wait(now) if self._grants else None
+        if wait is not None:
+            return self._wait_to_spend(wait)
         chunk = self._due(now) or (self._ready.pop() if self._ready else None)
         if chunk is not None:
-            return self._send(chunk)
+            return self._send(chunk, now)
         if self._phase is Phase.READING and self._held <= HELD_BYTES:
             self._asked = True
             return Read(self._wanted())
@@ -204,6 +211,7 @@ class Scheduler:
             raise IllegalEvent(f"send {seq} is not open")
         if isinstance(reply, Reply):
             reply = without_progress(reply) or reply
+        self._account(seq, chunk, reply, now)
         if isinstance(reply, Reply):
             return self._answered(seq, chunk, reply, now)
         if reply.fault is LossKind.UNSENT:
@@ -211,6 +219,16 @@ class Scheduler:
             self._ready.append(chunk)
             return Unsend(seq)
         return self._lost(seq, chunk, reply, now)
+
+    def _account(self, seq: int, chunk: Chunk, reply: Reply | Lost, now: float) -> None:
+        """Takes back what a send was granted."""
+        if self._grants is None:
+            return
+        if isinstance(reply, Lost):
+            self._grants.lost(seq, reply.fault, len(chunk), now)
+            return
+        tokens = reply.number("tokens_in") + reply.number("tokens_out")
+        self._grants.back(seq, Spent(reply.number("calls"), tokens, reply.cost), now)
 
     # Sending
 
@@ -225,7 +243,26 @@ class Scheduler:
             self._step(Step.END)
         return Finish(self._stop)
 
-    def _send(self, chunk: Chunk) -> Send:
+    def _wait_to_spend(self, moment: float) -> WaitUntil | Finish:
+        """Nothing more may be spent before this moment; the run stops if that never comes."""
+        if moment < math.inf:
+            return WaitUntil(moment)
+        if self._open:
+            return WaitUntil(None)
+        self._stop_for_cost()
+        return self._finish()
+
+    def _stop_for_cost(self) -> None:
+        assert self._grants is not None
+        limits = self._grants.limits
+        said = f"of the {limits.max_cost:,g} that the run may cost, {self._grants.spent:,.6g} may be spent"
+        self.stop(Stop(Cause.COST, f"{said} by now, and the next item may cost {limits.each:,.6g}"))
+
+    def _send(self, chunk: Chunk, now: float) -> Send:
+        if self._grants:
+            calls = max(1, self._concurrency.now - len(self._open))
+            attempts = len(chunk) * self._limits.attempts
+            chunk = replace(chunk, grant=self._grants.grant(self._seq, attempts, calls, now))
         send = Send(self._seq, chunk)
         self._open[self._seq] = chunk
         self._seq += 1
@@ -281,6 +318,10 @@ class Scheduler:
         if stopped := reply.summary.get("stopped"):
             facts = stopped if isinstance(stopped, dict) else {"message": stopped}
             kind = str(facts.get("type") or "AuthenticationError")
+            if kind == EXCEEDED and self._grants is not None:
+                if not reply.number("calls"):  # else its items go again with what is left
+                    self._stop_for_cost()
+                return Settle(seq, chunk, reply, self._concurrency.now)
             self.stop(Stop(Cause.TARGET, str(facts.get("message") or ""), kind))
         return Settle(seq, chunk, reply, self._concurrency.now)
 
