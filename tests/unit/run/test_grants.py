@@ -1,4 +1,4 @@
-"""What a run may spend: shares of rates that never add up to more than all, and a limit of money that holds."""
+"""What a run may spend: shares of rates that never add up to more than all, and money within its limit."""
 
 from __future__ import annotations
 

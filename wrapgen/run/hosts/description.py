@@ -115,10 +115,14 @@ def read_description(body: bytes, reference: str) -> Description:
             f"{reference} speaks item protocol {spoken!r}, this wrapgen speaks {protocol.PROTOCOL}",
             hint="build and publish it again with this version of wrapgen",
         )
-    limits = facts.get("limits")
-    limits = limits if isinstance(limits, dict) else {}
-    datastore, dispatch, price = facts.get("datastore"), facts.get("dispatch"), facts.get("price")
-    dispatch = dispatch if isinstance(dispatch, dict) else {}
+    return _of_facts(facts)
+
+
+def _of_facts(facts: dict[str, Any]) -> Description:
+    limits, dispatch, price, datastore = (
+        found if isinstance(found := facts.get(name), dict) else {}
+        for name in ("limits", "dispatch", "price", "datastore")
+    )
     return Description(
         target=str(facts.get("target") or ""),
         mode=str(facts.get("mode") or ""),
@@ -129,10 +133,10 @@ def read_description(body: bytes, reference: str) -> Description:
         attempts=int(limits.get("attempts") or 3),
         batch_size=int(limits.get("batch_size") or 1),
         item_timeout=float(limits.get("item_timeout") or 60),
-        datastore=str(datastore.get("url") or "") or None if isinstance(datastore, dict) else None,
+        datastore=str(datastore.get("url") or "") or None,
         rpm=_positive(dispatch.get("rpm")),
         tpm=_positive(dispatch.get("tpm")),
-        price=price if isinstance(price, dict) else None,
+        price=price or None,
         max_cost_item=_positive(facts.get("max_cost_item")),
     )
 
