@@ -315,15 +315,10 @@ class Session:
         world, options, wrapper = self._world, self._options, self._wrapper
         calls = world.calls(call)
         spending = wrapper.spending(options.max_cost, self._spent)
+        ahead = 0 if spending.limited else calls.prefetch
         together = max(1, wrapper.parallel * wrapper.batch_size)
         scheduler = Scheduler(
-            DeliveryLimits(
-                call.terms.attempts,
-                wrapper.aim,
-                together,
-                0 if spending.limited else calls.prefetch,
-                spending=spending,
-            ),
+            DeliveryLimits(call.terms.attempts, wrapper.aim, together, ahead, spending=spending),
             Adaptive(
                 ChunkSize(largest=options.chunk),
                 Concurrency(ceiling(wrapper.parallel, options.workers, self._host.concurrency)),
