@@ -1,4 +1,4 @@
-"""Real model servers, as their documentation starts them, around the one model of `apps/model.py`."""
+"""Real model servers, as their documentation starts them, around the one model of `apps/scoring.py`."""
 
 from __future__ import annotations
 

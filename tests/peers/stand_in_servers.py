@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).parent / "apps"))
 
-from model import Busy, Poison, score
+from scoring import Busy, Poison, score
 
 
 class Answer(NamedTuple):

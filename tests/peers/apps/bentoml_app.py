@@ -2,7 +2,7 @@
 
 import bentoml
 from bentoml.exceptions import InvalidArgument, ServiceUnavailable
-from model import Busy, Poison, score
+from scoring import Busy, Poison, score
 
 
 @bentoml.service(workers=1, logging={"access": {"enabled": False}})

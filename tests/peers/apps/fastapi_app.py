@@ -7,8 +7,8 @@ from pathlib import Path
 
 from fastapi import FastAPI, Header, HTTPException
 from fastapi.responses import JSONResponse
-from model import Busy, Poison, score
 from pydantic import BaseModel
+from scoring import Busy, Poison, score
 
 app = FastAPI(version="2.1.0")
 

@@ -5,7 +5,7 @@ import sys
 from fastapi import HTTPException
 from kserve import Model, ModelServer
 from kserve.errors import InvalidInput
-from model import Busy, Poison, score
+from scoring import Busy, Poison, score
 
 
 class Sentiment(Model):

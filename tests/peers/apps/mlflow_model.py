@@ -13,7 +13,7 @@ class Sentiment(mlflow.pyfunc.PythonModel):
 
     def predict(self, context, model_input, params=None):
         """One row for each row; the score grows with the parameter `bonus`."""
-        from model import score
+        from scoring import score
 
         if not isinstance(model_input, pd.DataFrame):
             model_input = pd.DataFrame({"text": list(model_input)})
@@ -31,6 +31,6 @@ if __name__ == "__main__":
         sys.argv[1],
         python_model=Sentiment(),
         signature=signature,
-        code_paths=[str(__import__("pathlib").Path(__file__).with_name("model.py"))],
+        code_paths=[str(__import__("pathlib").Path(__file__).with_name("scoring.py"))],
         pip_requirements=["mlflow"],
     )

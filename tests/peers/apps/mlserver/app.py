@@ -6,7 +6,7 @@ from mlserver import MLModel
 from mlserver.codecs import StringCodec
 from mlserver.errors import MLServerError
 from mlserver.types import InferenceResponse
-from model import Busy, Poison, score
+from scoring import Busy, Poison, score
 
 
 class Sentiment(MLModel):
