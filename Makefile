@@ -19,8 +19,9 @@ $(VENV)/.%: pyproject.toml .ci/setup $(wildcard requirements/*.txt)
 
 setup: $(VENV)/.dev  ## create .venv and install wrapgen with everything the tests need
 
-demo: $(VENV)/.platform  ## score 4,200 real tweets through a generated wrapper on the local platform
+demo: $(VENV)/.platform  ## score 4,200 real tweets on the local platform; then an endpoint that misbehaves
 	@$(BIN)/python examples/sentiment/demo.py
+	@$(BIN)/wrapgen demo .demo/endpoint
 
 test: $(VENV)/.dev  ## pass all tests; what fails beside others is run once more, alone
 	@$(BIN)/python tests/suite.py --numprocesses $(TESTERS) --dist loadfile --no-loadscope-reorder

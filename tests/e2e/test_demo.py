@@ -57,3 +57,25 @@ def test_a_failed_item_leaves_the_others_with_their_own_ratings(tmp_path, monkey
     lines.append({"index": 2, "result": {"sentiment": 0.75}})
     scores.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     assert demo.paired(rated, scores) == ([rated[0], rated[2]], [0.5, 0.75])
+
+
+def test_the_demo_of_an_endpoint_survives_everything(tmp_path) -> None:
+    """Nothing but wrapgen is there: the run is killed, finished and verified; other files are refused."""
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("ALGORITHMIA")},
+        "HOME": str(tmp_path),
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+    }
+    command = [sys.executable, "-m", "wrapgen", "demo", "shown"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for words in (
+        "killed with SIGKILL",
+        "2,000 keys of run",
+        "2,000 items, each once and in order; 20 refused",
+    ):
+        assert words in done.stdout, done.stdout
+    assert "FAULTY" not in done.stdout
+    (tmp_path / "shown" / "notes.txt").write_text("mine")
+    refused = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert refused.returncode == 2 and "notes.txt" in refused.stderr

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 COMMANDS = {
+    "demo": "Show what a run survives, in seconds and without a platform.",
     "init": "Write a commented spec.",
     "check": "List every mistake in a spec.",
     "build": "Generate the wrapper that a spec describes.",
