@@ -3,6 +3,7 @@
     WrapgenError                       exit  code
     ├── InternalError                   70   internal
     ├── OutOfResource                   71   out-of-resource
+    ├── SystemRefused                   71   system-refused
     ├── UsageError                       2   usage
     │   ├── MissingExtra                 2   missing-extra
     │   └── BadTemplate                  2   template
@@ -84,6 +85,17 @@ class OutOfResource(WrapgenError):
     def __init__(self, resource: str, what: str = "") -> None:
         super().__init__(f"there is no more {resource}" + (f": {what}" if what else ""))
         self.resource = resource
+
+
+class SystemRefused(WrapgenError):
+    """The operating system refused what works on a healthy machine, such as reading a file that is there."""
+
+    code = "system-refused"
+    exit_code = 71  # EX_OSERR of sysexits.h
+    advice = "check the disk and the system's log, then give the same command again: what was done is kept"
+
+    def __init__(self, reason: str, *places: str) -> None:
+        super().__init__(": ".join(["the system refused an operation", *places, reason]))
 
 
 class UsageError(WrapgenError):

@@ -35,17 +35,3 @@ def resource_of(error: BaseException | None) -> str | None:
             return _BY_ERRNO[errno.EMFILE]
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return None
-
-
-def shortage(error: BaseException) -> OutOfResource | None:
-    """The error to report in place of one that was caused by a lack of resources.
-
-    An error of ours about a full disk stays: it names the place, and another one may have space.
-    """
-    resource = resource_of(error)
-    if resource is None or isinstance(error, OutOfResource):
-        return error if isinstance(error, OutOfResource) else None
-    message = getattr(error, "message", None)
-    if message is None:  # no error of ours
-        return OutOfResource(resource)
-    return None if "the disk" in resource else OutOfResource(resource, message)

@@ -6,6 +6,7 @@ its own in this package, as a click command named `command`.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import io
 import json
@@ -18,8 +19,8 @@ import click
 
 from wrapgen import __version__
 from wrapgen.cli.terminal import err, marked, out
-from wrapgen.errors import InternalError, WrapgenError
-from wrapgen.resources import shortage
+from wrapgen.errors import InternalError, OutOfResource, SystemRefused, WrapgenError
+from wrapgen.resources import resource_of
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -128,9 +129,30 @@ def main(arguments: list[str] | None = None) -> int:
         return 141
     except Exception as error:
         own = error if isinstance(error, WrapgenError) else InternalError(error)
-        told = shortage(error) or own
+        told = fault_of_system(error) or own
         _report(told, as_json="--json" in words)
         return told.exit_code
+
+
+_OURS = {errno.EBADF, errno.EFAULT, errno.EINVAL, errno.ENOTSOCK, errno.ENOTTY, errno.ESPIPE}
+"""What the system says of a call that is wrong in itself."""
+
+
+def fault_of_system(error: BaseException) -> OutOfResource | SystemRefused | None:
+    """The error to report in place of one that the machine caused; None for one that it did not.
+
+    An error of ours about a full disk stays: it names the place, and another one may have space.
+    """
+    resource = resource_of(error)
+    if resource is None or isinstance(error, OutOfResource):
+        if isinstance(error, OSError) and error.errno is not None and error.errno not in _OURS:
+            places = [str(name) for name in (error.filename, error.filename2) if name is not None]
+            return SystemRefused(str(error.strerror), *places)
+        return error if isinstance(error, OutOfResource) else None
+    message = getattr(error, "message", None)
+    if message is None:  # no error of ours
+        return OutOfResource(resource)
+    return None if "the disk" in resource else OutOfResource(resource, message)
 
 
 def _open_streams() -> None:

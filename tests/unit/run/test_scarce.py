@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from wrapgen.cli.main import fault_of_system
 from wrapgen.errors import OutOfResource, RunError, UsageError
 from wrapgen.resources import resource_of
 from wrapgen.run.hosts.call_threads import CallThreads
@@ -41,6 +42,28 @@ def test_the_resource_is_named(error, says):
 def test_other_errors_name_none(error):
     """What is no shortage is not called one."""
     assert resource_of(error) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (
+            OSError(errno.EIO, "Input/output error", "/x"),
+            "the system refused an operation: /x: Input/output error",
+        ),
+        (
+            OSError(errno.EROFS, "Read-only file system"),
+            "the system refused an operation: Read-only file system",
+        ),
+        (OSError(errno.EBADF, "Bad file descriptor"), None),
+        (ValueError("x"), None),
+        (MemoryError(), "there is no more memory"),
+    ],
+)
+def test_what_the_system_refuses_is_no_bug(error, says):
+    """A call that the machine fails is told with its file; one that is wrong in itself is a bug."""
+    told = fault_of_system(error)
+    assert (told and told.message) == says
 
 
 def test_few_threads_make_all_calls(monkeypatch):

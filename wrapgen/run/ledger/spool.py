@@ -11,6 +11,7 @@ import os
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import accumulate, repeat
 from operator import add, and_, rshift
 from pathlib import Path
@@ -154,7 +155,8 @@ class Slots:
 
     def close(self) -> None:
         """Closes the file."""
-        os.close(self._descriptor)
+        with suppress(OSError):  # it is made again from ledger and spool
+            os.close(self._descriptor)
 
 
 def _slot(place: int, facts: int) -> Slot:
