@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))  # modules shared by the tests of this folder
+for folder in (Path(__file__).parent, Path(__file__).parents[1] / "endpoints"):
+    sys.path.insert(0, str(folder))  # modules shared by the tests of these folders
 
-import real_servers
-import stand_in_servers
+import real_servers  # noqa: E402
+import stand_in_servers  # noqa: E402
 
 
 @pytest.fixture(scope="session")

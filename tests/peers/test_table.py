@@ -1,0 +1,228 @@
+"""Presets against servers: a single item, a list, an error, a retry, a stop, a credential that expires.
+
+Each case runs against the server's stand-in, and against the real server where `make peers` installed it.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from model import wrapper_of
+from stand_in_servers import Answer, Asked, stand_in
+
+NUMBERS = count()
+
+
+def scored(text: str) -> dict[str, Any]:
+    """What the model says of a text."""
+    return {"label": "long" if len(text) > 12 else "short", "score": len(text) / 100}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A preset and a server.
+
+    Args:
+        preset: its name, and the form of it.
+        server: a name of `real_servers`.
+        target: the spec's target, with URL for the server's address.
+        item: a text as an item.
+        result: what the target's result of a text is.
+        waits: whether the server can say that it is busy.
+    """
+
+    preset: str
+    server: str
+    target: str
+    item: Callable[[str], Any] = lambda text: {"text": text}
+    result: Callable[[str], Any] = scored
+    waits: bool = True
+
+
+COLUMNS = "columns: {text: $item.text}"
+CASES = [
+    Case("json", "fastapi", "endpoint: URL/one\nprotocol: json"),
+    Case(
+        "json, columns",
+        "fastapi",
+        "endpoint: URL/predict?version=2\nprotocol: json\nbatch_size: 4\n"
+        'request: {texts: "$items[*].text", lang: en}\n'
+        'result: {label: "$.labels[*]", score: "$.scores[*]"}\nitem_error: $.errors[*]',
+    ),
+    Case(
+        "json, list",
+        "bentoml",
+        "endpoint: URL/many\nprotocol: json\nbatch_size: 4\n"
+        'request: {texts: "$items[*].text"}\nresult: "$[*]"',
+    ),
+    Case(
+        "kserve-v1",
+        "kserve",
+        "endpoint: URL\nprotocol: kserve-v1\nmodel: {name: sentiment}\nbatch_size: 4",
+        item=str,
+    ),
+    Case(
+        "open-inference",
+        "mlserver",
+        'endpoint: URL\nprotocol: open-inference\nmodel: {name: sentiment, version: "3"}\nbatch_size: 4\n'
+        "inputs: [{name: text, datatype: BYTES, shape: [-1], value: $item.text, parameters: {content_type: str}}]\n"
+        "result: {output: scores, parse: json}",
+    ),
+    Case(
+        "mlflow, dataframe_split",
+        "mlflow",
+        f"endpoint: URL\nprotocol: mlflow\nformat: dataframe_split\n{COLUMNS}\nparams: {{bonus: 1.0}}\nbatch_size: 4",
+        result=lambda text: {**scored(text), "score": scored(text)["score"] + 1.0},
+        waits=False,
+    ),
+    Case(
+        "mlflow, dataframe_records",
+        "mlflow",
+        "endpoint: URL\nprotocol: mlflow\nformat: dataframe_records\nbatch_size: 4",
+        waits=False,
+    ),
+    Case(
+        "mlflow, instances",
+        "mlflow",
+        "endpoint: URL\nprotocol: mlflow\nformat: instances\nbatch_size: 4",
+        item=str,
+        waits=False,
+    ),
+]
+CHAT = (
+    'endpoint: URL/v1\nprotocol: openai-chat\nmodel: NAME\nrequest: {messages: [{role: user, content: "${item.text}"}], '
+    "max_tokens: 50}\nauth: {bearer_env: PEERS_KEY}\nprice: {input: 1.0, output: 2.0}"
+)
+
+cases = pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.preset}-{case.server}")
+kinds = pytest.mark.parametrize("kind", ["stand-in", "real"])
+
+
+@pytest.fixture
+def build(tmp_path: Path, address: Callable[[str, str], str]) -> Callable[..., Any]:
+    """Builds and loads the wrapper of a case."""
+
+    def made(case: Case, kind: str, where: str = "", more: str = "") -> Any:
+        url = where or address(case.server, kind)
+        return wrapper_of(tmp_path, f"{case.target.replace('URL', url)}\n{more}", {}, {})
+
+    return made
+
+
+@cases
+@kinds
+def test_single_and_list(build, case, kind):
+    """One item, and a batch of ten in lists of four: each result in its place."""
+    wrapper = build(case, kind)
+    assert wrapper.call(case.item("fine")) == pytest.approx(case.result("fine"))
+    texts = [f"text {'x' * number}" for number in range(10)]
+    answered = wrapper.batch([case.item(text) for text in texts])["$results"]
+    assert [each["score"] for each in answered] == pytest.approx(
+        [case.result(text)["score"] for text in texts]
+    )
+    assert [each["label"] for each in answered] == [case.result(text)["label"] for text in texts]
+
+
+@cases
+@kinds
+def test_error(build, case, kind):
+    """A text that the model refuses, and one that it fails on, fail alone; the others have results."""
+    texts = ["a", "poison", "b", "c", "crash", "d"]
+    answered = build(case, kind).batch([case.item(text) for text in texts])["$results"]
+    failed = {text: one["$error"] for text, one in zip(texts, answered, strict=True) if "$error" in one}
+    assert set(failed) == {"poison", "crash"}
+    assert failed["poison"]["retryable"] is False
+    assert failed["crash"]["attempts"] >= 1
+
+
+@cases
+@kinds
+def test_retry(build, case, kind):
+    """A server that is busy once is waited for, which is no attempt; MLflow says 400, which is final."""
+    text = f"busy {1 if case.waits else 99} {kind} {next(NUMBERS)}"
+    answered = build(case, kind).batch([case.item(text), case.item("fine")])
+    busy, fine = answered["$results"]
+    assert fine["label"] == "short"
+    if case.waits:
+        assert busy == pytest.approx(case.result(text))
+        assert answered["$summary"]["throttled"] == 1
+    else:
+        assert busy["$error"]["retryable"] is False
+
+
+@contextmanager
+def guarded(behind: str, token: Callable[[], str]) -> Iterator[str]:
+    """A gateway before a server that wants a bearer token, as there is one before each model in a cluster."""
+    to = urlsplit(behind)
+
+    def handler(asked: Asked) -> Answer:
+        if asked.headers.get("Authorization") != f"Bearer {token()}":
+            return Answer(401, {"message": "token is expired"})
+        connection = http.client.HTTPConnection(to.hostname or "", to.port, timeout=60)
+        path = f"{asked.path}?{asked.query}" if asked.query else asked.path
+        connection.request(asked.method, path, asked.body, {"Content-Type": asked.headers["Content-Type"]})
+        reply = connection.getresponse()
+        body = json.loads(reply.read())
+        connection.close()
+        return Answer(reply.status, body)
+
+    with stand_in(handler) as address:
+        yield address
+
+
+@cases
+@kinds
+def test_stop_and_expiring_credential(build, address, case, kind, tmp_path):
+    """A token that expired is read again once; one that stays refused stops the call, and items keep their attempts."""
+    file, good = tmp_path / "token", ["one"]
+    file.write_text("one\n")
+    with guarded(address(case.server, kind), lambda: good[0]) as where:
+        wrapper = build(case, kind, where, f"auth: {{bearer_file: {file}}}")
+        items = [case.item("a"), case.item("b")]
+        assert all("label" in one for one in wrapper.batch(items)["$results"])
+        good[0] = "two"
+        file.write_text("two\n")
+        answered = wrapper.batch(items)
+        assert all("label" in one for one in answered["$results"]), "the file was read again"
+        good[0] = "three"
+        answered = wrapper.batch(items)
+        assert answered["$summary"]["stopped"]["type"] == "AuthenticationError"
+        errors = [one["$error"] for one in answered["$results"]]
+        assert all(error["retryable"] and not error["attempts"] for error in errors)
+        assert "two" not in json.dumps(answered)
+
+
+@kinds
+def test_openai_chat_on_litellm(address, tmp_path, monkeypatch, kind):
+    """LiteLLM's proxy: a result with its tokens and cost, errors of the model, a 429, and a key that it refuses."""
+    monkeypatch.setenv("PEERS_KEY", "sk-peers")
+    url = address("litellm", kind)
+
+    def wrapper(model):
+        return wrapper_of(tmp_path, CHAT.replace("URL", url).replace("NAME", model), {}, {})
+
+    answered = wrapper("mock").batch([{"text": "hi"}, {"text": "ho"}])
+    assert answered["$results"] == ['{"label": "short"}'] * 2
+    summary = answered["$summary"]
+    tokens_in, tokens_out = summary["tokens_in"], summary["tokens_out"]
+    assert summary["cost"] == pytest.approx((tokens_in + 2 * tokens_out) / 1e6)
+    (long,) = wrapper("long").batch([{"text": "hi"}])["$results"]
+    assert long["$error"]["retryable"] is False
+    (failing,) = wrapper("failing").batch([{"text": "hi"}])["$results"]
+    assert (failing["$error"]["retryable"], failing["$error"]["attempts"]) == (True, 3)
+    limited = wrapper("limited").batch([{"text": "hi"}], **{"$timeout": 2})
+    assert limited["$summary"]["throttled"] >= 1
+    assert limited["$results"][0]["$error"]["retryable"] is True
+    monkeypatch.setenv("PEERS_KEY", "sk-wrong")
+    refused = wrapper("mock").batch([{"text": "hi"}, {"text": "ho"}])
+    assert refused["$summary"]["stopped"]["type"] == "AuthenticationError"
+    assert "sk-wrong" not in json.dumps(refused)
