@@ -149,7 +149,6 @@ def test_a_page_with_200_is_tried_again(model, build):
     replies = [Reply(b"<html>login</html>"), Reply(b""), Reply({"score": 5})]
     model.answer = lambda request: replies.pop(0)
     wrapper = build(SINGLE)
-    wrapper.state.work.wait = staticmethod(lambda seconds: False)
     assert wrapper.call({"text": "x"}) == 5
     assert len(model.requests) == 3
 

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from wrapgen.spec import names
 from wrapgen.spec.store import StoreAddress, parse_store
-from wrapgen.spec.target import ENDPOINT_KEYS
+from wrapgen.spec.target import AUTH_SOURCES, ENDPOINT_KEYS
 from wrapgen.spec.tree import Path
 
 Fault: TypeAlias = tuple[Path, str, str]
@@ -66,6 +66,11 @@ def _endpoint_keys(document: dict[str, Any]) -> Iterator[Fault]:
     if target.get("result") in ("whole", "first"):
         hint = "write where the results stand in an answer, such as $.predictions[*]"
         yield ("target", "result"), f"result: {target['result']} is about an algorithm", hint
+    auth = target.get("auth")
+    sources = [key for key in AUTH_SOURCES if isinstance(auth, dict) and auth.get(key) is not None]
+    if isinstance(auth, dict) and len(sources) != 1:
+        said = f"auth names {' and '.join(sources) or 'no source'}, and credentials come from one"
+        yield ("target", "auth"), said, f"write one of {', '.join(AUTH_SOURCES)}"
     if _section(document, "publish").get("network_access") == "isolated":
         said = "with network_access: isolated the wrapper can't reach an endpoint"
         yield ("publish", "network_access"), said, "write network_access: full"

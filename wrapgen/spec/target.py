@@ -157,6 +157,10 @@ class Auth(Section):
     )
 
 
+AUTH_SOURCES = ("bearer_env", "bearer_file", "command", "oauth2", "aws")
+"""The keys of `auth` of which there is one."""
+
+
 class Tls(Section):
     """How TLS connections are made; without it by the system's authorities."""
 

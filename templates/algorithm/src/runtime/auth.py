@@ -17,7 +17,7 @@ from .exchange import ConnectionFailed, Request, Transport
 from .protocol import STOP
 from .statuses import failure_of
 
-EARLY = 60.0  # seconds before it expires that a token is fetched again
+EARLY = 60.0  # seconds before it expires that a token is fetched again; at most half of its life
 COMMAND_SECONDS = 60.0
 
 
@@ -39,7 +39,7 @@ class Credentials:
     def headers(self, _path: str, headers: dict[str, str], _body: bytes) -> dict[str, str]:
         """The headers of a request with the credentials among them. Raises ``Failure`` without any."""
         with self._lock:
-            if not self._token or time.monotonic() > self._expires - EARLY or self._is_stale():
+            if not self._token or time.monotonic() > self._expires or self._is_stale():
                 self._token = self._read()
         name = self._settings.get("header")
         return {**headers, name or "Authorization": self._token if name else f"Bearer {self._token}"}
@@ -106,7 +106,8 @@ class Credentials:
             raise _missing(f"{settings['token_url']} answers with status {response.status}")
         answer = json.loads(response.body.decode("utf-8"))
         seconds = answer.get("expires_in") if isinstance(answer, dict) else None
-        self._expires = time.monotonic() + seconds if isinstance(seconds, (int, float)) else float("inf")
+        lives = float(seconds) if isinstance(seconds, (int, float)) else float("inf")
+        self._expires = time.monotonic() + max(lives - EARLY, lives / 2)
         token = answer.get("access_token") if isinstance(answer, dict) else None
         return token if isinstance(token, str) else ""
 

@@ -32,7 +32,10 @@ class Endpoint:
         url = urllib.parse.urlsplit(address)
         self._path = url.path + ("?" + url.query if url.query else "")
         self._headers = {"Content-Type": target["content_type"], **target["headers"]}
-        self._transport = Transport(network.server_of(address, target["tls"]))
+        server = network.server_of(address, target["tls"])
+        self._transport = Transport(
+            server._replace(headers={"Accept-Encoding": "gzip"}) if target["gzip"] else server
+        )
 
     def prepare(self, item: Item) -> None:
         """Find what a request takes of an item. Raises ``InputError``, before anything is sent."""
@@ -131,7 +134,7 @@ class Endpoint:
         """One exchange; once more after a 401 if there are fresh credentials."""
         if self.settings["gzip"]:
             body = gzip.compress(body, 5)
-            headers = {**headers, "Content-Encoding": "gzip", "Accept-Encoding": "gzip"}
+            headers = {**headers, "Content-Encoding": "gzip"}
         item.sent += len(body)
         for is_last in (False, True):
             signed = self.auth.headers(self._path, headers, body) if self.auth else headers

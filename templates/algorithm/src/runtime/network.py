@@ -64,10 +64,10 @@ def _bypasses(address: urllib.parse.SplitResult, host: str, number: Any) -> bool
     """Whether NO_PROXY names the host: by its network or address, or by its name, domain or port."""
     named = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     names = (host, f"{host}:{address.port}" if address.port else host)
+    if named.strip() == "*":
+        return True
     for entry in filter(None, named.replace(" ", "").split(",")):
         domain = entry.lstrip(".")
-        if entry == "*":
-            return True
         if number is None and any(name == domain or name.endswith(f".{domain}") for name in names):
             return True
         if number is not None and (host == entry or ("/" in entry and _contains(entry, number))):
