@@ -20,7 +20,7 @@ from wrapgen.platform.api.protocol import BODY_SECONDS, HEAD_SECONDS, LEAST, Gua
 def talk(server, *pieces):
     """Sends raw bytes and reads until the server closes or has answered."""
     host, port = server.address.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=20) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         with contextlib.suppress(OSError):  # the server may close before it has read everything
             connection.sendall(b"".join(pieces))
         answer = b""

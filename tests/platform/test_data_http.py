@@ -113,7 +113,7 @@ def test_names_are_decoded_once(server: Any, collection: str, sent: str, name: s
 def raw(server: Any, request: bytes) -> bytes:
     """Sends bytes as they are, which no client library would, and reads the whole answer."""
     host, port = server.address.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=20) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         connection.sendall(request)
         return b"".join(iter(lambda: connection.recv(65536), b""))
 
@@ -165,7 +165,7 @@ def test_a_broken_upload_leaves_nothing(server: Any, collection: str) -> None:
     incoming = server.home / "data" / "incoming"
     others = set(incoming.iterdir())  # the server is shared
     for _ in range(3):
-        with socket.create_connection((host, int(port)), timeout=20) as connection:
+        with socket.create_connection((host, int(port)), timeout=60) as connection:
             head = f"PUT {url} HTTP/1.1\r\nHost: x\r\nAuthorization: {server.key}\r\n"
             head += "Content-Length: 9000000\r\n\r\n"
             connection.sendall(head.encode() + b"x" * 3_000_000)

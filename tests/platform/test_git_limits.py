@@ -103,7 +103,7 @@ def test_what_was_stored_before_there_were_limits_is_not_unpacked(server: Any, w
     built = server.request("POST", f"/v1/algorithms/local/{name}/compile", json={}).json()
     assert built["compilation"]["successful"] is False
     assert "push-files" in built["compilation"]["output"]
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 90
 
 
 def test_counting_stops_at_the_limit(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_counting_stops_at_the_limit(tmp_path: Path) -> None:
     found = excess(bomb(tmp_path, 30), 5000, 1 << 30, 64, variables)
     assert found == "more than 5000 files and folders (push-files)"
     assert excess(git(tmp_path, "rev-parse", "HEAD"), 5000, 1 << 30, 64, variables) is None
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60
 
 
 def test_gits_time_ends(serve: Any, tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_gits_time_ends(serve: Any, tmp_path: Path) -> None:
         f"POST /git/local/{name}.git/git-receive-pack HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {basic}\r\n"
     )
     head += "Content-Type: application/x-git-receive-pack-request\r\nTransfer-Encoding: chunked\r\n\r\n"
-    with socket.create_connection((host, int(port)), timeout=20) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         connection.sendall(head.encode() + b"4\r\n00ff\r\n")
         answer = connection.recv(65536)
     assert b"git-seconds" in answer, answer

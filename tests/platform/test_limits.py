@@ -180,6 +180,6 @@ def test_what_is_left_in_a_group_is_ended(real_groups):
         while "sleep" not in Path(f"/proc/{process.pid}/comm").read_text():
             pass
         group.remove()
-        assert process.wait(10) == -signal.SIGKILL
+        assert process.wait(60) == -signal.SIGKILL
     assert not any(folder.exists() for folder in group.folders)
     groups.close()

@@ -28,7 +28,7 @@ def test_an_upload_without_end_ends_with_its_key(server: Any) -> None:
     head = f"PUT /v1/data/{user}/slow/f HTTP/1.1\r\nHost: x\r\nAuthorization: {key}\r\n"
     head += "Transfer-Encoding: chunked\r\n\r\n"
     part = b"100000\r\n" + bytes(MIB) + b"\r\n"
-    with socket.create_connection((host, int(port)), timeout=20) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         connection.sendall(head.encode() + part)
         revoke(server, user, key)
         connection.sendall(part * 3)

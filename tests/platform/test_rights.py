@@ -85,7 +85,7 @@ def waiting(server: Any, zoo: str, folder: Path, key: str, **query: Any) -> tupl
 
 def until(done: Any) -> None:
     """Waits for what happens by itself."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not done():
         assert time.monotonic() < deadline
         threading.Event().wait(0.02)
@@ -115,7 +115,7 @@ def test_revoking_a_key_ends_what_runs_on_its_behalf(
     else:
         answer = call.result()
     assert answer.json()["error"]["error_type"] == "AuthenticationError", answer.text
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60
     gate.touch()
     threading.Event().wait(0.1)
     assert not Path(f"{gate}.ended").exists()

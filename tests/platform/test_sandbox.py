@@ -195,7 +195,7 @@ def test_a_secret_cannot_steer_what_stands_around_the_algorithm(sandboxed, tmp_p
         )
         assert refused.status_code == 400
         assert "steers" in refused.json()["error"]["message"]
-    with sqlite3.connect(sandboxed.home / "platform.sqlite", timeout=10) as database:
+    with sqlite3.connect(sandboxed.home / "platform.sqlite", timeout=60) as database:
         database.execute("UPDATE secrets SET variable = 'LD_PRELOAD' WHERE id = ?", (made["id"],))
     put = sandboxed.request("POST", f"/v1/algorithms/{found}/secrets", json={**body, "secret_key": "OTHER"})
     assert put.status_code == 200

@@ -156,7 +156,7 @@ def test_idle_workers_are_retired(algorithm, tmp_path):
         async with pool_of(algorithm("def apply(input):\n    return input\n"), tmp_path, size) as pool:
             assert bytes((await ask(pool, 1)).text) == b"1"
             (worker,) = pool.workers
-            await asyncio.wait_for(worker.gone.wait(), 10)
+            await asyncio.wait_for(worker.gone.wait(), 60)
             assert worker.exited.code == 0
             assert not pool.workers
             assert bytes((await ask(pool, 2)).text) == b"2"

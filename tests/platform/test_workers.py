@@ -143,7 +143,7 @@ def test_a_nested_call_does_not_begin_after_the_call_above_it(server, zoo, tmp_p
         above = threads.submit(server.call, zoo, {"op": "wait", "path": str(gate), "key": str(key)})
         assert eventually(key.exists)
         host, _, port = server.address.removeprefix("http://").partition(":")
-        with socket.create_connection((host, int(port)), timeout=10) as client:
+        with socket.create_connection((host, int(port)), timeout=60) as client:
             head = f"POST /v1/algo/{zoo} HTTP/1.1\r\nHost: {host}\r\nAuthorization: {key.read_text()}\r\n"
             body = "Content-Type: text/plain\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
             client.sendall((head + body).encode())

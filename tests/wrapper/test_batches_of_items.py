@@ -27,7 +27,7 @@ def test_results_keep_the_order_of_the_items() -> None:
     ended[8].set()
 
     def call(value: int, seconds: float) -> int:
-        assert ended[value + 1].wait(10)
+        assert ended[value + 1].wait(60)
         ended[value].set()
         return value * 10
 
@@ -285,7 +285,7 @@ def test_what_has_ended_does_not_wait_for_what_goes_on(monkeypatch: pytest.Monke
 
     def call(value: str, seconds: float) -> str:
         if value == "slow":
-            assert first_is_kept.wait(30)
+            assert first_is_kept.wait(60)
         return value
 
     monkeypatch.setattr(wrapper, "Answer", Watching)

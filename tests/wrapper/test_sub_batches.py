@@ -73,7 +73,7 @@ def test_halves_are_worked_on_in_parallel() -> None:
         used.add(threading.get_ident())
         if len(value) > 4:
             raise failed("InputError")
-        together.wait(10)
+        together.wait(60)
         return value
 
     wrapper = Wrapper(call, batch_size=16, parallel=4)

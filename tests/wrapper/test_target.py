@@ -221,7 +221,7 @@ def test_nobody_listening_is_a_connection_error(platform: Platform) -> None:
 def test_no_answer_in_time_is_a_timeout(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     """Reading ends soon after the time that the platform was given."""
     release = threading.Event()
-    platform.target = lambda value: (release.wait(10), result(1))[1]
+    platform.target = lambda value: (release.wait(60), result(1))[1]
     monkeypatch.setattr(api, "READ_GRACE", -0.9)
     with pytest.raises(protocol.Failure) as caught:
         Called(platform.client()).call("x", 1)
