@@ -34,13 +34,13 @@ def measure_all(sides: Sequence[Surroundings]) -> None:
 
 
 def _note_round(bench: Bench, number: int) -> None:
-    """One round of everything; a smoke looks at the older commit's connectors only."""
-    wanted = ALONE if bench.smoke and bench.older else ALONE + WHOLE
+    """One round of everything; a smoke looks at the connectors only, which take seconds."""
+    wanted = ALONE if bench.smoke else ALONE + WHOLE
     notes = {name: bench.store.get(PART, name) or {"rounds": []} for name in wanted}
     if all("failed" in note or len(note["rounds"]) > number for note in notes.values()):
         return
     try:
-        found, said = _round(bench, ["--alone"] if wanted == ALONE else [])
+        found, said = _round(bench, ["--alone"] if bench.smoke else [])
     except Failed as error:
         found, said = {}, str(error)
     for name, note in notes.items():

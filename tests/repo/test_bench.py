@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import pytest
 
 from bench import compare, trees
 from bench.measure import Failed
+from bench.parts import engines
 from bench.render import render
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,28 +29,51 @@ def has_commits() -> bool:
     return subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True).returncode == 0
 
 
-def test_every_part_of_the_bench_runs_and_writes_its_table(tmp_path):
-    """One command measures all parts, the last commit beside the working tree, and writes their tables."""
-    against = ["--against", "HEAD"] if has_commits() else []
-    done = bench("--smoke", "--out", str(tmp_path), *against)
+def smoke(folder: Path, *words: str) -> tuple[dict, str]:
+    """The results and the page of a bench in which everything is tiny."""
+    done = bench("--smoke", "--out", str(folder), *words)
     assert done.returncode == 0, done.stdout + done.stderr
-    data = json.loads((tmp_path / "results.json").read_text("utf-8"))
+    return json.loads((folder / "results.json").read_text("utf-8")), (folder / "RESULTS.md").read_text(
+        "utf-8"
+    )
+
+
+def test_every_part_of_the_bench_runs_and_writes_its_table(tmp_path):
+    """One command measures all parts and writes their tables."""
+    data, page = smoke(tmp_path)
     assert set(data["parts"]) == PARTS
-    page = (tmp_path / "RESULTS.md").read_text("utf-8")
     sections = page.split("\n## ")
     assert len(sections) >= 1 + len(PARTS)
     assert all("| --- |" in section for section in sections)
-    batch = data["parts"]["batch"]
-    assert len(batch) == 2 and not [note for note in batch.values() if "failed" in note], batch
-    engines = data["parts"]["engines"]
-    spark = importlib.util.find_spec("pyspark") is not None
-    failed = {name: note for name, note in engines.items() if "failed" in note}
-    assert len(engines) == 8 and not (failed if spark else failed.keys() - {"Spark, local[2]"}), failed
-    if against:
-        assert set(data["against"]) == PARTS
-        compared = {row.part for row in compare.rows(data)}
-        assert compared >= PARTS - {"serving"}, data["against"]  # which is where wrk is installed
-        assert "\n## Beside HEAD\n" in page
+    for part, count in (("batch", 2), ("engines", 4)):
+        found = data["parts"][part]
+        assert len(found) == count and not [note for note in found.values() if "failed" in note], found
+
+
+ALL = "1,2,3,4,5,6"
+
+
+@pytest.mark.parametrize("parts", ["4", pytest.param(ALL, marks=pytest.mark.soak)])
+def test_a_commit_is_measured_beside_the_working_tree(tmp_path, parts):
+    """Both are measured by the same command, each part of theirs, and compared row by row."""
+    if not has_commits():
+        pytest.skip("no checkout with a history")
+    data, page = smoke(tmp_path, "--against", "HEAD", "--only", parts)
+    compared = {row.part for row in compare.rows(data)}
+    assert set(data["against"]) == set(data["parts"]) >= compared
+    assert compared >= (PARTS - {"serving"} if parts == ALL else {"generation"})  # serving needs wrk
+    assert "\n## Beside HEAD\n" in page
+
+
+@pytest.mark.soak
+def test_every_engine_is_measured_whole():
+    """Runner, SQS and Spark as a user starts them, beside the connectors alone."""
+    pytest.importorskip("pyspark", reason="Spark is not installed: pip install -e '.[spark]'")
+    command = [sys.executable, str(ROOT / "bench" / "engines.py"), "40", "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stderr
+    names = [json.loads(line)["name"] for line in done.stdout.splitlines() if line.startswith("{")]
+    assert tuple(names) == engines.ALONE + engines.WHOLE
 
 
 def test_a_commit_that_is_not_there_is_one_line(tmp_path):
