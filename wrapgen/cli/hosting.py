@@ -12,6 +12,7 @@ import click
 
 from wrapgen.cli.options import PlatformChoice
 from wrapgen.cli.terminal import err
+from wrapgen.errors import NotFound
 from wrapgen.references import is_path
 
 if TYPE_CHECKING:
@@ -123,6 +124,18 @@ class Hosting:
 
 @contextmanager
 def hosting(name: str, platform: PlatformChoice, *, pool: int = 1) -> Iterator[Hosting]:
-    """What a command's wrapper executes on, for as long as the context is open."""
+    """What a command's wrapper executes on, for as long as the context is open.
+
+    Raises:
+        NotFound: the platform has no such algorithm; its hint says what to do with a folder of that name.
+    """
     with ExitStack() as stack:
-        yield Hosting(name, platform, pool, stack)
+        try:
+            yield Hosting(name, platform, pool, stack)
+        except NotFound as error:
+            if Path(name).is_dir():
+                error.hint = (
+                    f"{name} is a folder here: `wrapgen publish {name}` releases it and prints the name"
+                )
+                error.hint += f" to call, and ./{name} executes it on this machine"
+            raise

@@ -195,6 +195,7 @@ def open_run(
 ) -> Outcomes:
     """What `wrapgen.run` does, with its arguments."""
     named = _path(items)
+    _check_types(reference, selection, options)
     options = options or Options()
     with ExitStack() as stack:
         if client is None:
@@ -232,12 +233,30 @@ def _path(items: Any) -> str | None:
     """
     if isinstance(items, (str, PathLike)):
         return str(fspath(items))
-    kind = type(items).__name__
+    kind = f"a value of type {type(items).__name__}"
     if hasattr(items, "iterrows"):
-        raise UsageError(f"a {kind} is a table, not items", hint='give items.to_dict("records")')
+        raise UsageError(f"{kind} is a table, not items", hint='give items.to_dict("records")')
     if isinstance(items, (bytes, bytearray, Mapping)) or not isinstance(items, Iterable):
-        raise UsageError(f"a {kind} is one value, not items", hint="give a list: [value]")
+        raise UsageError(f"{kind} is one value, not items", hint="give a list: [value]")
     return None
+
+
+def _check_types(reference: Any, selection: Any, options: Any) -> None:
+    """Refuses what a program without types would give in place of the right ones."""
+    given = (
+        (reference, str, "reference"),
+        (selection, Selection, "selection"),
+        (options, Options, "options"),
+    )
+    for value, kind, name in given:
+        if not isinstance(value, kind) and (value is not None or kind is str):
+            found = type(value).__name__
+            hint = (
+                "write owner/name or owner/name/1.2.3"
+                if kind is str
+                else f"give wrapgen.{kind.__name__}(...)"
+            )
+            raise UsageError(f"{name} must be of type {kind.__name__}, not {found}", hint=hint)
 
 
 def _keep(items: Iterable[Any], folder: Folder, *, replace: bool) -> None:
@@ -253,7 +272,7 @@ def _keep(items: Iterable[Any], folder: Folder, *, replace: bool) -> None:
 def _line(number: int, value: Any) -> bytes:
     try:
         return protocol.dumps(protocol.to_wire(value)) + b"\n"
-    except protocol.ProtocolError as error:
+    except (protocol.ProtocolError, RecursionError) as error:
         raise RunError(f"item {number} is not JSON: {why_not_json(value)}") from error
 
 

@@ -194,3 +194,26 @@ def test_what_is_not_json_is_refused(client):
     """An item that can't travel is named before anything is sent."""
     with pytest.raises(RunError, match="item 1 is not JSON"):
         run(REF, [1, {1, 2}], client=client)
+
+
+def test_what_holds_itself_is_no_json(client):
+    """A list within itself is named as any other value that can't travel."""
+    endless = []
+    endless.append(endless)
+    with pytest.raises(RunError, match="item 0 is not JSON: it holds itself"):
+        run(REF, [endless], client=client)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"reference": None}, "reference must be of type str, not NoneType"),
+        ({"reference": 7}, "reference must be of type str, not int"),
+        ({"options": {"workers": 1}}, "options must be of type Options, not dict"),
+        ({"selection": "text"}, "selection must be of type Selection, not str"),
+    ],
+)
+def test_arguments_of_wrong_types_are_refused(client, arguments, says):
+    """What a program without types may give by mistake is one clear error."""
+    with pytest.raises(UsageError, match=says):
+        run(**{"reference": REF, "items": [1], "client": client, **arguments})

@@ -121,6 +121,18 @@ def test_a_plan_says_what_a_run_takes_and_its_probe_counts(wrapgen, platform, ta
     assert again.returncode == 2 and "nothing left to probe with" in again.stderr
 
 
+@pytest.mark.parametrize("words", [("run", "in.csv", "-o", "o.jsonl"), ("plan", "in.csv")])
+def test_a_folder_in_place_of_a_reference_says_what_to_do(wrapgen, table, words):
+    """`generated/Name` may be an algorithm's name; where there is none, the hint tells of the folder."""
+    (wrapgen.folder / "generated" / "Name").mkdir(parents=True)
+    told = wrapgen(words[0], "generated/Name", *words[1:])
+    assert (
+        told.returncode != 0
+        and "generated/Name is a folder here: `wrapgen publish generated/Name`" in told.stderr
+    )
+    assert "./generated/Name executes it on this machine" in told.stderr
+
+
 def test_a_probe_that_brings_nothing_says_why(wrapgen, platform, table):
     """A plan whose probe is refused names the refusal."""
     platform.wrapper.calls_fail = {1: NotAuthorized("no", status=401)}

@@ -76,6 +76,7 @@ def test_ids_come_from_a_field():
         ([{"a": 1}, {}], {"id": "a"}, "row at 2: there is no field 'a'"),
         ([{"a": 1.5}], {"id": "a"}, "the id must be text or a whole number, not 1.5"),
         ([{"a": True}], {"id": "a"}, "not true"),
+        ([{"a": "\ud800"}], {"id": "a"}, r"row at 1: the id '\ud800' is not text"),
         (["text"], {"template": '"{a}"'}, "there is no field 'a'"),
     ],
 )

@@ -24,6 +24,7 @@ OUTAGES = {
     "504": ServerFault("gateway timeout", status=504),
     "408": PlatformError("timeout", status=408),
     "421": PlatformError("another server's", status=421),
+    "499": PlatformError("the client left", status=499),
     "425": PlatformError("too early", status=425),
     "429": Throttled("slow down", status=429),
     "refused": Unreachable("no connection"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import bz2
 import gzip
 import io
@@ -11,6 +12,7 @@ import pyarrow
 import pytest
 import zstandard
 from pyarrow import parquet
+from pyarrow.parquet import encryption
 
 from wrapgen.errors import RunError, UsageError
 from wrapgen.run.input.files import find
@@ -121,3 +123,41 @@ def test_an_output_is_no_url(tmp_path, monkeypatch):
     for url in ("s3://bucket/x.jsonl", "data://acme/x.jsonl"):
         with pytest.raises(UsageError, match="is a URL"):
             ensure_output_writable(tmp_path.__class__(url), Folder(tmp_path / "x.run"), fresh=False)
+
+
+def test_an_encrypted_parquet_file_is_called_that(tmp_path):
+    """Its footer is encrypted, or only what is in its columns; a name of text changes nothing."""
+    kms = encryption.KmsConnectionConfig()
+    for plain in (False, True):
+        settings = encryption.EncryptionConfiguration("k", column_keys={"c": ["a"]}, plaintext_footer=plain)
+        properties = encryption.CryptoFactory(lambda _: _Keys()).file_encryption_properties(kms, settings)
+        path = tmp_path / f"{plain}.parquet"
+        parquet.write_table(pyarrow.table({"a": [1]}), path, encryption_properties=properties)
+        with pytest.raises(RunError, match="it is encrypted; write it again without encryption"):
+            list(find(str(path)).rows())
+    text = (tmp_path / "False.parquet").rename(tmp_path / "in.jsonl")
+    with pytest.raises((RunError, UsageError), match="is encrypted Parquet, not text"):
+        list(find(str(text)).rows())
+
+
+class _Keys(encryption.KmsClient):
+    """Wraps a key by nothing."""
+
+    def wrap_key(self, key_bytes, _master):
+        return base64.b64encode(key_bytes)
+
+    def unwrap_key(self, wrapped_key, _master):
+        return base64.b64decode(wrapped_key)
+
+
+def test_what_a_pattern_would_leave_out_is_told(tmp_path):
+    """A link to nothing among the files is named, as are a folder and a URL in place of files."""
+    (tmp_path / "a.json").write_text("1")
+    (tmp_path / "lost.json").symlink_to("nowhere")
+    for name, says in (
+        (tmp_path / "*.json", r"lost\.json is a link to a file that is not there"),
+        (tmp_path, "is a folder"),
+        ("https://example.org/in.jsonl", "is a URL, and items come from files"),
+    ):
+        with pytest.raises(UsageError, match=says):
+            find(str(name), "document")

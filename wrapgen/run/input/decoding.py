@@ -38,6 +38,7 @@ _SIGNATURES = {
     rb"\x04\x22\x4d\x18": "lz4",
     rb"7z\xbc\xaf": "a 7z archive",
     rb"PAR1" + _OTHER: "Parquet",
+    rb"PARE[\x00-\xff]{3}\x00": "encrypted Parquet",
     rb"ORC" + _OTHER: "ORC",
     rb"Obj\x01": "Avro",
     rb"ARROW1\x00": "Arrow",

@@ -197,7 +197,7 @@ def find(
         UsageError: nothing is there, it is no file, it would be written over, or the format can't be told.
         RunError: how the text is to be read can't be told.
     """
-    paths = _paths_of(name, besides)
+    paths = _paths_of(name, besides, format)
     for path in paths:
         if any(file.exists() and path.samefile(file) for file in own):
             raise UsageError(f"{path} is the input, and would be written over", hint="name another output")
@@ -205,18 +205,27 @@ def find(
     return FileSource(name, paths, format or format_of(map(str, paths)), reading=reading).detected()
 
 
-def _paths_of(name: str, besides: Collection[Path]) -> list[Path]:
+def _paths_of(name: str, besides: Collection[Path], kind: str | None) -> list[Path]:
     path = Path(name)
     if path.is_file():
         return [path]
     if path.is_dir():
-        raise UsageError(f"{name} is a folder", hint=f"name its files: '{name}/*{path.suffix or '.jsonl'}'")
+        suffix = path.suffix or (".json" if kind == "document" else f".{kind or 'jsonl'}")
+        raise UsageError(f"{name or 'nothing'} is a folder", hint=f"name its files: '{name}/*{suffix}'")
     if path.exists():
         raise UsageError(
             f"{name} is no file that can be read twice, as a run has to read its input",
             hint="give it as standard input, named -, which is kept; or make a file of it",
         )
+    if "://" in name:
+        raise UsageError(
+            f"{name} is a URL, and items come from files", hint="a data URL is read; fetch others first"
+        )
     paths = sorted(Path(found) for found in glob.glob(name, recursive=True))  # noqa: PTH207
+    if lost := next((found for found in paths if not found.exists()), None):
+        raise UsageError(
+            f"{lost} is a link to a file that is not there", hint="remove it, or name fewer files"
+        )
     paths = [found for found in paths if found.is_file() and found.resolve() not in besides]
     if not paths:
         raise UsageError(f"there is no {name}", hint="name a file, or a pattern in quotes")

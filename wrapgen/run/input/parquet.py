@@ -14,6 +14,8 @@ from wrapgen.run.input.times import UNITS, instant_text
 
 _BATCH = 4096
 _MAGIC = b"PAR1"
+_ENCRYPTED = b"PARE"
+_IS_ENCRYPTED = "it is encrypted; write it again without encryption"
 
 
 def rows(path: Path) -> Iterator[Row]:
@@ -45,13 +47,18 @@ def rows(path: Path) -> Iterator[Row]:
                     yield Row(dict(zip(readers, row, strict=True)), None, number)
     except (pyarrow.ArrowException, OSError, ValueError, OverflowError, TypeError) as error:
         reason = " ".join(str(error).split())  # Arrow's has several lines
+        if "decrypt" in reason.lower():  # its footer is plain
+            reason = _IS_ENCRYPTED
         raise RunError(f"can't read {path} after row {number:,}: {reason}") from error
 
 
 def _promised(path: Path) -> None:
     with path.open("rb") as file:
-        if file.read(len(_MAGIC)) != _MAGIC:
-            raise ValueError("it is not Parquet: it does not start with PAR1")
+        start = file.read(len(_MAGIC))
+    if start == _ENCRYPTED:
+        raise ValueError(_IS_ENCRYPTED)
+    if start != _MAGIC:
+        raise ValueError("it is not Parquet: it does not start with PAR1")
 
 
 def _readers(file: Any) -> dict[str, Reader]:

@@ -51,7 +51,10 @@ def refused_item(value: Any, where: str = "") -> bytes:
 
 def why_not_json(value: Any) -> str:
     """Why a value is no JSON, and in which column the first part stands that is none."""
-    path, why = _fault(value) or ((), "it is not JSON")
+    try:
+        path, why = _fault(value) or ((), "it is not JSON")
+    except RecursionError:
+        path, why = (), "it holds itself, or is nested too deep"
     return f"column {'.'.join(map(str, path))!r}: {why}" if path else why
 
 
@@ -114,11 +117,14 @@ def id_of(value: Any) -> str:
     """A value as an id.
 
     Raises:
-        LookupError: it is neither text nor a whole number, or empty; says which.
+        LookupError: it is neither text nor a whole number, empty, or no text that UTF-8 has; says which.
     """
     if value == "":
         raise LookupError("the id is empty")
     if isinstance(value, str):
+        # Every datastore keys its records by it, and none can hold half a surrogate pair.
+        if not value.isascii() and any("\ud800" <= mark <= "\udfff" for mark in value):
+            raise LookupError(f"the id {ascii(value)[:40]} is not text: UTF-8 can't say it")
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
