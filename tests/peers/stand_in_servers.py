@@ -46,7 +46,9 @@ class Asked(NamedTuple):
         return json.loads(self.body)
 
 
-Handler = Callable[[Asked], Answer]
+Handler = Callable[[Asked], Answer | None]
+"""Answers a request; None hangs up."""
+
 CRASHED = Answer(500, "Internal Server Error")
 
 
@@ -297,6 +299,9 @@ def stand_in(handler: Handler) -> Iterator[str]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             asked = Asked(self.command, parts.path, parts.query, self.headers, body)
             found = handler(asked)
+            if found is None:
+                self.close_connection = True
+                return
             if isinstance(found.body, bytes):
                 data, kind = found.body, "application/octet-stream"
             elif isinstance(found.body, str):

@@ -24,6 +24,8 @@ COMMAND_SECONDS = 60.0
 class Credentials:
     """The token that each request carries; ``refresh`` finds whether there is a fresher one."""
 
+    refused = (401,)
+
     def __init__(self, target: dict[str, Any]) -> None:
         self._settings = target["auth"]
         self._tls = target["tls"]

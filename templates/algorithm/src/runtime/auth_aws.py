@@ -15,6 +15,8 @@ OVERRIDE = "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME"  # botocore's own variable for a
 class Credentials:
     """Signs each request; ``refresh`` lets botocore find credentials anew."""
 
+    refused = (401, 403)  # AWS says 403 of credentials that have expired
+
     def __init__(self, target: dict[str, Any]) -> None:
         settings = target["auth"]
         self._service = settings["aws"]

@@ -131,7 +131,7 @@ class Endpoint:
             raise unmapped(error) from None
 
     def _send(self, item: Item, body: bytes, headers: dict[str, str], seconds: float) -> Response:
-        """One exchange; once more after a 401 if there are fresh credentials."""
+        """One exchange; once more, if there are fresh credentials, after they were refused."""
         if self.settings["gzip"]:
             body = gzip.compress(body, 5)
             headers = {**headers, "Content-Encoding": "gzip"}
@@ -142,7 +142,9 @@ class Endpoint:
                 response = self._transport.send(Request("POST", self._path, body, signed, seconds))
             except ConnectionFailed as error:
                 raise failure_of_connection(error) from None
-            if is_last or response.status != 401 or not (self.auth and self.auth.refresh(str(signed))):
+            if is_last or not self.auth or response.status not in self.auth.refused:
+                break
+            if not self.auth.refresh(str(signed)):
                 break
         item.received += len(response.body)
         return response
