@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gzip
 import http.client
-import io
 import socket
 import threading
 from typing import Any
@@ -16,20 +15,7 @@ from hypothesis import strategies as st
 from runtime import exchange
 
 PIECES = st.lists(st.integers(1, 40), max_size=6)
-POST = exchange.Request("POST", "/")
 LENGTHS = ("right", "none", "twice", "less", "more", "words", "negative", "huge", "padded")
-
-
-class Connection:
-    """An open connection with nothing but what the exchange uses of it."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self.sock: socket.socket | None = sock
-
-    def close(self) -> None:
-        if self.sock is not None:
-            self.sock.close()
-        self.sock = None
 
 
 def played(reply: bytes, pieces: list[int], read: Any) -> Any:
@@ -66,7 +52,7 @@ def by_library(sock: socket.socket) -> Any:
 
 
 def by_us(sock: socket.socket) -> Any:
-    answer = exchange.read(Connection(sock), POST)
+    answer, _ = exchange.read(sock, "POST")
     return answer.status, answer.body
 
 
@@ -137,9 +123,8 @@ def test_a_connection_stays_open_where_the_other_side_keeps_it(headers, stays):
     seen = []
 
     def read(sock: socket.socket) -> Any:
-        connection = Connection(sock)
-        answer = exchange.read(connection, POST)
-        seen.append(connection.sock is not None)
+        answer, stays_open = exchange.read(sock, "POST")
+        seen.append(stays_open)
         return answer.body
 
     assert played(b"HTTP/1.1 200 OK\r\n" + headers + b"\r\n\r\n" + body, [], read) == b"ok"
@@ -149,22 +134,8 @@ def test_a_connection_stays_open_where_the_other_side_keeps_it(headers, stays):
 def test_headers_of_other_answers_are_told():
     """What is no plain answer keeps its headers, found in any case."""
     reply = b"HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n"
-    answer = played(reply, [], lambda sock: exchange.read(Connection(sock), POST))
+    answer = played(reply, [], lambda sock: exchange.read(sock, "POST")[0])
     assert (answer.status, answer.headers.get("retry-after")) == (429, "7")
-
-
-def test_a_download_is_cut_off_or_whole(tmp_path):
-    """Bytes go to the file piece by piece, and too few of them are an error."""
-    content = gzip.compress(bytes(range(256)) * 3000)
-    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(content)
-    for sent, wanted in ((content, content), (content[:-1], http.client.IncompleteRead)):
-        file = io.BytesIO()
-
-        def read(sock: socket.socket, file: Any = file) -> Any:
-            exchange.read(Connection(sock), exchange.Request("GET", "/", into=file))
-            return file.getvalue()
-
-        assert played(head + sent, [], read) == wanted
 
 
 BOMB = gzip.compress(bytes(100_000))
@@ -180,7 +151,7 @@ BOMB = gzip.compress(bytes(100_000))
     ],
     ids=["length", "until it ends", "chunks", "gzip"],
 )
-def test_an_answer_without_end_is_none(monkeypatch, reply):
+def test_an_answer_without_end_is_none(reply):
     """Whatever a target answers, a wrapper holds no more of it in memory than a limit, packed or not."""
-    monkeypatch.setattr(exchange, "LARGEST", 10_000)
-    assert issubclass(played(b"HTTP/1.1 200 OK\r\n" + reply, [], by_us), http.client.HTTPException)
+    answer = played(b"HTTP/1.1 200 OK\r\n" + reply, [], lambda sock: exchange.read(sock, "POST", 10_000))
+    assert issubclass(answer, http.client.HTTPException)

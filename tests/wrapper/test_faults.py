@@ -16,11 +16,9 @@ from standins import Platform, Reply, error, result
 
 
 def wrapper_on(platform: Platform, **facts: Any) -> Wrapper:
-    target = api.Target(
-        api.server_of(platform.client()), {"reference": "o/t/1.0.0"}, {"request_bytes": 10**6}
-    )
+    target = api.Target(api.connect(platform.client()), {"reference": "o/t/1.0.0"}, {"request_bytes": 10**6})
     return Wrapper(
-        target.call, files=files.Files("acme/W", connect=lambda: api.server_of(platform.client())), **facts
+        target.call, files=files.Files("acme/W", connect=lambda: api.connect(platform.client())), **facts
     )
 
 
@@ -107,13 +105,13 @@ def test_the_owners_rights_are_never_the_callers(platform: Platform, action: str
 )
 def test_what_a_wrapper_keeps_for_itself_is_never_read_or_written(platform: Platform, url: str) -> None:
     """Neither credentials nor records go out through `$batch`, and no forged record comes in by `$output`."""
-    server = api.server_of(platform.client())
+    server = api.connect(platform.client())
     own = files.Files("acme/W", ["data://acme/records", "data://acme/private"], lambda: server)
     until = engine.Deadline(5)
     with pytest.raises(protocol.InputError, match="is not for items or results"):
-        list(own.read(protocol.Request(protocol.BATCH, source=url), until))
+        own.read(url, until)
     with pytest.raises(protocol.InputError, match="is not for items or results"):
-        own.write(url, [b"1\n"], until)
+        own.write(url, ["1"], until)
     assert platform.requests == []
 
 
@@ -270,7 +268,7 @@ def test_what_has_a_result_already_is_not_paid_for_again(batch_size: int) -> Non
 
     store = Known()
     wrapper = Wrapper(call, datastore=store, batch_size=batch_size)
-    wrapper.already = already.known
+    wrapper.already = already.unknown
     batch = {"$batch": ["a", {"$binary": "AAE="}, "bad", "c"][:: 1 if batch_size == 1 else 2], "$run": "r"}
     first = wrapper(batch)
     called.clear()

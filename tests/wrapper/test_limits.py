@@ -11,9 +11,7 @@ from standins import Platform, Reply, result
 
 
 def target_of(platform: Platform) -> api.Target:
-    return api.Target(
-        api.server_of(platform.client()), {"reference": "o/t/1.0.0"}, {"request_bytes": 100_000}
-    )
+    return api.Target(api.connect(platform.client()), {"reference": "o/t/1.0.0"}, {"request_bytes": 100_000})
 
 
 @pytest.mark.parametrize(

@@ -279,7 +279,7 @@ STORE = {"url": "data://acme/scores", "key_env": None, "gzip": False}
 
 def test_objects_are_named_for_run_index_ids_try_and_piece(platform: Platform) -> None:
     """Their listing sorts by run and index; the missing collection is made, private."""
-    store = datastore_data.Datastore(api.server_of(platform.client()), STORE)
+    store = datastore_data.Datastore(api.connect(platform.client()), STORE)
     store.write([record(12), record(7)], 3)
     (name,) = platform.files
     assert name.startswith("acme/scores/r-000000000007-")
@@ -291,7 +291,7 @@ def test_objects_are_named_for_run_index_ids_try_and_piece(platform: Platform) -
 
 def test_objects_are_compressed_on_request(platform: Platform) -> None:
     """The name says so."""
-    datastore_data.Datastore(api.server_of(platform.client()), {**STORE, "gzip": True}).write([record(1)], 1)
+    datastore_data.Datastore(api.connect(platform.client()), {**STORE, "gzip": True}).write([record(1)], 1)
     ((name, body),) = platform.files.items()
     assert name.endswith("-p1.jsonl.gz")
     assert json.loads(gzip.decompress(body)) == record(1).fields
@@ -300,7 +300,7 @@ def test_objects_are_compressed_on_request(platform: Platform) -> None:
 def test_rights_that_lack_are_not_waited_for(platform: Platform) -> None:
     """Waiting mends no key: the call fails at once, as a retryable DatastoreError."""
     platform.data = lambda method, path: Reply(403, {"error": {"message": "not yours"}})
-    store = datastore_data.Datastore(api.server_of(platform.client()), STORE)
+    store = datastore_data.Datastore(api.connect(platform.client()), STORE)
     with pytest.raises(protocol.Failure, match="not yours") as caught:
         Wrapper(echo, datastore=store)(["x"])
     assert caught.value.error_type == "DatastoreError"
@@ -309,7 +309,7 @@ def test_rights_that_lack_are_not_waited_for(platform: Platform) -> None:
 
 def test_a_write_repeated_replaces_itself_and_no_other_write(platform: Platform) -> None:
     """The same piece again is the same object; one that says something else of the same ids is another."""
-    store = datastore_data.Datastore(api.server_of(platform.client()), STORE)
+    store = datastore_data.Datastore(api.connect(platform.client()), STORE)
     store.write([record(1)], 1)
     store.write([record(1)], 1)
     assert len(platform.files) == 1
@@ -323,7 +323,7 @@ def test_the_writers_key_comes_from_its_variable(platform: Platform, monkeypatch
     """With `key_env` the records are written with that key, whoever calls."""
     monkeypatch.setenv("WRITER", "simWriter")
     store = datastore_data.Datastore(
-        api.server_of(platform.client()), {"url": "s3://bucket/folder", "key_env": "WRITER", "gzip": False}
+        api.connect(platform.client()), {"url": "s3://bucket/folder", "key_env": "WRITER", "gzip": False}
     )
     store.write([record(1)], 1)
     assert {request.headers["Authorization"] for request in platform.requests} == {"simWriter"}
@@ -334,7 +334,7 @@ def test_a_writers_key_that_is_not_set_is_told(platform: Platform, monkeypatch: 
     """Records are never written with another key than the one that the spec names."""
     monkeypatch.delenv("WRITER", raising=False)
     with pytest.raises(ValueError, match="WRITER"):
-        datastore_data.Datastore(api.server_of(platform.client()), {**STORE, "key_env": "WRITER"})
+        datastore_data.Datastore(api.connect(platform.client()), {**STORE, "key_env": "WRITER"})
 
 
 @pytest.mark.parametrize(
@@ -351,7 +351,7 @@ def test_a_refused_object_is_told_from_a_datastore_that_is_away(
     """Only what is wrong with the records themselves is bisected; nothing else may cost their payloads."""
     platform.data = lambda method, path: Reply(status, {"error": {"message": "no"}})
     with pytest.raises(kind, match="no") as caught:
-        datastore_data.Datastore(api.server_of(platform.client()), STORE).write([record(1)], 1)
+        datastore_data.Datastore(api.connect(platform.client()), STORE).write([record(1)], 1)
     assert getattr(caught.value, "lasting", None) is lasting
 
 
@@ -372,7 +372,7 @@ def test_an_error_inside_a_successful_answer_is_an_error(
 ) -> None:
     """However the JSON is laid out; the write is made again, as nothing says that a record is at fault."""
     platform.data = lambda method, path: Reply(200, body)
-    store = datastore_data.Datastore(api.server_of(platform.client()), STORE)
+    store = datastore_data.Datastore(api.connect(platform.client()), STORE)
     if not fails:
         store.write([record(1)], 1)
         return

@@ -1,4 +1,4 @@
-"""Records that survive what goes wrong: broken files, a stop for everyone, no JSON, time running out."""
+"""Records that survive what goes wrong: no JSON, time running out."""
 
 from __future__ import annotations
 
@@ -11,17 +11,6 @@ from runtime import platform as api
 from runtime import protocol, records
 
 
-class Broken:
-    """Fifty items from a `$batch` URL, then the file breaks off."""
-
-    write = None
-
-    @staticmethod
-    def read(url: str, until: Any) -> Any:
-        yield from range(50)
-        raise protocol.InputError("broken")
-
-
 def echo(value: Any, seconds: float) -> Any:
     return value
 
@@ -32,32 +21,6 @@ def nested(depth: int) -> Any:
     for _ in range(depth):
         value = [value]
     return value
-
-
-@pytest.mark.parametrize("one_by_one", [False, True])
-def test_what_was_done_before_a_broken_file_is_recorded(one_by_one: bool) -> None:
-    """A `$batch` file that breaks off half-way is an InputError; the items before it keep their records."""
-
-    kept = Kept()
-    with pytest.raises(protocol.InputError, match="broken"):
-        Wrapper(echo, datastore=kept, files=Broken(), one_by_one=one_by_one)(
-            {"$batch": "data://a/b/c", "$run": "r"}
-        )
-    assert len(kept.fields) == 50
-
-
-def test_a_broken_tail_costs_no_record_of_what_was_done_before_everyone_stopped() -> None:
-    """An authentication error, then a `$batch` file that breaks off: what was done keeps its records."""
-
-    def call(value: int, seconds: float) -> int:
-        if value == 5:
-            raise failed("AuthenticationError", "no")
-        return value
-
-    kept = Kept()
-    with pytest.raises(protocol.InputError, match="broken"):
-        Wrapper(call, datastore=kept, files=Broken(), parallel=1)({"$batch": "data://a/b/c", "$run": "r"})
-    assert [fields["index"] for fields in kept.fields] == [0, 1, 2, 3, 4]
 
 
 def test_a_record_that_json_can_not_say_costs_no_other() -> None:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from runtime import answer, protocol
 from runtime import platform as api
 from runtime.engine import Deadline
-from runtime.items import Items, Outcome
+from runtime.items import Outcome
+from runtime.keys import KeyedItems
 from test_protocol import JSON
 
 DUMPS = json.dumps
@@ -31,7 +32,7 @@ def error_of(result: Any) -> dict[str, Any]:
 def test_no_request_and_no_response_is_over_its_cap(values: list[Any], batch_size: int, cap: int) -> None:
     """Whatever mix of Unicode, escapes and bytes: bodies to the target and replies stay under the caps."""
     sent: list[int] = []
-    stored: list[list[bytes]] = []
+    stored: list[list[str]] = []
 
     class Transport:
         def send(self, request: Any) -> Any:
@@ -70,16 +71,16 @@ def test_no_request_and_no_response_is_over_its_cap(values: list[Any], batch_siz
 
 @pytest.mark.parametrize("cap", [100_000, 600, 0])
 def test_results_are_the_same_lines_whenever_they_go_to_a_file(cap: int) -> None:
-    """At the end, midway or from the first on: each outcome's JSON, a later one in place of an earlier."""
+    """Whether they fit or not: each outcome's JSON, a later one in place of an earlier."""
     values = ["\u00e9\ud800", {"a": [1.5, None]}, b"\x00", {"$binary": "x"}]
-    lines: list[bytes] = []
+    lines: list[str] = []
 
     def store(url: Any, written: Any, until: Any) -> str:
         lines.extend(written)
         return "data://stored"
 
     request = protocol.Request(protocol.BATCH, [*values, values[1]], ids=["0", "1", "2", "3", "1"])
-    listed = Items(request, [protocol.to_wire(value) for value in request.values or ()])
+    listed = KeyedItems(request, [protocol.to_wire(value) for value in request.values or ()])
     kept = answer.Answer(listed, cap)
     items = list(listed)
     for place, value in [(1, "is replaced"), *enumerate(values), (3, "too"), (3, values[3])]:
@@ -87,4 +88,4 @@ def test_results_are_the_same_lines_whenever_they_go_to_a_file(cap: int) -> None
     wires = [protocol.to_wire(value) for value in [*values, values[1]]]
     results = kept.write(store, Deadline(300), {})["$results"]
     assert results == (wires if cap == 100_000 else "data://stored")
-    assert lines == ([] if cap == 100_000 else [DUMPS(wire).encode() + b"\n" for wire in wires])
+    assert lines == ([] if cap == 100_000 else [DUMPS(wire) for wire in wires])

@@ -28,7 +28,7 @@ class Called:
     """The target as a vendor's client leads to it."""
 
     def __init__(self, client: Any) -> None:
-        self.target = api.Target(api.server_of(client), TARGET, {"request_bytes": 1000})
+        self.target = api.Target(api.connect(client), TARGET, {"request_bytes": 1000})
 
     def call(self, value: Any, seconds: float) -> Any:
         return self.target.call(Item(0, 0, value), seconds)
@@ -324,11 +324,11 @@ def test_certificates_are_the_clients(platform: Platform) -> None:
     client.apiAddress = "https://platform.invalid"
     for verify, mode in ((True, ssl.CERT_REQUIRED), (False, ssl.CERT_NONE)):
         client.requestSession.verify = verify
-        context = api.server_of(client).tls
+        context = api.connect(client).tls
         assert context is not None and context.verify_mode == mode
     client.requestSession.verify = "/no/such/file.pem"
     with pytest.raises(OSError, match="such file"):
-        api.server_of(client)
+        api.connect(client)
 
 
 def test_a_platform_with_a_certificate_of_its_own(platform: Platform, tmp_path: Path) -> None:

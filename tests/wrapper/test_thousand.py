@@ -61,7 +61,7 @@ def test_a_thousand_items_against_every_failure(platform: Platform) -> None:
 
     platform.target = answer
     called = api.Target(
-        api.server_of(platform.client()), {"reference": "o/t/1.0.0"}, {"request_bytes": 1_000_000}
+        api.connect(platform.client()), {"reference": "o/t/1.0.0"}, {"request_bytes": 1_000_000}
     )
     kept = Kept()
     reply = Wrapper(called.call, datastore=kept, wait=lambda seconds: False)({"$batch": items, "$run": "r"})

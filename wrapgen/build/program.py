@@ -154,7 +154,7 @@ def assembled(spec: Spec) -> str:
     if plan.has_record_ids(spec):
         found.append("record_id=record_id.from_settings(config.RECORDS, config.TARGET)")
     if plan.skips_known(spec):
-        found.append("already=already.known")
+        found.append("already=already.unknown")
     return _call("Wrapper", found)
 
 

@@ -13,7 +13,7 @@ import os
 import unittest
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any, Callable, ContextManager, Iterable, Iterator
+from typing import Any, Callable, ContextManager, Iterable
 from unittest import mock
 
 from src import config, hooks
@@ -98,16 +98,16 @@ class Files:
     def __init__(self) -> None:
         self.content: dict[str, list[Any]] = {}
 
-    def read(self, request: Any, deadline: Any) -> Iterator[Any]:
-        """The items at the URL that a request names."""
+    def read(self, url: str, deadline: Any) -> list[Any]:
+        """The items at a URL."""
         assert deadline.left() > 0
-        return iter(self.content[request.source])
+        return self.content[url]
 
-    def write(self, url: str | None, lines: Iterable[bytes], deadline: Any) -> str:
+    def write(self, url: str | None, lines: Iterable[str], deadline: Any) -> str:
         """Store results."""
         assert deadline.left_to_answer() > 0
         url = url or "data://.algo/temp/results.jsonl"
-        self.content[url] = [json.loads(line.decode("ascii")) for line in lines]
+        self.content[url] = [json.loads(line) for line in lines]
         return url
 
 

@@ -13,7 +13,7 @@ import Algorithmia
 import boto3
 from runtime import datastore_data, datastore_file, datastore_sql, datastore_sqs
 from runtime.exchange import Server as Address
-from runtime.platform import server_of
+from runtime.platform import connect
 from runtime.records import Record
 from servers import Door, Server
 
@@ -228,7 +228,7 @@ class DataUrl(Place):
 
     def open(self) -> Any:
         assert self._door is not None
-        server = server_of(Algorithmia.client(self._key, f"http://127.0.0.1:{self._door.port}"))
+        server = connect(Algorithmia.client(self._key, f"http://127.0.0.1:{self._door.port}"))
         settings = {"url": self.url, "url_env": None, "key_env": None, "gzip": self.gzip}
         return self._remember(datastore_data.Datastore(server, settings))
 

@@ -12,7 +12,8 @@ from places import Place, failure, record
 from runtime.answer import Answer
 from runtime.datastore_sql import best_of_each
 from runtime.engine import Deadline
-from runtime.items import Item, Items, Outcome
+from runtime.items import Item, Outcome
+from runtime.keys import KeyedItems
 from runtime.protocol import BATCH, Failure, Request, Unavailable
 from runtime.records import Record, Recorder, Refused
 
@@ -47,7 +48,7 @@ class Call:
 
     def __init__(self, datastore: Any, seconds: float = 60.0) -> None:
         request = Request(BATCH, [], run="r1")
-        items = Items(request, [])
+        items = KeyedItems(request, [])
         self.recorder, self.answer = (
             Recorder(datastore, SETTINGS, items, Deadline(seconds)),
             Answer(items, 10**9),
@@ -263,7 +264,7 @@ def test_nothing_is_lost_when_the_store_goes_away_half_way_and_comes_back(place:
         n: {"for": n} for n in range(90)
     }
     assert call.recorder.counts["recorded"] == 90
-    assert not call.answer.failed
+    assert call.answer.first_failure() is None
 
 
 def test_a_store_that_stays_away_fails_the_call_and_may_be_sent_again(place: Place) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import Algorithmia
 import pytest
 from runtime import credentials
-from runtime.platform import server_of
+from runtime.platform import connect
 from servers import Server
 
 from wrapgen.build import generate
@@ -42,7 +42,7 @@ def test_the_files_variables_are_there_unless_the_environment_has_them(
         json.dumps({"SET": "file", "DATABASE_URL": "x://ü"})
     )
     url = f"data://{platform.facts['account']}/private/credentials.json"
-    server = server_of(vendor)
+    server = connect(vendor)
     assert credentials.use(server, url) is server
     assert os.environ == {"SET": "already", "DATABASE_URL": "x://ü"}
 
@@ -52,10 +52,10 @@ def test_a_file_that_is_none_says_so_and_shows_nothing(vendor: Any, platform: An
     """One object of texts, or an error that names the file and never its content."""
     vendor.file("data://.my/private/bad.json").put(content)
     with pytest.raises(ValueError, match="must be one JSON object") as caught:
-        credentials.use(server_of(vendor), f"data://{platform.facts['account']}/private/bad.json")
+        credentials.use(connect(vendor), f"data://{platform.facts['account']}/private/bad.json")
     assert "secret" not in str(caught.value)
     with pytest.raises(ValueError, match="can't be read"):
-        credentials.use(server_of(vendor), f"data://{platform.facts['account']}/private/none.json")
+        credentials.use(connect(vendor), f"data://{platform.facts['account']}/private/none.json")
 
 
 def test_the_wrapper_reads_them_before_it_opens_a_datastore() -> None:

@@ -10,7 +10,7 @@ import Algorithmia
 import pytest
 from places import FifoQueue, Queue, failure, record
 from runtime import datastore_sqs
-from runtime.platform import server_of
+from runtime.platform import connect
 from runtime.protocol import Unavailable
 from runtime.records import Refused
 from servers import Server
@@ -103,7 +103,7 @@ def test_an_oversize_record_goes_by_pointer(queue: Queue, platform: Any) -> None
     settings = {"url": queue.url, "url_env": None, "key_env": None, "gzip": False, "oversize": collection}
     vendor = Algorithmia.client(facts["api_key"], facts["address"])
     large, small = record("large", index=4, send=2, input="ü" * 100_000), record("small", index=5)
-    datastore_sqs.Datastore(server_of(vendor), settings).write([large, small], 1)
+    datastore_sqs.Datastore(connect(vendor), settings).write([large, small], 1)
     message, other = sorted(queue.receive(), key=len, reverse=False)
     assert other == small.line
     pointer = json.loads(message)

@@ -8,8 +8,7 @@ from typing import Any
 import Algorithmia
 from runtime.engine import Deadline
 from runtime.files import Files
-from runtime.platform import server_of
-from runtime.protocol import BATCH, Request
+from runtime.platform import connect
 
 
 def test_an_owner_reads_and_writes_its_own_collections(platform: Any) -> None:
@@ -18,10 +17,10 @@ def test_an_owner_reads_and_writes_its_own_collections(platform: Any) -> None:
     vendor = Algorithmia.client(platform.facts["api_key"], address)
     vendor.dir("data://.my/files").create()
     vendor.file("data://.my/files/in.jsonl").put("1\nx\n[2]\n")
-    files = Files(f"{account}/Wrapper", [f"data://{account}/records"], lambda: server_of(vendor))
+    files = Files(f"{account}/Wrapper", [f"data://{account}/records"], lambda: connect(vendor))
     url = f"data://{account}/files"
-    values = list(files.read(Request(BATCH, source=f"{url}/in.jsonl"), Deadline(30)))
+    values = files.read(f"{url}/in.jsonl", Deadline(30))
     assert (values[0], type(values[1]).__name__, values[2]) == (1, "InputError", [2])
-    assert files.write(f"{url}/out.jsonl", [b"1\n", b"[2]\n"], Deadline(30)) == f"{url}/out.jsonl"
+    assert files.write(f"{url}/out.jsonl", ["1", "[2]"], Deadline(30)) == f"{url}/out.jsonl"
     written = vendor.file("data://.my/files/out.jsonl").getString()
     assert [json.loads(line) for line in written.splitlines()] == [1, [2]]

@@ -1,11 +1,12 @@
 """The work of one call: its two stops, and a few threads that take items and hand over what became of each.
 
-Nothing is held but what is in flight. At the hard stop whatever is open is closed; later answers are dropped.
+At the hard stop whatever is open is closed; later answers are dropped.
 """
 
 from __future__ import annotations
 
 import collections
+import itertools
 import threading
 import time
 from typing import Any, Callable
@@ -47,10 +48,6 @@ class Deadline:
         """Seconds until the soft stop."""
         return max(0.0, self._hard_stop - self.slowest - self.clock())
 
-    def left_to_record(self) -> float:
-        """Seconds to wait for what is unavailable: until the hard stop, and after it most of the rest."""
-        return max(self.left(), min(0.9 * self.reserve, self.left_to_answer()))
-
     def left_to_answer(self) -> float:
         """Seconds that recording and storing results may take."""
         return max(0.0, self._end - self.reserve / 10 - self.clock())
@@ -74,24 +71,23 @@ class Engine:
     def __init__(self, work: Work, answer: Answer, parallel: int, recorder: Any = None) -> None:
         self.work = work
         self.stopped: Failure | None = None  # what stopped everyone
-        self._tasks = work.tasks()
         self._answer = answer
         self._recorder = recorder
         self._deadline = work.deadline
         self._parallel = parallel
         self._change = recorder.change if recorder else threading.Condition()  # the lock of the call
-        self._next: Task | None = None
-        self._parts: collections.deque[Task] = collections.deque()  # of tasks that were cut
-        self._open: dict[int, Task] = {}  # in flight, or dropped when everyone stopped
-        self._threads = self._working = 0
+        self._tasks = work.tasks()
+        self._waiting: collections.deque[Task] = collections.deque()  # parts of tasks, and one task ahead
+        self._open: dict[int, Task] = {}  # in flight
+        self._dropped: list[Task] = []  # open when what stops everyone was found
+        self._threads = 0
         self._has_begun = self._is_ending = self._is_closing = self._is_closed = False
         self._error: BaseException | None = None
 
     def run(self) -> None:
         """Give every item its outcome, before the hard stop. Raises what is no item's failure."""
-        with self._change:
-            self._fetch()
-            self._deadline.begin()
+        self._fill()
+        self._deadline.begin()
         try:
             self._work_until_the_hard_stop()
         finally:
@@ -99,11 +95,13 @@ class Engine:
                 self._is_closed = True
                 self.stop()
         with self._change:
-            for task in (*self._open.values(), *self._parts):
-                self._close(task)
-            while self._next is not None:
-                self._close(self._next)
-                self._fetch()
+            self._dropped += self._open.values()
+            while self._dropped or self._waiting:
+                task = self._dropped.pop(0) if self._dropped else self._waiting.popleft()
+                for item in task.items:  # they have the attempts that they had
+                    outcome = task.unfinished(self.stopped)
+                    self._put(item, self._recorder.prepare(item, outcome) if self._recorder else outcome)
+                self._fill()
         if self._error is not None:
             raise self._error
 
@@ -125,49 +123,48 @@ class Engine:
             self._is_ending = True  # but for answers that came in time and are being handed over
             self._change.wait_for(lambda: not self._is_receiving(), self._deadline.reserve / 4)
 
+    def _is_over(self) -> bool:
+        return not self._open and (self._is_closing or not self._waiting)
+
     def _is_receiving(self) -> bool:
         return self._error is None and any(task.is_answered for task in self._open.values())
 
-    def _is_over(self) -> bool:
-        return not self._working and (self._is_closing or not (self._next or self._parts))
-
-    def _fetch(self) -> None:
+    def _fill(self) -> None:
         """Have the next task ready, so that no thread is started for nothing."""
-        try:
-            self._next = next(self._tasks, None)
-        except BaseException as error:  # reading the items failed
-            self._next = None
-            self.stop(error=error)
+        if not self._waiting:
+            self._waiting.extend(itertools.islice(self._tasks, 1))
 
     def _start_thread(self) -> None:
         """One more thread, if there is something to do for it."""
-        if self._threads == self._parallel or self._is_closing or not (self._next or self._parts):
-            return
-        try:
-            threading.Thread(target=self._run, daemon=True).start()
-            self._threads += 1
-        except RuntimeError:  # the system starts no more; those that there are can do it
-            self._parallel = self._threads
-            if not self._threads:
-                raise
+        if self._threads < self._parallel and self._waiting and not self._is_closing:
+            try:
+                threading.Thread(target=self._run, daemon=True).start()
+                self._threads += 1
+            except RuntimeError:  # the system starts no more; those that there are can do it
+                self._parallel = self._threads
+                if not self._threads:
+                    raise
 
     def _run(self) -> None:
-        """What each thread does."""
-        with self._change:
-            task = self._take()
-        while task is not None:
-            outcomes, parts, raised = [], [], None  # type: ignore[var-annotated]
-            try:
-                outcomes, parts = self.work.do(task)
-                if self._recorder:
-                    outcomes = [(item, self._recorder.prepare(item, outcome)) for item, outcome in outcomes]
-            except BaseException as error:  # not even a fault of ours may leave the caller waiting
-                raised = error
+        """What each thread does: whatever goes wrong, the caller does not wait for it."""
+        try:
             with self._change:
-                if not self._is_closed:
-                    self._working -= 1
-                    self._finish(task, outcomes, parts, raised)
                 task = self._take()
+            while task is not None:
+                outcomes, parts, raised = [], [], None  # type: ignore[var-annotated]
+                try:
+                    outcomes, parts = self.work.do(task)
+                    if self._recorder:
+                        outcomes = [(item, self._recorder.prepare(item, one)) for item, one in outcomes]
+                except BaseException as error:
+                    raised = error
+                with self._change:
+                    if not self._is_closed:
+                        self._finish(task, outcomes, parts, raised)
+                    task = self._take()
+        except BaseException as error:
+            with self._change:
+                self.stop(error=error)
 
     def _take(self) -> Task | None:
         """The next task, once there is room for its outcome; None when there is nothing more to do."""
@@ -176,40 +173,33 @@ class Engine:
                 self.stop()
             elif self._recorder and not self._recorder.has_room():
                 self._change.wait(self._deadline.left_to_start() + 0.01)
-            elif self._parts or self._next:
-                task = self._parts.popleft() if self._parts else self._next
-                assert task is not None
+            elif self._waiting:
+                task = self._waiting.popleft()
                 self._open[id(task)] = task
-                self._working += 1
-                if task is self._next:
-                    self._fetch()
                 self._has_begun = True
+                self._fill()
                 self._start_thread()
                 return task
-            elif self._working:
+            elif self._open:  # and may be cut into parts
                 self._change.wait()
             else:
                 break
         return None
 
     def _finish(self, task: Task, outcomes: list[Any], parts: list[Task], raised: Any) -> None:
-        if raised is not None:  # the task stays open: it is closed in the end
+        del self._open[id(task)]
+        if raised is not None:
+            self._dropped.append(task)
             self.stop(*((raised, None) if isinstance(raised, Failure) else (None, raised)))
             return
-        if task.held is None:
-            del self._open[id(task)]
+        if task.held is not None:  # until it is known whether something stops everyone
+            self._dropped.append(task)
         self._deadline.slowest = max(self._deadline.slowest, task.seconds)
         for item, outcome in outcomes:
             self._put(item, outcome)
-        self._parts.extendleft(reversed(parts))
+        self._waiting.extendleft(reversed(parts))
         if parts or self._is_ending or self._is_over():
             self._change.notify_all()
-
-    def _close(self, task: Task) -> None:
-        """Give the items of what is open when work ends an outcome, with the attempts that they had."""
-        for item in task.items:
-            outcome = task.unfinished(self.stopped)
-            self._put(item, self._recorder.prepare(item, outcome) if self._recorder else outcome)
 
     def _put(self, item: Item, outcome: Outcome) -> None:
         self._answer.put(item, outcome)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import base64
-import functools
 import json
 import ssl
 import sys
 import time
+import traceback
 import types
 import urllib.parse
-from traceback import format_exception
 from typing import Any, Callable
 
-from .exchange import ConnectionFailed, Request, Response, Server, Transport
+from . import protocol
+from .exchange import LARGEST, ConnectionFailed, Request, Response, Server, Transport
 from .items import Item
-from .protocol import Failure, InputError, Unavailable, encode_value, whole_number
+from .protocol import Failure, InputError, Unavailable, encode_value
 from .statuses import OTHER_STATUS, RETRYABLE, STATUSES, failure_of, failure_of_connection, retry_after
 
 READ_GRACE = 30.0  # seconds beyond those that the platform was given
@@ -26,21 +26,12 @@ def serve(apply: Callable[[Any, Any], Any], load: Callable[[], Any]) -> None:
     client = vendor()
     import adk.io  # not earlier, or Algorithmia.ADK becomes a module (upstream Algorithmia/__init__.py)
 
-    upstream: Any = sys.modules["adk.ADK"]
-    upstream.json = types.SimpleNamespace(loads=functools.partial(_read_request, upstream.json.loads))
+    sys.modules["adk.ADK"].json = types.SimpleNamespace(loads=protocol.read_json)  # type: ignore[attr-defined]
     if sys.version_info >= (3, 10):  # where the argument `etype` that adk/io.py gives is gone
         adk.io.traceback = types.SimpleNamespace(
-            format_exception=lambda **given: format_exception(*given.values())
+            format_exception=lambda **given: traceback.format_exception(*given.values())
         )
     client.ADK(apply, load).init()
-
-
-def _read_request(upstream: Callable[..., Any], line: str) -> Any:
-    """A number of more digits than Python reads is its item's error, and does not end the worker process."""
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError):
-        return upstream(line, parse_int=whole_number)
 
 
 def vendor() -> Any:
@@ -50,15 +41,11 @@ def vendor() -> Any:
     return Algorithmia
 
 
-def connect() -> Server:
-    """The platform as the vendor's client knows it: address, key, certificates and proxies."""
-    return server_of(vendor().client())
-
-
-def server_of(client: Any) -> Server:
-    """As ``connect``, for a client. Proxies and NO_PROXY follow the rules of requests, which it uses."""
+def connect(client: Any = None) -> Server:
+    """The platform as the vendor's client knows it, with the proxy rules of requests, which it uses."""
     import requests
 
+    client = client or vendor().client()
     headers, url, tls = {}, client.apiAddress, None
     if client.apiKey or client.bearerToken:  # inside the platform there may be neither
         headers["Authorization"] = client.apiKey or "Bearer " + client.bearerToken
@@ -145,25 +132,29 @@ def decode_response(body: bytes) -> Any:
 
 def type_and_message(error: Any) -> tuple[str, str]:
     """An algorithm's error as the platform reports it; a bare text is an ``AlgorithmError``."""
-    if not isinstance(error, dict):
-        return "AlgorithmError", str(error)
-    error_type = error.get("error_type")
-    if not isinstance(error_type, str) or not error_type:
-        error_type = "AlgorithmError"
-    return error_type, str(error.get("message") or "")
+    facts = error if isinstance(error, dict) else {"message": error}
+    error_type = facts.get("error_type")
+    named = error_type if isinstance(error_type, str) and error_type else "AlgorithmError"
+    return named, str(facts.get("message") or "")
+
+
+def reported_error(response: Response) -> tuple[str, str] | None:
+    """Type and message of the error in an answer's body, if there is one."""
+    try:
+        error = json.loads(response.body.decode("utf-8"))["error"]
+    except (TypeError, ValueError, KeyError, RecursionError):
+        return None
+    return type_and_message(error) if error else None
 
 
 def failure_of_status(response: Response) -> Failure:
     """What a status other than 200 means; the error type in its body tells what is wrong with an input."""
-    status = response.status
-    error_type, effect, retryable = STATUSES.get(status, OTHER_STATUS)
-    try:
-        named, message = type_and_message(json.loads(response.body.decode("utf-8"))["error"])
-    except (TypeError, ValueError, KeyError, RecursionError):
-        named, message = "AlgorithmError", response.body[:200].decode("utf-8", "replace").strip()
-    if named != "AlgorithmError" and (named in RETRYABLE or not retryable) and status != 429:
+    error_type, effect, retryable = STATUSES.get(response.status, OTHER_STATUS)
+    text = response.body[:200].decode("utf-8", "replace").strip()
+    named, message = reported_error(response) or ("AlgorithmError", text)
+    if named != "AlgorithmError" and (named in RETRYABLE or not retryable) and response.status != 429:
         error_type = named
-    message = f"status {status}{': ' if message else ''}{message}"
+    message = f"status {response.status}{': ' if message else ''}{message}"
     failure = failure_of(error_type, message, effect, retryable)
     failure.retry_after = retry_after(response.headers)
     return failure
@@ -176,29 +167,20 @@ class DataApi:
         """``key`` replaces the client's, for files with another owner."""
         self._transport = Transport(server._replace(headers={"Authorization": key}) if key else server)
 
-    def send(self, request: Request) -> Response:
-        """GET or PUT a file, or POST to a folder. Raises ``Unavailable`` unless that was done."""
+    def send(self, request: Request, largest: int = LARGEST) -> Response:
+        """GET or PUT a file, POST to a folder; HEAD always answers. Raises ``Unavailable`` if not done."""
         url = request.path
-        try:
-            response = self.ask(request)
-        except ConnectionFailed as error:
-            raise Unavailable(f"{url}: {error}", timed_out=error.timed_out) from None
-        status = response.status
-        try:
-            reported = json.loads(response.body.decode("utf-8")).get("error")
-        except (ValueError, RecursionError, AttributeError):
-            reported = None
-        if reported or not 200 <= status < 300:  # the platform also reports errors with 200
-            message = reported.get("message") if isinstance(reported, dict) else reported
-            message = message or response.headers.get("X-Error-Message") or ""
-            lasting = 300 <= status < 500 and status not in (408, 409, 425, 429)
-            raise Unavailable(f"{url}: status {status} {message}".strip(), lasting, status)
-        return response
-
-    def ask(self, request: Request) -> Response:
-        """The answer, whatever its status. Raises ``ConnectionFailed``."""
-        scheme, _, rest = request.path.partition("://")
+        scheme, _, rest = url.partition("://")
         root = "/v1/data/" if scheme == "data" else f"/v1/connector/{scheme}/"
         headers = {"Content-Type": "application/octet-stream", **request.headers}
         path = root + urllib.parse.quote(rest.strip("/"), safe="/")
-        return self._transport.send(request._replace(path=path, headers=headers))
+        try:
+            response = self._transport.send(request._replace(path=path, headers=headers), largest)
+        except ConnectionFailed as error:
+            raise Unavailable(f"{url}: {error}", timed_out=error.timed_out) from None
+        status, reported = response.status, reported_error(response)
+        if request.method != "HEAD" and (reported or not 200 <= status < 300):  # 200 may tell an error, too
+            message = reported[1] if reported else response.headers.get("X-Error-Message", "")
+            lasting = 300 <= status < 500 and status not in (408, 409, 425, 429)
+            raise Unavailable(f"{url}: status {status} {message}".strip(), lasting, status)
+        return response

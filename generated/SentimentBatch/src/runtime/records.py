@@ -12,7 +12,8 @@ import threading
 import time
 from typing import Any, Callable
 
-from .items import Item, Items, Outcome, digest
+from .items import Item, Outcome
+from .keys import KeyedItems, digest
 from .protocol import Failure, Unavailable, dumps, to_wire
 
 PART_SECONDS, PART_RECORDS, PART_BYTES = 60.0, 1000, 8_000_000
@@ -49,11 +50,12 @@ class Record:
 class Recorder:
     """Records the items of one call."""
 
-    def __init__(self, datastore: Any, settings: dict[str, Any], items: Items, deadline: Any) -> None:
+    items = KeyedItems
+
+    def __init__(self, datastore: Any, settings: dict[str, Any], items: KeyedItems, deadline: Any) -> None:
         """``settings`` says what is recorded."""
         self.change = threading.Condition()  # the lock of the call
         self.counts: dict[str, Any] = {"recorded": 0, "refused": 0, "unrecorded": 0}
-        self._refused: list[tuple[Item, Outcome]] = []
         self.settings = settings
         self.deadline = deadline
         for_call = getattr(datastore, "for_call", None)
@@ -65,7 +67,8 @@ class Recorder:
         self._bytes = self._part = 0
         self._since = 0.0
         self._parts: collections.deque[list[Record]] = collections.deque()
-        self._writer: threading.Thread | None = None
+        self._refused: list[tuple[Item, Outcome]] = []
+        self._is_writing = False
         self._error: Exception | None = None
 
     def prepare(self, item: Item, outcome: Outcome) -> Outcome:
@@ -107,7 +110,8 @@ class Recorder:
     def finish(self, put: Callable[[Item, Outcome], None]) -> None:
         """Write the rest and ``put`` what became of items whose records were refused. Raises ``Failure``."""
         with self.change:
-            self._hand_over()
+            if self._buffer:
+                self._hand_over()
             patience = self.patience(max(1.0, self.deadline.left_to_answer()))
             self.change.wait_for(lambda: not self._parts or self._error, patience)
             if self._parts and self._error is None:
@@ -149,29 +153,28 @@ class Recorder:
             fields["result"] = outcome.wire if is_whole else to_wire(result)
             line += f', "result": {outcome.encoded() if is_whole else dumps(fields["result"])}'
         fields["target"], fields["wrapper"] = self.settings["target"], self.settings["wrapper"]
-        fields["started_at"] = started = timestamp(outcome.started_at or time.time())
+        moment = outcome.started_at or time.time()
+        fields["started_at"] = started = f"{_second(int(moment))}.{int(moment % 1 * 1000):03d}Z"
         fields["duration_ms"], fields["attempts"] = ms, attempts
         line += f'{self._tail}, "started_at": "{started}", "duration_ms": {ms}, "attempts": {attempts}}}'
         return Record(fields, item, outcome, line)
 
     def _hand_over(self) -> None:
-        if not self._buffer:
-            return
+        """Have the buffer written, by a thread that ends when no part waits."""
         self._parts.append(self._buffer)
         self._buffer, self._bytes = [], 0
-        if self._writer is None:
-            self._writer = threading.Thread(target=self._write_parts, daemon=True)
+        if not self._is_writing:
+            self._is_writing = True
             try:
-                self._writer.start()
+                threading.Thread(target=self._write_parts, daemon=True).start()
             except RuntimeError:  # the system starts no more threads
                 self._write_parts()
 
     def _write_parts(self) -> None:
-        """What the writing thread does: write every part that waits, then end."""
         while True:
             with self.change:
                 if not self._parts or self._error is not None:
-                    self._writer = None
+                    self._is_writing = False
                     return
             try:
                 self._write(self._parts[0])
@@ -187,7 +190,7 @@ class Recorder:
         self._part += 1
         part = self._part
         try:
-            seconds = self.patience(self.deadline.left_to_record())
+            seconds = self.patience(0.9 * self.deadline.left_to_answer())
             self.deadline.retry(lambda: self._datastore.write(records, part), seconds)
             self.counts["recorded"] += len(records)
         except Refused as refused:
@@ -212,11 +215,6 @@ class Recorder:
         self._refused.append((item, outcome))
         self.counts["refused"] += 1
         self._write([self._record(item, outcome, "drop")])
-
-
-def timestamp(seconds: float) -> str:
-    """ISO 8601 in UTC with milliseconds."""
-    return f"{_second(int(seconds))}.{int(seconds % 1 * 1000):03d}Z"
 
 
 @functools.lru_cache(maxsize=8)

@@ -44,62 +44,68 @@ class Wrapper:
 
     def call(self, value: Any) -> Any:
         """Answer one item, a list of items, or an object with ``$batch``. Raises ``Failure``."""
-        request = protocol.read(value, self._bare_lists)
+        request, limits = protocol.read(value, self._bare_lists), self.config.LIMITS
         if request is None:
             return self._describe()
         if request.trial and self.datastore is not None:
             self.files.require_owner()
-        deadline = self.deadline(request.timeout or self.config.LIMITS["timeout"])
-        values: Any = self.files.read(request, deadline) if request.source else request.values
-        items = Items(request, values, self.record_id)
+        deadline = self.deadline(request.timeout or limits["timeout"])
+        values = self.files.read(request.source, deadline) if request.source else request.values or []
+        request.check_count(len(values))
+        items: Any = Items(request, values)
+        if self.datastore is not None:
+            items = self.recorder.items(request, values, self.record_id)
         on_list = request.form == protocol.LIST and self.config.ON_ERROR == "raise"
         raises = request.form == protocol.ITEM or on_list or request.trial
-        answer = Answer(items, self.config.LIMITS["response_bytes"], raises)
-        recorder, work = self._parts(items, deadline)
-        engine = self.engine(work, answer, self.config.LIMITS["parallel"], recorder)
+        answer = Answer(items, limits["response_bytes"], raises)
+        recorder = self._record(items, deadline) if self.datastore is not None else None
+        known = self.already and self.datastore is not None and not request.trial
+        todo = self.already(items, self.datastore, recorder, answer.put) if known else items
+        settings = {**self.config.TARGET, **limits, "recorded": recorder}
+        settings.update({"may_retry": request.try_number <= 1, "try": request.try_number})
+        settings["rate"] = request.rate or {}
+        work = self.work(self.target, settings, todo, Hooks(self.hooks, items), deadline)
+        engine = self.engine(work, answer, limits["parallel"], recorder)
         try:
             try:
                 engine.run()
             finally:
                 if recorder:
                     recorder.finish(answer.put)
-            summary = _summary(answer, engine, recorder)
-            if answer.raises and answer.failed:
-                raise answer.first_failure()
-            reply = answer.write(self.files.write, deadline, summary)
+            failure = answer.first_failure() if raises else None
         except Failure as error:
-            self._log(answer, _summary(answer, engine, recorder), error.error_type)
-            raise
-        self._log(answer, summary, None)
+            failure = error
+        summary, reply = _summary(answer, engine, recorder), None
+        if failure is None:
+            try:
+                reply = answer.write(self.files.write, deadline, summary)
+            except Failure as error:
+                failure = error
+        self._log(answer, summary, failure)
+        if failure is not None:
+            raise failure
         return reply
 
-    def _parts(self, items: Items, deadline: Deadline) -> tuple[Any, Work]:
-        """What records the items of one call, if anything does, and what calls the target for them."""
-        config, recorder, known = self.config, None, iter(items)
-        if self.datastore is not None:
-            wrapper = f"{config.WRAPPER}@{config.SPEC[:19]}"
-            settings = dict(config.RECORDS, target=config.TARGET["reference"], wrapper=wrapper)
-            settings["redaction"] = self.redaction
-            recorder = self.recorder(self.datastore, settings, items, deadline)
-            if self.already and not items.request.trial:
-                known = self.already(items, self.datastore, recorder)
-        settings = {**config.TARGET, **config.LIMITS, "may_retry": items.request.try_number <= 1}
-        settings.update({"try": items.request.try_number, "rate": items.request.rate or {}})
-        settings["recorded"] = recorder is not None
-        return recorder, self.work(self.target, settings, known, Hooks(self.hooks, items), deadline)
+    def _record(self, items: Any, deadline: Deadline) -> Any:
+        """What records the items of one call."""
+        config = self.config
+        wrapper = f"{config.WRAPPER}@{config.SPEC[:19]}"
+        settings = dict(config.RECORDS, target=config.TARGET["reference"], wrapper=wrapper)
+        return self.recorder(self.datastore, dict(settings, redaction=self.redaction), items, deadline)
 
-    def _log(self, answer: Answer, summary: dict[str, Any], error: str | None) -> None:
+    def _log(self, answer: Answer, summary: dict[str, Any], failure: Failure | None) -> None:
         """A line of JSON for failed items and calls, on standard output; never their data."""
         items, level = answer.items, self.config.LOG
         about, lines = {"run": items.run, "try": items.request.try_number}, []
-        for item, outcome, failure in answer.failures() if level != "off" else ():
-            if not failure.untried:
-                facts = dict(about, log="item", id=item.id, index=item.index, error=failure.error_type)
+        for item, outcome, one in answer.failures() if level != "off" else ():
+            if not one.untried:
+                facts = dict(about, log="item", id=item.id, index=item.index, error=one.error_type)
                 lines.append(dict(facts, attempts=outcome.attempts, ms=int(outcome.seconds * 1000)))
-        failed = error or any(summary.get(key) for key in ("failed", "stopped", "unrecorded"))
+        failed = failure or any(summary.get(key) for key in ("failed", "stopped", "unrecorded"))
         if level == "all" or (level == "errors" and failed):
             stopped = summary["stopped"] and summary["stopped"]["type"]
             counts = {key: summary[key] for key in LOGGED if key in summary}
+            error = failure.error_type if failure else None
             ms = summary["duration_ms"]
             lines.append(dict(about, log="call", error=error, stopped=stopped, **counts, ms=ms))
         with contextlib.suppress(OSError, ValueError):  # standard output is closed

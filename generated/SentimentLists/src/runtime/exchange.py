@@ -1,25 +1,24 @@
 """HTTP over connections that are kept open. What a status means is decided by the caller.
 
 ``http.client`` would take two thirds of a call's processor time. So a request is written at once and a plain
-answer read directly; it reads all others.
+answer read directly; ``http.client`` connects, and reads all other answers.
 """
 
 from __future__ import annotations
 
 import collections
+import contextlib
 import gzip
 import http.client
 import io
-import select
-import shutil
 import socket
 import ssl
 import urllib.parse
-from typing import IO, Any, Mapping, NamedTuple
+from typing import Any, Mapping, NamedTuple
 
 CONNECT_TIMEOUT = 10.0
 BLOCK = 65536
-LARGEST = 1 << 27  # bytes of an answer in memory; beyond it there is none
+LARGEST = 1 << 27  # bytes of an answer in memory
 BROKEN = (BrokenPipeError, ConnectionResetError, ConnectionAbortedError)
 SPECIAL = (b"connection", b"content-encoding", b"content-length", b"transfer-encoding")
 
@@ -35,18 +34,17 @@ class Server(NamedTuple):
 
 
 class Request(NamedTuple):
-    """What is sent: bytes or an open file. The body of a 200 may go ``into`` another file."""
+    """What is sent, and the seconds until its answer must have come."""
 
     method: str
     path: str
-    body: Any = b""
+    body: bytes = b""
     headers: Mapping[str, str] = {}
     timeout: float = 120.0
-    into: IO[bytes] | None = None
 
 
 class Response(NamedTuple):
-    """Status, headers and body of an answer; a plain one is told without headers."""
+    """An answer; a plain one is told without headers."""
 
     status: int
     headers: Mapping[str, str] | http.client.HTTPMessage
@@ -81,32 +79,42 @@ class Transport:
         self._head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         if len(self._head.splitlines()) != len(headers):
             raise ValueError("a line break in a header of the request")
-        self._idle: collections.deque[http.client.HTTPConnection] = collections.deque()
+        self._idle: collections.deque[socket.socket] = collections.deque()
 
-    def send(self, request: Request) -> Response:
-        """One exchange; sends a body twice only if no server has read it. Raises ``ConnectionFailed``."""
-        connection = self._take_idle()
-        response = self._exchange(connection, request, is_used=True) if connection else None
-        if response is None:
-            connection = self._connect()
-            response = self._exchange(connection, request)
-        assert connection is not None and response is not None
-        if connection.sock is not None:  # else the other side wants it closed
-            self._idle.append(connection)
+    def send(self, request: Request, largest: int = LARGEST) -> Response:
+        """One request and its answer, of at most ``largest`` bytes. Raises ``ConnectionFailed``."""
+        method, path, body, headers, timeout = request
+        own = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+        head = f"{method} {self._root}{path} HTTP/1.1\r\n{self._head}{own}Content-Length: {len(body)}\r\n\r\n"
+        sock, was_sent = self._take_idle() or self._connect(), False
+        try:
+            sock.settimeout(timeout)
+            with contextlib.suppress(*BROKEN):  # an answer to a part of it, such as 413, may have come
+                sock.sendall(head.encode("latin-1") + body)
+                was_sent = True
+            response, stays_open = read(sock, method, largest)
+        except (OSError, http.client.HTTPException) as error:
+            sock.close()
+            raise ConnectionFailed(error) from None
+        if was_sent and stays_open:
+            self._idle.append(sock)
+        else:
+            sock.close()
         return response
 
-    def _take_idle(self) -> http.client.HTTPConnection | None:
+    def _take_idle(self) -> socket.socket | None:
         while self._idle:
-            try:
-                connection = self._idle.pop()
-            except IndexError:  # another thread was quicker
-                break
-            if not _is_readable(connection.sock):
-                return connection
-            connection.close()  # readable without a question asked: the other side has hung up
+            with contextlib.suppress(IndexError, ConnectionError):  # another thread was quicker, or it broke
+                sock = self._idle.pop()
+                sock.settimeout(0)
+                try:
+                    sock.recv(1)
+                    sock.close()  # readable without a question asked: the other side has hung up
+                except (BlockingIOError, ssl.SSLWantReadError):
+                    return sock
         return None
 
-    def _connect(self) -> http.client.HTTPConnection:
+    def _connect(self) -> socket.socket:
         (host, port), server = self._address, self._server
         if server.proxy:
             proxy = urllib.parse.urlsplit(server.proxy)
@@ -121,96 +129,42 @@ class Transport:
         except OSError as error:
             connection.close()
             raise ConnectionFailed(error, f"{host}:{port}") from None
-        return connection
-
-    def _exchange(
-        self, connection: http.client.HTTPConnection, request: Request, is_used: bool = False
-    ) -> Response | None:
-        """Send and receive. None if a used connection broke before all was sent: nothing can have run."""
-        try:
-            connection.sock.settimeout(request.timeout)
-            try:
-                self._write(connection.sock, request)
-            except OSError as error:
-                if _is_readable(connection.sock):  # an answer to a part of the request, such as 413
-                    response = read(connection, request)
-                    connection.close()
-                    return response
-                if not (is_used and isinstance(error, BROKEN)):
-                    raise
-                connection.close()
-                return None
-            return read(connection, request)
-        except (OSError, http.client.HTTPException) as error:
-            connection.close()
-            raise ConnectionFailed(error) from None
-
-    def _write(self, sock: socket.socket, request: Request) -> None:
-        method, path, body, headers = request[:4]
-        size = len(body) if isinstance(body, bytes) else body.seek(0, 2)
-        own = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-        first = f"{method} {self._root}{path} HTTP/1.1\r\n"
-        head = f"{first}{self._head}{own}Content-Length: {size}\r\n\r\n".encode("latin-1")
-        if not isinstance(body, bytes):
-            sock.sendall(head)
-            body.seek(0)
-            sock.sendfile(body)
-        elif size < BLOCK:
-            sock.sendall(head + body)
-        else:
-            sock.sendall(head)
-            sock.sendall(body)
+        return connection.sock
 
 
-def _is_readable(sock: socket.socket) -> bool:
-    if not hasattr(select, "poll"):
-        return bool(select.select([sock], [], [], 0)[0])
-    poll = select.poll()
-    poll.register(sock, select.POLLIN)
-    return bool(poll.poll(0))
-
-
-def read(connection: http.client.HTTPConnection, request: Request) -> Response:
-    """The answer to a request. Raises ``OSError``, or ``HTTPException`` for what is no whole answer."""
-    data = connection.sock.recv(BLOCK)
+def read(sock: socket.socket, method: str, largest: int = LARGEST) -> tuple[Response, bool]:
+    """The answer, and whether the connection stays open. Raises ``OSError`` or ``HTTPException``."""
+    data = sock.recv(BLOCK)
     head, end, body = data.partition(b"\r\n\r\n")
-    length = _plain_length(head) if end and request.method == "POST" else None
-    if length is not None and len(body) <= length <= LARGEST:
+    length = _plain_length(head) if end and method == "POST" else -1
+    if len(body) <= length <= largest:
         whole = bytearray(body)
         while len(whole) < length:
-            block = connection.sock.recv(16 * BLOCK)
+            block = sock.recv(16 * BLOCK)
             if not block:
                 raise http.client.IncompleteRead(b"", length - len(whole))
             whole += block
-        return Response(200, {}, bytes(whole))
-    begun: Any = _Begun(connection.sock, data)
-    response = http.client.HTTPResponse(begun, method=request.method)
+        return Response(200, {}, bytes(whole)), True
+    begun: Any = _Begun(sock, data)
+    response = http.client.HTTPResponse(begun, method=method)
     response.begin()
-    if request.into is not None and response.status == 200:
-        request.into.seek(0)
-        request.into.truncate()
-        shutil.copyfileobj(response, request.into)
-        body = b""
-    else:
-        body = _bounded(response)
+    body = _bounded(response, largest)
     if response.length:  # with a size to read, http.client takes a body that was cut off for a whole one
         raise http.client.IncompleteRead(b"", response.length)
     if "gzip" in response.headers.get("Content-Encoding", "") and body:
-        body = _bounded(gzip.GzipFile(fileobj=io.BytesIO(body)))
-    if response.will_close:
-        connection.close()
-    return Response(response.status, response.headers, body)
+        body = _bounded(gzip.GzipFile(fileobj=io.BytesIO(body)), largest)
+    return Response(response.status, response.headers, body), not response.will_close
 
 
-def _bounded(source: Any) -> bytes:
-    body: bytes = source.read(LARGEST + 1)
-    if len(body) > LARGEST:
-        raise http.client.HTTPException(f"the answer has more than {LARGEST} bytes")
+def _bounded(source: Any, largest: int) -> bytes:
+    body: bytes = source.read(largest + 1)
+    if len(body) > largest:
+        raise http.client.HTTPException(f"the answer has more than {largest} bytes")
     return body
 
 
-def _plain_length(head: bytes) -> int | None:
-    """The length of the body, if this is the head of a 200 that says just that; else None."""
+def _plain_length(head: bytes) -> int:
+    """The length of the body, if this is the head of a 200 that says just that; else -1."""
     lengths = []
     for line in head.split(b"\r\n")[1:]:
         name, colon, value = line.lower().partition(b":")
@@ -218,8 +172,8 @@ def _plain_length(head: bytes) -> int | None:
         if name == b"content-length" and value.isdigit() and len(value) < 12:
             lengths.append(int(value))
         elif (name in SPECIAL and value != b"keep-alive") or line[:1] in (b" ", b"\t") or not colon:
-            return None
-    return lengths[0] if head[:13] == b"HTTP/1.1 200 " and len(lengths) == 1 else None
+            return -1
+    return lengths[0] if head[:13] == b"HTTP/1.1 200 " and len(lengths) == 1 else -1
 
 
 class _Begun(io.RawIOBase):

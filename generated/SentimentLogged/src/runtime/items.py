@@ -1,11 +1,9 @@
-"""The items of one call: their ids, which of them repeat others, and what became of each."""
+"""The items of one call, and what became of each."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import uuid
-from typing import Any, Iterable, Iterator
+from typing import Any, Iterator
 
 from .protocol import Failure, InputError, Request, dumps, encode_value, to_wire
 
@@ -25,7 +23,6 @@ class Item:
         self.value = value
         self.id = str(index)
         self.failure: Failure | None = None  # the one that it has before it is tried
-        self.known: Outcome | None = None  # the one that needs no call
         self.recordable = True  # False where a record would replace that of another item
         self.encoded = ""  # the value's JSON, once it was sent so
         self.sent = self.received = 0  # bytes to and from the target
@@ -43,28 +40,23 @@ class Outcome:
         self.seconds = seconds
         self.attempts = attempts
         self.failure = value if isinstance(value, Failure) else None
-        self.wire: Any = None
         self.record: Any = None
-        self._encoded = ""
+        self._text = ""
         if self.failure is None:
-            self.wire = to_wire(value)
+            self.wire: Any = to_wire(value)
             try:
-                self._encoded = "" if size else encode_value(self.wire)
+                self._text = "" if size else encode_value(self.wire)
             except ValueError as error:
                 self.failure = Failure("ParsingError", f"the result can't be written as JSON: {error}")
         if self.failure is not None:
             self.failure.attempts = attempts
             self.wire = {"$error": dict(self.failure.facts(), attempts=attempts)}
-            self._encoded = dumps(self.wire)
-        self.size = size or len(self._encoded)
+            self._text = dumps(self.wire)
+        self.size = size or len(self._text)
 
     def encoded(self) -> str:
         """Its JSON as it travels."""
-        return self._encoded or dumps(self.wire)
-
-    def drop_value(self) -> None:
-        """Forget all that takes memory."""
-        self.value = self.wire = self._encoded = ""
+        return self._text or dumps(self.wire)
 
     def replaced(self, value: Any) -> Outcome:
         """Another result or failure of the same work."""
@@ -72,81 +64,34 @@ class Outcome:
 
 
 class Items:
-    """Iterates over the items of a request once; ``repeats`` then maps each repeat to its first position.
+    """The items of a request, read once from their travelling form; what can't be read fails alone."""
 
-    Ids are the caller's, else those that ``record_id`` finds in items, else numbers within a run of its own.
-    """
-
-    def __init__(self, request: Request, values: Iterable[Any], record_id: Any = None) -> None:
-        named = request.run is not None or request.ids is not None
+    def __init__(self, request: Request, values: list[Any]) -> None:
+        """``values`` are the request's, or those of the file that it names."""
         self.request = request
-        self.run = request.run if named or record_id else uuid.uuid4().hex
-        self.has_lasting_ids = named or record_id is not None  # another call may mean the same records
-        self.call = self.run if named and self.run else uuid.uuid4().hex
-        self.count = 0
-        self.repeats: dict[int, int] = {}
+        self.run = request.run  # the records'; a call that names neither run nor ids has one of its own
+        self.call = request.run or uuid.uuid4().hex
+        self.count = len(values)
+        self.repeats: dict[int, int] = {}  # the first position of an item that is there again
         self._values = values
-        self._record_id: Any = None if named else record_id
-        self._first: dict[str, tuple[int, str]] = {}
 
     def __iter__(self) -> Iterator[Item]:
         for position, value in enumerate(self._values):
-            self.count = position + 1
             item = Item(position, self.request.index_of(position), value)
             item.call = self.call
-            self._read(item)
-            if (self._record_id is None and self.request.ids is None) or self._is_first(item):
-                yield item
+            if self.request.ids is not None:
+                item.id = self.request.ids[position]
+            if type(value) is not str:
+                self._read(item)
+            yield item
 
     def _read(self, item: Item) -> None:
-        """From the travelling form to the value; what can't be read fails alone."""
         try:
             if isinstance(item.value, InputError):  # a line of a file that is not JSON
-                raise item.value
-            if type(item.value) is not str:
-                item.value = self.request.value_of(item.value)
+                item.failure, item.value = item.value, None
+                return
+            item.value = self.request.value_of(item.value)
         except InputError as failure:
-            item.failure, item.value = failure, None if failure is item.value else item.value
+            item.failure = failure
         except ValueError as error:
             item.failure = InputError(f"the item can't be read: {error}")
-
-    def _is_first(self, item: Item) -> bool:
-        """Give an item its id. False where it repeats an earlier one; a different item with its id fails."""
-        content = _content(item)
-        ids = self.request.ids
-        item.id = ids[item.position] if ids else self._record_id.of_item(item, content)
-        first, known = self._first.setdefault(item.id, (item.position, content))
-        if first == item.position:
-            return True
-        if content == known:
-            self.repeats[item.position] = first
-            return False
-        item.failure = InputError(f"id {item.id!r} is taken by a different item of this call")
-        item.recordable = False
-        return True
-
-
-def _content(item: Item) -> str:
-    """A text that only equal items share; one that can't be written as JSON is like no other."""
-    try:
-        if item.value is not None or item.failure is None:
-            return digest(to_wire(item.value) if item.failure is None else item.value)
-    except ValueError as error:
-        item.failure = item.failure or InputError(f"the item can't be written as JSON: {error}")
-    return uuid.uuid4().hex
-
-
-_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
-
-
-def canonical(value: Any) -> bytes:
-    """The same bytes for equal values, whatever the order of their keys. Raises ``ValueError``."""
-    try:
-        return _canonical(value).encode("ascii")
-    except (TypeError, RecursionError) as error:
-        raise ValueError(str(error)) from None
-
-
-def digest(value: Any) -> str:
-    """A SHA-256 of a value as it travels. Raises ``ValueError`` for what JSON can't say."""
-    return hashlib.sha256(canonical(value)).hexdigest()

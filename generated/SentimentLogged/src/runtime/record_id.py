@@ -7,7 +7,8 @@ import hmac
 import os
 from typing import Any
 
-from .items import Item, canonical, digest
+from .items import Item
+from .keys import canonical, digest
 from .protocol import InputError, to_wire
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from itertools import islice
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 
 from .answer import RETRIED
-from .items import Item, Items, Outcome
+from .items import Item, Outcome
+from .keys import KeyedItems
 from .protocol import Failure, Unavailable, from_wire
 from .records import Recorder
 from .timeouts import TimeUp, call_with_timeout
@@ -15,21 +16,23 @@ from .timeouts import TimeUp, call_with_timeout
 CHUNK = 1000  # items that are looked up at once
 
 
-def known(items: Items, datastore: Any, recorder: Recorder) -> Iterator[Item]:
-    """The items, each with its outcome where one is recorded. Raises ``Failure`` of type DatastoreError."""
+def unknown(
+    items: KeyedItems, datastore: Any, recorder: Recorder, put: Callable[[Item, Outcome], None]
+) -> Iterator[Item]:
+    """The items without a recorded result; the others' are ``put``. Raises ``Failure`` (DatastoreError)."""
     listed, found = iter(items), recorder.counts.setdefault("already", {"items": 0, "places": []})
     for chunk in iter(lambda: list(islice(listed, CHUNK)), []):
         results = _look_up(items, datastore, recorder, [item.id for item in chunk if item.failure is None])
         for item in chunk:
             if item.failure is None and item.id in results:
-                value = from_wire(json.loads(results[item.id]))
-                item.known, item.recordable = Outcome(value, None, 0.0, 0), False
+                put(item, Outcome(from_wire(json.loads(results[item.id])), None, 0.0, 0))
                 found["items"] += 1
                 found["places"] += [item.position][: RETRIED - len(found["places"])]
-            yield item
+            else:
+                yield item
 
 
-def _look_up(items: Items, datastore: Any, recorder: Recorder, ids: list[str]) -> dict[str, str]:
+def _look_up(items: KeyedItems, datastore: Any, recorder: Recorder, ids: list[str]) -> dict[str, str]:
     """The recorded results, as JSON, by id."""
     if not items.has_lasting_ids or not ids:
         return {}

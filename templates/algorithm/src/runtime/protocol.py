@@ -13,6 +13,7 @@ from typing import Any, Callable
 PROTOCOL = 1
 MAX_TIMEOUT = 2970.0  # seconds
 MAX_NESTING, MAX_DIGITS = 200, 4300
+_SMALLEST, _LARGEST = -(10**MAX_DIGITS), 10**MAX_DIGITS
 ITEM, LIST, BATCH = "item", "list", "batch"  # the forms of a call
 # What a failed call of the target was: none at all; an attempt, as it may have reached the target; put off
 # (429, 503); one that reached no server; one after which no other can succeed either.
@@ -109,12 +110,11 @@ def read(value: Any, bare_lists: bool) -> Request | None:
     for key, (accepts, expected) in _RULES.items():
         if key in value and not accepts(value[key]):
             raise InputError(f"{key} must be {expected}")
-    given = {key[1:]: one for key, one in value.items() if key not in ("$batch", "$try")}
+    given = {{"$try": "try_number"}.get(key, key[1:]): one for key, one in value.items()}
+    batch = given.pop("batch")
     if "timeout" in given:
         given["timeout"] = min(given["timeout"], MAX_TIMEOUT)
-    batch = value["$batch"]
-    given["source" if isinstance(batch, str) else "values"] = batch
-    request = Request(BATCH, try_number=value.get("$try", 1), **given)
+    request = Request(BATCH, **{"source" if isinstance(batch, str) else "values": batch}, **given)
     if isinstance(request.index, list) and len(set(request.index)) < len(request.index):
         raise InputError("$index names one item of the run twice")
     if request.values is not None:
@@ -127,12 +127,12 @@ _SCHEME = r"(?!file:|https?:)[a-z][a-z0-9]*(\+[A-Za-z0-9_-]+)?"
 _URL = re.compile(_SCHEME + r"://[^/\s\ud800-\udfff][^\s\ud800-\udfff]*\Z")
 
 
+def _is_text(value: Any, pattern: Any = re.compile(".", re.DOTALL)) -> bool:
+    return isinstance(value, str) and pattern.match(value) is not None
+
+
 def _is_count(value: Any) -> bool:
     return type(value) is int and value >= 0  # True is no number
-
-
-def _is_url(value: Any) -> bool:
-    return isinstance(value, str) and _URL.match(value) is not None
 
 
 def _is_rate(value: Any) -> bool:
@@ -140,21 +140,18 @@ def _is_rate(value: Any) -> bool:
     return is_known and all(type(one) in (int, float) and one >= 0 for one in value.values())
 
 
-def _are(accepts: Callable[[Any], bool], value: Any) -> bool:
+def _is_list_of(accepts: Callable[[Any], bool], value: Any) -> bool:
     return isinstance(value, list) and all(map(accepts, value))
 
 
-_RULES: dict[str, tuple[Callable[[Any], Any], str]] = {
-    "$batch": (lambda v: isinstance(v, list) or _is_url(v), "a list, or a data or connector URL"),
-    "$run": (lambda v: isinstance(v, str) and _RUN.match(v), "1 to 64 of the characters A-Z a-z 0-9 _ -"),
-    "$ids": (
-        lambda v: _are(lambda one: isinstance(one, str) and one != "", v),
-        "a list of texts, none empty",
-    ),
-    "$index": (lambda v: _is_count(v) or _are(_is_count, v), "a number from 0, or a list of them"),
+_RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "$batch": (lambda v: isinstance(v, list) or _is_text(v, _URL), "a list, or a data or connector URL"),
+    "$run": (lambda v: _is_text(v, _RUN), "1 to 64 of the characters A-Z a-z 0-9 _ -"),
+    "$ids": (lambda v: _is_list_of(_is_text, v), "a list of texts, none empty"),
+    "$index": (lambda v: _is_count(v) or _is_list_of(_is_count, v), "a number from 0, or a list of them"),
     "$try": (_is_count, "a number from 0"),
     "$timeout": (lambda v: type(v) in (int, float) and v > 0, "a number of seconds"),
-    "$output": (_is_url, "a data or connector URL"),
+    "$output": (lambda v: _is_text(v, _URL), "a data or connector URL"),
     "$rate": (_is_rate, "an object of rpm, tpm and cost, each a number from 0"),
     "$trial": (lambda v: v is True, "true"),
 }
@@ -197,12 +194,18 @@ def check_limits(value: Any) -> None:
     raise ValueError(f"it is nested deeper than {MAX_NESTING} levels")
 
 
-_SMALLEST, _LARGEST = -(10**MAX_DIGITS), 10**MAX_DIGITS
-
-
-def whole_number(digits: str) -> float:
-    """What JSON writes with these digits; infinity, which no item may hold, if they are too many."""
+def _whole_number(digits: str) -> float:
     return int(digits) if len(digits) <= MAX_DIGITS else math.inf
+
+
+def read_json(text: str) -> Any:
+    """The value of a text; a number of too many digits becomes infinity, which no item may hold."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:
+        return json.loads(text, parse_int=_whole_number)
 
 
 def to_wire(value: Any) -> Any:

@@ -23,17 +23,15 @@ class Engine(engine.Engine):
             super()._run()
             return
         with self._change:
-            while (self._parts or self._next) and not self._is_closing:  # one task is always tried
+            while self._waiting and not self._is_closing:  # one task is always tried
                 self._do_next()
                 if self._deadline.left_to_start() <= 0:
                     self.stop()
 
     def _do_next(self) -> None:
         """One task, without the bookkeeping that several threads need."""
-        task = self._parts.popleft() if self._parts else self._next
-        assert task is not None
-        if task is self._next:
-            self._fetch()
+        task = self._waiting.popleft()
+        self._fill()
         try:
             outcomes, parts = self.work.do(task)
         except BaseException as error:
@@ -44,7 +42,7 @@ class Engine(engine.Engine):
             self._deadline.slowest = task.seconds
         for item, outcome in outcomes:
             self._put(item, outcome)
-        self._parts.extendleft(reversed(parts))
+        self._waiting.extendleft(reversed(parts))
 
     def _take(self) -> Task | None:
         if self._recorder:

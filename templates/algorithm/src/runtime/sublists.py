@@ -16,6 +16,10 @@ from .work import STOPPING, Task, Work
 MARGIN = 16  # bytes that a result may take more as it travels
 
 
+class Half(Task):
+    """A part of a list that failed: one of its items is being looked for."""
+
+
 class WrongLength(Failure):
     """The target answered a list with something else than one result for each of its items."""
 
@@ -42,15 +46,14 @@ class Lists(Work):
         sizes = [self._encode(item) for item in task.items]
         took = self.deadline.clock() - started
         failed = [self._outcome(task, item, item.failure, took) for item in task.items if item.failure]
-        known = [(item, item.known) for item in task.items if item.known]
         groups = self._groups(task.items, sizes)
-        if len(groups) > 1 or failed or known:
-            return failed + known, [self._part(task, group) for group in groups]
+        if len(groups) > 1 or failed:
+            return failed, [self._part(task, group) for group in groups]
         return self._send(task, started)
 
     def _encode(self, item: Item) -> int:
         """Bytes of an item in a list with its comma; one that can't be in a list fails."""
-        if item.failure is None and item.known is None and not item.encoded:
+        if item.failure is None and not item.encoded:
             self.hooks.before(item)
             try:
                 self.prepare(item)
@@ -67,7 +70,7 @@ class Lists(Work):
         groups: list[list[Item]] = []
         room = 0
         for item, size in zip(items, sizes):
-            if item.failure is None and item.known is None:
+            if item.failure is None:
                 if size > room or not groups:
                     groups.append([])
                     room = self.settings["request_bytes"] - 2
@@ -75,9 +78,13 @@ class Lists(Work):
                 room -= size
         return groups
 
+    def _may_repeat(self, task: Task, failure: Failure, times: dict[str, int]) -> bool:
+        if failure.splits and (len(task.items) > 1 or isinstance(task, Half)):
+            return False  # one of its items is being looked for
+        return super()._may_repeat(task, failure, times)
+
     def _part(self, task: Task, items: list[Item], is_half: bool = False) -> Task:
-        part = Task(items)
-        part.part = is_half or task.part
+        part = Half(items) if is_half or isinstance(task, Half) else Task(items)
         part.attempts = task.attempts
         part.started_at = task.started_at  # for records of parts that are left when time runs out
         return part

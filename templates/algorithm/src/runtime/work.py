@@ -12,7 +12,7 @@ import random
 import threading
 import time
 from types import ModuleType
-from typing import Any, Callable, Counter, Iterable, Iterator
+from typing import Any, Callable, Iterable, Iterator
 
 from .items import Item, Items, Outcome
 from .protocol import ATTEMPT, NOT_CALLED, STOP, THROTTLED, UNREACHABLE, Failure, error_type_and_message
@@ -30,7 +30,6 @@ class Task:
 
     def __init__(self, items: list[Item]) -> None:
         self.items = items
-        self.part = False  # whether it was cut from a longer list
         self.is_answered = False
         self.attempts = 0
         self.seconds = 0.0  # that calls of the target took, without the pauses in between
@@ -115,8 +114,6 @@ class Work:
     def do(self, task: Task) -> tuple[list[tuple[Item, Outcome]], list[Task]]:
         """Items with their outcomes, and tasks for the others. Raises the ``Failure`` that stops everyone."""
         item = task.items[0]
-        if item.known is not None:
-            return [(item, item.known)], []
         task.started_at, started = time.time(), self.deadline.clock()
         self.hooks.before(item)
         try:
@@ -130,20 +127,20 @@ class Work:
 
     def call(self, task: Task, send: Callable[[Any, float], Any], items: Any) -> Any:
         """The target's result. ``task.attempts`` counts them. Raises ``Failure``."""
-        times: Counter[str] | None = None  # of each effect
+        times: dict[str, int] = {}  # of each effect
         while True:
             began = self.deadline.clock()
             try:
                 result = self._call_once(task, send, items)
+            except Failure as failure:
+                self._count(task, failure.effect, began)
+                times[failure.effect] = times.get(failure.effect, 0) + 1
+                if not self._may_repeat(task, failure, times) or not self._has_waited(failure, times):
+                    raise
+            else:
                 task.is_answered = True
                 self._count(task, ATTEMPT, began)
                 return result
-            except Failure as failure:
-                self._count(task, failure.effect, began)
-                times = times or collections.Counter()
-                times[failure.effect] += 1
-                if not self._may_repeat(task, failure, times) or not self._has_waited(failure, times):
-                    raise
 
     def _call_once(self, task: Task, send: Callable[[Any, float], Any], items: Any) -> Any:
         """One call, counted before it is made, so that a closing task counts it too."""
@@ -172,24 +169,22 @@ class Work:
             self._has_answered = True
             task.seconds += seconds
 
-    def _may_repeat(self, task: Task, failure: Failure, times: Counter[str]) -> bool:
+    def _may_repeat(self, task: Task, failure: Failure, times: dict[str, int]) -> bool:
         if failure.effect == THROTTLED:
             return times[THROTTLED] < THROTTLED_TIMES or not self._has_answered
         if failure.effect in STOPPING:
             return failure.effect == UNREACHABLE
-        if failure.splits and (len(task.items) > 1 or task.part):
-            return False  # one of its items is being looked for
         tries = self.settings["attempts"] if self.settings["may_retry"] else 1
         return failure.retryable and task.attempts < tries
 
-    def _has_waited(self, failure: Failure, times: Counter[str]) -> bool:
+    def _has_waited(self, failure: Failure, times: dict[str, int]) -> bool:
         """Whether the pause after a failure is over, and there is still time to start another call."""
         left, doubled = self.deadline.left_to_start() - LEAST_SECONDS, 2 ** min(10, max(times.values()))
         pause = self.chance() * min(PAUSES[1], PAUSES[0] * doubled)  # full jitter
         if failure.effect == UNREACHABLE:
             pause = min(pause, left)  # so that the last try is as late as can be
         elif failure.retry_after is not None:  # the second time not less than after any other failure
-            pause = max(failure.retry_after, pause if times[THROTTLED] > 1 else 0.0)
+            pause = max(failure.retry_after, pause if times.get(THROTTLED, 0) > 1 else 0.0)
         elif failure.effect == THROTTLED:
             first, longest = THROTTLED_PAUSES
             pause = first + self.chance() * (min(longest, first * doubled) - first)

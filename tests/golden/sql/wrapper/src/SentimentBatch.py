@@ -40,7 +40,7 @@ def assemble(target: Any, files: Any, datastore: Any) -> Wrapper:
         datastore,
         recorder=records.Recorder,
         record_id=record_id.from_settings(config.RECORDS, config.TARGET),
-        already=already.known,
+        already=already.unknown,
     )
 
 
