@@ -7,10 +7,10 @@ answer read directly; ``http.client`` connects, and reads all other answers.
 from __future__ import annotations
 
 import collections
-import contextlib
 import gzip
 import http.client
 import io
+import select
 import socket
 import ssl
 import urllib.parse
@@ -86,12 +86,14 @@ class Transport:
         method, path, body, headers, timeout = request
         own = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
         head = f"{method} {self._root}{path} HTTP/1.1\r\n{self._head}{own}Content-Length: {len(body)}\r\n\r\n"
-        sock, was_sent = self._take_idle() or self._connect(), False
+        sock = self._take_idle() or self._connect()
         try:
             sock.settimeout(timeout)
-            with contextlib.suppress(*BROKEN):  # an answer to a part of it, such as 413, may have come
+            try:
                 sock.sendall(head.encode("latin-1") + body)
                 was_sent = True
+            except BROKEN:  # an answer to a part of it, such as 413, may have come
+                was_sent = False
             response, stays_open = read(sock, method, largest)
         except (OSError, http.client.HTTPException) as error:
             sock.close()
@@ -104,14 +106,13 @@ class Transport:
 
     def _take_idle(self) -> socket.socket | None:
         while self._idle:
-            with contextlib.suppress(IndexError, ConnectionError):  # another thread was quicker, or it broke
+            try:
                 sock = self._idle.pop()
-                sock.settimeout(0)
-                try:
-                    sock.recv(1)
-                    sock.close()  # readable without a question asked: the other side has hung up
-                except (BlockingIOError, ssl.SSLWantReadError):
-                    return sock
+            except IndexError:  # another thread was quicker
+                break
+            if not _is_readable(sock):
+                return sock
+            sock.close()  # readable without a question asked: the other side has hung up
         return None
 
     def _connect(self) -> socket.socket:
@@ -130,6 +131,14 @@ class Transport:
             connection.close()
             raise ConnectionFailed(error, f"{host}:{port}") from None
         return connection.sock
+
+
+def _is_readable(sock: socket.socket) -> bool:
+    if not hasattr(select, "poll"):
+        return bool(select.select([sock], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def read(sock: socket.socket, method: str, largest: int = LARGEST) -> tuple[Response, bool]:
