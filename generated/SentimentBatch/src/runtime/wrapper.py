@@ -44,35 +44,22 @@ class Wrapper:
 
     def call(self, value: Any) -> Any:
         """Answer one item, a list of items, or an object with ``$batch``. Raises ``Failure``."""
-        request, limits = protocol.read(value, self._bare_lists), self.config.LIMITS
+        request = protocol.read(value, self._bare_lists)
         if request is None:
             return self._describe()
         if request.trial and self.datastore is not None:
             self.files.require_owner()
-        deadline = self.deadline(request.timeout or limits["timeout"])
+        deadline = self.deadline(request.timeout or self.config.LIMITS["timeout"])
         values = self.files.read(request.source, deadline) if request.source else request.values or []
         request.check_count(len(values))
-        items: Any = Items(request, values)
-        if self.datastore is not None:
-            items = self.recorder.items(request, values, self.record_id)
-        on_list = request.form == protocol.LIST and self.config.ON_ERROR == "raise"
-        raises = request.form == protocol.ITEM or on_list or request.trial
-        answer = Answer(items, limits["response_bytes"], raises)
-        recorder = self._record(items, deadline) if self.datastore is not None else None
-        known = self.already and self.datastore is not None and not request.trial
-        todo = self.already(items, self.datastore, recorder, answer.put) if known else items
-        settings = {**self.config.TARGET, **limits, "recorded": recorder}
-        settings.update({"may_retry": request.try_number <= 1, "try": request.try_number})
-        settings["rate"] = request.rate or {}
-        work = self.work(self.target, settings, todo, Hooks(self.hooks, items), deadline)
-        engine = self.engine(work, answer, limits["parallel"], recorder)
+        answer, engine, recorder = self._parts(request, values, deadline)
         try:
             try:
                 engine.run()
             finally:
                 if recorder:
                     recorder.finish(answer.put)
-            failure = answer.first_failure() if raises else None
+            failure = answer.first_failure() if answer.raises else None
         except Failure as error:
             failure = error
         summary, reply = _summary(answer, engine, recorder), None
@@ -86,12 +73,27 @@ class Wrapper:
             raise failure
         return reply
 
-    def _record(self, items: Any, deadline: Deadline) -> Any:
-        """What records the items of one call."""
-        config = self.config
-        wrapper = f"{config.WRAPPER}@{config.SPEC[:19]}"
-        settings = dict(config.RECORDS, target=config.TARGET["reference"], wrapper=wrapper)
-        return self.recorder(self.datastore, dict(settings, redaction=self.redaction), items, deadline)
+    def _parts(
+        self, request: protocol.Request, values: Any, deadline: Deadline
+    ) -> tuple[Answer, Engine, Any]:
+        """What keeps the outcomes of one call, what does its work, and what records it, if anything does."""
+        config, recorder, items = self.config, None, Items(request, values)
+        if self.datastore is not None:
+            items = self.recorder.items(request, values, self.record_id)
+            wrapper = f"{config.WRAPPER}@{config.SPEC[:19]}"
+            settings = dict(config.RECORDS, target=config.TARGET["reference"], wrapper=wrapper)
+            settings["redaction"] = self.redaction
+            recorder = self.recorder(self.datastore, settings, items, deadline)
+        on_list = request.form == protocol.LIST and config.ON_ERROR == "raise"
+        raises = request.form == protocol.ITEM or on_list or request.trial
+        answer = Answer(items, config.LIMITS["response_bytes"], raises)
+        todo: Any = items
+        if recorder and self.already and not request.trial:
+            todo = self.already(items, self.datastore, recorder, answer.put)
+        sent = {"may_retry": request.try_number <= 1, "try": request.try_number, "rate": request.rate or {}}
+        settings = {**config.TARGET, **config.LIMITS, **sent, "recorded": recorder is not None}
+        work = self.work(self.target, settings, todo, Hooks(self.hooks, items), deadline)
+        return answer, self.engine(work, answer, config.LIMITS["parallel"], recorder), recorder
 
     def _log(self, answer: Answer, summary: dict[str, Any], failure: Failure | None) -> None:
         """A line of JSON for failed items and calls, on standard output; never their data."""
