@@ -9,7 +9,7 @@ PATH ?= /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types layers derived lock docs screenshots soak clean bench peers
+.PHONY: simulate help setup demo test lint types layers derived lock docs screenshots soak clean bench peers
 
 help:  ## list these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -50,6 +50,10 @@ bench: $(VENV)/.dev  ## measure against everything a user would pick instead; wr
 
 screenshots: $(VENV)/.dev  ## take the pictures in docs/images anew, from a real platform and run
 	@$(BIN)/python docs/screenshots.py
+
+simulate: $(VENV)/.dev  ## try runs under seeds, SEEDS=1-1000; one seed, SEEDS=7, is told as a trace
+	@$(BIN)/python tests/simulation $(or $(SEEDS),1-1000) $(if $(FAULTS),--faults '$(FAULTS)') \
+		$(if $(ITEMS),--items $(ITEMS)) $(if $(PUBLISH),--publish)
 
 soak: $(VENV)/.dev  ## the long and heavy tests
 	@$(BIN)/python -m pytest -m soak

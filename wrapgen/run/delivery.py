@@ -77,7 +77,13 @@ class Delivery:
         self._calls.wake()
 
     def run(self) -> Stop | None:
-        """Runs to the end; why it stopped early, or None."""
+        """Runs to the end; why it stopped early, or None. However it ends, nothing leaves any more."""
+        try:
+            return self._run()
+        finally:
+            self._calls.close()
+
+    def _run(self) -> Stop | None:
         while True:
             sends, last = self._decide()
             self._calls.allow(self._scheduler.allowed(self._clock()))

@@ -105,7 +105,6 @@ class Sender:
             delivery.stop(_INTERRUPTED)
 
         delivered.stop = delivery.run()
-        calls.close()
         left = delivered.stop or _INTERRUPTED
         text = error_text(left.type or "DeadlineExceeded", left.message, retryable=True)
         for item in items:

@@ -341,7 +341,6 @@ class Session:
         if self._told_to_stop:  # before there was a delivery to tell
             self._delivery.stop(Stop(Cause.TOLD, self._told_to_stop))
         stop = self._delivery.run()
-        calls.close()
         self._given_up.update(journal.given_up)
         self._take_over(scheduler.next_seq, lambda: watch(scheduler.progress(world.clock())))
         # A run that was told to stop when nothing was left to do is a finished run.

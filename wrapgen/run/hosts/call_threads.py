@@ -42,7 +42,7 @@ class OpenCalls(Protocol):
         """Makes a `wait` in progress return; safe in a signal handler."""
 
     def close(self) -> None:
-        """Lets go of what it holds; no call is open."""
+        """Lets go of what it holds: what has not left never leaves."""
 
 
 _UNSENT = Lost(LossKind.UNSENT, "Unsent", "it did not leave")
@@ -116,7 +116,8 @@ class CallThreads:
         self._out.put(None)
 
     def close(self) -> None:
-        """Lets idle threads end."""
+        """Lets threads end; what they hold that has not left, as where the journal failed, never leaves."""
+        self.allow(0)
         for _ in range(self._threads):
             self._in.put(None)
 

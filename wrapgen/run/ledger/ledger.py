@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,12 @@ class Ledger:
     """The ledger of one run, for appending.
 
     Args:
-        log: where it is kept. A torn or damaged last line is cut off.
+        log: where it is kept. A torn or damaged last line is cut off, and what is of no run that has begun.
     """
 
     def __init__(self, log: Log) -> None:
         self._log = log
-        end = _whole(log)
+        end = _whole(log) if _has_begun(log) else 0
         if end < log.size:
             log.cut(end)
 
@@ -79,6 +80,8 @@ def read_ledger(log: Log, integrity: Integrity | None = None) -> Iterator[dict[s
         RunError: the first entry is damaged, or one of a ledger without digests, before the last.
     """
     found = integrity or Integrity()
+    if not _has_begun(log):
+        return
     damaged = 0
     for number, line in enumerate(_lines(log), start=1):
         entry, checked = _parse(line, required=found.checked > 0)
@@ -94,6 +97,16 @@ def read_ledger(log: Log, integrity: Integrity | None = None) -> Iterator[dict[s
         found.checked += checked
         found.unchecked += not checked
         yield entry
+
+
+def _has_begun(log: Log) -> bool:
+    """Whether anything can have been sent.
+
+    A run's first two entries are written at once, and nothing is sent before they are synced. Where the power
+    was cut before, any part of them may be there.
+    """
+    first = list(islice(_lines(log), 3))
+    return len(first) == 3 or (bool(first) and _parse(first[0])[0] is not None)
 
 
 def _lines(log: Log) -> Iterator[bytes]:

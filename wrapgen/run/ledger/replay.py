@@ -331,7 +331,9 @@ class _Replay:
             _fill(entry, indexes, tries, self._spool, self._slots)
             return
         self._slots.sent(indexes, tries)
-        again = {at for at, _ in entry["again"]}
+        again = dict(entry["again"])
+        for at, attempts in again.items():  # which the ledger tells
+            self._slots.put([indexes[at]], 0, [0], tries, [0], [attempts])
         final = [index for at, index in enumerate(indexes) if at not in again]
         state.damaged[entry["s"]] = {"e": "void", "s": entry["s"], "t": tries, "i": final}
 

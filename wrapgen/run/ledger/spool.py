@@ -26,6 +26,8 @@ _BLOCK = 4096
 _OFFSET, _LENGTH, _BYTE = (1 << 48) - 1, (1 << 32) - 1, 255
 """A slot is two words: offset (48 bits) and tries (16); length (32), fate (8) and attempts (8)."""
 
+_FATE = _BYTE << 32
+
 _MOST_TRIES = (1 << 16) - 1
 
 EQUAL = _BYTE
@@ -131,7 +133,7 @@ class Slots:
             ends = map(add, places, map(and_, facts, repeat(_LENGTH)))
             # Where a line does not start at the end of the one before it, a new stretch begins.
             pairs = enumerate(zip(places[1:], ends, facts, strict=False), start=1)
-            breaks = [at for at, (place, end, before) in pairs if place != end or not before]
+            breaks = [at for at, (place, end, before) in pairs if place != end or not before & _FATE]
             for start, end in zip([0, *breaks], [*breaks, len(facts)], strict=True):
                 if facts[start] >> 32 & _BYTE:
                     yield Stretch(first + start, places[start] & _OFFSET, places[start:end], facts[start:end])

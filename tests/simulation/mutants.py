@@ -1,0 +1,99 @@
+"""Planted faults: each takes one line of the real code away, and the simulation has to notice."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+import wrapgen.run.session as session
+from simulation.system import Faults
+from simulation.wrappers import SPECS, load, named
+from wrapgen.records import collected
+from wrapgen.run import delivery
+from wrapgen.run.hosts import chunk_call
+from wrapgen.run.ledger import journal, ledger, replay
+
+
+def edit(owner: Any, name: str, old: str, new: str) -> Callable[[pytest.MonkeyPatch], None]:
+    """A fault that replaces some text in one function, which has to be there."""
+
+    def plant(patch: pytest.MonkeyPatch) -> None:
+        function = getattr(owner, name)
+        source = textwrap.dedent(inspect.getsource(function))
+        assert old in source, f"{name} has no {old!r} any more: name what it has instead"
+        module, made = sys.modules[function.__module__], {}
+        exec(compile(source.replace(old, new), inspect.getfile(function), "exec"), vars(module), made)
+        patch.setattr(owner, name, made[name])
+
+    return plant
+
+
+def runtime(owner: str, name: str, old: str, new: str) -> Callable[[pytest.MonkeyPatch], None]:
+    """The same in the runtime of every wrapper."""
+
+    def plant(patch: pytest.MonkeyPatch) -> None:
+        for found in filter(None, (named(load(kind), owner) for kind in SPECS)):
+            edit(found, name, old, new)(patch)
+
+    return plant
+
+
+def _precedence(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(collected, "_MERGE", collected._MERGE.replace(") > (", ") < ("))
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A fault.
+
+    Args:
+        plant: puts it into the code.
+        seeds: within how many seeds it is caught, at most.
+        faults: that the seeds have; None: their own.
+    """
+
+    plant: Callable[[pytest.MonkeyPatch], None]
+    seeds: int
+    faults: Faults | None = None
+
+
+MUTANTS = {
+    "sync of the ledger dropped": Mutant(edit(ledger.Ledger, "append", "self._log.sync()", "pass"), 300),
+    "sync of the spool dropped": Mutant(
+        edit(journal.LedgerJournal, "_commit", "self._spool.sync()", "pass"), 300
+    ),
+    "precedence reversed": Mutant(_precedence, 100),
+    "attempt not counted": Mutant(
+        edit(chunk_call, "_failed", "attempts = before + error.attempts", "attempts = error.attempts"), 100
+    ),
+    "attempt not counted by the wrapper": Mutant(
+        runtime("Work", "_call_once", "task.attempts += 1", "task.attempts += 0"), 100
+    ),
+    "digest ignored": Mutant(edit(replay, "is_intact", 'if "h" not in entry', "if entry"), 300),
+    "late result accepted": Mutant(runtime("Engine", "_run", "if not self._is_closed:", "if True:"), 300),
+    "open sends forgotten": Mutant(
+        edit(replay._Replay, "close", "self._slots.sent(indexes, tries)", "pass"), 100
+    ),
+    "calls left when the journal failed": Mutant(
+        edit(delivery.Delivery, "run", "self._calls.close()", "pass"), 300
+    ),
+    "a torn beginning is damage": Mutant(
+        edit(ledger, "_has_begun", "return len(first) == 3 or", "return True or"),
+        300,
+        Faults(kill=0.6, power=1.0),
+    ),
+    "attempts in a damaged spool forgotten": Mutant(
+        edit(replay._Replay, "_done", "self._slots.put([indexes[at]]", "(lambda *_: 0)([indexes[at]]"),
+        300,
+        Faults(kill=0.1, rot=0.9, target_lost=0.4),
+    ),
+    "finished items sent again": Mutant(
+        edit(session, "unfinished", "if slot.fate in FINAL:", "if False:"), 100
+    ),
+}

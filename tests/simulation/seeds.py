@@ -1,0 +1,116 @@
+"""Seeds: each tried once, and what fails made smaller and told."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+
+from simulation.system import Faults, System
+
+MEMORY = Path("/dev/shm")
+
+
+@dataclass
+class Tried:
+    """What became of seeds.
+
+    Attributes:
+        seeds: how many.
+        failed: what each failing seed breaks.
+        sessions, events, kills: in all of them.
+        seconds: of processor time.
+    """
+
+    seeds: int = 0
+    failed: dict[int, list[str]] = field(default_factory=dict)
+    sums: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+
+    def add(self, other: Tried) -> None:
+        """Takes in what became of others."""
+        self.seeds += other.seeds
+        self.failed.update(other.failed)
+        self.sums.update(other.sums)
+        self.seconds += other.seconds
+
+
+def simulated(seed: int, faults: Faults | None = None, items: int | None = None) -> tuple[System, list[str]]:
+    """One seed: the system as it ended, and what it breaks."""
+    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
+        system = System(seed, Path(folder), faults, items)
+        try:
+            system.run()
+            return system, system.judge()
+        except Exception as error:
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            place = f"{Path(where.filename).name}:{where.lineno}"
+            return system, [f"an exception: {type(error).__name__}: {error} ({place})"]
+
+
+def tried(seeds: Iterable[int]) -> Tried:
+    """What becomes of seeds, one after the other."""
+    found = Tried()
+    began = time.process_time()
+    for seed in seeds:
+        system, broken = simulated(seed)
+        found.seeds += 1
+        found.sums.update(
+            sessions=system.sessions,
+            events=len(system.events),
+            steps=system.world.steps,
+            kills=sum("killed" in what for _, _, what in system.world.trace),
+            cuts=sum("power" in what for _, _, what in system.world.trace),
+        )
+        if broken:
+            found.failed[seed] = broken
+    found.seconds = time.process_time() - began
+    return found
+
+
+def in_parallel(seeds: range, processes: int, each: int = 250) -> Iterator[Tried]:
+    """The same in several processes, some seeds at a time."""
+    parts = [seeds[at : at + each] for at in range(0, len(seeds), each)]
+    with ProcessPoolExecutor(processes) as pool:
+        yield from pool.map(tried, parts)
+
+
+def minimised(seed: int) -> tuple[Faults, int]:
+    """The fewest kinds of faults and items with which a seed still breaks something."""
+    system, _ = simulated(seed)
+    faults, items = system.planned, system.count
+    for name in [one.name for one in fields(Faults) if getattr(faults, one.name)]:
+        fewer = replace(faults, **{name: 0.0})
+        if simulated(seed, fewer, items)[1]:
+            faults = fewer
+    for fewer_items in (1, 2, 3, 5, 8, 13, 20):
+        if fewer_items < items and simulated(seed, faults, fewer_items)[1]:
+            items = fewer_items
+            break
+    return faults, items
+
+
+def first_caught(most: int, faults: Faults | None = None) -> int | None:
+    """How many seeds it takes until one breaks something; None if none of so many does."""
+    return next((seed for seed in range(1, most + 1) if simulated(seed, faults)[1]), None)
+
+
+def told(seed: int, faults: Faults | None = None, items: int | None = None) -> Iterator[str]:
+    """A seed as a readable trace."""
+    system, broken = simulated(seed, faults, items)
+    given = {one.name: getattr(system.planned, one.name) for one in fields(Faults)}
+    yield f"seed {seed}: wrapper {system.kind}, {system.count} items, {system.options}"
+    yield f"faults: {', '.join(f'{name}={share}' for name, share in given.items() if share) or 'none'}"
+    yield from (f"{moment:12.3f}  {who:<12}  {what[:200]}" for moment, who, what in system.world.trace)
+    yield from broken or ["nothing is broken"]
+
+
+def command(seed: int, faults: Faults, items: int) -> str:
+    """What replays a seed in its small form."""
+    kinds = ",".join(f"{one.name}={value}" for one in fields(Faults) if (value := getattr(faults, one.name)))
+    return f"make simulate SEEDS={seed} FAULTS='{kinds}' ITEMS={items}"

@@ -1,0 +1,62 @@
+"""Runs under seeds: whatever fails, no rule of a history is broken; and planted faults are noticed."""
+
+from __future__ import annotations
+
+import pytest
+
+from simulation.mutants import MUTANTS
+from simulation.seeds import command, first_caught, minimised, simulated, told, tried
+from simulation.system import Faults
+from wrapgen.run.summary import EndState
+
+EACH = 100
+"""Seeds in one test."""
+
+
+@pytest.mark.parametrize("first", range(1, 801, EACH))
+def test_no_seed_breaks_a_rule(first):
+    """Kills, power cuts, full disks, losses, pages and delays leave a history that breaks no rule."""
+    found = tried(range(first, first + EACH))
+    replay = [f"make simulate SEEDS={seed}: {broken}" for seed, broken in found.failed.items()]
+    assert not replay and found.sums["kills"] > 20
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("first", range(1001, 101_001, 10_000))
+def test_no_seed_of_many_breaks_a_rule(first):
+    """The same for a hundred thousand, in ranges."""
+    found = tried(range(first, first + 10_000))
+    assert not [f"make simulate SEEDS={seed}: {broken}" for seed, broken in found.failed.items()]
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_planted_fault_is_caught(name, monkeypatch):
+    """Each line that a promise rests on, taken away, is noticed within the stated number of seeds."""
+    mutant = MUTANTS[name]
+    mutant.plant(monkeypatch)
+    assert first_caught(mutant.seeds, mutant.faults) is not None
+
+
+def test_the_same_seed_is_the_same_run():
+    """A seed decides everything: its trace is the same, line by line."""
+    assert list(told(7)) == list(told(7))
+
+
+def test_without_faults_a_run_ends_in_one_session():
+    """Where nothing fails every item has its result at once, with one try."""
+    for seed in range(1, 11):
+        system, broken = simulated(seed, Faults())
+        assert not broken and system.sessions == 1
+        assert system.summary.state is EndState.OK
+
+
+def test_a_failing_seed_is_made_small(monkeypatch):
+    """What replays it names few faults and items, and breaks a rule again."""
+    MUTANTS["open sends forgotten"].plant(monkeypatch)
+    seed = next(seed for seed in range(1, 100) if simulated(seed)[1])
+    faults, items = minimised(seed)
+    kinds = [name for name, share in vars(faults).items() if share]
+    assert len(kinds) <= 2 and items <= 8
+    assert simulated(seed, faults, items)[1]
+    assert command(seed, faults, items).startswith(f"make simulate SEEDS={seed} FAULTS='")
+    assert "a try was used twice" in list(told(seed, faults, items))[-1]

@@ -1,0 +1,81 @@
+"""Generated wrappers, loaded so that their clock, chance, threads and network are the world's."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+
+from wrapgen.build import generate
+from wrapgen.spec.load import parse
+
+SPECS = {
+    "both": "datastore: {url: data://acme/records}\ndispatch: {parallel: 3}",
+    "serial": "datastore: {url: data://acme/records}\ndispatch: {parallel: 1}",
+    "lists": "datastore: {url: data://acme/records}\ndispatch: {parallel: 2}",
+    "batch": "dispatch: {parallel: 3}",
+}
+SPEC = """version: 1
+target: {{algorithm: nlp/S/1.0.0{size}}}
+wrapper: {{name: acme/W, mode: {mode}}}
+limits: {{timeout: 60}}
+{rest}
+"""
+WORLDLY = {"threading": "threading", "time": "time"}
+"""Names in the modules of a runtime, and what of the world takes their place."""
+
+
+@cache
+def load(kind: str):
+    """The main module of a wrapper of one kind, as it is generated."""
+    folder = Path(tempfile.mkdtemp(prefix="wrapgen-simulated-"))
+    size = ", batch_size: 3" if kind == "lists" else ""
+    mode = "batch" if kind == "batch" else "both"
+    spec = SPEC.format(size=size, mode=mode, rest=SPECS[kind])
+    package = f"simulated_{kind}"
+    generate(parse(spec.encode())).write(folder / package)
+    (folder / package / "__init__.py").touch()
+    sys.path.insert(0, str(folder))
+    try:
+        module = importlib.import_module(f"{package}.src.W")
+    finally:
+        sys.path.remove(str(folder))
+    module.config.LOG = "off"
+    return module
+
+
+def runtime_of(module):
+    """The modules of a wrapper's runtime by name."""
+    prefix = module.__name__.rpartition(".")[0] + ".runtime."
+    return {name.removeprefix(prefix): part for name, part in sys.modules.items() if name.startswith(prefix)}
+
+
+def named(module, name: str):
+    """What has a name in one of the modules of a wrapper's runtime; None where it has no such part."""
+    found = (vars(part)[name] for part in runtime_of(module).values() if name in vars(part))
+    return next(found, None)
+
+
+def assembled(module, world, transport):
+    """A wrapper in the world; `transport(request)` answers its requests."""
+    runtime = runtime_of(module)
+    for part in runtime.values():
+        for name, stand_in in WORLDLY.items():
+            if hasattr(part, name):
+                setattr(part, name, getattr(world, stand_in))
+        if hasattr(part, "random"):
+            part.random = world.random
+    runtime["platform"].Transport = lambda server: SimpleNamespace(send=transport)
+    server = SimpleNamespace(_replace=lambda **_: None)
+    target = runtime["platform"].Target(server, module.config.TARGET, module.config.LIMITS)
+    files = SimpleNamespace(read=None, write=None, require_owner=None)
+    stores = []
+    if hasattr(module.config, "DATASTORE"):
+        stores = [runtime["datastore_data"].Datastore(server, module.config.DATASTORE)]
+    wrapper = module.assemble(target, files, *stores)
+    deadline = named(module, "Deadline")
+    wrapper.deadline = lambda seconds: deadline(seconds, world.clock)
+    return wrapper

@@ -1,0 +1,57 @@
+"""The rules of histories, each broken once, and the history that a real ledger tells."""
+
+from __future__ import annotations
+
+import pytest
+
+from wrapgen.run.history import FINAL, RESULT, RETRYABLE, Event, History, Kind
+
+SENT = Event(Kind.SEND, [0, 1], 0, 1)
+KEPT = Event(Kind.SETTLE, [0, 1], 0, 0, [RESULT, FINAL], [1, 3])
+TOLD = Event(Kind.ACKNOWLEDGE, [0, 1], ranks=[RESULT, FINAL])
+ENDED = Event(Kind.END, counts={"succeeded": 1, "failed": 1})
+AGAIN = Event(Kind.SETTLE, [0, 1], 0, 0, [RETRYABLE, RETRYABLE], [2, 2])
+
+BROKEN = {
+    "a finished item was sent again": [SENT, KEPT, Event(Kind.SEND, [1], 1, 2)],
+    "a try was used twice": [SENT, AGAIN, Event(Kind.SEND, [0], 1, 1)],
+    "an outcome of no open send was kept": [SENT, KEPT, Event(Kind.SETTLE, (), 0)],
+    "a finished item got another outcome": [SENT, KEPT, Event(Kind.SETTLE, [1], ranks=[RESULT])],
+    "an item was finished while another send of it was open": [SENT, Event(Kind.SEND, [0], 1, 2), KEPT],
+    "attempts do not add up": [SENT, Event(Kind.REPLY, [0, 1], 0, 1, [2, 2], [3, 3]), AGAIN],
+    "attempts were forgotten": [SENT, AGAIN, Event(Kind.SETTLE, [0], ranks=[RETRYABLE], attempts=[1])],
+    "too many attempts": [SENT, Event(Kind.SETTLE, [0], 0, 0, [RETRYABLE], [4])],
+    "a record got worse": [
+        Event(Kind.RECORD, [0], ranks=[RESULT]),
+        Event(Kind.RECORD, [0], ranks=[FINAL]),
+    ],
+    "another outcome was acknowledged than kept": [
+        SENT,
+        KEPT,
+        Event(Kind.ACKNOWLEDGE, [0, 1], ranks=[RESULT] * 2),
+    ],
+    "sums do not agree": [SENT, KEPT, Event(Kind.END, counts={"succeeded": 2})],
+    "answered and not recorded": [SENT, Event(Kind.REPLY, [0], -1, 1, [RESULT], [1])],
+}
+
+
+@pytest.mark.parametrize("rule", BROKEN)
+def test_each_rule_can_be_broken(rule):
+    """A history that breaks a rule is told with that rule and its item."""
+    history = History(2, 3)
+    for event in BROKEN[rule]:
+        history.take(event)
+    history.close(records=rule == "answered and not recorded")
+    assert rule in history.broken and history.violations
+
+
+def test_a_right_history_breaks_none():
+    """Sends that are repeated after a crash, recalled or answered late break no rule."""
+    history = History(2, 3)
+    crash = Event(Kind.OPEN)
+    recalled = [Event(Kind.SEND, [0], 5, 2), Event(Kind.RECALL, (), 5)]
+    resent = [SENT._replace(send=6, tries=2), KEPT._replace(send=6)]
+    for event in (crash, SENT, crash, *recalled, *resent, TOLD, ENDED):
+        history.take(event)
+    history.close()
+    assert not history.broken
