@@ -9,9 +9,9 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from simulation.faults import Faults  # noqa: E402
 from simulation.published import add_range  # noqa: E402
 from simulation.seeds import Tried, command, in_parallel, minimised, told  # noqa: E402
-from simulation.system import Faults  # noqa: E402
 
 
 def main() -> int:

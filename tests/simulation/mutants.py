@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import wrapgen.run.session as session
-from simulation.system import Faults
+from simulation.faults import Faults
 from simulation.wrappers import SPECS, load, named
 from wrapgen.records import collected
 from wrapgen.run import delivery

@@ -11,7 +11,8 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
-from simulation.system import Faults, System
+from simulation.faults import Faults
+from simulation.system import System
 
 MEMORY = Path("/dev/shm")
 

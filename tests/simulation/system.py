@@ -7,10 +7,7 @@ the whole generated wrapper. What is simulated is what they are handed: disk, th
 from __future__ import annotations
 
 import json
-import re
-from collections import Counter, deque
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,10 +16,11 @@ from _pytest.monkeypatch import MonkeyPatch
 from greenlet import GreenletExit, getcurrent
 
 from simulation.disk import SimDisk
+from simulation.faults import NONE, Faults
+from simulation.network import Network, result_of
 from simulation.world import Process, World
 from simulation.wrappers import assembled, load, runtime_of
-from wrapgen.client.statuses import error_of
-from wrapgen.errors import RunError, Unreachable
+from wrapgen.errors import RunError
 from wrapgen.records import objects
 from wrapgen.records.collected import Collected
 from wrapgen.records.objects import collect
@@ -41,65 +39,11 @@ from wrapgen.run.settings import World as Effects
 from wrapgen.run.summary import EndState
 
 REFERENCE = "acme/W/1.0.0"
-PAGES = (b"<html><body>Welcome</body></html>", b" ", b'{"result": {"$res')
 CALM_AFTER = 6
 """Sessions after which faults cease; the next one has to finish the run."""
 
 
-@dataclass
-class Faults:
-    """Shares at which things go wrong; a seed gives some of them a number, and the others stay 0."""
-
-    refused: float = 0  # connections of the runner
-    lost_before: float = 0
-    lost_after: float = 0
-    late: float = 0  # a call that its caller has given up is executed all the same
-    twice: float = 0
-    status: float = 0  # 429, 500, 502, 503, 504 of the platform
-    page: float = 0  # HTML, or nothing, with status 200
-    key_expires: float = 0
-    worker_killed: float = 0
-    kill: float = 0  # the runner, at any effect
-    power: float = 0  # that a kill is a power cut
-    full_disk: float = 0
-    rot: float = 0  # a byte of the spool, between sessions
-    clock_jump: float = 0
-    two_runners: float = 0
-    slow: float = 0  # an item, a store
-    target_status: float = 0
-    target_lost: float = 0
-    target_page: float = 0
-    target_poison: float = 0
-    store_status: float = 0
-    store_lost: float = 0
-
-    @classmethod
-    def chosen(cls, random) -> Faults:
-        """A few kinds of faults, more or less often."""
-        made = cls()
-        names = [one.name for one in fields(cls)]
-        for name in random.sample(names, random.choice((0, 1, 2, 3, 4, 6, 10))):
-            setattr(made, name, random.choice((0.02, 0.1, 0.3)))
-        if random.random() < 0.2:
-            made.slow = 0.5
-        if random.random() < 0.5:
-            made.kill, made.power = random.choice((0.1, 0.3, 0.6)), random.choice((0.0, 0.5, 1.0))
-        return made
-
-
-NONE = Faults()
-
-
-@dataclass
-class Execution:
-    """One execution of the wrapper: what it was asked, and the calls of the target that it made, by item."""
-
-    indexes: list[int]
-    tries: int
-    made: Counter[int] = field(default_factory=Counter)
-
-
-class System:
+class System(Network):
     """Everything of one seed."""
 
     def __init__(
@@ -196,172 +140,6 @@ class System:
     def _synced(self, log) -> None:
         if log.name == "ledger":
             self._confirm()
-
-    # The network between runner and platform
-
-    def _call(self, body: bytes, timeout: float) -> bytes:
-        """One call of the wrapper, as the platform's client makes it."""
-        world, asked = self.world, json.loads(body)
-        if asked == {"$batch": []}:
-            return self._envelope(self.wrapper.call(asked))
-        index, many = asked["$index"], len(asked["$batch"])
-        indexes = list(range(index, index + many)) if isinstance(index, int) else index
-        self._leaves(asked, indexes)
-        world.sleep(world.random.uniform(0.001, 0.05))
-        if answer := self._instead(asked, indexes, timeout):
-            return answer
-        if self.chance("twice"):
-            self._execute(asked, indexes, timeout, delay=world.random.choice((0.0, 0.1, 30.0)))
-        worker = self._execute(asked, indexes, timeout)
-        answer = self._wait(worker, timeout)
-        world.sleep(world.random.uniform(0.001, 0.05))
-        if self.chance("lost_after"):
-            raise Unreachable("connection reset")
-        send = self.sends.get((tuple(indexes), asked["$try"]), -1)
-        if worker.reply and send >= 0:
-            self.events.append(worker.reply._replace(send=send))
-        return answer
-
-    def _leaves(self, asked, indexes: list[int]) -> None:
-        """Notes a send; items that are only sent to be recorded as given up are none."""
-        process = getcurrent().process
-        self._confirm()
-        if not any("$error" in one for one in asked["$batch"]):
-            send = self.sends[tuple(indexes), asked["$try"]] = len(self.sends)
-            self.events.append(Event(Kind.SEND, indexes, send, asked["$try"]))
-        self.world.note(process.name, f"sends {indexes} as try {asked['$try']}")
-        if self.chance("kill") and self.world.random.random() < 0.125:
-            self._die(process, "a send")
-
-    def _instead(self, asked, indexes: list[int], timeout: float) -> bytes:
-        """What comes instead of the wrapper's answer; nothing where that comes."""
-        random = self.world.random
-        self.key_is_valid &= not self.chance("key_expires")
-        if not self.key_is_valid:
-            raise error_of("call", 401, {}, b"")
-        if self.chance("refused") or self.chance("lost_before"):
-            if self.chance("late"):
-                self._execute(asked, indexes, timeout, delay=random.choice((0.5, 20.0, 90.0)))
-            raise Unreachable("connection reset")
-        if self.chance("status"):
-            status = random.choice((429, 429, 500, 502, 503, 504))
-            retry = {"Retry-After": "3"} if status in (429, 503) and random.random() < 0.5 else {}
-            raise error_of("call", status, retry, b"")
-        return random.choice(PAGES) if self.chance("page") else b""
-
-    def _execute(self, asked, indexes, timeout: float, delay: float = 0.0):
-        """Begins one execution of the wrapper in a process of its own."""
-        world, worker = self.world, Process(f"worker {asked['$batch'] and indexes[0]}/{asked['$try']}")
-        worker.execution = Execution(indexes, asked["$try"])
-        worker.answer, worker.reply, worker.waiting = None, None, deque()
-
-        def work() -> None:
-            world.sleep(delay)
-            try:
-                worker.answer = self._envelope(self.wrapper.call(json.loads(json.dumps(asked))))
-                self._answered(worker, json.loads(worker.answer)["result"])
-            except self.runtime["protocol"].Failure as error:
-                told = {"message": error.message, "error_type": error.error_type}
-                worker.answer = json.dumps({"error": told}).encode()
-            world.note(worker.name, f"answers {worker.answer[:300].decode()}")
-            world.wake(worker.waiting)
-
-        def limit() -> None:
-            world.sleep(delay + timeout)
-            if worker.answer is None:
-                world.note(worker.name, "runs into the platform's time limit")
-                worker.answer = b'{"error":{"message":"timeout","error_type":"TimeoutError"}}'
-                world.wake(worker.waiting)
-                world.kill(worker)
-
-        def end() -> None:
-            world.sleep(world.random.uniform(0.0, 3.0))
-            if worker.answer is None:
-                world.note(worker.name, "killed")
-                worker.answer = b'{"error":{"message":"gone","error_type":"SystemExit"}}'
-                world.wake(worker.waiting)
-                world.kill(worker)
-
-        platform = Process("platform")
-        world.start(worker, work)
-        world.start(platform, limit)
-        if self.chance("worker_killed"):
-            world.start(platform, end)
-        return worker
-
-    def _wait(self, worker, timeout: float) -> bytes:
-        if worker.answer is None and not self.world.block(worker.waiting, timeout + 30):
-            raise Unreachable("timed out")
-        return worker.answer
-
-    def _envelope(self, result) -> bytes:
-        return json.dumps({"result": result, "metadata": {"content_type": "json", "duration": 0.1}}).encode()
-
-    def _answered(self, worker, result) -> None:
-        """Judges an answer as it leaves the wrapper, and notes it."""
-        execution, summary, ranks = worker.execution, result["$summary"], []
-        for one in result["$results"]:
-            error = one.get("$error") if isinstance(one, dict) else None
-            tried = error is None or not (error["retryable"] and error["attempts"] == 0)
-            ranks.append(
-                RESULT if error is None else 0 if not tried else RETRYABLE if error["retryable"] else FINAL
-            )
-        counts = ranks.count(RESULT), len(ranks) - ranks.count(RESULT) - ranks.count(0), ranks.count(0)
-        if counts != (summary["succeeded"], summary["failed"], summary["untried"]):
-            self.violations.append(f"sums of an answer do not agree: {counts}, {summary}")
-        made = [execution.made[index] for index in execution.indexes]
-        worker.reply = Event(Kind.REPLY, execution.indexes, -1, execution.tries, ranks, made)
-        self.events.append(worker.reply)
-
-    # The network behind the wrapper
-
-    def _transport(self, request):
-        world, respond = self.world, self.runtime["exchange"].Response
-        failed = self.runtime["exchange"].ConnectionFailed
-        is_store = request.path.startswith("/v1/data/")
-        part = "store" if is_store else "target"
-        slowest = world.random.choice((5.0, 5.0, 100.0)) if self.chance("slow") else 0.3
-        world.sleep(world.random.uniform(0.001, slowest))
-        if self.chance(f"{part}_status"):
-            status = world.random.choice((429, 500, 502, 503, 504))
-            if not is_store and status not in (429, 503):
-                self._count(request)
-            headers = {"Retry-After": "2"} if status in (429, 503) and world.random.random() < 0.5 else {}
-            return respond(status, headers, b"{}")
-        lost = self.chance(f"{part}_lost")
-        if lost and world.random.random() < 0.3:
-            raise failed(OSError("refused"), "somewhere")
-        if is_store:
-            if not lost or world.random.random() < 0.5:
-                self.objects[request.path.rpartition("/")[2]] = request.body
-                world.note("datastore", f"stores {request.path.rpartition('/')[2]}")
-            answer = respond(200, {}, b"{}")
-        else:
-            self._count(request)
-            answer = self._target(request)
-        if lost:
-            raise failed(OSError("reset"))
-        return answer
-
-    def _count(self, request) -> None:
-        asked = self._asked(request)
-        if len(asked) > 1:  # the call of a list that is bisected is no attempt of its items
-            return
-        for index in asked:
-            getcurrent().process.execution.made[index] += 1
-
-    def _asked(self, request) -> list[int]:
-        return [int(found) for found in re.findall(rb'"n": ?(\d+)', request.body)]
-
-    def _target(self, request):
-        respond, asked = self.runtime["exchange"].Response, json.loads(request.body)
-        if self.chance("target_page"):
-            return respond(200, {}, self.world.random.choice((b"<html>", b"")))
-        if self.poison.intersection(self._asked(request)):
-            told = {"error": {"message": "poison", "error_type": "InputError"}}
-            return respond(200, {}, json.dumps(told).encode())
-        result = [result_of(one["n"]) for one in asked] if isinstance(asked, list) else result_of(asked["n"])
-        return respond(200, {}, self._envelope(result))
 
     # Sessions
 
@@ -483,11 +261,6 @@ class System:
     def read(self, url: str) -> bytes:
         """One object of the datastore."""
         return self.objects[url.rpartition("/")[2]]
-
-
-def result_of(index: int):
-    """What the target answers for an item."""
-    return {"n": index, "squared": index * index}
 
 
 class OneThread:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from simulation.faults import Faults
 from simulation.mutants import MUTANTS
 from simulation.seeds import command, first_caught, minimised, simulated, told, tried
-from simulation.system import Faults
 from wrapgen.run.summary import EndState
 
 EACH = 100

@@ -5,6 +5,7 @@ Reads everything as a stream: only sends without an answer are held in memory.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -93,7 +94,7 @@ class RunState:
     spool_end: int = 0
     open: int = 0
     calls: int = 0
-    lost: dict[str, int] = field(default_factory=dict)
+    lost: Counter[str] = field(default_factory=Counter)
     sessions: int = 0
     last: float | None = None
     end: dict[str, Any] | None = None
@@ -305,14 +306,11 @@ class _Replay:
         self._state.calls -= 1
 
     def _lost(self, entry: dict[str, Any]) -> None:
-        self._count_lost(entry["type"])
+        self._state.lost[entry["type"]] += 1
         indexes, tries, granted = self._sends.pop(entry["s"])
         self._state.cost += granted if LossKind(entry["fault"]) in EXECUTED else 0.0
         if self._slots is not None:
             self._slots.sent(indexes, tries)
-
-    def _count_lost(self, kind: str) -> None:
-        self._state.lost[kind] = self._state.lost.get(kind, 0) + 1
 
     def _done(self, entry: dict[str, Any]) -> None:
         state = self._state
@@ -324,7 +322,7 @@ class _Replay:
         state.unchecked += "h" not in entry
         if "gave_up" in entry:
             state.given_up.update(indexes)
-            self._count_lost(entry["gave_up"])
+            state.lost[entry["gave_up"]] += 1
         if self._slots is None:
             return
         if is_intact(self._spool, entry):
