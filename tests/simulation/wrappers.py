@@ -68,7 +68,7 @@ def assembled(module, world, transport):
                 setattr(part, name, getattr(world, stand_in))
         if hasattr(part, "random"):
             part.random = world.random
-    runtime["platform"].Transport = lambda server: SimpleNamespace(send=lambda request, *_: transport(request))
+    runtime["platform"].Transport = lambda _: SimpleNamespace(send=lambda request, *_: transport(request))
     server = SimpleNamespace(_replace=lambda **_: None)
     target = runtime["platform"].Target(server, module.config.TARGET, module.config.LIMITS)
     files = SimpleNamespace(read=None, write=None, require_owner=None)
