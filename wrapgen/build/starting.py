@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from wrapgen.build.literals import Ready, prose
@@ -36,7 +37,7 @@ def starting_algorithm(reference: str) -> Wrapper:
 
 def starting_spec(
     *,
-    target: str,
+    target: str | Mapping[str, Any],
     wrapper: str,
     mode: str,
     datastore: str | None,
@@ -46,16 +47,18 @@ def starting_spec(
     """A spec with its defaults as comments. Checks nothing: `wrapgen.spec.parse` does.
 
     Args:
-        target: `owner/name/version`, or a folder beside the spec that starts with `./`.
+        target: `owner/name/version`, a folder beside the spec that starts with `./`, or an endpoint's keys.
         wrapper: `owner/Name`.
         mode: `batch`, `log` or `both`.
         datastore: a URL; None in mode `batch`.
         examples: items to try before a release.
         learned: what is known of the target, a line each, for a comment.
     """
+    if isinstance(target, str):
+        target = {"source" if target.startswith(".") else "algorithm": target}
     context = {
-        "target_key": Ready("source" if target.startswith(".") else "algorithm"),
-        "target_value": target,
+        "target": [(Ready(key), value) for key, value in target.items()],
+        "endpoint": "endpoint" in target,
         "wrapper": wrapper,
         "mode": prose(mode),
         "datastore": datastore is not None,

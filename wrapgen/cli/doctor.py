@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,10 +14,11 @@ import click
 from wrapgen.cli import completion
 from wrapgen.cli.options import PlatformChoice, json_option, platform_options
 from wrapgen.cli.terminal import answer
-from wrapgen.errors import UsageError
+from wrapgen.errors import NoCredentials, UsageError
 
 if TYPE_CHECKING:
     from wrapgen.doctor import Finding
+    from wrapgen.local import LocalWrapper
 
 
 @click.command()
@@ -40,24 +43,34 @@ def command(
     """Examine a wrapper: a published one by its REF (owner/name), or one by its SPEC file.
 
     Checks the key, the versions of wrapper and target, their settings and limits, and whether records can be
-    written. Sends no item to the target. Exit code 1 when something is wrong.
+    written; sends no item. Of a SPEC that needs no platform: the server, its credentials and metadata, and
+    the time of one call with the first of publish.examples. Exit code 1 when something is wrong.
     """
     from wrapgen.doctor import examine
 
-    with platform.client(pool=8) as client:
-        if Path(subject).exists() or subject.endswith((".yaml", ".yml")):
+    is_spec = Path(subject).exists() or subject.endswith((".yaml", ".yml"))
+    if queue and not is_spec:
+        raise UsageError("--queue needs the SPEC, from which its numbers are computed")
+    with ExitStack() as stack:
+        examination: Iterator[Finding] = iter(())
+        local = _local(subject, platform) if is_spec else None
+        if local is not None:
+            from wrapgen.local.examination import examine as examine_here
+
+            examination = examine_here(local)
+        else:
+            client = stack.enter_context(platform.client(pool=8))
+            if not is_spec:
+                examination = examine.reference(client, subject, os.environ)
+            else:
+                from wrapgen.spec import load
+
+                examination = examine.spec(client, load(subject), os.environ)
+        if queue:
+            from wrapgen.doctor.queue import examine as examine_queue
             from wrapgen.spec import load
 
-            loaded = load(subject)
-            examination = examine.spec(client, loaded, os.environ)
-            if queue:
-                from wrapgen.doctor.queue import examine as examine_queue
-
-                examination = chain(examination, examine_queue(loaded, queue, consumer))
-        else:
-            if queue:
-                raise UsageError("--queue needs the SPEC, from which its numbers are computed")
-            examination = examine.reference(client, subject, os.environ)
+            examination = chain(examination, examine_queue(load(subject), queue, consumer))
         findings = []
         for finding in examination:
             findings.append(finding)
@@ -67,6 +80,24 @@ def command(
     said = f"{faults} fault{'' if faults == 1 else 's'}" if faults else "no faults"
     answer({"faults": faults, "findings": [each.as_json() for each in findings]}, as_json, said)
     return 1 if faults else 0
+
+
+def _local(path: str, platform: PlatformChoice) -> LocalWrapper | None:
+    """The wrapper of a spec that needs no platform: an endpoint's, or a source's where none is configured."""
+    from wrapgen.local import local_wrapper
+    from wrapgen.spec import load
+
+    target = load(path).target
+    if target.algorithm is not None or (target.endpoint is not None and platform != PlatformChoice()):
+        return None
+    wrapper = local_wrapper(path)
+    if target.endpoint is None and not wrapper.calls_platform:
+        try:
+            platform.client().close()
+        except NoCredentials:
+            return wrapper
+        return None
+    return None if wrapper.calls_platform else wrapper
 
 
 def _show(finding: Finding) -> None:

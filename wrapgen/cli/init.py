@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -22,9 +25,9 @@ MODES = ("batch", "log", "both")
 
 @dataclass
 class Learned:
-    """What the platform says of a target: the reference with a version, examples, and lines for a comment."""
+    """What is known of a target: its reference or an endpoint's keys, examples, and lines for a comment."""
 
-    reference: str
+    reference: str | dict[str, Any]
     examples: list[Any] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
 
@@ -37,6 +40,8 @@ class Learned:
 @click.option(
     "--target", metavar="REF", help="What to wrap: owner/name[/version], or a folder like ./my_algorithm."
 )
+@click.option("--endpoint", metavar="URL", help="Wrap a model behind HTTP: the server is asked what it is.")
+@click.option("--bearer-env", metavar="NAME", help="With --endpoint: the variable with its bearer token.")
 @click.option("--name", metavar="OWNER/NAME", help="The wrapper's name.")
 @click.option("--mode", type=click.Choice(MODES), help="batch: nothing recorded; log: every call; both.")
 @click.option("--datastore", metavar="URL", help="Where records go; not in mode batch.")
@@ -50,6 +55,8 @@ def command(
     path: Path | None,
     algorithm: str | None,
     target: str | None,
+    endpoint: str | None,
+    bearer_env: str | None,
     name: str | None,
     mode: str | None,
     datastore: str | None,
@@ -60,10 +67,11 @@ def command(
 ) -> None:
     """Write a commented spec to SPEC [spec.yaml]. On a terminal it asks for what is not given.
 
-    With --algorithm, write the files of a new algorithm to FOLDER [its name] instead.
+    With --endpoint, ask the server instead: for its models, their metadata, or an OpenAPI document.
+    With --algorithm, write the files of a new algorithm to FOLDER [its name].
     """
     if algorithm is not None:
-        if target or name or mode or datastore:
+        if target or endpoint or name or mode or datastore:
             raise UsageError(
                 "--algorithm writes no spec", hint="leave out --target, --name, --mode, --datastore"
             )
@@ -72,6 +80,14 @@ def command(
     spec = path or Path("spec.yaml")
     if spec.exists() and not force:
         raise UsageError(f"{spec} is there already", hint="give another name, or --force to write over it")
+    if endpoint is not None:
+        if target:
+            raise UsageError("--endpoint and --target are two targets", hint="give one of them")
+        learned = _ask_server(endpoint, bearer_env)
+        name, mode = name or _named(learned.reference), mode or "both"
+        datastore = datastore or (None if mode == "batch" else "./records")
+        _finish(spec, learned, name, mode, datastore, as_json)
+        return
     target = target or _ask("--target", "What to wrap (owner/name/version, or a folder like ./my_algorithm)")
     learned = _look_up(target, look_up, platform)
     name = name or _ask("--name", "The wrapper's name (owner/Name)")
@@ -79,9 +95,48 @@ def command(
     if datastore is None and mode != "batch":
         owner = name.partition("/")[0]
         datastore = _ask("--datastore", "Where records go", default=f"data://{owner}/records")
+    _finish(spec, learned, name, mode, datastore, as_json)
+
+
+def _finish(spec: Path, learned: Learned, name: str, mode: str, datastore: str | None, as_json: bool) -> None:
+    """Writes the spec, and says what is next."""
     _write(spec, learned, name, mode, datastore)
     facts = {"path": str(spec), "target": learned.reference, "learned": learned.lines}
-    answer(facts, as_json, f"{spec}: written; next: wrapgen check {spec}, wrapgen build {spec}")
+    then = "build" if isinstance(learned.reference, str) else "doctor"
+    said = [*([] if isinstance(learned.reference, str) else learned.lines)]
+    answer(facts, as_json, *said, f"{spec}: written; next: wrapgen check {spec}, wrapgen {then} {spec}")
+
+
+def _ask_server(url: str, bearer_env: str | None) -> Learned:
+    """What the server of an endpoint says of itself.
+
+    Raises:
+        UsageError: it is no URL, or the variable is not set.
+        Unreachable: no answer came.
+    """
+    from wrapgen.doctor.discovery import asking, discover
+    from wrapgen.spec.names import Refused
+    from wrapgen.spec.target import check_endpoint
+
+    try:
+        check_endpoint(url)
+    except Refused as error:
+        raise UsageError(error.message, hint=error.hint) from error
+    token = os.environ.get(bearer_env, "") if bearer_env else ""
+    if bearer_env and not token:
+        raise UsageError(f"the variable {bearer_env} is not set", hint="put the token there")
+    found = discover(url, asking(token))
+    target = {**found.target, **({"auth": {"bearer_env": bearer_env}} if bearer_env else {})}
+    return Learned(target, [found.example] if found.example is not None else [], found.lines)
+
+
+def _named(target: str | dict[str, Any]) -> str:
+    """A name for the wrapper of an endpoint: after its model, else after the last part of its path."""
+    facts = target if isinstance(target, dict) else {}
+    text = str(facts.get("model") or urlsplit(str(facts.get("endpoint"))).path.rpartition("/")[2])
+    words = re.findall(r"[A-Za-z0-9]+", text)
+    name = "".join(word[:1].upper() + word[1:] for word in words)[:40]
+    return f"local/{name if name[:1].isalpha() else 'Endpoint' + name}"
 
 
 def _write_algorithm(algorithm: str, path: Path | None, as_json: bool) -> None:

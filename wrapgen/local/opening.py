@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from wrapgen import protocol
 from wrapgen.build import generate
@@ -96,12 +96,12 @@ class LocalWrapper:
             host.describe()
             yield host
 
-    def call(self, host: ProcessHost, value: str | bytes | JsonText, seconds: float) -> Answer:
+    def call(self, host: ProcessHost, value: Any, seconds: float) -> Answer:
         """One call with one input, as `wrapgen call` makes it of a platform.
 
         Args:
             host: of this wrapper.
-            value: text, bytes, or JSON as it was written.
+            value: text, bytes, JSON as it was written, or a value.
             seconds: that it gets.
 
         Raises:

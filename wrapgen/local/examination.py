@@ -1,0 +1,140 @@
+"""What would fail of a spec whose target needs no platform: server, credentials, code, records."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from wrapgen.doctor.discovery import Ask, asking
+from wrapgen.doctor.finding import Finding, fault, ok, unchecked
+from wrapgen.errors import AlgorithmFailed, Unreachable, WrapgenError
+from wrapgen.local.opening import LocalWrapper
+from wrapgen.spec import Spec
+from wrapgen.spec.store import absolute, path_of_folder
+from wrapgen.spec.target import Auth
+
+_ENTRY = {"open-inference": "/v2/models/{name}", "kserve-v1": "/v1/models/{name}"}
+"""Where a server tells of one model, by protocol."""
+
+_REFUSED = ("AuthenticationError", "PaymentRequiredError")
+
+
+def examine(wrapper: LocalWrapper, environ: Mapping[str, str] = os.environ) -> Iterator[Finding]:
+    """Everything that can be checked about a spec on this machine alone.
+
+    Sends the first of the spec's `publish.examples` to its target, as `wrapgen call` would, if there is one.
+
+    Args:
+        wrapper: made from the spec.
+        environ: this process's variables.
+    """
+    spec = wrapper.spec
+    if spec.target.endpoint is not None:
+        lacking = [*_credentials(spec.target.auth, wrapper.beside, environ)]
+        yield from lacking or [ok("credentials", _told(spec.target.auth))]
+        yield from _server(spec, _asker(spec, wrapper.beside, environ))
+    yield from _records(spec, wrapper.beside)
+    yield _probe(wrapper)
+
+
+def _credentials(auth: Auth | None, beside: Path, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """What is missing of the credentials that the spec names."""
+    if auth is None:
+        return
+    names = [
+        auth.bearer_env,
+        *([auth.oauth2.client_id_env, auth.oauth2.client_secret_env] if auth.oauth2 else []),
+    ]
+    for name in filter(None, names):
+        if not environ.get(name):
+            yield fault("credentials", f"the variable {name} is not set", f"export {name}=...")
+    if auth.bearer_file and not (beside / auth.bearer_file).is_file():
+        yield fault("credentials", f"there is no file {auth.bearer_file}", "mount or write it")
+    if auth.command and shutil.which(auth.command[0]) is None:
+        yield fault(
+            "credentials", f"there is no program {auth.command[0]}", "install it, or correct auth.command"
+        )
+
+
+def _told(auth: Auth | None) -> str:
+    return "what the spec names is there" if auth else "the spec names none"
+
+
+def _asker(spec: Spec, beside: Path, environ: Mapping[str, str]) -> Ask:
+    """Asks the server as far as that works without the wrapper: with a token of a variable or a file."""
+    auth, tls = spec.target.auth, spec.target.tls
+    token = environ.get(auth.bearer_env, "") if auth and auth.bearer_env else ""
+    if auth and auth.bearer_file and (beside / auth.bearer_file).is_file():
+        token = (beside / auth.bearer_file).read_text("utf-8").strip()
+    context = None
+    if tls is not None:
+        context = ssl.create_default_context(cafile=tls.ca)
+        if tls.certificate:
+            context.load_cert_chain(tls.certificate, tls.key)
+    return asking(token, context)
+
+
+def _server(spec: Spec, ask: Ask) -> Iterator[Finding]:
+    """Whether it answers at all, and what it says of the model."""
+    url = spec.expanded.url
+    root = "{0.scheme}://{0.netloc}".format(urlsplit(url))
+    name = spec.target.model.name if spec.target.model else ""
+    entry = _ENTRY.get(spec.target.protocol, "").format(name=name)
+    where = f"{root}{entry}" if entry else url.partition("?")[0]
+    try:
+        page = ask(where)
+    except Unreachable as error:
+        yield fault("server", error.message, "is it started, and the address right?")
+        return
+    took = f"{page.seconds * 1000:,.0f} ms"
+    yield ok("server", f"{root} answers, status {page.status} after {took}")
+    if page.status in (401, 403):
+        yield fault(
+            "metadata", f"status {page.status}", "see target.auth: the server wants other credentials"
+        )
+    elif entry and page.status == 404:
+        yield fault("metadata", f"the server has no model {name}", "see target.model")
+    elif entry and isinstance(page.value, dict):
+        versions = ", ".join(map(str, page.value.get("versions") or [])) or "no version named"
+        yield ok("metadata", f"model {name}: {versions}")
+
+
+def _records(spec: Spec, beside: Path) -> Iterator[Finding]:
+    """Whether a folder of records can be written."""
+    for store in (spec.datastore.store, *spec.datastore.copy_stores) if spec.datastore else ():
+        if store.kind != "file":
+            yield unchecked(
+                "records", f"{store.where}: only the wrapper itself reaches it", "call it once and see"
+            )
+            continue
+        folder = path_of_folder(absolute(store.url or "", beside))
+        there = next(each for each in (folder, *folder.parents) if each.exists())
+        if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
+            yield ok("records", f"{folder} can be written")
+        else:
+            yield fault("records", f"{folder} can't be written", "name another folder, or correct its rights")
+
+
+def _probe(wrapper: LocalWrapper) -> Finding:
+    """What one call of the wrapper brings, and how long it takes."""
+    examples = wrapper.spec.publish.examples
+    if not examples:
+        hint = "name an item under publish.examples, and it is sent"
+        return unchecked("probe", "the spec has no item to try", hint)
+    try:
+        with wrapper.host(1) as host:
+            began = time.monotonic()
+            wrapper.call(host, examples[0], wrapper.spec.dispatch.item_timeout + 30)
+    except AlgorithmFailed as error:
+        what = (
+            "see target.auth" if error.error_type in _REFUSED else "see target.request and publish.examples"
+        )
+        return fault("probe", error.message, what)
+    except WrapgenError as error:
+        return fault("probe", error.message, error.hint or "see the spec")
+    return ok("probe", f"the first example has a result after {(time.monotonic() - began) * 1000:,.0f} ms")
