@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,14 @@ from wrapgen.platform.workers.disk import held_by, remove
 FILLER = """\
 import itertools
 import os
+import threading
 import time
 
 
 def apply(input):
+    if input == "later":
+        threading.Thread(target=deleted).start()
+        return os.getpid()
     if input == "fill":
         for number in itertools.count():
             os.makedirs("deep/%d" % number)
@@ -101,6 +107,18 @@ def test_who_fills_its_folder_is_ended(serve: Any, publish: Any, tmp_path: Path)
     assert "deep" not in server.call(reference, "look").json()["result"]
     error = server.call(reference, "large").json()["error"]
     assert "too large" in error["message"] or "over the ceiling" in error["message"]
+    assert server.call(reference, "look").status_code == 200
+
+
+def test_who_fills_it_between_calls_is_ended(serve: Any, publish: Any, tmp_path: Path) -> None:
+    """A worker without a request is looked at too, less often."""
+    server = serve(tmp_path / "home", "--worker-disk", "8")
+    reference = publish(server, "Filler", algorithm(tmp_path / "source", "Filler", FILLER))
+    worker = Path("/proc") / str(server.call(reference, "later").json()["result"])
+    deadline = time.monotonic() + 120
+    while worker.exists():
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.1)
     assert server.call(reference, "look").status_code == 200
 
 

@@ -1,4 +1,4 @@
-"""What workers use: looked at every second; one over a ceiling is ended, and the answer says which.
+"""What workers use: looked at every second, where one is idle every five; a worker over a ceiling is ended.
 
 Disk space is always measured, memory and processes where no control group limits them (see `cgroups`).
 """
@@ -27,7 +27,10 @@ LOOK_SHARE = 20
 """So many times the processor time of a look the next one waits at least: looking costs something."""
 
 LOOK_SECONDS_AT_MOST = 5.0
-"""Time between two looks however much one costs: a worker over a ceiling must not live on."""
+"""Time between two looks however much one costs: a worker over a ceiling must not live on.
+
+Between two looks at an idle worker too, of which a server may have hundreds.
+"""
 
 _PROC = Path("/proc")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -41,11 +44,15 @@ async def watch(workers: Callable[[], Iterable[Worker]]) -> None:
         workers: gives those that live now.
     """
     loop, cost, next_disk = asyncio.get_running_loop(), 0.0, WeakKeyDictionary[Worker, float]()
+    idle_next = WeakKeyDictionary[Worker, float]()
     with ThreadPoolExecutor(1, "usage") as own:  # whatever else the server does in threads, looks go on
         while True:
             await asyncio.sleep(min(max(LOOK_SECONDS, LOOK_SHARE * cost), LOOK_SECONDS_AT_MOST))
             cost = 0.0
             for worker in [each for each in workers() if each.exited is None]:
+                if worker.idle and loop.time() < idle_next.get(worker, 0.0):
+                    continue
+                idle_next[worker] = loop.time() + LOOK_SECONDS_AT_MOST
                 why, took = await loop.run_in_executor(own, _timed, _excess, worker)
                 cost += took
                 if not why and loop.time() >= next_disk.get(worker, 0.0):

@@ -158,6 +158,11 @@ class Worker(asyncio.Protocol):
         """The process that runs the algorithm, which in a sandbox is not the one that was started."""
         return descend(self.process, self._levels)
 
+    @property
+    def idle(self) -> bool:
+        """Whether it is loaded and no request is with it."""
+        return self.ready.is_set() and self._then is None
+
     def _limits(self) -> dict[str, int]:
         memory = "RLIMIT_DATA" if sys.platform.startswith("linux") else "RLIMIT_AS"
         wanted = {memory: self.ceilings.memory, "RLIMIT_FSIZE": self.ceilings.file}
