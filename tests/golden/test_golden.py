@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
@@ -43,9 +44,7 @@ def test_a_complaint_has_a_place_and_no_python(path):
         name, number, column, said = line.split(":", 3)
         assert name == path.name
         assert int(number) >= 1 and int(column) >= 1
-        assert said.strip() and not any(
-            word in said for word in ("pydantic", "Input should", "NoneType", "dict")
-        )
+        assert said.strip() and not re.search(r"pydantic|Input should|NoneType|\bdict\b", said)
 
 
 def test_there_are_at_least_sixty_bad_specs():

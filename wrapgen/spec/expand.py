@@ -91,6 +91,11 @@ def expand(target: Mapping[str, Any], own: Mapping[str, Any], report: Report) ->
     if preset is None:
         _report_unknown(name, report)
         return None
+    for key in sorted(set(map(str, preset)) - set(PRESET_KEYS)):
+        hint = f"the keys of a preset are {', '.join(PRESET_KEYS)}"
+        report(
+            ("target", "protocol"), Refused(f"the preset {shown(name)} has an unknown key {shown(key)}", hint)
+        )
     if urlsplit(url).scheme == AWS_SCHEME:
         aws = built_in()[AWS_SCHEME]
         auth = {**aws["auth"], "region": urlsplit(url).netloc}
@@ -104,7 +109,7 @@ def expand(target: Mapping[str, Any], own: Mapping[str, Any], report: Report) ->
     if chosen is None:
         return None
     keys = _filled(target, chosen, facts)
-    return _parsed(_address(url, chosen, facts), keys, chosen, report)
+    return _parsed(target, _address(url, chosen, facts), keys, chosen, report)
 
 
 def explained(target: Mapping[str, Any], expanded: Expanded) -> dict[str, Any]:
@@ -214,13 +219,19 @@ def _address(url: str, preset: dict[str, Any], facts: dict[str, Any]) -> str:
     return f"{parts.scheme}://{parts.netloc}{path}" + (f"?{parts.query}" if parts.query else "")
 
 
-def _parsed(url: str, keys: dict[str, Any], preset: dict[str, Any], report: Report) -> Expanded:
+def _parsed(
+    target: Mapping[str, Any], url: str, keys: dict[str, Any], preset: dict[str, Any], report: Report
+) -> Expanded:
     at = ("target",)
     request = parse_template(keys.get("request", "$item"), (*at, "request"), report)
     mapping.check_scope(request, (*at, "request"), report)
     lists = mapping.takes_lists(request)
+    _check_together(target, keys, request, report)
     result = None
-    if not preset.get("tensors"):
+    if keys.get("result") in ("whole", "first"):
+        hint = "write where the results stand in an answer, such as $.predictions[*]"
+        report((*at, "result"), Refused(f"result: {keys['result']} is about an algorithm", hint))
+    elif not preset.get("tensors"):
         result = parse_result(keys.get("result", "$"), (*at, "result"), report)
         mapping.check_result(result, (*at, "result"), report, lists)
     headers = {
@@ -234,6 +245,41 @@ def _parsed(url: str, keys: dict[str, Any], preset: dict[str, Any], report: Repo
     item_error = parse_result(error, (*at, "item_error"), report) if isinstance(error, str) else None
     match = _match(keys.get("match"), lists, report)
     return Expanded(url, keys, request, result, match, item_error, headers, lists, preset)
+
+
+def _check_together(
+    target: Mapping[str, Any], keys: dict[str, Any], request: Template, report: Report
+) -> None:
+    """What a request says against what else the target says of lists, bodies and answers."""
+    lists, size = mapping.takes_lists(request), target.get("batch_size")
+    if _is_more_than_one(size) and not lists:
+        said = f"batch_size is {size}, and the request carries no list of items"
+        hint = "write $items, $items[*].text or {$each: ...} in the request, or remove batch_size"
+        report(("target", "request" if "request" in target else "batch_size"), Refused(said, hint))
+    for number, one in enumerate(target.get("inputs") or ()):
+        shape = one.get("shape") if isinstance(one, dict) else None
+        if _is_more_than_one(size) and shape is not None and list(shape)[:1] != [-1]:
+            said = "the first axis of a tensor is that of the items, and their number varies"
+            report(("target", "inputs", number, "shape"), Refused(said, "write -1 as its first number"))
+    kind, answer = keys.get("content_type", "json"), keys.get("answer", "json")
+    if "json" not in kind and isinstance(request, dict):
+        said = f"{kind} is made of text or bytes, and this request is an object"
+        report(("target", "request"), Refused(said, "write $item, or {$each: ...} with a text for each line"))
+    result = keys.get("result", "$")
+    if answer != "json" and result not in (["$", "$[*]"] if answer == "lines" else ["$"]):
+        said = f"an answer that is read as {answer} has nothing inside"
+        report(("target", "result"), Refused(said, "write result: $" + "[*]" * (answer == "lines")))
+    error = keys.get("item_error")
+    if lists and isinstance(error, str) and "[*]" not in error and ".*" not in error:
+        said = "the request carries a list of items, and this is one error, not one for each"
+        hint = "write for example $.errors[*]; an error of the whole answer belongs in errors:"
+        report(("target", "item_error"), Refused(said, hint))
+    for number, rule in enumerate(target.get("errors") or ()):
+        for key in ("path", "status_in", "message") if isinstance(rule, dict) else ():
+            if None in parse_path(rule.get(key) or "$"):
+                said = "an error of an answer is one value, and * stands for many"
+                hint = "name one element, such as [0]; errors of items belong in item_error:"
+                report(("target", "errors", number, key), Refused(said, hint))
 
 
 def _names_item(template: Template) -> bool:

@@ -18,7 +18,7 @@ EACH = "$each"
 """The one key of an object that stands for a list: what is below it, once for each item."""
 
 _VARIABLE = re.compile(r"\$([A-Za-z_]\w*)(.*)\Z", re.DOTALL)
-_INSIDE = re.compile(r"\$\$\{|\$\{([^{}]*)\}")
+_DOLLARS = re.compile(r"(\$+)\{")
 _KNOWN = "$item, $items, $count, $call.key, $result_schema"
 
 
@@ -79,8 +79,8 @@ def parse_template(value: Any, path: Path, report: Report, inside: bool = False)
 
 
 def _of_text(text: str, inside: bool) -> Template:
-    if text.startswith("$$"):
-        return text[1:]
+    if re.match(r"\$\$+(?![${])", text):
+        return _with_values(text[1:], inside)
     match = _VARIABLE.match(text)
     if match:
         return _reference(match[1], match[2], inside)
@@ -113,34 +113,30 @@ def _reference(root: str, rest: str, inside: bool) -> Ref | Each:
 
 
 def _with_values(text: str, inside: bool) -> str | Text:
-    """Text in which `${item.text}` stands for a value, and `$${` for `${`."""
-    parts: list[str | Ref] = []
+    """Text in which `${item.text}` stands for a value; before a brace two `$` stand for one."""
+    parts: list[str | Ref] = [""]
     end = 0
-    for match in _INSIDE.finditer(text):
-        parts.append(text[end : match.start()])
-        end = match.end()
-        if match[1] is None:
-            parts.append("${")
+    for match in _DOLLARS.finditer(text):
+        if match.start() < end:
             continue
-        variable = _VARIABLE.match("$" + match[1].strip())
-        if not variable:
-            raise Refused(f"{shown(match[0])} is no value", "write for example ${item.text}")
-        found = _reference(variable[1], variable[2], inside)
-        if isinstance(found, Each):
-            raise Refused("a text can't hold a list of items", "write ${item.text}")
-        parts.append(found)
-    parts.append(text[end:])
-    if "${" in _INSIDE.sub("", text):
-        raise Refused(f"{shown(text)} has ${{ without its }}", "write for example ${item.text}, or $${")
-    joined: list[str | Ref] = []
-    for part in parts:
-        if isinstance(part, str) and joined and isinstance(joined[-1], str):
-            joined[-1] += part
-        elif part != "":
-            joined.append(part)
-    if any(isinstance(part, Ref) for part in joined):
-        return Text(tuple(joined))
-    return "".join(part for part in joined if isinstance(part, str))
+        before = text[end : match.start()] + "$" * (len(match[1]) // 2)
+        end = match.end() - 1
+        parts[-1] = f"{parts[-1]}{before}"
+        if len(match[1]) % 2:
+            inner, closed, _ = text[match.end() :].partition("}")
+            variable = _VARIABLE.match("$" + inner.strip())
+            if not closed or not variable:
+                said = f"{shown(text[match.start() :])} is no value in a text"
+                raise Refused(said, "write for example ${item.text}; a brace after $$ is only a brace")
+            found = _reference(variable[1], variable[2], inside)
+            if isinstance(found, Each):
+                raise Refused("a text can't hold a list of items", "write ${item.text}")
+            parts += [found, ""]
+            end = match.end() + len(inner) + 1
+    parts[-1] = f"{parts[-1]}{text[end:]}"
+    if len(parts) == 1:
+        return str(parts[0])
+    return Text(tuple(part for part in parts if part != ""))
 
 
 def walk(template: Template, path: Path = ()) -> Iterator[tuple[Path, Any]]:

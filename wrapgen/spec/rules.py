@@ -63,9 +63,6 @@ def _endpoint_keys(document: dict[str, Any]) -> Iterator[Fault]:
         ):
             yield ("target", "result"), "a path of results is about an endpoint", "write whole or first"
         return
-    if target.get("result") in ("whole", "first"):
-        hint = "write where the results stand in an answer, such as $.predictions[*]"
-        yield ("target", "result"), f"result: {target['result']} is about an algorithm", hint
     auth = target.get("auth")
     sources = [key for key in AUTH_SOURCES if isinstance(auth, dict) and auth.get(key) is not None]
     if isinstance(auth, dict) and len(sources) != 1:

@@ -68,6 +68,22 @@ def _check_protocol(text: str) -> None:
         )
 
 
+def _check_datatype(text: str) -> None:
+    if not re.fullmatch("BOOL|U?INT(8|16|32|64)|FP(16|32|64)|BF16|BYTES", text):
+        raise Refused(f"{shown(text)} is not a datatype of tensors", "write for example FP32, INT64 or BYTES")
+
+
+def _check_type(text: str) -> None:
+    if not re.fullmatch("[A-Z][A-Za-z]{2,59}", text):
+        raise Refused(f"{shown(text)} is not a type of errors", "write for example TooLongError")
+
+
+def _check_status(value: Any) -> None:
+    found = value if isinstance(value, (list, tuple)) else [value]
+    if not found or not all(type(one) is int and 100 <= one < 600 for one in found):
+        raise Refused("status is no HTTP status, nor a list of them", "write for example status: [424, 500]")
+
+
 def _check_result(value: Any) -> Any:
     """`whole` and `first` of an algorithm; of an endpoint a path, or an object of paths."""
     if value in ("whole", "first") or isinstance(value, (dict, list)):
@@ -99,9 +115,7 @@ class TensorInput(Section):
     """One input tensor of the Open Inference Protocol."""
 
     name: str = Field(description="The tensor's name.")
-    datatype: str = Field(
-        pattern="^(BOOL|U?INT(8|16|32|64)|FP(16|32|64)|BYTES)$", description="Such as `FP32`."
-    )
+    datatype: Annotated[str, checked(_check_datatype)] = Field(description="Such as `FP32` or `BYTES`.")
     shape: Annotated[tuple[int, ...], Strict(False)] = Field(
         (-1,), description="`-1` is the number of items."
     )
@@ -112,8 +126,10 @@ class TensorInput(Section):
 class ErrorRule(Section):
     """What a server does in its own way, and what that means for an item."""
 
-    status: int | Annotated[tuple[int, ...], Strict(False)] = Field(
-        200, description="The status, or a list of them."
+    status: Annotated[Any, checked(_check_status)] = Field(
+        200,
+        description="The status, or a list of them.",
+        json_schema_extra={"type": ["integer", "array"], "examples": [424]},
     )
     path: AnswerPath | None = Field(
         None, description="What in the answer tells it; without `value` anything but null."
@@ -123,7 +139,7 @@ class ErrorRule(Section):
         None, description="Where in the answer the real status stands, which then decides."
     )
     message: AnswerPath | None = Field(None, description="Where in the answer the message stands.")
-    type: str | None = Field(None, pattern="^[A-Z][A-Za-z]{2,59}$", description="The error's type.")
+    type: Annotated[str, checked(_check_type)] | None = Field(None, description="The error's type.")
     means: Literal["retryable", "busy", "final", "stop"] = Field(
         description="`retryable`: an attempt that may be repeated. `busy`: none, and waited out. `final`: "
         "the item's own error. `stop`: no other call can succeed either."
@@ -195,6 +211,11 @@ def _listed(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
+def _or_text(made: dict[str, Any]) -> None:
+    """Lets the schema take what `_listed` takes."""
+    made["anyOf"].append({"type": "string"})
+
+
 class Target(Section):
     """The algorithm, folder or endpoint being wrapped."""
 
@@ -232,7 +253,9 @@ class Target(Section):
         "json", description="How the endpoint is called: a preset, or a file with one beside the spec."
     )
     model: Annotated[Model, BeforeValidator(_listed)] | None = Field(
-        None, description="The model on the server: its name, or `{name, version}`."
+        None,
+        description="The model on the server: its name, or `{name, version}`.",
+        json_schema_extra=_or_text,
     )
     format: str | None = Field(None, description="Which of a protocol's formats, such as `dataframe_split`.")
     columns: dict[str, Any] | None = Field(
@@ -278,6 +301,19 @@ class Target(Section):
         None, description="A JSON Schema beside the spec: a result that does not fit is asked for again."
     )
 
+
+NESTED: dict[str, type[Section]] = {
+    "auth": Auth,
+    "errors": ErrorRule,
+    "inputs": TensorInput,
+    "match": Match,
+    "model": Model,
+    "oauth2": OAuth2,
+    "price": Price,
+    "reports": Reports,
+    "tls": Tls,
+}
+"""The sections inside `target`, by their keys."""
 
 ENDPOINT_KEYS = tuple(list(Target.model_fields)[list(Target.model_fields).index("protocol") :])
 """The keys that only an endpoint has."""

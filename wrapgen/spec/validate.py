@@ -18,7 +18,7 @@ from wrapgen.references import Reference
 from wrapgen.spec import environments, names, rules
 from wrapgen.spec.expand import expand, presets
 from wrapgen.spec.model import Datastore, Dispatch, Limits, Publish, RecordPart, Spec, WrapperPart
-from wrapgen.spec.target import Target
+from wrapgen.spec.target import NESTED, Target
 from wrapgen.spec.tree import LONGEST_NUMBER, Path, Tree
 
 SECTIONS: dict[str, type[BaseModel]] = {
@@ -60,8 +60,12 @@ def validate(tree: Tree, attached: Mapping[str, bytes]) -> Spec | None:
         spec = Spec.model_validate(tree.value)
     except ValidationError as error:
         for detail in error.errors(include_url=False):
+            if detail["loc"] == ("target", "result") and "endpoint" in tree.value["target"]:
+                continue  # the mapping's to tell
             _report(tree, detail)
-            is_readable = is_readable and detail["loc"][:1] != ("target",)
+            is_target = detail["loc"][:1] == ("target",)
+            wrong = detail["type"].endswith("_type") or detail["loc"][-1] == "endpoint"
+            is_readable = is_readable and not (is_target and wrong)
     for rule in rules.RULES:
         for path, message, hint in rule(tree.value):
             tree.problem(path, message, hint, key=_is_key(tree, path))
@@ -72,6 +76,9 @@ def validate(tree: Tree, attached: Mapping[str, bytes]) -> Spec | None:
 
 
 def _refuse(tree: Tree, path: Path, refused: names.Refused) -> None:
+    """Adds what is wrong with a mapping, unless its place has a problem already."""
+    if any((problem.line, problem.column) == tree.place(path) for problem in tree.problems):
+        return
     tree.problem(path, f"{'.'.join(map(str, path))}: {refused.message}", refused.hint)
 
 
@@ -166,7 +173,8 @@ def _not_text(key: str, value: Any, _: dict[str, Any]) -> tuple[str, str]:
 
 
 def _not_section(key: str, value: Any, _: dict[str, Any]) -> tuple[str, str]:
-    keys = ", ".join(SECTIONS[key].model_fields) if key in SECTIONS else ""
+    known: dict[str, Any] = {**NESTED, **SECTIONS}
+    keys = ", ".join(known[key].model_fields) if key in known else ""
     if value is None:
         return f"{key} is empty", f"leave it out, or give it some of: {keys}"
     return f"{key} must be a section, not {_kind(value)}", f"indent its keys below it: {keys}"
@@ -174,6 +182,14 @@ def _not_section(key: str, value: Any, _: dict[str, Any]) -> tuple[str, str]:
 
 def _not_list(key: str, value: Any, _: dict[str, Any]) -> tuple[str, str]:
     return f"{key} must be a list, not {_kind(value)}", f"write {key}: [...]"
+
+
+def _not_object(key: str, value: Any, _: dict[str, Any]) -> tuple[str, str]:
+    return f"{key} must be an object, not {_kind(value)}", f"write {key}: {{NAME: ...}}"
+
+
+def _not_number(key: str, value: Any, _: dict[str, Any]) -> tuple[str, str]:
+    return f"{key} must be a number, not {_kind(value)}", "write digits only, without a unit"
 
 
 def _not_truth(key: str, value: Any, _: dict[str, Any]) -> tuple[str, str]:
@@ -194,6 +210,8 @@ _WORDS: dict[str, Callable[[str, Any, dict[str, Any]], tuple[str, str]]] = {
     "int_from_float": _not_whole,
     "string_type": _not_text,
     "bool_type": _not_truth,
+    "dict_type": _not_object,
+    "float_type": _not_number,
     "model_type": _not_section,
     "tuple_type": _not_list,
     "greater_than_equal": _too_small,
@@ -234,6 +252,10 @@ def _close(key: str, section: str | None) -> str:
 def _suggest(path: Path) -> str:
     """What an unknown key may have been meant as: a similar one here, or the same one in another section."""
     key, section = str(path[-1]), str(path[0]) if len(path) > 1 else None
+    inner = next((NESTED[str(step)] for step in reversed(path[1:-1]) if step in NESTED), None)
+    if inner is not None:
+        alike = difflib.get_close_matches(key.lower(), inner.model_fields, 1, 0.6)
+        return f"did you mean {alike[0]}?" if alike else f"the keys here are {', '.join(inner.model_fields)}"
     close = _close(key, section)
     if close:
         return f"did you mean {close}?"
