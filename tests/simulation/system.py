@@ -7,7 +7,7 @@ the whole generated wrapper. What is simulated is what they are handed: disk, th
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,13 +25,13 @@ from wrapgen.records import objects
 from wrapgen.records.collected import Collected
 from wrapgen.records.objects import collect
 from wrapgen.run.finish import run_to_files
-from wrapgen.run.history import FINAL, RESULT, RETRYABLE, Event, History, Kind, event_of
+from wrapgen.run.history import FINAL, RESULT, RETRYABLE, Event, History, Kind, LedgerHistory, event_of
 from wrapgen.run.hosts import call_threads
 from wrapgen.run.hosts.memory import MemoryHost
 from wrapgen.run.input.items import Selected, Selection
 from wrapgen.run.input.memory import MemorySource
-from wrapgen.run.ledger.ledger import _whole
-from wrapgen.run.ledger.replay import indexes_of
+from wrapgen.run.ledger.ledger import _whole, read_ledger
+from wrapgen.run.ledger.replay import indexes_of, rebuild
 from wrapgen.run.output.layouts import Layout
 from wrapgen.run.session import Session
 from wrapgen.run.settings import Options
@@ -228,7 +228,16 @@ class System(Network):
         if self.records:
             self._stored(history)
         history.close(records=self.records)
-        return [*self.violations, *history.violations]
+        return [*self.violations, *history.violations, *self._ledger_tells(counts)]
+
+    def _ledger_tells(self, counts) -> list[str]:
+        """What the ledger alone tells of broken rules, as `wrapgen verify` reads it."""
+        with closing(self.disk.open("ledger")) as log:
+            header = next(read_ledger(log))
+        told = LedgerHistory(self.count, header)
+        rebuild(self.disk, None, told.take)
+        told.history.take(Event(Kind.END, counts={"succeeded": counts.succeeded, "failed": counts.failed}))
+        return [f"by the ledger: {violation}" for violation in told.history.violations]
 
     def _output(self) -> None:
         lines = [json.loads(line) for line in self.output.read_bytes().splitlines()]

@@ -124,6 +124,7 @@ def _checks(
     return [
         verification.input(items),
         verification.ledger(),
+        verification.history(),
         verification.items(),
         verification.output(items),
         verification.errors(),

@@ -25,7 +25,9 @@ UNKNOWN = -1
 MOST_TOLD = 20
 """Violations that are told; all are counted."""
 
-_NONE: tuple[Sequence[int], int, list[int]] = ((), 0, [])
+_ONE_MORE, _ONE_LESS = (bytes((at + step) % 256 for at in range(256)) for step in (1, -1))
+
+_NONE: tuple[Sequence[int], int, Sequence[int]] = ((), 0, ())
 """A send that is not known."""
 
 
@@ -84,10 +86,9 @@ class History:
         self._replied = bytearray(self.items)
         self._recorded = bytearray(self.items)
         self._told = bytearray(self.items)
-        self._tries = array("L", bytes(array("L").itemsize * self.items))
-        self._made = array("L", bytes(array("L").itemsize * self.items))
+        self._tries, self._made = _numbers(self.items), _numbers(self.items)
         self._busy = bytearray(self.items)  # how many sends of it are open
-        self._open: dict[int, tuple[Sequence[int], int, list[int]]] = {}
+        self._open: dict[int, tuple[Sequence[int], int, Sequence[int]]] = {}
         self._calls: dict[int, Sequence[int]] = {}
         self._takers: dict[Kind, Callable[[Event], None]] = {
             Kind.OPEN: self._opened,
@@ -131,6 +132,17 @@ class History:
         self._open.clear()
 
     def _sent(self, event: Event) -> None:
+        if isinstance(event.items, range):  # nearly all of a long run, and looked at together
+            part = slice(event.items.start, event.items.stop)
+            before = self._tries[part]
+            if max(self._settled[part]) < FINAL and max(before) < event.tries:
+                self._tries[part] = array(before.typecode, [event.tries]) * len(before)
+                self._busy[part] = self._busy[part].translate(_ONE_MORE)
+                self._open[event.send] = (event.items, event.tries, before)
+                return
+        self._send_each(event)
+
+    def _send_each(self, event: Event) -> None:
         before: list[int] = []
         for item in event.items:
             if self._settled[item] >= FINAL:
@@ -164,13 +176,19 @@ class History:
         if event.send >= 0 and event.send not in self._open:
             self._break("an outcome of no open send was kept", f"send {event.send}")
         self._release(self._open.pop(event.send, _NONE)[0])
+        calls = self._calls.pop(event.send, ())
+        if isinstance(event.items, range) and not calls and min(event.ranks) == RESULT:
+            part = slice(event.items.start, event.items.stop)
+            if max(self._settled[part]) < FINAL and not any(self._busy[part]):
+                self._settled[part] = bytes(event.ranks)
+                return
         for item, rank in zip(event.items, event.ranks, strict=True):
             if self._settled[item] >= FINAL:
                 self._break("a finished item got another outcome", f"item {item}, rank {rank}")
             if rank >= FINAL and self._busy[item]:
                 self._break("an item was finished while another send of it was open", f"item {item}")
             self._settled[item] = rank
-        self._count(event, self._calls.pop(event.send, ()))
+        self._count(event, calls)
 
     def _count(self, event: Event, calls: Sequence[int]) -> None:
         """Attempts add up over the sends of an item, and stay within the limit."""
@@ -187,6 +205,10 @@ class History:
             self._made[item] = max(before, told, before + made if made != UNKNOWN else 0)
 
     def _release(self, items: Sequence[int]) -> None:
+        if isinstance(items, range):
+            part = slice(items.start, items.stop)
+            self._busy[part] = self._busy[part].translate(_ONE_LESS)
+            return
         for item in items:
             self._busy[item] -= 1
 
@@ -205,6 +227,11 @@ class History:
         for name, count in kept.items():
             if event.counts.get(name, count) != count:
                 self._break("sums do not agree", f"{event.counts[name]:,} {name}, {count:,} were kept")
+
+
+def _numbers(count: int) -> array[int]:
+    zero = array("I", [0])
+    return zero * count
 
 
 def event_of(entry: dict[str, Any], indexes: Callable[[int], Sequence[int]]) -> Event | None:
@@ -229,6 +256,44 @@ def event_of(entry: dict[str, Any], indexes: Callable[[int], Sequence[int]]) -> 
         for at, made in entry["again"]:
             ranks[at], attempts[at] = RETRYABLE, made
         return Event(Kind.SETTLE, items, entry["s"], 0, ranks, attempts)
+    if kind == "equal":
+        ranks = bytearray([RESULT]) * len(entry["i"])
+        for at in entry["failed"]:
+            ranks[at] = FINAL
+        return Event(Kind.SETTLE, entry["i"], ranks=ranks, attempts=[UNKNOWN] * len(ranks))
     if kind in ("reopened", "void"):
         return Event(Kind.REOPEN, entry["i"])
     return None
+
+
+class LedgerHistory:
+    """The history that a run's ledger tells.
+
+    Args:
+        items: indexes that occur, at most.
+        header: the run's first entry.
+    """
+
+    def __init__(self, items: int, header: dict[str, Any]) -> None:
+        self.history = History(items, _attempts(header))
+        self._sends: dict[int, Sequence[int]] = {}
+
+    def take(self, entry: dict[str, Any]) -> None:
+        """Takes the next entry; see `rebuild`."""
+        if entry["e"] == "changed":
+            self.history.attempts = max(self.history.attempts, _attempts(entry))
+        elif entry["e"] == "send":
+            self._sends[entry["s"]] = indexes_of(entry)
+        elif entry["e"] == "open":
+            self._sends.clear()
+        event = event_of(entry, self._sends.__getitem__)
+        if event is not None:
+            self.history.take(event)
+        if entry["e"] in ("done", "lost", "unsent"):
+            del self._sends[entry["s"]]
+
+
+def _attempts(header: dict[str, Any]) -> int:
+    """The most calls of the target for one item: the first send may use up the wrapper's own limit."""
+    told = header.get("attempts"), header["wrapper"].get("attempts")
+    return max((n for n in told if isinstance(n, int)), default=1 << 30)

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 from wrapgen.errors import RunError, WrapgenError
 from wrapgen.run.checks import Check, RecordComparison, Records
+from wrapgen.run.history import Event, Kind, LedgerHistory
 from wrapgen.run.input.items import Items
 from wrapgen.run.ledger.folder import Folder, errors_for
 from wrapgen.run.ledger.ledger import digest_of
@@ -66,6 +67,20 @@ class Verification:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+    def history(self) -> Check:
+        """Whether what the ledger tells of sends and outcomes breaks a rule that holds for every run."""
+        check, counts = Check("history"), self.run_state.counts
+        if self._damage or not self.run_state.integrity.checked:
+            return check.unknown(self._damage or "the ledger has no digests, as wrapgen 0.1.0 wrote it")
+        told = LedgerHistory(self._slots.size, self.folder.header() or {})
+        rebuild(self.folder, None, told.take)
+        found = told.history
+        found.take(Event(Kind.END, counts={"succeeded": counts.succeeded, "failed": counts.failed}))
+        check.detail = f"{found.checked[Kind.SEND]:,} sends, {found.checked[Kind.SETTLE]:,} came back"
+        for violation in found.violations:
+            check.fault(*violation.split(": ", 1))
+        return check
 
     def input(self, items: Callable[[], Items]) -> Check:
         """Whether the input is still what the run began with."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from wrapgen.run.history import FINAL, RESULT, RETRYABLE, Event, History, Kind
+from wrapgen.run.ledger.folder import FileLog, folder_for
+from wrapgen.run.ledger.ledger import Ledger
+from wrapgen.run.verify import Verification
 
 SENT = Event(Kind.SEND, [0, 1], 0, 1)
 KEPT = Event(Kind.SETTLE, [0, 1], 0, 0, [RESULT, FINAL], [1, 3])
@@ -55,3 +58,19 @@ def test_a_right_history_breaks_none():
         history.take(event)
     history.close()
     assert not history.broken
+
+
+def test_a_ledger_in_which_a_finished_item_goes_again_is_told(bench, memory_wrapper):
+    """Verify judges the history that the ledger tells: sends, outcomes and attempts, not only the end."""
+    bench.run(memory_wrapper(), list(range(50)))
+    folder = folder_for(bench.output)
+    with Verification(folder) as verification:
+        check = verification.history()
+    assert check.ok and "sends" in check.detail
+    log = FileLog(folder / "ledger.jsonl", write=True)
+    Ledger(log).append([{"e": "send", "s": 99, "w": 1.6e9, "t": 2, "first": 3, "n": 2}])
+    log.close()
+    with Verification(folder) as verification:
+        check = verification.history()
+    assert check.faults == {"a finished item was sent again": 2}
+    assert "item 3 with try 2" in check.samples[0]

@@ -68,6 +68,7 @@ def verify(bench, records=None, values=VALUES):
         checks = [
             verification.input(items),
             verification.ledger(),
+            verification.history(),
             verification.items(),
             verification.output(items),
             verification.errors(),
@@ -79,7 +80,7 @@ def verify(bench, records=None, values=VALUES):
 def test_an_undamaged_run_is_ok(finished):
     """Where nothing is wrong every check says so."""
     assert {name: check.state for name, check in verify(finished).items()} == dict.fromkeys(
-        ["input", "ledger", "items", "output", "errors", "records"], "ok"
+        ["input", "ledger", "history", "items", "output", "errors", "records"], "ok"
     )
 
 

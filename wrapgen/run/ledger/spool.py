@@ -139,6 +139,11 @@ class Slots:
                     yield Stretch(first + start, places[start] & _OFFSET, places[start:end], facts[start:end])
             first += len(facts)
 
+    @property
+    def size(self) -> int:
+        """Items that have a place: one more than the highest index."""
+        return os.fstat(self._descriptor).st_size // _WIDTH
+
     def count(self) -> tuple[int, int]:
         """How many items succeeded and failed."""
         found: Counter[int] = Counter()

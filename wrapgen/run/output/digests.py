@@ -15,7 +15,7 @@ from typing import Any
 from zlib import crc32
 
 _READ = 1 << 20
-_LEAST_BLOCK, MOST_BLOCKS = 64, 1 << 15
+_LEAST_BLOCK, MOST_BLOCKS = 64, 128
 _CHECKSUM = 4
 """Bytes of a block's checksum. It says where; whether two contents are the same says the SHA-256."""
 
