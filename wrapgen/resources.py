@@ -35,3 +35,13 @@ def resource_of(error: BaseException | None) -> str | None:
             return _BY_ERRNO[errno.EMFILE]
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return None
+
+
+_OURS = {errno.EBADF, errno.EFAULT, errno.EINVAL, errno.ENOTSOCK, errno.ENOTTY, errno.ESPIPE}
+"""What the system says of a call that is wrong in itself."""
+
+
+def refusal_of(error: BaseException) -> str:
+    """What the system refused, such as to read a damaged disk; empty for an error of another cause."""
+    known = isinstance(error, OSError) and error.errno is not None and error.errno not in _OURS
+    return str(error.strerror) if known and isinstance(error, OSError) else ""

@@ -6,7 +6,6 @@ its own in this package, as a click command named `command`.
 
 from __future__ import annotations
 
-import errno
 import importlib
 import io
 import json
@@ -20,7 +19,7 @@ import click
 from wrapgen import __version__
 from wrapgen.cli.terminal import err, marked, out
 from wrapgen.errors import InternalError, OutOfResource, SystemRefused, WrapgenError
-from wrapgen.resources import resource_of
+from wrapgen.resources import refusal_of, resource_of
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -134,10 +133,6 @@ def main(arguments: list[str] | None = None) -> int:
         return told.exit_code
 
 
-_OURS = {errno.EBADF, errno.EFAULT, errno.EINVAL, errno.ENOTSOCK, errno.ENOTTY, errno.ESPIPE}
-"""What the system says of a call that is wrong in itself."""
-
-
 def fault_of_system(error: BaseException) -> OutOfResource | SystemRefused | None:
     """The error to report in place of one that the machine caused; None for one that it did not.
 
@@ -145,9 +140,9 @@ def fault_of_system(error: BaseException) -> OutOfResource | SystemRefused | Non
     """
     resource = resource_of(error)
     if resource is None or isinstance(error, OutOfResource):
-        if isinstance(error, OSError) and error.errno is not None and error.errno not in _OURS:
-            places = [str(name) for name in (error.filename, error.filename2) if name is not None]
-            return SystemRefused(str(error.strerror), *places)
+        if reason := refusal_of(error):
+            places = [getattr(error, name, None) for name in ("filename", "filename2")]
+            return SystemRefused(reason, *(str(place) for place in places if place is not None))
         return error if isinstance(error, OutOfResource) else None
     message = getattr(error, "message", None)
     if message is None:  # no error of ours

@@ -17,9 +17,9 @@ from urllib.parse import parse_qsl
 import msgspec
 from starlette.types import Receive, Scope, Send
 
-from wrapgen.errors import BadRequest, NotAuthorized, ServerFault, Throttled, WrapgenError
+from wrapgen.errors import BadRequest, NotAuthorized, Throttled, WrapgenError
 from wrapgen.platform.api.auth import identify
-from wrapgen.platform.api.errors import call_body, cut_short, facts, headers, routed, words
+from wrapgen.platform.api.errors import call_body, cut_short, facts, headers, routed, unexpected, words
 from wrapgen.platform.api.protocol import CONNECTION
 from wrapgen.platform.calls.call import RUN_ID, CallLimits, CallOutcome, Request
 from wrapgen.platform.calls.envelope import envelope
@@ -95,9 +95,9 @@ class CallEndpoint:
             reply = self._refuse("refused", scope, error, found, raw=raw)
         except asyncio.CancelledError:  # the server ends, and has waited long enough
             reply = self._refuse("stopped", scope, cut_short(), found, raw=raw)
-        except Exception:
-            ours, trace = ServerFault("internal error"), traceback.format_exc()
-            reply = self._refuse("fault", scope, ours, found, raw=raw, trace=trace)
+        except Exception as error:
+            trace = traceback.format_exc()
+            reply = self._refuse("fault", scope, unexpected(error), found, raw=raw, trace=trace)
         if found.origin:
             reply.headers += _FOR_PAGES
         if fault is not None and fault.reply != "whole":

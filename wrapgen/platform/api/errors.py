@@ -30,6 +30,7 @@ from wrapgen.errors import (
     WrapgenError,
 )
 from wrapgen.platform.api.missing import instead_of
+from wrapgen.resources import refusal_of, resource_of
 
 TABLE: dict[type[WrapgenError], tuple[int, int, str]] = {
     TooLarge: (413, 2015, "TooLargeError"),
@@ -160,8 +161,18 @@ def _allowed(request: Request) -> str:
 
 async def respond_unexpected(request: Request, error: Exception) -> Response:  # noqa: ARG001
     """Starlette's handler for our own mistakes: no internals in the body; the log has the traceback."""
-    body = {"error": {"code": 5001, "message": "internal error"}}
-    return JSONResponse(body, 500, {"X-Error-Message": "internal error"})
+    ours = unexpected(error)
+    return JSONResponse(management_body(ours), facts(ours)[0], headers(ours))
+
+
+def unexpected(error: Exception) -> ServerFault:
+    """What is said of an error that nothing expected: what the machine lacks or refused, without a place."""
+    if resource := resource_of(error):
+        return ServerFault(f"the platform's machine has no more {resource}")
+    reason = refusal_of(error)
+    return ServerFault(
+        f"the platform's machine refused an operation: {reason}" if reason else "internal error"
+    )
 
 
 def cut_short() -> ServerFault:

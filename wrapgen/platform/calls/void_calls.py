@@ -84,7 +84,7 @@ class VoidCalls:
         except BaseException as error:
             self._calls.abandon(call)
             if isinstance(error, OSError):
-                raise ServerFault(f"the call can't be persisted: {error}") from error
+                raise ServerFault(f"the call can't be persisted: {error.strerror}") from error
             raise
         self._spawn(call)
         if self._clock() - self._pruned > 600:

@@ -18,7 +18,7 @@ from typing import Any, TypeVar, cast, get_type_hints
 
 import msgspec
 
-from wrapgen.errors import NotFound, UsageError
+from wrapgen.errors import NotFound, ServerFault, UsageError
 from wrapgen.platform.storage.migrations import MIGRATIONS
 
 T = TypeVar("T")
@@ -38,16 +38,20 @@ class Database:
 
     Raises:
         UsageError: the file was written by a newer wrapgen.
+        ServerFault: it can't be used, as on a full or damaged disk. So do all methods.
     """
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.RLock()
         self._depth = 0
-        self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
+        with _refusals():
+            self._connection = sqlite3.connect(
+                path, check_same_thread=False, isolation_level=None, timeout=10
+            )
         self._connection.row_factory = sqlite3.Row
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            self._connection.execute(f"PRAGMA {pragma}")
         try:
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+                self.rows(f"PRAGMA {pragma}")
             self._migrate(path)
         except BaseException:
             self._connection.close()
@@ -59,15 +63,15 @@ class Database:
         with self._lock:
             outermost = self._depth == 0
             if outermost:
-                self._connection.execute("BEGIN IMMEDIATE")
+                self.rows("BEGIN IMMEDIATE")
             self._depth += 1
             try:
                 yield
                 if outermost:
-                    self._connection.execute("COMMIT")
+                    self.rows("COMMIT")
             except BaseException:
                 if outermost and self._connection.in_transaction:  # SQLite may have ended it by itself
-                    self._connection.execute("ROLLBACK")
+                    self.rows("ROLLBACK")
                 raise
             finally:
                 self._depth -= 1
@@ -78,7 +82,7 @@ class Database:
         Raises:
             NotFound: the row that it refers to was deleted since somebody looked.
         """
-        with self._lock:
+        with self._lock, _refusals():
             try:
                 return self._connection.execute(sql, values).rowcount
             except sqlite3.IntegrityError as error:
@@ -99,12 +103,12 @@ class Database:
 
     def rows(self, sql: str, *values: Any) -> list[sqlite3.Row]:
         """All rows that a query gives."""
-        with self._lock:
+        with self._lock, _refusals():
             return self._connection.execute(sql, values).fetchall()
 
     def row(self, sql: str, *values: Any) -> sqlite3.Row | None:
         """The first row that a query gives, or None."""
-        with self._lock:
+        with self._lock, _refusals():
             found: sqlite3.Row | None = self._connection.execute(sql, values).fetchone()
             return found
 
@@ -114,7 +118,7 @@ class Database:
             self._connection.close()
 
     def _migrate(self, path: Path) -> None:
-        with self._lock:
+        with self._lock, _refusals():
             done = int(self._connection.execute("PRAGMA user_version").fetchone()[0])
             if done > len(MIGRATIONS):
                 raise UsageError(
@@ -124,6 +128,18 @@ class Database:
             for number, script in enumerate(MIGRATIONS[done:], start=done + 1):
                 # executescript commits what is open, so each script brings its own transaction.
                 self._connection.executescript(f"BEGIN; {script}; PRAGMA user_version={number}; COMMIT;")
+
+
+class _refusals:  # noqa: N801 - reads as what it is, and costs a call nothing
+    """Tells what the machine refused SQLite as the platform's own fault."""
+
+    def __enter__(self) -> None:
+        """Nothing."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if kind in (sqlite3.OperationalError, sqlite3.DatabaseError) and "no such" not in str(error):
+            said = f"the platform's database can't be used: {error}"
+            raise ServerFault(said, hint="the disk of the platform's home may be full or damaged") from error
 
 
 def as_column(value: Any) -> Any:
