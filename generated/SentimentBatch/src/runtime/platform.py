@@ -16,7 +16,7 @@ from . import protocol
 from .exchange import LARGEST, ConnectionFailed, Request, Response, Server, Transport
 from .items import Item
 from .protocol import Failure, InputError, Unavailable, encode_value
-from .statuses import OTHER_STATUS, RETRYABLE, STATUSES, failure_of, failure_of_connection, retry_after
+from .statuses import OTHER_STATUS, RETRIED, STATUSES, failure_of, failure_of_connection, retry_after
 
 READ_GRACE = 30.0  # seconds beyond those that the platform was given
 
@@ -152,7 +152,7 @@ def failure_of_status(response: Response) -> Failure:
     error_type, effect, retryable = STATUSES.get(response.status, OTHER_STATUS)
     text = response.body[:200].decode("utf-8", "replace").strip()
     named, message = reported_error(response) or ("AlgorithmError", text)
-    if named != "AlgorithmError" and (named in RETRYABLE or not retryable) and response.status != 429:
+    if named != "AlgorithmError" and (named in RETRIED or not retryable) and response.status != 429:
         error_type = named
     message = f"status {response.status}{': ' if message else ''}{message}"
     failure = failure_of(error_type, message, effect, retryable)

@@ -23,20 +23,13 @@ STATUSES = {
     504: ("TimeoutError", ATTEMPT, True),
 }
 OTHER_STATUS = ("ServerError", ATTEMPT, True)
-RETRYABLE = (
-    "ConnectionError",
-    "LoadingError",
-    "ServerError",
-    "SystemExit",
-    "TimeoutError",
-    "TooManyRequests",
-)
+RETRIED = ("ConnectionError", "LoadingError", "ServerError", "SystemExit", "TimeoutError", "TooManyRequests")
 SPLITTING = ("SystemExit", "TimeoutError")  # retryable, but one item of a list may have caused it
 
 
 def failure_of(error_type: str, message: str, effect: str = ATTEMPT, retryable: Any = None) -> Failure:
     """A call of the target that went wrong; its type tells whether sending it again can help."""
-    failure = Failure(error_type, message, error_type in RETRYABLE if retryable is None else retryable)
+    failure = Failure(error_type, message, error_type in RETRIED if retryable is None else retryable)
     failure.effect = effect
     failure.splits = effect == ATTEMPT and (not failure.retryable or error_type in SPLITTING)
     return failure

@@ -95,9 +95,9 @@ class Engine:
                 self._is_closed = True
                 self.stop()
         with self._change:
-            self._dropped += self._open.values()
-            while self._dropped or self._waiting:
-                task = self._dropped.pop(0) if self._dropped else self._waiting.popleft()
+            self._waiting.extendleft([*self._dropped, *self._open.values()])
+            while self._waiting:
+                task = self._waiting.popleft()
                 for item in task.items:  # they have the attempts that they had
                     outcome = task.unfinished(self.stopped)
                     self._put(item, self._recorder.prepare(item, outcome) if self._recorder else outcome)
@@ -121,13 +121,13 @@ class Engine:
                 if self._recorder:
                     self._recorder.tick()
             self._is_ending = True  # but for answers that came in time and are being handed over
-            self._change.wait_for(lambda: not self._is_receiving(), self._deadline.reserve / 4)
+            self._change.wait_for(self._has_received, self._deadline.reserve / 4)
 
     def _is_over(self) -> bool:
         return not self._open and (self._is_closing or not self._waiting)
 
-    def _is_receiving(self) -> bool:
-        return self._error is None and any(task.is_answered for task in self._open.values())
+    def _has_received(self) -> bool:
+        return self._error is not None or not any(task.is_answered for task in self._open.values())
 
     def _fill(self) -> None:
         """Have the next task ready, so that no thread is started for nothing."""
