@@ -25,7 +25,7 @@ pygments_style = "a11y-high-contrast-light"
 pygments_dark_style = "a11y-high-contrast-dark"
 
 CONTENTS = {
-    "Start": ["quickstart", "algorithms"],
+    "Start": ["start", "quickstart", "algorithms"],
     "Wrap": ["spec", "item-protocol", "datastores", "templates"],
     "Run": ["publishing", "running", "records", "spark", "sqs"],
     "Host": ["platform", "web", "security"],

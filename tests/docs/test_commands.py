@@ -31,6 +31,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import models
 import pytest
 from printed import PAGES, ROOT, Step, blocks, name, steps
 
@@ -41,6 +42,9 @@ STANDS_FOR: dict[str, Callable[[Any], str]] = {
     "sim...": lambda session: json.loads(Path(session.platform["credentials"]).read_text())["api_key"],
     QUEUE: lambda session: session.cloud() + "/123456789012/tweets",
     "https://minio.example.org": lambda session: session.cloud(),
+    "http://localhost:8000": lambda session: session.model(models.fastapi),
+    "http://localhost:5000": lambda session: session.model(models.mlflow),
+    "http://localhost:4000": lambda session: session.model(models.openai),
 }
 RUN_AS = [
     (r"^(wrapgen worker sqs .*)$", r"\1 --until-empty --wait 0"),
@@ -60,12 +64,10 @@ class Session:
     cloud: Callable[[], str]
     platform: dict[str, str] = field(default_factory=dict)
     servers: list[subprocess.Popen[str]] = field(default_factory=list)
+    models: dict[str, Any] = field(default_factory=dict)
 
     def do(self, step: Step) -> None:
         """Runs a step; fails with what it said."""
-        if step.kind == "save":
-            (self.folder / step.path).write_text(step.script, "utf-8")
-            return
         if step.kind == "serve":
             self.serve(step.script)
             return
@@ -73,6 +75,9 @@ class Session:
         for printed, real in STANDS_FOR.items():
             if printed in script:
                 script = script.replace(printed, real(self))
+        if step.kind == "save":
+            (self.folder / step.path).write_text(script, "utf-8")
+            return
         if step.kind == "python":
             self.run([sys.executable, "-c", script])
         else:
@@ -105,7 +110,16 @@ class Session:
         assert ready, f"{line}: the platform did not start"
         self.platform = json.loads(ready)
 
+    def model(self, answer: Callable[[str, Any], Any]) -> str:
+        """The address of a model server, started when it is first needed."""
+        if answer.__name__ not in self.models:
+            self.models[answer.__name__] = models.start(answer)
+        return "http://127.0.0.1:{1}".format(*self.models[answer.__name__].server_address)
+
     def close(self) -> None:
+        for model in self.models.values():
+            model.shutdown()
+            model.server_close()
         for server in self.servers:
             server.terminate()
         for server in self.servers:

@@ -293,19 +293,19 @@ def hand_over_listener(channel: Channel, address: List[Any]) -> None:
     listener.close()
 
 
-def serve_plain(module: ModuleType, channel: Channel, platform: bool) -> None:
+def serve_plain(module: ModuleType, channel: Channel, opened: Any = None) -> None:
     """Serve a module that defines `apply`, as the platform's own runner does, which calls nothing else.
 
     An `apply` that requires a second argument gets what `load` returned: it could not be called otherwise.
-    A `platform` waits for the line that says that all is loaded.
+    For a run, what it returned is `opened`; a platform waits for the line that says that all is loaded.
     """
     loader, arguments = getattr(module, "load", None), ()  # type: Any, tuple[Any, ...]
     try:
         if callable(loader) and requires_two(module.apply):
-            arguments = (loader(),)
+            arguments = (opened(loader()) if opened else loader(),)
     except Exception as error:
         channel.load_error = error
-    if platform:
+    if opened is None:
         print(READY, flush=True)
     for line in sys.stdin:
         broken = channel.load_error
@@ -368,8 +368,12 @@ def run() -> None:
     if settings["variables"] is not None:
         os.environ.clear()
         os.environ.update(settings["variables"])
-    sys.path[: sys.path[0] == os.path.dirname(os.path.abspath(__file__))] = [os.getcwd()]
-    plain = settings.get("plain", False)
+    plain, opened = settings.get("plain", False), None
+    here = os.path.dirname(os.path.abspath(__file__))
+    if plain:
+        sys.path.insert(0, here)
+        opened = importlib.import_module("local_files").with_folder
+    sys.path[:] = [os.getcwd()] + [path for path in sys.path if path != here]
     adk = not plain and os.path.exists(".adk")
     if not plain:
         redirect(channel)
@@ -382,7 +386,7 @@ def run() -> None:
     if not requests.asked:
         if not callable(getattr(module, "apply", None)):
             raise AttributeError("src/%s.py defines no function apply, and serves no ADK" % name)
-        serve_plain(module, channel, not plain)
+        serve_plain(module, channel, opened)
 
 
 if __name__ == "__main__":

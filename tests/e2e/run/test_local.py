@@ -185,3 +185,16 @@ def test_records_go_to_a_folder_beside_the_spec(place):
     url = (place.folder / "kept records").as_uri()
     assert place("records", url, "--run", "r1", "--count").stdout == "300\n"
     assert place("verify", "out.jsonl").returncode == 0
+
+
+def test_what_is_too_large_for_a_call_goes_by_files(place):
+    """An item and an answer beyond the caps of a call arrive whole, and no file is left."""
+    place.model(
+        "def apply(item):\n    return item if len(item) < 2000 else item + item\n",
+        SPEC + "limits: {request_bytes: 5000, response_bytes: 5000}\n",
+    )
+    large = ["x" * 6000, "y" * 20, "z" * 3000]
+    (place.folder / "in.jsonl").write_text("".join(json.dumps(text) + "\n" for text in large))
+    ran = place.run()
+    assert ran.returncode == 0, ran.stdout + ran.stderr + (place.folder / "out.jsonl").read_text()[:500]
+    assert place.results == [text if len(text) < 2000 else text * 2 for text in large]

@@ -20,7 +20,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
-from urllib.parse import unquote, urlsplit
 
 from wrapgen.errors import RunError
 from wrapgen.run.hosts.description import DESCRIBE, DESCRIBE_SECONDS, Description, read_description
@@ -28,6 +27,7 @@ from wrapgen.run.hosts.failures import NotThePlatform, lost_by, platform_answer
 from wrapgen.run.scheduling.replies import LossKind, Lost
 from wrapgen.spec.store import absolute
 from wrapgen.worker import LOAD_REQUEST, START
+from wrapgen.worker.local_files import FILES, SCHEME
 
 LOAD_SECONDS = 600.0
 """How long loading may take, a model for one."""
@@ -40,9 +40,6 @@ SHOWN_BYTES = 2000
 
 STOP_SECONDS = 3.0
 """How long processes may take to end after their input is closed."""
-
-FILES = "WRAPGEN_FILES"
-"""The variable that names a process's folder for items and results that are too large for a call."""
 
 BESIDE = "WRAPGEN_BESIDE"
 """The variable that says where the wrapper's own relative paths start from."""
@@ -176,16 +173,16 @@ class FolderSideband:
 
     def upload(self, body: bytes) -> str | Lost:
         """Stores a file under a name of its own; its URL."""
-        path = self._folder / f"{uuid.uuid4().hex}.jsonl"
+        name = f"{uuid.uuid4().hex}.jsonl"
         try:
-            path.write_bytes(body)
+            (self._folder / name).write_bytes(body)
         except OSError as error:
-            return Lost(LossKind.DOWN, "ServerError", f"{path} can't be written: {error.strerror}")
-        return path.as_uri()
+            return Lost(LossKind.DOWN, "ServerError", f"{self._folder} can't be written: {error.strerror}")
+        return f"{SCHEME}{name}"
 
     def fetch(self, url: str) -> bytes | Lost:
         """What a process wrote; the file is removed."""
-        path = Path(unquote(urlsplit(url).path))
+        path = self._folder / url.removeprefix(SCHEME)
         try:
             content = path.read_bytes()
             path.unlink()
@@ -196,7 +193,7 @@ class FolderSideband:
     def discard(self, url: str) -> None:
         """Removes what `upload` stored."""
         with contextlib.suppress(OSError):
-            Path(unquote(urlsplit(url).path)).unlink(missing_ok=True)
+            (self._folder / url.removeprefix(SCHEME)).unlink(missing_ok=True)
 
 
 class ProcessHost:
