@@ -65,6 +65,7 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--only", help="parts, as 1,2")
     parser.add_argument("--items", type=int, help="of part 1 (100,000; quick: 40,000)")
+    parser.add_argument("--programs", metavar="PATTERN", default="", help="of part 1, those that it matches")
     parser.add_argument("--seconds", type=float, default=60, help="most for a slow case, over all its rounds")
     parser.add_argument("--rounds", type=int, help="(3; quick: 4)")
     parser.add_argument(
@@ -128,6 +129,7 @@ def benches(given: argparse.Namespace, store: Store, work: Path) -> list[Bench]:
         tree=tree,
         peers=given.peers,
         quick=given.quick,
+        programs=given.programs,
     )
     store.about(tree=tree.name, against=given.against)
     if not given.against:

@@ -29,6 +29,7 @@ class Bench:
         older: this is the commit that another tree is measured beside.
         peers: what others make is measured too.
         quick: only what a verdict on calls and items needs.
+        programs: pattern of the names of programs of part 1 that are measured.
     """
 
     store: Store
@@ -41,6 +42,7 @@ class Bench:
     older: bool = False
     peers: bool = True
     quick: bool = False
+    programs: str = ""
 
     @property
     def cores(self) -> int:

@@ -128,6 +128,7 @@ GROUPS = {
     "inline": "Scored where the program runs, or by the platform's own process",
     "one": "One text a call of the target",
     "lists": "Lists of 100 texts a call of the target",
+    "chat": "Chat completions, one text a call",
 }
 
 

@@ -18,20 +18,29 @@ DOCUMENT = {"document": tweets.SAMPLE}
 
 def fastapi(bench: Bench) -> AbstractContextManager[Server]:
     """Uvicorn with uvloop and httptools."""
+    return _uvicorn(bench, "fastapi_app:app", ("/score", DOCUMENT))
+
+
+def chat(bench: Bench) -> AbstractContextManager[Server]:
+    """A server that answers as OpenAI's does, in the same way."""
+    messages = [{"role": "user", "content": tweets.SAMPLE}]
+    probe = ("/v1/chat/completions", {"model": "sentiment", "messages": messages})
+    return _uvicorn(bench, "chat_app:app", probe)
+
+
+def _uvicorn(bench: Bench, app: str, probe: tuple[str, Any]) -> AbstractContextManager[Server]:
     port = hosting.free_port()
     words = ["--workers", str(bench.cores), "--port", str(port), "--log-level", "warning"]
     command = [
         str(peers.python("fastapi")),
         "-m",
         "uvicorn",
-        "fastapi_app:app",
+        app,
         "--app-dir",
         str(CASES),
         *words,
     ]
-    return hosting.served(
-        [*command, "--loop", "uvloop", "--http", "httptools"], ("/score", DOCUMENT), port=port
-    )
+    return hosting.served([*command, "--loop", "uvloop", "--http", "httptools"], probe, port=port)
 
 
 def litserve(bench: Bench) -> AbstractContextManager[Server]:

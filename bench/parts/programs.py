@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.options import Bench
+from bench.peers import CACHE
 
 CASES = Path(__file__).resolve().parent.parent / "cases"
 OURS = "wrapgen"
@@ -19,10 +21,10 @@ class Program:
 
     Attributes:
         name: what the table calls it.
-        group: programs that do the same thing: `inline`, `one` text a call, or `lists`.
+        group: programs that do the same thing: `inline`, `one` text a call, `lists`, or `chat` completions.
         file: in `cases/`.
         peer: whose environment runs it; `wrapgen` is ours.
-        needs: servers: `platform`, `fastapi`, `mlserver`.
+        needs: servers: `platform`, `fastapi`, `mlserver`, `chat`.
         wrapper: the spec in `cases/wrapgen/` of the wrapper that it calls, if it does.
         hosted: the algorithm in `cases/` that it wants on the platform, hand-written.
         more: further files that the user writes for it.
@@ -67,6 +69,13 @@ def _run(name: str, group: str, wrapper: str, *words: str) -> Program:
     return Program(name, group, "wrapgen/run.sh", OURS, ("platform",), wrapper, words=words, commands=2)
 
 
+def _spec(name: str, group: str, spec: str, *needs: str) -> Program:
+    """A run of a spec, without a platform: one command."""
+    words = (f"SPEC={spec}", f"WRAPGEN_CACHE={CACHE / 'specs'}")
+    more = (f"wrapgen/{spec}.yaml",)
+    return Program(name, group, "wrapgen/run_spec.sh", OURS, needs, more=more, words=words)
+
+
 GUIDE = ("guide_wrapper/src/GuideBatch.py",)
 MLSERVER = {"peer": "mlserver", "needs": ("mlserver",), "more": ("mlserver_input.py",)}
 SPARK = {"peer": "spark", "needs": ("platform",)}
@@ -76,6 +85,7 @@ PROGRAMS = (
     Program("multiprocessing.Pool", "inline", "pool.py"),
     _run("wrapgen run, inline, one call at a time", "inline", "inline", "WORDS=--workers 1"),
     _run("wrapgen run, inline", "inline", "inline"),
+    _spec("wrapgen run spec.yaml, inline", "inline", "inline"),
     Program("Spark mapInPandas, inline", "inline", "spark_inline.py", "spark"),
     Program(
         "Ray Data, inline",
@@ -97,6 +107,8 @@ PROGRAMS = (
     Program("aiohttp to the platform", "one", "aiohttp_platform_one.py", needs=("platform",)),
     Program("aiohttp to FastAPI", "one", "aiohttp_fastapi_one.py", needs=("fastapi",)),
     Program("mlserver infer, one text a call", "one", "mlserver_infer.sh", **MLSERVER, words=("BATCH=1",)),
+    _spec("wrapgen run spec.yaml, FastAPI", "one", "endpoint_one", "fastapi"),
+    _spec("wrapgen run spec.yaml, MLServer", "one", "endpoint_mlserver_one", "mlserver"),
     Program("Spark mapInPandas, a call per row", "one", "spark_one.py", **SPARK),
     Program("our Spark connector, parallel", "one", "spark_wrapgen.py", **SPARK, wrapper="parallel"),
     _run("wrapgen run, serial", "one", "serial"),
@@ -105,9 +117,14 @@ PROGRAMS = (
     Program("aiohttp to FastAPI, lists", "lists", "aiohttp_fastapi_lists.py", needs=("fastapi",)),
     Program("thread pool of 16 to FastAPI, lists", "lists", "threads_fastapi_lists.py", needs=("fastapi",)),
     Program("mlserver infer, batches of 100", "lists", "mlserver_infer.sh", **MLSERVER, words=("BATCH=100",)),
+    _spec("wrapgen run spec.yaml, FastAPI, lists", "lists", "endpoint_lists", "fastapi"),
+    _spec("wrapgen run spec.yaml, MLServer, lists", "lists", "endpoint_mlserver_lists", "mlserver"),
     Program("Spark mapInPandas, lists", "lists", "spark_lists.py", **SPARK),
     Program("our Spark connector, sub-batches", "lists", "spark_wrapgen.py", **SPARK, wrapper="lists"),
     _run("wrapgen run, sub-batches", "lists", "lists"),
+    Program("LiteLLM's batch_completion", "chat", "litellm_batch.py", "litellm", ("chat",)),
+    Program("the openai client, async", "chat", "openai_async.py", "openai", ("chat",)),
+    _spec("wrapgen run spec.yaml, chat", "chat", "endpoint_chat", "chat"),
 )
 """In the order of the table."""
 
@@ -124,5 +141,8 @@ def chosen(bench: Bench, names: Collection[str]) -> list[Program]:
     return [
         each
         for each in PROGRAMS
-        if each.name in names and each.name in picked and (bench.peers or each.wrapper)
+        if each.name in names
+        and each.name in picked
+        and re.search(bench.programs, each.name)
+        and (bench.peers or (each.peer == OURS and not set(each.needs) - {"platform"}))
     ]

@@ -12,7 +12,7 @@ from bench import hosting, measure, peers
 from bench.hosting import Server
 from bench.measure import Failed
 from bench.options import Bench
-from bench.parts.apps import fastapi, mlserver
+from bench.parts.apps import chat, fastapi, mlserver
 from bench.parts.programs import CASES, OURS, Program
 
 TARGET = CASES.parent.parent / "examples" / "sentiment" / "target"
@@ -51,6 +51,7 @@ class Surroundings:
                     self.bench.tree, self._home, CASES / program.hosted, "--release", "1.0.0"
                 )
             found[name.upper()] = server.place if name == "mlserver" else server.address
+            found["HOST"] = server.place
         if program.wrapper:
             found["WRAPPER"] = self._wrapper(program.wrapper)
             found["PYTHONPATH"] = str(self.bench.tree.root)
@@ -119,6 +120,9 @@ class Surroundings:
 
     def _start_fastapi(self) -> Server:
         return self._stack.enter_context(fastapi(self.bench))
+
+    def _start_chat(self) -> Server:
+        return self._stack.enter_context(chat(self.bench))
 
     def _start_mlserver(self) -> Server:
         return self._stack.enter_context(mlserver(self.bench))
