@@ -98,6 +98,14 @@ class ModelServer:
         return Handler
 
 
+def spec_text(target: str, url: str, sections: dict[str, str]) -> bytes:
+    """The spec of a target, with `URL` as the server's address, and of other sections."""
+    lines = ["version: 1", "target:", *(f"  {line}" for line in target.strip().splitlines())]
+    wrapper = {"wrapper": "{name: acme/Scorer, mode: batch}", **sections}
+    lines += [f"{key}: {value}" for key, value in wrapper.items()]
+    return ("\n".join(lines).replace("URL", url) + "\n").encode()
+
+
 def wrapper_of(folder: Path, target: str, files: dict[str, str], sections: dict[str, str]) -> Any:
     """Builds the wrapper of a target, loads it as a package of its own, and gives it with `call`."""
     name = f"endpoint_wrapper_{next(_NUMBERS)}"
@@ -105,10 +113,7 @@ def wrapper_of(folder: Path, target: str, files: dict[str, str], sections: dict[
     where.mkdir()
     for path, text in files.items():
         (where / path).write_text(text, "utf-8")
-    lines = ["version: 1", "target:", *(f"  {line}" for line in target.strip().splitlines())]
-    wrapper = {"wrapper": "{name: acme/Scorer, mode: batch}", **sections}
-    lines += [f"{key}: {value}" for key, value in wrapper.items()]
-    (where / "spec.yaml").write_text("\n".join(lines) + "\n", "utf-8")
+    (where / "spec.yaml").write_bytes(spec_text(target, "", sections))
     made = generate(load(where / "spec.yaml"))
     made.write(where)
     (where / "__init__.py").touch()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from model import Reply
+from model import Reply, spec_text
 
 from wrapgen.build import generate
 from wrapgen.cli.main import cli
@@ -177,6 +177,8 @@ def test_a_spec_with_its_preset_filled_in_means_the_same(path, tmp_path, capsys)
     (tmp_path / "spec.yaml").write_text(printed, "utf-8")
     found = [generate(load(where))["src/mapping.py"].splitlines()[4:] for where in (path, tmp_path)]
     assert found[0] == found[1]
+    cli.main(["check", "--explain", str(tmp_path)], standalone_mode=False)
+    assert capsys.readouterr().out == printed
 
 
 @pytest.mark.parametrize("name", built_in())
@@ -197,3 +199,49 @@ def test_the_digest_of_a_spec_counts_what_stands_beside_it(tmp_path):
     (tmp_path / "ticket.schema.json").write_text("{}")
     assert load(tmp_path).digest != before
     assert parse((spec / "spec.yaml").read_bytes()).digest != before
+
+
+ASKED = """
+endpoint: URL/predict?version=2
+request: {prompt: "Sum up: ${item}", temperature: 0}
+headers: {X-Tenant: acme, Idempotency-Key: $call.key}
+auth: {bearer_env: PATH}
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("version=2", "version=3"),
+        ("Sum up", "Translate"),
+        ("temperature: 0", "temperature: 1"),
+        ("acme", "other"),
+    ],
+)
+def test_a_content_id_says_what_was_asked(model, build, before, after):
+    """Another query, prompt, setting or header asks something else: other record ids, other call keys."""
+    record = {"datastore": "{url: 'sqlite:////tmp/none.db'}", "record": "{id: content}"}
+    batch = {"wrapper": "{name: acme/Scorer, mode: both}", **record}
+    ids, keys = [], []
+    for text in (ASKED, ASKED.replace(before, after)):
+        made = generate(parse(spec_text(text, model.url, batch)))
+        assert "PATH" not in made["src/mapping.py"].decode()
+        config: dict[str, Any] = {}
+        exec(made["src/config.py"], config)
+        ids.append(config["TARGET"]["source"])
+        assert config["RECORDS"]["id_version"] == 2
+        build(text).batch(["x"], **{"$run": "r", "$ids": ["1"]})
+        keys.append(model.requests[-1].headers["Idempotency-Key"])
+    assert len(set(ids)) == len(set(keys)) == 2
+
+
+def test_credentials_and_errors_are_no_part_of_what_was_asked(model):
+    """Where a token comes from, and what errors mean, change no id."""
+    found = set()
+    for more in ("", "errors: [{status: 418, means: final}]\n"):
+        for auth in ("PATH", "HOME"):
+            made = generate(parse(spec_text(ASKED.replace("PATH", auth) + more, model.url, {})))
+            config: dict[str, Any] = {}
+            exec(made["src/config.py"], config)
+            found.add(config["TARGET"]["source"])
+    assert len(found) == 1

@@ -219,6 +219,7 @@ def _endpoint_settings(spec: Spec) -> dict[str, Any]:
     keys = expanded.keys
     fixed = {name: one for name, one in expanded.headers.items() if isinstance(one, str)}
     return {
+        "source": _asked(spec),
         "url": expanded.url,
         "content_type": keys.get("content_type", "application/json"),
         "answer": keys.get("answer", "json"),
@@ -229,6 +230,16 @@ def _endpoint_settings(spec: Spec) -> dict[str, Any]:
         "most_tokens": _most_tokens(spec),
         **({"auth": keys["auth"]} if "auth" in keys else {}),
     }
+
+
+def _asked(spec: Spec) -> str:
+    """A digest of all that decides what a result is: the address with its query, the request, the result."""
+    expanded = spec.expanded
+    keys = {key: one for key, one in expanded.keys.items() if key not in ("auth", "errors", "reports")}
+    schema = hashlib.sha256(spec.attached.get(spec.target.result_schema or "", b"")).hexdigest()
+    model = spec.target.model.model_dump() if spec.target.model else None
+    asked = [expanded.url, keys, bool(expanded.preset.get("tensors")), model, schema]
+    return "sha256:" + hashlib.sha256(json.dumps(asked, sort_keys=True).encode("ascii")).hexdigest()
 
 
 def _endpoint_constants(spec: Spec) -> list[tuple[str, Any]]:
@@ -302,7 +313,7 @@ def _records(spec: Spec) -> dict[str, Any]:
     assert spec.datastore is not None
     facts: dict[str, Any] = {"id": _item_id(spec)}
     if plan.has_record_ids(spec):
-        facts["id_version"] = spec.record.id_version
+        facts["id_version"] = spec.id_version
         facts["id_key_env"] = spec.record.id_key_env
     facts["input"] = spec.datastore.input
     facts["on_failure"] = spec.datastore.on_failure

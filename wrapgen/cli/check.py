@@ -49,8 +49,10 @@ def _explain(spec: Spec, as_json: bool) -> None:
     import yaml
 
     from wrapgen.spec.expand import explained
+    from wrapgen.spec.target import Target
 
     whole = spec.model_dump(mode="json", exclude_unset=True, exclude_none=True)
     if spec.target.endpoint:
-        whole["target"] = explained(whole["target"], spec.expanded)
+        made = explained(whole["target"], spec.expanded)
+        whole["target"] = {key: made[key] for key in Target.model_fields if key in made}
     answer(whole, as_json, yaml.safe_dump(whole, sort_keys=False, width=100, allow_unicode=True).rstrip())

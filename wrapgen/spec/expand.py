@@ -276,10 +276,17 @@ def _check_together(
         report(("target", "item_error"), Refused(said, hint))
     for number, rule in enumerate(target.get("errors") or ()):
         for key in ("path", "status_in", "message") if isinstance(rule, dict) else ():
-            if None in parse_path(rule.get(key) or "$"):
+            if _is_many(rule.get(key)):
                 said = "an error of an answer is one value, and * stands for many"
                 hint = "name one element, such as [0]; errors of items belong in item_error:"
                 report(("target", "errors", number, key), Refused(said, hint))
+
+
+def _is_many(path: Any) -> bool:
+    try:
+        return isinstance(path, str) and None in parse_path(path)
+    except Refused:  # which the model tells
+        return False
 
 
 def _names_item(template: Template) -> bool:

@@ -292,11 +292,16 @@ class Spec(Section):
         return 1 if self.target.source else DEFAULT_PARALLEL
 
     @property
+    def id_version(self) -> int:
+        """The version of content ids; an endpoint's always identify what it is asked, too."""
+        return 2 if self.target.endpoint else self.record.id_version
+
+    @property
     def variables(self) -> tuple[str, ...]:
         """The environment variables that the wrapper reads, which its algorithm's secrets have to set."""
         store = self.datastore
         named = (store.url_env, store.key_env) if store is not None else ()
-        return tuple(name for name in (*named, self.record.id_key_env) if name)
+        return tuple(name for name in (*named, self.record.id_key_env, *self.target.variables) if name)
 
     @property
     def target_reference(self) -> str:

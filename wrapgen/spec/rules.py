@@ -229,7 +229,15 @@ def _times(document: dict[str, Any]) -> Iterator[Fault]:
 
 def _record_ids(document: dict[str, Any]) -> Iterator[Fault]:
     record = _section(document, "record")
-    chosen, key, version = record.get("id", "random"), record.get("id_key_env"), record.get("id_version", 1)
+    first = 1 if _section(document, "target").get("endpoint") is None else 2
+    chosen, key, version = (
+        record.get("id", "random"),
+        record.get("id_key_env"),
+        record.get("id_version", first),
+    )
+    if first == 2 and version == 1:
+        said = "ids of version 1 do not say what an endpoint was asked: another prompt would keep them"
+        yield ("record", "id_version"), said, "remove id_version"
     if not isinstance(chosen, str):
         return
     if isinstance(key, str) and chosen == "random":

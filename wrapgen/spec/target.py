@@ -301,6 +301,15 @@ class Target(Section):
         None, description="A JSON Schema beside the spec: a result that does not fit is asked for again."
     )
 
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The environment variables that its credentials are in."""
+        if self.auth is None:
+            return ()
+        oauth = self.auth.oauth2
+        secrets = (oauth.client_id_env, oauth.client_secret_env) if oauth else ()
+        return tuple(name for name in (self.auth.bearer_env, *secrets) if name)
+
 
 NESTED: dict[str, type[Section]] = {
     "auth": Auth,

@@ -298,7 +298,7 @@ def _surprises(spec: Spec) -> Iterator[rules.Fault]:
             "a platform's sandbox shows a wrapper no folder but those that the server was started with",
             "runs on this machine need nothing; for a local platform: wrapgen serve --writable FOLDER",
         )
-    if store and spec.record.id_version == 1:
+    if store and spec.id_version == 1:
         yield from _old_ids(spec.record.id, store.redact)
     if environment and not environments.is_tested(environment):
         yield (

@@ -117,7 +117,7 @@ class Endpoint:
 
     def _content(self, items: list[Item]) -> tuple[bytes, dict[str, str]]:
         """The body of a request for these items, and its headers. Raises ``InputError``."""
-        key = _key_of(items, self.settings["reference"]) if self.mapping.KEYED else ""
+        key = _key_of(items, self.settings["source"]) if self.mapping.KEYED else ""
         what = [item.taken for item in items] if self.mapping.LISTS else items[0].value
         try:
             content = self.mapping.request(what, key)

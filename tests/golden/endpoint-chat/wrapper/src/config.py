@@ -13,6 +13,7 @@ MODE = "batch"
 SPEC = "sha256:8f8ec948ccf9968240175d3214995f7dfed277a499f997d6798ddfb59a1dcdb9"
 TARGET: dict[str, Any] = {
     "reference": "openai-chat:https://llm.acme.internal/v1#qwen3-32b",
+    "source": "sha256:818d866839fd8d1c104c95637061e7015c5a4eb967d2645c90fe46948c29e134",
     "url": "https://llm.acme.internal/v1/chat/completions",
     "content_type": "application/json",
     "answer": "json",

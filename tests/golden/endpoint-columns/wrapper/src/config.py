@@ -13,6 +13,7 @@ MODE = "batch"
 SPEC = "sha256:3fee170cdd1f04404acf0994c4873696bd7f07434884fcc806b9bace31ba6f5c"
 TARGET: dict[str, Any] = {
     "reference": "json:http://scorer:8000/predict",
+    "source": "sha256:0bf82ec4a67a57d297ca2b5225087aac3562185420352b6c797b24cd5a4204f6",
     "url": "http://scorer:8000/predict?version=2",
     "content_type": "application/json",
     "answer": "json",

@@ -13,6 +13,7 @@ MODE = "both"
 SPEC = "sha256:01035e003f467fd7819883e89c38b6862bed4d8d0da38afb7259f8e3ceb6435b"
 TARGET: dict[str, Any] = {
     "reference": "mlflow:https://mlflow.acme.internal/invocations",
+    "source": "sha256:9e6ca10538a0ac578ca77ba46cd6a856ea07e1ea43cdd92ff34efd60d38dec79",
     "url": "https://mlflow.acme.internal/invocations",
     "content_type": "application/json",
     "answer": "json",

@@ -13,6 +13,7 @@ MODE = "batch"
 SPEC = "sha256:f84c86940c0c8d72492508499e897127cda062b35aedc574df20731971d19843"
 TARGET: dict[str, Any] = {
     "reference": "json:sagemaker://eu-west-1/fraud-prod",
+    "source": "sha256:f49c1c3bf84754e7c68700f9822aac06bd31faa09d08e34436cf2f85ddb8a17a",
     "url": "https://runtime.sagemaker.eu-west-1.amazonaws.com/endpoints/fraud-prod/invocations",
     "content_type": "application/json",
     "answer": "json",

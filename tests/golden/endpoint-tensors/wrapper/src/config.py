@@ -13,6 +13,7 @@ MODE = "batch"
 SPEC = "sha256:8a560aa2037c7d9301026b0fd6635f5a9a54ec32d7ff16ef070953679811324c"
 TARGET: dict[str, Any] = {
     "reference": "open-inference:https://sentiment.acme.internal#sentiment/3",
+    "source": "sha256:0ec9f73bd36605e2658edfacb094678800aa855e57484bdfaca66c52d04dc84a",
     "url": "https://sentiment.acme.internal/v2/models/sentiment/versions/3/infer",
     "content_type": "application/json",
     "answer": "json",
