@@ -87,13 +87,14 @@ def _command(name: str, python: Path, port: int, folder: Path) -> list[str]:
 
 
 @contextmanager
-def nginx(folder: Path, behind: Server, extra: str = "") -> Iterator[Server]:
+def nginx(folder: Path, behind: Server, extra: str = "", more: str = "") -> Iterator[Server]:
     """nginx in front of another server while the block runs.
 
     Args:
         folder: an empty one, for its files.
         behind: what it passes requests to.
         extra: lines of its configuration, within `server`.
+        more: lines before that, within `http`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
@@ -103,7 +104,7 @@ def nginx(folder: Path, behind: Server, extra: str = "") -> Iterator[Server]:
     location = f"location / {{ proxy_pass {behind.address}; proxy_read_timeout 2s; }}"
     (folder / "nginx.conf").write_text(
         f"daemon off; pid {folder}/pid; error_log {folder}/error.log; events {{}}\n"
-        f"http {{ access_log {folder}/access.log; {temporary}\n"
+        f"http {{ access_log {folder}/access.log; {temporary} {more}\n"
         f"server {{ listen 127.0.0.1:{port}; {extra}\n{location} }} }}\n"
     )
     program = shutil.which("nginx", path="/usr/sbin:/usr/bin")
