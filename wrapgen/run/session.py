@@ -314,7 +314,7 @@ class Session:
         """Sends what has no final outcome; how far that came."""
         world, options, wrapper = self._world, self._options, self._wrapper
         calls = world.calls(call)
-        spending = wrapper.spending(options.max_cost, self._spent)
+        spending = wrapper.spending(options.max_cost, self._spent, self.scan.largest)
         ahead = 0 if spending.limited else calls.prefetch
         together = max(1, wrapper.parallel * wrapper.batch_size)
         scheduler = Scheduler(

@@ -34,7 +34,7 @@ class Description:
         datastore: URL of its records, or None.
         rpm, tpm: requests of the target and tokens a minute that its spec allows; None: any.
         price: of a million tokens, by `input` and `output`; None where the spec has none.
-        max_cost_item: the most that one attempt of one item may cost, by price and limits; None: not known.
+        max_cost_item: the most that an attempt of an item may cost beside its own bytes; None: not known.
     """
 
     target: str
@@ -57,12 +57,13 @@ class Description:
         """Bytes that a chunk's items may take."""
         return protocol.chunk_aim(self.request_bytes)
 
-    def spending(self, max_cost: float | None, spent: float) -> SpendingLimits:
+    def spending(self, max_cost: float | None, spent: float, largest: int) -> SpendingLimits:
         """What a run through it may spend.
 
         Args:
             max_cost: money for all of it; None: any.
             spent: what its earlier sessions spent.
+            largest: bytes of the largest item, each of which may be a token.
 
         Raises:
             RunError: the cost is limited, and what an item may cost is not known.
@@ -72,7 +73,8 @@ class Description:
                 "--max-cost needs to know what an item may cost at most, and the wrapper does not say",
                 hint="its spec needs target.price, and the most tokens of an answer in target.request",
             )
-        return SpendingLimits(self.rpm, self.tpm, max_cost, self.max_cost_item or 0.0, spent)
+        item = (_positive((self.price or {}).get("input")) or 0.0) * largest / 1e6
+        return SpendingLimits(self.rpm, self.tpm, max_cost, (self.max_cost_item or 0.0) + item, spent)
 
     def as_json(self) -> dict[str, Any]:
         """As the ledger keeps it."""

@@ -319,8 +319,8 @@ class Scheduler:
             facts = stopped if isinstance(stopped, dict) else {"message": stopped}
             kind = str(facts.get("type") or "AuthenticationError")
             if kind == EXCEEDED and self._grants is not None:
-                if not reply.number("calls"):  # else its items go again with what is left
-                    self._stop_for_cost()
+                if not reply.cost and {outcome.fate for outcome in reply.outcomes} == {Fate.AGAIN}:
+                    self._stop_for_cost()  # not even one item could be tried
                 return Settle(seq, chunk, reply, self._concurrency.now)
             self.stop(Stop(Cause.TARGET, str(facts.get("message") or ""), kind))
         return Settle(seq, chunk, reply, self._concurrency.now)
