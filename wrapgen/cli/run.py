@@ -87,6 +87,9 @@ _COLLECT_EVERY = 50_000
 )
 @equal_option
 @click.option("--fresh", is_flag=True, help="Start over: forget an earlier run to this output.")
+@click.option(
+    "--pin", is_flag=True, help="Stop if the endpoint reports another version than at the beginning."
+)
 @click.option("--accept-changes", is_flag=True, help="Resume although input, wrapper or options changed.")
 @json_option("Print the summary as JSON.")
 @click.option("--log-json", is_flag=True, help="Print progress as JSON lines on standard error.")
@@ -171,6 +174,7 @@ def _options(given: dict[str, Any]) -> Options:
         max_cost=given["max_cost"],
         fresh=given["fresh"],
         accept_changes=given["accept_changes"],
+        pin=given["pin"],
     )
 
 
@@ -275,6 +279,11 @@ def _tell_of_target(summary: Summary) -> None:
         tokens = f"{target['tokens_in']:,} tokens to it, {target['tokens_out'] or 0:,} from it"
         cost = "" if target.get("cost") is None else f"; cost {target['cost']:,.6g}"
         out(f"  tokens     {tokens}{cost}")
+    versions = target.get("versions") or {}
+    if versions:
+        changed = ": it changed during the run; --pin stops such a run" if len(versions) > 1 else ""
+        listed = ", ".join(f"{name} ({count:,})" for name, count in versions.items())
+        out(f"  version    {listed}{changed}")
     if target.get("recorded") is not None:
         unrecorded = f", {target['unrecorded']:,} not written" if target["unrecorded"] else ""
         out(f"  records    {target['recorded']:,} written, {target['refused'] or 0:,} refused{unrecorded}")

@@ -32,6 +32,7 @@ from wrapgen.run.ledger.resume import changed, in_their_places, other_items, unf
 from wrapgen.run.ledger.spool import Slots, result_lines
 from wrapgen.run.ledger.store import LEDGER, SLOTS, SPOOL, StateStore, writable
 from wrapgen.run.output.digests import ContentDigest
+from wrapgen.run.pin import VersionPin
 from wrapgen.run.report.origin import cleaned
 from wrapgen.run.scheduling.actions import Cause, Stop
 from wrapgen.run.scheduling.chunks import ChunkCutter, Entry
@@ -106,6 +107,7 @@ class Session:
         self._stopping = Event()
         self._given_up: set[int] = set()
         self.unrecorded = ""
+        self._pin = VersionPin()
 
     def __enter__(self) -> Session:
         with self.store.provisional(), self._stack as stack, writable(self.store.scratch):
@@ -115,7 +117,7 @@ class Session:
                 self.store.clear()
             self.slots = Slots(self.store.scratch / SLOTS, fresh=True)
             stack.callback(self.slots.close)
-            earlier = rebuild(self.store, self.slots)
+            earlier = rebuild(self.store, self.slots, self._pin.note)
             self._open(earlier, stack)
             self._stack = stack.pop_all()
         return self
@@ -244,7 +246,8 @@ class Session:
         """
         options, clock = self._options, self._world.clock
         terms = Terms.of(self._wrapper, self.run_id, clock, options.timeout, options.attempts)
-        call = ChunkCall(self._host.in_run(self.run_id), terms, result_lines)
+        refusal = self._pin.refusal if options.pin else None
+        call = ChunkCall(self._host.in_run(self.run_id), terms, result_lines, refusal)
         try:
             state, reason = self._ended(call, watch, most, files)
             self.ledger.append([{"e": "end", "state": state.value, "why": reason, "at": self._now()}])

@@ -45,6 +45,7 @@ class Options:
         equal: `once` sends one of equal items and answers the others with its outcome; `each` sends them all.
         patience: seconds that nothing may work before the run gives up for now.
         fresh: throw an earlier ledger of this output away.
+        pin: stop where answers report another version of the target than the first did.
         accept_changes: go on although input, wrapper or options changed.
 
     Raises:
@@ -62,6 +63,7 @@ class Options:
     patience: float = PATIENCE
     fresh: bool = False
     accept_changes: bool = False
+    pin: bool = False
 
     def __post_init__(self) -> None:
         if self.run is not None and not RUN_ID.match(self.run):

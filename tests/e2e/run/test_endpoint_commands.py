@@ -227,3 +227,42 @@ def test_doctor_tries_server_credentials_records_and_one_item(wrapgen, tmp_path)
         assert missing.returncode == 1 and "MODEL_KEY is not set" in missing.stdout
     gone = wrapgen("doctor", "spec.yaml", MODEL_KEY="secret")
     assert gone.returncode == 1 and "can't be reached" in gone.stdout
+
+
+PINNED = """
+version: 1
+target:
+  endpoint: {url}/v1
+  protocol: openai-chat
+  model: m
+  request: {{messages: [{{role: user, content: $item}}]}}
+wrapper: {{name: acme/Chat, mode: batch}}
+dispatch: {{parallel: 1}}
+"""
+
+
+def test_a_version_that_changes_is_reported_and_pin_refuses_it(wrapgen, tmp_path):
+    """The server is updated after 40 answers: with --pin no answer of the new version becomes an outcome."""
+    answered: list[str] = []
+
+    def chat_of_two(body: Any) -> Any:
+        answered.append("v1" if len(answered) < 40 else version[0])
+        return {**chat(body), "model": answered[-1]}
+
+    version = ["v2"]
+    (tmp_path / "in.jsonl").write_text("".join(f'"text {n}"\n' for n in range(60)))
+    with serving({}, chat_of_two) as server:
+        (tmp_path / "spec.yaml").write_text(PINNED.format(url=server.url))
+        run = ("run", "spec.yaml", "in.jsonl", "-o", "out.jsonl", "--chunk", "10")
+        pinned = wrapgen(*run, "--pin")
+        assert pinned.returncode == 12, pinned.stdout + pinned.stderr
+        assert "reports version v2, and this run began with v1" in pinned.stdout
+        assert wrapgen(*run, "--pin").returncode == 12, "another session knows the version too"
+        version[0] = "v1"
+        done = wrapgen(*run, "--pin")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 60
+        del answered[:]
+        version[0] = "v2"
+        told = wrapgen("run", "spec.yaml", "in.jsonl", "-o", "other.jsonl", "--chunk", "10")
+        assert told.returncode == 0 and "v1 (40), v2 (20): it changed during the run" in told.stdout

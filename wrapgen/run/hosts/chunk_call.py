@@ -7,7 +7,7 @@ Whether and when something is sent again is not decided here.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import repeat
@@ -82,11 +82,13 @@ class ChunkCall:
         terms: what holds for every send.
         write: makes the lines of an answer that is all results; else every result stays in its outcome. Many
             answers may have to wait until they are settled: as objects they take three times the memory.
+        refusal: why an answer's outcomes are refused, by its `$summary`; None refuses none.
     """
 
     host: Host
     terms: Terms
     write: Callable[[Chunk, list[str]], Lines] | None = None
+    refusal: Callable[[Mapping[str, Any]], Lost | None] | None = None
 
     def __call__(self, chunk: Chunk, permit: Permit = at_once) -> Reply | Lost:
         """Sends a chunk once.
@@ -137,6 +139,8 @@ class ChunkCall:
             answer = read_answer(body)
             if isinstance(answer, protocol.ItemError):
                 return Lost(fault_of_type(answer.type), answer.type, answer.message)
+            if self.refusal and (refused := self.refusal(answer.summary)):
+                return refused
             results = self._results(answer)
             if isinstance(results, Lost):
                 return results
