@@ -178,6 +178,19 @@ batch_size: 100
     assert first.headers["X-Amzn-SageMaker-Inference-Component"] == "fraud-v3"
 
 
+def test_the_region_is_that_of_the_address(model, build, monkeypatch):
+    """`auth: {aws: sagemaker}` takes the region of the address; without any region the call stops."""
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", model.url)
+    assert build("endpoint: sagemaker://eu-west-1/x\nauth: {aws: sagemaker}").call(1) == 1
+    assert "/eu-west-1/sagemaker/" in model.requests[0].headers["Authorization"]
+    answered = build("endpoint: URL/x\nauth: {aws: execute-api}").batch([1])
+    assert "region" in answered["$summary"]["stopped"]["message"]
+
+
 def test_without_credentials_of_aws_the_call_stops(model, build, monkeypatch, tmp_path):
     """Where botocore finds no credentials, nothing is sent and the message says so."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:

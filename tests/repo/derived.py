@@ -10,8 +10,10 @@ import importlib.util
 import inspect
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from wrapgen import errors
@@ -22,10 +24,42 @@ from wrapgen.run.report.facts import WORDS
 from wrapgen.run.summary import EXIT_CODES
 from wrapgen.spec import load
 from wrapgen.spec.model import Spec
+from wrapgen.spec.target import NESTED
 from wrapgen.spec.validate import SECTIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*/spec.yaml"))
+ITEM_ERRORS = (
+    ("InputError", "no", "the item does not follow the protocol or `item_schema`; 400, 422 and the like"),
+    ("TooLargeError", "no", "the request is over `limits.request_bytes`, or 413"),
+    ("UnsupportedError", "no", "415"),
+    ("EntityNotFoundError", "no", "404 of an endpoint for this item, while others succeed"),
+    (
+        "AuthenticationError",
+        "yes",
+        "401, or 403 for everyone: the call stops; of one item alone, 403 is final",
+    ),
+    ("PaymentRequiredError", "yes", "402, or a quota that is used up: the call stops"),
+    ("TooManyRequests", "yes", "429, or the rate of the spec: waited out, no attempt"),
+    ("ServerError", "yes", "5xx; 503 is no attempt, and final for an item that alone gets it in three sends"),
+    ("TimeoutError", "yes", "no answer within `dispatch.item_timeout`; 408, 504"),
+    ("ConnectionError", "yes", "no connection, or one that broke"),
+    ("DeadlineExceeded", "yes", "the time of the call ran out"),
+    (
+        "ParsingError",
+        "no",
+        "the answer holds no result for the item; retryable where it can't be read at all",
+    ),
+    ("ResultError", "yes", "the result does not fit `result_schema`; it is asked for again"),
+    ("LengthError", "no", "a chat's answer was cut off at its limit of tokens (`finish_reason: length`)"),
+    ("ContentFilterError", "no", "a chat's answer was withheld (`finish_reason: content_filter`)"),
+    ("BudgetExceeded", "yes", "the next request could cost more than this call may spend: the call stops"),
+    ("AlgorithmError", "no", "the target's own error without a type of its own"),
+    ("DatastoreError", "yes", "the datastore was unavailable: the call fails, and is sent again whole"),
+    ("RecordError", "no", "the datastore refuses this item's record"),
+)
+"""Of each type of an item's error: whether sending it again can help, and what happened."""
+
 AGAIN = "<!-- made by `make derived`; edit {source} instead -->"
 
 
@@ -97,6 +131,13 @@ def errors_page() -> str:
         "\n".join(rows),
         "The tree, as in the source:",
         f"```text\n{drawn_tree()}\n```",
+        "## Errors of items",
+        "What `$error` and records say of an item; [the item protocol](item-protocol.md) says when. An\n"
+        "algorithm's own types, and those that `target.errors` names, come beside these.",
+        "\n".join(
+            ["| type | retryable | what happened |", "| --- | --- | --- |"]
+            + [f"| `{name}` | {again} | {said} |" for name, again, said in ITEM_ERRORS]
+        ),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -138,9 +179,23 @@ def keys_table() -> str:
             rows.append(_key_row(name, field, schema["properties"][name]))
             continue
         facts = schema["$defs"][SECTIONS[name].__name__]["properties"]
-        below = SECTIONS[name].model_fields.items()
-        rows += [_key_row(f"{name}.{key}", inner, facts[key]) for key, inner in below]
+        for key, inner in SECTIONS[name].model_fields.items():
+            rows.append(_key_row(f"{name}.{key}", inner, facts[key]))
+            if name == "target" and key in NESTED:
+                rows += _nested_rows(f"{name}.{key}", NESTED[key], schema)
     return "\n".join(rows)
+
+
+def _nested_rows(name: str, section: type[BaseModel], schema: dict[str, Any]) -> list[str]:
+    """The keys of a section inside `target`; `[]` stands for each element of a list."""
+    name += "[]" if name.endswith(("errors", "inputs")) else ""
+    facts = schema["$defs"][section.__name__]["properties"]
+    rows: list[str] = []
+    for key, inner in section.model_fields.items():
+        rows.append(_key_row(f"{name}.{key}", inner, facts[key]))
+        if key in NESTED:
+            rows += _nested_rows(f"{name}.{key}", NESTED[key], schema)
+    return rows
 
 
 def _key_row(name: str, field: FieldInfo, facts: dict[str, object]) -> str:
@@ -165,7 +220,7 @@ def _values(facts: dict[str, object]) -> str:
     if "enum" in facts:
         return ", ".join(f"`{value}`" for value in facts["enum"])  # type: ignore[attr-defined]
     if facts.get("type") == "integer":
-        return f"{facts['minimum']:,} to {facts['maximum']:,}"
+        return f"{facts['minimum']:,} to {facts['maximum']:,}" if "minimum" in facts else "whole number"
     if facts.get("type") == "boolean":
         return "`true`, `false`"
     if facts.get("type") == "array":

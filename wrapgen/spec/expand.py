@@ -174,7 +174,7 @@ def _filled(target: Mapping[str, Any], chosen: dict[str, Any], facts: dict[str, 
     keys: dict[str, Any] = {}
     for key in OWN:
         given, written = mapping.substituted(chosen.get(key), facts), target.get(key)
-        if isinstance(given, dict) and isinstance(written, dict) and key == "request":
+        if isinstance(given, dict) and isinstance(written, dict) and (key == "request" or "aws" in written):
             written = {**given, **written}
         keys[key] = given if written is None else written
     if chosen.get("tensors"):

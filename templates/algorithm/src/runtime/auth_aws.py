@@ -40,6 +40,8 @@ class Credentials:
         except ImportError:
             raise _missing("botocore is not installed") from None
         found = self._find()
+        if not self._region:
+            raise _missing("no region of AWS is known: write target.auth.region, or set AWS_REGION")
         request = AWSRequest("POST", self._url + path, data=body, headers=dict(headers))
         SigV4Auth(found, self._service, self._region).add_auth(request)
         return dict(request.headers.items())
