@@ -6,8 +6,19 @@ import random
 from types import SimpleNamespace
 from typing import Any
 
-from runtime import engine, first, ignoring, protocol, record_id, records, serial, sublists, work, wrapper
-from runtime import platform as api
+from runtime import (
+    engine,
+    first,
+    ignoring,
+    protocol,
+    record_id,
+    records,
+    serial,
+    statuses,
+    sublists,
+    work,
+    wrapper,
+)
 from runtime.items import Item
 
 LIMITS = {
@@ -156,7 +167,7 @@ EFFECTS = {
 def failed(error_type: str, message: str = "no good", retry_after: float | None = None) -> protocol.Failure:
     """What the target raises when its status tells this type."""
     effect = EFFECTS.get(error_type, protocol.ATTEMPT)
-    failure = api.failure_of(error_type.replace("Unreachable", "ConnectionError"), message, effect)
+    failure = statuses.failure_of(error_type.replace("Unreachable", "ConnectionError"), message, effect)
     failure.retry_after = retry_after
     return failure
 

@@ -52,7 +52,7 @@ def by_library(sock: socket.socket) -> Any:
 
 
 def by_us(sock: socket.socket) -> Any:
-    answer, _ = exchange.read(sock, "POST")
+    answer, _ = exchange.read(sock, sock.makefile("rb"), "POST")
     return answer.status, answer.body
 
 
@@ -123,8 +123,8 @@ def test_a_connection_stays_open_where_the_other_side_keeps_it(headers, stays):
     seen = []
 
     def read(sock: socket.socket) -> Any:
-        answer, stays_open = exchange.read(sock, "POST")
-        seen.append(stays_open)
+        answer, stream = exchange.read(sock, sock.makefile("rb"), "POST")
+        seen.append(stream is not None)
         return answer.body
 
     assert played(b"HTTP/1.1 200 OK\r\n" + headers + b"\r\n\r\n" + body, [], read) == b"ok"
@@ -134,7 +134,7 @@ def test_a_connection_stays_open_where_the_other_side_keeps_it(headers, stays):
 def test_headers_of_other_answers_are_told():
     """What is no plain answer keeps its headers, found in any case."""
     reply = b"HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n"
-    answer = played(reply, [], lambda sock: exchange.read(sock, "POST")[0])
+    answer = played(reply, [], lambda sock: exchange.read(sock, sock.makefile("rb"), "POST")[0])
     assert (answer.status, answer.headers.get("retry-after")) == (429, "7")
 
 
@@ -153,5 +153,9 @@ BOMB = gzip.compress(bytes(100_000))
 )
 def test_an_answer_without_end_is_none(reply):
     """Whatever a target answers, a wrapper holds no more of it in memory than a limit, packed or not."""
-    answer = played(b"HTTP/1.1 200 OK\r\n" + reply, [], lambda sock: exchange.read(sock, "POST", 10_000))
+    answer = played(
+        b"HTTP/1.1 200 OK\r\n" + reply,
+        [],
+        lambda sock: exchange.read(sock, sock.makefile("rb"), "POST", 10_000),
+    )
     assert issubclass(answer, http.client.HTTPException)

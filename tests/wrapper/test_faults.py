@@ -10,13 +10,15 @@ from typing import Any
 
 import pytest
 from flow import Kept, Wrapper, failed
-from runtime import already, engine, files, ignoring, protocol, record_id, records, redaction
+from runtime import algorithm, already, engine, files, ignoring, protocol, record_id, records, redaction
 from runtime import platform as api
 from standins import Platform, Reply, error, result
 
 
 def wrapper_on(platform: Platform, **facts: Any) -> Wrapper:
-    target = api.Target(api.connect(platform.client()), {"reference": "o/t/1.0.0"}, {"request_bytes": 10**6})
+    target = algorithm.Target(
+        api.connect(platform.client()), {"reference": "o/t/1.0.0"}, {"request_bytes": 10**6}
+    )
     return Wrapper(
         target.call, files=files.Files("acme/W", connect=lambda: api.connect(platform.client())), **facts
     )

@@ -6,12 +6,15 @@ import json
 
 import pytest
 from flow import Wrapper
+from runtime import algorithm
 from runtime import platform as api
 from standins import Platform, Reply, result
 
 
-def target_of(platform: Platform) -> api.Target:
-    return api.Target(api.connect(platform.client()), {"reference": "o/t/1.0.0"}, {"request_bytes": 100_000})
+def target_of(platform: Platform) -> algorithm.Target:
+    return algorithm.Target(
+        api.connect(platform.client()), {"reference": "o/t/1.0.0"}, {"request_bytes": 100_000}
+    )
 
 
 @pytest.mark.parametrize(

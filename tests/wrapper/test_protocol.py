@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from runtime import platform as api
-from runtime import protocol
+from runtime import algorithm, protocol
 
 from wrapgen import protocol as wrapgen_protocol
 
@@ -110,7 +109,7 @@ def test_both_sides_of_a_call_speak_the_same(value: Any) -> None:
     """What wrapgen's own side writes, the wrapper reads, and the reverse."""
     assert protocol.from_wire(wrapgen_protocol.to_wire(value)) == value
     assert wrapgen_protocol.from_wire(protocol.to_wire(value)) == value
-    assert api.encode_body(value)[1] == wrapgen_protocol.encode_input(value)[1]
+    assert algorithm.encode_body(value)[1] == wrapgen_protocol.encode_input(value)[1]
 
 
 @pytest.mark.parametrize(
@@ -136,14 +135,14 @@ def test_a_malformed_protocol_object_is_an_input_error(item: Any) -> None:
 )
 def test_items_go_to_the_target_as_a_direct_call_would(value: Any, body: bytes, kind: str) -> None:
     """Text stays text, bytes stay bytes, everything else is JSON."""
-    assert api.encode_body(value) == (body, kind)
+    assert algorithm.encode_body(value) == (body, kind)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), {"x": b"y"}, "\ud800"])
 def test_what_can_not_be_sent_is_an_input_error(value: Any) -> None:
     """No half-valid JSON and no broken text leaves the wrapper."""
     with pytest.raises(protocol.InputError):
-        api.encode_body(value)
+        algorithm.encode_body(value)
 
 
 @pytest.mark.parametrize(
@@ -161,10 +160,10 @@ def test_what_can_not_be_sent_is_an_input_error(value: Any) -> None:
 def test_answers_without_a_result_are_typed_failures(body: bytes, kind: str) -> None:
     """The platform's own type where it gives one, ParsingError where the envelope is broken."""
     with pytest.raises(protocol.Failure) as caught:
-        api.decode_response(body)
+        algorithm.decode_response(body)
     assert caught.value.error_type == kind
 
 
 def test_a_void_result_is_nothing() -> None:
     """The content type `void` has no value."""
-    assert api.decode_response(b'{"result": "x", "metadata": {"content_type": "void"}}') is None
+    assert algorithm.decode_response(b'{"result": "x", "metadata": {"content_type": "void"}}') is None

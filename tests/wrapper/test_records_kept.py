@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 from flow import Clock, Kept, Wrapper, failed
-from runtime import platform as api
-from runtime import protocol, records
+from runtime import algorithm, protocol, records
 
 
 def echo(value: Any, seconds: float) -> Any:
@@ -54,7 +53,7 @@ def test_an_item_nested_too_deep_fails_alone(item_id: Any, ids: dict[str, Any], 
     """Wherever ids come from and whatever is kept: the others go on, and it has its record."""
     kept = Kept()
     wrapper = Wrapper(
-        lambda value, seconds: api.encode_body(value) and "fine",
+        lambda value, seconds: algorithm.encode_body(value) and "fine",
         datastore=kept,
         item_id=item_id,
         kept_input=kept_input,
@@ -75,7 +74,7 @@ def test_what_a_hook_makes_of_an_item_costs_no_other() -> None:
     for kept_input in ("keep", "hash", "drop"):
         kept = Kept()
         wrapper = Wrapper(
-            lambda value, seconds: api.encode_body(value) and "fine",
+            lambda value, seconds: algorithm.encode_body(value) and "fine",
             datastore=kept,
             kept_input=kept_input,
             hooks=hooks,

@@ -9,8 +9,7 @@ import pytest
 from flow import Wrapper
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runtime import answer, protocol
-from runtime import platform as api
+from runtime import algorithm, answer, exchange, protocol
 from runtime.engine import Deadline
 from runtime.items import Outcome
 from runtime.keys import KeyedItems
@@ -50,7 +49,9 @@ def test_no_request_and_no_response_is_over_its_cap(values: list[Any], batch_siz
             stored.append(list(lines))
             return "data://.algo/o/W/temp/x"
 
-    called = api.Target(api.Server("http://h", {}), {"reference": "o/t/1.0.0"}, {"request_bytes": cap})
+    called = algorithm.Target(
+        exchange.Server("http://h", {}), {"reference": "o/t/1.0.0"}, {"request_bytes": cap}
+    )
     called._transport = Transport()
     wrapper = Wrapper(
         called.call, files=Files(), batch_size=batch_size, request_bytes=cap, response_bytes=cap

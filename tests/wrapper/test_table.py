@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 from flow import Wrapper
-from runtime import platform as api
-from runtime import protocol
+from runtime import algorithm, exchange, protocol
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "item-protocol.md"
 BYTES = b"\x00\xff"
@@ -48,7 +47,7 @@ def wrapper_of(column: int) -> tuple[Wrapper, list[tuple[str, Any]]]:
         seen: list[tuple[str, Any]] = []
         return Wrapper(lambda value, seconds: seen.append(("value", value)), one_by_one=True), seen
     called, transport = (
-        api.Target(api.Server("http://h", {}), {"reference": "o/t"}, {"request_bytes": 1000}),
+        algorithm.Target(exchange.Server("http://h", {}), {"reference": "o/t"}, {"request_bytes": 1000}),
         Transport(),
     )
     called._transport = transport

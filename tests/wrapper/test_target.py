@@ -15,8 +15,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from runtime import algorithm, protocol
 from runtime import platform as api
-from runtime import protocol
 from runtime.items import Item
 from standins import KEY, Platform, Reply, error, result
 
@@ -28,7 +28,7 @@ class Called:
     """The target as a vendor's client leads to it."""
 
     def __init__(self, client: Any) -> None:
-        self.target = api.Target(api.connect(client), TARGET, {"request_bytes": 1000})
+        self.target = algorithm.Target(api.connect(client), TARGET, {"request_bytes": 1000})
 
     def call(self, value: Any, seconds: float) -> Any:
         return self.target.call(Item(0, 0, value), seconds)
@@ -138,7 +138,7 @@ def test_a_late_504_splits_a_list_and_an_early_one_does_not(
 ) -> None:
     """After half of its time the list took too long; before that, what stands in between is down."""
     now = [0.0]
-    monkeypatch.setattr(api, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(algorithm, "time", SimpleNamespace(monotonic=lambda: now[0]))
 
     def target(value: Any) -> Reply:
         now[0] += took
@@ -222,7 +222,7 @@ def test_no_answer_in_time_is_a_timeout(platform: Platform, monkeypatch: pytest.
     """Reading ends soon after the time that the platform was given."""
     release = threading.Event()
     platform.target = lambda value: (release.wait(60), result(1))[1]
-    monkeypatch.setattr(api, "READ_GRACE", -0.9)
+    monkeypatch.setattr(algorithm, "READ_GRACE", -0.9)
     with pytest.raises(protocol.Failure) as caught:
         Called(platform.client()).call("x", 1)
     release.set()

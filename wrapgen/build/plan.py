@@ -117,6 +117,7 @@ def skips_known(spec: Spec) -> bool:
 
 
 PARTS: dict[str, Condition] = {
+    "algorithm": lambda spec: not inline(spec) and not endpoint(spec),
     "already": skips_known,
     "auth": lambda spec: authenticates(spec) and not signs(spec),
     "auth_aws": signs,

@@ -68,7 +68,7 @@ def serving(spec: Spec) -> list[str]:
 
 def opened(spec: Spec) -> str:
     """The expression for the wrapper with what `load` opens: target, files and datastore."""
-    target = "platform.Target(server, config.TARGET, config.LIMITS)"
+    target = "algorithm.Target(server, config.TARGET, config.LIMITS)"
     if plan.inline(spec):
         target = "inline.Target(config.TARGET)"
     if plan.endpoint(spec):

@@ -13,7 +13,7 @@ import os
 from typing import Any
 
 from . import config, hooks
-from .runtime import datastore_data, first, platform, records
+from .runtime import algorithm, datastore_data, first, platform, records
 from .runtime.files import Files
 from .runtime.wrapper import Wrapper
 
@@ -24,7 +24,7 @@ def load() -> Wrapper:
     if hasattr(hooks, "load"):
         hooks.load()
     return assemble(
-        platform.Target(server, config.TARGET, config.LIMITS),
+        algorithm.Target(server, config.TARGET, config.LIMITS),
         Files(config.WRAPPER, [config.DATASTORE["url"]]),
         datastore_data.Datastore(server, config.DATASTORE),
     )

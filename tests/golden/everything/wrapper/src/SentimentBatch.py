@@ -14,6 +14,7 @@ from typing import Any
 
 from . import config, hooks
 from .runtime import (
+    algorithm,
     copies,
     credentials,
     datastore_data,
@@ -34,7 +35,7 @@ def load() -> Wrapper:
     if hasattr(hooks, "load"):
         hooks.load()
     return assemble(
-        platform.Target(server, config.TARGET, config.LIMITS),
+        algorithm.Target(server, config.TARGET, config.LIMITS),
         Files(
             config.WRAPPER,
             [config.DATASTORE["url"], config.COPIES[0]["url"], config.CREDENTIALS.rpartition("/")[0]],

@@ -12,7 +12,7 @@ import os
 from typing import Any
 
 from . import config, hooks
-from .runtime import datastore_data, platform, record_id, records
+from .runtime import algorithm, datastore_data, platform, record_id, records
 from .runtime.files import Files
 from .runtime.wrapper import Wrapper
 
@@ -23,7 +23,7 @@ def load() -> Wrapper:
     if hasattr(hooks, "load"):
         hooks.load()
     return assemble(
-        platform.Target(server, config.TARGET, config.LIMITS),
+        algorithm.Target(server, config.TARGET, config.LIMITS),
         Files(config.WRAPPER, [config.DATASTORE["url"]]),
         datastore_data.Datastore(server, config.DATASTORE),
     )
