@@ -349,9 +349,9 @@ class _Replay:
         state.counts.succeeded -= entry["ok"]
         state.counts.failed -= entry["failed"]
         state.given_up.difference_update(indexes)
-        if self._slots is not None and indexes:
-            nothing = [0] * len(indexes)
-            self._slots.put(indexes, 0, nothing, entry["t"], nothing, nothing)
+        for index in indexes:  # what earlier calls told of attempts stays known
+            if self._slots is not None and self._slots.get(index).fate in FINAL:
+                self._slots.put([index], 0, [0], entry["t"], [0], [0])
 
 
 def is_intact(spool: Log, entry: dict[str, Any]) -> bool:
