@@ -29,7 +29,7 @@ CONTENTS = {
     "Wrap": ["spec", "item-protocol", "datastores", "templates"],
     "Run": ["publishing", "running", "records", "spark", "sqs"],
     "Host": ["platform", "web", "security"],
-    "Look up": ["cli", "errors", "glossary", "architecture"],
+    "Look up": ["cli", "errors", "glossary", "architecture", "trust"],
 }
 """The order of the pages in the margin; Sphinx warns of a page that is missing here."""
 

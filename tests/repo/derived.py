@@ -75,13 +75,23 @@ def placements() -> list[Placement]:
 def pages() -> dict[Path, str]:
     """The text of every derived page, and of every page with a derived table, by path."""
     docs = ROOT / "docs"
-    spec_page, templates_page = docs / "spec.md", docs / "templates.md"
+    spec_page, templates_page, trust = docs / "spec.md", docs / "templates.md", docs / "trust.md"
     return {
         docs / "cli.md": cli_page(),
         docs / "errors.md": errors_page(),
         spec_page: with_table(spec_page.read_text("utf-8"), "keys", keys_table()),
         templates_page: with_table(templates_page.read_text("utf-8"), "values", values_table()),
+        trust: with_table(trust.read_text("utf-8"), "mutants", mutants_table()),
     }
+
+
+def mutants_table() -> str:
+    """The faults that are planted into the code, and within how many seeds each is noticed."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    from simulation.mutants import MUTANTS
+
+    rows = [f"| {name} | {mutant.seeds} |" for name, mutant in MUTANTS.items()]
+    return "\n".join(["| planted fault | within seeds |", "| --- | ---: |", *rows])
 
 
 def cli_page() -> str:

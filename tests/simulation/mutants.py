@@ -64,28 +64,28 @@ class Mutant:
 
 
 MUTANTS = {
-    "sync of the ledger dropped": Mutant(edit(ledger.Ledger, "append", "self._log.sync()", "pass"), 300),
+    "sync of the ledger dropped": Mutant(edit(ledger.Ledger, "append", "self._log.sync()", "pass"), 20),
     "sync of the spool dropped": Mutant(
-        edit(journal.LedgerJournal, "_commit", "self._spool.sync()", "pass"), 300
+        edit(journal.LedgerJournal, "_commit", "self._spool.sync()", "pass"), 20
     ),
-    "precedence reversed": Mutant(_precedence, 100),
+    "precedence reversed": Mutant(_precedence, 20),
     "attempt not counted": Mutant(
-        edit(chunk_call, "_failed", "attempts = before + error.attempts", "attempts = error.attempts"), 100
+        edit(chunk_call, "_failed", "attempts = before + error.attempts", "attempts = error.attempts"), 20
     ),
     "attempt not counted by the wrapper": Mutant(
-        runtime("Work", "_call_once", "task.attempts += 1", "task.attempts += 0"), 100
+        runtime("Work", "_call_once", "task.attempts += 1", "task.attempts += 0"), 60
     ),
-    "digest ignored": Mutant(edit(replay, "is_intact", 'if "h" not in entry', "if entry"), 300),
-    "late result accepted": Mutant(runtime("Engine", "_run", "if not self._is_closed:", "if True:"), 300),
+    "digest ignored": Mutant(edit(replay, "is_intact", 'if "h" not in entry', "if entry"), 200),
+    "late result accepted": Mutant(runtime("Engine", "_run", "if not self._is_closed:", "if True:"), 150),
     "open sends forgotten": Mutant(
-        edit(replay._Replay, "close", "self._slots.sent(indexes, tries)", "pass"), 100
+        edit(replay._Replay, "close", "self._slots.sent(indexes, tries)", "pass"), 20
     ),
     "calls left when the journal failed": Mutant(
-        edit(delivery.Delivery, "run", "self._calls.close()", "pass"), 300
+        edit(delivery.Delivery, "run", "self._calls.close()", "pass"), 20
     ),
     "a torn beginning is damage": Mutant(
         edit(ledger, "_has_begun", "return len(first) == 3 or", "return True or"),
-        300,
+        100,
         Faults(kill=0.6, power=1.0),
     ),
     "attempts in a damaged spool forgotten": Mutant(
@@ -94,6 +94,6 @@ MUTANTS = {
         Faults(kill=0.1, rot=0.9, target_lost=0.4),
     ),
     "finished items sent again": Mutant(
-        edit(session, "unfinished", "if slot.fate in FINAL:", "if False:"), 100
+        edit(session, "unfinished", "if slot.fate in FINAL:", "if False:"), 20
     ),
 }
