@@ -1,4 +1,4 @@
-"""The model: what ledger, spool, takeover and settling promise, as two small state machines.
+"""The model of a run: what ledger, spool and takeover promise, as a small state machine.
 
 Each rule is first done to the model, a few dictionaries, and then to the code; Hypothesis looks for an order
 of them in which the two differ. The model is the specification: read it for what is meant.
@@ -6,27 +6,19 @@ of them in which the two differ. The model is the specification: read it for wha
 
 from __future__ import annotations
 
-import hashlib
-import json
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 from random import Random
-from types import SimpleNamespace
-from typing import ClassVar
 
 import pytest
 from greenlet import getcurrent
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
 from simulation.disk import SimDisk
 from simulation.world import Process
-
-from wrapgen.errors import NotFound, RunError
-from wrapgen.records.collected import Collected
-from wrapgen.records.objects import collect
-from wrapgen.records.settle import settle
+from wrapgen.errors import RunError
 from wrapgen.run.hosts.description import Description
 from wrapgen.run.hosts.memory import MemoryHost
 from wrapgen.run.input.items import Selected, Selection
@@ -135,7 +127,7 @@ class RunMachine(RuleBasedStateMachine):
     @precondition(lambda self: set(self.places) - self.altered)
     @rule(data=st.data())
     def alter(self, data: st.DataObject) -> None:
-        """A byte of the spool is another: the outcomes of that call are forgotten, its attempts and tries not."""
+        """A byte of the spool is another: the outcomes of that call are forgotten, its attempts are not."""
         seq = data.draw(st.sampled_from(sorted(set(self.places) - self.altered)))
         start, end = self.places[seq]
         self.disk.logs["spool"].data[data.draw(st.integers(start, end - 1))] ^= 1
@@ -145,7 +137,7 @@ class RunMachine(RuleBasedStateMachine):
         self._restart(None)
 
     def remember(self) -> None:
-        """What is known of each item: what its last undamaged call told, and attempts that the ledger tells."""
+        """What is known of each item: what its last undamaged call told, and attempts by the ledger."""
         for item, calls in self.told.items():
             fate, attempts = 0, 0
             for seq, told, made in calls:
@@ -192,78 +184,5 @@ class RunMachine(RuleBasedStateMachine):
                 self.tries[item] = entries[item].tries
 
 
-class RecordMachine(RuleBasedStateMachine):
-    """Records in a data URL: the best of each key, whatever was written, settled or interrupted."""
-
-    ERRORS: ClassVar = {
-        0: {"type": "E", "message": "", "retryable": True},
-        1: {"type": "E", "retryable": False},
-    }
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.best: dict[int, tuple[int, int]] = {}  # rank and try
-        self.objects: dict[str, bytes] = {}
-        self.left = 10**9
-
-    @rule(items=CHOSEN, rank=st.sampled_from([0, 1, 2]), tries=st.integers(1, 9))
-    def write(self, items: list[int], rank: int, tries: int) -> None:
-        """A wrapper writes records: a result beats an error, a final one a retryable, then the higher try."""
-        for item in items:
-            self.best[item] = max(self.best.get(item, (-1, 0)), (rank, tries))
-
-        outcome = {"result": 1} if rank == 2 else {"error": self.ERRORS[rank]}
-        lines = [
-            json.dumps({"run": "r1", "id": str(item), "index": item, "try": tries, **outcome})
-            for item in items
-        ]
-        body = "".join(line + "\n" for line in lines).encode()
-        name = f"r1-{items[0]:012d}-{hashlib.sha256(body).hexdigest()[:12]}-t{tries}-p1.jsonl"
-        self.objects[name] = body
-
-    @precondition(lambda self: self.best)
-    @rule(effects=st.integers(0, 8))
-    def compact(self, effects: int) -> None:
-        """Settling, perhaps killed after some effects, changes nothing that a reader sees."""
-        self.left = effects
-        with suppress(KeyboardInterrupt):
-            settle(self, "data://acme/records", "r1")
-        self.left = 10**9
-
-    @invariant()
-    def the_reader_finds_the_best(self) -> None:
-        """Each key is read once, with its best record."""
-        with Collected() as collected:
-            collect(self, "data://acme/records", collected, run="r1")
-            assert collected.tally().keys == len(self.best)
-            for item, (rank, tries) in self.best.items():
-                found = collected.get("r1", str(item))
-                error = found.get("error")
-                assert (2 if error is None else not error["retryable"], found["try"]) == (rank, tries)
-
-    def files(self, _: str):
-        return [SimpleNamespace(name=name, size=len(body)) for name, body in sorted(self.objects.items())]
-
-    def read(self, url: str) -> bytes:
-        if (name := url.rpartition("/")[2]) not in self.objects:
-            raise NotFound(url)
-        return self.objects[name]
-
-    def put(self, url: str, body: bytes) -> None:
-        self._effect()
-        self.objects[url.rpartition("/")[2]] = body
-
-    def delete(self, url: str) -> None:
-        self._effect()
-        del self.objects[url.rpartition("/")[2]]
-
-    def _effect(self) -> None:
-        self.left -= 1
-        if self.left < 0:
-            raise KeyboardInterrupt
-
-
 TestRun = RunMachine.TestCase
 TestRun.settings = QUICK
-TestRecords = RecordMachine.TestCase
-TestRecords.settings = settings(QUICK, max_examples=12)
