@@ -117,7 +117,7 @@ def test_litellm_answers_us_as_it_answers_the_openai_client(address, tmp_path, m
     assert summary["target"]["tokens_out"] == sum(tokens for _, _, tokens in theirs)
 
 
-LIMITED = "location /one { proxy_pass BEHIND; proxy_read_timeout 2s; limit_req zone=all burst=4 nodelay; }"
+LIMITED = "location /one { proxy_pass BEHIND; proxy_read_timeout 2s; limit_req zone=all burst=2 nodelay; } location /gone { proxy_pass http://127.0.0.1:9; }"
 
 
 @pytest.mark.soak
@@ -128,16 +128,21 @@ def test_nginx_in_front(tmp_path):
             pytest.skip(reason)
     with real_servers.server("fastapi", tmp_path / "fastapi") as behind:
         extra = LIMITED.replace("BEHIND", behind.address)
-        zone = "limit_req_zone $server_name zone=all:1m rate=40r/s;"
+        zone = "limit_req_zone $binary_remote_addr zone=all:1m rate=10r/s;"
         with real_servers.nginx(tmp_path / "nginx", behind, extra, zone) as front:
-            texts = [*(f"text {n}" for n in range(200)), "slow 4 forever", "poison", "fine"]
+            texts = [*(f"text {n}" for n in range(60)), "slow 4 forever", "poison", "fine"]
             target = f"endpoint: {front.address}/one\nprotocol: json"
             prepared(tmp_path, target, [{"text": text} for text in texts])
             summary = wrapgen(tmp_path, *RUN, code=10)
             assert summary["failed"] == 2
             assert summary["throttled"], "nginx refused some with 503"
             found = results(tmp_path)
-            assert found[:200] == [score(text) for text in texts[:200]]
+            assert found[:60] == [score(text) for text in texts[:60]]
             assert found[-1] == score("fine")
             assert found[-2] == "InputError"
             assert found[-3] in ("TimeoutError", "ServerError")
+            gone = tmp_path / "gone"
+            gone.mkdir()
+            prepared(gone, target.replace("/one", "/gone"), [{"text": "a"}, {"text": "b"}])
+            wrapgen(gone, *RUN, code=10)
+            assert results(gone) == ["ServerError", "ServerError"]

@@ -11,7 +11,7 @@ import pytest
 from wrapgen.errors import UsageError
 from wrapgen.run.input.items import Selection
 from wrapgen.run.input.memory import MemorySource
-from wrapgen.run.ledger.folder import folder_for
+from wrapgen.run.ledger.folder import FileLog, folder_for
 from wrapgen.run.settings import Options
 from wrapgen.run.summary import EndState
 from wrapgen.run.verify import Verification
@@ -131,3 +131,53 @@ def test_another_word_is_an_error():
     """`equal` takes two words."""
     with pytest.raises(UsageError, match="equal must be each or once, not 'twice'"):
         Options(equal="twice")
+
+
+class Killed(BaseException):
+    """As SIGKILL: nothing after it runs."""
+
+
+class DyingDisk:
+    """Ends the run at its n-th write or sync of a log, half of what was written being there."""
+
+    def __init__(self, at):
+        self.left = at
+
+    def write(self, log, data):
+        self.left -= 1
+        if self.left == 0:
+            FileLog.append(log, data[: len(data) // 2])
+            raise Killed
+        FileLog.append(log, data)
+
+    def sync(self, log):
+        self.left -= 1
+        if self.left == 0:
+            raise Killed
+        FileLog.sync(log)
+
+
+def test_a_kill_at_any_write_changes_nothing(bench, memory_wrapper, tmp_path):
+    """Killed at each effect in turn and resumed: the same output, and a record for each kind."""
+    values = [{"text": f"t{number % 7}"} for number in range(20)]
+    options = {"equal": "once", "chunk": 4, "workers": 1, "budget": 1.0}
+    faults = {"3": ["InputError"]}
+    bench.run(memory_wrapper(faults=faults), values, **options)
+    expected, at = bench.output.read_bytes(), 0
+    while True:
+        at += 1
+        here = type(bench)(tmp_path / str(at))
+        here.folder.mkdir()
+        wrapper, disk = memory_wrapper(faults=faults), DyingDisk(at)
+        try:
+            here.run(wrapper, values, disk=disk, **options)
+        except Killed:
+            here.run(wrapper, values, **options)
+        assert here.output.read_bytes() == expected, f"killed at effect {at}"
+        assert set(wrapper.records) == {str(number) for number in range(7)}
+        assert max(sent(wrapper).values()) <= 2, (
+            "a kind may be in the call that was open, and in one after it"
+        )
+        if disk.left > 0:
+            break
+    assert at > 10
