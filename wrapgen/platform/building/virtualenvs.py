@@ -28,7 +28,7 @@ from wrapgen.platform.building.commands import BuildRun
 from wrapgen.platform.building.installers import Installers
 from wrapgen.platform.building.requirements import Requirements
 from wrapgen.platform.building.sources import no_follow
-from wrapgen.platform.workers.disk import remove
+from wrapgen.platform.workers.disk import held_by, remove
 
 _UV_INDEX = ("UV_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX", "UV_CONFIG_FILE", "UV_OFFLINE", "UV_NO_INDEX")
 
@@ -49,6 +49,9 @@ _PERHAPS = re.compile("^hint: ", re.MULTILINE)
 
 SETUPTOOLS = "setuptools<81"
 """With the module `pkg_resources`, which later ones lack."""
+
+SMALL = 64 << 20
+"""Bytes of an environment up to which one process compiles it: to start more takes as long."""
 
 
 class Virtualenvs:
@@ -220,7 +223,10 @@ class _Attempt:
     def _compile(self, *, trusted: bool) -> None:
         """Compiles what was asked for; uv's own option would start it, and can't do so with Python 3.6."""
         if self.wanted.lines:
-            compiling = [str(self.interpreter), "-I", "-S", "-m", "compileall", "-qq", "-j", "0", "-x"]
+            processes = (
+                "1" if held_by(self.target, SMALL) <= SMALL else "0"
+            )  # as many as there are processors
+            compiling = [str(self.interpreter), "-I", "-S", "-m", "compileall", "-qq", "-j", processes, "-x"]
             self._run([*compiling, "/(setuptools|pkg_resources)/", str(self.target / "lib")], trusted=trusted)
 
     def _renew(self) -> None:
