@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from greenlet import getcurrent
 
 from simulation.world import Process
+from simulation.wrappers import named
 from wrapgen.client.statuses import error_of
 from wrapgen.errors import Unreachable
 from wrapgen.run.history import FINAL, RESULT, RETRYABLE, Event, Kind
@@ -95,7 +96,7 @@ class Network:
             try:
                 worker.answer = self._envelope(self.wrapper.call(json.loads(json.dumps(asked))))
                 self._answered(worker, json.loads(worker.answer)["result"])
-            except self.runtime["protocol"].Failure as error:
+            except named(self.module, "Failure") as error:
                 told = {"message": error.message, "error_type": error.error_type}
                 worker.answer = json.dumps({"error": told}).encode()
             world.note(worker.name, f"answers {worker.answer[:300].decode()}")
@@ -149,8 +150,8 @@ class Network:
         self.events.append(worker.reply)
 
     def _transport(self, request):
-        world, respond = self.world, self.runtime["exchange"].Response
-        failed = self.runtime["exchange"].ConnectionFailed
+        world, respond = self.world, named(self.module, "Response")
+        failed = named(self.module, "ConnectionFailed")
         is_store = request.path.startswith("/v1/data/")
         part = "store" if is_store else "target"
         slowest = world.random.choice((5.0, 5.0, 100.0)) if self.chance("slow") else 0.3
@@ -187,7 +188,7 @@ class Network:
         return [int(found) for found in re.findall(rb'"n": ?(\d+)', request.body)]
 
     def _target(self, request):
-        respond, asked = self.runtime["exchange"].Response, json.loads(request.body)
+        respond, asked = named(self.module, "Response"), json.loads(request.body)
         if self.chance("target_page"):
             return respond(200, {}, self.world.random.choice((b"<html>", b"")))
         if self.poison.intersection(self._asked(request)):

@@ -19,7 +19,7 @@ from simulation.disk import SimDisk
 from simulation.faults import NONE, Faults
 from simulation.network import Network, result_of
 from simulation.world import Process, World
-from simulation.wrappers import assembled, load, runtime_of
+from simulation.wrappers import assembled, load
 from wrapgen.errors import RunError
 from wrapgen.records import objects
 from wrapgen.records.collected import Collected
@@ -79,7 +79,6 @@ class System(Network):
         self.sessions = 0
         self.key_is_valid = True
         self.module = load(self.kind)
-        self.runtime = runtime_of(self.module)
         self.wrapper = assembled(self.module, world, self._transport)
         self.records = self.kind != "batch"
 

@@ -24,7 +24,7 @@ wrapper: {{name: acme/W, mode: {mode}}}
 limits: {{timeout: 60}}
 {rest}
 """
-WORLDLY = {"threading": "threading", "time": "time"}
+WORLDLY = {"threading": "threading", "time": "time", "random": "random"}
 """Names in the modules of a runtime, and what of the world takes their place."""
 
 
@@ -60,22 +60,15 @@ def named(module, name: str):
 
 
 def assembled(module, world, transport):
-    """A wrapper in the world; `transport(request)` answers its requests."""
-    runtime = runtime_of(module)
-    for part in runtime.values():
-        for name, stand_in in WORLDLY.items():
+    """A wrapper in the world, as it loads itself; `transport(request)` answers its requests."""
+    sends = SimpleNamespace(send=lambda request, *_: transport(request))
+    for part in runtime_of(module).values():
+        stand_ins = {name: getattr(world, ours) for name, ours in WORLDLY.items()}
+        for name, stand_in in {**stand_ins, "Transport": lambda *_: sends}.items():
             if hasattr(part, name):
-                setattr(part, name, getattr(world, stand_in))
-        if hasattr(part, "random"):
-            part.random = world.random
-    runtime["platform"].Transport = lambda _: SimpleNamespace(send=lambda request, *_: transport(request))
-    server = SimpleNamespace(_replace=lambda **_: None)
-    target = runtime["platform"].Target(server, module.config.TARGET, module.config.LIMITS)
-    files = SimpleNamespace(read=None, write=None, require_owner=None)
-    stores = []
-    if hasattr(module.config, "DATASTORE"):
-        stores = [runtime["datastore_data"].Datastore(server, module.config.DATASTORE)]
-    wrapper = module.assemble(target, files, *stores)
+                setattr(part, name, stand_in)
+    runtime_of(module)["platform"].connect = lambda: SimpleNamespace(_replace=lambda **_: None)
+    wrapper = module.load()
     deadline = named(module, "Deadline")
     wrapper.deadline = lambda seconds: deadline(seconds, world.clock)
     return wrapper
