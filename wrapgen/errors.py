@@ -264,7 +264,7 @@ class NotFound(PlatformError):
     """What was asked for does not exist, or is not visible to this key (404)."""
 
     code = "not-found"
-    advice = "check owner, name and version, and whether this key may see it"
+    advice = "check how it is written, and whether this key may see it"
 
 
 class Conflict(PlatformError):

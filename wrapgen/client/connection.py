@@ -213,7 +213,7 @@ def _profile(user_home: Path, name: str, *, named: bool) -> Connection:
     source = f"profile {name} of {path}"
     try:
         content = read_toml(path.read_text("utf-8"))
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:  # HOME may be /dev/null
         if named:
             raise UsageError(
                 f"no profile {name}: there is no {path}", hint="`algo auth` makes one"

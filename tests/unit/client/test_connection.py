@@ -84,6 +84,15 @@ def test_the_local_home_is_found_from_a_subfolder(tmp_path: Path, monkeypatch: p
         look(tmp_path)
 
 
+def test_a_user_without_a_home_folder_has_no_profile() -> None:
+    """HOME of a service's user may be `/dev/null` or missing: nothing is read there."""
+    for user_home in (Path("/dev/null"), Path("/nonexistent")):
+        variables = {"ALGORITHMIA_API": "http://x.test", "ALGORITHMIA_API_KEY": "k"}
+        flags = dict.fromkeys(("address", "key", "home", "profile"))
+        found = find(**flags, environ=variables, user_home=user_home)
+        assert found.address == "http://x.test"
+
+
 def test_variables_come_before_the_profile_and_the_home(tmp_path: Path) -> None:
     """The vendor's variables win over its profile file, and that over the local home."""
     write_home(Path(".wrapgen"))

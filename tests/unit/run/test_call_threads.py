@@ -14,8 +14,8 @@ from wrapgen.run.hosts.call_threads import CallThreads
 from wrapgen.run.hosts.chunk_call import ChunkCall, Terms
 from wrapgen.run.hosts.memory import MemoryHost
 from wrapgen.run.report.tally import Tally
-from wrapgen.run.scheduling.chunks import Chunk
-from wrapgen.run.scheduling.replies import LossKind, Reply
+from wrapgen.run.scheduling.chunks import Chunk, Entry, gather
+from wrapgen.run.scheduling.replies import LossKind, Lost, Reply
 from wrapgen.run.settings import World
 from wrapgen.run.summary import EndState
 
@@ -172,3 +172,25 @@ def test_a_run_leaves_no_thread_behind(bench, memory_wrapper):
         if thread.name.startswith("wrapgen-call"):
             thread.join(PATIENCE)
             assert not thread.is_alive()
+
+
+class Unspeakable(Exception):
+    """As when memory is short: saying what happened fails too."""
+
+    def __str__(self) -> str:
+        raise MemoryError
+
+    __repr__ = __str__
+
+
+def test_a_thread_whose_error_cannot_be_told_still_replies() -> None:
+    """A run never waits for a call whose thread had no memory left, even for an error's words."""
+
+    def send(chunk: Chunk, permit: Any) -> Reply:
+        raise Unspeakable
+
+    calls = CallThreads(send)
+    calls.submit(7, gather([Entry(0, b"1", None)]))
+    ((seq, lost),) = calls.wait(PATIENCE)
+    assert seq == 7 and isinstance(lost, Lost) and lost.fault is LossKind.STOPPED
+    calls.close()

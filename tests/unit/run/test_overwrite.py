@@ -148,3 +148,11 @@ def test_standard_output_is_no_output() -> None:
     """A run is completed by a later command, which can't be done on a terminal; no file gets the name -."""
     with pytest.raises(UsageError, match="is no file that a run can write, read again"):
         ensure_output_writable(Path("-"), Folder(folder_for(Path("-"))), fresh=False)
+
+
+def test_a_name_without_room_for_the_files_beside_it_is_refused(tmp_path: Path) -> None:
+    """The longest of those names has to fit, by bytes."""
+    for name in ("z" * 250 + ".jsonl", "ü" * 120 + ".jsonl"):
+        output = tmp_path / name
+        with pytest.raises(UsageError, match="bytes too long for the files beside it"):
+            ensure_output_writable(output, Folder(folder_for(output)), fresh=False)

@@ -46,6 +46,7 @@ class OpenCalls(Protocol):
 
 
 _UNSENT = Lost(LossKind.UNSENT, "Unsent", "it did not leave")
+_EXHAUSTED = Lost(LossKind.STOPPED, "MemoryError", "there is no more memory")
 
 
 class CallThreads:
@@ -137,7 +138,11 @@ class CallThreads:
 
     def _work(self) -> None:
         while (task := self._in.get()) is not None:
-            self._out.put(self._sent(*task))
+            try:
+                sent = self._sent(*task)
+            except BaseException:  # not even memory to say what it was
+                sent = (Returned(task[0], _EXHAUSTED), True)
+            self._out.put(sent)
 
     def _sent(self, seq: int, chunk: Chunk, recalls: int) -> tuple[Returned, bool]:
         """What a send brought, and whether its call keeps its place."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from wrapgen.run.ledger.folder import Folder, errors_for, folder_for, receipt_be
 from wrapgen.run.ledger.ledger import read_ledger
 from wrapgen.run.ledger.store import LEDGER
 from wrapgen.run.output.outputs import refuse_name
+
+_NAME_BYTES = 255  # of a file's name, where file systems end
 
 
 def own_files(folder: Folder, *outputs: Path) -> list[Path]:
@@ -34,6 +37,7 @@ def ensure_output_writable(output: Path, folder: Folder, *, fresh: bool, moved: 
         UsageError: a file is there already and of no run here, the folder is that of another output, or the
             output's name promises what is not written.
     """
+    _refuse_long_name(output, folder)
     begun = folder.ledger.exists()
     if fresh or not begun:
         refuse_name(output)
@@ -62,6 +66,13 @@ def ensure_output_writable(output: Path, folder: Folder, *, fresh: bool, moved: 
         raise UsageError(
             f"{errors} is where failed items go, and no run wrote it", hint="move it, or name another output"
         )
+
+
+def _refuse_long_name(output: Path, folder: Folder) -> None:
+    longest = max(len(os.fsencode(file.name)) for file in (*_beside(output), folder.path))
+    if longest > _NAME_BYTES:
+        over = longest - _NAME_BYTES
+        raise UsageError(f"the output's name is {over} bytes too long for the files beside it", hint=_NAME)
 
 
 _NAME = "name one with -o"
