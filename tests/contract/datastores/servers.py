@@ -25,6 +25,9 @@ import requests
 
 START_SECONDS = 60.0
 
+SECURED = "secured"
+"""The user of PostgreSQL who is asked for a password."""
+
 
 class Missing(Exception):
     """This machine has not got the server."""
@@ -126,6 +129,10 @@ class Postgres(Server):
             capture_output=True,
             **self.options(),  # type: ignore[call-overload]
         )
+
+        rules = self._folder / "data" / "pg_hba.conf"
+        asked = f"host all {SECURED} 127.0.0.1/32 scram-sha-256\n"
+        rules.write_text(asked + rules.read_text())
 
     def url(self, port: int) -> str:
         """Reaches it through a port."""

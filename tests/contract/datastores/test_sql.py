@@ -16,7 +16,7 @@ from places import Maria, PostgreSQL, Sqlite, failure, record
 from runtime import datastore_sql
 from runtime.protocol import Unavailable
 from runtime.records import Refused
-from servers import Server
+from servers import SECURED, Server
 
 from wrapgen.cli import verify
 from wrapgen.cli.options import PlatformChoice
@@ -59,6 +59,21 @@ def test_a_server_that_refuses_the_writer_is_not_waited_for(postgres: Server, ma
             with pytest.raises(Unavailable) as caught:
                 open_sql(url.render_as_string(hide_password=False)).write([record("x")], 1)
             assert caught.value.lasting, caught.value
+
+
+def test_a_wrong_password_is_not_waited_for(postgres: Server) -> None:
+    """A password that the server does not take, or none: final, and not repeated in the error."""
+    right = sa.engine.make_url(postgres.url(postgres.port)).set(username=SECURED, password="let-me-in")
+    right = right.update_query_dict({"table": "secured"})
+    with psycopg2.connect(postgres.url(postgres.port)) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            f"CREATE ROLE {SECURED} LOGIN PASSWORD 'let-me-in'; GRANT ALL ON SCHEMA public TO {SECURED}"
+        )
+    open_sql(right.render_as_string(hide_password=False)).write([record("x")], 1)
+    for url in (right.set(password="let-me-out"), right._replace(password=None)):
+        with pytest.raises(Unavailable) as caught:
+            open_sql(url.render_as_string(hide_password=False)).write([record("x")], 1)
+        assert caught.value.lasting and "let-me" not in str(caught.value), caught.value
 
 
 @pytest.fixture
