@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import real_servers
 from scoring import score
-from stand_in_servers import handler, stand_in
+from stand_in_servers import Answer, Asked, handler, stand_in
 from test_table import CASES, CHAT, Case
 
 
@@ -77,6 +79,12 @@ def test_tokens_cost_and_equal_items(tmp_path, monkeypatch):
     assert (summary["succeeded"], summary["equal"]) == (300, 200)
     assert summary["target"]["cost"] == pytest.approx(100 * 50e-6)
     assert results(tmp_path) == ['{"label": "short"}'] * 300
+    page = (tmp_path / "out.jsonl.report.html").read_text()
+    for name, value in (("calls-equal", 200), ("target-tokens_in", 1000), ("target-tokens_out", 2000)):
+        assert f'<data id="{name}" value="{value}">' in page
+    assert re.search(r'<data id="target-cost" value="0.00(5|49999)\d*">0.005</data>', page)
+    receipt = json.loads((tmp_path / "out.jsonl.receipt.json").read_text())
+    assert (receipt["tokens_in"], receipt["tokens_out"]) == (1000, 2000)
     checks = wrapgen(tmp_path, "verify", "out.jsonl")["checks"]
     assert {one["state"] for one in checks} == {"ok"}
 
@@ -146,3 +154,22 @@ def test_nginx_in_front(tmp_path):
             prepared(gone, target.replace("/one", "/gone"), [{"text": "a"}, {"text": "b"}])
             wrapgen(gone, *RUN, code=10)
             assert results(gone) == ["ServerError", "ServerError"]
+
+
+@pytest.mark.soak
+def test_rates_hold_over_processes(tmp_path):
+    """1,200 requests a minute over three processes: 240 take 12 s, and no ten seconds have more than their share."""
+    moments: list[float] = []
+
+    def timed(asked: Asked) -> Answer:
+        moments.append(time.monotonic())
+        return Answer(200, score(asked.value["text"]))
+
+    with stand_in(timed) as url:
+        target = f"endpoint: {url}/one\nprotocol: json"
+        prepared(tmp_path, target, [{"text": f"text {n}"} for n in range(240)], "dispatch: {rpm: 1200}\n")
+        wrapgen(tmp_path, *RUN, "--processes", "3")
+    moments.sort()
+    assert moments[-1] - moments[0] >= 240 / 20 - 2
+    burst = 20 + 3  # a second of the rate, and a request of each process
+    assert all(sum(at <= each < at + 10 for each in moments) <= 200 + burst for at in moments)

@@ -201,6 +201,39 @@ def test_stop_and_expiring_credential(build, address, case, kind, tmp_path):
         assert "two" not in json.dumps(answered)
 
 
+NGINX = {
+    502: "502 Bad Gateway",
+    503: "503 Service Temporarily Unavailable",
+    504: "504 Gateway Time-out",
+}
+
+
+def nginx_page(status: int) -> Answer:
+    """What nginx says for a server behind it, as it was recorded."""
+    title = NGINX[status]
+    text = (
+        f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n"
+        "<hr><center>nginx/1.22.1</center>\r\n</body>\r\n</html>\r\n"
+    )
+    return Answer(status, text.encode(), (("content-type", "text/html"),))
+
+
+@pytest.mark.parametrize(("status", "attempts", "throttled"), [(502, 1, 0), (503, 0, 1), (504, 1, 0)])
+def test_pages_of_a_gateway(tmp_path, status, attempts, throttled):
+    """A page of nginx before the answer: 503 is waited out, 502 and 504 are attempts that are made again."""
+    pages = [nginx_page(status)]
+
+    def handler(asked: Asked) -> Answer:
+        return pages.pop() if pages else Answer(200, scored(asked.value["text"]))
+
+    with stand_in(handler) as url:
+        wrapper = wrapper_of(tmp_path, f"endpoint: {url}/one\nprotocol: json", {}, {})
+        answered = wrapper.batch([{"text": "fine"}])
+    assert answered["$results"] == [scored("fine")]
+    assert answered["$summary"]["throttled"] == throttled
+    assert dict(answered["$summary"].get("retried") or []) == ({0: attempts + 1} if attempts else {})
+
+
 @kinds
 def test_openai_chat_on_litellm(address, tmp_path, monkeypatch, kind):
     """LiteLLM's proxy: a result with its tokens and cost, errors of the model, a 429, and a key that it refuses."""

@@ -77,7 +77,7 @@ class Verification:
         rebuild(self.folder, None, told.take)
         found = told.history
         found.take(Event(Kind.END, counts={"succeeded": counts.succeeded, "failed": counts.failed}))
-        check.detail = f"{found.checked[Kind.SEND]:,} sends, {found.checked[Kind.SETTLE]:,} came back"
+        check.detail = f"{found.checked[Kind.SEND]:,} sends, {found.checked[Kind.SETTLE]:,} settled"
         for violation in found.violations:
             check.fault(*violation.split(": ", 1))
         return check

@@ -99,6 +99,7 @@ class Tally:
                 "items_resent": counts["resent"],
                 "throttled": counts["throttled"],
                 "of_target": counts["of_target"],
+                "equal": counts["equal"],
             },
             "latency": {"call": self._calls.as_json(), "item": self._items.as_json()},
             "attempts": [{"attempts": n, "items": count} for n, count in sorted(self._attempts.items())],
