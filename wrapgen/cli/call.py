@@ -26,7 +26,7 @@ CONTENT_TYPES = {"text": "text/plain", "json": "application/json", "binary": "ap
 
 
 @click.command()
-@click.argument("reference", metavar="REF", shell_complete=completion.references)
+@click.argument("reference", metavar="REF", shell_complete=completion.references_and_files)
 @click.argument("value", metavar="[INPUT]", required=False)
 @click.option("-f", "--file", type=FILE, help="Read the input from here.")
 @click.option("-t", "--text", "kind", flag_value="text", default=True, help="Send it as text. [default]")

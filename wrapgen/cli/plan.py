@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("reference", shell_complete=completion.references)
+@click.argument("reference", shell_complete=completion.references_and_files)
 @click.argument("source", metavar="INPUT", shell_complete=completion.files)
 @input_options
 @click.option(

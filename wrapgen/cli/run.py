@@ -43,7 +43,7 @@ _COLLECT_EVERY = 50_000
 
 
 @click.command()
-@click.argument("reference", shell_complete=completion.references)
+@click.argument("reference", shell_complete=completion.references_and_files)
 @click.argument("source", metavar="INPUT", shell_complete=completion.files)
 @click.option(
     "-o",

@@ -83,7 +83,8 @@ def asking(token: str = "", tls: ssl.SSLContext | None = None) -> Ask:
                 return ServerAnswer(error.code, error.read(_MOST), time.monotonic() - began)
         except (OSError, http.client.HTTPException, ValueError) as error:
             reason = getattr(error, "reason", None) or error
-            raise Unreachable(f"{_shown(url)} can't be reached: {reason}") from error
+            hint = "is the server started, and its address right?"
+            raise Unreachable(f"{_shown(url)} can't be reached: {reason}", hint=hint) from error
 
     return ask
 

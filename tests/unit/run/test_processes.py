@@ -67,6 +67,17 @@ def test_a_process_that_ends_loses_its_call_alone(hosts):
     assert result(host.call(b'"live"', 60)) != first
 
 
+def test_a_process_that_ended_between_calls_costs_none(hosts):
+    """The next call has a new process, and knows nothing of the old one's end."""
+    host = hosts("import os\ndef apply(value):\n    return os.getpid()\n")
+    first = result(host.call(b"1", 60))
+    watched = os.pidfd_open(first)
+    os.kill(first, signal.SIGKILL)
+    assert select.select([watched], [], [], 60)[0]
+    os.close(watched)
+    assert result(host.call(b"1", 60)) != first
+
+
 def test_a_process_that_is_killed_says_by_what(hosts):
     """A signal has its name."""
     host = hosts("import os, signal\ndef apply(value):\n    os.kill(os.getpid(), signal.SIGKILL)\n")

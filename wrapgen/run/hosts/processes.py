@@ -145,6 +145,11 @@ class AlgorithmProcess:
             how = f"was ended by {name}" + (" (no memory?)" if name == "SIGKILL" else "")
         return f"the process {how}" + (f": {said}" if said else "")
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
     def kill(self) -> None:
         """Ends the process and its children now."""
         self._stream.close()
@@ -278,10 +283,16 @@ class ProcessHost:
             self._room.release()
 
     def _acquired(self) -> AlgorithmProcess:
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return self._started()
+        """A process that has loaded; one that ended while it had nothing to do costs no call."""
+        while True:
+            try:
+                process = self._idle.pop()
+            except IndexError:
+                return self._started()
+            if process.is_alive:
+                return process
+            self._open.discard(process)
+            process.kill()
 
     def _started(self) -> AlgorithmProcess:
         """A new process that has loaded the wrapper.
