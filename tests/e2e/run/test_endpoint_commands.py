@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -236,7 +237,8 @@ target:
   protocol: openai-chat
   model: m
   request: {{messages: [{{role: user, content: $item}}]}}
-wrapper: {{name: acme/Chat, mode: batch}}
+wrapper: {{name: acme/Chat, mode: both}}
+datastore: {{url: ./records}}
 dispatch: {{parallel: 1}}
 """
 
@@ -264,5 +266,9 @@ def test_a_version_that_changes_is_reported_and_pin_refuses_it(wrapgen, tmp_path
         assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 60
         del answered[:]
         version[0] = "v2"
-        told = wrapgen("run", "spec.yaml", "in.jsonl", "-o", "other.jsonl", "--chunk", "10")
+        told = wrapgen(*run[:3], "-o", "other.jsonl", "--chunk", "10", "--run", "told")
         assert told.returncode == 0 and "v1 (40), v2 (20): it changed during the run" in told.stdout
+        recorded = wrapgen("records", "spec.yaml", "--run", "told").stdout.splitlines()
+        assert Counter(json.loads(line)["version"] for line in recorded) == {"v1": 40, "v2": 20}
+        target = f"openai-chat:{server.url}/v1#m"
+        assert {json.loads(line)["target"] for line in recorded} == {target}

@@ -156,6 +156,9 @@ class Recorder:
         moment = outcome.started_at or time.time()
         fields["started_at"] = started = f"{_second(int(moment))}.{int(moment % 1 * 1000):03d}Z"
         fields["duration_ms"], fields["attempts"] = ms, attempts
+        if item.version:
+            fields["version"] = item.version
+            line += f', "version": {dumps(item.version)}'
         line += f'{self._tail}, "started_at": "{started}", "duration_ms": {ms}, "attempts": {attempts}}}'
         return Record(fields, item, outcome, line)
 

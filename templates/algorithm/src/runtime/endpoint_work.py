@@ -63,19 +63,19 @@ class Judging(Work):
         return most
 
     def _end(self, items: list[Item], most: float) -> None:
-        """Sum up what a request cost, and the versions that answered."""
-        tokens = 0
+        """Sum up what a request cost, and the versions that answered, the last of which its items keep."""
+        tokens, version = 0, ""
         with self._lock:
             self.reserved -= most
             for used in [item.usage for item in items if item.usage is not None]:
-                for name, number in used.pop("versions").items():
+                for version, number in used.pop("versions").items():
                     versions = self.usage.setdefault("versions", {})
-                    versions[name] = versions.get(name, 0) + number
+                    versions[version] = versions.get(version, 0) + number
                 for name, number in used.items():
                     self.usage[name] = self.usage.get(name, 0) + number
                 tokens += used.get("tokens_in", 0) + used.get("tokens_out", 0)
         for item in items:
-            item.usage = None
+            item.usage, item.version = None, version
         rates = getattr(self.target, "rates", None)
         if rates and tokens:
             rates.settle(tokens)

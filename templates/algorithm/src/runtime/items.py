@@ -14,6 +14,7 @@ class Item:
     call = ""  # what identifies the call, or the run, that it is part of
     taken: Any = None  # what a request to an endpoint takes of it
     usage: dict[str, Any] | None = None  # what its attempts cost, and the versions that answered
+    version = ""  # of the model, as the endpoint's last answer for it reported
     wrong: tuple[str, ...] = ()  # what was wrong with its results so far
     said: Any = None  # what a model said, of which that was told
 
