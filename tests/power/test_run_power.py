@@ -6,39 +6,24 @@ import json
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 import pytest
 import short_run
+from going_on import Moment, expected_outputs, go_on
 from model_disk import Crash, ModelDisk, Tree
 from numbers_page import publish
-from short_run import FAILS, ShortWrapper
 from system_calls import Replay, can_trace, record
 
-from wrapgen.run.ledger.folder import FileLog, errors_for
+from wrapgen.run.ledger.folder import FileLog
 from wrapgen.run.ledger.ledger import read_ledger
 from wrapgen.run.ledger.replay import indexes_of
 
 pytestmark = pytest.mark.skipif(bool(can_trace()), reason=f"system calls can't be recorded: {can_trace()}")
 
-LEDGER, OUTPUT = "out.jsonl.run/ledger.jsonl", "out.jsonl"
-
-
-@dataclass
-class Moment:
-    """What was known outside when the power went.
-
-    Args:
-        ended: how many of the two runs had ended.
-        sent: the highest try of each id that had left.
-        finished: indexes whose outcomes the ledger kept for good.
-    """
-
-    ended: int = 0
-    sent: dict[str, int] = field(default_factory=dict)
-    finished: frozenset[int] = frozenset()
+LEDGER = "out.jsonl.run/ledger.jsonl"
 
 
 @dataclass(frozen=True)
@@ -57,11 +42,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     done = record([sys.executable, short_run.__file__, str(folder / "root")], folder / "log")
     assert done.returncode == 0 and not done.stderr, done.stderr
     calm = tmp_path_factory.mktemp("calm")
-    outputs = []
-    for run, fails in ((short_run.short_run, FAILS), (short_run.corrected_run, set[str]())):
-        run(calm, ShortWrapper(lambda _: None, fails))
-        outputs.append((calm / OUTPUT).read_bytes())
-    return Recorded(folder, (outputs[0], outputs[1]))
+    return Recorded(folder, expected_outputs(calm))
 
 
 def finished(tree: Tree, folder: Path) -> frozenset[int]:
@@ -104,27 +85,10 @@ def states(recorded: Recorded, folder: Path, most: int, broken: str = "") -> lis
 
 
 def check(crash: Crash, moment: Moment, folder: Path, outputs: tuple[bytes, bytes]) -> None:
-    """Goes on from a state as a user would, and compares with what was promised."""
+    """Makes a folder of a state, and goes on from there."""
     folder.mkdir()
     crash.write(folder)
-    output, ended = folder / OUTPUT, moment.ended
-    if ended or output.exists():
-        assert output.read_bytes() in outputs[max(0, ended - 1) : ended + 1], "the output"
-    told: list[str] = []
-    if ended and errors_for(output).exists():
-        state = short_run.corrected_run(folder, ShortWrapper(told.append, set()))
-    else:
-        state = short_run.short_run(folder, ShortWrapper(told.append, set() if ended else FAILS))
-    assert state.value == ("ok" if ended else "finished-with-errors")
-    assert output.read_bytes() == outputs[min(ended, 1)], "the output at the end"
-    assert errors_for(output).exists() == (not ended), "the file of failed items"
-    sent = dict(moment.sent)
-    for call in map(json.loads, told):
-        for id_ in call["ids"]:
-            assert call["try"] > sent.get(id_, 0), f"{id_} was sent twice as try {call['try']}"
-            assert ended or int(id_) not in moment.finished, f"{id_} was finished, and sent again"
-            sent[id_] = call["try"]
-    assert ended < 2 or not told
+    go_on(moment, folder, outputs)
 
 
 def faults(found: list[tuple[Crash, Moment]], recorded: Recorded, folder: Path) -> Iterator[str]:
