@@ -7,6 +7,7 @@ finds where they differ. Small, in threads of this process, so that every run of
 from __future__ import annotations
 
 import hmac
+import http.client
 import json
 import sys
 import threading
@@ -276,6 +277,25 @@ HANDLERS: dict[str, Handler] = {
 def handler(name: str) -> Handler:
     """The stand-in of that name, with a state of its own."""
     return FastApi() if name == "fastapi" else HANDLERS[name]
+
+
+def forward(to: str) -> Handler:
+    """Puts each request to another server, with its content type and key, and gives its answer back."""
+    address = urlsplit(to)
+
+    def handler(asked: Asked) -> Answer:
+        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
+        names = ("Content-Type", "Idempotency-Key")
+        headers = {name: asked.headers[name] for name in names if name in asked.headers}
+        connection.request(asked.method, f"{asked.path}?{asked.query}", asked.body, headers)
+        reply = connection.getresponse()
+        body = reply.read()
+        connection.close()
+        kept = [(name, reply.headers[name]) for name in ("Retry-After",) if name in reply.headers]
+        is_json = reply.headers.get("Content-Type") == "application/json"
+        return Answer(reply.status, json.loads(body) if is_json else body.decode(), tuple(kept))
+
+    return handler
 
 
 class _Server(ThreadingHTTPServer):

@@ -13,13 +13,16 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+import real_servers
 from scoring import score
-from stand_in_servers import Answer, Asked, FastApi, stand_in
+from stand_in_servers import Answer, Asked, FastApi, Handler, forward, stand_in
 
 SPEC = """
 version: 1
@@ -42,8 +45,8 @@ class Unreliable:
         killed: what was killed, in order: runner or worker.
     """
 
-    def __init__(self, seed: int) -> None:
-        self.model = FastApi()
+    def __init__(self, seed: int, behind: Handler) -> None:
+        self._behind = behind
         self.hung_up = 0
         self.killed: list[str] = []
         self._chance = random.Random(seed)
@@ -56,7 +59,7 @@ class Unreliable:
             self._left, self._do = requests, do
 
     def __call__(self, asked: Asked) -> Answer | None:
-        found = self.model(asked)
+        found = self._behind(asked)
         with self._lock:
             self._left -= 1
             if self._left == 0:
@@ -103,9 +106,20 @@ def kill(process: subprocess.Popen[str], chance: random.Random, killed: list[str
         killed.append("runner" if victim == process.pid else "worker")
 
 
-def work(folder: Path, seed: int, items: int, kills: int) -> Unreliable:
-    """A run to its end, killed on the way."""
-    chance, endpoint = random.Random(seed), Unreliable(seed)
+def work(
+    folder: Path, seed: int, items: int, kills: int, behind: Handler, executed: Callable[[], dict[str, int]]
+) -> Unreliable:
+    """A run to its end, killed on the way.
+
+    Args:
+        folder: an empty one.
+        seed: of chance.
+        items: of the run.
+        kills: that are tried.
+        behind: the server, which honours keys.
+        executed: how often each text was executed.
+    """
+    chance, endpoint = random.Random(seed), Unreliable(seed, behind)
     texts = [f"text {number} {'x' * (number % 9)}" for number in range(items)]
     (folder / "in.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
     with stand_in(endpoint) as url:
@@ -121,7 +135,7 @@ def work(folder: Path, seed: int, items: int, kills: int) -> Unreliable:
     assert process.returncode == 0, said + errors
     results = [json.loads(line)["result"] for line in (folder / "out.jsonl").open()]
     assert results == [score(text) for text in texts]
-    assert dict(endpoint.model.executions) == dict.fromkeys(texts, 1), "an item was executed twice"
+    assert executed() == dict.fromkeys(texts, 1), "an item was executed twice"
     words = [sys.executable, "-m", "wrapgen", "verify", "out.jsonl", "--json"]
     done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=120)
     checks = {one["name"]: one["state"] for one in json.loads(done.stdout)["checks"]}
@@ -132,7 +146,8 @@ def work(folder: Path, seed: int, items: int, kills: int) -> Unreliable:
 
 def test_a_killed_run_executes_and_records_each_item_once(tmp_path):
     """SIGKILL of the runner or a worker three times: the output is whole, each item was executed once."""
-    endpoint = work(tmp_path, seed=5, items=120, kills=3)
+    model = FastApi()
+    endpoint = work(tmp_path, 5, 120, 3, model, lambda: dict(model.executions))
     assert endpoint.hung_up
     assert endpoint.killed
 
@@ -141,4 +156,25 @@ def test_a_killed_run_executes_and_records_each_item_once(tmp_path):
 @pytest.mark.parametrize("seed", range(12))
 def test_kills_anywhere(tmp_path, seed):
     """The same for many seeds, with ten kills each."""
-    work(tmp_path, seed=seed, items=200, kills=10)
+    model = FastApi()
+    work(tmp_path, seed, 200, 10, model, lambda: dict(model.executions))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(3))
+def test_kills_with_a_real_server(tmp_path, seed):
+    """The same with FastAPI, which keeps keys in a database."""
+    if reason := real_servers.missing("fastapi"):
+        pytest.skip(reason)
+    kept = tmp_path / "executions"
+    variables = {"EXECUTIONS": str(kept), "KEYS": str(tmp_path / "keys.sqlite")}
+    with real_servers.server("fastapi", tmp_path / "fastapi", variables) as server:
+        behind = forward(server.address)
+        runs = tmp_path / "run"
+        runs.mkdir()
+        work(runs, seed, 120, 6, behind, lambda: executions(kept))
+
+
+def executions(kept: Path) -> dict[str, int]:
+    """How often the server's model was asked for each text; not those that it was asked until it was up."""
+    return dict(Counter(line for line in kept.read_text().splitlines() if line.startswith("text")))

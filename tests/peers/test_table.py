@@ -5,7 +5,6 @@ Each case runs against the server's stand-in, and against the real server where 
 
 from __future__ import annotations
 
-import http.client
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,11 +12,10 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from model import wrapper_of
-from stand_in_servers import Answer, Asked, stand_in
+from stand_in_servers import Answer, Asked, forward, stand_in
 
 NUMBERS = count()
 
@@ -162,18 +160,12 @@ def test_retry(build, case, kind):
 @contextmanager
 def guarded(behind: str, token: Callable[[], str]) -> Iterator[str]:
     """A gateway before a server that wants a bearer token, as there is one before each model in a cluster."""
-    to = urlsplit(behind)
+    to = forward(behind)
 
-    def handler(asked: Asked) -> Answer:
+    def handler(asked: Asked) -> Answer | None:
         if asked.headers.get("Authorization") != f"Bearer {token()}":
             return Answer(401, {"message": "token is expired"})
-        connection = http.client.HTTPConnection(to.hostname or "", to.port, timeout=60)
-        path = f"{asked.path}?{asked.query}" if asked.query else asked.path
-        connection.request(asked.method, path, asked.body, {"Content-Type": asked.headers["Content-Type"]})
-        reply = connection.getresponse()
-        body = json.loads(reply.read())
-        connection.close()
-        return Answer(reply.status, body)
+        return to(asked)
 
     with stand_in(handler) as address:
         yield address
