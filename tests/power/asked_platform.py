@@ -105,9 +105,9 @@ class Asked:
         if "key" in done.made:
             if self._ask(later, "", "GET", "/v1/data/.my", key=done.made["key"])[0] != 200:
                 found.append("the key")
-            for each in self.life.ask("GET", "/v1/users/local/keys"):
+            for each in json.loads(self._ask(later, "", "GET", "/v1/users/local/keys")[1]):
                 if each.get("key_label") == "one":
-                    self.life.ask("DELETE", f"/v1/users/local/keys/{each['id']}")
+                    self._ask(later, "", "DELETE", f"/v1/users/local/keys/{each['id']}")
         return found
 
     def _outcome(self, request: str) -> str:

@@ -236,6 +236,13 @@ def test_a_database_error_does_not_end_the_log_of_failures(
     state.errors.add(failure(2, "id", time.time()))
     assert [entry["request_id"] for entry in state.errors.of_account("jane")] == ["req-2"]
     assert "1 entries of the error log are lost" in capsys.readouterr().err
+    state.database.rows("PRAGMA query_only=ON")  # as on a disk that can only be read
+    state.errors.add(failure(3, "id", time.time()))
+    assert len(state.errors.of_account("jane")) == 1
+    state.database.rows("PRAGMA query_only=OFF")
+    state.errors.add(failure(4, "id", time.time()))
+    assert [entry["request_id"] for entry in state.errors.of_account("jane")] == ["req-4", "req-2"]
+    assert "can't be used: attempt to write a readonly database" in capsys.readouterr().err
 
 
 def test_failures_are_listed_for_owner_and_caller(

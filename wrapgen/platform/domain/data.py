@@ -17,7 +17,7 @@ from wrapgen.platform.domain.data_rights import EVERYONE, OWN_ALGORITHMS, Place,
 from wrapgen.platform.domain.model import Caller, Collection
 from wrapgen.platform.storage.algorithm_table import AlgorithmTable
 from wrapgen.platform.storage.data_table import CollectionTable
-from wrapgen.platform.storage.database import StorageError
+from wrapgen.platform.storage.database import STORAGE_ERRORS
 from wrapgen.platform.storage.objects import (
     PAGE,
     DirectoryStore,
@@ -144,7 +144,7 @@ class Data:
         except Conflict as error:
             hint = "delete it with force=true"
             raise Conflict(f"{path} is not empty: {max(1, count)} files", hint=hint) from error
-        except StorageError:  # the disk is full, say: the row stays, and so must its folder
+        except STORAGE_ERRORS:  # the disk is full, say: the row stays, and so must its folder
             self._store.make_directory(files)
             raise
         if force:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from wrapgen.platform.observe.call_record import CallRecord
-from wrapgen.platform.storage.database import StorageError
+from wrapgen.platform.storage.database import STORAGE_ERRORS
 from wrapgen.platform.storage.platform_tables import ErrorTable
 
 ENTRIES = 200
@@ -93,7 +93,7 @@ class ErrorLog:
         try:
             entries = ((each.algorithm_id, _entry(each)) for each in records)
             self._table.add(entries, self._oldest(), self._most)
-        except StorageError as error:
+        except STORAGE_ERRORS as error:
             sys.stderr.write(f"warning: {len(records)} entries of the error log are lost: {error}\n")
 
 

@@ -23,7 +23,7 @@ from wrapgen.platform.storage.migrations import MIGRATIONS
 
 T = TypeVar("T")
 
-StorageError = sqlite3.Error
+STORAGE_ERRORS = (sqlite3.Error, ServerFault)
 """What every method may raise when the disk is full, say."""
 
 _PLAIN = (str, int, float, float | None, bytes)
