@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -286,6 +287,30 @@ def test_what_has_a_result_already_is_not_paid_for_again(batch_size: int) -> Non
     called.clear()
     wrapper(dict(batch, **{"$run": "another"}))
     assert "a" in called
+
+
+def test_a_lookup_that_fails_half_way_ends_the_call_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a retryable DatastoreError and waits for no stop; what was done until then is recorded."""
+    monkeypatch.setattr(already, "CHUNK", 2)
+
+    class Failing(Known):
+        looked_up = 0
+
+        def results(self, run: str | None, ids: list[str]) -> dict[str, str]:
+            self.looked_up += 1
+            if self.looked_up > 2:
+                raise protocol.Unavailable("it is down")
+            return {}
+
+    store = Failing()
+    wrapper = Wrapper(lambda value, seconds: value, datastore=store, parallel=2)
+    wrapper.already = already.unknown
+    began = time.monotonic()
+    with pytest.raises(protocol.Failure, match="it is down") as caught:
+        wrapper({"$batch": list(range(10)), "$run": "r", "$timeout": 2900})
+    assert (caught.value.error_type, caught.value.retryable) == ("DatastoreError", True)
+    assert time.monotonic() - began < 600
+    assert {"0", "1"} <= {one["id"] for one in store.fields}
 
 
 def test_a_file_of_any_text_has_an_item_a_line(platform: Platform) -> None:

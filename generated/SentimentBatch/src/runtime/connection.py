@@ -52,18 +52,16 @@ class ConnectionFailed(Exception):
 
 def connect(server: Server) -> socket.socket:
     """A new connection, through the proxy if there is one. Raises ``ConnectionFailed``."""
-    to, proxy = urllib.parse.urlsplit(server.url), urllib.parse.urlsplit(server.proxy or server.url)
-    port = proxy.port or (443 if server.tls and not server.proxy else 80)
-    connection = http.client.HTTPConnection(proxy.hostname or "", port, timeout=CONNECT_TIMEOUT)
+    target, first = urllib.parse.urlsplit(server.url), urllib.parse.urlsplit(server.proxy or server.url)
+    host, port = first.hostname or "", first.port or (443 if server.tls and not server.proxy else 80)
+    connection = http.client.HTTPConnection(host, port, timeout=CONNECT_TIMEOUT)
     if server.tls:
-        connection = http.client.HTTPSConnection(
-            proxy.hostname or "", port, timeout=CONNECT_TIMEOUT, context=server.tls
-        )
+        connection = http.client.HTTPSConnection(host, port, timeout=CONNECT_TIMEOUT, context=server.tls)
         if server.proxy:
-            connection.set_tunnel(to.hostname or "", to.port or 443, headers=server.proxy_headers)
+            connection.set_tunnel(target.hostname or "", target.port or 443, headers=server.proxy_headers)
     try:
         connection.connect()
     except OSError as error:
         connection.close()
-        raise ConnectionFailed(error, f"{proxy.hostname}:{port}") from None
+        raise ConnectionFailed(error, f"{host}:{port}") from None
     return connection.sock

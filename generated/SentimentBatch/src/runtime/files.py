@@ -28,10 +28,7 @@ class Files:
     def __init__(
         self, wrapper: str, private: Iterable[str] = (), connect: Callable[[], Server] | None = None
     ) -> None:
-        """``wrapper`` is owner and name; what is in a ``private`` place is neither read nor written.
-
-        ``connect`` opens a platform other than the vendor's client would.
-        """
+        """``wrapper`` is owner and name; what is in a ``private`` place is neither read nor written."""
         self._wrapper, self._owner = wrapper, wrapper.partition("/")[0].lower()
         self._private = [parts_of(url) for url in private]
         self._connect = connect

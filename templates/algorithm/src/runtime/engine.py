@@ -86,8 +86,9 @@ class Engine:
 
     def run(self) -> None:
         """Give every item its outcome, before the hard stop. Raises what is no item's failure."""
-        self._fill()
-        self._deadline.begin()
+        with self._change:
+            self._fill()
+            self._deadline.begin()
         try:
             self._work_until_the_hard_stop()
         finally:
@@ -131,8 +132,11 @@ class Engine:
 
     def _fill(self) -> None:
         """Have the next task ready, so that no thread is started for nothing."""
-        if not self._waiting:
-            self._waiting.extend(itertools.islice(self._tasks, 1))
+        try:
+            if not self._waiting:
+                self._waiting.extend(itertools.islice(self._tasks, 1))
+        except BaseException as error:  # what finds out which items are known already has failed
+            self.stop(error=error)
 
     def _start_thread(self) -> None:
         """One more thread, if there is something to do for it."""
@@ -146,25 +150,21 @@ class Engine:
                     raise
 
     def _run(self) -> None:
-        """What each thread does: whatever goes wrong, the caller does not wait for it."""
-        try:
+        """What each thread does."""
+        with self._change:
+            task = self._take()
+        while task is not None:
+            outcomes, parts, raised = [], [], None  # type: ignore[var-annotated]
+            try:
+                outcomes, parts = self.work.do(task)
+                if self._recorder:
+                    outcomes = [(item, self._recorder.prepare(item, one)) for item, one in outcomes]
+            except BaseException as error:  # not even a fault of ours may leave the caller waiting
+                raised = error
             with self._change:
+                if not self._is_closed:
+                    self._finish(task, outcomes, parts, raised)
                 task = self._take()
-            while task is not None:
-                outcomes, parts, raised = [], [], None  # type: ignore[var-annotated]
-                try:
-                    outcomes, parts = self.work.do(task)
-                    if self._recorder:
-                        outcomes = [(item, self._recorder.prepare(item, one)) for item, one in outcomes]
-                except BaseException as error:
-                    raised = error
-                with self._change:
-                    if not self._is_closed:
-                        self._finish(task, outcomes, parts, raised)
-                    task = self._take()
-        except BaseException as error:
-            with self._change:
-                self.stop(error=error)
 
     def _take(self) -> Task | None:
         """The next task, once there is room for its outcome; None when there is nothing more to do."""

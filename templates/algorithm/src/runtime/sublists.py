@@ -42,14 +42,12 @@ class Lists(Work):
         """The items with their outcomes, or parts of the list. What stops everyone passes through."""
         if task.started_at is None:
             task.started_at = time.time()
-        started = self.deadline.clock()
         sizes = [self._encode(item) for item in task.items]
-        took = self.deadline.clock() - started
-        failed = [self._outcome(task, item, item.failure, took) for item in task.items if item.failure]
+        failed = [self._outcome(task, item, item.failure, 0.0) for item in task.items if item.failure]
         groups = self._groups(task.items, sizes)
         if len(groups) > 1 or failed:
             return failed, [self._part(task, group) for group in groups]
-        return self._send(task, started)
+        return self._send(task)
 
     def _encode(self, item: Item) -> int:
         """Bytes of an item in a list with its comma; one that can't be in a list fails."""
@@ -89,7 +87,7 @@ class Lists(Work):
         part.started_at = task.started_at  # for records of parts that are left when time runs out
         return part
 
-    def _send(self, task: Task, started: float) -> tuple[list[tuple[Item, Outcome]], list[Task]]:
+    def _send(self, task: Task) -> tuple[list[tuple[Item, Outcome]], list[Task]]:
         try:
             results = self.call(task, self.target.call_list, task.items)
             if not isinstance(results, list) or len(results) != len(task.items):
@@ -103,8 +101,8 @@ class Lists(Work):
                 return [], [self._part(task, items, True) for items in (task.items[:half], task.items[half:])]
             results = [failure] * len(task.items)
         size = 0 if self.settings["recorded"] else _size_of_each(results)  # a record needs each encoded
-        seconds = self.deadline.clock() - started
-        return [self._outcome(task, item, one, seconds, size) for item, one in zip(task.items, results)], []
+        pairs = zip(task.items, results)
+        return [self._outcome(task, item, one, task.seconds, size) for item, one in pairs], []
 
     def _outcome(
         self, task: Task, item: Item, value: Any, seconds: float, size: int = 0

@@ -114,7 +114,7 @@ class Work:
     def do(self, task: Task) -> tuple[list[tuple[Item, Outcome]], list[Task]]:
         """Items with their outcomes, and tasks for the others. Raises the ``Failure`` that stops everyone."""
         item = task.items[0]
-        task.started_at, started = time.time(), self.deadline.clock()
+        task.started_at = time.time()
         self.hooks.before(item)
         try:
             result = item.failure or self.call(task, self.target.call, item)
@@ -122,7 +122,7 @@ class Work:
             if failure.effect in STOPPING:
                 raise
             result = failure
-        outcome = Outcome(result, task.started_at, self.deadline.clock() - started, task.attempts)
+        outcome = Outcome(result, task.started_at, task.seconds, task.attempts)
         return [(item, self.hooks.after(item, outcome))], []
 
     def call(self, task: Task, send: Callable[[Any, float], Any], items: Any) -> Any:
