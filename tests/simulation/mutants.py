@@ -17,6 +17,7 @@ from simulation.wrappers import SPECS, load, named
 from wrapgen.records import collected
 from wrapgen.run import delivery
 from wrapgen.run.hosts import chunk_call
+from wrapgen.run.integrations import sqs_worker
 from wrapgen.run.ledger import journal, ledger, replay
 
 
@@ -75,13 +76,17 @@ MUTANTS = {
     "attempt not counted by the wrapper": Mutant(
         runtime("Work", "_call_once", "task.attempts += 1", "task.attempts += 0"), 60
     ),
-    "digest ignored": Mutant(edit(replay, "is_intact", 'if "h" not in entry', "if entry"), 200),
-    "late result accepted": Mutant(runtime("Engine", "_run", "if not self._is_closed:", "if True:"), 150),
+    "digest ignored": Mutant(
+        edit(replay, "is_intact", 'if "h" not in entry', "if entry"), 60, Faults(kill=0.3, rot=0.9)
+    ),
+    "late result accepted": Mutant(
+        runtime("Engine", "_run", "if not self._is_closed:", "if True:"), 80, Faults(slow=0.5)
+    ),
     "open sends forgotten": Mutant(
         edit(replay._Replay, "close", "self._slots.sent(indexes, tries)", "pass"), 20
     ),
     "calls left when the journal failed": Mutant(
-        edit(delivery.Delivery, "run", "self._calls.close()", "pass"), 20
+        edit(delivery.Delivery, "run", "self._calls.close()", "pass"), 40, Faults(full_disk=0.3)
     ),
     "a torn beginning is damage": Mutant(
         edit(ledger, "_has_begun", "return len(first) == 3 or", "return True or"),
@@ -92,6 +97,14 @@ MUTANTS = {
         edit(replay._Replay, "_done", "self._slots.put([indexes[at]]", "(lambda *_: 0)([indexes[at]]"),
         300,
         Faults(kill=0.1, rot=0.9, target_lost=0.4),
+    ),
+    "given up though damaged": Mutant(
+        edit(replay._Replay, "_done", "state.given_up.difference_update(indexes)", "pass"),
+        300,
+        Faults(kill=0.1, rot=0.9, lost_before=0.6, page=0.3),
+    ),
+    "messages deleted before they are done": Mutant(
+        edit(sqs_worker.SqsWorker, "_settle", "if one.succeeded or", "if True or"), 100
     ),
     "finished items sent again": Mutant(
         edit(session, "unfinished", "if slot.fate in FINAL:", "if False:"), 20

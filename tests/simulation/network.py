@@ -40,8 +40,7 @@ class Network:
         world, asked = self.world, json.loads(body)
         if asked == {"$batch": []}:
             return self._envelope(self.wrapper.call(asked))
-        index, many = asked["$index"], len(asked["$batch"])
-        indexes = list(range(index, index + many)) if isinstance(index, int) else index
+        indexes = self._items_of(asked)
         self._leaves(asked, indexes)
         world.sleep(world.random.uniform(0.001, 0.05))
         if answer := self._instead(asked, indexes, timeout):
@@ -57,6 +56,11 @@ class Network:
         if worker.reply and send >= 0:
             self.events.append(worker.reply._replace(send=send))
         return answer
+
+    def _items_of(self, asked) -> list[int]:
+        """The items of a call, by their run index."""
+        index, many = asked["$index"], len(asked["$batch"])
+        return list(range(index, index + many)) if isinstance(index, int) else index
 
     def _leaves(self, asked, indexes: list[int]) -> None:
         """Notes a send; items that are only sent to be recorded as given up are none."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from simulation.faults import Faults
+from simulation.queue_system import QueueSystem
 from simulation.system import System
 
 MEMORY = Path("/dev/shm")
@@ -41,10 +42,15 @@ class Tried:
         self.seconds += other.seconds
 
 
+def kind_of(seed: int) -> type[System]:
+    """What a seed simulates: every fifth a queue and its workers, the others a run."""
+    return System if seed % 5 else QueueSystem
+
+
 def simulated(seed: int, faults: Faults | None = None, items: int | None = None) -> tuple[System, list[str]]:
     """One seed: the system as it ended, and what it breaks."""
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
-        system = System(seed, Path(folder), faults, items)
+        system = kind_of(seed)(seed, Path(folder), faults, items)
         try:
             system.run()
             return system, system.judge()
@@ -105,7 +111,8 @@ def told(seed: int, faults: Faults | None = None, items: int | None = None) -> I
     """A seed as a readable trace."""
     system, broken = simulated(seed, faults, items)
     given = {one.name: getattr(system.planned, one.name) for one in fields(Faults)}
-    yield f"seed {seed}: wrapper {system.kind}, {system.count} items, {system.options}"
+    what = f"{type(system).__name__}, wrapper {system.kind}, {system.count} items"
+    yield f"seed {seed}: {what}, {system.options}"
     yield f"faults: {', '.join(f'{name}={share}' for name, share in given.items() if share) or 'none'}"
     yield from (f"{moment:12.3f}  {who:<12}  {what[:200]}" for moment, who, what in system.world.trace)
     yield from broken or ["nothing is broken"]

@@ -46,6 +46,8 @@ CALM_AFTER = 6
 class System(Network):
     """Everything of one seed."""
 
+    KINDS = ("both", "both", "serial", "lists", "batch")
+
     def __init__(
         self, seed: int, folder: Path, faults: Faults | None = None, items: int | None = None
     ) -> None:
@@ -53,7 +55,7 @@ class System(Network):
         random = world.random
         chosen = Faults.chosen(random)
         self.faults = self.planned = faults or chosen
-        self.kind = random.choice(("both", "both", "serial", "lists", "batch"))
+        self.kind = random.choice(self.KINDS)
         made = random.choice((1, 3, 8, 20, 40))
         self.count = items or made
         self.named = random.random() < 0.1
@@ -71,7 +73,7 @@ class System(Network):
         self.disk = SimDisk(folder, self._effect, self._appended, self._synced, self._cut)
         self.objects: dict[str, bytes] = {}
         self.events: list[Event] = []
-        self.pending: list[tuple[int, Event]] = []
+        self.pending: list[tuple[int, Process, Event]] = []
         self.sends: dict[tuple[tuple[int, ...], int], int] = {}
         self.of_ledger: dict[int, tuple[tuple[int, ...], int]] = {}
         self.violations: list[str] = []
@@ -105,36 +107,38 @@ class System(Network):
         self.world.kill(process)
 
     def _appended(self, log, data: bytes) -> None:
-        self._confirm()
+        process = getcurrent().process
+        if any(owner is process for _, owner, _ in self.pending):  # it went on, so they ought to be synced
+            self._confirm()
         if log.name != "ledger":
             return
-        for line in data.splitlines():
-            entry = json.loads(line)
+        end = len(log.data) - len(data)
+        for line in data.splitlines(keepends=True):
+            entry, end = json.loads(line), end + len(line)
             if entry["e"] == "send":
                 self.of_ledger[entry["s"]] = tuple(indexes_of(entry)), entry["t"]
             if entry["e"] not in ("send", "unsent"):
                 event = event_of(entry, lambda send: self.of_ledger[send][0])
                 if event is not None:
                     send = self.sends.get(self.of_ledger.get(event.send, ((), 0)), -1)
-                    self.pending.append((len(log.data), event._replace(send=send)))
+                    self.pending.append((end, process, event._replace(send=send)))
                     self.world.note("ledger", f"{event.kind.value} {list(event.items)} {list(event.ranks)}")
 
     def _confirm(self) -> None:
         """What was appended before counts, once it was synced or the runner went on as if it had been."""
-        self.events += [event for _, event in self.pending]
+        self.events += [event for _, _, event in self.pending]
         self.pending.clear()
 
     def _cut(self, log) -> None:
         """What was cut off never was."""
         if log.name == "ledger":
-            self.pending = [(end, event) for end, event in self.pending if end <= log.size]
+            self.pending = [one for one in self.pending if one[0] <= log.size]
 
     def _recover(self) -> None:
-        """After a kill what is whole in the ledger counts, whether it was synced or not."""
+        """After a kill what is whole in the ledger counts once it is synced; a power cut may take it away."""
         log = self.disk.logs.get("ledger")
         whole = _whole(log) if log else 0
-        self.pending = [(end, event) for end, event in self.pending if end <= whole]
-        self._confirm()
+        self.pending = [one for one in self.pending if one[0] <= whole]
 
     def _synced(self, log) -> None:
         if log.name == "ledger":
@@ -220,6 +224,7 @@ class System(Network):
         counts = self.summary.counts
         limit = max(self.options["attempts"] or 0, self.module.config.LIMITS["attempts"])
         history = History(self.count, limit)
+        self._confirm()
         self._output()
         self.events.append(Event(Kind.END, counts={"succeeded": counts.succeeded, "failed": counts.failed}))
         for event in self.events:
@@ -249,9 +254,15 @@ class System(Network):
         ranks = [RESULT if "result" in line else FINAL for line in lines]
         self.events.append(Event(Kind.ACKNOWLEDGE, range(self.count), ranks=ranks))
 
-    def _stored(self, history: History) -> None:
+    @contextmanager
+    def _collected(self):
+        """The records, as they are read."""
         with Collected() as collected, patched(self.world):
             collect(self, "data://acme/records", collected, run="r1")
+            yield collected
+
+    def _stored(self, history: History) -> None:
+        with self._collected() as collected:
             for index in range(self.count):
                 found = collected.get("r1", f"k{index}" if self.named else str(index))
                 if found is None:

@@ -329,6 +329,7 @@ class _Replay:
             _fill(entry, indexes, tries, self._spool, self._slots)
             return
         self._slots.sent(indexes, tries)
+        state.given_up.difference_update(indexes)
         again = dict(entry["again"])
         for at, attempts in again.items():  # which the ledger tells
             self._slots.put([indexes[at]], 0, [0], tries, [0], [attempts])
