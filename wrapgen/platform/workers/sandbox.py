@@ -36,6 +36,9 @@ _SYSTEM = (
 _KERNEL = (Path("/dev"), Path("/proc"), Path("/sys"))
 """Where the sandbox has its own: a device that is shown once more can't be opened any more."""
 
+TEMPORARY = ("/tmp", "/dev/shm")  # noqa: S108
+"""Folders that are each process's own, and go with it."""
+
 COVERED = tuple(map(Path, ("/etc/pki/tls/private", "/etc/ssl/private", "/usr/local/etc")))
 """Folders inside what is shown that may hold secrets."""
 
@@ -201,7 +204,7 @@ class Sandbox:
     def _visible(self, room: Room) -> Iterator[tuple[Path, list[str]]]:
         for path in _SYSTEM:
             yield path, _mirrored(path)
-        for name in ("/tmp", "/dev/shm"):  # noqa: S108 (the process's own)
+        for name in TEMPORARY:
             yield Path(name), ["--bind", str(room.temporary), name]
         for name in ("passwd", "group"):
             yield Path("/etc", name), ["--ro-bind", str(self.home / "sandbox" / name), f"/etc/{name}"]

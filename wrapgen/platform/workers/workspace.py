@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import shutil
 import socket
@@ -15,7 +16,7 @@ from wrapgen.platform.domain.model import Runnable
 from wrapgen.platform.workers.ceilings import Ceilings
 from wrapgen.platform.workers.cgroups import Cgroups, Group
 from wrapgen.platform.workers.disk import remove
-from wrapgen.platform.workers.sandbox import Room, Sandbox, interpreter_folders
+from wrapgen.platform.workers.sandbox import TEMPORARY, Room, Sandbox, interpreter_folders
 
 API = ("127.0.0.1", 8080)
 """Where an isolated worker reaches the platform, in a network of its own."""
@@ -97,8 +98,11 @@ class Workspace:
             "VIRTUAL_ENV": str(runnable.interpreter.parent.parent),
             "ALGORITHMIA_API": "http://{}:{}".format(*API) if isolated else common.address,
             "ALGORITHMIA_API_KEY": key,
+            "WRAPGEN_TEMPORARY": str(folder),  # read by wrappers, so that no record goes there
         }
         if common.sandbox is not None:
+            variables["WRAPGEN_TEMPORARY"] = os.pathsep.join((str(folder), *TEMPORARY))
+            variables["WRAPGEN_WRITABLE"] = os.pathsep.join(map(str, common.sandbox.writable))
             for name in ("work", "tmp"):
                 (folder / name).chmod(0o755)
             common.sandbox.give(folder)

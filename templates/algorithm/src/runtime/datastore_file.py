@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from .object_name import object_name
+from .places import kept_place
 from .protocol import Unavailable
 from .records import Record
 
 PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ESTALE)
-BESIDE = "WRAPGEN_BESIDE"  # the variable that says where the spec is, in a run without a server
 
 
 class Datastore:
@@ -51,8 +51,7 @@ class Datastore:
 
 def folder_of(url: str) -> Path:
     """The folder that a URL names: ``file:///folder``, or a path that starts with a dot."""
-    path = Path(urllib.parse.unquote(url[len("file://") :] if url.startswith("file://") else url))
-    return Path(os.environ.get(BESIDE) or Path(__file__).resolve().parents[2]) / path
+    return kept_place(urllib.parse.unquote(url[len("file://") :] if url.startswith("file://") else url))
 
 
 def _write(path: Path, body: bytes) -> None:

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
+from .places import kept_place
 from .protocol import Unavailable, dumps
 from .records import Record, Refused
 
@@ -259,6 +260,8 @@ def read_url(url: str) -> tuple[sa.URL, str]:
         raise ValueError(f"{made.drivername} databases can't be used; only {', '.join(sorted(OPTIONS))}")
     if made.drivername == DRIVERS["sqlite"] and made.database in (None, "", ":memory:"):
         raise ValueError("records in memory would vanish; name a file: sqlite:////folder/records.db")
+    if made.drivername == DRIVERS["sqlite"] and not str(made.database).startswith("file:"):
+        made = made.set(database=str(kept_place(str(made.database))))
     table = made.query.get("table", TABLE)
     if not isinstance(table, str):
         raise ValueError("the database's URL names more than one table")
