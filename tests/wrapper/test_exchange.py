@@ -159,3 +159,17 @@ def test_an_answer_without_end_is_none(reply):
         lambda sock: exchange.read(sock, sock.makefile("rb"), "POST", 10_000),
     )
     assert issubclass(answer, http.client.HTTPException)
+
+
+def test_no_room_is_made_for_more_than_comes(monkeypatch):
+    """Python before 3.10 fills as many bytes as it is asked to read: an answer of four took 128 MiB."""
+    asked = []
+
+    class Watching(http.client.HTTPResponse):
+        def read(self, amt=None):
+            asked.append(amt)
+            return super().read(amt)
+
+    monkeypatch.setattr(http.client, "HTTPResponse", Watching)
+    assert played(b"HTTP/1.1 429 Slow\r\nContent-Length: 4\r\n\r\nslow", [], by_us) == (429, b"slow")
+    assert asked and max(asked) <= exchange.BLOCK

@@ -74,6 +74,11 @@ def test_a_connection_stays_open_where_the_other_side_keeps_it(head: bytes, stay
         b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 25\r\n\r\n"
         + gzip.compress(b"body")[:-1]
         + b"++",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 20\r\n\r\n"
+        + gzip.compress(b"body")[:20],
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 30\r\n\r\n"
+        + gzip.compress(b"body")[:10]
+        + b"\xff" * 20,
         b"SSH-2.0-OpenSSH_9.2\r\n",
     ],
 )

@@ -32,9 +32,7 @@ class Item:
 class Outcome:
     """What became of an item: a result or a failure, as it travels, and how it went."""
 
-    def __init__(
-        self, value: Any, started_at: float | None, seconds: float, attempts: int, size: int = 0
-    ) -> None:
+    def __init__(self, value: Any, started_at: float | None, seconds: float, attempts: int, size: int = 0):
         """``value``: a result or a ``Failure``; ``size``: of a result that has been encoded with others."""
         self.value = value
         self.started_at = started_at
