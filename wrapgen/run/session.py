@@ -324,7 +324,10 @@ class Session:
             DeliveryLimits(call.terms.attempts, wrapper.aim, together, ahead, spending=spending),
             Adaptive(
                 ChunkSize(largest=options.chunk),
-                Concurrency(ceiling(wrapper.parallel, options.workers, self._host.concurrency)),
+                Concurrency(
+                    ceiling(wrapper.parallel, options.workers, self._host.concurrency),
+                    first=self._host.concurrency,
+                ),
                 ErrorBudget(share=self._share(), finished=self.counts.finished, failed=self.counts.failed),
             ),
             SharedBackoff(world.random, options.patience),

@@ -19,7 +19,7 @@ from wrapgen.spec import names
 from wrapgen.spec.expand import Expanded, expand, presets
 from wrapgen.spec.section import VARIABLE, Section, checked, sketch
 from wrapgen.spec.store import StoreAddress, check_credentials, parse_store, parse_store_variable
-from wrapgen.spec.target import Target
+from wrapgen.spec.target import Target, or_text
 
 MAX_PARALLEL = 24
 DEFAULT_PARALLEL = 8
@@ -228,7 +228,9 @@ class Spec(Section):
     )
     target: Target
     wrapper: WrapperPart
-    datastore: Datastore | None = None
+    datastore: Datastore | None = Field(
+        None, description="Where records go; a text is its `url`.", json_schema_extra=or_text
+    )
     dispatch: Dispatch = _DEFAULTS
     limits: Limits = _DEFAULTS
     record: RecordPart = _DEFAULTS

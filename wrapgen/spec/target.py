@@ -211,8 +211,8 @@ def _listed(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
-def _or_text(made: dict[str, Any]) -> None:
-    """Lets the schema take what `_listed` takes."""
+def or_text(made: dict[str, Any]) -> None:
+    """Lets the schema of a section take a text that abbreviates it."""
     made["anyOf"].append({"type": "string"})
 
 
@@ -255,7 +255,7 @@ class Target(Section):
     model: Annotated[Model, BeforeValidator(_listed)] | None = Field(
         None,
         description="The model on the server: its name, or `{name, version}`.",
-        json_schema_extra=_or_text,
+        json_schema_extra=or_text,
     )
     format: str | None = Field(None, description="Which of a protocol's formats, such as `dataframe_split`.")
     columns: dict[str, Any] | None = Field(

@@ -54,6 +54,7 @@ def validate(tree: Tree, attached: Mapping[str, bytes]) -> Spec | None:
         tree.problem((), said, "start with version: 1; wrapgen init writes a commented spec")
         return None
     _rename(tree)
+    _spell_out(tree)
     spec, is_readable = None, True
     try:
         _complete()
@@ -91,6 +92,15 @@ def _rename(tree: Tree) -> None:
             tree.value[close] = tree.value.pop(key)
             for places in (tree.keys, tree.values):
                 places.update({(close, *path[1:]): places[path] for path in [*places] if path[:1] == (key,)})
+
+
+def _spell_out(tree: Tree) -> None:
+    """Takes a datastore that is but a URL for the section that it abbreviates."""
+    if isinstance(tree.value.get("datastore"), str):
+        tree.value["datastore"] = {"url": tree.value["datastore"]}
+        for places in (tree.keys, tree.values):
+            if ("datastore",) in places:
+                places[("datastore", "url")] = places[("datastore",)]
 
 
 def _complete() -> None:

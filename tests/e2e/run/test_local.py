@@ -198,3 +198,13 @@ def test_what_is_too_large_for_a_call_goes_by_files(place):
     ran = place.run()
     assert ran.returncode == 0, ran.stdout + ran.stderr + (place.folder / "out.jsonl").read_text()[:500]
     assert place.results == [text if len(text) < 2000 else text * 2 for text in large]
+
+
+def test_a_datastore_may_be_a_url_alone(place):
+    """`datastore: file:///folder` says all that a folder needs."""
+    url = (place.folder / "kept").as_uri()
+    spec = SPEC.replace("mode: batch", "mode: log") + f"datastore: {url}\n"
+    place.model("def apply(text):\n    return text.upper()\n", spec)
+    place.items(20)
+    assert place.run().returncode == 0
+    assert place("records", url, "--count").stdout == "20\n"
