@@ -54,6 +54,7 @@ ITEM_ERRORS = (
     ("LengthError", "no", "a chat's answer was cut off at its limit of tokens (`finish_reason: length`)"),
     ("ContentFilterError", "no", "a chat's answer was withheld (`finish_reason: content_filter`)"),
     ("BudgetExceeded", "yes", "the next request could cost more than this call may spend: the call stops"),
+    ("VersionChanged", "yes", "the endpoint reports another version than at the beginning, with `run --pin`"),
     ("AlgorithmError", "no", "the target's own error without a type of its own"),
     ("DatastoreError", "yes", "the datastore was unavailable: the call fails, and is sent again whole"),
     ("RecordError", "no", "the datastore refuses this item's record"),
