@@ -155,7 +155,7 @@ class RunMachine(RuleBasedStateMachine):
             assert slot.fate == self.fate[item] and slot.tries <= self.tries[item]
             assert slot.fate != Fate.AGAIN or slot.attempts == self.attempts[item]
         fates = list(self.fate.values())
-        assert self.session.slots.count() == (fates.count(Fate.OK), fates.count(Fate.FAILED))
+        assert self.session.slots.count()[:2] == (fates.count(Fate.OK), fates.count(Fate.FAILED))
 
     # How it is done to the code
 

@@ -174,7 +174,7 @@ class Session:
             for entry in self._corrections.reopen(self._reopened, self.slots, self.spool):
                 self.ledger.append([entry])
                 self._given_up.difference_update(entry["i"])
-            self.counts.succeeded, self.counts.failed = self.slots.count()
+            self.counts.succeeded, self.counts.failed, self.counts.equal = self.slots.count()
 
     def _compare(self, stack: ExitStack, *, trusted: bool) -> None:
         """Finds the items that equal an earlier one."""

@@ -13,7 +13,8 @@ from typing import Any
 from wrapgen.errors import RunError, UsageError
 from wrapgen.run.ledger.folder import SUFFIX, Folder, folder_for
 from wrapgen.run.ledger.ledger import read_ledger
-from wrapgen.run.ledger.replay import RunState, as_written, is_intact, rebuild, spooled
+from wrapgen.run.ledger.replay import RunState, as_written, rebuild
+from wrapgen.run.ledger.spool import is_intact, spooled
 from wrapgen.run.ledger.store import LEDGER, SPOOL
 from wrapgen.run.scheduling.progress import Counts
 

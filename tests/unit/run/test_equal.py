@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from io import BytesIO
 from random import Random
 
 import pytest
 
 from wrapgen.errors import UsageError
+from wrapgen.run.finish import run_to_files
+from wrapgen.run.hosts.memory import MemoryHost
+from wrapgen.run.input.inputs import in_their_run, open_input
 from wrapgen.run.input.items import Selection
 from wrapgen.run.input.memory import MemorySource
-from wrapgen.run.ledger.folder import FileLog, folder_for
+from wrapgen.run.ledger.folder import FileLog, Folder, folder_for
+from wrapgen.run.ledger.replay import rebuild
+from wrapgen.run.output.layouts import Layout
+from wrapgen.run.session import Session
 from wrapgen.run.settings import Options
 from wrapgen.run.summary import EndState
 from wrapgen.run.verify import Verification
@@ -181,3 +188,37 @@ def test_a_kill_at_any_write_changes_nothing(bench, memory_wrapper, tmp_path):
         if disk.left > 0:
             break
     assert at > 10
+
+
+def test_items_that_were_sent_after_all_count_no_more(bench, memory_wrapper):
+    """Corrected and sent in their run, items count as sent; also for what reads the ledger alone."""
+    wrapper = memory_wrapper(faults={"0": ["InputError"]})
+    values = ["bad", "good", "bad", "bad", "good"]
+    path = bench.folder / "in.jsonl"
+    path.write_text("".join(json.dumps(value) + "\n" for value in values))
+    assert command(bench, wrapper, path, budget=1.0).counts.equal == 3
+    errors = bench.folder / "out.jsonl.errors.jsonl"
+    lines = [{**json.loads(line), "input": f"fixed {n}"} for n, line in enumerate(errors.open())]
+    errors.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    summary = command(bench, memory_wrapper(), errors)
+    assert (summary.state, summary.counts.equal) == (EndState.OK, 1)
+    assert rebuild(Folder(folder_for(bench.output)), None).counts.equal == 1
+    assert [line["result"]["seen"] for line in bench.lines()] == [
+        "fixed 0",
+        "good",
+        "fixed 1",
+        "fixed 2",
+        "good",
+    ]
+
+
+def command(bench, wrapper, path, **options):
+    """One session as the command works it: INPUT is a path."""
+    folder, output = Folder(folder_for(bench.output)), bench.output
+    none = {"stdin": BytesIO(), "data": None, "replace": False}
+    given = open_input(str(path), None, Selection(), folder, output=output, **none)
+    items, corrections = in_their_run(given, folder, output)
+    host = MemoryHost(wrapper.call, "acme/B/1.0.0")
+    options = Options(equal="once", **options)
+    with Session(folder, items, host, options, bench.world(), corrections=corrections) as session:
+        return run_to_files(session, items, output, Layout(), lambda _: None, bench.clock)

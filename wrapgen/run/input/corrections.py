@@ -14,7 +14,7 @@ from typing import Any
 from wrapgen.errors import RunError
 from wrapgen.run.input.items import Reopened
 from wrapgen.run.ledger.ledger import digest
-from wrapgen.run.ledger.spool import Slots
+from wrapgen.run.ledger.spool import EQUAL, Slots
 from wrapgen.run.ledger.store import CORRECTIONS, Log, StateStore
 from wrapgen.run.scheduling.chunks import Entry
 from wrapgen.run.scheduling.replies import Fate
@@ -62,7 +62,7 @@ class Corrections:
             RunError: the run has no such item.
         """
         some: list[Entry] = []
-        failed = 0
+        failed, equal = 0, 0
         for entry in items.entries():
             slot = slots.get(entry.index)
             if slot.fate == Fate.FAILED:
@@ -76,14 +76,15 @@ class Corrections:
             if slot.fate == Fate.FAILED:
                 slots.reopen(entry.index)
                 failed += 1
+                equal += slot.attempts == EQUAL
             some.append(entry)
             if len(some) == _TOGETHER:
-                yield self._kept(some, failed)
-                some, failed = [], 0
+                yield self._kept(some, failed, equal)
+                some, failed, equal = [], 0, 0
         if some:
-            yield self._kept(some, failed)
+            yield self._kept(some, failed, equal)
 
-    def _kept(self, entries: list[Entry], failed: int) -> dict[str, Any]:
+    def _kept(self, entries: list[Entry], failed: int, equal: int) -> dict[str, Any]:
         lines = [entry.item + b"\n" for entry in entries]
         data = b"".join(lines)
         with closing(self._store.open(CORRECTIONS, write=True)) as log:
@@ -91,7 +92,7 @@ class Corrections:
             log.sync()
         indexes = [entry.index for entry in entries]
         place = {"at": at, "b": len(data), "h": digest(data)}
-        found = {"e": "reopened", "i": indexes, "failed": failed, **place}
+        found = {"e": "reopened", "i": indexes, "failed": failed, "equal": equal, **place}
         self.load([found])
         return found
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from wrapgen.errors import RunError
-from wrapgen.run.ledger.ledger import Integrity, digest, read_ledger
-from wrapgen.run.ledger.spool import EQUAL, Slots
+from wrapgen.run.ledger.ledger import Integrity, read_ledger
+from wrapgen.run.ledger.spool import EQUAL, Slots, is_intact, not_in_spool, spooled
 from wrapgen.run.ledger.store import LEDGER, SPOOL, Log, StateStore
 from wrapgen.run.scheduling.grants import EXECUTED
 from wrapgen.run.scheduling.progress import Counts
@@ -163,21 +163,22 @@ def rebuild(
                 raise _damaged(ledger.name, number, entry, "does not fit what is before it") from error
         replay.close()
     if slots is not None:
-        counted = state.counts.succeeded, state.counts.failed
-        state.counts.succeeded, state.counts.failed = slots.count()
+        counted = replace(state.counts)
+        state.counts.succeeded, state.counts.failed, state.counts.equal = slots.count()
         _price(state, counted, slots)
     return state
 
 
-def _price(state: RunState, counted: tuple[int, int], slots: Slots) -> None:
+def _price(state: RunState, counted: Counts, slots: Slots) -> None:
     """Says in the entries that void outcomes how many of each kind they are, and of which items."""
     voids = [entry for entry in state.damaged.values() if entry["i"]]
     for entry in voids:  # an item may have been sent again since
         entry["i"] = [index for index in entry["i"] if slots.get(index).fate not in FINAL]
         entry["ok"], entry["failed"] = 0, 0
     if voids:  # the sums are what counts
-        voids[0]["ok"] = counted[0] - state.counts.succeeded
-        voids[0]["failed"] = counted[1] - state.counts.failed
+        voids[0]["ok"] = counted.succeeded - state.counts.succeeded
+        voids[0]["failed"] = counted.failed - state.counts.failed
+        voids[0]["equal"] = counted.equal - state.counts.equal
     state.damaged = {entry["s"]: entry for entry in voids}
 
 
@@ -292,14 +293,14 @@ class _Replay:
         self._state.given_up.difference_update(entry["i"])
 
     def _reopened(self, entry: dict[str, Any]) -> None:
-        state, slots = self._state, self._slots
+        state = self._state
         state.reopened.append(entry)
         state.counts.failed -= entry["failed"]
+        state.counts.equal -= entry.get("equal", 0)
         state.given_up.difference_update(entry["i"])
-        if slots is None:
-            return
-        for index in entry["i"]:
-            slots.reopen(index)
+        if self._slots is not None:
+            for index in entry["i"]:
+                self._slots.reopen(index)
 
     def _unsent(self, entry: dict[str, Any]) -> None:
         self._sends.pop(entry["s"])
@@ -349,42 +350,17 @@ class _Replay:
         state.damaged.pop(entry["s"], None)
         state.counts.succeeded -= entry["ok"]
         state.counts.failed -= entry["failed"]
+        state.counts.equal -= entry.get("equal", 0)
         state.given_up.difference_update(indexes)
         for index in indexes:  # what earlier calls told of attempts stays known
             if self._slots is not None and self._slots.get(index).fate in FINAL:
                 self._slots.put([index], 0, [0], entry["t"], [0], [0])
 
 
-def is_intact(spool: Log, entry: dict[str, Any]) -> bool:
-    """Whether the spool holds the bytes that an entry points at; one without a digest is believed."""
-    if "h" not in entry:
-        return True
-    return _within(spool, entry) and digest(spool.read(entry["at"], entry["b"])) == entry["h"]
-
-
-def _within(spool: Log, entry: dict[str, Any]) -> bool:
-    return entry["at"] >= 0 and entry["b"] >= 0 and bool(entry["at"] + entry["b"] <= spool.size)
-
-
-def spooled(spool: Log, entry: dict[str, Any]) -> list[bytes]:
-    """The lines of outcomes that an entry of the ledger points at.
-
-    Raises:
-        RunError: the spool does not hold them.
-    """
-    if not _within(spool, entry):
-        raise _unlike()
-    return spool.read(entry["at"], entry["b"]).splitlines(keepends=True)
-
-
-def _unlike() -> RunError:
-    return RunError("the spool does not hold what the ledger points at", hint="start over with --fresh")
-
-
 def _fill(entry: dict[str, Any], indexes: Sequence[int], tries: int, spool: Log, slots: Slots) -> None:
     lines = spooled(spool, entry)
     if len(lines) != len(indexes):
-        raise _unlike()
+        raise not_in_spool()
     fates = [Fate.OK] * len(lines)
     attempts = [EQUAL if entry["e"] == "equal" else 0] * len(lines)
     for at in entry["failed"]:

@@ -15,9 +15,12 @@ from contextlib import suppress
 from itertools import accumulate, repeat
 from operator import add, and_, rshift
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from wrapgen.errors import RunError
 from wrapgen.files import open_file
+from wrapgen.run.ledger.ledger import digest
+from wrapgen.run.ledger.store import Log
 from wrapgen.run.scheduling.chunks import Chunk
 from wrapgen.run.scheduling.replies import Fate, Lines, Outcome
 
@@ -144,15 +147,16 @@ class Slots:
         """Items that have a place: one more than the highest index."""
         return os.fstat(self._descriptor).st_size // _WIDTH
 
-    def count(self) -> tuple[int, int]:
-        """How many items succeeded and failed."""
+    def count(self) -> tuple[int, int, int]:
+        """How many items succeeded and failed, and how many of both took over the outcome of an equal one."""
         found: Counter[int] = Counter()
         for words in self._blocks():
             found.update(map(rshift, words[1::2], repeat(32)))
         fates: Counter[int] = Counter()
         for fate_and_attempts, count in found.items():
             fates[fate_and_attempts & _BYTE] += count
-        return fates[Fate.OK], fates[Fate.FAILED]
+        equal = sum(found[EQUAL << 8 | fate] for fate in (Fate.OK, Fate.FAILED))
+        return fates[Fate.OK], fates[Fate.FAILED], equal
 
     def _blocks(self) -> Iterator[array[int]]:
         at = 0
@@ -211,3 +215,30 @@ def _together(lines: list[str]) -> Lines:
     if sum(lengths) != len(data):
         lengths = [len(line.encode()) for line in lines]
     return data, lengths
+
+
+def is_intact(spool: Log, entry: dict[str, Any]) -> bool:
+    """Whether the spool holds the bytes that an entry points at; one without a digest is believed."""
+    if "h" not in entry:
+        return True
+    return _within(spool, entry) and digest(spool.read(entry["at"], entry["b"])) == entry["h"]
+
+
+def _within(spool: Log, entry: dict[str, Any]) -> bool:
+    return entry["at"] >= 0 and entry["b"] >= 0 and bool(entry["at"] + entry["b"] <= spool.size)
+
+
+def spooled(spool: Log, entry: dict[str, Any]) -> list[bytes]:
+    """The lines of outcomes that an entry of the ledger points at.
+
+    Raises:
+        RunError: the spool does not hold them.
+    """
+    if not _within(spool, entry):
+        raise not_in_spool()
+    return spool.read(entry["at"], entry["b"]).splitlines(keepends=True)
+
+
+def not_in_spool() -> RunError:
+    """What says that ledger and spool do not belong together."""
+    return RunError("the spool does not hold what the ledger points at", hint="start over with --fresh")
