@@ -26,7 +26,7 @@ pygments_dark_style = "a11y-high-contrast-dark"
 
 CONTENTS = {
     "Start": ["start", "quickstart", "algorithms"],
-    "Wrap": ["spec", "item-protocol", "datastores", "templates"],
+    "Wrap": ["spec", "endpoints", "item-protocol", "datastores", "templates"],
     "Run": ["publishing", "running", "records", "spark", "sqs"],
     "Host": ["platform", "web", "security"],
     "Look up": ["cli", "errors", "glossary", "architecture", "trust"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -21,6 +22,23 @@ def scores(request: Any) -> Reply:
     if "text" in request.json:
         return Reply({"score": len(request.json["text"])})
     return Reply({"scores": [len(text) for text in request.json["texts"]]})
+
+
+class Busy:
+    """Answers 503 to what holds a text, each time after others were answered; all else with scores."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text.encode()
+        self.answered = threading.Semaphore(0)
+
+    def __call__(self, request: Any) -> Reply:
+        if self.text not in request.body:
+            self.answered.release()
+            return scores(request)
+        for _ in range(10):
+            if not self.answered.acquire(timeout=0.1):
+                break
+        return Reply("busy", 503, Retry_After="0")
 
 
 def types(answered: Any) -> list[str]:
@@ -133,15 +151,48 @@ def test_a_list_is_bisected_until_the_poison_item_stands_alone(model, build, sta
 
 def test_a_503_of_one_item_is_final_at_the_third_send(model, build):
     """503 is waited out; the item that alone gets it, in a third send, has a final ServerError."""
+    wrapper = build(SINGLE)
+    for number, retryable in ((1, True), (2, True), (3, False)):
+        model.answer = Busy('"3"')
+        answered = wrapper.batch(items(200), **{"$try": number})
+        error = answered["$results"][3]["$error"]
+        assert (error["type"], error["retryable"]) == ("ServerError", retryable)
+        assert types(answered).count("ok") == 199
+
+
+def test_a_503_of_one_row_costs_its_list_nothing(model, build):
+    """A list that gets 503 while others succeed is cut in halves; only the row that causes it is put off."""
+    wrapper = build(LISTS)
+    for number, retryable in ((1, True), (3, False)):
+        model.answer = Busy('"13"')
+        answered = wrapper.batch(items(800), **{"$try": number})
+        assert [n for n, kind in enumerate(types(answered)) if kind != "ok"] == [13]
+        error = answered["$results"][13]["$error"]
+        assert (error["type"], error["retryable"], error["attempts"] > 0) == ("ServerError", retryable, True)
+
+
+def test_an_item_that_is_sent_again_alone_does_not_stall(model, build):
+    """Sent again alone, an item's 503 is an attempt if others succeeded a moment ago, and holds up no run."""
     model.answer = lambda request: (
         Reply("busy", 503, Retry_After="0") if request.json["text"] == "3" else scores(request)
     )
     wrapper = build(SINGLE)
-    for number, retryable in ((1, True), (2, True), (3, False)):
-        answered = wrapper.batch(items(10), **{"$try": number})
-        error = answered["$results"][3]["$error"]
-        assert (error["type"], error["retryable"]) == ("ServerError", retryable)
-        assert types(answered).count("ok") == 9
+    wrapper.batch(items(10))
+    answered = wrapper.batch([{"text": "3"}], **{"$try": 2, "$timeout": 120})
+    assert answered["$results"][0]["$error"]["attempts"] == 1
+    assert answered["$summary"]["duration_ms"] < 60_000
+
+
+def test_an_outage_is_waited_out_without_attempts(model, build):
+    """503 for everyone, after all went well, is no attempt of any item."""
+    healthy = [True]
+    model.answer = lambda request: scores(request) if healthy[0] else Reply("busy", 503, Retry_After="0")
+    wrapper = build(SINGLE)
+    assert types(wrapper.batch(items(10))).count("ok") == 10
+    healthy[0] = False
+    answered = wrapper.batch(items(10), **{"$timeout": 3})
+    assert {one["$error"]["attempts"] for one in answered["$results"]} == {0}
+    assert answered["$summary"]["throttled"] > 0
 
 
 def test_a_page_with_200_is_tried_again(model, build):

@@ -5,36 +5,61 @@ from __future__ import annotations
 from typing import Any, Callable
 
 from .items import Item, Outcome
-from .protocol import NOT_CALLED, STOP, THROTTLED, Failure
+from .protocol import ATTEMPT, NOT_CALLED, STOP, THROTTLED, Failure
 from .work import Task, Work
+
+BUSY_TIMES = 5  # 503 in a row that an item waits out in one send, if others succeed meanwhile
+RECENT = 30.0  # seconds for which an answer of the endpoint says that it works
 
 
 class Judging(Work):
     """Weighs a refusal (403, 404) and a lasting 503 against how other items fare."""
 
     has_succeeded = False  # whether any item of this call got a result
+    succeeded_at = -1e9  # when the last one did, by the deadline's clock
     reserved = 0.0  # what the open requests may cost at most
     refused = 0  # items that stay open, as nothing has succeeded since they were refused
 
     def call(self, task: Task, send: Callable[[Any, float], Any], items: Any) -> Any:
         """The target's result. Raises ``Failure``."""
 
+        busy: list[float] = []  # when these items got 503
+
         def counted(items: Any, seconds: float) -> Any:
             most = self._start(task.items)
             try:
                 return send(items, seconds)
+            except Failure as failure:
+                if failure.final_sends and failure.effect == THROTTLED:
+                    busy.append(self.deadline.clock())
+                    self._weigh_busy(task, failure, busy)
+                raise
             finally:
                 self._end(task.items, most)
 
-        try:
-            result = super().call(task, counted, items)
-        except Failure as failure:
-            sends = failure.final_sends
-            if failure.effect == THROTTLED and 0 < sends <= self.settings["try"] and self.has_succeeded:
-                failure.retryable = False
-            raise
+        result = super().call(task, counted, items)
         self.has_succeeded = True
+        self.succeeded_at = self.target.succeeded_at = self.deadline.clock()
         return result
+
+    def _weigh_busy(self, task: Task, failure: Failure, busy: list[float]) -> None:
+        """A 503 that these items get again and again, while others succeed, is an attempt of theirs."""
+        is_part, sends = type(task) is not Task, self.settings["try"]  # a part's list was weighed before
+        others = self.succeeded_at > busy[0] or is_part
+        # Sent again it may be alone: then what this process knows of others counts.
+        is_fine = sends > 1 and busy[-1] - getattr(self.target, "succeeded_at", -1e9) < RECENT
+        most = 2 if len(task.items) > 1 and is_part else BUSY_TIMES
+        if len(busy) < most or not (others or is_fine):
+            return
+        failure.effect, failure.splits = ATTEMPT, True
+        failure.retryable = not others or sends < failure.final_sends
+        with self._lock:  # the endpoint is not congested
+            self.throttled -= len(busy) - 1
+
+    def _may_repeat(self, task: Task, failure: Failure, times: dict[str, int]) -> bool:
+        if failure.final_sends and failure.effect == ATTEMPT:
+            return False
+        return super()._may_repeat(task, failure, times)
 
     def _outcome(self, task: Task, item: Item, value: Any, seconds: float, size: int = 0) -> Any:
         """As ``Lists._outcome``; None for a refused result of a list that is asked for again."""
