@@ -88,6 +88,6 @@ def _lasting(value: Any) -> Any:
         return value
     if "error_type" in value:
         return {"error_type": value["error_type"]}
-    left_out = MEASURED | (SINCE if "items" in value else {"runtime"})
+    left_out = MEASURED | (SINCE if "items" in value else {"runtime", "digest"})
     kept = {key: _lasting(each) for key, each in value.items() if key not in left_out}
     return {**kept, "message": "..."} if "message" in kept else kept

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from runtime import algorithm, protocol
+from runtime import algorithm, protocol, wrapper
 
 from wrapgen import protocol as wrapgen_protocol
 
@@ -167,3 +167,15 @@ def test_answers_without_a_result_are_typed_failures(body: bytes, kind: str) -> 
 def test_a_void_result_is_nothing() -> None:
     """The content type `void` has no value."""
     assert algorithm.decode_response(b'{"result": "x", "metadata": {"content_type": "void"}}') is None
+
+
+def test_a_wrapper_knows_the_digest_of_its_source(tmp_path):
+    """What describes itself says a digest that changes with any of its modules, and with nothing else."""
+    (tmp_path / "runtime").mkdir()
+    for name in ("config.py", "hooks.py", "runtime/work.py"):
+        (tmp_path / name).write_text("x = 1\n")
+    first = wrapper._digest(tmp_path)
+    (tmp_path / "notes.txt").write_text("nothing")
+    assert wrapper._digest(tmp_path) == first and len(first) == len("sha256:") + 64
+    (tmp_path / "hooks.py").write_text("x = 2\n")
+    assert wrapper._digest(tmp_path) != first

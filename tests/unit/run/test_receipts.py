@@ -229,10 +229,13 @@ def test_costs_versions_and_copies_are_in_it(bench, memory_wrapper, tmp_path):
         return plain(results, {**said, **summary})
 
     wrapper.answer = answer
+    about = wrapper.describe()
+    wrapper.describe = lambda: {**about, "digest": "sha256:" + "cd" * 32}
     bench.run(wrapper, list(range(20)), workers=1, report=tmp_path / "report.html")
     told = read_receipt(receipt_beside(bench.output))
     assert (told["tokens_in"], told["tokens_out"], told["cost"]) == (20, 8, 0.5)
     assert told["target"]["versions"] == {"m-1": 4}
+    assert told["wrapper"]["digest"] == "sha256:" + "cd" * 32
     assert told["records"][1] == {"datastore": "data://acme/second", "copy": True, "recorded": 6, "failed": 2}
 
 

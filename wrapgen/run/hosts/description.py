@@ -34,6 +34,7 @@ class Description:
         datastore: URL of its records, or None.
         rpm, tpm: requests of the target and tokens a minute that its spec allows; None: any.
         price: of a million tokens, by `input` and `output`; None where the spec has none.
+        digest: SHA-256 of its own source; empty where an older wrapper does not say it.
         max_cost_item: the most that an attempt of an item may cost beside its own bytes; None: not known.
     """
 
@@ -51,6 +52,7 @@ class Description:
     tpm: float | None = None
     price: dict[str, float] | None = None
     max_cost_item: float | None = None
+    digest: str = ""
 
     @property
     def aim(self) -> int:
@@ -129,6 +131,7 @@ def _of_facts(facts: dict[str, Any]) -> Description:
         target=str(facts.get("target") or ""),
         mode=str(facts.get("mode") or ""),
         spec=str(facts.get("spec") or ""),
+        digest=str(facts.get("digest") or ""),
         timeout=float(limits.get("timeout") or 300),
         request_bytes=int(limits.get("request_bytes") or protocol.BODY_CAP),
         parallel=int(limits.get("parallel") or 1),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -122,6 +124,7 @@ class Wrapper:
             "runtime": VERSION,
             "mode": config.MODE,
             "spec": config.SPEC,
+            "digest": _digest(Path(__file__).resolve().parents[1]),
             "target": config.TARGET["reference"],
             "datastore": {"url": store["url"] or "$" + store["url_env"]} if store else None,
             "limits": dict(config.LIMITS, batch_size=config.TARGET["batch_size"]),
@@ -130,6 +133,14 @@ class Wrapper:
         names = ["items", "succeeded", "failed", "untried", "calls", "throttled", "duration_ms"]
         counts = dict.fromkeys(names + ["recorded"] * bool(store), 0)
         return {"$results": [], "$summary": dict(counts, stopped=None, wrapper=facts)}
+
+
+def _digest(folder: Path) -> str:
+    """SHA-256 of the wrapper's own source, name by name: what was built, with what was edited since."""
+    found = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        found.update(path.relative_to(folder).as_posix().encode("utf-8") + b"\0" + path.read_bytes() + b"\0")
+    return "sha256:" + found.hexdigest()
 
 
 def _summary(answer: Answer, engine: Engine, recorder: Any) -> dict[str, Any]:
