@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
 from wrapgen.cli.options import json_option
 from wrapgen.cli.terminal import out, styled
@@ -26,8 +27,13 @@ def find_docs() -> Path:
     raise UsageError("wrapgen's documentation is missing", hint="install wrapgen again")
 
 
+def _pages(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
+    names = sorted(path.stem for path in find_docs().glob("*.md"))
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
 @click.command()
-@click.argument("page", required=False)
+@click.argument("page", required=False, shell_complete=_pages)
 @json_option()
 def command(page: str | None, as_json: bool) -> None:
     """Print a PAGE of the documentation of this version, such as `running`; without one, list them.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wrapgen.cli import secrets
+from wrapgen.cli import completion, secrets
 from wrapgen.cli.options import connected
 from wrapgen.cli.terminal import answer, data, listing
 from wrapgen.errors import NotFound, UsageError
@@ -285,7 +285,7 @@ def algorithms(client: Client, owner: str | None, as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("algorithm", metavar="OWNER/NAME")
+@click.argument("algorithm", metavar="OWNER/NAME", shell_complete=completion.references)
 @click.option("--build", "build_id", metavar="ID", help="Of this build. [the newest]")
 @connected
 def logs(client: Client, algorithm: str, build_id: str | None, as_json: bool) -> None:
@@ -303,7 +303,7 @@ def logs(client: Client, algorithm: str, build_id: str | None, as_json: bool) ->
 
 
 @command.command()
-@click.argument("algorithm", metavar="OWNER/NAME")
+@click.argument("algorithm", metavar="OWNER/NAME", shell_complete=completion.references)
 @connected
 def errors(client: Client, algorithm: str, as_json: bool) -> None:
     """List the calls that failed in the last seven days, newest first."""

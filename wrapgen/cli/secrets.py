@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from wrapgen.cli import completion
 from wrapgen.cli.options import connected
 from wrapgen.cli.terminal import answer, listing
 from wrapgen.errors import NotFound, UsageError
@@ -23,7 +24,7 @@ def group() -> None:
 
 
 @group.command("list")
-@click.argument("algorithm", metavar="OWNER/NAME")
+@click.argument("algorithm", metavar="OWNER/NAME", shell_complete=completion.references)
 @connected
 def list_secrets(client: Client, algorithm: str, as_json: bool) -> None:
     """List the variables that secrets set; their values are never shown."""
@@ -31,7 +32,7 @@ def list_secrets(client: Client, algorithm: str, as_json: bool) -> None:
 
 
 @group.command("set")
-@click.argument("algorithm", metavar="OWNER/NAME")
+@click.argument("algorithm", metavar="OWNER/NAME", shell_complete=completion.references)
 @click.argument("variable")
 @click.option("--from-env", "name", metavar="NAME", help="Take the value from this variable.")
 @click.option(
@@ -60,7 +61,7 @@ def set_secret(
 
 
 @group.command("remove")
-@click.argument("algorithm", metavar="OWNER/NAME")
+@click.argument("algorithm", metavar="OWNER/NAME", shell_complete=completion.references)
 @click.argument("variable")
 @connected
 def remove_secret(client: Client, algorithm: str, variable: str, as_json: bool) -> None:

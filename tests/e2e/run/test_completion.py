@@ -8,9 +8,12 @@ import shutil
 import subprocess
 import sys
 
+import click
 import pytest
 
+from wrapgen.cli import completion
 from wrapgen.cli.completion import FORMATS
+from wrapgen.cli.main import cli
 from wrapgen.run.input import files
 
 HEAVY = {
@@ -77,6 +80,7 @@ def in_bash(ask, *words):
         (["run", "acme/S", "in", "--format", "js"], ["jsonl", "json"]),
         (["run", "acme/S", "in", "--layout", "b"], ["bare"]),
         (["verify", "x", "--js"], ["--json"]),
+        (["docs", "runn"], ["running"]),
     ],
 )
 def test_bash(ask, words, offered):
@@ -117,3 +121,17 @@ def test_nothing_heavy_is_loaded(ask):
 def test_the_formats_are_those_of_the_input():
     """The copy of the formats that completion offers is true."""
     assert set(FORMATS) == set(files.FORMATS)
+
+
+def test_every_name_of_an_algorithm_is_completed():
+    """No command takes `OWNER/NAME` or a reference without what a platform lists."""
+    context = click.Context(cli)
+
+    def arguments(command):
+        yield from (one for one in command.params if isinstance(one, click.Argument))
+        for name in command.list_commands(context) if isinstance(command, click.Group) else ():
+            yield from arguments(command.get_command(context, name))
+
+    named = [one for one in arguments(cli) if one.metavar == "OWNER/NAME" or one.name == "reference"]
+    completers = {one._custom_shell_complete for one in named}
+    assert len(named) >= 8 and completers <= {completion.references, completion.references_and_files}
