@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
 
 from wrapgen.errors import RunError
 from wrapgen.local.cache import kept_environment
@@ -62,14 +59,16 @@ def _lines(folder: Path) -> list[str]:
 
 
 def _project(line: str) -> str:
-    try:
-        return canonicalize_name(Requirement(line).name)
-    except InvalidRequirement:
-        return ""
+    match = re.match(r"[A-Za-z0-9._-]+", line)
+    return re.sub(r"[-_.]+", "-", match[0]).lower() if match else ""
 
 
 def _is_there(line: str) -> bool:
     """Whether this Python has what one line asks for; of an option or an address that is never known."""
+    from importlib.metadata import PackageNotFoundError, version  # not at the top: most wrappers need nothing
+
+    from packaging.requirements import InvalidRequirement, Requirement
+
     try:
         wanted = Requirement(line)
         if wanted.marker is not None and not wanted.marker.evaluate():
