@@ -49,6 +49,19 @@ def test_a_token_from_a_variable(model, build, monkeypatch, capsys):
     assert SECRET not in everything(wrapper, [answered, refused], capsys)
 
 
+def test_no_record_holds_a_token(model, build, monkeypatch, tmp_path):
+    """A server that repeats the token in its refusals puts it into no record."""
+    monkeypatch.setenv("MODEL_TOKEN", SECRET)
+    model.answer = lambda request: Reply({"detail": request.headers["Authorization"]}, 422)
+    database = tmp_path / "records.db"
+    sections = {"wrapper": "{name: acme/Scorer, mode: both}", "datastore": f"{{url: 'sqlite:///{database}'}}"}
+    wrapper = build(START + "auth: {bearer_env: MODEL_TOKEN}", **sections)
+    answered = wrapper.batch(["a", "b"], **{"$run": "r", "$ids": ["1", "2"]})
+    assert answered["$summary"]["recorded"] == 2
+    written = database.read_bytes()
+    assert b"Bearer ***" in written and SECRET.encode() not in written
+
+
 def test_a_missing_token_stops_the_call(model, build, monkeypatch):
     """Without the variable nothing is sent, and the call stops with the variable's name."""
     monkeypatch.delenv("MODEL_TOKEN", raising=False)
