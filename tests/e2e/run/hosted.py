@@ -22,7 +22,7 @@ QUICK = {
         ("\nPAUSES = (0.5, 30.0)", "\nPAUSES = (0.005, 0.05)"),
         ("THROTTLED_PAUSES = (2.0, 60.0)", "THROTTLED_PAUSES = (0.01, 0.05)"),
     ],
-    "runtime/platform.py": [("READ_GRACE = 30.0", "READ_GRACE = 0.0")],
+    "runtime/algorithm.py": [("READ_GRACE = 30.0", "READ_GRACE = 0.0")],
 }
 """What makes a wrapper wait less, so that a test of many kills need not."""
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from histories import history_of
 from hosted import Hosted
 from weather import PASSING, POISON, Weather, faults_of
 
@@ -112,6 +113,8 @@ class Stack:
         self.weather.calm()  # a call of a killed runner may still have been at work when the last one ended
         sends = Counter((record["id"], record["try"]) for record in self.records(run))
         assert max(sends.values()) == 1, f"recorded twice by one send: {sends.most_common(3)}"
+        history = history_of(self.folder / output, ITEMS, self.records(run))
+        assert not history.violations
         poison = {name for name, plan in faults_of(seed, ITEMS).items() if plan[-1] == POISON}
         settle(self.data, URL, run)
         found = self.records(run)
