@@ -24,7 +24,7 @@ from wrapgen.run.hosts.host import Host
 from wrapgen.run.input.corrections import Corrections
 from wrapgen.run.input.items import Items, Reopened
 from wrapgen.run.input.scan import InputScan, scan_input, scan_sizes
-from wrapgen.run.ledger.equal import EqualItems
+from wrapgen.run.ledger.duplicates import EqualItems
 from wrapgen.run.ledger.journal import LedgerJournal
 from wrapgen.run.ledger.ledger import Ledger
 from wrapgen.run.ledger.replay import FORMAT, RunState, rebuild
