@@ -73,7 +73,8 @@ class Verification:
         check, counts = Check("history"), self.run_state.counts
         if self._damage or not self.run_state.integrity.checked:
             return check.unknown(self._damage or "the ledger has no digests, as wrapgen 0.1.0 wrote it")
-        told = LedgerHistory(self._slots.size, self.folder.header() or {})
+        indexes = max(self._slots.size, self.run_state.indexes)  # the last ones sent may have no outcome
+        told = LedgerHistory(indexes, self.folder.header() or {})
         rebuild(self.folder, None, told.take)
         found = told.history
         found.take(Event(Kind.END, counts={"succeeded": counts.succeeded, "failed": counts.failed}))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 
 import pytest
 
@@ -11,7 +11,9 @@ from wrapgen.errors import NotAuthorized
 from wrapgen.run.input.files import find
 from wrapgen.run.input.items import Selected, Selection
 from wrapgen.run.input.memory import MemorySource
-from wrapgen.run.ledger.folder import folder_for
+from wrapgen.run.ledger.folder import Folder, folder_for
+from wrapgen.run.ledger.ledger import Ledger
+from wrapgen.run.ledger.store import LEDGER
 from wrapgen.run.status import load
 from wrapgen.run.verify import Verification
 
@@ -288,3 +290,16 @@ def test_what_can_not_be_recorded_is_counted(bench, memory_wrapper):
     assert check.state == "ok" and "50 of items that the runner gave up are missing" in check.detail
     bench.run(memory_wrapper(), VALUES, attempts=1, budget=1.0)
     assert load(bench.folder / "out.jsonl.run").as_json()["unrecorded"] == 0
+
+
+def test_a_run_that_was_stopped_is_verified(bench, memory_wrapper):
+    """Items whose call was recalled before it left are missing; the history is right."""
+    bench.run(memory_wrapper(), VALUES, chunk=10, workers=2)
+    folder = Folder(bench.folder / "out.jsonl.run")
+    lines = folder.ledger.read_bytes().splitlines(keepends=True)
+    last = max(at for at, line in enumerate(lines) if json.loads(line)["e"] == "send")
+    folder.ledger.write_bytes(b"".join(lines[: last + 1]))
+    with closing(folder.open(LEDGER, write=True)) as log:
+        Ledger(log).append([{"e": "unsent", "s": json.loads(lines[last])["s"], "w": 1_600_000_000.0}])
+    with Verification(folder.path) as verification:
+        assert verification.history().ok and "missing" in verification.items().faults

@@ -85,6 +85,7 @@ class RunState:
         given_up: indexes of items that failed without an answer, and of which nothing has been recorded.
         reopened: entries of failed items that a user corrected.
         most_tries: the highest try that any send had.
+        indexes: one more than the highest run index that any send had.
         cost: money spent; calls without an answer count with what they might have spent.
         changed: whether wrapper, input or options changed since the run began.
     """
@@ -107,6 +108,7 @@ class RunState:
     given_up: set[int] = field(default_factory=set)
     reopened: list[dict[str, Any]] = field(default_factory=list)
     most_tries: int = 0
+    indexes: int = 0
     changed: bool = False
     cost: float = 0.0
 
@@ -288,6 +290,7 @@ class _Replay:
             raise IndexError("the run has no such items")
         self._sends[entry["s"]] = (indexes, entry["t"], entry.get("cost", 0.0))
         state.most_tries = max(state.most_tries, entry["t"])
+        state.indexes = max(state.indexes, indexes[-1] + 1)
 
     def _recorded(self, entry: dict[str, Any]) -> None:
         self._state.given_up.difference_update(entry["i"])
