@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from model import Reply, spec_text
 
 from wrapgen.build import generate
 from wrapgen.cli.main import cli
+from wrapgen.errors import SpecError
 from wrapgen.spec import load, parse
 from wrapgen.spec.expand import built_in
 
@@ -245,3 +247,28 @@ def test_credentials_and_errors_are_no_part_of_what_was_asked(model):
             exec(made["src/config.py"], config)
             found.add(config["TARGET"]["source"])
     assert len(found) == 1
+
+
+@pytest.mark.parametrize(
+    ("preset", "wrong"),
+    [
+        ("- a", "no preset"),
+        ("request: [", "no preset"),
+        ("reqest: 5", "unknown key"),
+        ("path: run", "path must be a list"),
+        ("takes: [everything]", "takes may name model"),
+        ("formats: {a: 5}", "formats.a must be an object"),
+        ("formats: {a: {path: 5}}", "formats.a.path must be a list"),
+        ("errors: [{status: 400}]", "errors.0.means"),
+        ("errors: [{path: x, means: final}]", "errors.0.path"),
+        ("auth: {bearer: x}", "auth.bearer"),
+        ("reports: {tokens_in: usage}", "reports.tokens_in"),
+        ("match: 5", "match"),
+        ("request: {a: $itm}", "unknown variable"),
+        ("result: 5", "a result is a path"),
+    ],
+)
+def test_a_wrong_preset_is_a_problem_of_the_spec(build, preset, wrong):
+    """A preset beside the spec is checked like the spec: one clear sentence, and no traceback."""
+    with pytest.raises(SpecError, match=re.escape(wrong)):
+        build("endpoint: URL\nprotocol: own.yaml", {"own.yaml": preset})

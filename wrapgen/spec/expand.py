@@ -12,10 +12,12 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 import yaml
+from pydantic import ValidationError
 
 from wrapgen.spec import mapping
 from wrapgen.spec.mapping import MISSING, Each, Ref, Report, Template, parse_result, parse_template
 from wrapgen.spec.names import Refused, parse_path, shown
+from wrapgen.spec.target import Target
 from wrapgen.spec.tree import Path
 
 FOLDER = File(__file__).parent / "presets"
@@ -28,6 +30,17 @@ OWN = ("request", "result", "parse", "match", "item_error", "content_type", "ans
 
 _MORE = ("path", "suffix", "lists", "formats", "schema", "tensors", "correct", "most_tokens")
 PRESET_KEYS = (*OWN, *_MORE, "takes", "needs", "errors", "headers")
+
+
+_KINDS: dict[str, type] = {
+    **dict.fromkeys(("takes", "needs", "path", "most_tokens"), list),
+    **dict.fromkeys(("lists", "formats", "schema"), dict),
+    **dict.fromkeys(("tensors", "correct"), bool),
+    "suffix": str,
+}
+_KIND_NAMES = {list: "a list", dict: "an object", bool: "true or false", str: "text"}
+_VALIDATED = (*OWN[2:], "errors", "headers")
+"""What a preset says in the words of a target."""
 
 
 class Expanded(NamedTuple):
@@ -91,11 +104,12 @@ def expand(target: Mapping[str, Any], own: Mapping[str, Any], report: Report) ->
     if preset is None:
         _report_unknown(name, report)
         return None
-    for key in sorted(set(map(str, preset)) - set(PRESET_KEYS)):
-        hint = f"the keys of a preset are {', '.join(PRESET_KEYS)}"
-        report(
-            ("target", "protocol"), Refused(f"the preset {shown(name)} has an unknown key {shown(key)}", hint)
-        )
+    if name in own:
+        wrong = next(_wrong_with(preset), "")
+        if wrong:
+            hint = "wrapgen docs endpoints says what a preset holds"
+            report(("target", "protocol"), Refused(f"the preset {shown(name)}: {wrong}", hint))
+            return None
     if urlsplit(url).scheme == AWS_SCHEME:
         aws = built_in()[AWS_SCHEME]
         auth = {**aws["auth"], "region": urlsplit(url).netloc}
@@ -121,6 +135,29 @@ def explained(target: Mapping[str, Any], expanded: Expanded) -> dict[str, Any]:
         is_aws = urlsplit(made["endpoint"]).scheme == AWS_SCHEME
         made.update({} if is_aws else {"endpoint": expanded.url}, protocol="json")
     return {**made, **expanded.keys}
+
+
+def _wrong_with(preset: Mapping[Any, Any], above: str = "") -> Iterator[str]:
+    """What is wrong with a preset that stands beside a spec."""
+    for key, value in preset.items():
+        if key not in PRESET_KEYS:
+            yield f"unknown key {shown(f'{above}{key}')}"
+        elif key in _KINDS and not isinstance(value, _KINDS[key]):
+            yield f"{above}{key} must be {_KIND_NAMES[_KINDS[key]]}"
+        elif key in ("takes", "needs") and not set(map(str, value)) <= set(SETTINGS):
+            yield f"{above}{key} may name {', '.join(SETTINGS)}"
+        elif key == "formats":
+            for name, one in value.items():
+                kept = isinstance(one, dict)
+                yield from _wrong_with(one, f"{key}.{name}.") if kept else [f"{key}.{name} must be an object"]
+        elif key in ("lists", "schema"):
+            yield from _wrong_with(value, f"{key}.")
+    known = {key: preset[key] for key in _VALIDATED if preset.get(key) is not None}
+    try:
+        Target.model_validate(known)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        yield f"{above}{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
 def _report_unknown(name: str, report: Report) -> None:
