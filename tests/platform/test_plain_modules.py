@@ -10,7 +10,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from pools import answers, maker
 
+from wrapgen.platform.building.sources import main_module
 from wrapgen.platform.workers.pool import LoadFailed
+from wrapgen.publish.project import Project
 
 
 @pytest.fixture
@@ -59,3 +61,13 @@ def test_a_module_without_apply_is_told(algorithm, tmp_path, adk):
         answers(algorithm("def predict(input):\n    return input\n", adk=adk), tmp_path, 1)
     ended = caught.value.worker and caught.value.worker.exited
     assert ended and "defines no function apply" in ended.output
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_byte_order_mark_does_not_hide_the_algorithm(tmp_path, mark):
+    """algorithmia.conf as an editor of Windows saves it is read by the platform and by `wrapgen publish`."""
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "Test.py").write_text("def apply(input): return input\n")
+    (tmp_path / "algorithmia.conf").write_text(f'{mark}{{"username": "me", "algoname": "Test"}}', "utf-8")
+    assert main_module(tmp_path) == "src/Test.py"
+    assert str(Project.read(tmp_path).reference) == "me/Test"
