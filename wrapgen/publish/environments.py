@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from configparser import ConfigParser
+from configparser import Error as ConfigParserError
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,7 +80,7 @@ def choose(algorithms: AlgorithmCalls, language: str, name: str | None, wish: Wi
 
 
 def wish_of(folder: Path) -> Wish | None:
-    """What `.python-version`, else `requires-python` of `pyproject.toml`, asks for; None where neither does.
+    """What `.python-version`, `pyproject.toml` or `setup.cfg` asks for, the first that does; None for none.
 
     Raises:
         UsageError: one of them can't be read.
@@ -94,7 +96,19 @@ def wish_of(folder: Path) -> Wish | None:
             return _specified(".python-version", text)
     project = _toml(folder / "pyproject.toml").get("project")
     required = project.get("requires-python") if isinstance(project, dict) else None
-    return _specified("requires-python in pyproject.toml", str(required)) if required else None
+    if required:
+        return _specified("requires-python in pyproject.toml", str(required))
+    required = _setup_requires(folder / "setup.cfg")
+    return _specified("python_requires in setup.cfg", required) if required else None
+
+
+def _setup_requires(path: Path) -> str:
+    settings = ConfigParser(interpolation=None, strict=False)
+    try:
+        settings.read_string(_text(path))
+    except ConfigParserError as error:
+        raise UsageError(f"can't read {path}: {error}") from error
+    return settings.get("options", "python_requires", fallback="").strip()
 
 
 def _specified(where: str, text: str) -> Wish:

@@ -110,6 +110,18 @@ def test_the_folder_may_ask_for_a_version(tmp_path: Path, version: str, project:
     assert (counted or "newest offered") in found.reason
 
 
+def test_an_old_project_asks_in_its_setup_cfg(tmp_path: Path) -> None:
+    """`python_requires` counts where nothing newer says anything, and what can't be read is an error."""
+    (tmp_path / "setup.cfg").write_text("[metadata]\nname = x\n[options]\npython_requires = >=3.8, <3.11\n")
+    found = choose(MANY, "python3", None, wish_of(tmp_path))  # type: ignore[arg-type]
+    assert found.environment.label == "Python 3.10" and "python_requires in setup.cfg" in found.reason
+    (tmp_path / "setup.cfg").write_text("[flake8]\nmax-line-length = 100 % 3\n")
+    assert wish_of(tmp_path) is None
+    (tmp_path / "setup.cfg").write_text("python_requires = >=3.8")
+    with pytest.raises(UsageError, match=r"can't read .*setup\.cfg"):
+        wish_of(tmp_path)
+
+
 def test_a_wish_that_nothing_offered_fits_says_so(tmp_path: Path) -> None:
     """The error names where the wish is written, and what is offered."""
     (tmp_path / ".python-version").write_text("3.14")
