@@ -10,6 +10,8 @@ import time
 import msgspec
 from Algorithmia.algorithm import OutputType
 
+from wrapgen.errors import NotFound
+from wrapgen.platform.calls import void_calls
 from wrapgen.platform.calls.void_calls import PersistedRequest, VoidCalls
 from wrapgen.platform.domain.model import Caller
 
@@ -108,3 +110,28 @@ def test_a_call_that_has_ended_does_not_run_again(tmp_path):
     asyncio.run(calls.resume())
     assert [path.name for path in tmp_path.iterdir()] == [f"{request_id}.outcome"]
     assert calls.find(request_id, caller).reply == b'{"result": 1}'
+
+
+def test_an_outcome_waits_for_a_disk_that_is_full(tmp_path, monkeypatch):
+    """A call whose outcome can't be written at first has ended as soon as it can be."""
+    monkeypatch.setattr(void_calls, "AGAIN_SECONDS", 0.0)
+    request_id = "req-" + 36 * "2"
+    caller = Caller("one", "k")
+    head = msgspec.json.encode(PersistedRequest(caller, "one/a/1.0.0", "application/json", "", None, False))
+    tries = []
+
+    class Full(VoidCalls):
+        def _write(self, path, parts):
+            tries.append(path)
+            if len(tries) < 3:
+                raise OSError(28, "No space left on device")
+            super()._write(path, parts)
+
+    class Gone:
+        def begin(self, *_, **__):
+            raise NotFound("no such algorithm")
+
+    calls = Full(tmp_path, Gone(), time.time)
+    (tmp_path / f"{request_id}.request").write_bytes(head + b"\n{}")
+    asyncio.run(calls.resume())
+    assert len(tries) == 3 and b"no such algorithm" in calls.find(request_id, caller).reply

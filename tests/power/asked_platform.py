@@ -17,8 +17,9 @@ from faulty_calls import ERRORS
 from platform_life import Life
 from system_calls import STRACE
 
-WORTH = {call: errors for call, errors in ERRORS.items() if call not in ("mmap", "brk", "munmap")}
-"""Without the calls for memory: Python waits for ever for a thread that has no memory for its first frame."""
+WORTH = {call: errors for call, errors in ERRORS.items() if call not in ("mmap", "brk", "munmap", "fcntl")}
+"""Without the calls for memory: Python waits for ever for a thread that has no memory for its first frame.
+And without `fcntl`: SQLite takes a lock that it can't release for another's, until it is opened again."""
 
 PIPES = ("anon_inode", "pipe:")
 """What the event loop wakes itself by, which never fails: libuv ends a process where it does."""

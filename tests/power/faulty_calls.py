@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -82,6 +83,9 @@ class Commands:
         folder: for what they say.
         first: the words of a command that succeeds.
         environment: of the commands.
+
+    Attributes:
+        child: the process that runs one; 0 for none.
     """
 
     def __init__(self, folder: Path, first: list[str], environment: dict[str, str]) -> None:
@@ -98,6 +102,7 @@ class Commands:
         )
         os.close(theirs)
         self._answers = os.fdopen(answers)
+        self.child = 0
 
     def __enter__(self) -> Commands:
         return self
@@ -114,10 +119,11 @@ class Commands:
         """One command, with some of its system calls failed: `CALL:error=ERROR:when=N`."""
         out, err, log = (self._folder / name for name in ("out", "err", "log"))
         self._ask({"words": words, "out": str(out), "err": str(err)})
-        child = int(self._answers.readline())
+        self.child = child = int(self._answers.readline())
         tracer = self._attach(child, log, inject) if inject else None
         os.kill(child, signal.SIGUSR1)
         code = int(self._answers.readline())
+        self.child = 0
         if tracer:
             tracer.wait(60)
             assert tracer.stderr is not None
@@ -126,9 +132,18 @@ class Commands:
         calls = tuple(line for line in told if "(INJECTED" in line)
         return Failed(code, out.read_text("utf-8", "replace"), err.read_text("utf-8", "replace"), calls)
 
-    def counts(self, words: list[str]) -> dict[str, int]:
-        """How often each call of ERRORS is made by a command: the most by one thread."""
-        self.run(words, *[f"{name}:when=65535:error=EIO" for name in ERRORS])
+    def counts(self, words: list[str], run: Callable[..., Failed] | None = None) -> dict[str, int]:
+        """How often each call of ERRORS is made by a command: the most by one thread.
+
+        Args:
+            words: the command's.
+            run: runs it; None for `run`.
+        """
+        inject = [f"{name}:when=65535:error=EIO" for name in ERRORS]
+        if run is None:
+            self.run(words, *inject)
+        else:
+            run(self, *inject)
         found: dict[tuple[str, str], int] = {}
         for line in (self._folder / "log").read_text("utf-8", "replace").splitlines():
             thread, _, rest = line.partition(" ")

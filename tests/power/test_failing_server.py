@@ -41,8 +41,9 @@ def test_a_platform_survives_every_failing_call(asked):
                     [] if any(word in line for line in lines for word in PIPES) else [f"{lines}: it ended"]
                 )
                 continue
+            wrong = [*done.wrong(calm=False), *asked.lost(done)]
             after = asked.round()
-            wrong = [*done.wrong(calm=False), *asked.lost(done), *after.wrong(calm=True), *asked.lost(after)]
+            wrong += [*after.wrong(calm=True), *asked.lost(after)]
             found += [f"{lines[:2]}: {wrong}"] if wrong else []
     assert not found, "\n".join(found)
     assert tried > 20

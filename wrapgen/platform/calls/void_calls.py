@@ -28,7 +28,7 @@ KEPT_SECONDS = 24 * 3600
 """How long an outcome can be asked for."""
 
 AGAIN_SECONDS = 1.0
-"""How long a call that runs again waits when too many are open."""
+"""How long a call that runs again waits when too many are open, and an outcome that can't be written."""
 
 _ID = re.compile(r"req-[0-9a-f-]{36}\Z")
 
@@ -147,7 +147,7 @@ class VoidCalls:
             call = await self._begin(request_id, request, persisted.caller)
         except WrapgenError as error:
             reply = msgspec.json.encode({"error": {"message": error.message}, "request_id": request_id})
-            self._settle(request_id, persisted, [reply])
+            await self._keep(request_id, persisted, [reply])
         else:
             self._spawn(call)
 
@@ -164,7 +164,14 @@ class VoidCalls:
 
     async def _run(self, call: Call) -> None:
         outcome = await self._calls.run(call)
-        await asyncio.to_thread(self._settle, call.id, _persisted(call), envelope(outcome))
+        await self._keep(call.id, _persisted(call), list(envelope(outcome)))
+
+    async def _keep(self, request_id: str, made: PersistedRequest, reply: list[bytes | memoryview]) -> None:
+        while True:
+            with contextlib.suppress(OSError):  # a full disk, say: the outcome waits for it
+                await asyncio.to_thread(self._settle, request_id, made, reply)
+                return
+            await asyncio.sleep(AGAIN_SECONDS)
 
     def _persist(self, call: Call) -> None:
         head = msgspec.json.encode(_persisted(call)) + b"\n"
