@@ -18,6 +18,9 @@ _REFERENCE = sketch(
     "nlp/SentimentAnalysis/1.0.5",
 )
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}\Z")
+_SECRET_HEADER = re.compile(
+    r"(api|access|auth|subscription)[-_]?key|secret|password|cookie|(^|-)token\Z", re.I
+)
 _MEDIA_TYPE = re.compile(r"[a-z]+/[A-Za-z0-9.+_-]+(; ?[a-z]+=[A-Za-z0-9_-]+)?\Z")
 _OURS = ("authorization", "connection", "content-length", "content-type", "host", "transfer-encoding")
 
@@ -46,6 +49,9 @@ def _check_headers(headers: dict[str, str]) -> None:
         if name.lower() in _OURS:
             hint = "write auth:" if name.lower() == "authorization" else "write content_type:, or remove it"
             raise Refused(f"the header {name} is the wrapper's own", hint)
+        if _SECRET_HEADER.search(name):
+            said = f"the header {name} is one for credentials, and a spec is no place for them"
+            raise Refused(said, f"write auth: {{bearer_env: VARIABLE, header: {name}}}")
 
 
 def _check_media_type(text: str) -> None:
