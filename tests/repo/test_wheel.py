@@ -80,7 +80,8 @@ def test_links_of_the_description_lead_somewhere(wheel):
     )
     for target in re.findall(r"\]\(([^):#]+)[^):]*\)", (ROOT / "README.md").read_text("utf-8")):
         assert (ROOT / target).exists() and f'"{target.split("/")[0]}"' in included[1], target
-        assert target.replace("docs/", "wrapgen/_docs/", 1) in names, target
+        if target.startswith("docs/"):
+            assert target.replace("docs/", "wrapgen/_docs/", 1) in names, target
 
 
 def _run(*words, cwd=None):
