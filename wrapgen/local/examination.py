@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from wrapgen.doctor.discovery import Ask, asking
-from wrapgen.doctor.finding import Finding, fault, ok, unchecked
+from wrapgen.doctor.finding import Finding, Level, fault, ok, unchecked
 from wrapgen.errors import AlgorithmFailed, Unreachable, WrapgenError
 from wrapgen.local.opening import LocalWrapper
 from wrapgen.spec import Spec
@@ -34,12 +34,19 @@ def examine(wrapper: LocalWrapper, environ: Mapping[str, str] = os.environ) -> I
         environ: this process's variables.
     """
     spec = wrapper.spec
+    found: list[Finding] = []
     if spec.target.endpoint is not None:
-        lacking = [*_credentials(spec.target.auth, wrapper.beside, environ)]
-        yield from lacking or [ok("credentials", _told(spec.target.auth))]
-        yield from _server(spec, _asker(spec, wrapper.beside, environ))
+        found += _credentials(spec.target.auth, wrapper.beside, environ)
+        found = found or [ok("credentials", _told(spec.target.auth))]
+        yield from found
+        for finding in _server(spec, _asker(spec, wrapper.beside, environ)):
+            found.append(finding)
+            yield finding
     yield from _records(spec, wrapper.beside)
-    yield _probe(wrapper)
+    if any(each.level is Level.FAULT for each in found):
+        yield unchecked("probe", "not tried, for what is wrong above")  # it would be waited for
+    else:
+        yield _probe(wrapper)
 
 
 def _credentials(auth: Auth | None, beside: Path, environ: Mapping[str, str]) -> Iterator[Finding]:
