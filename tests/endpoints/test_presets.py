@@ -15,7 +15,7 @@ from wrapgen.build import generate
 from wrapgen.cli.main import cli
 from wrapgen.errors import SpecError
 from wrapgen.spec import load, parse
-from wrapgen.spec.expand import built_in
+from wrapgen.spec.preset import built_in
 
 GOLDEN = sorted((Path(__file__).parents[1] / "golden").glob("endpoint-*/spec.yaml"))
 
@@ -186,7 +186,7 @@ def test_a_spec_with_its_preset_filled_in_means_the_same(path, tmp_path, capsys)
 @pytest.mark.parametrize("name", built_in())
 def test_a_preset_holds_nothing_but_known_keys(name):
     """Each preset is data that a reader can follow: known keys, and a comment that says who speaks it."""
-    from wrapgen.spec.expand import FOLDER, PRESET_KEYS
+    from wrapgen.spec.preset import FOLDER, PRESET_KEYS
 
     text = (FOLDER / f"{name}.yaml").read_text("utf-8")
     assert text.startswith("# ") and set(yaml.safe_load(text)) <= set(PRESET_KEYS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import posixpath
 from collections.abc import Mapping
 
 from wrapgen.build import mapping, plan
@@ -37,8 +38,13 @@ def generate(spec: Spec, templates: Mapping[str, bytes] | None = None) -> Wrappe
         files[path] = render(template, content, context) if template.endswith(".jinja") else content
     if plan.endpoint(spec):
         files[mapping.PATH] = mapping.mapping_module(spec)
-        files |= spec.attached
     files["spec.yaml"] = spec.source_text
+    for name, content in spec.attached.items():
+        place = posixpath.normpath(name)
+        if place in {*files, MANIFEST}:
+            hint = "rename the file, and write its new name in the spec"
+            raise UsageError(f"{name}, which the spec names, is a file of every wrapper", hint=hint)
+        files[place] = content
     files[MANIFEST] = manifest(files, spec.digest)
     try:
         return Wrapper(files)

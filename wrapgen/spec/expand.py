@@ -6,41 +6,16 @@ A preset is data (`presets/NAME.yaml`, or a file beside the spec); the spec's ow
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cache
-from pathlib import Path as File
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
-import yaml
-from pydantic import ValidationError
-
 from wrapgen.spec import mapping
-from wrapgen.spec.mapping import MISSING, Each, Ref, Report, Template, parse_result, parse_template
+from wrapgen.spec.mapping import MISSING, Each, Ref, Report, Template, Text, parse_result, parse_template
 from wrapgen.spec.names import Refused, parse_path, shown
-from wrapgen.spec.target import Target
+from wrapgen.spec.preset import OWN, SETTINGS, built_in, check_filled, find_preset
 from wrapgen.spec.tree import Path
 
-FOLDER = File(__file__).parent / "presets"
 AWS_SCHEME = "sagemaker"
-SETTINGS = ("model", "format", "columns", "params", "inputs")
-"""The keys of a target that only some presets take."""
-
-OWN = ("request", "result", "parse", "match", "item_error", "content_type", "answer", "reports", "auth")
-"""The keys that a preset gives and a spec may replace."""
-
-_MORE = ("path", "suffix", "lists", "formats", "schema", "tensors", "correct", "most_tokens")
-PRESET_KEYS = (*OWN, *_MORE, "takes", "needs", "errors", "headers")
-
-
-_KINDS: dict[str, type] = {
-    **dict.fromkeys(("takes", "needs", "path", "most_tokens"), list),
-    **dict.fromkeys(("lists", "formats", "schema"), dict),
-    **dict.fromkeys(("tensors", "correct"), bool),
-    "suffix": str,
-}
-_KIND_NAMES = {list: "a list", dict: "an object", bool: "true or false", str: "text"}
-_VALIDATED = (*OWN[2:], "errors", "headers")
-"""What a preset says in the words of a target."""
 
 
 class Expanded(NamedTuple):
@@ -65,30 +40,6 @@ class Expanded(NamedTuple):
     preset: dict[str, Any]
 
 
-@cache
-def built_in() -> dict[str, dict[str, Any]]:
-    """Our presets by name."""
-    return {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in sorted(FOLDER.glob("*.yaml"))}
-
-
-def presets(attached: Mapping[str, bytes]) -> dict[str, Any]:
-    """The presets among the files beside a spec; what is no YAML is None."""
-    found: dict[str, Any] = {}
-    for path, content in attached.items():
-        if path.endswith((".yaml", ".yml")):
-            try:
-                found[path] = yaml.safe_load(content)
-            except (yaml.YAMLError, UnicodeDecodeError):
-                found[path] = None
-    return found
-
-
-def find_preset(name: str, own: Mapping[str, Any]) -> dict[str, Any] | None:
-    """A preset by its name, or by its file beside the spec; None if there is none."""
-    found = own.get(name) if name.endswith((".yaml", ".yml")) else built_in().get(name)
-    return found if isinstance(found, dict) else None
-
-
 def expand(target: Mapping[str, Any], own: Mapping[str, Any], report: Report) -> Expanded | None:
     """The endpoint that a target describes; None if it describes none that can be called.
 
@@ -100,16 +51,11 @@ def expand(target: Mapping[str, Any], own: Mapping[str, Any], report: Report) ->
     url, name = target.get("endpoint"), target.get("protocol") or "json"
     if not isinstance(url, str) or not isinstance(name, str):
         return None
-    preset = find_preset(name, own)
-    if preset is None:
-        _report_unknown(name, report)
+    try:
+        preset = find_preset(name, own)
+    except Refused as none:
+        report(("target", "protocol"), none)
         return None
-    if name in own:
-        wrong = next(_wrong_with(preset), "")
-        if wrong:
-            hint = "wrapgen docs endpoints says what a preset holds"
-            report(("target", "protocol"), Refused(f"the preset {shown(name)}: {wrong}", hint))
-            return None
     if urlsplit(url).scheme == AWS_SCHEME:
         aws = built_in()[AWS_SCHEME]
         auth = {**aws["auth"], "region": urlsplit(url).netloc}
@@ -122,8 +68,15 @@ def expand(target: Mapping[str, Any], own: Mapping[str, Any], report: Report) ->
     chosen = _chosen(target, preset)
     if chosen is None:
         return None
-    keys = _filled(target, chosen, facts)
-    return _parsed(target, _address(url, chosen, facts), keys, chosen, report)
+    try:
+        keys = _filled(target, chosen, facts)
+        address = _address(url, chosen, facts)
+        if name in own:
+            check_filled(address, _filled({}, chosen, facts))
+    except Refused as refused:
+        report(("target", "protocol"), Refused(f"the preset {shown(name)}: {refused.message}", refused.hint))
+        return None
+    return _parsed(target, address, keys, chosen, report)
 
 
 def explained(target: Mapping[str, Any], expanded: Expanded) -> dict[str, Any]:
@@ -135,34 +88,6 @@ def explained(target: Mapping[str, Any], expanded: Expanded) -> dict[str, Any]:
         is_aws = urlsplit(made["endpoint"]).scheme == AWS_SCHEME
         made.update({} if is_aws else {"endpoint": expanded.url}, protocol="json")
     return {**made, **expanded.keys}
-
-
-def _wrong_with(preset: Mapping[Any, Any], above: str = "") -> Iterator[str]:
-    """What is wrong with a preset that stands beside a spec."""
-    for key, value in preset.items():
-        if key not in PRESET_KEYS:
-            yield f"unknown key {shown(f'{above}{key}')}"
-        elif key in _KINDS and not isinstance(value, _KINDS[key]):
-            yield f"{above}{key} must be {_KIND_NAMES[_KINDS[key]]}"
-        elif key in ("takes", "needs") and not set(map(str, value)) <= set(SETTINGS):
-            yield f"{above}{key} may name {', '.join(SETTINGS)}"
-        elif key == "formats":
-            for name, one in value.items():
-                kept = isinstance(one, dict)
-                yield from _wrong_with(one, f"{key}.{name}.") if kept else [f"{key}.{name} must be an object"]
-        elif key in ("lists", "schema"):
-            yield from _wrong_with(value, f"{key}.")
-    known = {key: preset[key] for key in _VALIDATED if preset.get(key) is not None}
-    try:
-        Target.model_validate(known)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        yield f"{above}{'.'.join(map(str, first['loc']))}: {first['msg']}"
-
-
-def _report_unknown(name: str, report: Report) -> None:
-    hint = f"there are {', '.join(built_in())}, or ./NAME.yaml beside the spec"
-    report(("target", "protocol"), Refused(f"there is no preset {shown(name)}", hint))
 
 
 def _check_settings(
@@ -244,10 +169,13 @@ def _address(url: str, preset: dict[str, Any], facts: dict[str, Any]) -> str:
     segments: list[str] = []
     for one in preset.get("path", ()):
         found = mapping.substituted(one, facts)
-        if isinstance(one, list):
-            segments += found if len(found) == len(one) else []
-        else:
-            segments.append(found)
+        if not isinstance(one, list):
+            one, found = [one], [found]
+            if found == [MISSING]:
+                raise Refused(f"its path needs {one[0]}", "put it in brackets to leave it out")
+        if any(isinstance(part, (dict, list)) for part in found):
+            raise Refused(f"its path can't hold {one}", "write for example $target.model.name")
+        segments += found if len(found) == len(one) else []
     tail = "".join("/" + quote(str(segment), safe="") for segment in segments)
     tail = tail and tail + preset.get("suffix", "")
     path = parts.path.rstrip("/") if tail else parts.path or "/"
@@ -262,26 +190,46 @@ def _parsed(
     at = ("target",)
     request = parse_template(keys.get("request", "$item"), (*at, "request"), report)
     mapping.check_scope(request, (*at, "request"), report)
+    for root in ("item_schema", "result_schema"):
+        if root not in target and any(ref.root == root for _, ref in mapping.references(request)):
+            said = f"the request holds ${root}, and there is none"
+            report((*at, "request"), Refused(said, f"add {root}: FILE.json to target"))
     lists = mapping.takes_lists(request)
     _check_together(target, keys, request, report)
     result = None
     if keys.get("result") in ("whole", "first"):
         hint = "write where the results stand in an answer, such as $.predictions[*]"
         report((*at, "result"), Refused(f"result: {keys['result']} is about an algorithm", hint))
-    elif not preset.get("tensors"):
+    elif preset.get("tensors"):
+        _check_output(keys.get("result", {}), report)
+    else:
         result = parse_result(keys.get("result", "$"), (*at, "result"), report)
         mapping.check_result(result, (*at, "result"), report, lists)
     headers = {
         key: parse_template(value, (*at, "headers", key), report)
         for key, value in keys.get("headers", {}).items()
     }
-    for where, one in mapping.walk(headers, (*at, "headers")):
+    for key, one in headers.items():
+        where = (*at, "headers", key)
         if isinstance(one, Each) or (lists and _names_item(one)):
             report(where, Refused("a header is one text for the whole request", "write $call.key, or a text"))
+        parts = one.parts if isinstance(one, Text) else [one]
+        if any(isinstance(part, str) and not (part.isascii() and part.isprintable()) for part in parts):
+            report(
+                where, Refused("a header is one line of ASCII", "write it without line breaks and accents")
+            )
     error = keys.get("item_error")
     item_error = parse_result(error, (*at, "item_error"), report) if isinstance(error, str) else None
     match = _match(keys.get("match"), lists, report)
     return Expanded(url, keys, request, result, match, item_error, headers, lists, preset)
+
+
+def _check_output(result: Any, report: Report) -> None:
+    """Of tensors a result is one output by its name."""
+    known = isinstance(result, dict) and set(result) <= {"output", "parse"}
+    if not known or not isinstance(result.get("output", ""), str) or result.get("parse", "json") != "json":
+        hint = "write result: {output: NAME}, with parse: json if it holds JSON"
+        report(("target", "result"), Refused("a result of tensors is one output by its name", hint))
 
 
 def _check_together(
@@ -311,12 +259,24 @@ def _check_together(
         said = "the request carries a list of items, and this is one error, not one for each"
         hint = "write for example $.errors[*]; an error of the whole answer belongs in errors:"
         report(("target", "item_error"), Refused(said, hint))
-    for number, rule in enumerate(target.get("errors") or ()):
+    _check_errors(keys.get("errors", ()), report)
+
+
+def _check_errors(rules: Any, report: Report) -> None:
+    """Each tells one thing that is wrong with an answer."""
+    for number, rule in enumerate(rules):
+        if not rule.get("path") and (rule.get("value") is not None or _holds_200(rule.get("status", 200))):
+            said = "this error would be every answer with its status, good ones too"
+            report(("target", "errors", number), Refused(said, "write path:, where in the answer it shows"))
         for key in ("path", "status_in", "message") if isinstance(rule, dict) else ():
             if _is_many(rule.get(key)):
                 said = "an error of an answer is one value, and * stands for many"
                 hint = "name one element, such as [0]; errors of items belong in item_error:"
                 report(("target", "errors", number, key), Refused(said, hint))
+
+
+def _holds_200(status: Any) -> bool:
+    return 200 in (status if isinstance(status, (list, tuple)) else [status])
 
 
 def _is_many(path: Any) -> bool:
@@ -340,7 +300,7 @@ def _match(value: Any, lists: bool, report: Report) -> tuple[Ref, Ref] | None:
         if None not in steps:
             raise Refused("the answer has one id for each item", "write for example $.results[*].id")
         found = parse_template(item, (), report) if item != "$position" else Ref("position", ())
-        if not isinstance(found, Ref):
+        if not isinstance(found, Ref) or found.root not in ("item", "position"):
             raise Refused("an item's id is one value of it", "write for example $item.id, or $position")
     except Refused as refused:
         report(("target", "match"), refused)

@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from wrapgen.errors import Problem, SpecError
 from wrapgen.files import IGNORED_FOLDERS
@@ -102,6 +102,8 @@ def _attached(tree: trees.Tree, beside: Path | None) -> dict[str, bytes]:
         if beside is None or not isinstance(name, str) or not name.endswith((".json", ".yaml", ".yml")):
             continue
         try:
+            if (beside / name).exists() and not (beside / name).is_file():
+                raise ValueError("it is not a file")
             with (beside / name).open("rb") as stream:
                 found[name] = stream.read(trees.MAX_BYTES + 1)
             if key != "protocol":
@@ -115,8 +117,21 @@ def _attached(tree: trees.Tree, beside: Path | None) -> dict[str, bytes]:
 
 def _check_schema(text: bytes) -> None:
     """Raises `ValueError` for what is no JSON Schema; only wrappers need the library that knows all of it."""
-    schema = json.loads(text)
-    if not isinstance(schema, dict):
+
+    def refuse(number: str) -> NoReturn:
+        raise ValueError(f"it is no JSON: {number}")
+
+    if len(text) > trees.MAX_BYTES:
+        raise ValueError(f"it has more than {trees.MAX_BYTES:,} bytes")
+    try:
+        schema = json.loads(text.decode("utf-8"), parse_constant=refuse)
+        json.dumps(schema, allow_nan=False)
+        is_deep = _depth(schema) > trees.MAX_DEPTH
+    except RecursionError:
+        is_deep = True
+    if is_deep:
+        raise ValueError(f"it is nested more than {trees.MAX_DEPTH} deep")
+    if not isinstance(schema, dict) or not isinstance(schema.get("$schema", ""), str):
         raise ValueError("it is no JSON Schema, which is an object")
     with contextlib.suppress(ImportError):
         from jsonschema import SchemaError, validators
@@ -125,6 +140,11 @@ def _check_schema(text: bytes) -> None:
             validators.validator_for(schema, default=validators.Draft202012Validator).check_schema(schema)
         except SchemaError as error:
             raise ValueError(f"it is no JSON Schema: {error.message}") from None
+
+
+def _depth(value: Any) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + max(map(_depth, inner), default=0)
 
 
 def _too_large(size: int) -> Problem:

@@ -16,7 +16,8 @@ from pydantic import BeforeValidator, ConfigDict, Field, PrivateAttr, Strict
 
 from wrapgen.protocol import MAX_TIMEOUT, PLATFORM_REQUEST, PLATFORM_RESPONSE
 from wrapgen.spec import names
-from wrapgen.spec.expand import Expanded, expand, presets
+from wrapgen.spec.expand import Expanded, expand
+from wrapgen.spec.preset import presets
 from wrapgen.spec.section import VARIABLE, Section, checked, sketch
 from wrapgen.spec.store import StoreAddress, check_credentials, parse_store, parse_store_variable
 from wrapgen.spec.target import Target, or_text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict
 from pydantic_core import PydanticCustomError
@@ -22,6 +22,9 @@ _SECRET_HEADER = re.compile(
     r"(api|access|auth|subscription)[-_]?key|secret|password|cookie|(^|-)token\Z", re.I
 )
 _MEDIA_TYPE = re.compile(r"[a-z]+/[A-Za-z0-9.+_-]+(; ?[a-z]+=[A-Za-z0-9_-]+)?\Z")
+_SECRET_QUERY = re.compile(
+    "(x-)?(api|access|subscription)[-_]?key|(access|auth|api)?[-_]?token|password|secret|sig", re.I
+)
 _OURS = ("authorization", "connection", "content-length", "content-type", "host", "transfer-encoding")
 
 
@@ -38,6 +41,9 @@ def check_endpoint(url: str) -> None:
         raise Refused(f"{shown(url)} has characters that an address can't have", "percent-encode them")
     if "@" in parts.netloc:
         raise Refused("this address holds credentials, and a spec is no place for them", "write auth:")
+    for name, _ in parse_qsl(parts.query, keep_blank_values=True):
+        if _SECRET_QUERY.fullmatch(name):
+            raise Refused(f"the address holds {name}, and a spec is no place for credentials", "write auth:")
     if parts.scheme == "sagemaker" and not re.fullmatch(r"sagemaker://[a-z0-9-]+/[A-Za-z0-9-]{1,63}", url):
         raise Refused(f"{shown(url)} is not an endpoint of SageMaker", "write sagemaker://REGION/NAME")
 
@@ -52,6 +58,29 @@ def _check_headers(headers: dict[str, str]) -> None:
         if _SECRET_HEADER.search(name):
             said = f"the header {name} is one for credentials, and a spec is no place for them"
             raise Refused(said, f"write auth: {{bearer_env: VARIABLE, header: {name}}}")
+
+
+def _check_token_header(name: str) -> None:
+    if not _HEADER.match(name) or name.lower() in _OURS[1:]:
+        raise Refused(f"{shown(name)} is not the name of a header for a token", "write for example X-Api-Key")
+
+
+def _check_token_address(url: str) -> None:
+    check_endpoint(url)
+    if urlsplit(url).scheme == "sagemaker":
+        raise Refused(f"{shown(url)} gives no tokens", "write for example https://login.example/token")
+
+
+def _check_command(command: tuple[str, ...]) -> None:
+    if not command or not command[0] or any("\0" in word for word in command):
+        raise Refused(
+            "command names no program", "write for example command: [gcloud, auth, print-access-token]"
+        )
+
+
+def _check_word(text: str) -> None:
+    if not re.fullmatch("[a-z0-9-]{1,63}", text):
+        raise Refused(f"{shown(text)} is no name at AWS", "write for example sagemaker, or eu-west-1")
 
 
 def _check_media_type(text: str) -> None:
@@ -102,12 +131,19 @@ def _check_result(value: Any) -> Any:
 Endpoint = Annotated[
     str, checked(check_endpoint), sketch("(https?|sagemaker)://.+", "https://scorer.example/predict")
 ]
+AwsName = Annotated[str, checked(_check_word), sketch("[a-z0-9-]+", "eu-west-1")]
+TokenHeader = Annotated[str, checked(_check_token_header), sketch(".+", "X-Api-Key")]
+TokenAddress = Annotated[
+    str, checked(_check_token_address), sketch("https?://.+", "https://login.example/token")
+]
 Headers = Annotated[dict[str, str], checked(_check_headers)]
 MediaType = Annotated[str, checked(_check_media_type), sketch(".+/.+", "image/jpeg", "text/csv")]
 SchemaFile = Annotated[str, checked(_check_file), sketch(r".+\.json", "ticket.schema.json")]
 TokenVariable = Annotated[str, checked(names.check_variable), sketch(VARIABLE, "LLM_KEY")]
 AnswerPath = Annotated[str, checked(names.parse_path), sketch(r"\$.*", "$.error.code")]
-FilePath = Annotated[str, Field(min_length=1, max_length=500, examples=["/etc/ssl/own-ca.pem"])]
+FilePath = Annotated[
+    str, Field(pattern=r"^[^\x00]*$", min_length=1, max_length=500, examples=["/etc/ssl/own-ca.pem"])
+]
 
 
 class Model(Section):
@@ -155,7 +191,7 @@ class ErrorRule(Section):
 class OAuth2(Section):
     """A token by client credentials, fetched again before it expires."""
 
-    token_url: Endpoint = Field(description="Where tokens are given.")
+    token_url: TokenAddress = Field(description="Where tokens are given.")
     client_id_env: TokenVariable = Field(description="The variable with the client's id.")
     client_secret_env: TokenVariable = Field(description="The variable with its secret.")
     scope: str | None = Field(None, description="What the token is for.")
@@ -168,13 +204,13 @@ class Auth(Section):
     bearer_file: FilePath | None = Field(
         None, description="The file with the token, read again when it changes."
     )
-    command: Annotated[tuple[str, ...], Strict(False)] | None = Field(
+    command: Annotated[tuple[str, ...], Strict(False), checked(_check_command)] | None = Field(
         None, description="The program that prints the token, with its arguments."
     )
     oauth2: OAuth2 | None = Field(None, description="OAuth 2 client credentials.")
-    aws: str | None = Field(None, description="Sign with botocore for this service of AWS.")
-    region: str | None = Field(None, description="With `aws`: the region; none: that of the environment.")
-    header: str | None = Field(
+    aws: AwsName | None = Field(None, description="Sign with botocore for this service of AWS.")
+    region: AwsName | None = Field(None, description="With `aws`: the region; none: that of the environment.")
+    header: TokenHeader | None = Field(
         None, description="The header that holds the bare token; none: a bearer token."
     )
 
@@ -206,11 +242,15 @@ class Reports(Section):
     tokens_out: AnswerPath | None = Field(None, description="Tokens of the answer.")
 
 
+MOST_PRICE = 1e9
+"""Most that a million tokens may cost, so that every sum is a number."""
+
+
 class Price(Section):
     """What tokens cost, per million, in any currency."""
 
-    input: float = Field(ge=0, description="A million tokens of requests.")
-    output: float = Field(0, ge=0, description="A million tokens of answers.")
+    input: float = Field(ge=0, le=MOST_PRICE, description="A million tokens of requests.")
+    output: float = Field(0, ge=0, le=MOST_PRICE, description="A million tokens of answers.")
 
 
 def _listed(value: Any) -> Any:

@@ -16,8 +16,9 @@ from pydantic_core import ErrorDetails
 from wrapgen.errors import Problem
 from wrapgen.references import Reference
 from wrapgen.spec import environments, names, rules
-from wrapgen.spec.expand import expand, presets
+from wrapgen.spec.expand import expand
 from wrapgen.spec.model import Datastore, Dispatch, Limits, Publish, RecordPart, Spec, WrapperPart
+from wrapgen.spec.preset import presets
 from wrapgen.spec.target import NESTED, Target
 from wrapgen.spec.tree import LONGEST_NUMBER, Path, Tree
 
