@@ -140,7 +140,17 @@ def _read(content: bytes) -> dict[str, Any]:
 def _refused(error: ValidationError) -> Refused:
     """The first of what is wrong, with its place."""
     detail = error.errors(include_url=False)[0]
-    place = ".".join(map(str, detail["loc"]))
-    hint = detail.get("ctx", {}).get("hint", "correct it; docs endpoints says what a preset holds")
-    said = detail.get("ctx", {}).get("said") or detail["msg"].lower()
-    return Refused(f"{shown(place)} is wrong: {said}", hint)
+    place = ".".join(map(str, detail["loc"])) if detail["type"] != "extra_forbidden" else ""
+    kind, context = detail["type"].removesuffix("_type"), detail.get("ctx", {})
+    said = f" must be {_KINDS[kind]}" if kind in _KINDS else f": {context.get('said', detail['msg'])}"
+    said = said if place else f"unknown key {shown('.'.join(map(str, detail['loc'])))}"
+    return Refused(f"{place}{said}", context.get("hint") or "wrapgen docs endpoints says what a preset holds")
+
+
+_KINDS = {
+    "list": "a list",
+    "dict": "an object",
+    "model": "an object",
+    "bool": "true or false",
+    "string": "text",
+}
