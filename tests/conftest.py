@@ -22,7 +22,12 @@ TOGETHER = {
 }
 """Files whose tests share what takes seconds to start: one process of `make test` gets them all."""
 
-LONGEST = ("tests/docs/test_commands.py", "tests/contract/engines/", "tests/repo/test_bench.py")
+LONGEST = (
+    "tests/docs/test_commands.py",
+    "tests/contract/engines/",
+    "tests/repo/test_bench.py",
+    "tests/e2e/run/test_local.py",
+)
 """Begun first, so that at the end no process waits for another."""
 
 
