@@ -34,12 +34,14 @@ def test_a_platform_survives_every_failing_call(asked):
             with failing(asked.pid, asked.folder, inject) as log:
                 done = asked.round()
             lines = injected(log)
-            tried += len(lines)
-            if asked.life.process.poll() is not None:
+            if ended := asked.life.process.poll() is not None:
                 asked.restart()
-                found += (
-                    [] if any(word in line for line in lines for word in PIPES) else [f"{lines}: it ended"]
-                )
+            if any(word in line for line in lines for word in PIPES):
+                asked.lost(asked.round())
+                continue
+            tried += len(lines)
+            if ended:
+                found.append(f"{lines}: it ended")
                 continue
             wrong = [*done.wrong(calm=False), *asked.lost(done)]
             after = asked.round()
