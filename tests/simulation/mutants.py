@@ -56,12 +56,13 @@ class Mutant:
     Args:
         plant: puts it into the code.
         seeds: within how many seeds it is caught, at most.
-        faults: that the seeds have; None: their own.
+        faults, items: that the seeds have; None: their own.
     """
 
     plant: Callable[[pytest.MonkeyPatch], None]
     seeds: int
     faults: Faults | None = None
+    items: int | None = None
 
 
 MUTANTS = {
@@ -95,13 +96,15 @@ MUTANTS = {
     ),
     "attempts in a damaged spool forgotten": Mutant(
         edit(replay._Replay, "_done", "self._slots.put([indexes[at]]", "(lambda *_: 0)([indexes[at]]"),
-        300,
-        Faults(kill=0.1, rot=0.9, target_lost=0.4),
+        40,
+        Faults(kill=0.6, rot=0.9, target_lost=0.6),
+        8,
     ),
     "given up though damaged": Mutant(
         edit(replay._Replay, "_done", "state.given_up.difference_update(indexes)", "pass"),
-        300,
-        Faults(kill=0.1, rot=0.9, lost_before=0.6, page=0.3),
+        80,
+        Faults(lost_before=0.9, rot=0.9),
+        3,
     ),
     "messages deleted before they are done": Mutant(
         edit(sqs_worker.SqsWorker, "_settle", "if one.succeeded or", "if True or"), 100

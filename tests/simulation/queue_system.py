@@ -44,7 +44,7 @@ class QueueSystem(System):
         self.worker_options = sqs_worker.WorkerOptions(
             batch=random.choice((1, 3, 10)),
             linger=0.5,
-            wait=random.choice((0, 5)),
+            wait=random.choice((5, 20)),
             visibility=random.choice((12, 60)),
             delete_failed=random.random() < 0.5,
             until_empty=True,
@@ -59,7 +59,7 @@ class QueueSystem(System):
         self._touch("receive")
         end = world.now + wait
         while not (shown := self._shown()) and world.now < end:
-            world.sleep(1.0)
+            world.sleep(5.0)
         found = []
         for id_ in shown[:count]:
             held = self.messages[id_]

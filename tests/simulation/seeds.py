@@ -102,9 +102,9 @@ def minimised(seed: int) -> tuple[Faults, int]:
     return faults, items
 
 
-def first_caught(most: int, faults: Faults | None = None) -> int | None:
+def first_caught(most: int, faults: Faults | None = None, items: int | None = None) -> int | None:
     """How many seeds it takes until one breaks something; None if none of so many does."""
-    return next((seed for seed in range(1, most + 1) if simulated(seed, faults)[1]), None)
+    return next((seed for seed in range(1, most + 1) if simulated(seed, faults, items)[1]), None)
 
 
 def told(seed: int, faults: Faults | None = None, items: int | None = None) -> Iterator[str]:
