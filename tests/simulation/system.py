@@ -30,7 +30,7 @@ from wrapgen.run.hosts import call_threads
 from wrapgen.run.hosts.memory import MemoryHost
 from wrapgen.run.input.items import Selected, Selection
 from wrapgen.run.input.memory import MemorySource
-from wrapgen.run.ledger.ledger import _whole, read_ledger
+from wrapgen.run.ledger.ledger import read_ledger
 from wrapgen.run.ledger.replay import indexes_of, rebuild
 from wrapgen.run.output.layouts import Layout
 from wrapgen.run.session import Session
@@ -73,7 +73,7 @@ class System(Network):
         self.disk = SimDisk(folder, self._effect, self._appended, self._synced, self._cut)
         self.objects: dict[str, bytes] = {}
         self.events: list[Event] = []
-        self.pending: list[tuple[int, Process, Event]] = []
+        self.pending: list[tuple[int, Process, Event, bytes]] = []
         self.sends: dict[tuple[tuple[int, ...], int], int] = {}
         self.of_ledger: dict[int, tuple[tuple[int, ...], int]] = {}
         self.violations: list[str] = []
@@ -108,7 +108,7 @@ class System(Network):
 
     def _appended(self, log, data: bytes) -> None:
         process = getcurrent().process
-        if any(owner is process for _, owner, _ in self.pending):  # it went on, so they ought to be synced
+        if any(owner is process for _, owner, _, _ in self.pending):  # it went on, so they ought to be synced
             self._confirm()
         if log.name != "ledger":
             return
@@ -121,12 +121,12 @@ class System(Network):
                 event = event_of(entry, lambda send: self.of_ledger[send][0])
                 if event is not None:
                     send = self.sends.get(self.of_ledger.get(event.send, ((), 0)), -1)
-                    self.pending.append((end, process, event._replace(send=send)))
+                    self.pending.append((end, process, event._replace(send=send), line))
                     self.world.note("ledger", f"{event.kind.value} {list(event.items)} {list(event.ranks)}")
 
     def _confirm(self) -> None:
         """What was appended before counts, once it was synced or the runner went on as if it had been."""
-        self.events += [event for _, _, event in self.pending]
+        self.events += [event for _, _, event, _ in self.pending]
         self.pending.clear()
 
     def _cut(self, log) -> None:
@@ -136,9 +136,9 @@ class System(Network):
 
     def _recover(self) -> None:
         """After a kill what is whole in the ledger counts once it is synced; a power cut may take it away."""
-        log = self.disk.logs.get("ledger")
-        whole = _whole(log) if log else 0
-        self.pending = [one for one in self.pending if one[0] <= whole]
+        ledger = self.disk.logs.get("ledger")
+        kept = ledger.data if ledger else b""
+        self.pending = [one for one in self.pending if kept[one[0] - len(one[3]) : one[0]] == one[3]]
 
     def _synced(self, log) -> None:
         if log.name == "ledger":
