@@ -132,6 +132,28 @@ def test_the_ceilings_hold_for_builds_too(serve, tmp_path):
     assert "unlimited" not in log
 
 
+FILLING = """\
+import time
+for number in range(40):
+    with open(f"file{number}", "wb") as file:
+        file.write(bytes(1 << 20))
+time.sleep(120)
+raise SystemExit("unlimited")
+"""
+
+
+def test_a_build_that_fills_the_disk_is_ended(serve, tmp_path):
+    """`--limit build-bytes` holds for what a build writes; its log names the ceiling."""
+    server = serve(tmp_path / "home", "--limit", "build-bytes=20000000", "--isolation", "auto")
+    folder = source(tmp_path / "filling", "Filling", GREEDY, **{"requirements.txt": "./pkg\n"})
+    (folder / "pkg").mkdir()
+    (folder / "pkg" / "backend.py").write_text(FILLING)
+    backend = 'requires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    (folder / "pkg" / "pyproject.toml").write_text(f"[build-system]\n{backend}")
+    log = push(server, "Filling", folder)
+    assert "over the ceiling of disk space" in log and "unlimited" not in log, log
+
+
 def test_groups_of_version_2(tmp_path):
     """Where the tree is version 2, a group has the limits of memory, swap and processes in one folder."""
     mount = tmp_path / "cgroup"
