@@ -49,6 +49,32 @@ def test_a_token_from_a_variable(model, build, monkeypatch, capsys):
     assert SECRET not in everything(wrapper, [answered, refused], capsys)
 
 
+REPEATS = {
+    "a page": Reply(f"<html>Bearer {SECRET}</html>".encode()),
+    "a page, not UTF-8": Reply(f"{SECRET} \xe9".encode("latin-1")),
+    "a long page": Reply(b"x" * 195 + SECRET.encode()),
+    "no result": Reply({"detail": SECRET}),
+    "an error": Reply({"error": SECRET * 100}, 400),
+    "a redirect": Reply({}, 302, Location=f"http://x/?token={SECRET}"),
+    "an item's error": Reply({"score": [None], "wrong": [{"message": f"bad {SECRET}"}]}),
+    "an item's error that is an object": Reply({"score": [None], "wrong": [{"token": SECRET}]}),
+    "a version": Reply({"score": [1], "version": SECRET}),
+}
+
+
+@pytest.mark.parametrize("reply", REPEATS.values(), ids=REPEATS)
+def test_a_server_that_repeats_the_token(reply, model, build, monkeypatch, capsys):
+    """Whatever a message shows of an answer, the token is not in it, not even its first half."""
+    monkeypatch.setenv("MODEL_TOKEN", SECRET)
+    model.answer = lambda request: reply
+    lists = "request: {text: $items}\nresult: $.score[*]\nitem_error: $.wrong[*]\n"
+    wrapper = build(
+        f"endpoint: URL/predict\n{lists}reports: {{version: $.version}}\nauth: {{bearer_env: MODEL_TOKEN}}"
+    )
+    answered = wrapper.batch(["a"])
+    assert SECRET[:6] not in everything(wrapper, answered, capsys)
+
+
 def test_no_record_holds_a_token(model, build, monkeypatch, tmp_path):
     """A server that repeats the token in its refusals puts it into no record."""
     monkeypatch.setenv("MODEL_TOKEN", SECRET)
@@ -222,3 +248,14 @@ def test_auth_names_one_source(build, auth):
 
     with pytest.raises(SpecError, match=r"auth|bearer_env"):
         build(START + f"auth: {auth}")
+
+
+@pytest.mark.parametrize("answer", [b'{"expires_in": 1%s}' % (b"0" * 400), b"[" * 100_000, b"5", b"\xff"])
+def test_a_token_server_that_answers_nonsense_stops_the_call(answer, model, build, monkeypatch):
+    """Numbers and nesting that Python can't hold are no token, and no crash."""
+    monkeypatch.setenv("CLIENT_ID", "id")
+    monkeypatch.setenv("CLIENT_SECRET", SECRET)
+    model.answer = lambda request: Reply(answer)
+    oauth = f"{{token_url: '{model.url}/token', client_id_env: CLIENT_ID, client_secret_env: CLIENT_SECRET}}"
+    answered = build(START + f"auth: {{oauth2: {oauth}}}").batch(["a"])
+    assert answered["$summary"]["stopped"]["type"] == "AuthenticationError"

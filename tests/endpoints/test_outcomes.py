@@ -210,3 +210,34 @@ def test_an_answer_without_the_result_is_final(model, build):
     answered = build(SINGLE).batch(items(1))
     error = answered["$results"][0]["$error"]
     assert error["type"] == "ParsingError" and "'score'" in error["message"]
+
+
+def test_errors_of_another_number_than_the_items_blame_none_of_them(model, build):
+    """A list of errors without places can't be matched: the list is cut in halves until it can."""
+
+    def answer(request):
+        items = request.json
+        wrong = [{"message": "bad"} for item in items if item == "bad"]
+        return Reply({"scores": [None if item == "bad" else 1 for item in items], "errors": wrong})
+
+    model.answer = answer
+    target = "endpoint: URL\nrequest: $items\nresult: $.scores[*]\nitem_error: $.errors[*]\nbatch_size: 4"
+    found = build(target).batch(["a", "b", "bad", "c"])["$results"]
+    assert [found[0], found[1], found[3]] == [1, 1, 1] and found[2]["$error"]["message"] == "bad"
+
+
+@pytest.mark.parametrize(
+    "count", ["1" + "0" * 4000, "1" + "0" * 400, "-1", "true", '"5"', "1.5", "NaN", "{}"]
+)
+def test_tokens_that_can_be_no_number_of_tokens_count_as_not_reported(count, model, build):
+    """One absurd count neither ends the call nor makes its sums absurd."""
+    model.answer = lambda request: Reply(b'{"score": 1, "used": %s}' % count.encode())
+    target = "endpoint: URL\nresult: $.score\nreports: {tokens_in: $.used, tokens_out: $.used}\n"
+    answered = build(target + "price: {input: 1}").batch(["a"])
+    assert answered["$results"] == [1] and "cost" not in answered["$summary"]
+
+
+def test_an_answer_with_a_byte_order_mark_is_read(model, build):
+    """Some servers begin UTF-8 with one."""
+    model.answer = lambda request: Reply(b'\xef\xbb\xbf{"score": 1}')
+    assert build("endpoint: URL\nresult: $.score").batch(["a"])["$results"] == [1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import collections
 import json
 import os
 import subprocess
@@ -19,6 +20,7 @@ from .statuses import failure_of
 
 EARLY = 60.0  # seconds before it expires that a token is fetched again; at most half of its life
 COMMAND_SECONDS = 60.0
+KEPT = 8  # tokens that answers may still repeat
 
 
 class Credentials:
@@ -31,6 +33,7 @@ class Credentials:
         self._tls = target["tls"]
         self._lock = threading.Lock()
         self._token = ""
+        self._said: collections.deque[str] = collections.deque(maxlen=KEPT)
         self._stamp: Any = None  # of the file that the token is from
         self._expires = float("inf")
 
@@ -54,8 +57,11 @@ class Credentials:
             return self._token not in refused
 
     def hidden(self, text: str) -> str:
-        """A text of the server's without the token in it."""
-        return text.replace(self._token, "***") if self._token else text
+        """A text of the server's without any token that was sent to it."""
+        for token in self._said:
+            for written in (token, json.dumps(token)[1:-1]):
+                text = text.replace(written, "***")
+        return text
 
     def _is_stale(self) -> bool:
         path = self._settings.get("bearer_file")
@@ -77,12 +83,14 @@ class Credentials:
             else:
                 where = settings["oauth2"]["token_url"]
                 token = self._fetch(settings["oauth2"])
-        except (OSError, ValueError, subprocess.SubprocessError) as error:
+        except (OSError, ValueError, OverflowError, RecursionError, subprocess.SubprocessError) as error:
             said = getattr(error, "strerror", None) or type(error).__name__
             raise _missing(f"{where} gives no token: {said}") from None
         token = token.strip()
         if not token or not token.isascii() or not token.isprintable():
             raise _missing(f"{where} holds no token")
+        if token not in self._said:
+            self._said.append(token)
         return token
 
     def _fetch(self, settings: dict[str, Any]) -> str:
@@ -108,7 +116,7 @@ class Credentials:
             raise _missing(f"{settings['token_url']} answers with status {response.status}")
         answer = json.loads(response.body.decode("utf-8"))
         seconds = answer.get("expires_in") if isinstance(answer, dict) else None
-        lives = float(seconds) if isinstance(seconds, (int, float)) else float("inf")
+        lives = float(seconds) if type(seconds) in (int, float) else float("inf")
         self._expires = time.monotonic() + max(lives - EARLY, lives / 2)
         token = answer.get("access_token") if isinstance(answer, dict) else None
         return token if isinstance(token, str) else ""

@@ -52,8 +52,10 @@ class Credentials:
         return self._find().access_key not in refused
 
     def hidden(self, text: str) -> str:
-        """A text of the server's; a signature is good for one request only."""
-        return text
+        """A text of the server's without a session's token; a signature is good for one request only."""
+        found = self._session and self._session.get_credentials()
+        token = found.get_frozen_credentials().token if found else None
+        return text.replace(token, "***") if token else text
 
     def _find(self) -> Any:
         import botocore.session

@@ -16,6 +16,8 @@ from .items import Item
 from .protocol import NOT_CALLED, Failure, dumps
 from .statuses import failure_of, failure_of_connection
 
+MOST_TOKENS = 10**12  # of one answer; what reports more reports nothing
+
 
 class Endpoint:
     """The target of a wrapper: ``call`` for one item, ``call_list`` for a list of them."""
@@ -76,13 +78,13 @@ class Endpoint:
         try:
             found = self.mapping.each(answer, [item.value for item in items])
         except UNMAPPED as error:
-            raise unreadable(error, body) from None
+            raise unreadable(error, self._masked(body)) from None
         if len(found) != len(items):
             message = f"the endpoint answered {len(items)} items with {len(found)} results"
             raise failure_of("ParsingError", message)
         errors = self._item_errors(answer, len(items))
         return [
-            _item_error(error) if error else self._result(item, one, body, answer)
+            self._item_error(error) if error else self._result(item, one, body, answer)
             for item, one, error in zip(items, found, errors)
         ]
 
@@ -94,7 +96,18 @@ class Endpoint:
             errors = self.mapping.item_errors(answer)
         except UNMAPPED:
             return [None] * count
-        return (errors + [None] * count)[:count]
+        if len(errors) != count and any(errors):
+            raise failure_of("ParsingError", f"the endpoint answered {count} items with {len(errors)} errors")
+        return errors if len(errors) == count else [None] * count
+
+    def _item_error(self, error: Any) -> Failure:
+        said = error.get("message") if isinstance(error, dict) else error
+        said = said if isinstance(said, str) else dumps(error)
+        return failure_of("AlgorithmError", self.auth.hidden(said)[:1000] if self.auth else said[:1000])
+
+    def _masked(self, body: bytes) -> bytes:
+        """What a server answered, as messages may show it: without the credentials that it may repeat."""
+        return self.auth.hidden(body.decode("utf-8", "replace")).encode("utf-8") if self.auth else body
 
     def _result(self, item: Item, one: Any, body: bytes, *answer: Any) -> Any:
         """What stands in the answer for an item; a ``Failure`` if nothing does, or not what should."""
@@ -103,8 +116,14 @@ class Endpoint:
                 item.said = self.mapping.said(one)
             result = self.mapping.result(one, *answer)
         except UNMAPPED as error:
-            return self.schemas.refused(item, str(error)) if self.schemas else unreadable(error, body)
-        return self.schemas.checked(item, result) if self.schemas else result
+            if not self.schemas:
+                return unreadable(error, self._masked(body))
+            result = self.schemas.refused(item, str(error))
+        else:
+            result = self.schemas.checked(item, result) if self.schemas else result
+        if isinstance(result, Failure) and self.auth:
+            result.message = self.auth.hidden(result.message)
+        return result
 
     def _answer(self, items: list[Item], seconds: float) -> tuple[Any, bytes]:
         """What the endpoint answers for these items, and its body. Raises ``Failure``."""
@@ -152,17 +171,21 @@ class Endpoint:
     def _read(self, item: Item, response: Response) -> Any:
         """The answer in a response. Raises ``Failure`` for what is none."""
         answer, status = decode(response, self.settings["answer"]), response.status
-        is_good = 200 <= status < 300
         if hasattr(self.mapping, "reported"):
-            item.usage = _usage(item.usage, self.mapping.reported(answer), self.settings["price"])
+            version, *tokens = self.mapping.reported(answer)
+            if isinstance(version, str) and self.auth:
+                version = self.auth.hidden(version)
+            item.usage = _usage(item.usage, [version, *tokens], self.settings["price"])
         found = self.mapping.own_error(status, answer) if hasattr(self.mapping, "own_error") else None
-        if found or not is_good:
+        if not found and 200 <= status < 300 and not isinstance(answer, Failure):
+            return answer
+        response = response._replace(body=self._masked(response.body))
+        if found or not 200 <= status < 300:
             failure = failure_of_answer(response, found)
-            failure.message = self.auth.hidden(failure.message) if self.auth else failure.message
-            raise failure
-        if isinstance(answer, Failure):
-            raise answer
-        return answer
+        else:
+            failure = unreadable(answer, response.body, retryable=True)
+        failure.message = self.auth.hidden(failure.message) if self.auth else failure.message
+        raise failure
 
 
 def _usage(used: dict[str, Any] | None, reported: Any, price: dict[str, float] | None) -> dict[str, Any]:
@@ -172,7 +195,7 @@ def _usage(used: dict[str, Any] | None, reported: Any, price: dict[str, float] |
     if isinstance(version, str):
         used["versions"][version] = used["versions"].get(version, 0) + 1
     for name, kind, count in zip(("tokens_in", "tokens_out"), ("input", "output"), tokens):
-        if type(count) is int and count >= 0:
+        if type(count) is int and 0 <= count < MOST_TOKENS:
             used[name] = used.get(name, 0) + count
             if price:
                 used["cost"] = used.get("cost", 0.0) + count * price[kind] / 1e6
@@ -183,8 +206,3 @@ def _key_of(items: list[Item], target: str) -> str:
     """The same for every attempt at the same items of a run; another where a result is asked for again."""
     named = dumps([target, items[0].call, [item.id for item in items], [len(item.wrong) for item in items]])
     return hashlib.sha256(named.encode("ascii")).hexdigest()[:32]
-
-
-def _item_error(error: Any) -> Failure:
-    said = error.get("message") if isinstance(error, dict) else error
-    return failure_of("AlgorithmError", said if isinstance(said, str) else dumps(error)[:1000])

@@ -35,7 +35,7 @@ def decode(response: Response, form: str) -> Any:
     if form == "binary" and response.status < 300:
         return body
     try:
-        text = body.decode("utf-8")
+        text = body.decode("utf-8-sig")
         if form in ("text", "lines") and response.status < 300:
             return text if form == "text" else text.splitlines()
         return json.loads(text)
