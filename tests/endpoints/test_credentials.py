@@ -259,3 +259,15 @@ def test_a_token_server_that_answers_nonsense_stops_the_call(answer, model, buil
     oauth = f"{{token_url: '{model.url}/token', client_id_env: CLIENT_ID, client_secret_env: CLIENT_SECRET}}"
     answered = build(START + f"auth: {{oauth2: {oauth}}}").batch(["a"])
     assert answered["$summary"]["stopped"]["type"] == "AuthenticationError"
+
+
+def test_a_token_file_that_is_not_there_stops_the_call(model, build, tmp_path):
+    """Also one that has gone since; once it is back the call goes on with it."""
+    path = tmp_path / "token"
+    wrapper = build(START + f"auth: {{bearer_file: '{path}'}}")
+    model.answer = Guard(SECRET)
+    assert "No such file" in wrapper.batch(["a"])["$summary"]["stopped"]["message"]
+    path.write_text(SECRET)
+    assert wrapper.batch(["a"])["$results"] == [1]
+    path.unlink()
+    assert "No such file" in wrapper.batch(["a"])["$summary"]["stopped"]["message"]

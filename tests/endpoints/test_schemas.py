@@ -82,3 +82,22 @@ def test_a_file_that_is_no_schema_is_a_problem_of_the_spec(build):
             build("endpoint: URL\nitem_schema: x.json", {"x.json": text})
     with pytest.raises(SpecError, match="item_schema"):
         build("endpoint: URL\nitem_schema: missing.json")
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$id": "http://127.0.0.1:9/s", "$ref": "other.json"},
+        {"$defs": {"a": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"},
+        {"multipleOf": 0.1},
+    ],
+    ids=["elsewhere", "round and round", "too large"],
+)
+def test_a_schema_that_can_not_be_applied_fails_the_item_only(schema, model, build, monkeypatch):
+    """Nothing is fetched, and the call goes on."""
+    opened = []
+    monkeypatch.setattr("urllib.request.urlopen", opened.append)
+    wrapper = build("endpoint: URL\nitem_schema: s.json", {"s.json": json.dumps(schema)})
+    (found,) = wrapper.batch([10**400])["$results"]
+    assert found["$error"]["type"] == "InputError" and "can't be checked" in found["$error"]["message"]
+    assert not opened and not model.requests

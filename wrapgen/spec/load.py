@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
+from urllib.parse import unquote
 
 from wrapgen.errors import Problem, SpecError
 from wrapgen.files import IGNORED_FOLDERS
@@ -133,6 +134,11 @@ def _check_schema(text: bytes) -> None:
         raise ValueError(f"it is nested more than {trees.MAX_DEPTH} deep")
     if not isinstance(schema, dict) or not isinstance(schema.get("$schema", ""), str):
         raise ValueError("it is no JSON Schema, which is an object")
+    for reference in _references(schema):
+        if "$id" not in str(schema) and not _leads_somewhere(reference, schema):
+            raise ValueError(
+                f"it refers to {names.shown(reference)}, which is not in it, and nothing is fetched"
+            )
     with contextlib.suppress(ImportError):
         from jsonschema import SchemaError, validators
 
@@ -140,6 +146,30 @@ def _check_schema(text: bytes) -> None:
             validators.validator_for(schema, default=validators.Draft202012Validator).check_schema(schema)
         except SchemaError as error:
             raise ValueError(f"it is no JSON Schema: {error.message}") from None
+
+
+def _references(schema: Any) -> Iterator[str]:
+    """The `$ref` of a schema, but for those in values that are data."""
+    if isinstance(schema, dict) and isinstance(schema.get("$ref"), str):
+        yield schema["$ref"]
+    inner = schema if isinstance(schema, list) else ()
+    if isinstance(schema, dict):
+        inner = [one for key, one in schema.items() if key not in ("const", "default", "enum", "examples")]
+    for one in inner:
+        yield from _references(one)
+
+
+def _leads_somewhere(reference: str, schema: Any) -> bool:
+    """Whether a reference is to a part of the schema, to an anchor, or to a known schema of schemas."""
+    if not reference.startswith("#/"):
+        return reference.startswith(("#", "http://json-schema.org/", "https://json-schema.org/"))
+    steps = unquote(reference[2:]).split("/")
+    with contextlib.suppress(LookupError, TypeError, ValueError):
+        for step in steps:
+            at: Any = int(step) if isinstance(schema, list) else step.replace("~1", "/").replace("~0", "~")
+            schema = schema[at]
+        return True
+    return False
 
 
 def _depth(value: Any) -> int:

@@ -65,7 +65,10 @@ class Credentials:
 
     def _is_stale(self) -> bool:
         path = self._settings.get("bearer_file")
-        return bool(path) and self._stamp != _stamp(path)
+        try:
+            return bool(path) and self._stamp != _stamp(path)
+        except OSError:  # gone, which reading it tells
+            return True
 
     def _read(self) -> str:
         """The token as it is now. Raises ``Failure``, which never shows any of it."""
@@ -75,7 +78,8 @@ class Credentials:
                 token = os.environ.get(settings["bearer_env"], "")
                 where = f"the variable {settings['bearer_env']}"
             elif settings.get("bearer_file"):
-                where, self._stamp = settings["bearer_file"], _stamp(settings["bearer_file"])
+                where = settings["bearer_file"]
+                self._stamp = _stamp(where)
                 token = Path(where).read_text("utf-8")
             elif settings.get("command"):
                 where = settings["command"][0]

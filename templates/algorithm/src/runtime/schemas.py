@@ -61,15 +61,37 @@ def _validator(schema: dict[str, Any] | None) -> Any:
         raise ValueError("jsonschema is not installed, which requirements.txt names") from None
     kind = validators.validator_for(schema, default=validators.Draft202012Validator)
     kind.check_schema(schema)
-    return kind(schema)
+    try:
+        from jsonschema_specifications import REGISTRY
+    except ImportError:  # jsonschema before 4.18, which is all that Python 3.7 has
+        return kind(schema, resolver=_local(schema))
+    return kind(schema, registry=REGISTRY)
+
+
+def _local(schema: dict[str, Any]) -> Any:
+    """What finds the references inside of a schema, and fetches none."""
+    from jsonschema import RefResolver
+
+    class Local(RefResolver):  # type: ignore[misc]
+        def resolve_remote(self, uri: str) -> Any:
+            raise ValueError(f"{uri} is not fetched")
+
+    return Local.from_schema(schema)
 
 
 def _wrong(validator: Any, value: Any) -> str:
     """What does not fit a schema, with its path; empty if all does."""
-    if validator is None or validator.is_valid(value):
+    if validator is None:
         return ""
     from jsonschema.exceptions import best_match
 
-    error = best_match(validator.iter_errors(value))
+    try:
+        if validator.is_valid(value):
+            return ""
+        error = best_match(validator.iter_errors(value))
+    except (
+        Exception
+    ) as broken:  # a reference that leads nowhere or round and round, a number that is too large
+        return f"it can't be checked: {broken}"[:LONGEST]
     steps = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.absolute_path)
     return f"${steps}: {error.message}"[:LONGEST]
