@@ -26,7 +26,6 @@ LONGEST = (
     "tests/docs/test_commands.py",
     "tests/contract/engines/",
     "tests/repo/test_bench.py",
-    "tests/e2e/run/test_local.py",
 )
 """Begun first, so that at the end no process waits for another."""
 

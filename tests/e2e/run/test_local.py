@@ -56,9 +56,9 @@ class Place:
 
     @property
     def results(self) -> list[object]:
-        """What the output holds."""
-        lines = (self.folder / "out.jsonl").read_text().splitlines()
-        return [json.loads(line)["result"] for line in lines]
+        """The results that the output holds."""
+        lines = map(json.loads, (self.folder / "out.jsonl").read_text().splitlines())
+        return [line["result"] for line in lines if "result" in line]
 
 
 @pytest.fixture
@@ -98,16 +98,15 @@ def test_a_run_that_is_killed_goes_on(place):
     assert verified.returncode == 0, verified.stdout
 
 
-@pytest.mark.parametrize("count", [2, pytest.param(40, marks=pytest.mark.soak)])
-def test_an_item_that_ends_its_process_fails_alone(place, count):
+def test_an_item_that_ends_its_process_fails_alone(place):
     """A crash is that item's error, after the attempts it may have; all others have results."""
     place.model("import os\ndef apply(text):\n    return os._exit(9) if text == 'text 1' else text\n")
-    place.items(count)  # of many it is found by halving, with a longer pause each time
+    place.items(40)  # among them it is found by halving
     ran = place.run("--budget", "100")
     assert ran.returncode == 10, ran.stderr
     (failed,) = (place.folder / "out.jsonl.errors.jsonl").read_text().splitlines()
     assert json.loads(failed)["index"] == 1 and "exited with code 9" in failed
-    assert len(place.results) == count - 1
+    assert len(place.results) == 39
 
 
 def test_what_cannot_be_loaded_is_one_clear_error(place):

@@ -62,7 +62,7 @@ def test_a_process_that_ends_loses_its_call_alone(hosts):
     )
     first = result(host.call(b'"live"', 60))
     lost = host.call(b'"die"', 60)
-    assert isinstance(lost, Lost) and lost.fault is LossKind.LOST
+    assert isinstance(lost, Lost) and lost.fault is LossKind.ENDED
     assert lost.message == "the process exited with code 3: out of cheese"
     assert result(host.call(b'"live"', 60)) != first
 

@@ -248,7 +248,7 @@ class ProcessHost:
         except TimeoutError:
             return Lost(LossKind.TIMEOUT, "TimeoutError", f"no answer within {timeout:g} s")
         except ProcessEnded as error:
-            return Lost(LossKind.LOST, "SystemExit", str(error))
+            return Lost(LossKind.ENDED, "SystemExit", str(error))
         except _Busy:
             return Lost(LossKind.THROTTLED, "TooManyRequests", "every process has a call")
         except (RunError, OSError) as error:

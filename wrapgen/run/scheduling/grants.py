@@ -24,7 +24,7 @@ _LEAST_SHARE = 1 / 16
 _DUST = 1e-9
 _MINUTE = 60.0
 
-EXECUTED = (LossKind.TIMEOUT, LossKind.LOST, LossKind.DOWN)
+EXECUTED = (LossKind.TIMEOUT, LossKind.LOST, LossKind.ENDED, LossKind.DOWN)
 """Losses of calls that may have reached the wrapper, and spent what they were granted."""
 
 

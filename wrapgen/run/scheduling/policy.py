@@ -44,10 +44,12 @@ _REACTIONS: dict[LossKind, tuple[Reaction, Reaction, Reaction, Reaction]] = {
     LossKind.TOO_LARGE: (_H, _H, _G, _G),
     LossKind.REFUSED: (_H, _H, _G, _G),
     LossKind.LOST: (_A, _H, _A, _G),
+    LossKind.ENDED: (_H, _H, _A, _G),
     LossKind.THROTTLED: (_HOLD, _HOLD, _HOLD, _HOLD),
     LossKind.DOWN: (_HOLD, _H, _HOLD, _G),
     LossKind.STOPPED: (_S, _S, _S, _S),
 }
+_OWN = (LossKind.TIMEOUT, LossKind.TOO_LARGE, LossKind.REFUSED, LossKind.LOST, LossKind.ENDED)
 
 
 def delay(losses: int, random: Random) -> float:
@@ -139,7 +141,7 @@ def after_loss(
     # Lost again while nobody else was answered: rather the platform than the chunk, until more is known.
     unproven = fault is LossKind.LOST and chunk.answers_before >= 0 and not others_worked
     down = fault is LossKind.DOWN or unproven
-    own = fault in (LossKind.TIMEOUT, LossKind.TOO_LARGE, LossKind.REFUSED, LossKind.LOST) and not unproven
+    own = fault in _OWN and not unproven
     losses, refusals = chunk.losses + own, chunk.refusals + down
     suspicions = chunk.suspicions + (others_worked and down)
     if down:

@@ -22,12 +22,13 @@ class Fate(IntEnum):
 
 
 class LossKind(Enum):
-    """Why a send brought no answer for its items."""
+    """Why a send brought no answer for its items; `ENDED`: its process ended, and had nothing else to do."""
 
     TIMEOUT = "timeout"
     TOO_LARGE = "too-large"
     REFUSED = "refused"
     LOST = "lost"
+    ENDED = "ended"
     THROTTLED = "throttled"
     DOWN = "down"
     STOPPED = "stopped"
