@@ -39,9 +39,10 @@ def name(page: Path) -> str:
 
 
 def blocks(page: Path) -> list[Block]:
-    """Every fenced block of a page, in its order."""
+    """Every fenced block of a page, in its order, but for those that include a file."""
     found = FENCE.finditer(page.read_text("utf-8"))
-    return [Block(match["language"], match["note"].strip(), match["body"]) for match in found]
+    every = [Block(match["language"], match["note"].strip(), match["body"]) for match in found]
+    return [block for block in every if not block.note.startswith("{include}")]
 
 
 def steps(page: Path) -> list[Step]:

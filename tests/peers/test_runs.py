@@ -15,7 +15,7 @@ import pytest
 import real_servers
 from scoring import score
 from stand_in_servers import Answer, Asked, handler, stand_in
-from test_table import CASES, CHAT, Case
+from test_presets_of_servers import CASES, CHAT, Case
 
 
 def wrapgen(folder: Path, *words: str, code: int = 0) -> dict[str, Any]:

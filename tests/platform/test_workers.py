@@ -106,6 +106,8 @@ def test_workers_see_only_what_the_algorithm_owns(server, zoo, monkeypatch):
         "PATH",
         "TMPDIR",
         "VIRTUAL_ENV",
+        "WRAPGEN_TEMPORARY",
+        "WRAPGEN_WRITABLE",
     }
     assert variables["ALGORITHMIA_API_KEY"] != server.key
     work, temporary = server.call(zoo, {"op": "where"}).json()["result"]

@@ -40,7 +40,8 @@ def changes(path: Path) -> list[str]:
         writing = any(str(mode)[:1] in "wax" and len(str(mode)) < 4 for mode in modes)
         writes = name in ("open", "fdopen") and writing
         creates = name == "open" and any(getattr(one, "attr", "") == "O_CREAT" for one in ast.walk(node))
-        renames = name == "replace" and len(node.args) == 1 and not node.keywords
+        is_path = isinstance(node.func, ast.Attribute)  # not dataclasses.replace
+        renames = name == "replace" and is_path and len(node.args) == 1 and not node.keywords
         if (name in CHANGES and isinstance(node.func, ast.Attribute)) or writes or creates or renames:
             found.append(f"{path.relative_to(PACKAGE)}:{node.lineno} {name}")
     return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import re
 import shutil
 import subprocess
 import sys
@@ -12,14 +11,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from wrapgen.build.requirements import CLIENT
 from wrapgen.errors import RunError
 from wrapgen.local.cache import kept_environment
 
 INSTALL_SECONDS = 3600
 """How long installing may take."""
-
-_VENDOR = ("algorithmia-adk", "algorithmia")
-"""Requirements that only a platform's worker needs, unless an inline target's code names them."""
 
 
 def interpreter_for(folder: Path, *, vendor: bool, tell: Callable[[str], None]) -> Path:
@@ -27,14 +24,14 @@ def interpreter_for(folder: Path, *, vendor: bool, tell: Callable[[str], None]) 
 
     Args:
         folder: the wrapper's.
-        vendor: whether it calls the platform through the vendor's packages.
+        vendor: whether it needs `CLIENT`, to call the platform.
         tell: told what takes a while.
 
     Raises:
         RunError: what it requires can't be installed; says why.
         UsageError: the cache can't be written.
     """
-    wanted = [line for line in _lines(folder) if vendor or _project(line) not in _VENDOR]
+    wanted = [line for line in _lines(folder) if vendor or line not in CLIENT]
     if all(map(_is_there, wanted)):
         return Path(sys.executable)
     text = "".join(f"{line}\n" for line in wanted)
@@ -56,11 +53,6 @@ def _lines(folder: Path) -> list[str]:
     file = folder / "requirements.txt"
     text = file.read_text("utf-8") if file.is_file() else ""
     return [line for line in map(str.strip, text.splitlines()) if line and not line.startswith("#")]
-
-
-def _project(line: str) -> str:
-    match = re.match(r"[A-Za-z0-9._-]+", line)
-    return re.sub(r"[-_.]+", "-", match[0]).lower() if match else ""
 
 
 def _is_there(line: str) -> bool:

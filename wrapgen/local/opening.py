@@ -25,7 +25,7 @@ from wrapgen.run.scheduling.replies import Lost
 from wrapgen.spec import Spec, load
 from wrapgen.spec.load import INLINE_FOLDER
 
-_NAMES_VENDOR = re.compile(rb"\b(Algorithmia|adk)\b")
+_NAMES_VENDOR = re.compile(rb"\b(Algorithmia|adk|requests)\b")
 
 
 class JsonText(str):
