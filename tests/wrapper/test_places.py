@@ -39,3 +39,14 @@ def test_every_datastore_of_files_asks(worker):
             datastore_sql.Datastore({"url": url, "url_env": None, "key_env": None})
     with pytest.raises(ValueError, match="would vanish with the worker"):
         datastore_file.Datastore({"url": f"file://{worker}/own/records", "gzip": False})
+
+
+def test_a_folder_that_can_not_be_is_refused_before_an_item_costs_anything(tmp_path):
+    """A file, or a link to nothing, where the folder or one above it should be."""
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for name in ("file", "file/records", "link", "link/records"):
+        with pytest.raises(ValueError, match="is not a folder"):
+            datastore_file.Datastore({"url": f"file://{tmp_path / name}", "gzip": False})
+    datastore_file.Datastore({"url": f"file://{tmp_path}/new/records", "gzip": False})
+    assert not (tmp_path / "new").exists()

@@ -111,7 +111,13 @@ def _split(url: str) -> SplitResult:
 
 def _folder(url: str) -> StoreAddress:
     path = url.removeprefix("file://")
-    if not path.startswith(("/", "./", "../")) or "?" in path or "#" in path or path.strip("./") == "":
+    if (
+        not path.startswith(("/", "./", "../"))
+        or "?" in path
+        or "#" in path
+        or path.strip("./") == ""
+        or "%00" in path
+    ):
         raise Refused(
             f"{shown(url)} is not a folder of this machine",
             "write file:///folder, or ./folder for one beside the spec",

@@ -25,8 +25,9 @@ class Datastore:
     """Writes parts of records as files in a folder, which is made when it is missing."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
-        """``settings``: the folder's ``url``, and whether to ``gzip``."""
+        """``settings``: the folder's ``url``, and whether to ``gzip``. Raises ``ValueError``."""
         self._folder = folder_of(settings["url"])
+        _require_usable(self._folder)
         self._zips = settings["gzip"]
 
     def write(self, records: list[Record], part: int) -> None:
@@ -52,6 +53,15 @@ class Datastore:
 def folder_of(url: str) -> Path:
     """The folder that a URL names: ``file:///folder``, or a path that starts with a dot."""
     return kept_place(urllib.parse.unquote(url[len("file://") :] if url.startswith("file://") else url))
+
+
+def _require_usable(folder: Path) -> None:
+    """Raises ``ValueError`` where no folder can be or be written, before an item costs anything."""
+    there = next(place for place in (folder, *folder.parents) if os.path.lexists(str(place)))
+    if not there.is_dir():
+        raise ValueError(f"no records can be in {folder}: {there} is not a folder")
+    if not os.access(str(there), os.W_OK | os.X_OK):
+        raise ValueError(f"no records can be in {folder}: {there} can't be written to")
 
 
 def _write(path: Path, body: bytes) -> None:
