@@ -17,7 +17,7 @@ START = "endpoint: URL/predict\nrequest: {text: $item}\nresult: $.score\n"
 
 
 class Guard:
-    """Answers whoever brings the token that is valid now; others get 401 with what they sent."""
+    """Answers a request with the token that is valid now; any other gets 401 with what it sent."""
 
     def __init__(self, valid: str) -> None:
         self.valid = valid

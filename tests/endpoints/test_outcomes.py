@@ -97,7 +97,7 @@ def test_an_item_that_the_request_can_not_be_made_of_fails_alone(model, build, t
 
 @pytest.mark.parametrize("status", [401, 402])
 def test_refused_credentials_stop_the_call_at_once(model, build, status):
-    """401 and 402 are nobody's own error: every open item comes back retryable, after few requests."""
+    """401 and 402 are no item's own error: every open one comes back retryable, after few requests."""
     model.answer = lambda request: Reply({"detail": "who?"}, status)
     answered = build(SINGLE).batch(items(100))
     assert answered["$summary"]["stopped"]["type"].endswith("Error")
@@ -161,7 +161,7 @@ def test_a_503_of_one_item_is_final_at_the_third_send(model, build):
 
 
 def test_a_503_of_one_row_costs_its_list_nothing(model, build):
-    """A list that gets 503 while others succeed is cut in halves; only the row that causes it is put off."""
+    """A list that gets 503 while others succeed is bisected; only the row that causes it is put off."""
     wrapper = build(LISTS)
     for number, retryable in ((1, True), (3, False)):
         model.answer = Busy('"13"')
@@ -213,7 +213,7 @@ def test_an_answer_without_the_result_is_final(model, build):
 
 
 def test_errors_of_another_number_than_the_items_blame_none_of_them(model, build):
-    """A list of errors without places can't be matched: the list is cut in halves until it can."""
+    """A list of errors without places can't be matched: the list is bisected until it can."""
 
     def answer(request):
         items = request.json

@@ -2,8 +2,8 @@
 
     python platform_life.py FOLDER
 
-The home is FOLDER/root/home. Before a request leaves, standard output is told what it will change; after its
-answer has come, that it was acknowledged.
+The home is in FOLDER, below `root`. Before a request leaves, standard output says what it will change; after
+its answer has come, that it was acknowledged.
 """
 
 from __future__ import annotations

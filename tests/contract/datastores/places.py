@@ -103,7 +103,7 @@ class Sql(Place):
 
 
 class Sqlite(Sql):
-    """A file; it is away while another process has it locked."""
+    """A file; it is unavailable while another process has it locked."""
 
     def __init__(self, server: Server | None, folder: Path) -> None:
         super().__init__(server, folder)
@@ -247,7 +247,7 @@ class GzippedDataUrl(DataUrl):
 
 
 class FileUrl(Place):
-    """A folder of this machine; it is away while this process may open no file."""
+    """A folder of this machine; it is unavailable while this process may open no file."""
 
     refusal = "a folder takes whatever can be written as JSON"
     gzip = False

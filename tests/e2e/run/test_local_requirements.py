@@ -55,7 +55,7 @@ def test_requirements_are_installed_once_and_told_of(tmp_path):
     assert "installing" in first.stderr and "once" in first.stderr
     second = call()
     assert second.stdout == "tiny!\n" and "installing" not in second.stderr
-    (tmp_path / "model" / "requirements.txt").write_text("surely-nobody-made-this==9\n")
+    (tmp_path / "model" / "requirements.txt").write_text("no-such-distribution-exists==9\n")
     failed = call()
     assert (
         failed.returncode == 8 and "can't be installed" in failed.stderr and "Traceback" not in failed.stderr
