@@ -130,7 +130,7 @@ LIMITED = "location /one { proxy_pass BEHIND; proxy_read_timeout 2s; limit_req z
 
 @pytest.mark.soak
 def test_nginx_in_front(tmp_path):
-    """Pages of nginx (503 of a limit, 504 of a slow answer, 502 of a server that is away) are waited out or final."""
+    """Pages of nginx (503 of a limit, 504 of a slow answer, 502 of a server that is down) are waited out or final."""
     for name in ("nginx", "fastapi"):
         if reason := real_servers.missing(name):
             pytest.skip(reason)

@@ -26,7 +26,7 @@ PIPES = ("anon_inode", "pipe:")
 
 
 class Quiet(Life):
-    """A platform whose facts nobody keeps."""
+    """A platform whose facts are not kept."""
 
     def tell(self, kind: str, name: str, value: Any) -> None:
         """Says nothing."""

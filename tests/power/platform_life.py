@@ -135,7 +135,7 @@ class Life:
         )
 
     def calls(self) -> None:
-        """Calls that nobody waits for."""
+        """Void calls: no caller waits for their answers."""
         for number in range(2):
             made = self.ask("POST", "/v1/algo/local/Power?output=void", json=number)
             request = made["request_id"]

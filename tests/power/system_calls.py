@@ -51,7 +51,7 @@ def record(command: list[str], log: Path) -> subprocess.CompletedProcess[str]:
 
 @dataclass
 class Opened:
-    """An open file: shared by whoever inherited its descriptor."""
+    """An open file, shared by the processes that inherited its descriptor."""
 
     node: Node
     append: bool

@@ -62,9 +62,9 @@ class SimDisk:
 
     Args:
         scratch: a real folder for what is derived.
-        point: told of every effect and its bytes; how many of them are done. May end the process.
+        point: called with every effect and its bytes; returns how many of them are done. May end the process.
         on_append: told every entry of a log, with its bytes, once it is written.
-        on_sync, on_cut: told of a log that has been synced, or cut.
+        on_sync, on_cut: called with a log that has been synced, or cut.
     """
 
     name = "simulated"

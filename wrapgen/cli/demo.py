@@ -64,7 +64,7 @@ def command(folder: Path) -> int:
         out("\n".join(ended.splitlines()[:3]))
         verified = _command(folder, ["verify", "scores.jsonl"])
         out(verified.rstrip())
-        _tell(endpoint, folder, time.monotonic() - began)
+        _print_summary(endpoint, folder, time.monotonic() - began)
     return 0
 
 
@@ -124,7 +124,7 @@ def _command(folder: Path, words: list[str]) -> str:
     return printed
 
 
-def _tell(endpoint: MisbehavingEndpoint, folder: Path, seconds: float) -> None:
+def _print_summary(endpoint: MisbehavingEndpoint, folder: Path, seconds: float) -> None:
     from wrapgen.local.misbehaving import POISON, WAYS
 
     lines = [json.loads(line) for line in (folder / "scores.jsonl").read_bytes().splitlines()]
