@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import re
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+sys.path.append(str(Path(__file__).parent))  # what tests of several folders share
 
 # Commands that tests start write to pipes as they do for users, and compile each module once.
 for name in ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"):

@@ -92,7 +92,8 @@ class Network:
     def _execute(self, asked, indexes, timeout: float, delay: float = 0.0):
         """Begins one execution of the wrapper in a process of its own."""
         world, worker = self.world, Process(f"worker {asked['$batch'] and indexes[0]}/{asked['$try']}")
-        worker.execution = Execution(indexes, asked["$try"])
+        given_up = any("$error" in one for one in asked["$batch"])
+        worker.execution = Execution(indexes, 0 if given_up else asked["$try"])
         worker.answer, worker.reply, worker.waiting = None, None, deque()
 
         def work() -> None:

@@ -238,7 +238,7 @@ class System(Network):
         """What the ledger alone tells of broken rules, as `wrapgen verify` reads it."""
         with closing(self.disk.open("ledger")) as log:
             header = next(read_ledger(log))
-        told = LedgerHistory(self.count, header)
+        told = LedgerHistory(History(self.count, 0), header)
         rebuild(self.disk, None, told.take)
         told.history.take(Event(Kind.END, counts={"succeeded": counts.succeeded, "failed": counts.failed}))
         return [f"by the ledger: {violation}" for violation in told.history.violations]

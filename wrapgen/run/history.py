@@ -163,6 +163,8 @@ class History:
     def _answered(self, event: Event) -> None:
         for item, rank in zip(event.items, event.ranks, strict=True):
             self._replied[item] = max(self._replied[item], rank)
+            if event.tries > self._tries[item] and self.checked[Kind.SEND]:
+                self._break("an answer to a send that was not noted", f"item {item}, try {event.tries}")
         if event.send >= 0:
             self._calls[event.send] = event.attempts
 
@@ -227,6 +229,9 @@ class History:
         for name, count in kept.items():
             if event.counts.get(name, count) != count:
                 self._break("sums do not agree", f"{event.counts[name]:,} {name}, {count:,} were kept")
+        sends = self.checked[Kind.SEND] - self.checked[Kind.RECALL]
+        if event.counts.get("calls", 0) > sends:
+            self._break("sums do not agree", f"{event.counts['calls']:,} calls came in, {sends:,} were sent")
 
 
 def _numbers(count: int) -> array[int]:
@@ -270,12 +275,13 @@ class LedgerHistory:
     """The history that a run's ledger tells.
 
     Args:
-        items: indexes that occur, at most.
+        history: takes it.
         header: the run's first entry.
     """
 
-    def __init__(self, items: int, header: dict[str, Any]) -> None:
-        self.history = History(items, _attempts(header))
+    def __init__(self, history: History, header: dict[str, Any]) -> None:
+        self.history = history
+        history.attempts = max(history.attempts, _attempts(header))
         self._sends: dict[int, Sequence[int]] = {}
 
     def take(self, entry: dict[str, Any]) -> None:

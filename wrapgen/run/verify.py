@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from wrapgen.errors import RunError, WrapgenError
 from wrapgen.run.checks import Check, RecordComparison, Records
-from wrapgen.run.history import Event, Kind, LedgerHistory
+from wrapgen.run.history import Event, History, Kind, LedgerHistory
 from wrapgen.run.input.items import Items
 from wrapgen.run.ledger.folder import Folder, errors_for
 from wrapgen.run.ledger.ledger import digest_of
@@ -74,9 +74,8 @@ class Verification:
         if self._damage or not self.run_state.integrity.checked:
             return check.unknown(self._damage or "the ledger has no digests, as wrapgen 0.1.0 wrote it")
         indexes = max(self._slots.size, self.run_state.indexes)  # the last ones sent may have no outcome
-        told = LedgerHistory(indexes, self.folder.header() or {})
-        rebuild(self.folder, None, told.take)
-        found = told.history
+        found = History(indexes, 0)
+        rebuild(self.folder, None, LedgerHistory(found, self.folder.header() or {}).take)
         found.take(Event(Kind.END, counts={"succeeded": counts.succeeded, "failed": counts.failed}))
         check.detail = f"{found.checked[Kind.SEND]:,} sends, {found.checked[Kind.SETTLE]:,} settled"
         for violation in found.violations:

@@ -97,6 +97,24 @@ class Platform:
         with open_records(self.client().data, "data://acme/recorded") as records:
             return list(records)
 
+    def judged(self, run: str, ids: list[str], told: dict[str, int]) -> list[str]:
+        """Rules that a run without a ledger breaks.
+
+        Args:
+            run: its id.
+            ids: of all its items.
+            told: the rank of what somebody was told of an item: its row, or that its message is done.
+        """
+        from evidence import Evidence, logged_calls  # bench/engines.py has no path to it
+
+        found = Evidence(len(ids))
+        found.records(self.records(run).values(), lambda record: ids.index(record["id"]))
+        found.acknowledged({ids.index(id_): rank for id_, rank in told.items()})
+        recorded = max(record["try"] for record in self.records(run).values())
+        calls = [call for call in logged_calls(self.folder / "home" / "logs") if call.get("run") == run]
+        assert sum(call["request_id"] == call["session"] for call in calls) >= recorded
+        return found.broken()
+
     def records(self, run: str) -> dict[str, dict[str, Any]]:
         """A run's records by id, read as a user reads them; each id once."""
         with open_records(self.client().data, "data://acme/recorded", run=run) as records:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from wrapgen.errors import UsageError
+from wrapgen.run.history import RESULT
 from wrapgen.run.integrations.spark import _slots, _spread, find_java
 from wrapgen.run.integrations.spark_task import SparkPlan
 from wrapgen.spark import apply, foreach_batch
@@ -122,7 +123,10 @@ def test_a_killed_executor_doubles_no_record(platform, spark, keys, run):
         os.kill(spark.cluster.executors()[busy], signal.SIGKILL)
         wait_until(lambda: note.read_text().split().count("9") >= 2)
         wait_until(lambda: open_for_readers(gate) or collected.done())
-        assert [row.error for row in collected.result()] == [None] * 10
+        rows = collected.result()
+    assert [row.error for row in rows] == [None] * 10
+    ids = [row.id for row in rows]
+    assert not platform.judged(run, ids, {row.id: RESULT for row in rows})
     records = platform.records(run)
     assert {record["result"]["square"] for record in records.values()} == {n * n for n in range(10)}
     assert set(records) == {f"r{n}" for n in range(10)} and records["r9"]["try"] == 2

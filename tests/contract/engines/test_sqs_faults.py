@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from wrapgen.run.history import RESULT
 from wrapgen.run.integrations.sqs_messages import run_of
 
 SECONDS = 60.0
@@ -129,6 +130,7 @@ def test_a_worker_killed_between_recording_and_deleting(platform, make_queue, wo
     code, _, said = work(queue.url, "--until-empty").end()
     assert code == 0, said
     assert set(platform.records(run_id(queue))) == {id_} and queue.count() == 0 and queue.dead() == []
+    assert not platform.judged(run_id(queue), [id_], {id_: RESULT})
 
 
 def test_a_message_whose_visibility_runs_out_is_recorded_once(platform, make_queue, work, door):
@@ -178,6 +180,7 @@ def test_two_workers_are_in_work_at_once(platform, make_queue, work):
     wait_until(lambda: let_through(gate) or all(poll() is not None for poll in ended))
     found = [worker.end() for worker in workers]
     assert [code for code, _, _ in found] == [0, 0] and all(summary["deleted"] for _, summary, _ in found)
+    assert not platform.judged(run_id(queue), ids, dict.fromkeys(ids, RESULT))
     assert set(platform.records(run_id(queue))) == set(ids) and queue.count() == 0
     assert len(note.read_text().split()) == 5
 

@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from histories import history_of
+from evidence import Evidence
 from hosted import Hosted
 from weather import PASSING, POISON, Weather, faults_of
 
 from wrapgen.client import Client, Connection
 from wrapgen.errors import NotFound
 from wrapgen.records.settle import settle
+from wrapgen.run.ledger.folder import Folder, folder_for
 
 ITEMS = 160
 KILLS = 10
@@ -113,8 +114,12 @@ class Stack:
         self.weather.calm()  # a call of a killed runner may still have been at work when the last one ended
         sends = Counter((record["id"], record["try"]) for record in self.records(run))
         assert max(sends.values()) == 1, f"recorded twice by one send: {sends.most_common(3)}"
-        history = history_of(self.folder / output, ITEMS, self.records(run))
-        assert not history.violations
+        found = Evidence(ITEMS)
+        found.ledger(Folder(folder_for(self.folder / output)))
+        found.records(self.records(run))
+        found.calls(self.folder / "home" / "logs", run)
+        found.output(self.folder / output)
+        assert not found.broken()
         poison = {name for name, plan in faults_of(seed, ITEMS).items() if plan[-1] == POISON}
         settle(self.data, URL, run)
         found = self.records(run)

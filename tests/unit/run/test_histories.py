@@ -34,6 +34,20 @@ BROKEN = {
         Event(Kind.ACKNOWLEDGE, [0, 1], ranks=[RESULT] * 2),
     ],
     "sums do not agree": [SENT, KEPT, Event(Kind.END, counts={"succeeded": 2})],
+    "sums do not agree with the calls": [SENT, KEPT, Event(Kind.END, counts={"calls": 2})],
+    "an answer to a send that was not noted": [SENT, Event(Kind.REPLY, [0], -1, 2, [RESULT])],
+    "acknowledged and not kept": [
+        SENT,
+        KEPT,
+        TOLD,
+        Event(Kind.SETTLE, [1], ranks=[RETRYABLE]),
+    ],
+    "kept and not recorded": [
+        SENT,
+        Event(Kind.RECORD, [0], ranks=[RETRYABLE]),
+        Event(Kind.REPLY, [0], 0, 1, [RETRYABLE], [1]),
+        KEPT,
+    ],
     "answered and not recorded": [SENT, Event(Kind.REPLY, [0], -1, 1, [RESULT], [1])],
 }
 
@@ -44,8 +58,8 @@ def test_each_rule_can_be_broken(rule):
     history = History(2, 3)
     for event in BROKEN[rule]:
         history.take(event)
-    history.close(records=rule == "answered and not recorded")
-    assert rule in history.broken and history.violations
+    history.close(records=rule.endswith("not recorded"))
+    assert rule.removesuffix(" with the calls") in history.broken and history.violations
 
 
 def test_a_right_history_breaks_none():
