@@ -84,6 +84,25 @@ batch_size: 64
     assert model.bodies == [{"texts": ["0", "1", "2"], "lang": "en"}]
 
 
+@pytest.mark.parametrize(
+    ("errors", "kinds"),
+    [
+        ({}, ["ok", "ok"]),
+        ({"errors": None}, ["ok", "ok"]),
+        ({"errors": []}, ["ok", "ok"]),
+        ({"errors": [None, "bad"]}, ["ok", "AlgorithmError"]),
+        ({"errors": "bad"}, ["ParsingError", "ParsingError"]),
+        ({"errors": {"1": "bad"}}, ["ParsingError", "ParsingError"]),
+        ({"errors": ["bad"]}, ["AlgorithmError", "AlgorithmError"]),  # of a list of one each
+    ],
+)
+def test_errors_of_items_are_a_list_or_there_are_none(model, build, errors, kinds):
+    """What an answer tells of errors and is no list of one for each item is never taken for none."""
+    model.answer = lambda request: Reply({"scores": [len(one) for one in request.json["texts"]], **errors})
+    answered = build(LISTS + "\nitem_error: $.errors[*]").batch(items(2))
+    assert types(answered) == kinds
+
+
 @pytest.mark.parametrize("target", [SINGLE, LISTS], ids=["single", "lists"])
 def test_an_item_that_the_request_can_not_be_made_of_fails_alone(model, build, target):
     """What a request takes and an item lacks is that item's InputError, and costs no call of its own."""

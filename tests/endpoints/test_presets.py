@@ -272,3 +272,20 @@ def test_a_wrong_preset_is_a_problem_of_the_spec(build, preset, wrong):
     """A preset beside the spec is checked like the spec: one clear sentence, and no traceback."""
     with pytest.raises(SpecError, match=re.escape(wrong)):
         build("endpoint: URL\nprotocol: own.yaml", {"own.yaml": preset})
+
+
+@pytest.mark.parametrize(
+    ("name", "path"), [("a/b", "a%2Fb"), ("%2e%2e", "%252e%252e"), ("a?b#c", "a%3Fb%23c"), ("é", "%C3%A9")]
+)
+def test_a_models_name_is_one_segment_of_the_path(model, build, name, path):
+    """Whatever a name is made of, it reaches the server as it stands, and never leads elsewhere."""
+    model.answer = lambda request: Reply({"predictions": request.json["instances"]})
+    assert build(f"endpoint: URL/base\nprotocol: kserve-v1\nmodel: '{name}'").call("x") == "x"
+    assert model.requests[0].path == f"/base/v1/models/{path}:predict"
+
+
+@pytest.mark.parametrize("model_of_it", ["'..'", "{name: m, version: '..'}", "'.'"])
+def test_a_name_that_would_lead_out_of_the_path_is_refused(build, model_of_it):
+    """Servers and proxies resolve dots, so that no request with them would reach the model."""
+    with pytest.raises(SpecError, match="a path can't hold"):
+        build(f"endpoint: URL\nprotocol: kserve-v1\nmodel: {model_of_it}")

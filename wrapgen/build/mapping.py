@@ -152,9 +152,10 @@ def _beside(expanded: Expanded) -> list[str]:
         steps = expanded.item_error.steps
         axis = _axis(steps)
         inner = ", ".join(["one", *map(literal, steps[len(axis) + 1 :])])
-        made = f"elements({_chain('answer', axis)})"
+        told = f"{_at('answer', axis)} or []"  # an answer may leave out what there is none of
+        made = f"elements({told})"
         if len(steps) > len(axis) + 1:
-            made = _loop(_chain("answer", axis), "one", f"at({inner})")
+            made = _loop(told, "one", f"at({inner})")
         if None not in steps:
             made = f"[{_at('answer', steps)}]"
         says = "The error that an answer tells of each item."

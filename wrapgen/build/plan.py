@@ -157,6 +157,7 @@ CONDITIONS: dict[str, Condition] = {
     "src/runtime/tensors.py": lambda spec: endpoint(spec) and bool(spec.expanded.preset.get("tensors")),
     "src/runtime/records.py": records,
     "src/runtime/keys.py": records,
+    "src/runtime/waits.py": endpoint,
     "src/runtime/timeouts.py": lambda spec: has_copies(spec) or skips_known(spec),
     "src/runtime/datastore_data.py": lambda spec: bool({"data", "sqs"} & store_kinds(spec)),
     "src/runtime/datastore_file.py": lambda spec: "file" in store_kinds(spec),

@@ -15,7 +15,7 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from wrapgen.errors import Unreachable
 
@@ -117,13 +117,13 @@ def discover(url: str, ask: Ask) -> Discovered:
 def _open_inference(url: str, ask: Ask) -> Discovered | None:
     """The metadata of a model, from its own URL, or of the only model of a server."""
     root, path = _root(url), urlsplit(url).path
-    name = path.partition("/v2/models/")[2].partition("/")[0]
+    name = unquote(path.partition("/v2/models/")[2].partition("/")[0])
     if not name:
         server = ask(f"{root}/v2").value
         if not isinstance(server, dict) or "extensions" not in server:
             return None
         name = str(next(iter(_names(ask(f"{root}/v2/models").value)), "MODEL"))
-    facts = ask(f"{root}/v2/models/{name}").value
+    facts = ask(f"{root}/v2/models/{quote(name, safe='')}").value
     facts = facts if isinstance(facts, dict) else {}
     inputs = [_tensor(each) for each in facts.get("inputs") or [] if isinstance(each, dict)]
     lines = [

@@ -8,7 +8,7 @@ import ssl
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from wrapgen.doctor.discovery import Ask, asking
 from wrapgen.doctor.finding import Finding, Level, fault, ok, unchecked
@@ -91,7 +91,7 @@ def _server(spec: Spec, ask: Ask) -> Iterator[Finding]:
     url = spec.expanded.url
     root = "{0.scheme}://{0.netloc}".format(urlsplit(url))
     name = spec.target.model.name if spec.target.model else ""
-    entry = _ENTRY.get(spec.target.protocol, "").format(name=name)
+    entry = _ENTRY.get(spec.target.protocol, "").format(name=quote(name, safe=""))
     where = f"{root}{entry}" if entry else url.partition("?")[0]
     try:
         page = ask(where)

@@ -176,12 +176,19 @@ def _address(url: str, preset: dict[str, Any], facts: dict[str, Any]) -> str:
         if any(isinstance(part, (dict, list)) for part in found):
             raise Refused(f"its path can't hold {one}", "write for example $target.model.name")
         segments += found if len(found) == len(one) else []
-    tail = "".join("/" + quote(str(segment), safe="") for segment in segments)
+    tail = "".join("/" + _quoted(str(segment)) for segment in segments)
     tail = tail and tail + preset.get("suffix", "")
     path = parts.path.rstrip("/") if tail else parts.path or "/"
     if not path.endswith(tail):
         path += tail
     return f"{parts.scheme}://{parts.netloc}{path}" + (f"?{parts.query}" if parts.query else "")
+
+
+def _quoted(segment: str) -> str:
+    """One segment of a path, whatever it is made of."""
+    if segment in (".", ".."):
+        raise Refused(f"a path can't hold {shown(segment)} as a name", "write the model's name on the server")
+    return quote(segment, safe="")
 
 
 def _parsed(

@@ -15,11 +15,12 @@ from typing import Any
 
 from . import network
 from .exchange import ConnectionFailed, Request, Transport
-from .protocol import STOP
+from .protocol import STOP, UNREACHABLE
 from .statuses import failure_of
 
 EARLY = 60.0  # seconds before it expires that a token is fetched again; at most half of its life
-COMMAND_SECONDS = 60.0
+SECONDS = 60.0  # that a program or a server may take to give a token
+PASSING = (408, 425, 429)  # statuses of a server of tokens that works again later; so are all from 500 on
 KEPT = 8  # tokens that answers may still repeat
 
 
@@ -41,19 +42,22 @@ class Credentials:
         """Where requests with these credentials go."""
         return url
 
-    def headers(self, _path: str, headers: dict[str, str], _body: bytes) -> dict[str, str]:
-        """The headers of a request with the credentials among them. Raises ``Failure`` without any."""
+    def ready(self, seconds: float) -> None:
+        """Have a token that is valid still, within so many seconds. Raises ``Failure``."""
         with self._lock:
             if not self._token or time.monotonic() > self._expires or self._is_stale():
-                self._token = self._read()
+                self._token = self._read(seconds)
+
+    def headers(self, _path: str, headers: dict[str, str], _body: bytes) -> dict[str, str]:
+        """The headers of a request with the credentials among them, once they are ``ready``."""
         name = self._settings.get("header")
         return {**headers, name or "Authorization": self._token if name else f"Bearer {self._token}"}
 
-    def refresh(self, refused: str) -> bool:
+    def refresh(self, refused: str, seconds: float) -> bool:
         """Whether the credentials are now others than those of the request that was ``refused``."""
         with self._lock:
             if self._token and self._token in refused:
-                self._token = self._read()
+                self._token = self._read(seconds)
             return self._token not in refused
 
     def hidden(self, text: str) -> str:
@@ -70,9 +74,9 @@ class Credentials:
         except OSError:  # gone, which reading it tells
             return True
 
-    def _read(self) -> str:
+    def _read(self, seconds: float) -> str:
         """The token as it is now. Raises ``Failure``, which never shows any of it."""
-        settings = self._settings
+        settings, seconds = self._settings, min(seconds, SECONDS)
         try:
             if settings.get("bearer_env"):
                 token = os.environ.get(settings["bearer_env"], "")
@@ -83,10 +87,10 @@ class Credentials:
                 token = Path(where).read_text("utf-8")
             elif settings.get("command"):
                 where = settings["command"][0]
-                token = _output(settings["command"])
+                token = _output(settings["command"], seconds)
             else:
                 where = settings["oauth2"]["token_url"]
-                token = self._fetch(settings["oauth2"])
+                token = self._fetch(settings["oauth2"], seconds)
         except (OSError, ValueError, OverflowError, RecursionError, subprocess.SubprocessError) as error:
             said = getattr(error, "strerror", None) or type(error).__name__
             raise _missing(f"{where} gives no token: {said}") from None
@@ -97,7 +101,7 @@ class Credentials:
             self._said.append(token)
         return token
 
-    def _fetch(self, settings: dict[str, Any]) -> str:
+    def _fetch(self, settings: dict[str, Any], seconds: float) -> str:
         """A token by client credentials, with when it expires. Raises ``ValueError`` or ``Failure``."""
         url = urllib.parse.urlsplit(settings["token_url"])
         login = [
@@ -113,14 +117,15 @@ class Credentials:
         try:
             path = url.path + (f"?{url.query}" if url.query else "")
             transport = Transport(network.server_of(settings["token_url"], self._tls))
-            response = transport.send(Request("POST", path or "/", body, headers, 30.0))
+            response = transport.send(Request("POST", path or "/", body, headers, seconds))
         except ConnectionFailed as error:
-            raise _missing(f"{settings['token_url']}: {error}") from None
+            raise _missing(f"{settings['token_url']}: {error}", not error.lasting) from None
         if response.status != 200:
-            raise _missing(f"{settings['token_url']} answers with status {response.status}")
+            said = f"{settings['token_url']} answers with status {response.status}"
+            raise _missing(said, response.status in PASSING or response.status >= 500)
         answer = json.loads(response.body.decode("utf-8"))
-        seconds = answer.get("expires_in") if isinstance(answer, dict) else None
-        lives = float(seconds) if type(seconds) in (int, float) else float("inf")
+        told = answer.get("expires_in") if isinstance(answer, dict) else None
+        lives = float(told) if type(told) in (int, float) else float("inf")
         self._expires = time.monotonic() + max(lives - EARLY, lives / 2)
         token = answer.get("access_token") if isinstance(answer, dict) else None
         return token if isinstance(token, str) else ""
@@ -132,10 +137,13 @@ def _stamp(path: str) -> Any:
     return found.st_mtime_ns, found.st_ino, found.st_size
 
 
-def _output(command: list[str]) -> str:
-    done = subprocess.run(command, capture_output=True, timeout=COMMAND_SECONDS, check=True)
+def _output(command: list[str], seconds: float) -> str:
+    done = subprocess.run(command, capture_output=True, timeout=seconds, check=True)
     return done.stdout.decode("utf-8")
 
 
-def _missing(said: str) -> Any:
+def _missing(said: str, is_passing: bool = False) -> Any:
+    """No call can succeed without a token; that of a server which works again later is waited for."""
+    if is_passing:
+        return failure_of("ConnectionError", said, UNREACHABLE, True)
     return failure_of("AuthenticationError", said, STOP, True)

@@ -32,21 +32,23 @@ class Credentials:
         self._url = f"{override.scheme}://{override.netloc}" if override.netloc else url[: url.index("/", 8)]
         return self._url + urllib.parse.urlsplit(url).path
 
-    def headers(self, path: str, headers: dict[str, str], body: bytes) -> dict[str, str]:
-        """The headers of a request with its signature among them. Raises ``Failure`` without credentials."""
-        try:
-            from botocore.auth import SigV4Auth
-            from botocore.awsrequest import AWSRequest
-        except ImportError:
-            raise _missing("botocore is not installed") from None
-        found = self._find()
+    def ready(self, _seconds: float) -> None:
+        """Have credentials and a region. Raises ``Failure``."""
         if not self._region:
             raise _missing("no region of AWS is known: write target.auth.region, or set AWS_REGION")
+        self._find()
+
+    def headers(self, path: str, headers: dict[str, str], body: bytes) -> dict[str, str]:
+        """The headers of a request with its signature among them, once credentials are ``ready``."""
+        from botocore.auth import SigV4Auth
+        from botocore.awsrequest import AWSRequest
+
+        found = self._find()
         request = AWSRequest("POST", self._url + path, data=body, headers=dict(headers))
         SigV4Auth(found, self._service, self._region).add_auth(request)
         return dict(request.headers.items())
 
-    def refresh(self, refused: str) -> bool:
+    def refresh(self, refused: str, _seconds: float) -> bool:
         """Whether there are credentials other than those of the request that was ``refused``."""
         self._session = None
         return self._find().access_key not in refused
@@ -58,8 +60,10 @@ class Credentials:
         return text.replace(token, "***") if token else text
 
     def _find(self) -> Any:
-        import botocore.session
-
+        try:
+            import botocore.session
+        except ImportError:
+            raise _missing("botocore is not installed") from None
         self._session = self._session or botocore.session.get_session()
         found = self._session.get_credentials()
         if found is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import time
 import urllib.parse
 from types import ModuleType
 from typing import Any
@@ -15,6 +16,7 @@ from .http_body import UNMAPPED, checked_headers, decode, encode, unmapped, unre
 from .items import Item
 from .protocol import NOT_CALLED, Failure, dumps
 from .statuses import failure_of, failure_of_connection
+from .waits import announced_wait
 
 MOST_TOKENS = 10**12  # of one answer; what reports more reports nothing
 
@@ -29,6 +31,7 @@ class Endpoint:
         self.auth = parts.get("auth")
         self.schemas = parts.get("schemas")
         self.rates = parts.get("rates")
+        self.open_at = 0.0  # when the endpoint takes requests again, by time.monotonic
         self._most = limits["request_bytes"]
         address = self.auth.address(target["url"]) if self.auth else target["url"]
         url = urllib.parse.urlsplit(address)
@@ -38,6 +41,11 @@ class Endpoint:
         self._transport = Transport(
             server._replace(headers={"Accept-Encoding": "gzip"}) if target["gzip"] else server
         )
+
+    def authorize(self, seconds: float) -> None:
+        """Have credentials within so many seconds, before an attempt begins. Raises ``Failure``."""
+        if self.auth:
+            self.auth.ready(seconds)
 
     def prepare(self, item: Item) -> None:
         """Find what a request takes of an item. Raises ``InputError``, before anything is sent."""
@@ -82,20 +90,20 @@ class Endpoint:
         if len(found) != len(items):
             message = f"the endpoint answered {len(items)} items with {len(found)} results"
             raise failure_of("ParsingError", message)
-        errors = self._item_errors(answer, len(items))
+        errors = self._item_errors(answer, len(items), body)
         return [
             self._item_error(error) if error else self._result(item, one, body, answer)
             for item, one, error in zip(items, found, errors)
         ]
 
-    def _item_errors(self, answer: Any, count: int) -> list[Any]:
-        """For each item the error that the answer tells of it; None without one."""
+    def _item_errors(self, answer: Any, count: int, body: bytes) -> list[Any]:
+        """For each item the error that the answer tells of it; None without one. Raises ``Failure``."""
         if not hasattr(self.mapping, "item_errors"):
             return [None] * count
         try:
             errors = self.mapping.item_errors(answer)
-        except UNMAPPED:
-            return [None] * count
+        except UNMAPPED as error:
+            raise unreadable(error, self._masked(body)) from None
         if len(errors) != count and any(errors):
             raise failure_of("ParsingError", f"the endpoint answered {count} items with {len(errors)} errors")
         return errors if len(errors) == count else [None] * count
@@ -163,9 +171,11 @@ class Endpoint:
                 raise failure_of_connection(error) from None
             if is_last or not self.auth or response.status not in self.auth.refused:
                 break
-            if not self.auth.refresh(str(signed)):
+            if not self.auth.refresh(str(signed), seconds):
                 break
         item.received += len(response.body)
+        if response.headers:
+            self.open_at = max(self.open_at, time.monotonic() + (announced_wait(response.headers) or 0.0))
         return response
 
     def _read(self, item: Item, response: Response) -> Any:

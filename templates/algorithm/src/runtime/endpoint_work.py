@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Callable
 
 from .items import Item, Outcome
 from .protocol import ATTEMPT, NOT_CALLED, STOP, THROTTLED, Failure
-from .work import Task, Work
+from .work import LEAST_SECONDS, Task, Work
 
 BUSY_TIMES = 5  # 503 in a row that an item waits out in one send, if others succeed meanwhile
 RECENT = 30.0  # seconds for which an answer of the endpoint says that it works
@@ -42,6 +43,11 @@ class Judging(Work):
         self.succeeded_at = self.target.succeeded_at = self.deadline.clock()
         return result
 
+    def _call_once(self, task: Task, send: Callable[[Any, float], Any], items: Any) -> Any:
+        """As ``Work._call_once``, once there are credentials: fetching them is no attempt."""
+        self.target.authorize(max(LEAST_SECONDS, self.deadline.left()))
+        return super()._call_once(task, send, items)
+
     def _weigh_busy(self, task: Task, failure: Failure, busy: list[float]) -> None:
         """A 503 that these items get again and again, while others succeed, is an attempt of theirs."""
         is_part, sends = type(task) is not Task, self.settings["try"]  # a part's list was weighed before
@@ -71,6 +77,11 @@ class Judging(Work):
     def _start(self, items: list[Item]) -> float:
         """Let a request start, and reserve what it may cost. Raises ``Failure`` if it may not yet."""
         grant, most = self.settings["rate"], 0.0
+        pause = getattr(self.target, "open_at", 0.0) - time.monotonic()
+        if pause > 0:
+            raise _paused(
+                "TooManyRequests", "the rate that the endpoint allows is used up", NOT_CALLED, pause
+            )
         if "cost" in grant:
             most = self.target.most_cost(items)
             with self._lock:

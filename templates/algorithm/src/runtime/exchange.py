@@ -119,12 +119,14 @@ def _bounded(source: Any, largest: int) -> bytes:
 
 def _plain_length(head: bytes) -> int:
     """The length of the body, if this is the head of a 200 that says just that; else -1."""
-    lengths = []
+    lengths, head = [], head.lower()
+    if b"ratelimit" in head or b"rate-limit" in head:  # which the caller wants to read
+        return -1
     for line in head.split(b"\r\n")[1:]:
-        name, colon, value = line.lower().partition(b":")
+        name, colon, value = line.partition(b":")
         value = value.strip()
         if name == b"content-length" and value.isdigit() and len(value) < 12:
             lengths.append(int(value))
         elif (name in SPECIAL and value != b"keep-alive") or line[:1] in (b" ", b"\t") or not colon:
             return -1
-    return lengths[0] if head[:13] == b"HTTP/1.1 200 " and len(lengths) == 1 else -1
+    return lengths[0] if head[:13] == b"http/1.1 200 " and len(lengths) == 1 else -1

@@ -8,7 +8,8 @@ from typing import Any
 
 from .exchange import Response
 from .protocol import ATTEMPT, STOP, THROTTLED, Failure, dumps
-from .statuses import OTHER_STATUS, STATUSES, failure_of, retry_after
+from .statuses import OTHER_STATUS, STATUSES, failure_of
+from .waits import asked_wait
 
 BUSY_SENDS = 3  # sends in which one item may get 503 while others succeed
 REFUSALS = (403, 404, 405, 410, 501)  # of one item, unless two different ones get it and none succeeds
@@ -45,25 +46,8 @@ def failure_of_answer(response: Response, own: Any) -> Failure:
     failure.refuses = not means and (status in REFUSALS or 300 <= status < 400)
     failure.splits_last = not means and status == 500
     failure.final_sends = BUSY_SENDS if status == 503 else 0
-    failure.retry_after = wait_of(response.headers) if failure.effect == THROTTLED else None
+    failure.retry_after = asked_wait(response.headers) if failure.effect == THROTTLED else None
     return failure
-
-
-def wait_of(headers: Any) -> float | None:
-    """Seconds until a server takes requests again, by the headers that are usual for that."""
-    found = retry_after(headers)
-    if found is not None:
-        return found
-    if re.fullmatch(r"\d{1,9}", headers.get("retry-after-ms", "")):
-        return int(headers["retry-after-ms"]) / 1000
-    waits = []
-    for what in ("requests", "tokens"):
-        if headers.get(f"x-ratelimit-remaining-{what}", "0").startswith("0"):
-            waits += re.findall(
-                r"(\d+(?:\.\d+)?)(ms|s|m|h)(?![a-z])", headers.get(f"x-ratelimit-reset-{what}", "")
-            )
-    scale = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-    return min(sum(float(number) * scale[unit] for number, unit in waits), 3600.0) if waits else None
 
 
 def said_in(response: Response) -> str:

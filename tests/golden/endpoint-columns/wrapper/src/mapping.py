@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .runtime.paths import elements, rows
+from .runtime.paths import at, elements, rows
 
 LISTS = True  # whether one request carries a list of items
 KEYED = True  # whether a request names a key that is the same for every attempt
@@ -40,4 +40,4 @@ def result(one: Any, answer: Any) -> Any:
 
 def item_errors(answer: Any) -> list[Any]:
     """The error that an answer tells of each item."""
-    return elements(answer["errors"])
+    return elements(at(answer, "errors") or [])
