@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from model import Reply
 
+from wrapgen.errors import SpecError
+
 CHAT = """
 endpoint: URL/v1
 protocol: openai-chat
@@ -92,3 +94,47 @@ def test_a_wrong_grant_is_refused(build):
     for wrong in (5, {"rpm": "many"}, {"speed": 1}, {"cost": -1}):
         with pytest.raises(Exception, match=r"\$rate must be"):
             wrapper.batch(["x"], **{"$rate": wrong})
+
+
+JSON = """
+endpoint: URL
+request: {text: $item}
+result: $.score
+reports: {tokens_in: $.tokens.read, tokens_out: $.tokens.written}
+"""
+
+
+def test_a_spec_says_the_most_tokens_of_an_answer(build):
+    """With price.most_tokens the cost of an item is bounded, and without it is not."""
+    for price, known in (("", None), (", most_tokens: 500", 0.005)):
+        wrapper = build(JSON + f"price: {{input: 1, output: 10{price}}}")
+        facts = wrapper.call({"$batch": []})["$summary"]["wrapper"]
+        assert facts["price"] == {"input": 1, "output": 10}
+        assert facts["max_cost_item"] == (known and pytest.approx(known, rel=0.01))
+
+
+@pytest.mark.parametrize("reports", ["", "reports: {tokens_in: $.read}"])
+def test_a_price_without_what_answers_report_is_refused(build, reports):
+    """Money that no answer tells of can't be counted, and the spec says which path is missing."""
+    with pytest.raises(SpecError, match="nothing says where an answer reports them"):
+        build(f"endpoint: URL\nresult: $.score\nprice: {{input: 1, output: 2}}\n{reports}")
+
+
+def test_an_answer_that_is_lost_or_reports_nothing_costs_the_most_that_it_may(model, build):
+    """A call that spends granted money counts what it can't know at the most that it may have been."""
+    for answer in (lambda request: Reply({"score": 1}), lambda request: Reply(drop=True)):
+        model.requests.clear()
+        model.answer = answer
+        wrapper = build(JSON + "price: {input: 0, output: 10, most_tokens: 1000}")
+        summary = wrapper.batch(["x"] * 20, **{"$rate": {"cost": 0.05}})["$summary"]
+        assert len(model.requests) == 5 and summary["cost"] == pytest.approx(0.05)
+        assert summary["stopped"]["type"] == "BudgetExceeded"
+        assert "cost" not in wrapper.batch(["x"])["$summary"]
+
+
+def test_a_refusal_costs_nothing(model, build):
+    """What the server answers with an error is not billed."""
+    model.answer = lambda request: Reply("no", 422)
+    wrapper = build(JSON + "price: {input: 0, output: 10, most_tokens: 1000}")
+    summary = wrapper.batch(["x"] * 20, **{"$rate": {"cost": 0.05}})["$summary"]
+    assert len(model.requests) == 20 and not summary.get("cost")

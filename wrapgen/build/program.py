@@ -226,7 +226,7 @@ def _endpoint_settings(spec: Spec) -> dict[str, Any]:
         "headers": fixed,
         "gzip": target.gzip,
         "tls": target.tls.model_dump(exclude_none=True) if target.tls else None,
-        "price": target.price.model_dump() if target.price else None,
+        "price": target.price.of_tokens if target.price else None,
         "most_tokens": _most_tokens(spec),
         **({"auth": keys["auth"]} if "auth" in keys else {}),
     }
@@ -252,7 +252,7 @@ def _endpoint_constants(spec: Spec) -> list[tuple[str, Any]]:
             fixed = len(json.dumps(spec.expanded.keys.get("request")))
             cost = round((most * price.output + fixed * price.input) / 1e6, 12)
         limits = {"parallel": spec.parallel, "rpm": spec.dispatch.rpm, "tpm": spec.dispatch.tpm}
-        prices = price.model_dump() if price else None
+        prices = price.of_tokens if price else None
         found.append(("RATES", {"dispatch": limits, "price": prices, "max_cost_item": cost}))
     for key in ("item_schema", "result_schema"):
         name = getattr(spec.target, key)
@@ -262,10 +262,12 @@ def _endpoint_constants(spec: Spec) -> list[tuple[str, Any]]:
 
 
 def _most_tokens(spec: Spec) -> int | None:
-    """The most tokens that one answer can have, by the request itself; None where nothing limits it."""
-    expanded = spec.expanded
+    """The most tokens that one answer can have, by price or request; None where nothing limits it."""
+    expanded, price = spec.expanded, spec.target.price
     if not expanded.keys.get("reports", {}).get("tokens_out"):
         return 0
+    if price and price.most_tokens is not None:
+        return price.most_tokens
     request: Any = expanded.keys.get("request")
     if not isinstance(request, dict):
         return None

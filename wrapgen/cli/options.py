@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -87,6 +88,21 @@ def json_option(help: str = "Print one JSON object.") -> Callable[[F], F]:  # no
     return click.option("--json", "as_json", is_flag=True, help=help)
 
 
+class NumberRange(click.FloatRange):
+    """Numbers between bounds, of which `nan` is none; `inf` is one where no end is a choice."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number. Raises `BadParameter`, which says what it may be."""
+        found = float(super().convert(value, param, ctx))
+        if math.isnan(found):
+            self.fail(f"{value} is not a number.", param, ctx)
+        if math.isinf(found) and self.min_open:
+            self.fail(f"{value} is no limit: leave the option out for none.", param, ctx)
+        return found
+
+
 def number_option(
     name: str,
     default: float,
@@ -96,7 +112,7 @@ def number_option(
     help: str,  # noqa: A002 - click's word
 ) -> Callable[[F], F]:
     """An option that takes a number from `low` to `high`, whole if its default is, and shows its default."""
-    kind: Any = click.IntRange if isinstance(default, int) else click.FloatRange
+    kind: Any = click.IntRange if isinstance(default, int) else NumberRange
     return click.option(name, type=kind(low, high), default=default, show_default=True, help=help)
 
 

@@ -16,6 +16,7 @@ from wrapgen.cli.hosting import hosting, processes_option
 from wrapgen.cli.inputs import input_options, items_of, reading
 from wrapgen.cli.options import (
     FILE,
+    NumberRange,
     PlatformChoice,
     chunk_option,
     equal_option,
@@ -82,7 +83,7 @@ _COLLECT_EVERY = 50_000
 @number_option("--patience", 600.0, 0, help="Seconds without any success before the run gives up for now.")
 @click.option(
     "--max-cost",
-    type=click.FloatRange(0, min_open=True),
+    type=NumberRange(0, min_open=True),
     help="Stop before the run would cost more, in the unit of the spec's price. [no limit]",
 )
 @equal_option

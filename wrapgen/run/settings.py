@@ -22,7 +22,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "attempts": (1, math.inf),
     "budget": (0, 1),
     "patience": (0, math.inf),
-    "max_cost": (0, math.inf),
+    "max_cost": (0, 1e15),
 }
 
 

@@ -267,6 +267,18 @@ def _check_together(
         hint = "write for example $.errors[*]; an error of the whole answer belongs in errors:"
         report(("target", "item_error"), Refused(said, hint))
     _check_errors(keys.get("errors", ()), report)
+    _check_price(target.get("price"), keys.get("reports"), report)
+
+
+def _check_price(price: Any, reports: Any, report: Report) -> None:
+    """What costs money has to be counted: by what answers report of it."""
+    reported = reports if isinstance(reports, dict) else {}
+    for kind, name in (("input", "tokens_in"), ("output", "tokens_out")):
+        cost = price.get(kind) if isinstance(price, dict) else 0
+        if isinstance(cost, (int, float)) and cost > 0 and not reported.get(name):
+            said = f"tokens have a price, and nothing says where an answer reports them ({name})"
+            hint = f"write reports: {{{name}: $.usage.{name}}} with the path of your server, or remove it"
+            report(("target", "price", kind), Refused(said, hint))
 
 
 def _check_errors(rules: Any, report: Report) -> None:

@@ -251,6 +251,17 @@ class Price(Section):
 
     input: float = Field(ge=0, le=MOST_PRICE, description="A million tokens of requests.")
     output: float = Field(0, ge=0, le=MOST_PRICE, description="A million tokens of answers.")
+    most_tokens: int | None = Field(
+        None,
+        ge=1,
+        le=10**9,
+        description="Tokens that one answer has at most; none: what the request limits them to.",
+    )
+
+    @property
+    def of_tokens(self) -> dict[str, float]:
+        """What a million tokens cost, by `input` and `output`."""
+        return {"input": self.input, "output": self.output}
 
 
 def _listed(value: Any) -> Any:

@@ -73,7 +73,8 @@ class Description:
         if max_cost is not None and self.max_cost_item is None:
             raise RunError(
                 "--max-cost needs to know what an item may cost at most, and the wrapper does not say",
-                hint="its spec needs target.price, and the most tokens of an answer in target.request",
+                hint="its spec needs target.price with most_tokens, the most that one answer has, unless the "
+                "request itself limits them (max_tokens)",
             )
         item = (_positive((self.price or {}).get("input")) or 0.0) * largest / 1e6
         return SpendingLimits(self.rpm, self.tpm, max_cost, (self.max_cost_item or 0.0) + item, spent)

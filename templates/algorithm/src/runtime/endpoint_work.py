@@ -10,6 +10,7 @@ from .protocol import ATTEMPT, NOT_CALLED, STOP, THROTTLED, Failure
 from .work import LEAST_SECONDS, Task, Work
 
 BUSY_TIMES = 5  # 503 in a row that an item waits out in one send, if others succeed meanwhile
+RESERVED_PAUSE = 0.05  # seconds, while open requests have all of a call's money reserved
 RECENT = 30.0  # seconds for which an answer of the endpoint says that it works
 
 
@@ -28,15 +29,18 @@ class Judging(Work):
 
         def counted(items: Any, seconds: float) -> Any:
             most = self._start(task.items)
+            unknown = most  # what it cost as far as no answer reports it
             try:
                 return send(items, seconds)
             except Failure as failure:
+                if failure.effect != ATTEMPT or failure.error_type not in ("ConnectionError", "TimeoutError"):
+                    unknown = 0.0  # an answer came, and it was no result
                 if failure.final_sends and failure.effect == THROTTLED:
                     busy.append(self.deadline.clock())
                     self._weigh_busy(task, failure, busy)
                 raise
             finally:
-                self._end(task.items, most)
+                self._end(task.items, most, unknown)
 
         result = super().call(task, counted, items)
         self.has_succeeded = True
@@ -85,11 +89,16 @@ class Judging(Work):
         if "cost" in grant:
             most = self.target.most_cost(items)
             with self._lock:
-                if self.usage.get("cost", 0.0) + self.reserved + most > grant["cost"]:
+                spent = self.usage.get("cost", 0.0)
+                if spent + self.reserved + most > grant["cost"]:
                     said = (
                         f"the next request may cost {most:.6g}, and this call may spend {grant['cost']:.6g}"
                     )
-                    raise _paused("BudgetExceeded", said, STOP)
+                    if spent + most > grant["cost"]:
+                        raise _paused("BudgetExceeded", said, STOP)
+                    raise _paused(
+                        "BudgetExceeded", said, NOT_CALLED, RESERVED_PAUSE
+                    )  # open ones may cost less
         rates = getattr(self.target, "rates", None)
         pause = rates.wait(grant) if rates else 0.0
         if pause > 0:
@@ -98,11 +107,13 @@ class Judging(Work):
             self.reserved += most
         return most
 
-    def _end(self, items: list[Item], most: float) -> None:
+    def _end(self, items: list[Item], most: float, unknown: float) -> None:
         """Sum up what a request cost, and the versions that answered, the last of which its items keep."""
         tokens, version = 0, ""
         with self._lock:
             self.reserved -= most
+            if unknown and not any("cost" in (item.usage or {}) for item in items):
+                self.usage["cost"] = self.usage.get("cost", 0.0) + unknown
             for used in [item.usage for item in items if item.usage is not None]:
                 for version, number in used.pop("versions").items():
                     versions = self.usage.setdefault("versions", {})
