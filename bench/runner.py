@@ -94,7 +94,7 @@ def once(
     started, spent = time.perf_counter(), time.process_time()
     with Session(Folder(folder / "run"), items, host, Options(workers=workers)) as session:
         opened = time.perf_counter()
-        summary = run_to_files(session, items, output, Layout(), lambda _: None, time.monotonic)
+        summary = run_to_files(session, output, Layout(), lambda _: None, time.monotonic)
     seconds, cpu = time.perf_counter() - started, time.process_time() - spent
     count = summary.counts.items
     assert summary.counts.succeeded == count

@@ -117,9 +117,7 @@ def _run(folder: Path, name: str, given: bytes, wrapper: ShortWrapper, **options
     world = World(random=Random(7), wait=lambda _: False)
     chosen = Options(chunk=4, workers=2, budget=1, **options)
     with Session(state, items, host, chosen, world, corrections=corrections) as session:
-        done = run_to_files(
-            session, items, output, Layout(), lambda _: None, time.monotonic, report_beside(output)
-        )
+        done = run_to_files(session, output, Layout(), lambda _: None, time.monotonic, report_beside(output))
     return done.state
 
 

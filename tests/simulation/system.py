@@ -163,7 +163,7 @@ class System(Network):
             with Session(self.disk, items, host, options, effects) as session:
                 if "the outcomes of" in session.damage and not self.planned.rot:
                     self.violations.append(f"synced outcomes are gone: {session.damage}")
-                summary = run_to_files(session, items, self.output, Layout(), lambda _: None, world.clock)
+                summary = run_to_files(session, self.output, Layout(), lambda _: None, world.clock)
         except (RunError, OSError) as error:
             world.note(process.name, f"ends: {error}")
             process.error = error

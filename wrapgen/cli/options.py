@@ -16,6 +16,7 @@ from wrapgen.errors import UsageError
 
 if TYPE_CHECKING:
     from wrapgen.client import Client
+    from wrapgen.run.input.shards import Shard
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -117,6 +118,20 @@ def number_option(
 
 
 workers_option = click.option("--workers", type=click.IntRange(min=1), help="The most calls to keep open.")
+
+
+def _shard(_: click.Context, _option: click.Parameter, text: str | None) -> Shard | None:
+    from wrapgen.run.input.shards import Shard
+
+    return None if text is None else Shard.parse(text)
+
+
+shard_option = click.option(
+    "--shard",
+    metavar="I/N",
+    callback=_shard,
+    help="Do only slice I of N, from 0/N on; wrapgen merge joins them. I/N%M: at most M work at once.",
+)
 chunk_option = number_option("--chunk", 1000, 1, 100_000, help="The most items in a call.")
 equal_option = click.option(
     "--equal",

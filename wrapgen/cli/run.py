@@ -23,6 +23,7 @@ from wrapgen.cli.options import (
     json_option,
     number_option,
     platform_options,
+    shard_option,
     timeout_option,
     workers_option,
 )
@@ -32,7 +33,6 @@ from wrapgen.cli.terminal import answer, err, out, passing
 if TYPE_CHECKING:
     from wrapgen.cli.progress import Reporter
     from wrapgen.run.hosts.host import Host
-    from wrapgen.run.input.items import Items
     from wrapgen.run.output.layouts import Layout
     from wrapgen.run.pace import Probe
     from wrapgen.run.session import Session
@@ -87,6 +87,7 @@ _COLLECT_EVERY = 50_000
     help="Stop before the run would cost more, in the unit of the spec's price. [no limit]",
 )
 @equal_option
+@shard_option
 @click.option("--fresh", is_flag=True, help="Start over: forget an earlier run to this output.")
 @click.option(
     "--pin", is_flag=True, help="Stop if the endpoint reports another version than at the beginning."
@@ -116,6 +117,9 @@ def command(
     Run the same command again after an interruption: it resumes where it stopped. The ledger is in the folder
     OUTPUT.run; failed items are in OUTPUT.errors.jsonl.
 
+    With --shard every worker gives this command with a number of its own, such as --shard
+    $JOB_COMPLETION_INDEX/4, and writes OUTPUT under a name of its own: scores.shard-0-of-4.jsonl.
+
     Exit codes: 0 all succeeded, 10 finished with failed items, 11 stopped by the budget of errors,
     12 incomplete. 11 and 12 can be resumed.
     """
@@ -124,6 +128,7 @@ def command(
     from wrapgen.protocol import ACCOUNT_CALLS
     from wrapgen.run.hosts.patience import Patience
     from wrapgen.run.input.inputs import in_their_run
+    from wrapgen.run.input.shards import of_shard, refuse_open_version
     from wrapgen.run.ledger.folder import Folder, folder_for
     from wrapgen.run.output.layouts import Layout
     from wrapgen.run.output.outputs import sink_for
@@ -131,13 +136,13 @@ def command(
     from wrapgen.run.session import Session
 
     options = _options(given)
+    output, state = of_shard(options.shard, output, given["state"], source)
     layout = Layout(given["layout"], given["keep"], given["pick"], safe=given["csv_safe"])
     sink_for(output, layout)  # what it lacks is told before the run
-    folder = Folder(given["state"] or folder_for(output))
+    folder = Folder(state or folder_for(output))
     ensure_output_writable(output, folder, fresh=options.fresh, moved=options.accept_changes)
-    pool = options.workers or ACCOUNT_CALLS
+    replace, pool = options.fresh or options.accept_changes, options.workers or ACCOUNT_CALLS
     with folder.provisional(), hosting(reference, platform, pool=pool) as hosted:
-        replace = options.fresh or options.accept_changes
         patience = Patience(options.patience, tell_wait)
         items = patience.ask(
             lambda: items_of(source, given, folder, hosted.data, replace=replace, output=output)
@@ -145,14 +150,14 @@ def command(
         items, corrections = (items, None) if options.fresh else in_their_run(items, folder, output)
         kept = folder.kept_reference if not options.fresh else lambda _: None
         host = hosted.host(kept, patience, processes=given["processes"], log=folder.process_log())
+        refuse_open_version(options.shard, reference, host)
         told = _origin(host.address, output, options, layout)
-        opened = Session(folder, items, host, options, reading=reading, origin=told, corrections=corrections)
-        with opened as session:
+        with Session(folder, items, host, options, None, reading, told, corrections=corrections) as session:
             if not as_json:
                 _announce(session, host, source, options)
             foretell = None if as_json or session.resumed else _foretelling(session, host, options)
             with Reporter(as_json=log_json, already=session.counts.finished, foretell=foretell) as watch:
-                summary = _work(session, items, output, layout, watch)
+                summary = _work(session, output, layout, watch)
     if as_json:
         answer(summary.as_json(), as_json)
     else:
@@ -176,6 +181,7 @@ def _options(given: dict[str, Any]) -> Options:
         fresh=given["fresh"],
         accept_changes=given["accept_changes"],
         pin=given["pin"],
+        shard=given["shard"],
     )
 
 
@@ -188,7 +194,7 @@ def _origin(address: str, output: Path, options: Options, layout: Layout) -> dic
         version=__version__,
         address=address,
         output=str(output.resolve()),
-        options={**vars(options), "layout": layout.shape},
+        options={**vars(options), "layout": layout.shape, "shard": options.shard and str(options.shard)},
     )
 
 
@@ -198,8 +204,9 @@ def _announce(session: Session, host: Host, source: str, options: Options) -> No
     kept = f", {done:,} items are done" if session.resumed else ""
     about = host.describe()
     passing("")
+    part = f"shard {options.shard} of " if options.shard else ""
     err(
-        f"{verb} run {session.run_id}: {source} through {host.reference} "
+        f"{verb} {part}run {session.run_id}: {source} through {host.reference} "
         f"(target {about.target}, mode {about.mode}){kept}",
     )
     if session.damage:
@@ -243,13 +250,13 @@ def _foretelling(session: Session, host: Host, options: Options) -> Callable[[Pr
     return foretell
 
 
-def _work(session: Session, items: Items, output: Path, layout: Layout, watch: Reporter) -> Summary:
+def _work(session: Session, output: Path, layout: Layout, watch: Reporter) -> Summary:
     from wrapgen.run.finish import run_to_files
     from wrapgen.run.ledger.folder import report_beside
 
     message = "\nstopping when the open calls are back; again to stop now"
     with stopping(lambda: session.stop("interrupted"), message):
-        return run_to_files(session, items, output, layout, watch, time.monotonic, report_beside(output))
+        return run_to_files(session, output, layout, watch, time.monotonic, report_beside(output))
 
 
 _HEADLINES = {

@@ -92,6 +92,7 @@ def _receipt(
 ) -> tuple[str, list[Check]]:
     """The same of a receipt."""
     from wrapgen.run.input.inputs import input_again
+    from wrapgen.run.input.shards import sliced
     from wrapgen.run.ledger.folder import RECEIPT, Folder, folder_for
     from wrapgen.run.verify_receipt import ReceiptVerification
 
@@ -104,7 +105,7 @@ def _receipt(
 
     def items() -> Items:
         facts = {**told, "location": str(place.absolute())}
-        return input_again(facts, told["selection"], folder)
+        return sliced(input_again(facts, told["selection"], folder), told)
 
     checks = verification.checks(
         items,
@@ -135,6 +136,7 @@ def _checks(
 def _items(verification: Verification, source: str | None) -> Items:
     """The input where the ledger says that it is, or where the user says that it is now."""
     from wrapgen.run.input.inputs import input_again
+    from wrapgen.run.input.shards import sliced
     from wrapgen.run.ledger.folder import output_of
     from wrapgen.run.output.overwrite import outputs_of
 
@@ -143,7 +145,8 @@ def _items(verification: Verification, source: str | None) -> Items:
     moved = {"location": str(Path(source).absolute())} if source else {}
     folder = verification.folder
     outputs = [*outputs_of(folder), *filter(None, [output_of(folder.path)])]
-    return input_again({**header["input"], **moved}, header["selection"], folder, *outputs)
+    found = input_again({**header["input"], **moved}, header["selection"], folder, *outputs)
+    return sliced(found, header["input"])
 
 
 def _records(url: str, run: str, platform: PlatformChoice) -> AbstractContextManager[Any]:

@@ -27,6 +27,7 @@ def run(
     state: str | PathLike[str] | None = None,
     selection: Selection | None = None,
     options: Options | None = None,
+    shard: tuple[int, int] | None = None,
 ) -> Outcomes:
     """Pushes items through a wrapper; nothing is lost, nothing is recorded twice.
 
@@ -40,6 +41,8 @@ def run(
             outcomes.
         selection: what of each row is the item; None: all of it.
         options: see Options.
+        shard: `(i, n)` does only slice i of n, from 0 on, each in a worker of its own; with a folder below
+            `state` for each, which `wrapgen merge` joins. None: everything.
 
     Returns:
         The outcomes, to be iterated once, with `for` or `async for`.
@@ -51,7 +54,7 @@ def run(
     """
     from wrapgen.run.start import open_run
 
-    return open_run(reference, items, client, state, selection, options)
+    return open_run(reference, items, client, state, selection, options, shard)
 
 
 run.__name__ = run.__qualname__ = __name__  # by which the import system finds its modules

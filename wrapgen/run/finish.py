@@ -10,7 +10,6 @@ from threading import Thread
 from typing import Any
 
 from wrapgen.errors import RunError
-from wrapgen.run.input.items import Items
 from wrapgen.run.ledger.folder import errors_for, receipt_beside
 from wrapgen.run.output.digests import ContentDigest
 from wrapgen.run.output.layouts import LaidOut, Layout
@@ -25,7 +24,6 @@ _COMPLETE = (EndState.OK, EndState.ERRORS)
 
 def run_to_files(
     session: Session,
-    items: Items,
     output: Path,
     layout: Layout,
     watch: Callable[[Progress], None],
@@ -36,7 +34,6 @@ def run_to_files(
 
     Args:
         session: open.
-        items: the same that the session was opened with.
         output: the file of outcomes; written only if every item has a final outcome. Until it and the file of
             failed items are there, the run is incomplete.
         layout: what it holds of each.
@@ -53,7 +50,7 @@ def run_to_files(
         else:
             errors.unlink(missing_ok=True)
         if state in _COMPLETE:
-            sink_for(output, layout).write(LaidOut(layout, items, session.slots, session.spool))
+            sink_for(output, layout).write(LaidOut(layout, session.items, session.slots, session.spool))
             wrote.append(ContentDigest.of([output]))
             session.wrote(output, asdict(layout), wrote[-1])
 
@@ -78,7 +75,7 @@ def run_to_files(
         errors=str(errors) if session.counts.failed and errors.exists() else None,
         folder=str(session.store.scratch),
         report=facts,
-        receipt=_receipt(session, facts, items, written) if report else None,
+        receipt=_receipt(session, facts, written) if report else None,
         already=already,
         damage=session.damage,
         unrecorded=session.given_up,
@@ -96,7 +93,6 @@ def _prepare_report() -> None:
 def _receipt(
     session: Session,
     facts: dict[str, Any] | None,
-    items: Items,
     output: tuple[Path, dict[str, Any], ContentDigest | None],
 ) -> str | None:
     from wrapgen.run.report.facts import facts_of
@@ -105,7 +101,7 @@ def _receipt(
     path, folder = receipt_beside(output[0]), session.store.scratch
     try:
         facts = facts or facts_of(folder, ended=True)
-        return str(write_receipt(path, folder, facts, items, output, session.unrecorded))
+        return str(write_receipt(path, folder, facts, session.items, output, session.unrecorded))
     except (OSError, RunError):  # as of the report: the same command writes it again
         path.unlink(missing_ok=True)
         return None

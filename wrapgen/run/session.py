@@ -21,22 +21,23 @@ from wrapgen.resources import resource_of
 from wrapgen.run.delivery import Delivery
 from wrapgen.run.hosts.chunk_call import ChunkCall, Terms
 from wrapgen.run.hosts.host import Host
+from wrapgen.run.identity import facts_of_run, refuse_other_rows
 from wrapgen.run.input.corrections import Corrections
 from wrapgen.run.input.items import Items, Reopened
 from wrapgen.run.input.scan import InputScan, scan_input, scan_sizes
+from wrapgen.run.input.shards import Slice, most_calls
 from wrapgen.run.ledger.duplicates import EqualItems
 from wrapgen.run.ledger.journal import LedgerJournal
 from wrapgen.run.ledger.ledger import Ledger
-from wrapgen.run.ledger.replay import FORMAT, RunState, rebuild
+from wrapgen.run.ledger.replay import RunState, rebuild
 from wrapgen.run.ledger.resume import changed, in_their_places, other_items, unfinished
 from wrapgen.run.ledger.spool import Slots, result_lines
 from wrapgen.run.ledger.store import LEDGER, SLOTS, SPOOL, StateStore, writable
 from wrapgen.run.output.digests import ContentDigest
 from wrapgen.run.pin import VersionPin
-from wrapgen.run.report.origin import cleaned
 from wrapgen.run.scheduling.actions import Cause, Stop
 from wrapgen.run.scheduling.chunks import ChunkCutter, Entry
-from wrapgen.run.scheduling.limits import BUDGET, MAX_SIZE, ChunkSize, Concurrency, ErrorBudget, ceiling
+from wrapgen.run.scheduling.limits import BUDGET, MAX_SIZE, ChunkSize, Concurrency, ErrorBudget
 from wrapgen.run.scheduling.policy import SharedBackoff
 from wrapgen.run.scheduling.progress import Counts, Progress
 from wrapgen.run.scheduling.scheduler import Adaptive, DeliveryLimits, Scheduler
@@ -68,8 +69,10 @@ class Session:
 
     Attributes:
         run_id: the run's id.
+        items: what is to be sent: of a shard only its own.
         resumed: whether an earlier session left something.
-        scan: what the input holds.
+        scan: what the input holds; of a shard, what its rows hold.
+        rows: their numbers in the whole input.
         counts: how the run stands.
         unrecorded: why nothing could be recorded of items that were given up; empty where nothing was tried.
         damage: what of the run's files was damaged, and is made again; empty for nothing.
@@ -90,7 +93,7 @@ class Session:
         corrections: Reopened | None = None,
     ) -> None:
         self.store = store
-        self._items = items
+        self.items = items
         self._host = host
         self._wrapper = host.describe()
         self._options = options
@@ -106,6 +109,7 @@ class Session:
         self._told_to_stop = ""
         self._stopping = Event()
         self._given_up: set[int] = set()
+        self._rows = 0
         self.unrecorded = ""
         self._pin = VersionPin()
 
@@ -126,7 +130,10 @@ class Session:
         self._stack.close()
 
     def _open(self, earlier: RunState | None, stack: ExitStack) -> None:
-        facts = self._facts(earlier)
+        kept_id = earlier.header["run"] if earlier else None
+        facts = facts_of_run(self.items, self._host, self._options, kept_id, self._now(), self._new_id)
+        if earlier is not None:
+            refuse_other_rows(earlier.header, facts)
         changes = [] if earlier is None else changed(earlier.header, facts)
         if earlier is not None and changes and not self._options.accept_changes:
             raise RunError(
@@ -135,10 +142,8 @@ class Session:
             )
         if earlier is not None and other_items(earlier.header, facts):
             with closing(self.store.open(SPOOL)) as spool:
-                in_their_places(self._items, self.slots, spool)
-        kept = earlier.header["survey"] if earlier is not None and not changes else None
-        self.scan = InputScan.from_json(kept) if kept else self._scan()
-        facts["survey"] = self.scan.as_json()
+                in_their_places(self.items, self.slots, spool)
+        self._survey(earlier.header if earlier is not None and not changes else None, facts)
         self.resumed = earlier is not None
         self._fingerprint = facts["input"]["fingerprint"]
         self.run_id: str = facts["run"]
@@ -184,27 +189,8 @@ class Session:
 
     def _share(self) -> float:
         """The part of the items that may fail: any of those that are known to be bad."""
-        known_bad = self._reopened is not None or self._items.run is not None
+        known_bad = self._reopened is not None or self.items.run is not None
         return 1.0 if known_bad and self._options.budget == BUDGET else self._options.budget
-
-    def _facts(self, earlier: RunState | None) -> dict[str, Any]:
-        """What makes this run this run."""
-        kept = earlier.header["run"] if earlier else None
-        return {
-            "format": FORMAT,
-            "run": self._items.run or self._options.run or kept or self._new_id(),
-            "reference": self._host.reference,
-            "wrapper": self._wrapper.as_json(),
-            "address": cleaned(self._host.address),
-            "attempts": self._options.attempts or self._wrapper.attempts,
-            "input": {
-                "name": self._items.name,
-                "fingerprint": self._items.fingerprint(),
-                **self._items.origin(),
-            },
-            "selection": self._items.selection(),
-            "at": self._now(),
-        }
 
     def _new_id(self) -> str:
         moment = datetime.fromtimestamp(self._world.unix_time(), timezone.utc)
@@ -214,11 +200,23 @@ class Session:
         moment = datetime.fromtimestamp(self._world.unix_time(), timezone.utc)
         return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
+    def _survey(self, kept: dict[str, Any] | None, facts: dict[str, Any]) -> None:
+        """Finds out what the items are, all or those of a shard: as the ledger tells it, or by reading."""
+        shard = self._options.shard
+        if shard is not None:
+            self._rows = int(kept["input"]["rows"]) if kept else self._scan().items
+            facts["input"]["rows"] = self._rows
+            self.items = Slice(self.items, shard, self._rows)
+        self.scan = InputScan.from_json(kept["survey"]) if kept else self._scan()
+        self.rows = shard.rows(self._rows) if shard else range(self.scan.items)
+        facts["survey"] = self.scan.as_json()
+        self._most_calls = most_calls(shard, self._rows, self._host, self._options.workers)
+
     def _scan(self) -> InputScan:
-        sizes, aim = self._items.sizes(), self._wrapper.aim
+        sizes, aim = self.items.sizes(), self._wrapper.aim
         if sizes is not None:
             return scan_sizes(sizes, aim=aim, on_progress=self._reading)
-        return scan_input(self._items.entries(), self.store.scratch, aim=aim, on_progress=self._reading)
+        return scan_input(self.items.entries(), self.store.scratch, aim=aim, on_progress=self._reading)
 
     def stop(self, reason: str) -> None:
         """Lets open calls finish and starts no more; safe in a signal handler."""
@@ -318,6 +316,8 @@ class Session:
         world, options, wrapper = self._world, self._options, self._wrapper
         calls = world.calls(call)
         spending = wrapper.spending(options.max_cost, self._spent, self.scan.largest)
+        if options.shard is not None:
+            spending = options.shard.spending(spending, self._rows)
         ahead = 0 if spending.limited else calls.prefetch
         together = max(1, wrapper.parallel * wrapper.batch_size)
         scheduler = Scheduler(
@@ -325,7 +325,7 @@ class Session:
             Adaptive(
                 ChunkSize(largest=options.chunk),
                 Concurrency(
-                    ceiling(wrapper.parallel, options.workers, self._host.concurrency),
+                    self._most_calls,
                     first=self._host.concurrency,
                 ),
                 ErrorBudget(share=self._share(), finished=self.counts.finished, failed=self.counts.failed),
@@ -373,7 +373,7 @@ class Session:
         if state not in (EndState.OK, EndState.ERRORS):
             return True
         try:
-            same = self._items.fingerprint() == self._fingerprint
+            same = self.items.fingerprint() == self._fingerprint
         except RunError as error:  # it is gone
             if resource := resource_of(error):
                 raise OutOfResource(resource) from error
@@ -386,7 +386,7 @@ class Session:
         self.ledger.append([{"e": "output", **facts}])
 
     def _corrected_items(self) -> Iterator[Entry]:
-        return self._corrections.apply(self._items.entries())
+        return self._corrections.apply(self.items.entries())
 
     def _entries(self) -> Iterator[Entry]:
         rows = self._corrected_items()

@@ -12,6 +12,7 @@ from wrapgen.errors import UsageError
 from wrapgen.protocol import MAX_TIMEOUT, RUN_ID
 from wrapgen.run.hosts.call_threads import CallThreads, OpenCalls
 from wrapgen.run.hosts.chunk_call import ChunkCall
+from wrapgen.run.input.shards import Shard
 from wrapgen.run.scheduling.limits import BUDGET, MAX_SIZE
 from wrapgen.run.scheduling.policy import PATIENCE
 
@@ -47,9 +48,10 @@ class Options:
         fresh: throw an earlier ledger of this output away.
         pin: stop where answers report another version of the target than the first did.
         accept_changes: go on although input, wrapper or options changed.
+        shard: do only this shard of the run, with its part of the limits on calls, rates and cost.
 
     Raises:
-        UsageError: the run id has another form, or a number is out of bounds.
+        UsageError: the run id has another form, a number is out of bounds, or a shard is to start over alone.
     """
 
     run: str | None = None
@@ -64,12 +66,18 @@ class Options:
     fresh: bool = False
     accept_changes: bool = False
     pin: bool = False
+    shard: Shard | None = None
 
     def __post_init__(self) -> None:
         if self.run is not None and not RUN_ID.match(self.run):
             raise UsageError(f"not a run id: {self.run!r}", hint="1 to 64 letters, digits, - and _")
         if self.equal not in EQUAL:
             raise UsageError(f"equal must be {' or '.join(EQUAL)}, not {self.equal!r}")
+        if self.shard is not None and self.fresh and self.run is None:
+            raise UsageError(
+                "--fresh starts a run over, and all of its shards have to",
+                hint="give each of them the same new id: --run ID",
+            )
         for name, (least, most) in _BOUNDS.items():
             value = getattr(self, name)
             if value is not None and not least <= value <= most:

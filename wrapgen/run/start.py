@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike, fspath
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,6 +25,7 @@ from wrapgen.run.hosts.finding import find_host
 from wrapgen.run.hosts.patience import Patience
 from wrapgen.run.input.inputs import given_items, in_their_run, keep, open_input
 from wrapgen.run.input.items import Selection
+from wrapgen.run.input.shards import Shard, of_shard, refuse_open_version
 from wrapgen.run.input.values import why_not_json
 from wrapgen.run.ledger.folder import Folder
 from wrapgen.run.scheduling.progress import Counts
@@ -192,36 +193,41 @@ def open_run(
     state: str | PathLike[str] | None,
     selection: Selection | None,
     options: Options | None,
+    shard: tuple[int, int] | None,
 ) -> Outcomes:
     """What `wrapgen.run` does, with its arguments."""
     named = _path(items)
     _check_types(reference, selection, options)
     options = options or Options()
+    options = options if shard is None else replace(options, shard=_shard(shard))
     with ExitStack() as stack:
         if client is None:
             client = stack.enter_context(connect(pool=options.workers or 8))
         path = Path(state or stack.enter_context(TemporaryDirectory(prefix="wrapgen-run-")))
-        folder = Folder(path)
+        _, own = of_shard(options.shard, Path(), path, named or "")
+        folder = Folder(own or path)
         kept = None if options.fresh else folder.kept_reference(reference)
         host = find_host(client, reference, kept, Patience(options.patience))
-        replace = options.fresh or options.accept_changes
+        refuse_open_version(options.shard, reference, host)
+        anew = options.fresh or options.accept_changes
         if named is None:
             found = given_items(folder, selection or Selection())
         else:
             given, stdin, data = selection or Selection(), sys.stdin.buffer, client.data
-            found = open_input(named, None, given, folder, stdin=stdin, data=lambda: data, replace=replace)
+            found = open_input(named, None, given, folder, stdin=stdin, data=lambda: data, replace=anew)
 
         def prepare() -> None:
             if not isinstance(items, (str, PathLike)):
-                _keep(items, folder, replace=replace)
+                _keep(items, folder, replace=anew)
 
-        # Items that failed before are some of a run's, under the indexes that they had there.
-        failed = [entry.index for entry in found.entries()] if found.run is not None else None
+        failed = found if found.run is not None else None
         found, corrections = (found, None) if options.fresh else in_their_run(found, folder)
         session = stack.enter_context(
             Session(folder, found, host, options, prepare=prepare, corrections=corrections)
         )
-        indexes = range(session.scan.items) if failed is None else failed
+        # Items that failed before are some of a run's, under the indexes that they had there.
+        again = corrections or (failed and session.items)
+        indexes = [entry.index for entry in again.entries()] if again else session.rows
         return Outcomes(session, indexes, stack.pop_all(), report=state is not None)
 
 
@@ -257,6 +263,23 @@ def _check_types(reference: Any, selection: Any, options: Any) -> None:
                 else f"give wrapgen.{kind.__name__}(...)"
             )
             raise UsageError(f"{name} must be of type {kind.__name__}, not {found}", hint=hint)
+
+
+def _shard(given: Any) -> Shard:
+    """The shard that `(i, n)` means.
+
+    Raises:
+        UsageError: it is no such pair, or there is no such shard.
+    """
+    try:
+        index, of = given
+        if isinstance(index, bool) or not isinstance(index, int) or not isinstance(of, int):
+            raise TypeError
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"not a shard: {given!r}", hint="give a pair of whole numbers: shard=(0, 4)"
+        ) from error
+    return Shard(index, of)
 
 
 def _keep(items: Iterable[Any], folder: Folder, *, replace: bool) -> None:

@@ -216,7 +216,8 @@ class Verification:
         unrecorded = partial(self._unrecorded, check)
         compared = RecordComparison(check, records, run, wrapper["target"], wrapper["spec"], unrecorded)
         # A call whose answer was lost may have recorded items that are still open here.
-        unfinished = self.run_state.header["survey"]["items"] - self.run_state.counts.finished
+        header = self.run_state.header  # and other shards record under the same run
+        unfinished = header["input"].get("rows", header["survey"]["items"]) - self.run_state.counts.finished
         for index, slot, line in outcomes(self._slots, self._spool):
             if slot.fate == Fate.AGAIN:
                 continue

@@ -66,7 +66,7 @@ def main(address: str, reference: str, source: str, output: Path) -> int:
     options = Options(attempts=9, budget=1.0, run=output.stem, patience=600 * FASTER, timeout=3000, chunk=16)
     world = World(calls=FastCalls, clock=clock, random=Random(0))
     with Session(Folder(folder_for(output)), items, host, options, world) as session:
-        summary = run_to_files(session, items, output, Layout(), lambda _: None, clock)
+        summary = run_to_files(session, output, Layout(), lambda _: None, clock)
     print(summary, file=sys.stderr)
     return summary.exit_code
 

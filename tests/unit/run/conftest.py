@@ -274,7 +274,7 @@ class Bench:
             Options(**options),
             self.world(),
         ) as session:
-            return run_to_files(session, items, output, layout, lambda _: None, self.clock, report)
+            return run_to_files(session, output, layout, lambda _: None, self.clock, report)
 
     def lines(self) -> list[Any]:
         """The output, decoded."""

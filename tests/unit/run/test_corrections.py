@@ -47,7 +47,7 @@ def go(bench, wrapper, name, *, layout=Layout(), **options):  # noqa: B008
     called = MemoryHost(wrapper.call, "acme/B/1.0.0")
     options = Options(**options)
     with Session(folder, items, called, options, bench.world(), corrections=corrections) as session:
-        return run_to_files(session, items, output, layout, lambda _: None, bench.clock)
+        return run_to_files(session, output, layout, lambda _: None, bench.clock)
 
 
 @pytest.fixture

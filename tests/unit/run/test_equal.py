@@ -221,4 +221,4 @@ def command(bench, wrapper, path, **options):
     host = MemoryHost(wrapper.call, "acme/B/1.0.0")
     options = Options(equal="once", **options)
     with Session(folder, items, host, options, bench.world(), corrections=corrections) as session:
-        return run_to_files(session, items, output, Layout(), lambda _: None, bench.clock)
+        return run_to_files(session, output, Layout(), lambda _: None, bench.clock)

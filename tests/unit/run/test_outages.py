@@ -153,7 +153,7 @@ def test_what_is_waited_for_is_told(bench, memory_wrapper):
     called = MemoryHost(wrapper.call, "acme/B/1.0.0")
     items = Selected(MemorySource([1, 2]), Selection())
     with Session(Folder(bench.folder / "s"), items, called, Options(patience=60), bench.world()) as session:
-        run_to_files(session, items, bench.output, Layout(), lambda p: seen.append(p.wait), bench.clock)
+        run_to_files(session, bench.output, Layout(), lambda p: seen.append(p.wait), bench.clock)
     waits = [str(wait) for wait in seen if wait]
     assert waits[0] == "waiting, 60 s at most: ServerError: busy"
     assert seen[-1] is None

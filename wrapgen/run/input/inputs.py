@@ -5,7 +5,7 @@ from __future__ import annotations
 import filecmp
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from wrapgen.client import DataCalls, is_data_url
 from wrapgen.errors import RunError, UsageError
@@ -18,7 +18,7 @@ from wrapgen.run.input.reading import AS_FOUND, Reading
 from wrapgen.run.input.tables import usual
 from wrapgen.run.ledger.folder import Folder, errors_for
 from wrapgen.run.ledger.store import writable
-from wrapgen.run.output.overwrite import own_files
+from wrapgen.run.output.overwrite import files_of_others, own_files
 from wrapgen.run.status import load
 
 STDIN = "-"
@@ -99,9 +99,9 @@ def _sensible(reading: Reading) -> None:
 
 
 def input_again(
-    facts: dict[str, str | None], selection: dict[str, str | None], folder: Folder, *outputs: Path
+    facts: dict[str, Any], selection: dict[str, str | None], folder: Folder, *outputs: Path
 ) -> Items:
-    """The items of a run that began earlier, from where its ledger says that they are.
+    """The items of a run that began earlier, from where its ledger says that they are; of a shard, of all.
 
     Args:
         facts: the ledger's `input`.
@@ -189,9 +189,10 @@ def find_input(
         RunError: how the text is to be read can't be told.
     """
     own = own_files(folder, *outputs)
+    besides = {file.resolve() for output in outputs for file in files_of_others(output)}
     if not folder.ledger.exists():
-        return find(name, format, reading, own=own)
-    besides = {file.resolve() for file in own}
+        return find(name, format, reading, besides, own)
+    besides |= {file.resolve() for file in own}
     # A run's failed items may go again: they are kept first.
     own = [file for file in own if file not in map(errors_for, outputs)]
     return find(name, format, reading, besides, own)

@@ -284,7 +284,7 @@ class _Replay:
 
     def _sent(self, entry: dict[str, Any]) -> None:
         state, indexes = self._state, indexes_of(entry)
-        state.next_seq = entry["s"] + 1
+        state.next_seq = max(state.next_seq, entry["s"] + 1)
         state.calls += 1
         if indexes[0] < 0 or len(indexes) > state.header["survey"]["items"]:
             raise IndexError("the run has no such items")
@@ -342,7 +342,7 @@ class _Replay:
 
     def _equal(self, entry: dict[str, Any]) -> None:
         """Outcomes taken over from equal items: as those of a call that was never made."""
-        self._state.next_seq = entry["s"] + 1
+        self._state.next_seq = max(self._state.next_seq, entry["s"] + 1)
         self._state.counts.equal += len(entry["i"])
         self._sends[entry["s"]] = (entry["i"], entry["t"], 0.0)
         self._done({**entry, "again": []})

@@ -130,8 +130,7 @@ class Slots:
 
     def stretches(self) -> Iterator[Stretch]:
         """Every item with an outcome in run order, as many together as stand side by side in the spool."""
-        first = 0
-        for words in self._blocks():
+        for first, words in self._blocks():
             places, facts = words[0::2], words[1::2]
             ends = map(add, places, map(and_, facts, repeat(_LENGTH)))
             # Where a line does not start at the end of the one before it, a new stretch begins.
@@ -140,7 +139,6 @@ class Slots:
             for start, end in zip([0, *breaks], [*breaks, len(facts)], strict=True):
                 if facts[start] >> 32 & _BYTE:
                     yield Stretch(first + start, places[start] & _OFFSET, places[start:end], facts[start:end])
-            first += len(facts)
 
     @property
     def size(self) -> int:
@@ -150,7 +148,7 @@ class Slots:
     def count(self) -> tuple[int, int, int]:
         """How many items succeeded and failed, and how many of both took over the outcome of an equal one."""
         found: Counter[int] = Counter()
-        for words in self._blocks():
+        for _, words in self._blocks():
             found.update(map(rshift, words[1::2], repeat(32)))
         fates: Counter[int] = Counter()
         for fate_and_attempts, count in found.items():
@@ -158,10 +156,13 @@ class Slots:
         equal = sum(found[EQUAL << 8 | fate] for fate in (Fate.OK, Fate.FAILED))
         return fates[Fate.OK], fates[Fate.FAILED], equal
 
-    def _blocks(self) -> Iterator[array[int]]:
+    def _blocks(self) -> Iterator[tuple[int, array[int]]]:
+        """The words of all slots and the index of their first; what no item of a shard is in is left out."""
         at = 0
+        with suppress(OSError, AttributeError):  # there is none, or the system can't say
+            at = os.lseek(self._descriptor, 0, os.SEEK_DATA) // _WIDTH * _WIDTH
         while data := os.pread(self._descriptor, _WIDTH * _BLOCK, at):
-            yield array("Q", data)
+            yield at // _WIDTH, array("Q", data)
             at += len(data)
 
     def close(self) -> None:

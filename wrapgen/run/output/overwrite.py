@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 from wrapgen.errors import RunError, UsageError
 from wrapgen.files import part_of
+from wrapgen.run.input.shards import others_of
 from wrapgen.run.ledger.folder import Folder, errors_for, folder_for, receipt_beside, report_beside
 from wrapgen.run.ledger.ledger import read_ledger
 from wrapgen.run.ledger.store import LEDGER
@@ -22,6 +24,13 @@ def own_files(folder: Folder, *outputs: Path) -> list[Path]:
     """Every file that a run in this folder writes, be it there or not."""
     beside = [file for output in outputs for file in _beside(output)]
     return [*beside, *folder.files()]
+
+
+def files_of_others(output: Path) -> Iterator[Path]:
+    """What other shards of the run that an output belongs to write, and the run itself."""
+    for other in others_of(output):
+        if other != output:
+            yield from own_files(Folder(folder_for(other)), other)
 
 
 def ensure_output_writable(output: Path, folder: Folder, *, fresh: bool, moved: bool = False) -> None:
