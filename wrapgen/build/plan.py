@@ -153,6 +153,7 @@ CONDITIONS: dict[str, Condition] = {
     "src/runtime/ignoring.py": ignores_failures,
     "src/runtime/network.py": endpoint,
     "src/runtime/paths.py": endpoint,
+    "src/runtime/patterns.py": has_schemas,
     "src/runtime/statuses.py": lambda spec: not inline(spec),
     "src/runtime/tensors.py": lambda spec: endpoint(spec) and bool(spec.expanded.preset.get("tensors")),
     "src/runtime/records.py": records,

@@ -134,11 +134,18 @@ def _check_schema(text: bytes) -> None:
         raise ValueError(f"it is nested more than {trees.MAX_DEPTH} deep")
     if not isinstance(schema, dict) or not isinstance(schema.get("$schema", ""), str):
         raise ValueError("it is no JSON Schema, which is an object")
-    for reference in _references(schema):
-        if "$id" not in str(schema) and not _leads_somewhere(reference, schema):
+    for part in _parts(schema):
+        reference, named = part.get("$ref"), part.get("patternProperties")
+        if (
+            isinstance(reference, str)
+            and "$id" not in str(schema)
+            and not _leads_somewhere(reference, schema)
+        ):
             raise ValueError(
                 f"it refers to {names.shown(reference)}, which is not in it, and nothing is fetched"
             )
+        for pattern in (part.get("pattern"), *(named if isinstance(named, dict) else ())):
+            _check_pattern(pattern)
     with contextlib.suppress(ImportError):
         from jsonschema import SchemaError, validators
 
@@ -148,15 +155,23 @@ def _check_schema(text: bytes) -> None:
             raise ValueError(f"it is no JSON Schema: {error.message}") from None
 
 
-def _references(schema: Any) -> Iterator[str]:
-    """The `$ref` of a schema, but for those in values that are data."""
-    if isinstance(schema, dict) and isinstance(schema.get("$ref"), str):
-        yield schema["$ref"]
+def _parts(schema: Any) -> Iterator[dict[str, Any]]:
+    """A schema with all those inside of it, but not what stands in values that are data."""
+    if isinstance(schema, dict):
+        yield schema
     inner = schema if isinstance(schema, list) else ()
     if isinstance(schema, dict):
         inner = [one for key, one in schema.items() if key not in ("const", "default", "enum", "examples")]
     for one in inner:
-        yield from _references(one)
+        yield from _parts(one)
+
+
+def _check_pattern(pattern: Any) -> None:
+    """Raises `ValueError` for what Python can't search for, which is what checks items."""
+    try:
+        re.compile(pattern if isinstance(pattern, str) else "")
+    except (re.error, RecursionError, OverflowError) as error:
+        raise ValueError(f"its pattern {names.shown(pattern)} is none that Python knows: {error}") from None
 
 
 def _leads_somewhere(reference: str, schema: Any) -> bool:

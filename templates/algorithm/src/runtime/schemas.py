@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import Any, Callable, NamedTuple
 
+from . import patterns
 from .items import Item
 from .protocol import Failure, InputError
 from .statuses import failure_of
 
+SEARCHER = patterns.Searcher()
 LONGEST = 500  # characters of what is said to be wrong
+
+
+class Schema(NamedTuple):
+    """What checks a value, and the patterns by which it names properties."""
+
+    validator: Any
+    names: list[str]
 
 
 class Schemas:
@@ -21,8 +30,8 @@ class Schemas:
         ask_again: Callable[[Any, str, str], Any] | None = None,
     ) -> None:
         """``ask_again`` makes the next request of the last one, its answer and what was wrong with that."""
-        self._item = _validator(item)
-        self._result = _validator(result)
+        self._item = _read(item)
+        self._result = _read(result)
         self._ask_again = ask_again
 
     def check_item(self, value: Any) -> None:
@@ -52,20 +61,33 @@ class Schemas:
         return self._ask_again(content, item.said, item.wrong[-1])
 
 
-def _validator(schema: dict[str, Any] | None) -> Any:
+def _read(schema: dict[str, Any] | None) -> Schema | None:
     if schema is None:
         return None
+    names = patterns.names_in(schema)
     try:
         from jsonschema import validators
     except ImportError:
         raise ValueError("jsonschema is not installed, which requirements.txt names") from None
     kind = validators.validator_for(schema, default=validators.Draft202012Validator)
     kind.check_schema(schema)
+    kind = validators.extend(kind, {"pattern": _pattern})
+    schema = {
+        key: one for key, one in schema.items() if key != "$schema"
+    }  # by which it would be of another kind
     try:
         from jsonschema_specifications import REGISTRY
     except ImportError:  # jsonschema before 4.18, which is all that Python 3.7 has
-        return kind(schema, resolver=_local(schema))
-    return kind(schema, registry=REGISTRY)
+        return Schema(kind(schema, resolver=_local(schema)), names)
+    return Schema(kind(schema, registry=REGISTRY), names)
+
+
+def _pattern(_validator: Any, pattern: str, value: Any, _schema: Any) -> Any:
+    """The keyword of that name."""
+    if isinstance(value, str) and not SEARCHER.search(pattern, value):
+        from jsonschema import ValidationError
+
+        yield ValidationError(f"{value!r} does not match {pattern!r}")
 
 
 def _local(schema: dict[str, Any]) -> Any:
@@ -79,13 +101,17 @@ def _local(schema: dict[str, Any]) -> Any:
     return Local.from_schema(schema)
 
 
-def _wrong(validator: Any, value: Any) -> str:
+def _wrong(schema: Schema | None, value: Any) -> str:
     """What does not fit a schema, with its path; empty if all does."""
-    if validator is None:
+    if schema is None:
         return ""
+    validator = schema.validator
     from jsonschema.exceptions import best_match
 
     try:
+        for pattern in schema.names:
+            for name in patterns.keys_of(value):
+                SEARCHER.search(pattern, name)
         if validator.is_valid(value):
             return ""
         error = best_match(validator.iter_errors(value))
