@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from greenlet import getcurrent
 
 from simulation.world import Process
-from simulation.wrappers import named
+from simulation.wrappers import named, runtime_of
 from wrapgen.client.statuses import error_of
 from wrapgen.errors import Unreachable
 from wrapgen.run.history import FINAL, RESULT, RETRYABLE, Event, Kind
@@ -156,7 +156,7 @@ class Network:
 
     def _transport(self, request):
         world, respond = self.world, named(self.module, "Response")
-        failed = named(self.module, "ConnectionFailed")
+        failed, protocol = named(self.module, "Failure"), runtime_of(self.module)["protocol"]
         is_store = request.path.startswith("/v1/data/")
         part = "store" if is_store else "target"
         slowest = world.random.choice((5.0, 5.0, 100.0)) if self.chance("slow") else 0.3
@@ -169,7 +169,7 @@ class Network:
             return respond(status, headers, b"{}")
         lost = self.chance(f"{part}_lost")
         if lost and world.random.random() < 0.3:
-            raise failed(OSError("refused"), "somewhere")
+            raise failed("ConnectionError", "refused", True, protocol.UNREACHABLE)
         if is_store:
             if not lost or world.random.random() < 0.5:
                 self.objects[request.path.rpartition("/")[2]] = request.body
@@ -179,7 +179,7 @@ class Network:
             self._count(request)
             answer = self._target(request)
         if lost:
-            raise failed(OSError("reset"))
+            raise failed("ConnectionError", "reset", True, protocol.ATTEMPT)
         return answer
 
     def _count(self, request) -> None:

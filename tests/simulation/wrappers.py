@@ -61,7 +61,9 @@ def named(module, name: str):
 
 def assembled(module, world, transport):
     """A wrapper in the world, as it loads itself; `transport(request)` answers its requests."""
-    sends = SimpleNamespace(send=lambda request, *_: transport(request))
+    sends = SimpleNamespace(
+        send=lambda method, path, body=b"", *_: transport(SimpleNamespace(path=path, body=body))
+    )
     for part in runtime_of(module).values():
         stand_ins = {name: getattr(world, ours) for name, ours in WORLDLY.items()}
         for name, stand_in in {**stand_ins, "Transport": lambda *_: sends}.items():

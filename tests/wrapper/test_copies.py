@@ -49,7 +49,7 @@ def test_copies_are_best_effort_and_reported() -> None:
     """A copy that fails is not asked again in this call; the records themselves are safe."""
 
     def away(written: list[Any]) -> None:
-        raise protocol.Unavailable("away")
+        raise protocol.Failure("DatastoreError", "away", True)
 
     main, good, bad = Kept(), Kept(), Kept(away)
     summary: dict[str, Any] = {}

@@ -71,15 +71,15 @@ def test_an_answer_before_all_was_sent_counts(platform: Platform, hasty: Hasty, 
     client.apiAddress = f"http://127.0.0.1:{hasty.socket.getsockname()[1]}"
     sender = exchange.Transport(api.connect(client))
     if used:
-        assert sender.send(exchange.Request("PUT", "/v1/data/a/b/c", SMALL)).status == 200
+        assert sender.send("PUT", "/v1/data/a/b/c", SMALL).status == 200
     if hasty.status:
-        assert sender.send(exchange.Request("PUT", "/v1/data/a/b/c", LARGE)).status == hasty.status
+        assert sender.send("PUT", "/v1/data/a/b/c", LARGE).status == hasty.status
         assert hasty.heads == 1 + used
     else:
-        with pytest.raises(exchange.ConnectionFailed):
-            sender.send(exchange.Request("PUT", "/v1/data/a/b/c", LARGE))
+        with pytest.raises(protocol.Failure):
+            sender.send("PUT", "/v1/data/a/b/c", LARGE)
     connections = hasty.connections
-    assert sender.send(exchange.Request("PUT", "/v1/data/a/b/c", SMALL)).status == 200
+    assert sender.send("PUT", "/v1/data/a/b/c", SMALL).status == 200
     assert hasty.connections == connections + 1
 
 

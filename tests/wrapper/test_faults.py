@@ -152,7 +152,7 @@ def test_a_datastore_whose_failure_is_ignored_breaks_no_service(
     monkeypatch.setattr(engine, "FIRST_PAUSE", 0.01)
 
     def trouble(written: list[Any]) -> None:
-        raise protocol.Unavailable("it is down", lasting)
+        raise protocol.Failure("DatastoreError", "it is down", not lasting)
 
     wrapper = Wrapper(
         lambda value, seconds: value, datastore=Kept(trouble), on_failure="ignore", log="errors"
@@ -299,7 +299,7 @@ def test_a_lookup_that_fails_half_way_ends_the_call_at_once(monkeypatch: pytest.
         def results(self, run: str | None, ids: list[str]) -> dict[str, str]:
             self.looked_up += 1
             if self.looked_up > 2:
-                raise protocol.Unavailable("it is down")
+                raise protocol.Failure("DatastoreError", "it is down", True)
             return {}
 
     store = Failing()

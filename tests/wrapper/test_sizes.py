@@ -34,8 +34,7 @@ def test_no_request_and_no_response_is_over_its_cap(values: list[Any], batch_siz
     stored: list[list[str]] = []
 
     class Transport:
-        def send(self, request: Any) -> Any:
-            body, headers = request.body, request.headers
+        def send(self, method: str, path: str, body: bytes, headers: Any, timeout: float) -> Any:
             sent.append(len(body))
             value = body if "octet" in headers["Content-Type"] else body.decode()
             value = json.loads(value) if "json" in headers["Content-Type"] else value

@@ -32,8 +32,7 @@ class Transport:
     def __init__(self) -> None:
         self.sent: list[tuple[str, bytes]] = []
 
-    def send(self, request: Any) -> Any:
-        body, headers = request.body, request.headers
+    def send(self, method: str, path: str, body: bytes, headers: Any, timeout: float) -> Any:
         self.sent.append((headers["Content-Type"], body))
         answer = {"result": 1, "metadata": {"content_type": "json"}}
         if headers["Content-Type"] == "application/json" and body.startswith(b"["):

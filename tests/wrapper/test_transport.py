@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
-from runtime import exchange
+from runtime import exchange, protocol
 
 
 @contextlib.contextmanager
@@ -60,7 +60,7 @@ def test_a_connection_stays_open_where_the_other_side_keeps_it(head: bytes, stay
     body = b"2\r\nok\r\n0\r\n\r\n" if b"chunked" in head else b"ok"
     with scripted(head + b"\r\n\r\n" + body) as client:
         sender = client()
-        assert sender.send(exchange.Request("GET", "/")).body == b"ok"
+        assert sender.send("GET", "/").body == b"ok"
         assert bool(sender._idle) is stays
 
 
@@ -84,15 +84,16 @@ def test_a_connection_stays_open_where_the_other_side_keeps_it(head: bytes, stay
 )
 def test_what_is_no_whole_answer_is_a_lost_connection(reply: bytes) -> None:
     """Cut off anywhere, damaged, or another protocol: one error, whatever Python's library makes of it."""
-    with scripted(reply) as client, pytest.raises(exchange.ConnectionFailed) as caught:
-        client().send(exchange.Request("GET", "/"))
-    assert caught.value.sent and not caught.value.timed_out and str(caught.value)
+    with scripted(reply) as client, pytest.raises(protocol.Failure) as caught:
+        client().send("GET", "/")
+    assert caught.value.error_type == "ConnectionError" and caught.value.effect == protocol.ATTEMPT
+    assert str(caught.value)
 
 
 def test_headers_are_told() -> None:
     """They are found in any case."""
     with scripted(b"HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n") as client:
-        response = client().send(exchange.Request("GET", "/"))
+        response = client().send("GET", "/")
     assert (response.status, response.headers.get("retry-after")) == (429, "7")
 
 
@@ -102,7 +103,7 @@ def test_a_request_is_whole(size: int) -> None:
     content = bytes(number % 251 for number in range(size))
     heard: list[bytes] = []
     with scripted(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", heard) as client:
-        client({"Authorization": "simKey"}).send(exchange.Request("PUT", "/v1/x", content))  # type: ignore[call-arg]
+        client({"Authorization": "simKey"}).send("PUT", "/v1/x", content)  # type: ignore[call-arg]
     head, received = heard
     lines = head.split(b"\r\n")
     assert lines[0] == b"PUT /v1/x HTTP/1.1"

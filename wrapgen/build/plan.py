@@ -163,7 +163,6 @@ CONDITIONS: dict[str, Condition] = {
     "src/runtime/datastore_data.py": lambda spec: bool({"data", "sqs"} & store_kinds(spec)),
     "src/runtime/datastore_file.py": lambda spec: "file" in store_kinds(spec),
     "src/runtime/places.py": lambda spec: bool({"file", "sql"} & store_kinds(spec)),
-    "src/runtime/object_name.py": lambda spec: bool({"data", "file", "sqs"} & store_kinds(spec)),
     "src/runtime/datastore_sql.py": lambda spec: "sql" in store_kinds(spec),
     "src/runtime/datastore_sqs.py": lambda spec: "sqs" in store_kinds(spec),
     **{"/".join(("tests", f"test_{name}.py")): condition for name, condition in _TESTS.items()},

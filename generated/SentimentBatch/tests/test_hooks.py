@@ -13,9 +13,9 @@ from typing import Any
 from unittest import mock
 
 from src import hooks
-from src.runtime.protocol import Failure
+from src.runtime.protocol import ATTEMPT, Failure
 
-from .standins import FOLDER, RECORDS, Broken, WrapperTest
+from .standins import FOLDER, RECORDS, WrapperTest
 
 CONTEXT = {"run": "run", "id": "x", "index": 7, "try": 2}
 ARGUMENTS = {"before": 1, "after": 2, "error": 4, "load": 0}
@@ -82,7 +82,7 @@ class HooksTest(WrapperTest):
             self.skipTest("there is no such hook")
 
         def refuse(item: Any) -> Any:
-            raise Broken("InputError", "not this one", False)
+            raise Failure("InputError", "not this one", effect=ATTEMPT)
 
         self.target.result = refuse
         for item in examples() or ["an item"]:

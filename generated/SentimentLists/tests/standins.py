@@ -26,19 +26,6 @@ wrapper = importlib.import_module("src." + NAME)
 RECORDS: dict[str, Any] = getattr(config, "RECORDS", {})
 
 
-class Broken(protocol.Failure):
-    """What the target raises for an item that it can't take."""
-
-    effect = protocol.ATTEMPT
-    splits = True
-
-
-class Denied(protocol.Failure):
-    """What the target raises when nobody may call it."""
-
-    effect = protocol.STOP
-
-
 class Target:
     """Answers ``{"echo": item}``, alone or in a list as the target does, or what ``result`` makes of it."""
 
@@ -66,9 +53,9 @@ class Target:
     def echo(item: Any) -> Any:
         """The result for one item."""
         if item == "broken":
-            raise Broken("InputError", "not this one")
+            raise protocol.Failure("InputError", "not this one", effect=protocol.ATTEMPT)
         if item == "denied":
-            raise Denied("AuthenticationError", "not you", True)
+            raise protocol.Failure("AuthenticationError", "not you", True, protocol.STOP)
         return {"echo": item}
 
 

@@ -37,7 +37,7 @@ class RecordsTest(WrapperTest):
             self.assertNotIn("input", record)
 
     def test_a_datastore_that_is_unavailable(self) -> None:
-        self.datastore.error = protocol.Unavailable("closed", lasting=True)
+        self.datastore.error = protocol.Failure("DatastoreError", "closed")
         call = {"$batch": ["a", "b"], "$ids": ["x", "y"]}
         if RECORDS["on_failure"] == "ignore":
             answered = self.call(call)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from src.runtime.protocol import Failure
+from src.runtime.protocol import ATTEMPT, Failure
 
-from .standins import RECORDS, Broken, WrapperTest, place
+from .standins import RECORDS, WrapperTest, place
 
 SECRET = "a-secret-value"
 
@@ -29,7 +29,7 @@ class RedactionTest(WrapperTest):
 
     def test_no_message_has_it(self) -> None:
         def refuse(item: Any) -> Any:
-            raise Broken("InputError", f"can't take {json.dumps(item)}")
+            raise Failure("InputError", f"can't take {json.dumps(item)}", effect=ATTEMPT)
 
         self.target.result = refuse
         for path in RECORDS["redact"]:

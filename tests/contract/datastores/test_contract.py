@@ -14,7 +14,7 @@ from runtime.datastore_sql import best_of_each
 from runtime.engine import Deadline
 from runtime.items import Item, Outcome
 from runtime.keys import KeyedItems
-from runtime.protocol import BATCH, Failure, Request, Unavailable
+from runtime.protocol import BATCH, Failure, Request
 from runtime.records import Record, Recorder, Refused
 
 SETTINGS = {
@@ -37,7 +37,7 @@ class Watched:
     def write(self, records: list[Record], piece: int) -> None:
         try:
             self._datastore.write(records, piece)
-        except Unavailable:
+        except Failure:
             self.away.set()
             raise
         self.written += 1
@@ -227,7 +227,7 @@ def test_a_refused_record_costs_no_other(place: Place) -> None:
 
 
 def test_a_refused_record_is_told_from_a_store_that_is_away(place: Place) -> None:
-    """The same write fails as Refused for its content, as Unavailable while nothing can be written."""
+    """The same write fails as Refused for its content, as Failure while nothing can be written."""
     if place.refusal:
         pytest.skip(place.refusal)
     datastore = place.open()
@@ -236,7 +236,7 @@ def test_a_refused_record_is_told_from_a_store_that_is_away(place: Place) -> Non
     with pytest.raises(Refused):
         datastore.write([poison], 2)
     place.shut()
-    with pytest.raises(Unavailable):
+    with pytest.raises(Failure):
         datastore.write([record("other", index=2)], 3)
     place.reopen()
     datastore.write([record("other", index=2)], 3)

@@ -11,7 +11,7 @@ import pytest
 from places import FifoQueue, Queue, failure, record
 from runtime import datastore_sqs
 from runtime.platform import connect
-from runtime.protocol import Unavailable
+from runtime.protocol import Failure
 from runtime.records import Refused
 from servers import Server
 
@@ -81,7 +81,7 @@ def test_after_an_outage_the_piece_goes_on_where_it_broke_off(queue: Queue) -> N
 
     datastore._queue.meta.events.register("after-call.sqs.SendMessageBatch", answered)
     records = [record(str(n), index=n) for n in range(55)]
-    with pytest.raises(Unavailable):
+    with pytest.raises(Failure):
         datastore.write(records, 1)
     queue.reopen()
     datastore.write(records, 1)
@@ -91,9 +91,9 @@ def test_after_an_outage_the_piece_goes_on_where_it_broke_off(queue: Queue) -> N
 def test_a_queue_that_is_not_there_is_not_waited_for(queue: Queue) -> None:
     """No waiting makes a queue; the error says what is wrong."""
     settings = dict(queue.settings, url=queue.url + "_none")
-    with pytest.raises(Unavailable, match="does not exist") as caught:
+    with pytest.raises(Failure, match="does not exist") as caught:
         datastore_sqs.Datastore(queue.large, settings).write([record("1")], 1)
-    assert caught.value.lasting
+    assert not caught.value.retryable
 
 
 def test_an_oversize_record_goes_by_pointer(queue: Queue, platform: Any) -> None:

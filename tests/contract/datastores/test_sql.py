@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from click.testing import CliRunner
 from places import Maria, PostgreSQL, Sqlite, failure, record
 from runtime import datastore_sql
-from runtime.protocol import Unavailable
+from runtime.protocol import Failure
 from runtime.records import Refused
 from servers import SECURED, Server
 
@@ -43,9 +43,9 @@ def test_what_waiting_does_not_help_in_a_file_is_told_at_once(tmp_path: Path, ur
     """No such folder, no file, no right to write, no database: final, and one message says what to do."""
     with contextlib.closing(sqlite3.connect(tmp_path / "there.db")):
         (tmp_path / "text.db").write_text("no database at all, but some text" * 100)
-    with pytest.raises(Unavailable, match=said) as caught:
+    with pytest.raises(Failure, match=said) as caught:
         open_sql(url.format(folder=tmp_path)).write([record("x")], 1)
-    assert caught.value.lasting
+    assert not caught.value.retryable
 
 
 def test_a_server_that_refuses_the_writer_is_not_waited_for(postgres: Server, mariadb: Server) -> None:
@@ -56,9 +56,9 @@ def test_a_server_that_refuses_the_writer_is_not_waited_for(postgres: Server, ma
         if server is postgres:  # the other asks nobody who they are
             wrong.append(right.set(username="nobody_known"))
         for url in wrong:
-            with pytest.raises(Unavailable) as caught:
+            with pytest.raises(Failure) as caught:
                 open_sql(url.render_as_string(hide_password=False)).write([record("x")], 1)
-            assert caught.value.lasting, caught.value
+            assert not caught.value.retryable, caught.value
 
 
 def test_a_wrong_password_is_not_waited_for(postgres: Server) -> None:
@@ -71,9 +71,9 @@ def test_a_wrong_password_is_not_waited_for(postgres: Server) -> None:
         )
     open_sql(right.render_as_string(hide_password=False)).write([record("x")], 1)
     for url in (right.set(password="let-me-out"), right._replace(password=None)):
-        with pytest.raises(Unavailable) as caught:
+        with pytest.raises(Failure) as caught:
             open_sql(url.render_as_string(hide_password=False)).write([record("x")], 1)
-        assert caught.value.lasting and "let-me" not in str(caught.value), caught.value
+        assert not caught.value.retryable and "let-me" not in str(caught.value), caught.value
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_what_was_acknowledged_survives_a_crash_of_the_server(table: PostgreSQL,
             piece = [record(f"{number}-{n}", index=n, input="x" * 500) for n in range(50)]
             try:
                 datastore.write(piece, number)
-            except Unavailable:
+            except Failure:
                 crashed.wait(60)  # the server is about to be back
                 continue
             acknowledged.append(number)
@@ -125,9 +125,9 @@ def test_a_role_that_may_only_write_needs_just_the_table(table: PostgreSQL, post
         cursor.execute(f"CREATE ROLE nobody_{name} LOGIN")
     owner.close()
     open_sql(table.url.replace("wrapgen:", f"writer_{name}:")).write([record("2")], 1)
-    with pytest.raises(Unavailable) as caught:
+    with pytest.raises(Failure) as caught:
         open_sql(table.url.replace("wrapgen:", f"nobody_{name}:")).write([record("3")], 1)
-    assert caught.value.lasting
+    assert not caught.value.retryable
     assert "permission denied" in str(caught.value)
     assert {name for _, name in table.read()} == {"1", "2"}
 

@@ -10,8 +10,8 @@ import uuid
 import zlib
 from typing import TYPE_CHECKING, Any, Callable, Iterable
 
-from .exchange import Request, Server
-from .protocol import Failure, InputError, Unavailable, read_json
+from .exchange import Server
+from .protocol import Failure, InputError, read_json
 
 if TYPE_CHECKING:
     from .platform import DataApi
@@ -37,7 +37,7 @@ class Files:
 
     def read(self, url: str, deadline: Any) -> list[Any]:
         """The items of a file, gzipped or not; a malformed line is an ``InputError``. Raises ``Failure``."""
-        body = self._send(Request("GET", url), "$batch can't be read", deadline, deadline.left)
+        body = self._send("GET", url, b"", "$batch can't be read", deadline, deadline.left)
         try:
             if body[:2] == b"\x1f\x8b":
                 body = gzip.GzipFile(fileobj=io.BytesIO(body)).read(LARGEST + 1)
@@ -51,16 +51,15 @@ class Files:
         body = "".join(f"{line}\n" for line in lines).encode("ascii")
         if place.endswith(".gz"):
             body = gzip.compress(body)
-        what = "the results can't be written"
-        self._send(Request("PUT", place, body), what, deadline, deadline.left_to_answer)
+        self._send("PUT", place, body, "the results can't be written", deadline, deadline.left_to_answer)
         return place
 
     def require_owner(self) -> None:
         """Refuse callers who do not act for the wrapper's owner. Raises ``InputError``."""
         names = []
-        with contextlib.suppress(Unavailable, ValueError, TypeError, LookupError, AttributeError):
-            listing = self._api.send(Request("GET", "data://", headers={RIGHTS: "caller"})).body
-            names = [folder["name"].lower() for folder in json.loads(listing)["folders"]]
+        with contextlib.suppress(Failure, ValueError, TypeError, LookupError, AttributeError):
+            listing = json.loads(self._api.send("GET", "data://", headers={RIGHTS: "caller"}).body)
+            names = [folder["name"].lower() for folder in listing["folders"]]
         if self._owner not in names:
             raise InputError("$trial, of which nothing is recorded, is for this wrapper's owner")
 
@@ -70,19 +69,20 @@ class Files:
         if self._opened is None:
             from . import platform
 
-            self._opened = platform.DataApi((self._connect or platform.connect)())
+            self._opened = platform.DataApi((self._connect or platform.connect)(), LARGEST)
         return self._opened
 
-    def _send(self, request: Request, what: str, deadline: Any, left: Callable[[], float]) -> bytes:
+    def _send(
+        self, method: str, url: str, body: bytes, what: str, deadline: Any, left: Callable[[], float]
+    ) -> bytes:
         """One file, again while the platform is unavailable and there is time."""
-        request = request._replace(headers=self._headers(request.path))
+        headers = self._headers(url)
         try:
             return deadline.retry(
-                lambda: self._api.send(request._replace(timeout=max(1.0, left())), LARGEST).body, left()
+                lambda: self._api.send(method, url, body, headers, max(1.0, left())).body, left()
             )
-        except Unavailable as error:
-            kind = "InputError" if error.lasting else "TimeoutError" if error.timed_out else "ConnectionError"
-            raise Failure(kind, f"{what}: {error}", not error.lasting) from None
+        except Failure as failure:
+            raise Failure(failure.error_type, f"{what}: {failure}", failure.retryable) from None
 
     def _headers(self, url: str) -> dict[str, str]:
         """The header by which the owner's rights are dropped. Raises ``InputError`` for what needs them."""
@@ -93,9 +93,8 @@ class Files:
             message = "is not for items or results: it is where this wrapper keeps records or keys"
             raise InputError(f"{url} {message}")
         if parts[:2] == ["data:", self._owner] and not self._drops_rights:
-            with contextlib.suppress(Unavailable):
-                answer = self._api.send(Request("HEAD", url, headers={RIGHTS: "caller"}))
-                self._drops_rights = RIGHTS in answer.headers
+            with contextlib.suppress(Failure):
+                self._drops_rights = RIGHTS in self._api.send("HEAD", url, headers={RIGHTS: "caller"}).headers
             if not self._drops_rights:
                 raise InputError(f"{url} belongs to this wrapper's owner, whose rights are not the caller's")
         return {RIGHTS: "caller"}

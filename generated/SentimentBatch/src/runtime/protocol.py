@@ -19,24 +19,31 @@ ITEM, LIST, BATCH = "item", "list", "batch"  # the forms of a call
 # (429, 503); one that reached no server; one after which no other can succeed either.
 NOT_CALLED, ATTEMPT, THROTTLED = "not called", "attempt", "throttled"
 UNREACHABLE, STOP = "unreachable", "stop"
+SPLITTING = ("SystemExit", "TimeoutError")  # retryable, but one item of a list may have caused it
 
 
 class Failure(Exception):
-    """What went wrong with an item or a call; out of ``apply``, the ADK reports its ``error_type``."""
+    """What went wrong with an item, a call, a file or records; out of ``apply``, the ADK reports its type."""
 
-    effect = NOT_CALLED
-    splits = True  # whether one item of a list may have caused it
-    splits_last = False  # the same, once the attempts of the list are used up
+    splits_last = False  # whether one item of a list may have caused it, once the list's attempts are used up
     refuses = False  # whether it is the item's own error only if other items fare better
     final_sends = 0  # the send from which on it is the item's own error, if other items fare better
     retry_after: float | None = None  # seconds that the server asks to wait
+    status = 0  # of the HTTP answer to a file's request
+    attempts = 0
 
-    def __init__(self, error_type: str, message: str, retryable: bool = False, attempts: int = 0) -> None:
+    def __init__(
+        self, error_type: str, message: str, retryable: bool = False, effect: str = NOT_CALLED
+    ) -> None:
         super().__init__(message)
         self.error_type = error_type
         self.message = message
         self.retryable = retryable
-        self.attempts = attempts
+        self.effect = effect
+        is_items = effect in (NOT_CALLED, ATTEMPT)
+        self.splits = is_items and (
+            not retryable or error_type in SPLITTING
+        )  # one of a list may be its cause
 
     @property
     def untried(self) -> bool:
@@ -53,16 +60,6 @@ class InputError(Failure):
 
     def __init__(self, message: str) -> None:
         super().__init__("InputError", message)
-
-
-class Unavailable(Exception):
-    """Files or records can't be read or written now; ``lasting`` if waiting won't help."""
-
-    def __init__(self, message: str, lasting: bool = False, status: int = 0, timed_out: bool = False) -> None:
-        super().__init__(message)
-        self.lasting = lasting
-        self.status = status  # of the HTTP answer, if there was one
-        self.timed_out = timed_out
 
 
 @dataclass(frozen=True)

@@ -20,16 +20,6 @@ class Half(Task):
     """A part of a list that failed: one of its items is being looked for."""
 
 
-class WrongLength(Failure):
-    """The target answered a list with something else than one result for each of its items."""
-
-    effect = ATTEMPT
-
-    def __init__(self, items: int, result: Any) -> None:
-        answered = f"{len(result)} results" if isinstance(result, list) else type(result).__name__
-        super().__init__("ParsingError", f"the target answered {items} items with {answered}")
-
-
 class Lists(Work):
     """One call of the target for a list of items, or further tasks for the parts of the list."""
 
@@ -91,7 +81,9 @@ class Lists(Work):
         try:
             results = self.call(task, self.target.call_list, task.items)
             if not isinstance(results, list) or len(results) != len(task.items):
-                raise WrongLength(len(task.items), results)
+                got = f"{len(results)} results" if isinstance(results, list) else type(results).__name__
+                message = f"the target answered {len(task.items)} items with {got}"
+                raise Failure("ParsingError", message, effect=ATTEMPT)
         except Failure as failure:
             if failure.effect in STOPPING:
                 raise

@@ -13,7 +13,7 @@ from typing import Any, Callable
 
 from .answer import Answer
 from .items import Item, Outcome
-from .protocol import Failure, Unavailable
+from .protocol import Failure
 from .work import Task, Work
 
 TICK = 5.0  # seconds after which the recorder is asked whether it has something to do
@@ -53,13 +53,13 @@ class Deadline:
         return max(0.0, self._end - self.reserve / 10 - self.clock())
 
     def retry(self, do: Callable[[], Any], seconds: float) -> Any:
-        """What ``do`` returns; tried again for so long while it is ``Unavailable`` and waiting may help."""
+        """What ``do`` returns; tried again for so long while its ``Failure`` is retryable."""
         until, pause = self.clock() + seconds, FIRST_PAUSE
         while True:
             try:
                 return do()
-            except Unavailable as error:
-                if error.lasting or self.clock() + pause > until:
+            except Failure as failure:
+                if not failure.retryable or self.clock() + pause > until:
                     raise
             time.sleep(pause)
             pause = min(LONGEST_PAUSE, pause * 2)

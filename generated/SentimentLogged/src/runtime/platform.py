@@ -11,8 +11,8 @@ import urllib.parse
 from typing import Any, Callable
 
 from . import protocol
-from .exchange import LARGEST, ConnectionFailed, Request, Response, Server, Transport
-from .protocol import Unavailable
+from .exchange import LARGEST, Response, Server, Transport
+from .protocol import Failure
 
 
 def serve(apply: Callable[[Any, Any], Any], load: Callable[[], Any]) -> None:
@@ -74,24 +74,33 @@ def reported_error(response: Response) -> tuple[str, str] | None:
 class DataApi:
     """Reads and writes files by URL: ``data://owner/collection/file`` or a connector's, ``s3://bucket/file``."""
 
-    def __init__(self, server: Server, key: str | None = None) -> None:
-        """``key`` replaces the client's, for files with another owner."""
-        self._transport = Transport(server._replace(headers={"Authorization": key}) if key else server)
+    def __init__(self, server: Server, largest: int = LARGEST) -> None:
+        """A file has at most ``largest`` bytes."""
+        self._transport = Transport(server, largest)
 
-    def send(self, request: Request, largest: int = LARGEST) -> Response:
-        """GET or PUT a file, POST to a folder; HEAD always answers. Raises ``Unavailable`` if not done."""
-        url = request.path
+    def send(
+        self,
+        method: str,
+        url: str,
+        body: bytes = b"",
+        headers: dict[str, str] | None = None,
+        seconds: float = 120.0,
+    ) -> Response:
+        """GET or PUT a file, POST to a folder; HEAD always answers. Raises ``Failure`` if not done."""
         scheme, _, rest = url.partition("://")
         root = "/v1/data/" if scheme == "data" else f"/v1/connector/{scheme}/"
-        headers = {"Content-Type": "application/octet-stream", **request.headers}
         path = root + urllib.parse.quote(rest.strip("/"), safe="/")
+        headers = {"Content-Type": "application/octet-stream", **(headers or {})}
         try:
-            response = self._transport.send(request._replace(path=path, headers=headers), largest)
-        except ConnectionFailed as error:
-            raise Unavailable(f"{url}: {error}", timed_out=error.timed_out) from None
+            response = self._transport.send(method, path, body, headers, seconds)
+        except Failure as failure:
+            raise Failure(failure.error_type, f"{url}: {failure}", True) from None
         status, reported = response.status, reported_error(response)
-        if request.method != "HEAD" and (reported or not 200 <= status < 300):  # 200 may tell an error, too
+        if method != "HEAD" and (reported or not 200 <= status < 300):  # 200 may tell an error, too
             message = reported[1] if reported else response.headers.get("X-Error-Message", "")
             lasting = 300 <= status < 500 and status not in (408, 409, 425, 429)
-            raise Unavailable(f"{url}: status {status} {message}".strip(), lasting, status)
+            kind = "InputError" if lasting else "ConnectionError"
+            failure = Failure(kind, f"{url}: status {status} {message}".strip(), not lasting)
+            failure.status = status
+            raise failure
         return response

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Mapping
 
-from .protocol import ATTEMPT, STOP, THROTTLED, UNREACHABLE, Failure
+from .protocol import ATTEMPT, STOP, THROTTLED, Failure
 
 # What a status means for the call of an item: the error's type, the effect, whether sending again can help.
 STATUSES = {
@@ -24,22 +24,11 @@ STATUSES = {
 }
 OTHER_STATUS = ("ServerError", ATTEMPT, True)
 RETRIED = ("ConnectionError", "LoadingError", "ServerError", "SystemExit", "TimeoutError", "TooManyRequests")
-SPLITTING = ("SystemExit", "TimeoutError")  # retryable, but one item of a list may have caused it
 
 
 def failure_of(error_type: str, message: str, effect: str = ATTEMPT, retryable: Any = None) -> Failure:
     """A call of the target that went wrong; its type tells whether sending it again can help."""
-    failure = Failure(error_type, message, error_type in RETRIED if retryable is None else retryable)
-    failure.effect = effect
-    failure.splits = effect == ATTEMPT and (not failure.retryable or error_type in SPLITTING)
-    return failure
-
-
-def failure_of_connection(error: Any) -> Failure:
-    """What ``exchange.ConnectionFailed`` means."""
-    effect = ATTEMPT if error.sent else STOP if error.lasting else UNREACHABLE
-    kind = "TimeoutError" if error.sent and error.timed_out else "ConnectionError"
-    return failure_of(kind, str(error), effect, True)
+    return Failure(error_type, message, error_type in RETRIED if retryable is None else retryable, effect)
 
 
 def retry_after(headers: Mapping[str, str] | Any) -> float | None:

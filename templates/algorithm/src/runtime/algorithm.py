@@ -7,11 +7,11 @@ import json
 import time
 from typing import Any
 
-from .exchange import ConnectionFailed, Request, Response, Server, Transport
+from .exchange import Response, Server, Transport
 from .items import Item
 from .platform import reported_error, type_and_message
 from .protocol import Failure, InputError, encode_value
-from .statuses import OTHER_STATUS, RETRIED, STATUSES, failure_of, failure_of_connection, retry_after
+from .statuses import OTHER_STATUS, RETRIED, STATUSES, failure_of, retry_after
 
 READ_GRACE = 30.0  # seconds beyond those that the platform was given
 
@@ -43,10 +43,7 @@ class Target:
         granted, began = max(1, int(seconds)), time.monotonic()
         headers, path = {"Content-Type": content_type}, f"{self._path}{granted}"
         item.sent += len(body)
-        try:
-            response = self._transport.send(Request("POST", path, body, headers, granted + READ_GRACE))
-        except ConnectionFailed as error:
-            raise failure_of_connection(error) from None
+        response = self._transport.send("POST", path, body, headers, granted + READ_GRACE)
         item.received += len(response.body)
         if response.status == 200:
             return decode_response(response.body)

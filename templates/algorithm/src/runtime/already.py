@@ -9,9 +9,9 @@ from typing import Any, Callable, Iterator
 from .answer import RETRIED
 from .items import Item, Outcome
 from .keys import KeyedItems
-from .protocol import Failure, Unavailable, from_wire
+from .protocol import Failure, from_wire
 from .records import Recorder
-from .timeouts import TimeUp, call_with_timeout
+from .timeouts import call_with_timeout
 
 CHUNK = 1000  # items that are looked up at once
 
@@ -38,7 +38,7 @@ def _look_up(items: KeyedItems, datastore: Any, recorder: Recorder, ids: list[st
         return {}
     try:
         return call_with_timeout(recorder.deadline.left(), datastore.results, items.run, ids)
-    except (TimeUp, Unavailable) as error:
+    except Failure as error:
         if recorder.settings["on_failure"] == "ignore":
             return {}
         raise Failure("DatastoreError", f"records can't be read: {error}", True) from None

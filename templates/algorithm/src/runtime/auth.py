@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from . import network
-from .exchange import ConnectionFailed, Request, Transport
-from .protocol import STOP, UNREACHABLE
+from .exchange import Transport
+from .protocol import STOP, UNREACHABLE, Failure
 from .statuses import failure_of
 
 EARLY = 60.0  # seconds before it expires that a token is fetched again; at most half of its life
@@ -117,9 +117,9 @@ class Credentials:
         try:
             path = url.path + (f"?{url.query}" if url.query else "")
             transport = Transport(network.server_of(settings["token_url"], self._tls))
-            response = transport.send(Request("POST", path or "/", body, headers, seconds))
-        except ConnectionFailed as error:
-            raise _missing(f"{settings['token_url']}: {error}", not error.lasting) from None
+            response = transport.send("POST", path or "/", body, headers, seconds)
+        except Failure as error:
+            raise _missing(f"{settings['token_url']}: {error}", error.effect != STOP) from None
         if response.status != 200:
             said = f"{settings['token_url']} answers with status {response.status}"
             raise _missing(said, response.status in PASSING or response.status >= 500)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .engine import Deadline
-from .protocol import Unavailable
+from .protocol import Failure
 from .records import Record, Refused
 from .timeouts import call_with_timeout
 
@@ -41,7 +41,7 @@ class CopiesOfCall:
         counts["copies"] = list(self._reports.values())
 
     def write(self, records: list[Record], part: int) -> None:
-        """Store one part. Raises ``Refused`` or ``Unavailable`` for the datastore itself only."""
+        """Store one part. Raises ``Refused`` or ``Failure`` for the datastore itself only."""
         try:
             self._datastore.write(records, part)
         except Refused as refused:
@@ -56,7 +56,7 @@ class CopiesOfCall:
             failed = len(records)
             try:
                 if url in self._unavailable:
-                    raise Unavailable(report["error"])
+                    raise Failure("DatastoreError", report["error"])
                 # Half of the time, so that the time of the datastore itself can't run out over its copies.
                 call_with_timeout(self._deadline.left_to_answer() / 2, copy.write, records, part)
                 failed = 0

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import os
 
-from .exchange import Request, Server
+from .exchange import Server
 from .platform import DataApi
-from .protocol import Unavailable
+from .protocol import Failure
 
 
 def use(server: Server, url: str) -> Server:
@@ -20,8 +20,8 @@ def use(server: Server, url: str) -> Server:
     Raises ``ValueError``, which never shows a value.
     """
     try:
-        body = DataApi(server).send(Request("GET", url)).body
-    except Unavailable as failed:
+        body = DataApi(server).send("GET", url).body
+    except Failure as failed:
         raise ValueError(f"the credentials can't be read: {failed}") from None
     try:
         variables = json.loads(body.decode("utf-8"))

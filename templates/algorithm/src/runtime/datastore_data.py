@@ -1,8 +1,4 @@
-"""Records in a data URL: an object store without append, so every part is a new object of JSON Lines.
-
-An object is named from run, first index, a digest of its ids and what became of them, try and part. So the
-same write repeated replaces itself, and no write replaces one that says something else.
-"""
+"""Records in a data URL: an object store without append, so every part is a new object of JSON Lines."""
 
 from __future__ import annotations
 
@@ -11,11 +7,10 @@ import json
 import os
 from typing import Any
 
-from .exchange import Request, Server
-from .object_name import object_name
+from .exchange import Server
 from .platform import DataApi
-from .protocol import Unavailable
-from .records import Record, Refused
+from .protocol import Failure
+from .records import Record, Refused, object_name
 
 REFUSING = (400, 413, 415, 422)  # statuses that find fault with what is written
 
@@ -32,35 +27,35 @@ class Datastore:
         self._url = settings["url"].rstrip("/")
         self._zips = settings["gzip"]
         self._writer = key_env or "the caller's rights, as the spec has no key_env"
-        self._data_api = DataApi(server, key)
+        self._data_api = DataApi(server._replace(headers={"Authorization": key}) if key else server)
 
     def write(self, records: list[Record], part: int) -> None:
-        """Store one part. Raises ``Refused`` or ``Unavailable``."""
+        """Store one part. Raises ``Refused`` for what is wrong with it, else ``Failure``."""
         url = f"{self._url}/{object_name(records, part)}"
         body = "".join(record.line + "\n" for record in records).encode("ascii")
         if self._zips:
             url, body = url + ".gz", gzip.compress(body)
         try:
-            self._put(url, body)
-        except Unavailable as error:
-            if error.status in REFUSING:
-                raise Refused(str(error)) from None
-            if error.lasting:  # whatever the records: no right to write, no such place, a redirection
-                raise Unavailable(f"{error}; written with {self._writer}", lasting=True) from None
+            try:
+                self._data_api.send("PUT", url, body)
+            except Failure as failure:
+                if failure.status != 404 or not url.startswith("data://"):
+                    raise
+                self._make_collection()
+                self._data_api.send("PUT", url, body)
+        except Failure as failure:
+            if failure.status in REFUSING:
+                raise Refused(str(failure)) from None
+            if not failure.retryable:  # whatever the records: no right to write, no such place
+                failure.args = (f"{failure}; written with {self._writer}",)
             raise
 
-    def _put(self, url: str, body: bytes) -> None:
-        """Store an object; a collection that is not there is made, private to its owner."""
+    def _make_collection(self) -> None:
+        """Make the collection, private to its owner."""
+        folder, _, name = self._url.rpartition("/")
+        body = json.dumps({"name": name, "acl": {"read": []}}).encode("ascii")
         try:
-            self._data_api.send(Request("PUT", url, body))
-        except Unavailable as error:
-            if error.status != 404 or not url.startswith("data://"):
+            self._data_api.send("POST", folder, body, {"Content-Type": "application/json"})
+        except Failure as failure:
+            if failure.status != 409:  # another process was quicker
                 raise
-            folder, _, name = self._url.rpartition("/")
-            made = json.dumps({"name": name, "acl": {"read": []}}).encode("ascii")
-            try:
-                self._data_api.send(Request("POST", folder, made, {"Content-Type": "application/json"}))
-            except Unavailable as failed:
-                if failed.status != 409:  # another process was quicker
-                    raise
-            self._data_api.send(Request("PUT", url, body))

@@ -13,10 +13,9 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from .object_name import object_name
 from .places import kept_place
-from .protocol import Unavailable
-from .records import Record
+from .protocol import Failure
+from .records import Record, object_name
 
 PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ESTALE)
 
@@ -31,11 +30,9 @@ class Datastore:
         self._zips = settings["gzip"]
 
     def write(self, records: list[Record], part: int) -> None:
-        """Store one part. Raises ``Unavailable``."""
-        name, body = (
-            object_name(records, part),
-            "".join(record.line + "\n" for record in records).encode("ascii"),
-        )
+        """Store one part. Raises ``Failure``."""
+        name = object_name(records, part)
+        body = "".join(record.line + "\n" for record in records).encode("ascii")
         if self._zips:
             name, body = name + ".gz", gzip.compress(body)
         try:
@@ -44,10 +41,8 @@ class Datastore:
                 _sync(self._folder.parent)
             _write(self._folder / name, body)
         except OSError as error:
-            lasting = (
-                error.errno not in PASSING
-            )  # whatever the records: no right to write, a file in its place
-            raise Unavailable(f"{self._folder}: {error.strerror}", lasting=lasting) from None
+            may_pass = error.errno in PASSING  # unlike a right that lacks, or a file in the folder's place
+            raise Failure("DatastoreError", f"{self._folder}: {error.strerror}", may_pass) from None
 
 
 def folder_of(url: str) -> Path:

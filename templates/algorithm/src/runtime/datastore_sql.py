@@ -17,7 +17,7 @@ from sqlalchemy import exc
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from .places import kept_place
-from .protocol import Unavailable, dumps
+from .protocol import Failure, dumps
 from .records import Record, Refused
 
 TABLE = "records"
@@ -83,7 +83,7 @@ class Datastore:
         self._ready = False
 
     def write(self, records: list[Record], _part: int) -> None:
-        """Store one part, all of it or nothing. Raises ``Refused`` or ``Unavailable``."""
+        """Store one part, all of it or nothing. Raises ``Refused`` or ``Failure``."""
         try:
             self._prepare()
             rows = [row_of(record) for record in best_of_each(records)]
@@ -97,10 +97,10 @@ class Datastore:
             if refuses(error):
                 raise Refused(_message(error)) from None
             self._ready = False
-            raise Unavailable(_message(error), lasting=denies(error)) from None
+            raise Failure("DatastoreError", _message(error), not denies(error)) from None
 
     def results(self, run: str | None, ids: list[str]) -> dict[str, str]:
-        """The results recorded in a run, as JSON by id, where there is one. Raises ``Unavailable``."""
+        """The results recorded in a run, as JSON by id, where there is one. Raises ``Failure``."""
         columns = self._table.c
         found: dict[str, str] = {}
         text = (
@@ -115,7 +115,7 @@ class Datastore:
                     keys = [key_of(run, one) for one in ids[start : start + LOOKED_UP]]
                     found.update(row[:2] for row in connection.execute(query.where(columns.key.in_(keys))))
         except (exc.SQLAlchemyError, ValueError) as error:
-            raise Unavailable(_message(error), lasting=denies(error)) from None
+            raise Failure("DatastoreError", _message(error), not denies(error)) from None
         return found
 
     def close(self) -> None:

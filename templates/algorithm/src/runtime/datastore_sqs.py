@@ -22,9 +22,8 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, 
 
 from . import datastore_data
 from .exchange import Server
-from .object_name import object_name
-from .protocol import Unavailable, dumps
-from .records import Record, Refused
+from .protocol import Failure, dumps
+from .records import Record, Refused, object_name
 
 LARGEST = 262144  # bytes of a message, and of all messages of one request
 MESSAGES = 10
@@ -83,7 +82,7 @@ class Datastore:
     def write(self, records: list[Record], _part: int) -> None:
         """Send one part; after an outage, the same part goes on where it broke off.
 
-        Raises ``Unavailable``, or ``Refused`` with the records at fault once all others are sent.
+        Raises ``Failure``, or ``Refused`` with the records at fault once all others are sent.
         """
         if records is not self._part.records:
             self._part = Part(records)
@@ -125,7 +124,7 @@ class Datastore:
             else:
                 unavailable = message
         if unavailable:
-            raise Unavailable(unavailable)
+            raise Failure("DatastoreError", unavailable, True)
 
     def _ask(self, batch: list[tuple[Record, str]]) -> dict[str, tuple[str, str]] | None:
         """Code and message for each message that failed; None where all were refused as one."""
@@ -135,11 +134,11 @@ class Datastore:
         except ClientError as error:
             code = error.response["Error"]["Code"]
             if not code.endswith(REFUSING):
-                raise Unavailable(str(error), lasting=code.endswith(DENYING)) from None
+                raise Failure("DatastoreError", str(error), not code.endswith(DENYING)) from None
             return None if len(batch) > 1 else {"0": (code, str(error))}
         except BotoCoreError as error:  # no answer, or no credentials
             denied = isinstance(error, (NoCredentialsError, PartialCredentialsError))
-            raise Unavailable(str(error), lasting=denied) from None
+            raise Failure("DatastoreError", str(error), not denied) from None
         return {
             failure["Id"]: (failure["Code"], "{Code}: {Message}".format(**dict({"Message": ""}, **failure)))
             for failure in answer.get("Failed", [])

@@ -10,12 +10,12 @@ from types import ModuleType
 from typing import Any
 
 from . import network
-from .exchange import ConnectionFailed, Request, Response, Transport
+from .exchange import Response, Transport
 from .http_answer import failure_of_answer
 from .http_body import UNMAPPED, checked_headers, decode, encode, unmapped, unreadable
 from .items import Item
 from .protocol import NOT_CALLED, Failure, dumps
-from .statuses import failure_of, failure_of_connection
+from .statuses import failure_of
 from .waits import announced_wait
 
 MOST_TOKENS = 10**12  # of one answer; what reports more reports nothing
@@ -165,10 +165,7 @@ class Endpoint:
         item.sent += len(body)
         for is_last in (False, True):
             signed = self.auth.headers(self._path, headers, body) if self.auth else headers
-            try:
-                response = self._transport.send(Request("POST", self._path, body, signed, seconds))
-            except ConnectionFailed as error:
-                raise failure_of_connection(error) from None
+            response = self._transport.send("POST", self._path, body, signed, seconds)
             if is_last or not self.auth or response.status not in self.auth.refused:
                 break
             if not self.auth.refresh(str(signed), seconds):

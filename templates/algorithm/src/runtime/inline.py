@@ -22,12 +22,6 @@ from .items import Item
 from .protocol import ATTEMPT, Failure, error_type_and_message
 
 
-class InlineFailed(Failure):
-    """The author's code raised; the same item can't be expected to fare better next time."""
-
-    effect = ATTEMPT
-
-
 class Target:
     """The author's ``apply``, given what its ``load`` returned."""
 
@@ -55,7 +49,7 @@ class Target:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # asyncio.CancelledError and SystemExit too are the item's alone
-            raise InlineFailed(*error_type_and_message(error)) from error
+            raise Failure(*error_type_and_message(error), effect=ATTEMPT) from error
 
 
 def _of_adk(apply: Callable[..., Any], load: Callable[..., Any] | None = None) -> tuple[Any, list[Any]]:

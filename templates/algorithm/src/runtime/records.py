@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import collections
 import functools
+import hashlib
 import threading
 import time
 from typing import Any, Callable
 
 from .items import Item, Outcome
 from .keys import KeyedItems, digest
-from .protocol import Failure, Unavailable, dumps, to_wire
+from .protocol import Failure, dumps, to_wire
 
 PART_SECONDS, PART_RECORDS, PART_BYTES = 60.0, 1000, 8_000_000
 MAX_PARTS = 2  # that may wait to be written before no new work starts
@@ -198,7 +199,8 @@ class Recorder:
             self.counts["recorded"] += len(records)
         except Refused as refused:
             if self.deadline.left_to_answer() <= 0:  # finding them may take many writes
-                raise Unavailable(f"time ran out over records that were refused: {refused}") from None
+                late = f"time ran out over records that were refused: {refused}"
+                raise Failure("DatastoreError", late, True) from None
             at_fault = records if len(records) == 1 else refused.records
             if not at_fault:
                 half = len(records) // 2
@@ -218,6 +220,16 @@ class Recorder:
         self._refused.append((item, outcome))
         self.counts["refused"] += 1
         self._write([self._record(item, outcome, "drop")])
+
+
+def object_name(records: list[Record], part: int) -> str:
+    """A file's name for a part; sorts by run and index. A write repeated replaces itself, and no other."""
+    fields = records[0].fields
+    content = dumps([fields["run"], [[record.fields["id"], record.rank] for record in records]])
+    run = "none" if fields["run"] is None else fields["run"]
+    index = min(record.fields["index"] for record in records)
+    name = hashlib.sha256(content.encode("ascii")).hexdigest()[:12]
+    return f"{run}-{index:012d}-{name}-t{fields['try']}-p{part}.jsonl"
 
 
 @functools.lru_cache(maxsize=8)

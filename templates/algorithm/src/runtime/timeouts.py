@@ -5,15 +5,13 @@ from __future__ import annotations
 import threading
 from typing import Any, Callable
 
-
-class TimeUp(Exception):
-    """What was given some time took longer."""
+from .protocol import Failure
 
 
 def call_with_timeout(seconds: float, do: Callable[..., Any], *arguments: Any) -> Any:
     """Do something in a thread that is left alone when it takes longer than that many seconds.
 
-    Returns or raises what it does, else raises ``TimeUp``.
+    Returns or raises what it does, else raises ``Failure``.
     """
     ended: list[tuple[Any, BaseException | None]] = []
 
@@ -30,7 +28,7 @@ def call_with_timeout(seconds: float, do: Callable[..., Any], *arguments: Any) -
     except RuntimeError:  # the system starts no more threads
         run()
     if not ended:
-        raise TimeUp(f"no answer within the {seconds:.0f} s there were")
+        raise Failure("TimeoutError", f"no answer within the {seconds:.0f} s there were")
     result, error = ended[0]
     if error is not None:
         raise error
