@@ -26,9 +26,11 @@ CONNECT_TIMEOUT = 10.0
 BLOCK = 65536
 LARGEST = 1 << 27  # bytes of an answer in memory
 BROKEN = (BrokenPipeError, ConnectionResetError, ConnectionAbortedError)
-OTHER = rb"(?:\r\n(?:connection: keep-alive|(?!connection|content-[el]|transfer|[^:\r\n]*rate-?limit)[^\s:]+:[^\r\n]*))*"  # headers
+# The head of an answer that can be read directly: nothing in it changes how the body is read, nor is heard.
+HEARD = rb"connection|content-[el]|transfer|[^:\r\n]*rate-?limit"
+LINES = rb"(?:\r\n(?:connection: keep-alive|(?!%b)[^\s:]+:[^\r\n]*))*" % HEARD
 PLAIN = re.compile(
-    rb"HTTP/1\.1 200 [^\r\n]*%b\r\ncontent-length: *(\d{1,11})%b\r\n\r\n" % (OTHER, OTHER), re.I
+    rb"HTTP/1\.1 200 [^\r\n]*%b\r\ncontent-length: *(\d{1,11})%b\r\n\r\n" % (LINES, LINES), re.I
 )
 
 
