@@ -95,3 +95,8 @@ def is_path(name: str) -> bool:
     if name.endswith((".yaml", ".yml")) or name.startswith((".", "~")):
         return True
     return name.startswith("/") and Path(name).is_dir()
+
+
+def is_service(name: str) -> bool:
+    """Whether a user who names a wrapper means one that is served at a URL: `http://` or `https://`."""
+    return name.lower().startswith(("http://", "https://"))

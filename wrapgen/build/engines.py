@@ -13,7 +13,7 @@ from wrapgen.build.context import build_context
 from wrapgen.build.generating import manifest
 from wrapgen.build.literals import Ready
 from wrapgen.build.plan import MANIFEST
-from wrapgen.build.render import render
+from wrapgen.build.render import render_tree
 from wrapgen.build.templates import read_templates
 from wrapgen.spec import Spec
 from wrapgen.spec.queue import LOST_DELIVERIES, lambda_timeout, queue_numbers
@@ -35,25 +35,18 @@ def generate_engine(spec: Spec, engine: str) -> Wrapper:
     """
     context = {**build_context(spec), **_queue(spec, "lambda" if engine == "lambda" else "worker")}
     parts: dict[str, Callable[[], dict[str, bytes]]] = {
-        "spark": lambda: {**_rendered("spark", context), **_package(vendored.SPARK)},
+        "spark": lambda: {**render_tree(read_templates("spark"), context), **_package(vendored.SPARK)},
         "lambda": lambda: {
-            **_rendered("lambda", context),
-            **_rendered("sqs", context),
+            **render_tree(read_templates("lambda"), context),
+            **render_tree(read_templates("sqs"), context),
             **_package(vendored.LAMBDA),
         },
-        "sqs": lambda: _rendered("sqs", context),
+        "sqs": lambda: render_tree(read_templates("sqs"), context),
     }
     files = parts[engine]()
     files["spec.yaml"] = spec.source_text
     files[MANIFEST] = manifest(files, spec.digest)
     return Wrapper(files)
-
-
-def _rendered(part: str, context: dict[str, Any]) -> dict[str, bytes]:
-    return {
-        path.removesuffix(".jinja"): render(path, content, context) if path.endswith(".jinja") else content
-        for path, content in read_templates(part).items()
-    }
 
 
 def _package(modules: tuple[str, ...]) -> dict[str, bytes]:

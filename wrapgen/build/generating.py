@@ -6,7 +6,7 @@ import hashlib
 import posixpath
 from collections.abc import Mapping
 
-from wrapgen.build import mapping, plan
+from wrapgen.build import mapping, plan, serving
 from wrapgen.build.context import build_context
 from wrapgen.build.inline import copied_files
 from wrapgen.build.literals import json_text
@@ -18,12 +18,15 @@ from wrapgen.spec import Spec
 from wrapgen.wrapper import Wrapper
 
 
-def generate(spec: Spec, templates: Mapping[str, bytes] | None = None) -> Wrapper:
+def generate(
+    spec: Spec, templates: Mapping[str, bytes] | None = None, serve: frozenset[str] = frozenset()
+) -> Wrapper:
     """The wrapper that a spec describes: same spec, same bytes, on every machine.
 
     Args:
         spec: a valid spec.
         templates: by path, as `templates.overlaid` reads them; None takes ours.
+        serve: what to serve it with, of `serving.KINDS`.
 
     Raises:
         BadTemplate: a template can't be rendered; never with ours.
@@ -38,6 +41,7 @@ def generate(spec: Spec, templates: Mapping[str, bytes] | None = None) -> Wrappe
         files[path] = render(template, content, context) if template.endswith(".jinja") else content
     if plan.endpoint(spec):
         files[mapping.PATH] = mapping.mapping_module(spec)
+    files |= serving.served_files(spec, serve)
     files["spec.yaml"] = spec.source_text
     for name, content in spec.attached.items():
         place = posixpath.normpath(name)

@@ -42,6 +42,18 @@ def render(path: str, template: bytes, context: Mapping[str, Any]) -> bytes:
     return text.encode("utf-8")
 
 
+def render_tree(files: Mapping[str, bytes], context: Mapping[str, Any]) -> dict[str, bytes]:
+    """A tree of templates by path: each `NAME.jinja` rendered as NAME, every other file as it is.
+
+    Raises:
+        BadTemplate: as `render`.
+    """
+    return {
+        path.removesuffix(".jinja"): render(path, content, context) if path.endswith(".jinja") else content
+        for path, content in files.items()
+    }
+
+
 @lru_cache(maxsize=64)
 def _compiled(template: bytes) -> jinja2.Template:
     return _environment().from_string(template.decode("utf-8"))

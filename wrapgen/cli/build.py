@@ -10,14 +10,29 @@ import click
 
 from wrapgen.cli.options import json_option
 from wrapgen.cli.terminal import answer, data, err
-from wrapgen.errors import DriftError
+from wrapgen.errors import DriftError, UsageError
 
 if TYPE_CHECKING:
     from wrapgen.build import Placement
     from wrapgen.spec import Spec
 
+SERVED = ("container",)
+"""What `--serve` may be given."""
 
-@click.command("build")
+
+class _BuildCommand(click.Command):
+    """Takes `--serve` without a value too: an optional value of click's would be a SPEC that follows."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click, after a missing value is written out."""
+        given = [
+            "--serve=container" if word == "--serve" and following not in SERVED else word
+            for word, following in zip(args, [*args[1:], ""], strict=True)
+        ]
+        return super().parse_args(ctx, given)
+
+
+@click.command("build", cls=_BuildCommand)
 @click.argument("spec", default="spec.yaml", type=click.Path())
 @click.option("--output", type=click.Path(), help="The wrapper's own folder; default generated/NAME.")
 @click.option("--check", is_flag=True, help="Write nothing; exit code 4 if a file differs.")
@@ -27,6 +42,12 @@ if TYPE_CHECKING:
 @click.option("--spark", "engine", flag_value="spark", help="Instead: a Spark job that calls the wrapper.")
 @click.option("--lambda", "engine", flag_value="lambda", help="Instead: an AWS Lambda function on a queue.")
 @click.option("--sqs", "engine", flag_value="sqs", help="Instead: the queue for `wrapgen worker sqs`.")
+@click.option(
+    "--serve",
+    type=click.Choice(SERVED),
+    metavar="[KIND]",
+    help="Also: what any ASGI server runs, and a Dockerfile; kserve: with manifests for Kubernetes.",
+)
 @json_option()
 def command(
     spec: str,
@@ -36,31 +57,31 @@ def command(
     force: bool,
     templates: str | None,
     engine: str | None,
+    serve: str | None,
     as_json: bool,
 ) -> None:
     """Generate the wrapper that SPEC describes.
 
     Files that were edited by hand are never written over without --force; src/hooks.py is yours and is never
-    touched once it is there.
+    touched once it is there. What --serve added to a folder stays there in later builds.
     """
     # The process lives for a quarter of a second, of which garbage collection would take a tenth.
     gc.disable()
     click.get_current_context().call_on_close(gc.enable)
-    from wrapgen.build import (
-        Placement,
-        generate,
-        left_out,
-        overlaid,
-    )  # not at the top: --help must stay quick
+    from wrapgen.build import Placement, generate, left_out, overlaid  # not at the top: --help stays quick
+    from wrapgen.build.serving import kinds_of
     from wrapgen.spec import load
 
     loaded = load(spec)
     if engine is None:
-        wrapper = generate(loaded, overlaid(templates) if templates else None)
-        folder = default_folder(loaded, spec)
+        folder = Path(output or default_folder(loaded, spec))
+        kinds = kinds_of(folder) | ({serve} if serve else set())
+        wrapper = generate(loaded, overlaid(templates) if templates else None, kinds)
         for problem in left_out(loaded):
             err(f"{spec}:{problem.line}:{problem.column}: warning: {problem.message}")
     else:
+        if serve:
+            raise UsageError(f"--serve is of the wrapper itself, --{engine} builds something else")
         from wrapgen.build.engines import generate_engine
 
         wrapper = generate_engine(loaded, engine)

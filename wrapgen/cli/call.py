@@ -16,7 +16,7 @@ from wrapgen.cli.hosting import hosting
 from wrapgen.cli.options import FILE, PlatformChoice, json_option, number_option, platform_options
 from wrapgen.cli.terminal import data, err
 from wrapgen.errors import AlgorithmFailed, NotFound, UsageError
-from wrapgen.references import is_path
+from wrapgen.references import is_path, is_service
 
 if TYPE_CHECKING:
     from wrapgen.client import Client
@@ -53,10 +53,11 @@ def command(
 ) -> None:
     """Call the algorithm REF (owner/name/1.2.3) with one INPUT, a --file or what comes on stdin.
 
-    A spec in place of REF (spec.yaml, or a folder such as ./) is executed by a process of this machine.
+    A spec in place of REF (spec.yaml, or a folder such as ./) is executed by a process of this machine; a URL
+    is a served wrapper's.
     """
     body, content_type = _input(value, file, kind)
-    if is_path(reference):
+    if is_path(reference) or is_service(reference):
         with hosting(reference, platform) as hosted, TemporaryFile() as log:
             try:
                 found = hosted.call(body, content_type, timeout, log)

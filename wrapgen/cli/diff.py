@@ -31,13 +31,14 @@ def command(
     target: the version that SPEC names against the newest. Exit code 4 if a level differs.
     """
     from wrapgen.build import Placement, generate, overlaid  # not at the top: --help must stay quick
+    from wrapgen.build.serving import kinds_of
     from wrapgen.cli.build import default_folder
     from wrapgen.doctor import Level, drift
     from wrapgen.spec import load
 
     loaded = load(spec)
     folder = Path(output or default_folder(loaded, spec))
-    wrapper = generate(loaded, overlaid(templates) if templates else None)
+    wrapper = generate(loaded, overlaid(templates) if templates else None, kinds_of(folder))
     found = [drift.files(Placement.of(wrapper, folder)), *_on_platform(loaded, folder, platform)]
     answer({"levels": [finding.as_json() for finding in found]}, as_json, *map(str, found))
     return DriftError.exit_code if any(finding.level is Level.FAULT for finding in found) else 0

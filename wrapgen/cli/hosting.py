@@ -1,4 +1,4 @@
-"""What executes the wrapper that a command names: a platform, or processes of this machine."""
+"""What executes the wrapper that a command names: a platform, a service, or processes of this machine."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Hosting:
     """The wrapper that a command names, and the platform as far as it is needed; nothing is opened at first.
 
     Args:
-        name: `owner/name` with or without a version, a spec's file, or a folder with a spec.
+        name: `owner/name` with or without a version, a spec's file, a folder with a spec, or a URL.
         platform: what the platform options say.
         pool: connections to the platform that are kept open.
         stack: closes what is opened.
@@ -61,7 +61,7 @@ class Hosting:
 
     @cached_property
     def local(self) -> LocalWrapper | None:
-        """The wrapper of a spec; None for one on a platform.
+        """The wrapper of a spec; None for one on a platform or at a URL.
 
         Raises:
             SpecError: the spec is wrong.
@@ -91,18 +91,29 @@ class Hosting:
         from wrapgen.run.hosts.finding import find_host
 
         if self.local is None:
-            return find_host(self.client, self.name, kept(self.name), patience)
+            token, pool = self._platform.key, self._pool
+            host = find_host(
+                lambda: self.client, self.name, kept(self.name), patience, token=token, pool=pool
+            )
+            self._stack.callback(host.close)
+            return host
         return self._processes(self.local, processes, log)
 
     def call(self, body: bytes, content_type: str, seconds: float, log: IO[bytes]) -> Answer:
-        """One call of a spec's wrapper.
+        """One call of a spec's wrapper, or of one at a URL.
 
         Raises:
             AlgorithmFailed: it answered with an error, or not at all.
+            PlatformError: the service can't be reached, or refuses the call.
         """
+        if self.local is None:
+            from wrapgen.run.hosts.http import HttpHost, service_at
+
+            service = HttpHost(service_at(self.name, self._platform.key), pool=1)
+            self._stack.callback(service.close)
+            return service.answer(body, seconds, content_type)
         from wrapgen.local.opening import JsonText
 
-        assert self.local is not None
         value: str | bytes = body
         if content_type != "application/octet-stream":
             value = (JsonText if content_type == "application/json" else str)(body.decode("utf-8"))

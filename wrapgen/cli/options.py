@@ -44,6 +44,20 @@ class PlatformChoice:
     profile: str | None = None
     home: Path | None = None
 
+    @property
+    def key(self) -> str | None:
+        """The API key, or the token of a served wrapper, that the options name; None without one.
+
+        Raises:
+            UsageError: two options contradict each other, or the variable of --key-env is empty.
+        """
+        if self.api_key and self.key_env:
+            raise UsageError("give --api-key or --key-env, not both")
+        key = os.environ.get(self.key_env) if self.key_env else self.api_key
+        if self.key_env and not key:
+            raise UsageError(f"the variable {self.key_env} is not set", hint="put the API key there")
+        return key
+
     def client(self, *, pool: int = 1) -> Client:
         """The client that the options name, with so many connections kept open.
 
@@ -53,13 +67,9 @@ class PlatformChoice:
         """
         from wrapgen.client import connect
 
-        if self.api_key and self.key_env:
-            raise UsageError("give --api-key or --key-env, not both")
+        key = self.key
         if self.home is not None and self.profile is not None:
             raise UsageError("give --home or --profile, not both")
-        key = os.environ.get(self.key_env) if self.key_env else self.api_key
-        if self.key_env and not key:
-            raise UsageError(f"the variable {self.key_env} is not set", hint="put the API key there")
         return connect(address=self.address, key=key, home=self.home, profile=self.profile, pool=pool)
 
 

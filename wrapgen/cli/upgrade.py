@@ -61,8 +61,10 @@ def command(
 
 def _placement(folder: Path, templates: str | None) -> Placement:
     from wrapgen.build import Placement, generate, overlaid, runtime
+    from wrapgen.build.serving import kinds_of
     from wrapgen.spec import load
 
     if runtime.held(folder) is None:
         raise UsageError(f"{folder} is not a wrapper that wrapgen built", hint="wrapgen build makes one")
-    return Placement.of(generate(load(folder), overlaid(templates) if templates else None), folder)
+    found = generate(load(folder), overlaid(templates) if templates else None, kinds_of(folder))
+    return Placement.of(found, folder)

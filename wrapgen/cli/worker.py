@@ -94,7 +94,9 @@ def _worker(
     from wrapgen.run.sender import Sender
 
     client = given["platform"].client(pool=given["calls"] or 10)
-    host = find_host(client, reference, None, Patience(given["patience"], lambda wait: err(str(wait))))
+    host = find_host(
+        lambda: client, reference, None, Patience(given["patience"], lambda wait: err(str(wait)))
+    )
     exact, about = host.reference, host.describe()
     if about.datastore is None:
         raise UsageError(

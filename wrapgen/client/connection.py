@@ -42,6 +42,7 @@ class Connection:
         admin_key: key for accounts and organizations; only a local platform's home has one.
         home: the local platform's home that it was found in, or None.
         proxy: URL of the proxy where the process's own variables name none.
+        bearer: whether the key is a token of a service that is no platform; it may be empty then.
     """
 
     address: str
@@ -52,6 +53,7 @@ class Connection:
     admin_key: str | None = None
     home: Path | None = None
     proxy: str = ""
+    bearer: bool = False
 
     def __repr__(self) -> str:
         return f"Connection({self.address!r}, source={self.source!r}, account={self.account!r})"
@@ -64,7 +66,7 @@ class Connection:
         """
         authorities = read_authorities(self.ca_cert) if self.ca_cert else None
         proxy = proxy_url(self.address, self.proxy)
-        return Connection(self.address, self.key, self.source, self.account, authorities, proxy=proxy)
+        return replace(self, ca_cert=authorities, admin_key=None, home=None, proxy=proxy)
 
     @property
     def is_local(self) -> bool:
@@ -72,9 +74,9 @@ class Connection:
         return self.admin_key is not None
 
 
-def authorization(key: str) -> str:
-    """`Bearer` for a token of three segments, else the documented `Simple` form."""
-    return f"Bearer {key}" if key.count(".") == 2 else f"Simple {key}"
+def authorization(key: str, *, bearer: bool = False) -> str:
+    """`Bearer` for a token of three segments, or of a service; else the documented `Simple` form."""
+    return f"Bearer {key}" if bearer or key.count(".") == 2 else f"Simple {key}"
 
 
 def find(

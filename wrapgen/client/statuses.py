@@ -87,8 +87,8 @@ def error_of(what: str, status: int, headers: Headers, body: bytes) -> PlatformE
     if 300 <= status < 400:
         target = headers.get("Location") or "another address"
         return PlatformError(
-            f"{what}: the platform redirects to {target}, which is not followed with a key in hand",
-            hint="give that address as the platform's",
+            f"{what}: it redirects to {target}, which is not followed with a key in hand",
+            hint="give that address instead",
             status=status,
         )
     kind = _kind(status, code)

@@ -70,7 +70,11 @@ class Transport:
         while self._idle:
             self._idle.pop().close()
 
-    def request(
+    def request(self, method: str, path: str, **options: Any) -> bytes:
+        """As `exchange`, but for the content type."""
+        return self.exchange(method, path, **options)[0]
+
+    def exchange(
         self,
         method: str,
         path: str,
@@ -82,8 +86,8 @@ class Transport:
         key: str | None = None,
         headers: Mapping[str, str] | None = None,
         limit: int = ANSWER_LIMIT,
-    ) -> bytes:
-        """One exchange; returns the decoded body of a 2xx answer.
+    ) -> tuple[bytes, str]:
+        """One exchange; returns the decoded body of a 2xx answer, and its content type.
 
         Args:
             method, path: such as GET and `/v1/algorithms/acme/A`; the path is already percent-encoded.
@@ -106,7 +110,7 @@ class Transport:
             sent["Content-Type"] = content_type
         with self._answer(method, path, target, body, sent, timeout) as response:
             try:
-                return read(response, limit)
+                return read(response, limit), response.headers.get("Content-Type") or ""
             except AnswerTooLarge:
                 raise TooLarge(
                     f"{method} {path}: the answer has more than {limit:,} bytes", hint="ask for less at once"
@@ -140,7 +144,9 @@ class Transport:
             raise self._unreachable(what, error) from error
 
     def _headers(self, key: str | None = None) -> dict[str, str]:
-        own = {"Authorization": authorization(key or self.connection.key), "Accept-Encoding": "identity"}
+        own, key = {"Accept-Encoding": "identity"}, key or self.connection.key
+        if key or not self.connection.bearer:  # a service may be open to everyone
+            own["Authorization"] = authorization(key, bearer=self.connection.bearer)
         return {**self._connector.headers, **own}
 
     @contextmanager

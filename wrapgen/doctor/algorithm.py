@@ -83,7 +83,7 @@ def version(client: Client, reference: str, what: str) -> tuple[Finding, str | N
 def description(client: Client, reference: str) -> tuple[Finding, Description | None]:
     """Whether a wrapper starts and describes itself; no item is sent and nothing is recorded."""
     try:
-        told = find_host(client, reference, reference).describe()
+        told = find_host(lambda: client, reference, reference).describe()
     except (RunError, PlatformError) as error:
         return fault("wrapper", error.message, error.hint or "look into its error log"), None
     return ok("wrapper", f"{reference} answers: mode {told.mode}, target {told.target}"), told

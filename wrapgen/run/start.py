@@ -11,6 +11,7 @@ import threading
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from os import PathLike, fspath
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -201,20 +202,27 @@ def open_run(
     options = options or Options()
     options = options if shard is None else replace(options, shard=_shard(shard))
     with ExitStack() as stack:
-        if client is None:
-            client = stack.enter_context(connect(pool=options.workers or 8))
+        pool = options.workers or 8
+
+        @cache
+        def platform() -> Client:
+            return client or stack.enter_context(connect(pool=pool))
+
         path = Path(state or stack.enter_context(TemporaryDirectory(prefix="wrapgen-run-")))
         _, own = of_shard(options.shard, Path(), path, named or "")
         folder = Folder(own or path)
         kept = None if options.fresh else folder.kept_reference(reference)
-        host = find_host(client, reference, kept, Patience(options.patience))
+        host = find_host(platform, reference, kept, Patience(options.patience), pool=pool)
+        stack.callback(host.close)
         refuse_open_version(options.shard, reference, host)
         anew = options.fresh or options.accept_changes
         if named is None:
             found = given_items(folder, selection or Selection())
         else:
-            given, stdin, data = selection or Selection(), sys.stdin.buffer, client.data
-            found = open_input(named, None, given, folder, stdin=stdin, data=lambda: data, replace=anew)
+            given, stdin = selection or Selection(), sys.stdin.buffer
+            found = open_input(
+                named, None, given, folder, stdin=stdin, data=lambda: platform().data, replace=anew
+            )
 
         def prepare() -> None:
             if not isinstance(items, (str, PathLike)):

@@ -19,6 +19,7 @@ from wrapgen.spec import names
 from wrapgen.spec.expand import Expanded, expand
 from wrapgen.spec.preset import presets
 from wrapgen.spec.section import VARIABLE, Section, checked, sketch
+from wrapgen.spec.serving import CALLS, Serve
 from wrapgen.spec.store import StoreAddress, check_credentials, parse_store, parse_store_variable
 from wrapgen.spec.target import Target, or_text
 
@@ -246,6 +247,7 @@ class Spec(Section):
         "result is returned and marked, without calling the target. SQL datastores only.",
     )
     publish: Publish = _DEFAULTS
+    serve: Serve = _DEFAULTS
 
     _place: tuple[str, int, int] = PrivateAttr(default=("spec.yaml", 1, 1))
     _source_text: bytes = PrivateAttr(default=b"")
@@ -295,6 +297,12 @@ class Spec(Section):
         return 1 if self.target.source else DEFAULT_PARALLEL
 
     @property
+    def calls_at_once(self) -> int:
+        """Calls that a served replica executes at once, the default filled in."""
+        alone = self.target.source is not None and self.parallel == 1
+        return self.serve.calls or (1 if alone else CALLS)
+
+    @property
     def id_version(self) -> int:
         """The version of content ids; an endpoint's always identify what it is asked, too."""
         return 2 if self.target.endpoint else self.record.id_version
@@ -318,13 +326,13 @@ class Spec(Section):
 
     @cached_property
     def digest(self) -> str:
-        """`sha256:` and 64 hex digits over what the spec means: comments, order and defaults don't count."""
+        """`sha256:` and 64 hex digits over what the spec means: no comments, order, defaults or `serve`."""
         meaning = self.model_dump(
             mode="json", exclude_defaults=True
         )  # so that a new key changes no old digest
         if self.parallel == (1 if self.target.source else DEFAULT_PARALLEL):
             meaning.get("dispatch", {}).pop("parallel", None)
-        meaning = {key: value for key, value in meaning.items() if value != {}}
+        meaning = {key: value for key, value in meaning.items() if value != {} and key != "serve"}
         for name, files in (("source", self._source_files), ("attached", self._attached)):
             if files:
                 meaning[name] = {

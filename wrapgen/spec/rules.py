@@ -292,6 +292,20 @@ def _already(document: dict[str, Any]) -> Iterator[Fault]:
         )
 
 
+def _replicas(document: dict[str, Any]) -> Iterator[Fault]:
+    serve = _section(document, "serve")
+    least, most = serve.get("min_replicas", 1), serve.get("max_replicas", 4)
+    if type(least) is int and type(most) is int and least > most:
+        key = "max_replicas" if "max_replicas" in serve else "min_replicas"
+        yield ("serve", key), f"min_replicas is {least}, more than max_replicas, {most}", "raise max_replicas"
+    alone = (
+        _section(document, "target").get("source") and _section(document, "dispatch").get("parallel", 1) == 1
+    )
+    if alone and type(serve.get("calls")) is int and serve["calls"] > 1:
+        said = "calls at once need a source that is thread-safe, which dispatch.parallel of 2 or more says"
+        yield ("serve", "calls"), said, "remove calls, or write dispatch: {parallel: 2}"
+
+
 RULES: tuple[Callable[[dict[str, Any]], Iterator[Fault]], ...] = (
     _one_target,
     _endpoint_keys,
@@ -305,5 +319,6 @@ RULES: tuple[Callable[[dict[str, Any]], Iterator[Fault]], ...] = (
     _times,
     _record_ids,
     _already,
+    _replicas,
 )
 """What ties several values together. A rule more is an entry more."""

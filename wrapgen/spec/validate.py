@@ -19,6 +19,7 @@ from wrapgen.spec import environments, names, rules
 from wrapgen.spec.expand import expand
 from wrapgen.spec.model import Datastore, Dispatch, Limits, Publish, RecordPart, Spec, WrapperPart
 from wrapgen.spec.preset import presets
+from wrapgen.spec.serving import Serve
 from wrapgen.spec.target import NESTED, Target
 from wrapgen.spec.tree import LONGEST_NUMBER, Path, Tree
 
@@ -30,6 +31,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "limits": Limits,
     "record": RecordPart,
     "publish": Publish,
+    "serve": Serve,
 }
 """The sections of a spec, in the order in which it is written."""
 

@@ -1,4 +1,4 @@
-"""Every host of a wrapper does the same: one suite over a platform, processes, and a function in this one."""
+"""Every host of a wrapper does the same: one suite over a platform, a service, processes, and a function."""
 
 from __future__ import annotations
 
@@ -18,10 +18,15 @@ from wrapgen import protocol
 from wrapgen.client import Client, Connection
 from wrapgen.errors import NotAuthorized, PlatformError, RunError, Throttled, TooLarge
 from wrapgen.run.hosts.host import Host
+from wrapgen.run.hosts.http import HttpHost, service_at
 from wrapgen.run.hosts.memory import MemoryHost
 from wrapgen.run.hosts.platform import PlatformHost
 from wrapgen.run.hosts.processes import ProcessHost, Program
 from wrapgen.run.scheduling.replies import LossKind, Lost
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "serving"))
+
+from served_wrapper import TOKEN, built, served
 
 FACTS = {"protocol": protocol.PROTOCOL, "mode": "batch", "spec": "sha256:ab", "target": "nlp/S/1.0.5"}
 
@@ -75,8 +80,8 @@ class Wrapper:
 
 
 @contextmanager
-def on_a_platform(wrapper: Wrapper) -> Iterator[Host]:
-    """The wrapper behind HTTP."""
+def behind_http(wrapper: Wrapper, *, enveloped: bool) -> Iterator[str]:
+    """The address of the wrapper behind HTTP; without an envelope, the result is all of an answer."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -86,6 +91,8 @@ def on_a_platform(wrapper: Wrapper) -> Iterator[Host]:
                 answer = wrapper(body)
             except PlatformError as error:
                 answer = protocol.dumps({"error": {"message": error.message}})
+            if not enveloped and not refusal and wrapper.answer is None:
+                answer = protocol.dumps(json.loads(answer)["result"])
             self.send_response(refusal.status if refusal else 200)
             for name, value in (refusal.headers if refusal else ()) or ():
                 self.send_header(name, value)
@@ -99,14 +106,58 @@ def on_a_platform(wrapper: Wrapper) -> Iterator[Host]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
-    address = f"http://127.0.0.1:{server.server_address[1]}"
     try:
-        with Client(Connection(address, "key", "the test"), pool=2) as client:
-            yield PlatformHost(client, "acme/W/1.0.0", None, address)
+        yield f"http://127.0.0.1:{server.server_address[1]}"
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def on_a_platform(wrapper: Wrapper) -> Iterator[Host]:
+    """The wrapper on a platform."""
+    with ExitStack() as stack:
+        address = stack.enter_context(behind_http(wrapper, enveloped=True))
+        client = stack.enter_context(Client(Connection(address, "key", "the test"), pool=2))
+        yield PlatformHost(client, "acme/W/1.0.0", None, address)
+
+
+@contextmanager
+def behind_a_gateway(wrapper: Wrapper) -> Iterator[Host]:
+    """The wrapper at a URL, with something before it that may answer in its place."""
+    with behind_http(wrapper, enveloped=False) as address:
+        host = HttpHost(service_at(address, "token"))
+        yield host
+        host.close()
+
+
+SERVED = """
+from types import SimpleNamespace
+from . import program
+
+def load():
+    return SimpleNamespace()
+
+def apply(value, state):
+    return program.apply(value)
+"""
+
+
+@contextmanager
+def served_by_uvicorn(wrapper: Wrapper) -> Iterator[Host]:
+    """The wrapper under a real uvicorn, with what `build --serve` writes."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = built(Path(name))
+        (folder / "src" / "program.py").write_text(PROGRAM)
+        (folder / "src" / "Echo.py").write_text(SERVED)
+        wrapper.facts["name"] = "acme/W"
+        wrapper.calls = Calls(folder / "calls.jsonl")
+        (folder / "said.json").write_text(json.dumps({"facts": wrapper.facts, "answer": None}))
+        with served(folder) as server:
+            host = HttpHost(service_at(server.url, TOKEN))
+            yield host
+            host.close()
 
 
 @contextmanager
@@ -164,14 +215,17 @@ def in_processes(wrapper: Wrapper) -> Iterator[Host]:
             host.close()
 
 
-@pytest.fixture(params=[on_a_platform, in_memory])
+@pytest.fixture(params=[on_a_platform, behind_a_gateway, in_memory])
 def refusing(request: pytest.FixtureRequest) -> Iterator[Callable[[Wrapper], Host]]:
     """Makes a host of a wrapper, of those where something stands between it and a call."""
     with ExitStack() as stack:
         yield lambda wrapper: stack.enter_context(request.param(wrapper))
 
 
-@pytest.fixture(params=[on_a_platform, in_memory, in_processes])
+EVERYWHERE = [on_a_platform, behind_a_gateway, served_by_uvicorn, in_memory, in_processes]
+
+
+@pytest.fixture(params=EVERYWHERE)
 def hosted(request: pytest.FixtureRequest) -> Iterator[Callable[[Wrapper], Host]]:
     """Makes a host of a wrapper."""
     with ExitStack() as stack:
@@ -184,7 +238,8 @@ def test_a_call_brings_the_body_of_the_answer(hosted):
     host = hosted(wrapper)
     answer = host.call(b'{"$batch":[1, 2]}', 30)
     assert isinstance(answer, bytes) and json.loads(answer)["result"]["$results"] == [1, 2]
-    assert wrapper.calls == [b'{"$batch":[1, 2]}'] and host.reference == "acme/W/1.0.0"
+    assert wrapper.calls == [b'{"$batch":[1, 2]}']
+    assert host.reference in ("acme/W/1.0.0", host.address)  # a service's name is not known before it says it
 
 
 @pytest.mark.parametrize("status", REFUSALS)
@@ -215,15 +270,20 @@ def test_a_wrapper_describes_itself_once(hosted):
 
 
 def test_what_is_no_wrapper_of_ours_is_refused(hosted):
-    """Another protocol, or an algorithm that does not describe itself, is an error that says so."""
+    """Another protocol is an error that says so."""
     wrapper = Wrapper()
     wrapper.facts["protocol"] = 99
     with pytest.raises(RunError, match="speaks item protocol 99"):
         hosted(wrapper).describe()
+
+
+@pytest.mark.parametrize("place", [on_a_platform, behind_a_gateway, in_memory, in_processes])
+def test_what_is_no_wrapper_at_all_is_refused(place):
+    """An algorithm that does not describe itself is an error that says so."""
     other = Wrapper()
     other.answer = b'{"result":1,"metadata":{}}'
-    with pytest.raises(RunError, match="not a wrapper"):
-        hosted(other).describe()
+    with place(other) as host, pytest.raises(RunError, match="not a wrapper"):
+        host.describe()
 
 
 def test_a_description_that_is_refused_says_why(refusing):

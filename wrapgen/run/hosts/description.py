@@ -36,6 +36,7 @@ class Description:
         price: of a million tokens, by `input` and `output`; None where the spec has none.
         digest: SHA-256 of its own source; empty where an older wrapper does not say it.
         max_cost_item: the most that an attempt of an item may cost beside its own bytes; None: not known.
+        name: `owner/Name` of a served wrapper; empty where its reference says it.
     """
 
     target: str
@@ -53,6 +54,7 @@ class Description:
     price: dict[str, float] | None = None
     max_cost_item: float | None = None
     digest: str = ""
+    name: str = ""
 
     @property
     def aim(self) -> int:
@@ -133,6 +135,7 @@ def _of_facts(facts: dict[str, Any]) -> Description:
         mode=str(facts.get("mode") or ""),
         spec=str(facts.get("spec") or ""),
         digest=str(facts.get("digest") or ""),
+        name=str(facts.get("name") or ""),
         timeout=float(limits.get("timeout") or 300),
         request_bytes=int(limits.get("request_bytes") or protocol.BODY_CAP),
         parallel=int(limits.get("parallel") or 1),

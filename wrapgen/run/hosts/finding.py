@@ -1,4 +1,4 @@
-"""From a reference to the host of its wrapper, over the client of its platform. Assembles only."""
+"""From what names a wrapper, a reference or a URL, to its host. Assembles only."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 
 from wrapgen.client import Client
 from wrapgen.errors import UsageError
-from wrapgen.references import Number, Reference
+from wrapgen.references import Number, Reference, is_service
 from wrapgen.run.hosts.host import Host
+from wrapgen.run.hosts.http import HttpHost, service_at
 from wrapgen.run.hosts.patience import Patience
 from wrapgen.run.hosts.platform import PlatformHost
 from wrapgen.run.hosts.sideband import DataSideband
@@ -17,26 +18,35 @@ _EXACT = re.compile(r"\d+\.\d+\.\d+\Z|[0-9a-f]{40}\Z")
 
 
 def find_host(
-    client: Client,
+    connect: Callable[[], Client],
     reference: str,
     kept: str | None = None,
     patience: Patience = Patience(0),  # noqa: B008
+    *,
+    token: str | None = None,
+    pool: int = 8,
 ) -> Host:
-    """The host of the wrapper that a reference means; the wrapper has described itself.
+    """The host of the wrapper that a reference or a URL means; the wrapper has described itself.
 
     Args:
-        client: of its platform.
-        reference: `owner/name`, with a version or without.
+        connect: gives the client of a reference's platform; not called for a URL.
+        reference: `owner/name`, with a version or without; or the URL of a served wrapper.
         kept: the exact version that a run's ledger keeps; None takes the newest that fits.
-        patience: how long to wait for a platform that is away or still loading it.
+        patience: how long to wait for a host that is unavailable or still loading it.
+        token: for a URL; None takes that of the variable `http.TOKEN`.
+        pool: connections to a URL that are kept open.
 
     Raises:
         UsageError: there is no such version, or the reference is malformed.
         RunError: it is no wrapper, or speaks another protocol.
         PlatformError: it can't be reached.
     """
-    exact = kept or patience.ask(lambda: resolve(reference, client.released))
-    host = PlatformHost(client, exact, DataSideband(client.data), client.connection.address)
+    if is_service(reference):
+        host: Host = HttpHost(service_at(reference, token), pool=pool)
+    else:
+        client = connect()
+        exact = kept or patience.ask(lambda: resolve(reference, client.released))
+        host = PlatformHost(client, exact, DataSideband(client.data), client.connection.address)
     patience.ask(host.describe)
     return host
 

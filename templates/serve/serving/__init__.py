@@ -1,0 +1,1 @@
+"""What ``serve.py`` is made of: settings, the threads that execute calls, metrics, the OpenAPI document."""
