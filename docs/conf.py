@@ -28,7 +28,7 @@ CONTENTS = {
     "Start": ["start", "quickstart", "algorithms"],
     "Wrap": ["spec", "endpoints", "item-protocol", "datastores", "templates"],
     "Run": ["publishing", "running", "records", "scaling", "spark", "sqs"],
-    "Host": ["platform", "web", "security"],
+    "Host": ["platform", "web", "serving", "security"],
     "Look up": ["cli", "errors", "glossary", "architecture", "trust"],
 }
 """The order of the pages in the margin; Sphinx warns of a page that is missing here."""

@@ -26,7 +26,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to do: a `shell` or `python` script, a `serve` line, which stays up, or a file to `save`."""
+    """One thing to do: a `shell` or `python` script, a `serve` or `uvicorn` line, which stays up, a file to `save`."""
 
     kind: str
     script: str
@@ -78,4 +78,6 @@ def _runs(line: str) -> bool:
 
 
 def _line(line: str) -> Step:
+    if " uvicorn serve:app" in line:
+        return Step("uvicorn", line)
     return Step("serve" if line.startswith("wrapgen serve") else "shell", line)

@@ -3,7 +3,7 @@
 A page is one session in an empty folder that holds the checkout's `examples/`, `generated/` and `templates/`.
 Its blocks fenced as `sh` and `python` are run in order, by bash and Python, against real servers:
 
-- a line that starts with `wrapgen serve` is started beside the others, on a free port;
+- a line that starts with `wrapgen serve`, or runs `uvicorn`, is started beside the others, on a free port;
 - `wrapgen worker sqs` gets `--until-empty`, since nobody is there to stop it;
 - `pip install` gets `--dry-run --no-deps --no-index`: pip reads the line, finds this checkout and the extra,
   and installs nothing. `tests/repo/test_wheel.py` really installs the wheel, and `make setup` the extras;
@@ -19,17 +19,20 @@ A block that can't run anywhere but at the reader's is fenced as `sh no-run: REA
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import models
 import pytest
@@ -42,6 +45,7 @@ STANDS_FOR: dict[str, Callable[[Any], str]] = {
     "sim...": lambda session: json.loads(Path(session.platform["credentials"]).read_text())["api_key"],
     QUEUE: lambda session: session.cloud() + "/123456789012/tweets",
     "https://minio.example.org": lambda session: session.cloud(),
+    "http://127.0.0.1:9000": lambda session: f"http://127.0.0.1:{session.port}",
     "http://localhost:8000": lambda session: session.model(models.fastapi),
     "http://localhost:5000": lambda session: session.model(models.mlflow),
     "http://localhost:4000": lambda session: session.model(models.openai),
@@ -65,11 +69,15 @@ class Session:
     platform: dict[str, str] = field(default_factory=dict)
     servers: list[subprocess.Popen[str]] = field(default_factory=list)
     models: dict[str, Any] = field(default_factory=dict)
+    port: int = 0
 
     def do(self, step: Step) -> None:
         """Runs a step; fails with what it said."""
         if step.kind == "serve":
             self.serve(step.script)
+            return
+        if step.kind == "uvicorn":
+            self.serve_wrapper(step.script)
             return
         script = step.script
         for printed, real in STANDS_FOR.items():
@@ -109,6 +117,27 @@ class Session:
         ready = server.stdout.readline()
         assert ready, f"{line}: the platform did not start"
         self.platform = json.loads(ready)
+
+    def serve_wrapper(self, line: str) -> None:
+        """Starts a served wrapper as the line says, but on a free port; waits until it has loaded."""
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.port = listener.getsockname()[1]
+        command = re.sub(r"--port \d+", f"--fd {listener.fileno()}", line)
+        with listener, (self.folder / "uvicorn.log").open("wb") as log:
+            server = subprocess.Popen(
+                ["bash", "-c", f"trap 'kill $!' TERM; {command} & wait"],
+                cwd=self.folder,
+                env=self.environment,
+                text=True,
+                stdout=log,
+                stderr=log,
+                pass_fds=[listener.fileno()],
+            )
+        self.servers.append(server)
+        while server.poll() is None:
+            with contextlib.suppress(OSError), urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=60):
+                return
+        raise AssertionError((self.folder / "uvicorn.log").read_text("utf-8"))
 
     def model(self, answer: Callable[[str, Any], Any]) -> str:
         """The address of a model server, started when it is first needed."""

@@ -110,8 +110,17 @@ def test_the_tree_of_the_package_is_true() -> None:
     assert {name.strip("`") for name in named} == folders | modules
 
 
-FOREIGN = {"--checkpoint", "--column", "--fail", "--show-error", "--silent"}
-"""Flags of the emitted Spark job and of curl."""
+FOREIGN = {
+    "--app-dir",
+    "--checkpoint",
+    "--column",
+    "--fail",
+    "--read-only",
+    "--show-error",
+    "--silent",
+    "--tmpfs",
+}
+"""Flags of the emitted Spark job, of curl, uvicorn and Docker."""
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
