@@ -26,7 +26,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to do: a `shell` or `python` script, a `serve` or `uvicorn` line, which stays up, a file to `save`."""
+    """A `shell` or `python` script, a `serve` or `uvicorn` line, which stays up, or a file to `save`."""
 
     kind: str
     script: str

@@ -27,7 +27,7 @@ class _BuildCommand(click.Command):
         """As click, after a missing value is written out."""
         given = [
             "--serve=container" if word == "--serve" and following not in SERVED else word
-            for word, following in zip(args, [*args[1:], ""], strict=True)
+            for word, following in zip(args, [*args, ""][1:], strict=True)
         ]
         return super().parse_args(ctx, given)
 
