@@ -46,8 +46,8 @@ class Settings(NamedTuple):
         return cls(
             tokens,
             is_open,
-            _number(environ, "WRAPPER_CALLS", defaults.CALLS, 1),
-            _number(environ, "WRAPPER_WAITING", defaults.WAITING, 0),
+            _number(environ, "WRAPPER_CALLS", defaults.MAX_CALLS, 1),
+            _number(environ, "WRAPPER_WAITING", defaults.MAX_WAITING, 0),
             _number(environ, "WRAPPER_REQUEST_BYTES", config.LIMITS["request_bytes"], 1000),
             _number(environ, "WRAPPER_RESPONSE_BYTES", defaults.RESPONSE_BYTES, 1000),
             _number(environ, "WRAPPER_STOP_DELAY", 0, 0),
