@@ -40,6 +40,7 @@ COMMANDS = {
     "call": "Call an algorithm with one input.",
     "plan": "Estimate a run before it starts: calls, time, cost.",
     "run": "Push a whole input set through a wrapper.",
+    "merge": "Make one run of its shards.",
     "runs": "List the runs at and below a folder.",
     "show": "Show the status of a run.",
     "report": "Write the report of a run again.",

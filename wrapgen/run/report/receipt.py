@@ -63,6 +63,7 @@ def write_receipt(
         "wrapgen": __version__,
         **{name: facts[name] for name in ("run", "state", "reason", *_TIMES)},
         "sessions": facts["session_count"],
+        **{name: value for name, value in known.run_state.header.items() if name == "shards"},
         "items": {
             **{name: facts[name] for name in ("items", "succeeded", "failed", "open")},
             "equal": known.counts.equal,
