@@ -207,9 +207,10 @@ def spark_alone(items: int) -> float:
     """What a task does: Arrow batches in, Arrow batches out; without Spark's own part."""
     import pyarrow as pa
 
-    from wrapgen.run.integrations.spark_task import SparkPlan, Task
+    from wrapgen.run.integrations.spark_task import Task
+    from wrapgen.run.integrations.table_plan import TablePlan
 
-    plan = SparkPlan(
+    plan = TablePlan(
         calls=Instant(),  # type: ignore[arg-type]
         reference="bench/Wrapper/1.0.0",
         about=description(),
@@ -219,7 +220,6 @@ def spark_alone(items: int) -> float:
         result_type=pa.int64(),
         as_json=False,
         concurrency=8,
-        at_once=2,
         chunk=CALL,
         timeout=330,
         patience=60,
@@ -235,7 +235,7 @@ def spark_alone(items: int) -> float:
         for at in range(math.ceil(items / most))
     ]
     begun = time.monotonic()
-    found = sum(sum(batch.column("result").to_pylist()) for batch in Task(plan)(iter(batches)))
+    found = sum(sum(batch.column("result").to_pylist()) for batch in Task(plan, 2)(iter(batches)))
     assert found == items
     return time.monotonic() - begun
 

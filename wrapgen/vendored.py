@@ -47,18 +47,22 @@ CORE = (
 )
 """What Spark and Lambda both need, as paths relative to the package."""
 
-SPARK_TASK = (
+TABLE = (
     *CORE,
     "run/input/arrow.py",
-    "run/integrations/spark_task.py",
     "run/input/times.py",
+    "run/integrations/table_plan.py",
 )
-"""What goes to the executors."""
+"""What a task needs that scores the rows of a table."""
+
+SPARK_TASK = (*TABLE, "run/integrations/spark_task.py")
+"""What goes to Spark's executors."""
 
 SPARK = (
     *SPARK_TASK,
     "run/integrations/spark.py",
     "run/integrations/spark_columns.py",
+    "run/integrations/table_driver.py",
 )
 """What a Spark job of its own needs."""
 

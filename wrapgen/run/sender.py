@@ -16,6 +16,7 @@ from wrapgen.run.hosts.call_threads import CallThreads
 from wrapgen.run.hosts.chunk_call import ChunkCall
 from wrapgen.run.scheduling.actions import Cause, Lose, Send, Settle, Stop, Unsend
 from wrapgen.run.scheduling.chunks import ChunkCutter, Entry
+from wrapgen.run.scheduling.grants import SpendingLimits
 from wrapgen.run.scheduling.limits import ChunkSize, Concurrency, ErrorBudget
 from wrapgen.run.scheduling.policy import SharedBackoff
 from wrapgen.run.scheduling.progress import Counts
@@ -67,6 +68,7 @@ class Sender:
         wait: waits so many seconds; True when there is no more time, and sending has to end.
         random: the source of chance; shared between threads.
         resend: an item that failed and may succeed later goes again here, else it comes back as AGAIN.
+        spending: what all calls together may spend.
     """
 
     call: ChunkCall
@@ -76,6 +78,7 @@ class Sender:
     wait: Callable[[float], bool]
     random: Random
     resend: bool = True
+    spending: SpendingLimits = field(default_factory=SpendingLimits)
 
     def deliver(
         self, entries: Iterable[Entry], *, size: int, aim: int = CHUNK_AIM, threads: int = 0
@@ -92,8 +95,9 @@ class Sender:
         delivered = Delivered(counts=Counts(items=len(items)))
         calls = CallThreads(self.call) if threads else CallsInTurn(self.call, self.wait, lambda: interrupt())
         most = max(1, threads)
+        prefetch = 0 if self.spending.limited else calls.prefetch
         limits = DeliveryLimits(
-            self.attempts, aim, together=size, prefetch=calls.prefetch, resend=self.resend
+            self.attempts, aim, size, prefetch, resend=self.resend, spending=self.spending
         )
         adaptive = Adaptive(
             ChunkSize(largest=size, first=size), Concurrency(most, first=most), ErrorBudget(share=1)

@@ -17,7 +17,8 @@ import pytest
 from wrapgen.errors import UsageError
 from wrapgen.run.history import RESULT
 from wrapgen.run.integrations.spark import _slots, _spread, find_java
-from wrapgen.run.integrations.spark_task import SparkPlan
+from wrapgen.run.integrations.spark_task import Task
+from wrapgen.run.integrations.table_plan import TablePlan
 from wrapgen.spark import apply, foreach_batch
 
 SECONDS = 120.0
@@ -225,8 +226,8 @@ def test_a_column_named_content_is_not_taken_for_the_digest(platform, spark, key
 def test_the_declared_concurrency_is_divided_over_the_tasks_that_run_at_once():
     """All of them together keep to the whole, and reach it, however many tasks there are."""
 
-    def plan(at_once: int) -> SparkPlan:
-        return SparkPlan(*[None] * 8, 8, at_once, *[None] * 3)
+    def plan(at_once: int) -> Task:
+        return Task(TablePlan(*[None] * 8, 8, *[None] * 3), at_once)
 
     assert [plan(3).share(partition) for partition in range(3)] == [3, 3, 2]
     assert [plan(2).share(partition) for partition in range(6)] == [4] * 6

@@ -6,7 +6,7 @@ import pytest
 
 from wrapgen.run.hosts.description import Description
 from wrapgen.run.hosts.memory import MemoryHost
-from wrapgen.run.integrations.spark_task import SparkPlan
+from wrapgen.run.integrations.table_plan import TablePlan
 from wrapgen.run.scheduling.replies import Fate
 
 
@@ -29,7 +29,7 @@ def test_given_up_rows_have_a_record(memory_wrapper, records):
     """Each row's reason is recorded under its id; a wrapper without a datastore is left alone."""
     wrapper = memory_wrapper()
     about = Description("t", "both", "s", 300, 100_000, 1, 1, "data://acme/records" if records else None)
-    plan = SparkPlan(
+    plan = TablePlan(
         calls=Calls(wrapper),
         reference="acme/B/1.0.0",
         about=about,
@@ -39,7 +39,6 @@ def test_given_up_rows_have_a_record(memory_wrapper, records):
         result_type=None,
         as_json=True,
         concurrency=1,
-        at_once=1,
         chunk=8,
         timeout=60,
         patience=1,

@@ -15,8 +15,9 @@ from wrapgen.run.hosts.description import Description  # noqa: E402
 from wrapgen.run.hosts.memory import MemoryHost  # noqa: E402
 from wrapgen.run.input import parquet  # noqa: E402
 from wrapgen.run.input.arrow import cell_reader  # noqa: E402
-from wrapgen.run.integrations.spark import _probed, _widened, per_batch  # noqa: E402
-from wrapgen.run.integrations.spark_task import CONTENT, SparkPlan, _entry, fitted  # noqa: E402
+from wrapgen.run.integrations.spark import _probed, per_batch  # noqa: E402
+from wrapgen.run.integrations.table_driver import widened  # noqa: E402
+from wrapgen.run.integrations.table_plan import CONTENT, TablePlan, _entry, fitted  # noqa: E402
 
 
 def test_no_fraction_is_cut() -> None:
@@ -31,7 +32,7 @@ def test_no_fraction_is_cut() -> None:
 
 def test_inferred_integers_are_doubles() -> None:
     """A probe that saw whole numbers alone leaves room for later rows' fractions, at any depth."""
-    found = _widened(pa.infer_type([{"a": [1], "b": "x"}]))
+    found = widened(pa.infer_type([{"a": [1], "b": "x"}]))
     assert fitted({"a": [0.5], "b": "x"}, found) == {"a": [0.5], "b": "x"}
 
 
@@ -43,7 +44,7 @@ def test_rows_that_are_not_json_have_ids_of_their_own() -> None:
 
 def read(values: list, kind) -> list:
     """What a column of an Arrow type becomes in items."""
-    plan = SparkPlan(*[None] * 4, "item", CONTENT, *[None] * 7)
+    plan = TablePlan(*[None] * 4, "item", CONTENT, *[None] * 6)
     return [item for item, _ in plan.items(pa.RecordBatch.from_pydict({"item": pa.array(values, kind)}))]
 
 
@@ -111,7 +112,7 @@ class Frame:
 def probed(frame: Frame) -> object:
     """What the probe finds on a platform that refuses everyone."""
     about = Description("t", "both", "s", 300, 10_000, 1, 1, None)
-    plan = SparkPlan(Refused(), "a/B/1.0.0", about, "run", "item", CONTENT, None, False, 1, 1, 1, 1, 0)
+    plan = TablePlan(Refused(), "a/B/1.0.0", about, "run", "item", CONTENT, None, False, 1, 1, 1, 0)
     return _probed(frame, plan)
 
 

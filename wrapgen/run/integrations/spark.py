@@ -7,8 +7,6 @@ need not be installed there.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
-import json
 import os
 import re
 import shutil
@@ -19,40 +17,42 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-from wrapgen import protocol, vendored
-from wrapgen.errors import MissingExtra, PlatformError, UsageError
-from wrapgen.run.integrations.plain_calls import PlainCalls
+from wrapgen import vendored
+from wrapgen.errors import PlatformError, UsageError
+from wrapgen.run.integrations import table_driver
 from wrapgen.run.integrations.spark_columns import Columns, arrow_type
-from wrapgen.run.integrations.spark_task import (
+from wrapgen.run.integrations.spark_task import Task
+from wrapgen.run.integrations.table_driver import (
+    DECLARE,
+    JSON,
+    PROBE,
+    NoRows,
+    check_numbers,
+    digest_or_column,
+    inferred_type,
+    run_id,
+)
+from wrapgen.run.integrations.table_plan import (
     CONTENT,
     ERROR,
     OUTPUT,
-    SparkPlan,
-    Task,
+    TablePlan,
     TaskStopped,
+    WrapperCalls,
     columns,
     error_type,
 )
 from wrapgen.run.scheduling.limits import ceiling
 from wrapgen.run.scheduling.replies import Fate
 
-PROBE = 20
-"""Rows whose results say what type results have, where no schema is declared."""
-
 JAVA = 17
 """The oldest Java that Spark 4 runs on."""
-
-DECLARE = "declare it: schema='double', 'label string, score double', or 'json'"
-
-JSON = "json"
-"""The schema that takes every result, as JSON text."""
 
 
 def scored(
     df: Any,
-    calls: PlainCalls,
+    calls: WrapperCalls,
     reference: str,
     *,
     input: str | Sequence[str],  # noqa: A002  # the word of the public signature
@@ -68,28 +68,27 @@ def scored(
     patience: float,
 ) -> Any:
     """The data frame with a column of results and one of errors; see `wrapgen.spark.apply`."""
-    _sensible(concurrency=concurrency, partitions=partitions, chunk=chunk, timeout=timeout)
+    check_numbers(concurrency=concurrency, partitions=partitions, chunk=chunk, timeout=timeout)
     session = df.sparkSession
     about = calls.host(reference).describe()
     names = (input,) if isinstance(input, str) else tuple(input)
-    id = _digest_or_column(df, id)  # noqa: A001
+    id = digest_or_column(df.columns, id)  # noqa: A001
     frame = Columns(df, [output, error])
     places = {name: frame.place(name) for name in [*names, *([] if id == CONTENT else [id])]}
     most = concurrency or ceiling(about.parallel)
     df, tasks = _spread(
         frame.sent(df), max(1, min(most, partitions or session.sparkContext.defaultParallelism))
     )
-    plan = SparkPlan(
+    plan = TablePlan(
         calls=calls,
         reference=reference,
         about=about,
-        run=_run(run, session),
+        run=run_id(run, "spark", session.sparkContext.applicationId),
         input=input if isinstance(input, str) else names,
         id=id,
         result_type=None,
         as_json=schema == JSON,
         concurrency=most,
-        at_once=min(tasks, _slots(session.sparkContext) or tasks),
         chunk=chunk,
         timeout=timeout,
         patience=patience,
@@ -98,29 +97,8 @@ def scored(
     result = _probed(df, plan) if schema is None else _declared(schema)
     plan = replace(plan, result_type=_arrow(result))
     _send_modules(session)
-    return frame.back(df.mapInArrow(Task(plan), _schema(df, result)))
-
-
-class NoRows(UsageError):
-    """Without a row there is no result that could say its type."""
-
-
-def _sensible(**given: float | None) -> None:
-    for name, value in given.items():
-        if value is not None and value < 1:
-            raise UsageError(f"{name} is {value}", hint="it is 1 or more")
-
-
-def _digest_or_column(df: Any, id: str) -> str:  # noqa: A002
-    """The id as a plan has it: `content` is the digest, unless it could be a column."""
-    if id != "content":
-        return id
-    if id in df.columns:
-        raise UsageError(
-            "id 'content' could be the digest of the item or the column of that name",
-            hint=f"write {CONTENT!r} for the digest, or rename the column",
-        )
-    return CONTENT
+    task = Task(plan, min(tasks, _slots(session.sparkContext) or tasks))
+    return frame.back(df.mapInArrow(task, _schema(df, result)))
 
 
 def _spread(df: Any, wanted: int) -> tuple[Any, int]:
@@ -143,15 +121,6 @@ def _slots(context: Any) -> int:
     return int(inner.maxNumConcurrentTasks(inner.resourceProfileManager().defaultResourceProfile()))
 
 
-def _run(run: str | None, session: Any) -> str:
-    if run is None:
-        application = re.sub(r"[^A-Za-z0-9_-]", "-", session.sparkContext.applicationId)[:40]
-        return f"spark-{application}-{uuid4().hex[:8]}"
-    if not protocol.RUN_ID.match(run):
-        raise UsageError(f"not a run id: {run!r}", hint="1 to 64 letters, digits, - and _")
-    return run
-
-
 def _declared(schema: str) -> Any:
     from pyspark.sql.types import DataType, StringType
 
@@ -165,7 +134,7 @@ def _declared(schema: str) -> Any:
         ) from error
 
 
-def _probed(df: Any, plan: SparkPlan) -> Any:
+def _probed(df: Any, plan: TablePlan) -> Any:
     """The type that the results of the first rows have. Their records are those of the run itself."""
     import pyarrow as pa
     from pyspark.sql.pandas.types import from_arrow_type
@@ -174,7 +143,7 @@ def _probed(df: Any, plan: SparkPlan) -> Any:
     first = df.select(*dict.fromkeys(plan.columns.values())).limit(PROBE).toArrow()
     rows = [row for batch in first.to_batches() for row in plan.items(batch)]  # as a task reads them
     if not rows:
-        raise NoRows("there is no row that could say what type results have", hint=DECLARE)
+        raise NoRows
     # Below the try of every task, whose outcome is the one that counts.
     try:
         outcomes = plan.score(rows, tries=-1)
@@ -183,30 +152,10 @@ def _probed(df: Any, plan: SparkPlan) -> Any:
             str(stopped), hint="nothing has been scored; fix that, then start again"
         ) from None
     found = [outcome for outcome in outcomes if outcome.fate is Fate.OK]
-    texts, _ = columns(found, pa.string(), as_json=True)
-    values = [json.loads(text) for text in texts.to_pylist()]
-    if not any(value is not None for value in values):
-        raise UsageError(
-            f"none of the first {PROBE} rows has a result that says its type",
-            hint=DECLARE,
-        )
     try:
-        return from_arrow_type(_widened(pa.infer_type(values)))
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, TypeError):
-        return StringType()  # of several types: each as JSON text
-
-
-def _widened(found: Any) -> Any:
-    """An inferred Arrow type with double for every integer: a later row may have a fraction there."""
-    import pyarrow as pa
-
-    if pa.types.is_integer(found):
-        return pa.float64()
-    if pa.types.is_list(found):
-        return pa.list_(_widened(found.value_type))
-    if pa.types.is_struct(found):
-        return pa.struct([(one.name, _widened(one.type)) for one in found])
-    return found
+        return from_arrow_type(inferred_type(columns(found, pa.string(), as_json=True)[0].to_pylist()))
+    except TypeError:
+        return StringType()
 
 
 def _arrow(result: Any) -> Any:
@@ -347,7 +296,4 @@ def require() -> None:
     Raises:
         MissingExtra: pyspark, pandas or pyarrow is not installed.
     """
-    for name in ("pyspark", "pandas", "pyarrow"):
-        if importlib.util.find_spec(name) is None:
-            what = "Spark" if name == "pyspark" else f"Spark ({name} is missing)"
-            raise MissingExtra(extra="spark", needed_for=what)
+    table_driver.require("spark", "Spark", ("pyspark", "pandas", "pyarrow"))

@@ -11,7 +11,7 @@ from typing import Any
 
 from wrapgen.errors import UsageError
 from wrapgen.run.input.arrow import cell_reader
-from wrapgen.run.integrations.spark_task import ERROR, OUTPUT
+from wrapgen.run.integrations.table_plan import ERROR, OUTPUT
 
 
 class Columns:

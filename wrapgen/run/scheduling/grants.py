@@ -8,7 +8,7 @@ Pure: moments are passed in.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wrapgen.run.scheduling.replies import LossKind
 
@@ -50,6 +50,11 @@ class SpendingLimits:
     def limited(self) -> bool:
         """Whether anything is limited."""
         return not self.rpm is self.tpm is self.max_cost is None
+
+    def divided(self, share: float) -> SpendingLimits:
+        """The same for one of several that share a minute: its part of the requests and tokens."""
+        rpm, tpm = (None if most is None else most * share for most in (self.rpm, self.tpm))
+        return replace(self, rpm=rpm, tpm=tpm)
 
 
 @dataclass(frozen=True)
