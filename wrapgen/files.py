@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from stat import S_IMODE
 from typing import IO, Any
+from urllib.parse import quote, unquote
 
 from wrapgen.errors import UsageError
 
@@ -169,3 +170,15 @@ def read_json(path: Path, most: int) -> Any:
         return json.loads(read_regular(path, most))
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is not JSON: {error}") from error
+
+
+def absolute(url: str, beside: Path) -> str:
+    """A datastore's URL, where a folder's is made complete: it may be relative to the spec's folder."""
+    return (
+        f"file://{quote(os.path.normpath(beside.absolute() / unquote(url)))}" if url.startswith(".") else url
+    )
+
+
+def path_of_folder(url: str) -> Path:
+    """The path in a `file://` URL."""
+    return Path(unquote(url.removeprefix("file://")))

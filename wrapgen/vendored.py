@@ -66,6 +66,25 @@ SPARK = (
 )
 """What a Spark job of its own needs."""
 
+RAY_TASK = (
+    *TABLE,
+    "run/hosts/processes.py",
+    "run/integrations/ray_task.py",
+    "run/integrations/shipped_wrapper.py",
+    "worker/bootstrap.py",
+    "worker/local_files.py",
+    "worker/start.py",
+)
+"""What goes to Ray's workers, which can execute a wrapper themselves."""
+
+RAY = (
+    *RAY_TASK,
+    "run/integrations/column_schema.py",
+    "run/integrations/ray.py",
+    "run/integrations/table_driver.py",
+)
+"""What a Ray job of its own needs."""
+
 LAMBDA = (
     *CORE,
     "run/integrations/sqs_batch.py",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -120,17 +120,8 @@ class Hosting:
         return self.local.call(self._processes(self.local, 1, log), value, seconds)
 
     def _processes(self, local: LocalWrapper, processes: int | None, log: IO[bytes] | None) -> ProcessHost:
-        variables = self._variables() if local.calls_platform else {}
+        variables = self.client.connection.variables() if local.calls_platform else {}
         return self._stack.enter_context(local.host(processes, variables=variables, log=log, tell=err))
-
-    def _variables(self) -> dict[str, str]:
-        """What processes need to call the platform: as the vendor's client reads it."""
-        connection = self.client.connection
-        found = {"ALGORITHMIA_API": connection.address, "ALGORITHMIA_API_KEY": connection.key}
-        with suppress(OSError, ValueError):
-            if connection.ca_cert and Path(connection.ca_cert).exists():
-                found["REQUESTS_CA_BUNDLE"] = connection.ca_cert
-        return found
 
 
 @contextmanager

@@ -70,8 +70,8 @@ def _datastore_of(path: str) -> str:
         SpecError: the spec is wrong.
         UsageError: it records nothing.
     """
+    from wrapgen.files import absolute
     from wrapgen.spec import load
-    from wrapgen.spec.store import absolute
 
     spec = load(path)
     datastore = spec.datastore

@@ -68,6 +68,14 @@ class Connection:
         proxy = proxy_url(self.address, self.proxy)
         return replace(self, ca_cert=authorities, admin_key=None, home=None, proxy=proxy)
 
+    def variables(self) -> dict[str, str]:
+        """What a process of this machine needs to call the platform: as the vendor's client reads it."""
+        found = {"ALGORITHMIA_API": self.address, "ALGORITHMIA_API_KEY": self.key}
+        with suppress(OSError, ValueError):
+            if self.ca_cert and Path(self.ca_cert).exists():
+                found["REQUESTS_CA_BUNDLE"] = self.ca_cert
+        return found
+
     @property
     def is_local(self) -> bool:
         """Whether this is the platform of a home on this machine, whose admin key we hold."""

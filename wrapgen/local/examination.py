@@ -13,9 +13,9 @@ from urllib.parse import quote, urlsplit
 from wrapgen.doctor.discovery import Ask, asking
 from wrapgen.doctor.finding import Finding, Level, fault, ok, unchecked
 from wrapgen.errors import AlgorithmFailed, Unreachable, WrapgenError
+from wrapgen.files import absolute, path_of_folder
 from wrapgen.local.opening import LocalWrapper
 from wrapgen.spec import Spec
-from wrapgen.spec.store import absolute, path_of_folder
 from wrapgen.spec.target import Auth
 
 _ENTRY = {"open-inference": "/v2/models/{name}", "kserve-v1": "/v1/models/{name}"}

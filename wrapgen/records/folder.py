@@ -7,8 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from wrapgen.errors import NotFound, UsageError
-from wrapgen.files import sync_folder, whole
-from wrapgen.spec.store import path_of_folder
+from wrapgen.files import path_of_folder, sync_folder, whole
 
 _BLOCK = 1 << 20
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
-from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from wrapgen.spec.names import OWNER_LENGTH, Refused, check_name, shown
 
@@ -123,18 +121,6 @@ def _folder(url: str) -> StoreAddress:
             "write file:///folder, or ./folder for one beside the spec",
         )
     return StoreAddress("file", url.rstrip("/"))
-
-
-def absolute(url: str, beside: Path) -> str:
-    """A datastore's URL, where a folder's is made complete: it may be relative to the spec's folder."""
-    return (
-        f"file://{quote(os.path.normpath(beside.absolute() / unquote(url)))}" if url.startswith(".") else url
-    )
-
-
-def path_of_folder(url: str) -> Path:
-    """The path in a `file://` URL."""
-    return Path(unquote(url.removeprefix("file://")))
 
 
 def _hosted(url: str) -> StoreAddress:

@@ -1,11 +1,1 @@
 """The start file of processes that execute algorithms: workers of the platform, and a run's own processes."""
-
-from __future__ import annotations
-
-from pathlib import Path
-
-START = Path(__file__).with_name("bootstrap.py")
-"""Makes one algorithm answer requests, in the algorithm's own interpreter; run, never imported."""
-
-LOAD_REQUEST = b'{"content_type":"load","data":null}\n'
-"""What the start file answers itself, by how loading ended."""

@@ -9,7 +9,7 @@ from wrapgen.platform.domain.model import Runnable
 from wrapgen.platform.workers.lease import Lease
 from wrapgen.platform.workers.pool import LoadFailed, Pools
 from wrapgen.platform.workers.worker import Worker, WorkerEnded
-from wrapgen.worker import LOAD_REQUEST
+from wrapgen.worker.start import LOAD_REQUEST
 
 
 async def load(pools: Pools, runnable: Runnable) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from wrapgen.platform.domain.model import Runnable
 from wrapgen.platform.workers.sandbox import VARIABLES, Sandbox
 from wrapgen.platform.workers.workspace import API, Workspace
-from wrapgen.worker import START
+from wrapgen.worker.start import START
 
 HANDOVER_SECONDS = 30.0
 """How long an isolated worker may take to hand over its listener, which it does before all else."""

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from wrapgen.errors import UsageError
 from wrapgen.platform.workers import seccomp
-from wrapgen.worker import START
+from wrapgen.worker.start import START
 
 ETC = (
     *("alternatives", "ca-certificates", "ca-certificates.conf", "crypto-policies", "pki", "ssl"),

@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import IO
 
 from wrapgen.errors import RunError
+from wrapgen.files import absolute
 from wrapgen.run.hosts.description import DESCRIBE, DESCRIBE_SECONDS, Description, read_description
 from wrapgen.run.hosts.failures import NotThePlatform, lost_by, platform_answer
 from wrapgen.run.scheduling.replies import LossKind, Lost
-from wrapgen.spec.store import absolute
-from wrapgen.worker import LOAD_REQUEST, START
 from wrapgen.worker.local_files import FILES, SCHEME
+from wrapgen.worker.start import LOAD_REQUEST, START
 
 LOAD_SECONDS = 600.0
 """How long loading may take, a model for one."""

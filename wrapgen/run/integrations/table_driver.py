@@ -1,4 +1,4 @@
-"""What a driver of Spark or Ray decides about a table before tasks start: arguments, run, types of results."""
+"""What a driver of Spark or Ray decides before its tasks start: arguments, run, types of results."""
 
 from __future__ import annotations
 

@@ -1,0 +1,57 @@
+"""A wrapper that goes to a worker of an engine as source, and is executed there in processes of its own."""
+
+from __future__ import annotations
+
+import atexit
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from wrapgen.run.hosts.processes import ProcessHost, Program
+
+
+@dataclass(frozen=True)
+class ShippedWrapper:
+    """The source of a wrapper and what it finds in its environment; can be pickled.
+
+    Args:
+        files: from path to content.
+        digest: of the files.
+        variables: for its processes.
+        beside: the folder that its own relative paths start from.
+        processes: at most, in one process of the engine.
+    """
+
+    files: Mapping[str, bytes]
+    digest: str
+    variables: Mapping[str, str]
+    beside: Path
+    processes: int
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def host(self, reference: str) -> ProcessHost:
+        """Processes that execute it, which all tasks of this process use."""
+        return _host(self, reference)
+
+
+@cache
+def _host(wrapper: ShippedWrapper, reference: str) -> ProcessHost:
+    folder: Any = tempfile.TemporaryDirectory(prefix="wrapgen-wrapper-")
+    source, files = Path(folder.name) / "wrapper", Path(folder.name) / "files"
+    files.mkdir()
+    for name, content in wrapper.files.items():
+        path = source / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    program = Program(source, Path(sys.executable), wrapper.variables)
+    log = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process
+    host = ProcessHost(program, reference, wrapper.processes, log, files, wrapper.beside)
+    atexit.register(folder.cleanup)
+    atexit.register(host.close)
+    return host
