@@ -27,7 +27,7 @@ pygments_dark_style = "a11y-high-contrast-dark"
 CONTENTS = {
     "Start": ["start", "quickstart", "algorithms"],
     "Wrap": ["spec", "endpoints", "item-protocol", "datastores", "templates"],
-    "Run": ["publishing", "running", "records", "scaling", "spark", "sqs"],
+    "Run": ["publishing", "running", "records", "scaling", "spark", "ray", "sqs"],
     "Host": ["platform", "web", "serving", "security"],
     "Look up": ["cli", "errors", "glossary", "architecture", "trust"],
 }

@@ -1,9 +1,9 @@
 """Writes the lock files beside it, with hashes: `make lock`, or `make lock LOCK=--upgrade` for newer ones.
 
-`platform.txt` is what the demo needs, `dev.txt` what the tests add, `spark.txt` what Spark adds. Together
-they are one solution for Python 3.10 to 3.13 and every system, and complete: pip installs them with --no-deps
-and --require-hashes. `lowest.txt` is another environment: the lowest versions that pyproject.toml allows, and
-what runs the tests in it.
+`platform.txt` is what the demo needs, `dev.txt` what the tests add, `spark.txt` and `ray.txt` what Spark and
+Ray add. Together they are one solution for Python 3.10 to 3.13 and every system, and complete: pip installs
+them with --no-deps and --require-hashes. `lowest.txt` is another environment: the lowest versions that
+pyproject.toml allows, and what runs the tests in it.
 """
 
 from __future__ import annotations
@@ -17,8 +17,13 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-LAYERS = {"platform": ["platform"], "dev": ["platform", "dev"], "spark": ["platform", "dev", "spark"]}
-"""Files, and the extras of wrapgen of which each has what the ones before it lack."""
+LAYERS = {
+    "platform": ["platform"],
+    "dev": ["platform", "dev"],
+    "ray": ["platform", "dev", "ray"],
+    "spark": ["platform", "dev", "spark"],
+}
+"""Files, and the extras of wrapgen of which each has what `platform` and `dev` before it lack."""
 
 TOOLS = ("editables", "hatchling", "setuptools", "wheel")
 """What builds wrapgen and pyspark, the one package without a wheel: nothing is fetched for that."""
@@ -37,12 +42,13 @@ Blocks = dict[str, str]
 def main() -> None:
     """Writes all files."""
     upgrade = sys.argv[1:]
-    everything = compile_(LAYERS["spark"], _known(), upgrade)
+    everything = compile_(["platform", "dev", "ray", "spark"], _known(), upgrade)
     written: set[str] = set()
     for name, extras in LAYERS.items():
-        wanted = everything if name == "spark" else compile_(extras, _pins(everything), [], hashes=False)
+        wanted = compile_(extras, _pins(everything), [], hashes=False)
         layer = {each: everything[each] for each in wanted if each not in written}
-        written |= layer.keys()
+        if name in ("platform", "dev"):  # which all have
+            written |= layer.keys()
         _write(name, layer)
     tools = _pins({name: everything[name] for name in (*TOOLS, *TESTERS)}).splitlines()
     lowest = ["--resolution", "lowest-direct", *upgrade]

@@ -234,6 +234,8 @@ def test_what_a_page_prints_works(page: Path, session: Session) -> None:
     """Someone who types a page's commands and programs, in order, sees none of them fail."""
     if name(page) == "docs/spark.md" and importlib.util.find_spec("pyspark") is None:
         pytest.skip("no Spark; make setup installs it unless WRAPGEN_NO_SPARK=1")
+    if name(page) == "docs/ray.md" and importlib.util.find_spec("ray") is None:
+        pytest.skip("no Ray; make setup installs it unless WRAPGEN_NO_RAY=1")
     for step in steps(page):
         session.do(step)
 

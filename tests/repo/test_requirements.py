@@ -21,7 +21,7 @@ else:
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "requirements"
-LAYERS = ("platform", "dev", "spark")
+LAYERS = ("platform", "dev", "ray", "spark")
 KNOWN = {
     "certifi": "2024.7.4",  # trusted a root that was withdrawn (CVE-2024-39689)
     "click": "8.4.2",  # ran text from outside in a shell (CVE-2026-7246)
@@ -98,9 +98,13 @@ def test_locks_hold_all_that_is_asked_for():
 
 
 def test_no_package_is_in_two_layers():
-    """Layers add up: what one has, no other pins again, perhaps at another version."""
-    names = [name for layer in LAYERS for name in pins(layer)]
-    assert len(names) == len(set(names))
+    """What one layer has no other pins again; of engines each can be left out, and they agree on versions."""
+    *below, ray, spark = LAYERS
+    for engine in (ray, spark):
+        names = [name for layer in (*below, engine) for name in pins(layer)]
+        assert len(names) == len(set(names))
+    one, other = pins(ray), pins(spark)
+    assert all(one[name] == other[name] for name in one.keys() & other.keys())
 
 
 def test_the_lowest_versions_are_those_that_are_allowed():

@@ -1,0 +1,318 @@
+"""Ray Data on a real cluster of two nodes: wrappers on a platform, and wrappers that tasks execute."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import shutil
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from evidence import logged_calls, rank_of
+
+from wrapgen.errors import PlatformError, RunError, UsageError
+
+ray = pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[ray]'")
+
+from wrapgen.ray import apply  # noqa: E402
+from wrapgen.run.integrations.ray import _budget, _shipped  # noqa: E402
+
+SECONDS = 120.0
+SMALL = 80 << 20
+"""Bytes of a node's object store; a little less is refused."""
+
+
+def wait_until(what) -> None:
+    """Returns when `what()` holds."""
+    end = time.monotonic() + SECONDS
+    pause = threading.Event()
+    while not what():
+        assert time.monotonic() < end, "waited too long"
+        pause.wait(0.05)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory) -> Iterator:
+    """A head without processors and a node with two, as processes of this machine."""
+    from ray.cluster_utils import Cluster
+
+    before = dict(os.environ)
+    os.environ.update(
+        RAY_AUTH_MODE="disabled", RAY_USAGE_STATS_ENABLED="0", RAY_enable_metrics_collection="0"
+    )
+    short = Path(tempfile.mkdtemp(prefix="wg-"))  # Ray's sockets have to fit 107 bytes
+    os.environ["RAY_TMPDIR"] = str(short)
+    found = Cluster(
+        initialize_head=True,
+        head_node_args={
+            "num_cpus": 0,
+            "object_store_memory": SMALL,
+            "include_dashboard": False,
+        },
+    )
+    found.add_node(num_cpus=2, object_store_memory=SMALL)
+    ray.init(found.address, log_to_driver=False, logging_level="ERROR")
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+    try:
+        yield found
+    finally:
+        ray.shutdown()
+        found.shutdown()
+        os.environ.clear()
+        os.environ.update(before)
+        shutil.rmtree(short, ignore_errors=True)
+
+
+@pytest.fixture
+def keys(platform, cluster):
+    """Where the platform is, as `apply` takes it."""
+    return {"address": platform.facts["address"], "key": platform.facts["api_key"]}
+
+
+@pytest.fixture
+def run(request) -> str:
+    """A run of the test's own."""
+    return f"{request.node.name[:40]}-{time.time_ns():x}"
+
+
+def data(rows, blocks=1):
+    """Rows as a data set of so many blocks."""
+    return ray.data.from_items(rows, override_num_blocks=blocks)
+
+
+def test_rows_get_results_or_errors_and_each_is_recorded_once(platform, keys, run):
+    """A failed row has its error in a column, a row without an id too; the schema comes from a probe."""
+    rows = [{"id": f"r{n}", "n": n} for n in range(40)] + [{"id": None, "n": 41}]
+    scored = apply(
+        data(rows, 3), platform.reference, input=["n"], id="id", run=run, concurrency=4, chunk=5, **keys
+    )
+    found = {row["id"]: row for row in scored.take_all()}
+    assert len(found) == 41 and found["r3"]["result"]["square"] == 9 and found["r3"]["error"] is None
+    assert "no id" in found[None]["error"]["message"]
+    bad = data([{"id": "bad", "fail": "InputError", "n": 5}])
+    failed = apply(
+        bad, platform.reference, input=["fail", "n"], id="id", run=run, schema="json", **keys
+    ).take_all()[0]
+    assert failed["result"] is None
+    assert (failed["error"]["type"], failed["error"]["message"]) == ("InputError", "as planned")
+    told = {row["id"]: rank_of(row) for row in [failed, *found.values()] if row["id"]}
+    assert platform.judged(run, sorted(told), told) == []
+
+
+def test_a_row_is_the_same_item_as_in_a_call(platform, keys, run):
+    """Texts of all kinds, and errors, are recorded as single calls record them."""
+    texts = ["good", "über", "", "two\nlines", '{"n": not JSON', "fail InputError", "fail AlgorithmError"]
+    rows = [{"id": f"i{n}", "text": text} for n, text in enumerate(texts)]
+    scored = apply(
+        data(rows), platform.reference, input="text", id="id", run=run, schema="string", **keys
+    ).take_all()
+    assert [row["id"] for row in scored if row["error"]] == ["i5", "i6"]
+    for text, record in zip(texts, (platform.records(run)[row["id"]] for row in rows), strict=True):
+        assert record["input"] == text and record["try"] == 1
+        assert record.get("result") == (None if text.startswith("fail") else text.upper())
+        assert record.get("error", {}).get("type") == (text[5:] if text.startswith("fail") else None)
+
+
+def test_a_declared_schema_is_kept_to(platform, keys, run):
+    """A result that does not fit is that row's error; equal items are one record."""
+    common = {"input": "text", "id": "content", "run": run, **keys}
+    rows = data([{"text": "some words"}, {"text": "some words"}])
+    numbers = apply(rows, platform.reference, schema="double", **common).take_all()
+    assert [row["error"]["type"] for row in numbers] == ["ParsingError"] * 2
+    assert len(platform.records(run)) == 1
+
+
+@pytest.mark.parametrize("what", ["worker", pytest.param("node", marks=pytest.mark.soak)])
+def test_a_killed_worker_or_node_doubles_no_record(platform, cluster, keys, run, what):
+    """Killed between its first records and its answer, a task runs again elsewhere as a higher try."""
+    gate, note = platform.folder / f"{run}.gate", platform.folder / f"{run}.note"
+    os.mkfifo(gate)
+    rows = [
+        {"id": f"r{n}", "n": n, "note": str(note), "gate": str(gate) if n == 9 else "/dev/null"}
+        for n in range(10)
+    ]
+    names = ["n", "note", "gate"]
+    scored = apply(
+        data(rows),
+        platform.reference,
+        input=names,
+        id="id",
+        run=run,
+        schema="json",
+        chunk=3,
+        concurrency=1,
+        **keys,
+    )
+    node = next(iter(cluster.worker_nodes))
+    with ThreadPoolExecutor(1) as pool:
+        collected = pool.submit(scored.take_all)
+        wait_until(lambda: note.exists() and "9" in note.read_text().split())
+        if what == "node":
+            cluster.remove_node(node, allow_graceful=False)
+            cluster.add_node(num_cpus=2, object_store_memory=SMALL)
+        else:
+            kill_workers(node)
+        wait_until(lambda: note.read_text().split().count("9") >= 2)
+        wait_until(lambda: open_for_readers(gate) or collected.done())
+        told = {row["id"]: rank_of(row) for row in collected.result()}
+    assert platform.judged(run, sorted(told), told) == [] and len(told) == 10
+    assert platform.records(run)["r9"]["try"] == 2
+
+
+def kill_workers(node) -> None:
+    """Kills what scores blocks on a node."""
+    raylet = node.all_processes["raylet"][0].process.pid
+    busy = []
+    for each in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parent = int((each / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == raylet and b"MapBatches" in (each / "cmdline").read_bytes():
+                busy.append(int(each.name))
+    assert busy
+    for pid in busy:
+        os.kill(pid, signal.SIGKILL)
+
+
+def open_for_readers(gate: Path) -> bool:
+    """Lets whoever waits at the gate pass."""
+    with contextlib.suppress(OSError):  # nobody waits there
+        os.close(os.open(gate, os.O_WRONLY | os.O_NONBLOCK))
+    return False
+
+
+def test_what_is_wrong_is_one_clear_message(platform, keys):
+    """What is asked for is checked when `apply` is called, not in a task."""
+    rows = data([{"id": "a", "text": "b"}])
+    common = {"id": "id", **keys}
+    with pytest.raises(UsageError, match="no column 'words'"):
+        apply(rows, platform.reference, input="words", **common)
+    with pytest.raises(UsageError, match="a column 'text' already"):
+        apply(rows, platform.reference, input="text", output="text", **common)
+    with pytest.raises(UsageError, match="both added columns are 'error'"):
+        apply(rows, platform.reference, input="text", output="error", **common)
+    with pytest.raises(UsageError, match="chunk is 0"):
+        apply(rows, platform.reference, input="text", chunk=0, **common)
+    with pytest.raises(UsageError, match="not a schema: 'dubble'"):
+        apply(rows, platform.reference, input="text", schema="dubble", **common)
+    with pytest.raises((RunError, PlatformError), match=r"the key|key"):
+        apply(rows, platform.reference, input="text", **{**common, "key": "simWRONG"})
+
+
+def test_calls_of_all_tasks_stay_within_one_budget(platform, keys, run):
+    """Tasks that run at once divide the calls; a single one has them all."""
+    rows = [{"id": f"r{n}", "n": n, "seconds": 0.05} for n in range(24)]
+    open_at_once = []
+    for blocks in (6, 1):
+        part = f"{run[:50]}-{blocks}"
+        apply(
+            data(rows, blocks),
+            platform.reference,
+            input=["n", "seconds"],
+            id="id",
+            run=part,
+            schema="json",
+            chunk=1,
+            concurrency=3,
+            num_cpus=0.25,
+            **keys,
+        ).materialize()
+        open_at_once.append(most_open(platform, part))
+    assert max(open_at_once) <= 3 and open_at_once[1] > 1
+
+
+def most_open(platform, run: str) -> int:
+    """The most calls of a run's wrapper that were open at one moment, by the platform's log."""
+
+    def calls() -> list[dict]:
+        found = logged_calls(platform.folder / "home" / "logs")
+        return [call for call in found if call.get("run") == run and call["request_id"] == call["session"]]
+
+    wait_until(lambda: sum(call["seconds"] >= 0.05 for call in calls()) >= 24)  # it is written a little later
+    # Ends are rounded to milliseconds.
+    moments = [
+        at for call in calls() for at in ((call["time"], -1), (call["time"] - call["total"] + 0.001, 1))
+    ]
+    most = now = 0
+    for _, step in sorted(moments):
+        now += step
+        most = max(most, now)
+    return most
+
+
+def test_a_lease_ends_with_its_task_and_tries_rise(cluster):
+    """What a killed task held is free again when it begins anew; what several want is divided."""
+    budget = _budget(5)
+    assert ray.get(budget.begin.remote("a")) == 0
+    assert ray.get(budget.acquire.remote("a", 9)) == 5
+    waiting = budget.acquire.remote("b", 9)
+    assert ray.get(budget.begin.remote("a")) == 1
+    assert ray.get(waiting) == 5
+    ray.get(budget.release.remote("b"))
+    assert ray.get(budget.acquire.remote("a", 2)) == 2
+    assert ray.get(budget.acquire.remote("b", 9)) == 3
+
+
+MODULES = """[
+    [__import__("wrapgen.run.integrations." + name) for name in ("ray_task", "shipped_wrapper")],
+    [m.__file__ for n, m in __import__("sys").modules.items() if n.startswith("wrapgen.")],
+][1]"""
+
+
+def test_workers_need_no_wrapgen(cluster):
+    """All that a task imports of wrapgen comes with it."""
+    found = ray.get(ray.remote(_shipped(eval, MODULES)).options(num_cpus=0).remote())
+    assert len(found) > 30 and all("/session_" in path for path in found)
+
+
+SPEC = """\
+version: 1
+target: {source: ./target}
+wrapper: {name: acme/Here, mode: both}
+datastore: {url: "file://FOLDER"}
+"""
+
+TARGET = '''\
+"""Squares."""
+
+
+def apply(input):
+    """The square of n."""
+    if input["n"] == 7:
+        raise ValueError("as planned")
+    return input["n"] ** 2
+'''
+
+
+def test_tasks_execute_the_wrapper_of_a_spec(cluster, tmp_path, run):
+    """Without a platform: each task has the wrapper's source with it, and records go to the spec's folder."""
+    (tmp_path / "target" / "src").mkdir(parents=True)
+    (tmp_path / "target" / "src" / "Square.py").write_text(TARGET)
+    (tmp_path / "spec.yaml").write_text(SPEC.replace("FOLDER", str(tmp_path / "records")))
+    rows = [{"id": f"r{n}", "n": n} for n in range(30)]
+    scored = apply(data(rows, 4), str(tmp_path / "spec.yaml"), input=["n"], id="id", run=run).take_all()
+    assert [row["result"] for row in scored] == [None if n == 7 else n * n for n in range(30)]
+    assert scored[7]["error"]["message"] == "as planned"
+    lines = [
+        json.loads(line)
+        for file in (tmp_path / "records").iterdir()
+        for line in file.read_text().splitlines()
+    ]
+    assert {line["id"] for line in lines} == {f"r{n}" for n in range(30)}
+
+
+def test_a_spec_that_no_task_can_execute_is_one_clear_message(cluster, tmp_path):
+    """What its wrapper lacks on the workers is said before a row costs anything."""
+    (tmp_path / "target" / "src").mkdir(parents=True)
+    (tmp_path / "target" / "src" / "Square.py").write_text("import no_such_package\n" + TARGET)
+    (tmp_path / "spec.yaml").write_text(SPEC.replace("FOLDER", str(tmp_path / "records")))
+    with pytest.raises(RunError, match="no_such_package"):
+        apply(data([{"id": "a", "n": 1}]), str(tmp_path / "spec.yaml"), input=["n"], id="id")
