@@ -14,6 +14,7 @@ from typing import Any
 from wrapgen.references import is_path
 from wrapgen.run.scheduling.limits import MAX_SIZE
 from wrapgen.run.scheduling.policy import PATIENCE
+from wrapgen.spark import calls_to
 
 __all__ = ["apply"]
 
@@ -47,7 +48,8 @@ def apply(
 
     Args:
         dataset: a `ray.data.Dataset`.
-        wrapper: exact version, `owner/name/1.0.0`, or a spec's file: the tasks execute its wrapper.
+        wrapper: exact version, `owner/name/1.0.0`; the URL of a wrapper that is served, `http://host/`; or a
+            spec's file, whose wrapper the tasks execute.
         input: the column that is the item, or several that make an object.
         id: the column with each row's id, or `content`: a digest of the item (`$content` where a column has
             that name).
@@ -62,7 +64,8 @@ def apply(
         timeout: seconds each call gets; None: the wrapper's limit and 30.
         patience: seconds to wait for a platform that is down before the task fails.
         num_cpus, num_gpus: what Ray sets aside for a task.
-        address, key, home, profile: the platform, found as every command finds it where they are None.
+        address, key, home, profile: the platform, found as every command finds it where they are None; `key`
+            is the token of a wrapper that is served.
 
     Raises:
         MissingExtra: ray or pyarrow is not installed.
@@ -75,9 +78,10 @@ def apply(
 
     require()
 
-    reference, platform = wrapper.removeprefix("algo://"), (address, key, home, profile)
     calls, reference, at_once = (
-        _of_spec(wrapper, platform) if is_path(wrapper) else (_plain(platform), reference, None)
+        _of_spec(wrapper, (address, key, home, profile))
+        if is_path(wrapper)
+        else (calls_to(wrapper, address, key, home, profile), wrapper.removeprefix("algo://"), None)
     )
     return scored(
         dataset,
@@ -99,21 +103,9 @@ def apply(
     )
 
 
-def _plain(platform: tuple[str | None, ...]) -> Any:
-    from wrapgen.run.integrations.plain_calls import PlainCalls
-
-    return PlainCalls(_connection(platform).portable())
-
-
-def _connection(platform: tuple[str | None, ...]) -> Any:
-    from wrapgen.client import connect
-
-    address, key, home, profile = platform
-    return connect(address=address, key=key, home=home, profile=profile).connection
-
-
 def _of_spec(name: str, platform: tuple[str | None, ...]) -> tuple[Any, str, int | None]:
     """The wrapper of a spec as tasks execute it, its reference, and the calls that a task keeps open."""
+    from wrapgen.client import connect
     from wrapgen.local import local_wrapper
     from wrapgen.run.integrations.shipped_wrapper import ShippedWrapper
     from wrapgen.wrapper import Wrapper
@@ -122,7 +114,9 @@ def _of_spec(name: str, platform: tuple[str | None, ...]) -> tuple[Any, str, int
     spec = local.spec
     variables = {each: os.environ[each] for each in spec.variables if each in os.environ}
     if local.calls_platform:
-        variables.update(_connection(platform).variables())
+        address, key, home, profile = platform
+        found = connect(address=address, key=key, home=home, profile=profile)
+        variables.update(found.connection.variables())
     files = Wrapper.read(local.folder)
     at_once = 1 if spec.target.source else 4
     shipped = ShippedWrapper(dict(files), files.digest, variables, local.beside.absolute(), at_once)

@@ -44,7 +44,7 @@ def apply(
 
     Args:
         df: a `pyspark.sql.DataFrame`.
-        wrapper: exact version, `owner/name/1.0.0`.
+        wrapper: exact version, `owner/name/1.0.0`, or the URL of a wrapper that is served, `http://host/`.
         input: the column that is the item, or several that make an object.
         id: the column with each row's id, or `content`: a digest of the item (`$content` where a column has
             that name).
@@ -57,7 +57,8 @@ def apply(
         chunk: rows in a call, at most.
         timeout: seconds each call gets; None: the wrapper's limit and 30.
         patience: seconds to wait for a platform that is down before the task fails.
-        address, key, home, profile: the platform, found as every command finds it where they are None.
+        address, key, home, profile: the platform, found as every command finds it where they are None; `key`
+            is the token of a wrapper that is served.
 
     Raises:
         MissingExtra: pyspark, pandas or pyarrow is not installed.
@@ -71,7 +72,7 @@ def apply(
 
     return scored(
         df,
-        _calls(address, key, home, profile),
+        calls_to(wrapper, address, key, home, profile),
         wrapper.removeprefix("algo://"),
         input=input,
         id=id,
@@ -127,8 +128,14 @@ def _apply_to(wrapper: str, options: dict[str, Any], df: Any, run: str) -> Any:
     return apply(df, wrapper, run=run, **options)
 
 
-def _calls(address: str | None, key: str | None, home: str | None, profile: str | None) -> Any:
+def calls_to(
+    wrapper: str, address: str | None, key: str | None, home: str | None, profile: str | None
+) -> Any:
+    """How tasks reach a wrapper that a platform hosts, or that is served at a URL; not public."""
     from wrapgen.client import connect
-    from wrapgen.run.integrations.plain_calls import PlainCalls
+    from wrapgen.references import is_service
+    from wrapgen.run.integrations.plain_calls import PlainCalls, ServiceCalls
 
+    if is_service(wrapper):
+        return ServiceCalls.at(wrapper, key)
     return PlainCalls(connect(address=address, key=key, home=home, profile=profile).connection.portable())

@@ -31,6 +31,7 @@ CORE = (
     "run/hosts/description.py",
     "run/hosts/failures.py",
     "run/hosts/host.py",
+    "run/hosts/http.py",
     "run/hosts/platform.py",
     "run/hosts/sideband.py",
     "run/input/values.py",

@@ -14,6 +14,7 @@ from wrapgen.client.calls import AlgorithmCaller
 from wrapgen.client.connection import Connection, ca_bundle, find, read_authorities
 from wrapgen.client.data import FILE_LIMIT
 from wrapgen.errors import NoCredentials
+from wrapgen.run.hosts.http import HttpHost, service_at
 from wrapgen.run.hosts.platform import PlatformHost
 from wrapgen.run.hosts.sideband import DataSideband
 
@@ -61,11 +62,46 @@ class PlainCalls:
         return _caller(self.connection).data.read(url, limit=FILE_LIMIT)
 
 
+@dataclass(frozen=True)
+class ServiceCalls:
+    """One wrapper that is served at a URL; can be pickled and sent to another machine.
+
+    Args:
+        connection: its URL and token; see `Connection.portable`.
+    """
+
+    connection: Connection
+
+    @classmethod
+    def at(cls, url: str, token: str | None = None) -> ServiceCalls:
+        """The wrapper at a URL; see `service_at`.
+
+        Raises:
+            UsageError: it is no such URL.
+        """
+        return cls(service_at(url, token).portable())
+
+    def host(self, reference: str) -> HttpHost:
+        """The wrapper, where it executes."""
+        del reference
+        return _service(self.connection)
+
+
+@cache
+def _service(connection: Connection) -> HttpHost:
+    return HttpHost(_with_own_authorities(connection), pool=POOL)
+
+
 @cache
 def _caller(connection: Connection) -> AlgorithmCaller:
-    """One pool of connections for all calls of a process, which may have authorities of its own."""
+    """One pool of connections for all calls of a process."""
+    return AlgorithmCaller(_with_own_authorities(connection), pool=POOL)
+
+
+def _with_own_authorities(connection: Connection) -> Connection:
+    """The connection with the certificate authorities of this process too."""
     own = ca_bundle(os.environ)
     if own and Path(own).exists():
         texts = [read_authorities(each) for each in (own, connection.ca_cert) if each]
         connection = replace(connection, ca_cert="\n".join(texts))
-    return AlgorithmCaller(connection, pool=POOL)
+    return connection

@@ -217,14 +217,24 @@ def _shipped(work: Callable[..., Any], *given: Any) -> Callable[..., Any]:
 
 
 def _budget(total: int) -> Any:
-    """The actor that divides a run's calls among the tasks that run; it lives where the driver does.
-
-    A lease ends when its task gives it back, or when the task begins again after its worker was lost.
-    """
+    """The actor that divides a run's calls among the tasks that run; it lives where the driver does."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    class Budget:  # within a function, as above
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    actor = ray.remote(_budget_class()).options(
+        num_cpus=0, max_restarts=-1, max_task_retries=-1, max_concurrency=10_000, scheduling_strategy=here
+    )
+    return actor.remote(total)
+
+
+def _budget_class() -> type:
+    """Its class, which goes to the actor as it is, like a function within another.
+
+    A lease ends when its task gives it back, or when the task begins again after its worker was lost.
+    """
+
+    class Budget:
         def __init__(self, total: int) -> None:
             import asyncio
 
@@ -257,11 +267,7 @@ def _budget(total: int) -> Any:
                 self.free += self.held.pop(task, 0)
                 self.changed.notify_all()
 
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
-    actor = ray.remote(Budget).options(
-        num_cpus=0, max_restarts=-1, max_task_retries=-1, max_concurrency=10_000, scheduling_strategy=here
-    )
-    return actor.remote(total)
+    return Budget
 
 
 def require() -> None:
