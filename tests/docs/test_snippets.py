@@ -112,13 +112,20 @@ def test_the_tree_of_the_package_is_true() -> None:
 
 FOREIGN = {
     "--app-dir",
+    "--array",
     "--checkpoint",
     "--column",
+    "--dependency",
     "--fail",
+    "--follow",
+    "--for",
+    "--job",
+    "--parsable",
     "--read-only",
     "--show-error",
     "--silent",
     "--tmpfs",
+    "--wrap",
 }
 """Flags of the emitted Spark job, of curl, uvicorn and Docker."""
 

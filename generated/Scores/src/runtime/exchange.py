@@ -1,0 +1,173 @@
+"""HTTP over connections that are kept open. What a status means is decided by the caller.
+
+Requests are written at once and plain answers read directly: that takes a third of the processor time of
+``http.client``, which opens the connections and reads every other answer.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import gzip
+import http.client
+import io
+import re
+import select
+import socket
+import ssl
+import types
+import urllib.parse
+import zlib
+from typing import Any, Mapping, NamedTuple
+
+from .protocol import ATTEMPT, STOP, UNREACHABLE, Failure
+
+CONNECT_TIMEOUT = 10.0
+BLOCK = 65536
+LARGEST = 1 << 27  # bytes of an answer in memory
+BROKEN = (BrokenPipeError, ConnectionResetError, ConnectionAbortedError)
+# The head of an answer that can be read directly: nothing in it changes how the body is read, nor is heard.
+HEARD = rb"connection|content-[el]|transfer|[^:\r\n]*rate-?limit"
+LINES = rb"(?:\r\n(?:connection: keep-alive|(?!%b)[^\s:]+:[^\r\n]*))*" % HEARD
+PLAIN = re.compile(
+    rb"HTTP/1\.1 200 [^\r\n]*%b\r\ncontent-length: *(\d{1,11})%b\r\n\r\n" % (LINES, LINES), re.I
+)
+
+
+class Server(NamedTuple):
+    """Where requests go: the address, what each request says, how TLS verifies, and the proxy in between."""
+
+    url: str
+    headers: Mapping[str, str]
+    tls: ssl.SSLContext | None = None
+    proxy: str | None = None
+    proxy_headers: Mapping[str, str] = {}
+
+
+class Response(NamedTuple):
+    """An answer; a plain one is told without headers."""
+
+    status: int
+    headers: Mapping[str, str] | http.client.HTTPMessage
+    body: bytes
+
+
+class Transport:
+    """Sends requests from any number of threads; each uses a connection of its own while it sends."""
+
+    def __init__(self, server: Server, largest: int = LARGEST) -> None:
+        """An answer has at most ``largest`` bytes. Raises ``ValueError``: a bad header."""
+        parts = urllib.parse.urlsplit(server.url)
+        headers = {"Host": parts.netloc.rpartition("@")[2], "Accept-Encoding": "identity", **server.headers}
+        self._server, self._largest = server, largest
+        self._root = parts.path.rstrip("/")
+        if server.proxy and not server.tls:  # a proxy without a tunnel wants the whole address
+            self._root = f"http://{headers['Host']}{self._root}"
+            headers.update(server.proxy_headers)
+        self._head = _lines(headers)
+        if len(self._head.splitlines()) != len(headers):
+            raise ValueError("a line break in a header of the request")
+        self._idle: collections.deque[tuple[socket.socket, Any]] = collections.deque()
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        headers: Mapping[str, str] = {},
+        timeout: float = 120.0,
+    ) -> Response:
+        """The answer, after at most ``timeout`` seconds. Raises ``Failure``: no whole answer came."""
+        length = f"Content-Length: {len(body)}\r\n\r\n"
+        head = f"{method} {self._root}{path} HTTP/1.1\r\n{self._head}{_lines(headers)}{length}"
+        sock, stream = self._take()
+        try:
+            sock.settimeout(timeout)
+            with contextlib.suppress(*BROKEN):  # an answer to a part of it, such as 413, may have come
+                sock.sendall(head.encode("latin-1") + body)
+            response, stream = read(sock, stream, method, self._largest)
+        except (OSError, EOFError, zlib.error, http.client.HTTPException) as error:
+            sock.close()
+            kind = "TimeoutError" if isinstance(error, socket.timeout) else "ConnectionError"
+            raise Failure(kind, _message(error), True, ATTEMPT) from None
+        if stream is None:
+            sock.close()
+        else:
+            self._idle.append((sock, stream))
+        return response
+
+    def _take(self) -> tuple[socket.socket, Any]:
+        """A connection that is open still, or a new one, and the stream of what comes over it."""
+        while True:
+            try:
+                sock, stream = self._idle.pop()
+            except IndexError:
+                sock = _connect(self._server)
+                return sock, sock.makefile("rb", BLOCK)
+            poll = select.poll()
+            poll.register(sock, select.POLLIN)
+            if not poll.poll(0):
+                return sock, stream
+            sock.close()  # readable without a question asked: the other side has hung up
+
+
+def _connect(server: Server) -> socket.socket:
+    """A new connection, through the proxy if there is one. Raises ``Failure``."""
+    target, first = urllib.parse.urlsplit(server.url), urllib.parse.urlsplit(server.proxy or server.url)
+    host, port = first.hostname or "", first.port or (443 if server.tls and not server.proxy else 80)
+    connection = http.client.HTTPConnection(host, port, timeout=CONNECT_TIMEOUT)
+    if server.tls:
+        connection = http.client.HTTPSConnection(host, port, timeout=CONNECT_TIMEOUT, context=server.tls)
+        if server.proxy:
+            connection.set_tunnel(target.hostname or "", target.port or 443, headers=server.proxy_headers)
+    try:
+        connection.connect()
+    except OSError as error:
+        connection.close()
+        effect = STOP if isinstance(error, ssl.SSLCertVerificationError) else UNREACHABLE
+        message = f"no connection to {host}:{port}: {_message(error)}"
+        raise Failure("ConnectionError", message, True, effect) from None
+    return connection.sock
+
+
+def read(sock: socket.socket, stream: Any, method: str, largest: int = LARGEST) -> tuple[Response, Any]:
+    """The answer, and the stream of the next one or None. Raises ``OSError`` or ``HTTPException``."""
+    start = stream.peek(1)
+    plain = PLAIN.match(start) if method == "POST" else None
+    if plain and len(start) - plain.end() <= int(plain[1]) <= largest:
+        stream.read(len(start))  # so that nothing of this answer is left for the next one
+        whole, length = bytearray(start[plain.end() :]), int(plain[1])
+        while len(whole) < length:
+            block = sock.recv(min(length - len(whole), 16 * BLOCK))
+            if not block:
+                raise http.client.IncompleteRead(b"", length - len(whole))
+            whole += block
+        return Response(200, {}, bytes(whole)), stream
+    begun: Any = types.SimpleNamespace(makefile=lambda _mode: stream)
+    response = http.client.HTTPResponse(begun, method=method)
+    response.begin()
+    body = _bounded(response, largest)
+    if response.length:  # with a size to read, http.client takes a body that was cut off for a whole one
+        raise http.client.IncompleteRead(b"", response.length)
+    if "gzip" in response.headers.get("Content-Encoding", "") and body:
+        body = _bounded(gzip.GzipFile(fileobj=io.BytesIO(body)), largest)
+    stream.close()
+    answer = Response(response.status, response.headers, body)
+    return answer, None if response.will_close else sock.makefile("rb", BLOCK)
+
+
+def _bounded(source: Any, largest: int) -> bytes:
+    body = bytearray()
+    for block in iter(lambda: source.read(BLOCK), b""):
+        body += block
+        if len(body) > largest:
+            raise http.client.HTTPException(f"the answer has more than {largest} bytes")
+    return bytes(body)
+
+
+def _lines(headers: Mapping[str, str]) -> str:
+    return "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+
+
+def _message(error: Exception) -> str:
+    return "no answer in time" if isinstance(error, socket.timeout) else str(error) or type(error).__name__
