@@ -26,6 +26,7 @@
     ├── CaseFailed                       7   case-failed
     ├── RecordsUnreadable                9   records-unreadable
     └── RunError                         8   run
+        └── TakenOver                    8   taken-over
 
 Call sites pass facts, the class writes the sentence; `hint` says what to do next. Exit codes 10 and above
 are the end states of a run (see `wrapgen.run`), which are not errors.
@@ -384,3 +385,15 @@ class RunError(WrapgenError):
     code = "run"
     exit_code = 8
     advice = "wrapgen show RUN shows its status; wrapgen runs lists all runs"
+
+
+class TakenOver(RunError):
+    """Another runner owns the state of this run by now; what this one did since does not count."""
+
+    code = "taken-over"
+
+    def __init__(self, *, name: str, who: str) -> None:
+        super().__init__(
+            f"the run in {name} was taken over by {who}: this runner stops",
+            hint="the other one goes on; what this one had open counts there as sent without an answer",
+        )

@@ -36,6 +36,10 @@ KNOWN = {
 """Problems that are known, and the first version without them."""
 
 
+UNLOCKED = ("az", "gs")
+"""Extras that no set-up installs: their tests are skipped where a user's environment lacks them."""
+
+
 def lock() -> ModuleType:
     """The module that writes the files."""
     specification = importlib.util.spec_from_file_location("lock", FOLDER / "lock.py")
@@ -57,10 +61,11 @@ def pins(*names: str) -> dict[str, list[Requirement]]:
 
 
 def asked(*extras: str) -> list[Requirement]:
-    """What pyproject.toml asks for, of the core and some extras; of all by default."""
+    """What pyproject.toml asks for, of the core and some extras; of all that are locked by default."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     optional = project["optional-dependencies"]
-    lists = [project["dependencies"], *(optional[each] for each in extras or optional)]
+    names = extras or [each for each in optional if each not in UNLOCKED]
+    lists = [project["dependencies"], *(optional[each] for each in names)]
     wanted = [Requirement(text) for each in lists for text in each]
     return [each for each in wanted if each.name != "wrapgen"]
 

@@ -68,6 +68,7 @@ class SimDisk:
     """
 
     name = "simulated"
+    writes_behind = False
 
     def __init__(self, scratch, point, on_append, on_sync, on_cut) -> None:
         self.scratch, self.point, self.appended, self.on_sync = scratch, point, on_append, on_sync

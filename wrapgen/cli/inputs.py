@@ -69,3 +69,14 @@ def items_of(
 def reading(rows: int) -> None:
     """Long inputs take a moment before the first call; on a terminal one line says so."""
     passing(f"reading the input: {rows:,} rows")
+
+
+def folder_of(run: str) -> Path:
+    """The folder of the run that a user means; of one in a bucket, a copy for as long as the command runs."""
+    from wrapgen.run.ledger.bucket import state_to_read
+    from wrapgen.run.remote import is_remote
+    from wrapgen.run.status import locate
+
+    if is_remote(run):
+        return click.get_current_context().with_resource(state_to_read(run, err))
+    return locate(run, Path())

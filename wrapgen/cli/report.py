@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from wrapgen.cli import completion
+from wrapgen.cli.inputs import folder_of
 from wrapgen.cli.options import FILE, json_option
 from wrapgen.cli.terminal import answer
 
@@ -28,10 +29,9 @@ def command(run: str, output: Path | None, as_json: bool) -> None:
     """
     from wrapgen.errors import UsageError
     from wrapgen.run.report.page import write_report
-    from wrapgen.run.status import locate
 
     try:
-        facts = write_report(locate(run, Path()), output)
+        facts = write_report(folder_of(run), output)
     except OSError as error:
         raise UsageError(
             f"the report can't be written: {error.strerror}: {error.filename}",

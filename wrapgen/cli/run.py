@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ from wrapgen.cli.terminal import answer, err, out, passing
 if TYPE_CHECKING:
     from wrapgen.cli.progress import Reporter
     from wrapgen.run.hosts.host import Host
+    from wrapgen.run.ledger.folder import Folder
     from wrapgen.run.output.layouts import Layout
     from wrapgen.run.pace import Probe
     from wrapgen.run.session import Session
@@ -71,7 +73,8 @@ _COLLECT_EVERY = 50_000
     help="CSV, TSV: an apostrophe before what a spreadsheet would run as a formula.",
 )
 @click.option("--run", "run_id", metavar="ID", help="The run's id. [made from the time]")
-@click.option("--state", type=click.Path(path_type=Path), help="The run's folder. [OUTPUT.run]")
+@click.option("--state", metavar="PLACE", help="The run's folder, or s3://, gs:// or az://. [OUTPUT.run]")
+@click.option("--take-over", is_flag=True, help="State in a bucket: don't wait whether its runner is alive.")
 @workers_option
 @processes_option
 @chunk_option
@@ -129,20 +132,19 @@ def command(
     from wrapgen.run.hosts.patience import Patience
     from wrapgen.run.input.inputs import in_their_run
     from wrapgen.run.input.shards import of_shard, refuse_open_version
-    from wrapgen.run.ledger.folder import Folder, folder_for
     from wrapgen.run.output.layouts import Layout
     from wrapgen.run.output.outputs import sink_for
-    from wrapgen.run.output.overwrite import ensure_output_writable
     from wrapgen.run.session import Session
 
     options = _options(given)
     output, state = of_shard(options.shard, output, given["state"], source)
     layout = Layout(given["layout"], given["keep"], given["pick"], safe=given["csv_safe"])
     sink_for(output, layout)  # what it lacks is told before the run
-    folder = Folder(state or folder_for(output))
-    ensure_output_writable(output, folder, fresh=options.fresh, moved=options.accept_changes)
     replace, pool = options.fresh or options.accept_changes, options.workers or ACCOUNT_CALLS
-    with folder.provisional(), hosting(reference, platform, pool=pool) as hosted:
+    with (
+        _state(state, output, options) as folder,
+        hosting(reference, platform, pool=pool) as hosted,
+    ):
         patience = Patience(options.patience, tell_wait)
         items = patience.ask(
             lambda: items_of(source, given, folder, hosted.data, replace=replace, output=output)
@@ -165,6 +167,19 @@ def command(
     return summary.exit_code
 
 
+@contextmanager
+def _state(place: str | None, output: Path, options: Options) -> Iterator[Folder]:
+    """Where the run is kept. If the output can't be written, or the run does not begin, nothing is left."""
+    from wrapgen.run.ledger.bucket import open_state
+    from wrapgen.run.ledger.folder import folder_for
+    from wrapgen.run.output.overwrite import ensure_output_writable
+
+    with open_state(place or folder_for(output), take_over=options.take_over, on_wait=err) as folder:
+        ensure_output_writable(output, folder, fresh=options.fresh, moved=options.accept_changes)
+        with folder.provisional():
+            yield folder
+
+
 def _options(given: dict[str, Any]) -> Options:
     from wrapgen.run.settings import Options
 
@@ -182,6 +197,7 @@ def _options(given: dict[str, Any]) -> Options:
         accept_changes=given["accept_changes"],
         pin=given["pin"],
         shard=given["shard"],
+        take_over=given["take_over"],
     )
 
 

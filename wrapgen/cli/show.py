@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 import click
 
 from wrapgen.cli import completion
+from wrapgen.cli.inputs import folder_of
 from wrapgen.cli.options import json_option
 from wrapgen.cli.terminal import out
 
@@ -22,9 +22,9 @@ def command(run: str, as_json: bool) -> None:
     from wrapgen.cli.terminal import STATES, styled
     from wrapgen.run.ledger.replay import as_written
     from wrapgen.run.report.facts import facts_of
-    from wrapgen.run.status import errors_by_type, load, locate
+    from wrapgen.run.status import errors_by_type, load
 
-    folder = locate(run, Path())
+    folder = folder_of(run)
     with as_written(folder / "ledger.jsonl"):
         facts = load(folder).as_json()
         facts["errors"] = errors_by_type(folder) if facts["failed"] else {}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wrapgen.cli import completion
+from wrapgen.cli.inputs import folder_of
 from wrapgen.cli.options import FILE, PlatformChoice, json_option, platform_options
 from wrapgen.cli.terminal import out, passing
 
@@ -78,10 +79,10 @@ def _run(
 ) -> tuple[str, list[Check]]:
     """The run's id, and what became of each check."""
     from wrapgen.run.ledger.replay import as_written
-    from wrapgen.run.status import load, locate
+    from wrapgen.run.status import load
     from wrapgen.run.verify import Verification
 
-    folder = locate(run, Path())
+    folder = folder_of(run)
     name = load(folder).run_state.header["run"]
     with as_written(folder / "ledger.jsonl"), Verification(folder) as verification:
         return name, _checks(verification, source, datastore, platform)

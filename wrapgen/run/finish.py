@@ -73,7 +73,7 @@ def run_to_files(
         seconds=seconds,
         output=str(output) if state in _COMPLETE else None,
         errors=str(errors) if session.counts.failed and errors.exists() else None,
-        folder=str(session.store.scratch),
+        folder=session.store.name,
         report=facts,
         receipt=_receipt(session, facts, written) if report else None,
         already=already,

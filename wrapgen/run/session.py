@@ -265,6 +265,7 @@ class Session:
         files: Callable[[EndState], None],
     ) -> tuple[EndState, str]:
         state, reason = self._deliver(call, watch, most)
+        self.spool.sync()  # nothing is made of outcomes that are not kept
         if most is not None:
             state, reason = EndState.INCOMPLETE, reason or "a probe"
         elif not self._is_as_surveyed(state):
@@ -324,10 +325,7 @@ class Session:
             DeliveryLimits(call.terms.attempts, wrapper.aim, together, ahead, spending=spending),
             Adaptive(
                 ChunkSize(largest=options.chunk),
-                Concurrency(
-                    self._most_calls,
-                    first=self._host.concurrency,
-                ),
+                Concurrency(self._most_calls, first=self._host.concurrency),
                 ErrorBudget(share=self._share(), finished=self.counts.finished, failed=self.counts.failed),
             ),
             SharedBackoff(world.random, options.patience),
@@ -335,7 +333,8 @@ class Session:
             self.counts,
             self._next_seq,
         )
-        journal = LedgerJournal(self.ledger, self.spool, self.slots, world.unix_time)
+        behind = self.store.writes_behind
+        journal = LedgerJournal(self.ledger, self.spool, self.slots, world.unix_time, behind=behind)
         self._delivery = Delivery(
             scheduler,
             ChunkCutter(islice(self._entries(), most), aim=wrapper.aim),

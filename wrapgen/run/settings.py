@@ -49,6 +49,7 @@ class Options:
         pin: stop where answers report another version of the target than the first did.
         accept_changes: go on although input, wrapper or options changed.
         shard: do only this shard of the run, with its part of the limits on calls, rates and cost.
+        take_over: with the state in a bucket, go on at once where its last runner was not seen to end.
 
     Raises:
         UsageError: the run id has another form, a number is out of bounds, or a shard is to start over alone.
@@ -67,6 +68,7 @@ class Options:
     accept_changes: bool = False
     pin: bool = False
     shard: Shard | None = None
+    take_over: bool = False
 
     def __post_init__(self) -> None:
         if self.run is not None and not RUN_ID.match(self.run):

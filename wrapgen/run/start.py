@@ -28,6 +28,7 @@ from wrapgen.run.input.inputs import given_items, in_their_run, keep, open_input
 from wrapgen.run.input.items import Selection
 from wrapgen.run.input.shards import Shard, of_shard, refuse_open_version
 from wrapgen.run.input.values import why_not_json
+from wrapgen.run.ledger.bucket import open_state
 from wrapgen.run.ledger.folder import Folder
 from wrapgen.run.scheduling.progress import Counts
 from wrapgen.run.scheduling.replies import Fate
@@ -208,9 +209,9 @@ def open_run(
         def platform() -> Client:
             return client or stack.enter_context(connect(pool=pool))
 
-        path = Path(state or stack.enter_context(TemporaryDirectory(prefix="wrapgen-run-")))
-        _, own = of_shard(options.shard, Path(), path, named or "")
-        folder = Folder(own or path)
+        place = fspath(state or stack.enter_context(TemporaryDirectory(prefix="wrapgen-run-")))
+        _, own = of_shard(options.shard, Path(), place, named or "")
+        folder = stack.enter_context(open_state(own or place, take_over=options.take_over))
         kept = None if options.fresh else folder.kept_reference(reference)
         host = find_host(platform, reference, kept, Patience(options.patience), pool=pool)
         stack.callback(host.close)

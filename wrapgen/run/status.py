@@ -74,7 +74,7 @@ class RunStatus:
             "datastore": header["wrapper"]["datastore"],
             "input": header["input"]["name"],
             "output": (run_state.output or {}).get("path"),
-            "folder": str(self.folder),
+            "folder": Folder(self.folder).name,
             "items": counts.items,
             "succeeded": counts.succeeded,
             "failed": counts.failed,

@@ -7,10 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from wrapgen.errors import RunError
+from wrapgen.run.ledger.bucket import BucketFolder
 from wrapgen.run.ledger.folder import Folder
+from wrapgen.run.ledger.objects import NumberedObjects
 from wrapgen.run.ledger.store import StateStore
+from wrapgen.run.remote import Bucket
 
 
 class MemoryLog:
@@ -54,6 +58,7 @@ class MemoryStore:
     """
 
     name = "memory"
+    writes_behind = False
 
     def __init__(self, scratch: Path) -> None:
         self.scratch = scratch
@@ -101,7 +106,14 @@ class MemoryStore:
         self._logs.clear()
 
 
-@pytest.fixture(params=[Folder, MemoryStore])
+def in_bucket(tmp_path: Path) -> BucketFolder:
+    """A store in a bucket that is gone with the process."""
+    bucket = Bucket("memory://states/one", MemoryFileSystem())
+    MemoryFileSystem.store.clear()
+    return BucketFolder(tmp_path, NumberedObjects(bucket, tmp_path, lease=0.4))
+
+
+@pytest.fixture(params=[Folder, MemoryStore, in_bucket])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> StateStore:
     """A store that holds nothing yet."""
     return request.param(tmp_path)

@@ -95,7 +95,7 @@ def test_a_shard_has_a_name_of_its_own_beside_the_output():
     assert [path.name for path in names] == [f"b.x.shard-{n}-of-11.csv" for n in ("00", "02", "10")]
     assert shard_of(names[1]) == (Shard(2, 11), Path("a/b.x.csv"))
     assert shard_of(Path("b.shard-2-of-11.csv")) is shard_of(Path("b.csv")) is None
-    assert of_shard(Shard(1, 4), Path("o.jsonl"), Path("s"), "i")[1] == Path("s/shard-1-of-4")
+    assert of_shard(Shard(1, 4), Path("o.jsonl"), "s3://b/s/", "i")[1] == "s3://b/s/shard-1-of-4"
 
 
 def in_shards(bench, wrapper, values, of, **options):

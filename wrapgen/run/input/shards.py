@@ -219,7 +219,7 @@ class Slice(Items):
         return self.whole.fingerprint()
 
 
-def of_shard(shard: Shard | None, output: Path, state: Path | None, source: str) -> tuple[Path, Path | None]:
+def of_shard(shard: Shard | None, output: Path, state: str | None, source: str) -> tuple[Path, str | None]:
     """Where a worker's outcomes and state go: a shard's under a name of its own.
 
     Raises:
@@ -229,7 +229,7 @@ def of_shard(shard: Shard | None, output: Path, state: Path | None, source: str)
         return output, state
     if source == "-":
         raise UsageError("standard input is read by one worker, not by all shards", hint="name a file")
-    return shard.output(output), state and state / shard.name
+    return shard.output(output), state and f"{state.rstrip('/')}/{shard.name}"
 
 
 def refuse_open_version(shard: Shard | None, reference: str, host: Host) -> None:

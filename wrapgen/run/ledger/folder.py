@@ -22,6 +22,10 @@ RECEIPT = ".receipt.json"
 """What a receipt is called after its output."""
 
 
+ORIGIN = "origin"
+"""The file that says what a folder is the copy of, where it is one."""
+
+
 class FileLog:
     """A log in a file.
 
@@ -75,11 +79,17 @@ class Folder:
     """A run's folder, which need not exist yet; a `StateStore` in files."""
 
     path: Path
+    writes_behind = False
 
     @property
     def name(self) -> str:
-        """For messages."""
-        return str(self.path)
+        """For messages: the path, or what the folder is a copy of."""
+        return (self.path / ORIGIN).read_text(encoding="utf-8") if self.is_copy else str(self.path)
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether it is a copy of what is kept elsewhere."""
+        return (self.path / ORIGIN).is_file()
 
     @property
     def scratch(self) -> Path:

@@ -24,17 +24,27 @@ class LedgerJournal:
     Args:
         ledger, spool, slots: the run's.
         unix_time: seconds since 1970, for the ledger's readers.
+        behind: their store writes behind: only what leaves next is waited for.
 
     Attributes:
         given_up: indexes of items that failed without an answer of the wrapper: no record says why.
     """
 
-    def __init__(self, ledger: Ledger, spool: Log, slots: Slots, unix_time: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        spool: Log,
+        slots: Slots,
+        unix_time: Callable[[], float],
+        *,
+        behind: bool = False,
+    ) -> None:
         self.given_up: list[int] = []
         self._ledger = ledger
         self._spool = spool
         self._slots = slots
         self._unix_time = unix_time
+        self._behind = behind
         self._unsettled: list[Settle] = []
         self._entries: list[dict[str, Any]] = []
         self._settled = False
@@ -78,10 +88,10 @@ class LedgerJournal:
 
     def _commit(self, sends: list[dict[str, Any]]) -> None:
         """One sync of the spool, then one of the ledger, for everything since the last time."""
-        if self._settled:
+        if self._settled and not self._behind:
             self._spool.sync()
         entries, self._entries, self._settled = [*self._entries, *sends], [], False
-        self._ledger.append(entries)
+        self._ledger.append(entries, wait=bool(sends) or not self._behind)
 
     def _settle(self, event: Settle) -> None:
         chunk, reply = event.chunk, event.reply

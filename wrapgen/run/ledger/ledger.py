@@ -33,8 +33,12 @@ class Ledger:
         if end < log.size:
             log.cut(end)
 
-    def append(self, entries: Iterable[Mapping[str, Any]]) -> None:
-        """Adds lines and syncs; returns when they are on the disk. No entries: no effect.
+    def append(self, entries: Iterable[Mapping[str, Any]], *, wait: bool = True) -> None:
+        """Adds lines and syncs; returns when they are kept. No entries: no effect.
+
+        Args:
+            entries: what the lines hold.
+            wait: False leaves it to a store that writes behind when they are kept.
 
         Raises:
             OSError: they can't be written, as on a full disk; none of them is there then.
@@ -45,7 +49,8 @@ class Ledger:
         end = self._log.size
         try:
             self._log.append(data)
-            self._log.sync()
+            if wait:
+                self._log.sync()
         except OSError:
             self._log.cut(end)
             raise

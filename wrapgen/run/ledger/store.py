@@ -54,7 +54,14 @@ class Log(Protocol):
 
 
 class StateStore(Protocol):
-    """Where the state of one run is kept."""
+    """Where the state of one run is kept.
+
+    Attributes:
+        writes_behind: what is appended is kept soon, also without `sync`, and never before what was appended
+            earlier, to whichever log.
+    """
+
+    writes_behind: bool
 
     @property
     def name(self) -> str:

@@ -60,13 +60,14 @@ def ensure_output_writable(output: Path, folder: Folder, *, fresh: bool, moved: 
         if file.resolve() in kept:
             raise UsageError(f"{file} is a file of the run itself", hint="name another output, or --state")
     others = outputs_of(folder) if begun and folder.path.resolve() != folder_for(output).resolve() else set()
-    if others and output.resolve() not in others and not moved:
+    moving = bool(others) and output.resolve() not in others and not moved
+    if moving and not folder.is_copy:  # what is in a bucket goes on where other machines have their files
         raise UsageError(
-            f"{folder.path} is the folder of a run that writes {min(others)}",
+            f"{folder.name} is the folder of a run that writes {min(others)}",
             hint="name another --state, or say --accept-changes if that run was moved here",
         )
     for file in beside:
-        if file.exists() and not file.is_dir() and not begun and not fresh:
+        if file.exists() and not file.is_dir() and (moving or not begun) and not fresh:
             raise UsageError(
                 f"{file} exists and is not of a run here", hint="name another output, or add --fresh"
             )
