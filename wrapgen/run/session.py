@@ -265,7 +265,8 @@ class Session:
         files: Callable[[EndState], None],
     ) -> tuple[EndState, str]:
         state, reason = self._deliver(call, watch, most)
-        self.spool.sync()  # nothing is made of outcomes that are not kept
+        if self.store.writes_behind:
+            self.spool.sync()  # nothing is made of outcomes that are not kept
         if most is not None:
             state, reason = EndState.INCOMPLETE, reason or "a probe"
         elif not self._is_as_surveyed(state):
