@@ -10,7 +10,6 @@ from random import Random
 
 import pytest
 from bucket_server import S3, s3_server
-from conftest import Command
 from evidence import Evidence
 
 from wrapgen.run.ledger.bucket import open_state
@@ -42,17 +41,17 @@ class Machines:
         state: the URL of the state.
     """
 
-    def __init__(self, folder: Path, platform, s3: S3) -> None:
-        self.folder, self.platform, self.s3, self.count = folder, platform, s3, 0
+    def __init__(self, folder: Path, platform, s3: S3, command) -> None:
+        self.folder, self.platform, self.s3, self.count, self.command = folder, platform, s3, 0, command
         self.state = f"s3://runs/{folder.name}/state"
 
-    def __call__(self) -> Command:
-        """One more machine, with the input."""
+    def __call__(self):
+        """The wrapgen command on one more machine, with the input."""
         self.count += 1
         here = self.folder / f"machine{self.count}"
         here.mkdir()
         (here / "in.jsonl").write_text("".join(f'"text {n}"\n' for n in range(ITEMS)))
-        command = Command(here, self.platform)
+        command = self.command(here, self.platform)
         command.environment |= self.s3.environment
         return command
 
@@ -72,9 +71,9 @@ class Machines:
 
 
 @pytest.fixture
-def machines(tmp_path: Path, platform, s3: S3) -> Machines:
+def machines(tmp_path: Path, platform, s3: S3, wrapgen) -> Machines:
     """Machines that don't exist yet."""
-    return Machines(tmp_path, platform, s3)
+    return Machines(tmp_path, platform, s3, type(wrapgen))
 
 
 def test_another_machine_resumes_shows_and_checks_a_killed_run(machines, platform):

@@ -1,6 +1,6 @@
 """The state of a run in a bucket: numbered objects, each written whole, once, by the run's one owner.
 
-A number is taken by a conditional write. Whoever takes a run over writes the next number, and the owner
+A number is taken by a conditional write. A runner that takes the run over writes the next number, and the owner
 before finds it taken, whatever it has missed: it stops, and nothing that it did since counts. No clock of any
 machine decides that; a lease only keeps a new owner waiting while the old one shows signs of life. An object
 holds what was appended to all logs since the one before, so none of them is ever ahead of another.
@@ -46,7 +46,7 @@ _REACH = "see that the bucket is there, and that its credentials may read, list 
 
 
 @dataclass(frozen=True)
-class _Part:
+class LogPart:
     """Bytes of a log from an offset on; what was there from it on is cut off."""
 
     log: str
@@ -85,7 +85,7 @@ class NumberedObjects:
         self._epoch, self._beats = 0, 0
         self._lost = ""  # who owns the state instead
         self._turn, self._lock = threading.RLock(), threading.Lock()
-        self._parts: deque[_Part] = deque()
+        self._parts: deque[LogPart] = deque()
         self._sealed: bytes | None = None
         self._ended = threading.Event()
 
@@ -207,7 +207,7 @@ class NumberedObjects:
         if not self._epoch:
             self.claim()
         with self._lock:
-            self._parts.append(_Part(log, offset, data))
+            self._parts.append(LogPart(log, offset, data))
         self._check()
 
     def sync(self) -> None:
@@ -249,20 +249,20 @@ class NumberedObjects:
 
     def _seal(self) -> bytes | None:
         """The next object, of as many bytes as fit; None for nothing."""
-        found: list[_Part] = []
+        found: list[LogPart] = []
         size = 0
         with self._lock:
             while self._parts and size < _MOST:
                 part, room = self._parts.popleft(), _MOST - size
                 if len(part.data) > room:
-                    rest = _Part(part.log, part.offset + room, part.data[room:])
+                    rest = LogPart(part.log, part.offset + room, part.data[room:])
                     self._parts.appendleft(rest)
-                    part = _Part(part.log, part.offset, part.data[:room])
+                    part = LogPart(part.log, part.offset, part.data[:room])
                 size += len(part.data)
                 found.append(part)
         return self._object(found) if found else None
 
-    def _object(self, parts: list[_Part], *, released: bool = False, **more: str) -> bytes:
+    def _object(self, parts: list[LogPart], *, released: bool = False, **more: str) -> bytes:
         body = b"".join(part.data for part in parts)
         facts = {
             "owner": self._owner,
