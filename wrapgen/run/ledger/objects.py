@@ -1,6 +1,6 @@
 """The state of a run in a bucket: numbered objects, each written whole, once, by the run's one owner.
 
-A number is taken by a conditional write. A runner that takes the run over writes the next number, and the owner
+A number is taken by a conditional write. A runner that takes the run over writes the next one, and the owner
 before finds it taken, whatever it has missed: it stops, and nothing that it did since counts. No clock of any
 machine decides that; a lease only keeps a new owner waiting while the old one shows signs of life. An object
 holds what was appended to all logs since the one before, so none of them is ever ahead of another.
