@@ -1,6 +1,7 @@
 """wrapgen: a short YAML spec becomes a deployable wrapper algorithm, and a run of a million items.
 
-`run` pushes items through a wrapper; the other names are what it takes and gives. Each is loaded when used.
+`run` pushes items through a wrapper, or that of a spec; the other names are what it takes and gives. Each is
+loaded when used.
 """
 
 from importlib import import_module
@@ -35,6 +36,11 @@ _HOMES = {
     "WrapgenError": "errors",
     "connect": "client",
 }
+
+
+def local_wrapper(spec: Any) -> Any:
+    """The wrapper of a spec, for `run`: the layer of runs does not know how a spec becomes one."""
+    return import_module("wrapgen.local").local_wrapper(spec)
 
 
 def __getattr__(name: str) -> Any:

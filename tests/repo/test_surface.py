@@ -59,7 +59,10 @@ def test_the_library_has_a_front_door():
     assert first == "Pushes items through a wrapper; nothing is lost, nothing is recorded twice."
     assert modules == "True wrapgen.run.session wrapgen.run.hosts.answers"
     text = "\n".join(told)
-    assert "run(reference: 'str', items: 'Iterable[Any] | str | PathLike[str]', *," in text
+    assert (
+        "run(reference: 'str | PathLike[str] | Spec', items: 'Iterable[Any] | str | PathLike[str]', *,"
+        in text
+    )
     assert "PACKAGE CONTENTS" not in text and len(told) < 50
 
 

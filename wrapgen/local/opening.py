@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import IO, Any
 
@@ -126,16 +127,18 @@ class LocalWrapper:
         return any(_NAMES_VENDOR.search(path.read_bytes()) for path in files)
 
 
-def local_wrapper(name: str) -> LocalWrapper:
+def local_wrapper(name: str | PathLike[str] | Spec) -> LocalWrapper:
     """The wrapper of a spec, made in the cache; a folder with a wrapper that was built is that wrapper.
 
     Args:
-        name: the spec's file, or a folder with `spec.yaml`.
+        name: the spec's file, or a folder with `spec.yaml`; or a spec, whose relative paths start here.
 
     Raises:
         SpecError: the spec is wrong.
         UsageError: the cache can't be written.
     """
+    if isinstance(name, Spec):
+        return LocalWrapper(name, kept_wrapper(generate(name), name.wrapper.algorithm_name), Path())
     path = Path(name).expanduser()
     spec = load(path)
     beside = path if path.is_dir() else path.parent

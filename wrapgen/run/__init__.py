@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from wrapgen.run.input.items import Selection
     from wrapgen.run.settings import Options
     from wrapgen.run.start import Outcomes
+    from wrapgen.spec import Spec
 
 
 def run(
-    reference: str,
+    reference: str | PathLike[str] | Spec,
     items: Iterable[Any] | str | PathLike[str],
     *,
     client: Client | None = None,
@@ -32,7 +33,8 @@ def run(
     """Pushes items through a wrapper; nothing is lost, nothing is recorded twice.
 
     Args:
-        reference: the wrapper, `owner/name`, with a version or without.
+        reference: the wrapper, `owner/name`, with a version or without, or its URL. Or a spec, by its file or
+            folder as for the command, or from `wrapgen.spec.load`: processes of this machine execute it.
         items: a file, by its path or a pattern, as text or Path: a text is never an item by itself. Or the
             items, from any iterable: anything JSON, texts or bytes. An `.errors.jsonl` reopens its items,
             under their run, ids and indexes.
@@ -49,6 +51,7 @@ def run(
 
     Raises:
         RunError: an item can't be read, another runner is at work, or something changed since the run began.
+        SpecError: the spec is wrong.
         UsageError: there is no such wrapper or version, no such file, or `items` is neither a path nor items.
         PlatformError: the platform can't be reached.
     """

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from os import PathLike, fspath
@@ -18,11 +18,14 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any
 
+import wrapgen
 from wrapgen import protocol
 from wrapgen.client import Client, connect
 from wrapgen.errors import RunError, UsageError
+from wrapgen.references import is_path
 from wrapgen.run.hosts.answers import scan
 from wrapgen.run.hosts.finding import find_host
+from wrapgen.run.hosts.host import Host
 from wrapgen.run.hosts.patience import Patience
 from wrapgen.run.input.inputs import given_items, in_their_run, keep, open_input
 from wrapgen.run.input.items import Selection
@@ -35,6 +38,7 @@ from wrapgen.run.scheduling.replies import Fate
 from wrapgen.run.session import Session
 from wrapgen.run.settings import Options
 from wrapgen.run.summary import EndState
+from wrapgen.spec import Spec
 
 _POLL = 1.0
 """Seconds after which a waiting iterator looks again, should a wake-up be lost."""
@@ -189,7 +193,7 @@ class Outcomes(Iterator[ItemOutcome], AsyncIterator[ItemOutcome]):
 
 
 def open_run(
-    reference: str,
+    reference: str | PathLike[str] | Spec,
     items: Iterable[Any] | str | PathLike[str],
     client: Client | None,
     state: str | PathLike[str] | None,
@@ -212,10 +216,7 @@ def open_run(
         place = fspath(state or stack.enter_context(TemporaryDirectory(prefix="wrapgen-run-")))
         _, own = of_shard(options.shard, Path(), place, named or "")
         folder = stack.enter_context(open_state(own or place, take_over=options.take_over))
-        kept = None if options.fresh else folder.kept_reference(reference)
-        host = find_host(platform, reference, kept, Patience(options.patience), pool=pool)
-        stack.callback(host.close)
-        refuse_open_version(options.shard, reference, host)
+        host = stack.enter_context(_opened(reference, platform, folder, options, pool))
         anew = options.fresh or options.accept_changes
         if named is None:
             found = given_items(folder, selection or Selection())
@@ -240,6 +241,28 @@ def open_run(
         return Outcomes(session, indexes, stack.pop_all(), report=state is not None)
 
 
+@contextmanager
+def _opened(
+    reference: str | PathLike[str] | Spec,
+    platform: Callable[[], Client],
+    folder: Folder,
+    options: Options,
+    pool: int,
+) -> Iterator[Host]:
+    """The host of a wrapper; for a spec, a platform is asked for only where the wrapper itself calls it."""
+    if isinstance(reference, str) and not is_path(reference):
+        kept = None if options.fresh else folder.kept_reference(reference)
+        found = find_host(platform, reference, kept, Patience(options.patience), pool=pool)
+        with closing(found):
+            refuse_open_version(options.shard, reference, found)
+            yield found
+        return
+    wrapper = wrapgen.local_wrapper(reference)
+    variables = platform().connection.variables() if wrapper.calls_platform else {}
+    with folder.process_log() as log, wrapper.host(variables=variables, log=log) as host:
+        yield host
+
+
 def _path(items: Any) -> str | None:
     """The path or pattern that `items` is; None for an iterable of items.
 
@@ -258,20 +281,18 @@ def _path(items: Any) -> str | None:
 
 def _check_types(reference: Any, selection: Any, options: Any) -> None:
     """Refuses what a program without types would give in place of the right ones."""
-    given = (
-        (reference, str, "reference"),
+    given: tuple[tuple[Any, Any, str], ...] = (
+        (reference, (str, PathLike, Spec), "reference"),
         (selection, Selection, "selection"),
         (options, Options, "options"),
     )
     for value, kind, name in given:
-        if not isinstance(value, kind) and (value is not None or kind is str):
-            found = type(value).__name__
-            hint = (
-                "write owner/name or owner/name/1.2.3"
-                if kind is str
-                else f"give wrapgen.{kind.__name__}(...)"
-            )
-            raise UsageError(f"{name} must be of type {kind.__name__}, not {found}", hint=hint)
+        if not isinstance(value, kind) and (value is not None or name == "reference"):
+            wanted = "str" if name == "reference" else kind.__name__
+            hint = "write owner/name, owner/name/1.2.3 or spec.yaml"
+            if name != "reference":
+                hint = f"give wrapgen.{wanted}(...)"
+            raise UsageError(f"{name} must be of type {wanted}, not {type(value).__name__}", hint=hint)
 
 
 def _shard(given: Any) -> Shard:
