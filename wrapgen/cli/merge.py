@@ -28,8 +28,17 @@ if TYPE_CHECKING:
 )
 @click.option("--input", "source", metavar="PATH", help="Where the input is now, if it moved.")
 @click.option("--fresh", is_flag=True, help="Merge again: forget what the merged run did afterwards.")
+@click.option("--accept-changes", is_flag=True, help="Merge although the sources of the wrappers differ.")
 @json_option("Print the summary, the shards and the checks as JSON.")
-def command(shards: tuple[str, ...], output: Path, source: str | None, *, fresh: bool, as_json: bool) -> int:
+def command(
+    shards: tuple[str, ...],
+    output: Path,
+    source: str | None,
+    *,
+    fresh: bool,
+    accept_changes: bool,
+    as_json: bool,
+) -> int:
     """Make one run of its shards: output in the order of the input, failed items, report and receipt.
 
     SHARD is the output or the folder of a shard, or what --state said; without any, the shards beside OUTPUT
@@ -47,7 +56,7 @@ def command(shards: tuple[str, ...], output: Path, source: str | None, *, fresh:
     from wrapgen.run.output.overwrite import ensure_output_writable
 
     states = [Folder(path) for path in locate_shards(output, shards)]
-    found = finished_shards(states, lambda name: passing(f"reading {name}"))
+    found = finished_shards(states, lambda name: passing(f"reading {name}"), accept_changes=accept_changes)
     folder = Folder(folder_for(output))
     ensure_output_writable(output, folder, fresh=fresh)
     with folder.provisional():

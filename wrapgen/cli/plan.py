@@ -22,6 +22,7 @@ from wrapgen.cli.options import (
     equal_option,
     json_option,
     platform_options,
+    shard_option,
     workers_option,
 )
 from wrapgen.cli.terminal import out
@@ -31,6 +32,7 @@ from wrapgen.protocol import ACCOUNT_CALLS
 if TYPE_CHECKING:
     from wrapgen.run.hosts.host import Host
     from wrapgen.run.input.items import Items
+    from wrapgen.run.input.scan import InputScan
     from wrapgen.run.ledger.folder import Folder
     from wrapgen.run.pace import Probe
     from wrapgen.run.plan import Plan
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
 @processes_option
 @chunk_option
 @equal_option
+@shard_option
 @json_option()
 @platform_options
 def command(
@@ -66,14 +69,16 @@ def command(
     """Estimate a run of INPUT through the wrapper REFERENCE, or a spec: chunks, calls, sizes, time, cost.
 
     Only a request for the wrapper's description is sent. With --output the first items are sent as well, and
-    their results count: `wrapgen run` with the same output continues from there.
+    their results count: `wrapgen run` with the same output continues from there. With --shard it is one shard
+    that is estimated, with its part of the calls.
     """
     from wrapgen.run.hosts.patience import Patience
-    from wrapgen.run.input.scan import scan_input
     from wrapgen.run.ledger.folder import Folder, folder_for
     from wrapgen.run.output.overwrite import ensure_output_writable
     from wrapgen.run.plan import plan
 
+    if given["shard"] is not None and output:
+        raise UsageError("a shard is planned without a probe", hint="leave out --output")
     with (
         TemporaryDirectory(prefix="wrapgen-plan-") as name,
         hosting(reference, platform, pool=given["workers"] or ACCOUNT_CALLS) as hosted,
@@ -84,16 +89,15 @@ def command(
         with folder.provisional():
             items = items_of(source, given, folder, hosted.data, replace=False, output=output)
             host = hosted.host(folder.kept_reference, Patience(0), processes=given["processes"])
-            about = host.describe()
-            began, rows = time.monotonic(), items.entries()
-            found = scan_input(rows, Path(name), aim=about.aim, compare_items=True, on_progress=reading)
+            about, began = host.describe(), time.monotonic()
+            found, workers = _scanned(items, host, Path(name), given)
             read = time.monotonic() - began
             probes = _probes(folder, items, host, given) if output else []
         made = plan(
             found,
             about,
             chunk=given["chunk"],
-            workers=given["workers"],
+            workers=workers,
             concurrency=host.concurrency,
             probes=probes,
             reading=read,
@@ -107,6 +111,23 @@ def command(
         out(f"{source} through {host.reference} (target {about.target})")
         for line in lines(made, billed=is_billed(host.address)):
             out(f"  {line}")
+
+
+def _scanned(items: Items, host: Host, folder: Path, given: dict[str, Any]) -> tuple[InputScan, int | None]:
+    """What the input holds, or a shard's part of it; and the most calls that the user or the shards allow."""
+    from functools import partial
+
+    from wrapgen.run.input.scan import scan_input
+    from wrapgen.run.input.shards import Slice, most_calls
+
+    scan = partial(
+        scan_input, folder=folder, aim=host.describe().aim, compare_items=True, on_progress=reading
+    )
+    found, shard, workers = scan(items.entries()), given["shard"], given["workers"]
+    if shard is None:
+        return found, workers
+    part = Slice(items, shard, found.items)
+    return scan(part.entries()), most_calls(shard, found.items, host, workers)
 
 
 def is_billed(address: str) -> bool:

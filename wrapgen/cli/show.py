@@ -44,7 +44,7 @@ def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
     last = facts["last"]
     lines = [
         ("wrapper", f"{facts['reference']} (target {facts['target']})"),
-        ("input", facts["input"]),
+        ("input", facts["input"] + (f", shard {facts['shard']}" if facts["shard"] else "")),
         ("output", facts["output"] or "not written yet"),
         (
             "items",

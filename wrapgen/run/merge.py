@@ -6,6 +6,7 @@ What is merged is their state (`ledger.merging`); the files of the run are writt
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import fields
@@ -28,6 +29,9 @@ from wrapgen.run.output.layouts import Layout
 from wrapgen.run.session import Session
 from wrapgen.run.settings import Options
 
+_BESIDE = re.compile(r"\.(?:errors\.jsonl|report\.html|receipt\.json)\Z")
+"""Ends of the names of files beside an output, which a pattern of the shell takes with it."""
+
 _TOLD = 8
 """Shards and faults that an error names one by one."""
 
@@ -36,7 +40,6 @@ _SAME: dict[str, tuple[str, ...]] = {
     "wrapper": ("reference",),
     "target": ("wrapper", "target"),
     "spec": ("wrapper", "spec"),
-    "source of the wrapper": ("wrapper", "digest"),
     "datastore": ("wrapper", "datastore"),
     "limit of attempts": ("attempts",),
     "content of the input": ("input", "fingerprint"),
@@ -44,6 +47,10 @@ _SAME: dict[str, tuple[str, ...]] = {
     "selection": ("selection",),
 }
 """What all shards share, as their ledgers tell it."""
+
+_CHANGED = "source of the wrapper"
+_SOURCE = {_CHANGED: ("wrapper", "digest")}
+"""What they share unless the user accepts that it changed."""
 
 
 def locate_shards(output: Path, places: Sequence[str]) -> list[Path]:
@@ -62,25 +69,30 @@ def locate_shards(output: Path, places: Sequence[str]) -> list[Path]:
             hint = "name their outputs, or the folder that --state said"
             raise UsageError(f"there are no shards of {output} beside it", hint=hint)
         return found
-    return [folder for place in places for folder in _shards_at(Path(place))]
+    return list(dict.fromkeys(folder for place in places for folder in _shards_at(Path(place))))
 
 
 def _shards_at(path: Path) -> list[Path]:
+    output = path.with_name(_BESIDE.sub("", path.name)) if path.name else path
     below = [*sorted(path.glob("shard-*-of-*")), *sorted(path.glob("*.shard-*-of-*.run"))]
-    for folders in ([path], [folder_for(path)] if path.name else [], below):
+    for folders in ([path], [folder_for(output)] if path.name else [], below):
         if found := [folder for folder in folders if Folder(folder).ledger.exists()]:
             return found
     raise UsageError(f"there is no state of a shard in {path}", hint="name a shard's output or folder")
 
 
 def finished_shards(
-    stores: Sequence[StateStore], on_shard: Callable[[str], None] = lambda _: None
+    stores: Sequence[StateStore],
+    on_shard: Callable[[str], None] = lambda _: None,
+    *,
+    accept_changes: bool = False,
 ) -> list[FinishedShard]:
     """The shards of a run in their order, once it is sure that all are there and belong together.
 
     Args:
         stores: their states.
         on_shard: told which is read next.
+        accept_changes: the wrapper's source may differ, as another version of wrapgen writes it for a spec.
 
     Raises:
         RunError: one is missing, not finished, damaged, at work or of another run; tells all that is wrong.
@@ -98,7 +110,9 @@ def finished_shards(
             other = found.setdefault(one.shard.index, one)
             if other is not one:
                 wrong.append(f"both {other.store.name} and {store.name} are shard {one.shard}")
-            wrong += _differences(next(iter(found.values())), one)
+            wrong += _differences(
+                next(iter(found.values())), one, _SAME if accept_changes else _SAME | _SOURCE
+            )
     of = next(iter(found.values())).shard.of if found else 0
     if missing := [f"{index}/{of}" for index in range(of) if index not in found]:
         more = f" and {len(missing) - _TOLD:,} more" if len(missing) > _TOLD else ""
@@ -107,7 +121,8 @@ def finished_shards(
     if wrong:
         raise RunError(
             f"these shards can't be merged: {'; '.join(wrong[:_TOLD])}",
-            hint="give the commands of these shards again, or name where their outputs or states are",
+            hint="give their commands again, or name where their outputs or states are"
+            + ("; --accept-changes merges them although sources differ" if _CHANGED in str(wrong) else ""),
         )
     return [found[index] for index in range(of)]
 
@@ -136,12 +151,12 @@ def _read(store: StateStore, scratch: Path, wrong: list[str]) -> FinishedShard:
     return one
 
 
-def _differences(first: FinishedShard, one: FinishedShard) -> list[str]:
+def _differences(first: FinishedShard, one: FinishedShard, same: Mapping[str, tuple[str, ...]]) -> list[str]:
     if first.shard.of != one.shard.of:
         return [f"{one.store.name} is shard {one.shard}, {first.store.name} is {first.shard}"]
     headers = first.state.header, one.state.header
     other = []
-    for name, keys in _SAME.items():
+    for name, keys in same.items():
         was, now = (_value(header, keys) for header in headers)
         if was != now:
             other.append(
@@ -196,9 +211,11 @@ def merged_session(
         reading: told how many rows have been read, now and then.
 
     Raises:
-        RunError: the input has other content than the shards read.
+        RunError: the input has other content than the shards read, or the folder is that of a shard.
     """
     header = shards[0].state.header
+    if any(one.store.scratch.resolve() == folder.path.resolve() for one in shards):
+        raise RunError(f"{folder.path} is the state of a shard", hint="name the output of the whole run")
     if items.fingerprint() != header["input"]["fingerprint"]:
         raise RunError(
             f"{items.name} has other content than what the shards read", hint="name their input with --input"

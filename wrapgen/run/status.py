@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from wrapgen.errors import RunError, UsageError
+from wrapgen.run.input.shards import shard_outputs
 from wrapgen.run.ledger.folder import SUFFIX, Folder, folder_for
 from wrapgen.run.ledger.ledger import read_ledger
 from wrapgen.run.ledger.replay import RunState, as_written, rebuild
@@ -73,6 +74,7 @@ class RunStatus:
             "target": header["wrapper"]["target"],
             "datastore": header["wrapper"]["datastore"],
             "input": header["input"]["name"],
+            "shard": header["input"].get("shard"),
             "output": (run_state.output or {}).get("path"),
             "folder": Folder(self.folder).name,
             "items": counts.items,
@@ -127,9 +129,15 @@ def locate(name: str, root: Path) -> Path:
     for folder in (path, folder_for(path)) if path.name else (path,):
         if (folder / "ledger.jsonl").exists():
             return folder
+    if path.name and (parts := shard_outputs(path)):
+        raise UsageError(
+            f"{name} is not merged yet: {len(parts):,} of its shards are beside it",
+            hint=f"name one, such as {parts[0]}; wrapgen runs lists them, wrapgen merge -o {name} joins them",
+        )
     found = [folder for folder in find_runs(root) if _run_in(folder) == name]
-    if len(found) == 1:
-        return found[0]
+    whole = [folder for folder in found if not _of_shard(folder)]
+    if len(whole or found) == 1:
+        return (whole or found)[0]
     if found:
         several = ", ".join(map(str, found))
         raise UsageError(f"several runs are called {name}: {several}", hint="name the folder of one")
@@ -143,6 +151,10 @@ def _run_in(folder: Path) -> str | None:
         return (Folder(folder).header() or {}).get("run")
     except RunError:  # another run's ledger is damaged
         return None
+
+
+def _of_shard(folder: Path) -> bool:
+    return bool((Folder(folder).header() or {"input": {}})["input"].get("shard"))
 
 
 def errors_by_type(folder: Path) -> dict[str, dict[str, Any]]:

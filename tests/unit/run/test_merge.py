@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from wrapgen.run.hosts.memory import MemoryHost
 from wrapgen.run.input.items import Selected, Selection
 from wrapgen.run.input.memory import MemorySource
 from wrapgen.run.input.shards import Shard
-from wrapgen.run.ledger.folder import Folder, errors_for, folder_for, receipt_beside, report_beside
+from wrapgen.run.ledger.folder import FileLog, Folder, errors_for, folder_for, receipt_beside, report_beside
+from wrapgen.run.ledger.ledger import Ledger, read_ledger
 from wrapgen.run.merge import finished_shards, layout_of, locate_shards, merged_session
 from wrapgen.run.output.layouts import Layout
 from wrapgen.run.report.facts import facts_of
@@ -140,8 +142,6 @@ def killed(bench: Bench, one: Shard, after: int) -> None:
         made.wait = dying
         return made
 
-    from dataclasses import replace
-
     options = Options(run="r1", shard=one, budget=1, chunk=4, workers=None)
     with pytest.raises(Killed), Session(folder, items, host, options, replace(world, calls=calls)) as session:
         session.work()
@@ -244,6 +244,28 @@ def test_a_shard_that_is_at_work_is_waited_for(bench):
         shard(bench, index, 2)
     with Folder(folder_for(Shard(1, 2).output(bench.output))).locked():
         assert "shard 1/2 is at work" in refused(bench)
+
+
+def test_a_shard_is_not_written_over(bench):
+    """Not even by a user who starts over."""
+    states = [Folder(folder_for(shard(bench, index, 2))) for index in range(2)]
+    items = Selected(MemorySource(VALUES), Selection())
+    with pytest.raises(RunError, match="is the state of a shard"):
+        merged_session(finished_shards(states), states[0], items, fresh=True, origin={})
+
+
+def test_sources_of_wrappers_may_differ_where_the_user_says_so(bench):
+    """As where workers had two versions of wrapgen: it is told, and is no fault of the results."""
+    states = [Folder(folder_for(shard(bench, index, 2))) for index in range(2)]
+    ledger = states[1].ledger
+    first, *rest = list(read_ledger(FileLog(ledger)))
+    ledger.unlink()
+    log = FileLog(ledger, write=True)
+    Ledger(log).append([{**first, "wrapper": {**first["wrapper"], "digest": "sha256:other"}}, *rest])
+    with pytest.raises(RunError, match="another source of the wrapper than 0/2") as told:
+        finished_shards(states)
+    assert "--accept-changes" in told.value.hint
+    assert len(finished_shards(states, accept_changes=True)) == 2
 
 
 def test_two_states_of_one_shard_are_told(bench, tmp_path):

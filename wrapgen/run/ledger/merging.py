@@ -58,6 +58,7 @@ class FinishedShard:
         """What the merged run keeps of it."""
         state, ended = self.state, (self.state.end or {}).get("at")
         facts = {"shard": str(self.shard), "first": self.rows.start, "items": len(self.rows)}
+        facts["wrapper_digest"] = state.header["wrapper"].get("digest")
         times = {"started_at": state.header["at"], "ended_at": ended}
         return {**facts, "calls": state.calls, "sessions": state.sessions, **times}
 
