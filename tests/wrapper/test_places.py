@@ -50,3 +50,10 @@ def test_a_folder_that_can_not_be_is_refused_before_an_item_costs_anything(tmp_p
             datastore_file.Datastore({"url": f"file://{tmp_path / name}", "gzip": False})
     datastore_file.Datastore({"url": f"file://{tmp_path}/new/records", "gzip": False})
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("name", ["x" * 256, "é" * 128, "/".join(["x" * 200] * 20)])
+def test_a_path_that_no_file_system_takes_is_refused_before_an_item_costs_anything(tmp_path, name):
+    """A name of more than 255 bytes, or a path of more than 4,096, is found when the wrapper is loaded."""
+    with pytest.raises(ValueError, match="no records can be in"):
+        datastore_file.Datastore({"url": f"file://{tmp_path / name}", "gzip": False})

@@ -36,8 +36,12 @@ DRIVERS = {
 
 BEFORE = ("run", "id", "index", "try")
 PAYLOADS = ("input", "result", "error")
+VERSION = "version"
 AFTER = ("target", "wrapper", "started_at", "duration_ms", "attempts")
-"""The table's columns in the order of a record's fields; payloads are JSON text, absent ones NULL."""
+"""The table's columns in the order of a record's fields; payloads are JSON text, absent ones NULL.
+
+Older tables have no version, and records of what reports none have a NULL there.
+"""
 
 CONNECT_SECONDS = 10
 BATCH = 1000
@@ -60,10 +64,6 @@ def collect(url: str, into: Collected, *, run: str | None = None, progress: Prog
         RecordsUnreadable: the table holds something else.
     """
     engine, table, where = _open(url)
-    columns = [_column(name, engine.dialect.name) for name in (*BEFORE, *PAYLOADS, *AFTER)]
-    query = sa.select(*columns).select_from(sa.table(table))
-    if run is not None:
-        query = query.where(sa.column("run") == run)
     try:
         with engine.connect() as connection:
             if not sa.inspect(connection).has_table(table):
@@ -71,6 +71,12 @@ def collect(url: str, into: Collected, *, run: str | None = None, progress: Prog
                     f"{where} has no table {table}",
                     hint="the wrapper makes it with its first record; ?table=NAME in the URL names another",
                 )
+            known = {column["name"] for column in sa.inspect(connection).get_columns(table)}
+            names = [*BEFORE, *PAYLOADS, *({VERSION} & known), *AFTER]
+            columns = [_column(name, engine.dialect.name) for name in names]
+            query = sa.select(*columns).select_from(sa.table(table))
+            if run is not None:
+                query = query.where(sa.column("run") == run)
             lines = connection.execution_options(yield_per=BATCH).execute(query).mappings()
             records = (_record(dict(line), where) for line in lines)
             wanted = (each for each in records if run is None or each[0].run == run)
@@ -141,5 +147,7 @@ def _record(line: dict[str, Any], where: str) -> tuple[RecordRank, bytes]:
         fields.update((name, _payload(line[name])) for name in PAYLOADS if line[name] is not None)
     except (TypeError, ValueError, RecursionError) as error:
         raise RecordsUnreadable(where=place, reason="a payload is not JSON") from error
+    if line.get(VERSION) is not None:
+        fields[VERSION] = line[VERSION]
     fields.update((name, line[name]) for name in AFTER)
     return rank_of(fields, place), dumps(fields)

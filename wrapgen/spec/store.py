@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from wrapgen.spec.names import OWNER_LENGTH, Refused, check_name, shown
 
@@ -25,6 +25,7 @@ _VANISHING = {
     ".session": ".session is gone when the call ends",
     ".algo": ".algo/temp is deleted after a day, and .algo/perm belongs to the caller",
 }
+MOST_BYTES_OF_A_NAME = 255
 _PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 _SECRET = re.compile(r"password|passwd|pwd|secret|token|credential|api_?key|access_?key", re.I)
 
@@ -120,6 +121,13 @@ def _folder(url: str) -> StoreAddress:
             f"{shown(url)} is not a folder of this machine",
             "write file:///folder, or ./folder for one beside the spec",
         )
+    if any(
+        len(name.encode("utf-8", "surrogatepass")) > MOST_BYTES_OF_A_NAME for name in unquote(path).split("/")
+    ):
+        said = (
+            f"{shown(url)} holds a name of more than {MOST_BYTES_OF_A_NAME} bytes, which no file system takes"
+        )
+        raise Refused(said, "write a shorter one")
     return StoreAddress("file", url.rstrip("/"))
 
 

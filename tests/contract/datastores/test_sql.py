@@ -280,3 +280,39 @@ def test_a_table_of_an_older_wrapper_goes_on_working(postgres: Server) -> None:
         assert datastore.results("r1", ["1", "2", "3"]) == {"1": '{"a": "new"}', "2": '"kept"'}
     with open_records(None, url) as records:
         assert {fields["id"]: fields["result"] for fields in records} == {"1": {"a": "new"}, "2": "kept"}
+
+
+@pytest.mark.parametrize("kind", [Sqlite, PostgreSQL, Maria])
+def test_an_older_table_gets_the_version_that_answered(kind: Any, request: Any, tmp_path: Path) -> None:
+    """A table without the column keeps its rows, and gets the column with the first record that has one."""
+    server = request.getfixturevalue(kind.server) if kind.server else None
+    place = kind(server, tmp_path)
+    older = place.open()
+    older._table = datastore_sql.new_table(older._table.name, has_version=False)
+    older.write([record("old")], 1)
+    place.open().write([record("none")], 1)
+    assert all("version" not in found for found in place.read().values())
+    both = [record("new", result=1, version="2"), record("plain")]
+    place.open().write(both, 2)
+    older.write([record("late", result=1, version="1")], 3)
+    found = {name: each.get("version") for (_, name), each in place.read().items()}
+    assert found == {"old": None, "none": None, "new": "2", "plain": None, "late": "1"}
+    place.open().write([record("new", result=1, version="3", send=2)], 4)
+    assert place.read()["r1", "new"]["version"] == "3"
+    place.close()
+
+
+def test_without_the_right_to_change_a_table_versions_are_left_out(table: Any, postgres: Server) -> None:
+    """Records are written all the same by a role that may only write."""
+    older = table.open()
+    older._table = datastore_sql.new_table(older._table.name, has_version=False)
+    older.write([record("1")], 1)
+    name = table.url.rpartition("=")[2]
+    with psycopg2.connect(postgres.url(postgres.port)) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            f"CREATE ROLE plain_{name} LOGIN; GRANT SELECT, INSERT, UPDATE ON {name} TO plain_{name}"
+        )
+    writer = open_sql(table.url.replace("wrapgen:", f"plain_{name}:"))
+    for number in (2, 3):
+        writer.write([record(str(number), result=1, version="2")], number)
+    assert {key: "version" in each for (_, key), each in table.read().items()} == dict.fromkeys("123", False)

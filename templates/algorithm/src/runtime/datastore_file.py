@@ -57,6 +57,11 @@ def _require_usable(folder: Path) -> None:
         raise ValueError(f"no records can be in {folder}: {there} is not a folder")
     if not os.access(str(there), os.W_OK | os.X_OK):
         raise ValueError(f"no records can be in {folder}: {there} can't be written to")
+    try:
+        (folder / ("x" * 200)).stat()  # no name of a file in it is longer
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise ValueError(f"no records can be in {folder}: {error.strerror}") from None
 
 
 def _write(path: Path, body: bytes) -> None:

@@ -78,7 +78,11 @@ class Datastore:
         options = {key: value for key, value in OPTIONS[url.drivername].items() if key not in url.query}
         self._engine = sa.create_engine(url, connect_args=options, pool_pre_ping=True, hide_parameters=True)
         self._table = new_table(table)
-        self._upsert = upsert(self._table, self._engine.dialect.name)
+        self._upserts = {
+            has_version: upsert(new_table(table, has_version), self._engine.dialect.name)
+            for has_version in (False, True)
+        }
+        self._has_version = self._has_asked = False  # an older table may have no such column
         self._largest: int | None = None
         self._ready = False
 
@@ -87,12 +91,16 @@ class Datastore:
         try:
             self._prepare()
             rows = [row_of(record) for record in best_of_each(records)]
+            if not self._has_version and not self._has_asked and any(row["version"] for row in rows):
+                self._add_version()
+            if not self._has_version:
+                rows = [{name: row[name] for name in row if name != "version"} for row in rows]
             if self._largest is not None and max(map(_size, rows)) > self._largest:
                 raise Refused("the record is larger than the server's max_allowed_packet")
             rows.sort(key=lambda row: row["key"])  # in one order everywhere, so that writers can't deadlock
             with self._engine.begin() as connection:
                 self._limit_time(connection)
-                connection.execute(self._upsert, rows)
+                connection.execute(self._upserts[self._has_version], rows)
         except (exc.SQLAlchemyError, ValueError, OverflowError) as error:
             if refuses(error):
                 raise Refused(_message(error)) from None
@@ -138,7 +146,25 @@ class Datastore:
                 if not sa.inspect(self._engine).has_table(self._table.name):
                     raise
                 # Another writer was quicker.
+        self._has_version = self._finds_version()
         self._ready = True
+
+    def _finds_version(self) -> bool:
+        return "version" in [
+            column["name"] for column in sa.inspect(self._engine).get_columns(self._table.name)
+        ]
+
+    def _add_version(self) -> None:
+        """Give an older table the column; without a right to that, versions are in no row."""
+        self._has_asked = True
+        quoted = self._engine.dialect.identifier_preparer.format_table(self._table)
+        try:
+            with self._engine.begin() as connection:
+                self._limit_time(connection)
+                connection.execute(sa.text(f"ALTER TABLE {quoted} ADD COLUMN version TEXT"))
+        except exc.DBAPIError:  # no right to, or another writer was quicker
+            pass
+        self._has_version = self._finds_version()
 
     def _limit_time(self, connection: sa.Connection) -> None:
         """No statement may eat the time of the whole call; the other servers take this when connecting."""
@@ -159,7 +185,7 @@ class Written(sa.types.UserDefinedType):
         return self.name
 
 
-def new_table(name: str) -> sa.Table:
+def new_table(name: str, has_version: bool = True) -> sa.Table:
     """The table's description. ``key`` is a digest: ids are of any length, and collations mix some up.
 
     ``json`` keeps a payload as it is written; ``jsonb`` would refuse NUL and rewrite numbers.
@@ -183,6 +209,7 @@ def new_table(name: str) -> sa.Table:
         ),
         sa.Column("duration_ms", sa.BigInteger, nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False),
+        *([sa.Column("version", sa.Text)] if has_version else []),
         mysql_charset="utf8mb4",
         mariadb_charset="utf8mb4",
     )
@@ -233,7 +260,7 @@ def row_of(record: Record) -> dict[str, Any]:
     fields = record.fields
     row = {column: fields[column] for column in COLUMNS}
     row["run"] = fields["run"] or ""
-    row["rank"] = record.rank
+    row["rank"], row["version"] = record.rank, fields.get("version")
     row["key"] = key_of(row["run"], row["id"])
     for payload in PAYLOADS:
         row[payload] = dumps(fields[payload]) if payload in fields else None
