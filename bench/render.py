@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from bench import compare
 from bench.compare import many, whole
+from bench.parts import registry
+from bench.tables import Lines, spread, table
 from bench.verdicts import verdicts
-
-Rows = Iterable[Sequence[Any]]
 
 BEHIND = Path(__file__).with_name("behind.md")
 """Why some aims are missed, by hand: the figures that it argues with are in the page's tables."""
@@ -32,25 +31,6 @@ def render(data: dict[str, Any]) -> str:
     if missing := [title for name, (title, _) in PARTS.items() if not parts.get(name)]:
         sections.append(f"Not measured here: {', '.join(missing)}.")
     return "\n\n".join(sections) + "\n"
-
-
-def table(head: Sequence[str], rows: Rows) -> str:
-    """A table of Markdown; all columns but the first are right-aligned."""
-    marks = ["---", *["---:"] * (len(head) - 1)]
-    lines = [head, marks, *rows]
-    return "\n".join(
-        "| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines
-    )
-
-
-def spread(values: Sequence[float], pattern: str = ",.0f") -> str:
-    """The median, and from where to where."""
-    if not values:
-        return "–"
-    middle = format(statistics.median(values), pattern)
-    if len(values) == 1:
-        return middle
-    return f"{middle} ({format(min(values), pattern)}–{format(max(values), pattern)})"
 
 
 def beside(data: dict[str, Any]) -> str:
@@ -166,7 +146,7 @@ SHARED = (
 )
 
 
-def _shares(part: dict[str, Any]) -> Rows:
+def _shares(part: dict[str, Any]) -> Lines:
     for name, note in part.items():
         spent = [
             {owner: 1e6 * seconds / each["items"] for owner, seconds in each["shares"].items()}
@@ -376,7 +356,7 @@ def _engines(part: dict[str, Any], _: dict[str, Any]) -> str:
 
 GROWN = {"items": _grown_items, "connections": _grown_connections, "algorithms": _grown_algorithms}
 
-PARTS = {
+OWN = {
     "batch": ("The same tweets through everything", _batch),
     "serving": ("Serving", _serving),
     "distance": ("With distance", _distance),
@@ -384,4 +364,7 @@ PARTS = {
     "growth": ("Growth", _growth),
     "engines": ("Engines", _engines),
 }
+"""Title and table of the parts that make several tables."""
+
+PARTS = {**OWN, **{part.PART: (part.title, part.section) for part in registry.TABLES}}
 """Title and table of each part, in the order of the page."""

@@ -6,13 +6,15 @@ import statistics
 from collections.abc import Callable
 from typing import Any
 
+from bench.parts import registry
+
 Data = dict[str, Any]
 
 
 def verdicts(data: Data) -> list[tuple[str, str, str]]:
     """Aim, what was measured, `reached` or `missed`; an aim that could not be measured is left out."""
     rows = []
-    for words, ask, holds, pattern in AIMS:
+    for words, ask, holds, pattern in (*AIMS, *(aim for part in registry.TABLES for aim in part.AIMS)):
         try:
             value = ask(data)
         except (KeyError, IndexError, ZeroDivisionError, ValueError):  # StatisticsError is a ValueError

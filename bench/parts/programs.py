@@ -134,10 +134,17 @@ SMOKE = {"the guide's serial loop", "wrapgen run, sub-batches"}
 QUICK = {"wrapgen run, inline", "wrapgen run, parallel", "wrapgen run, sub-batches"}
 """Items through a wrapper: in its own process, one text a call, lists."""
 
+AIMED = {
+    each.name
+    for each in PROGRAMS
+    if re.search("Pool|plain loop|spec.yaml|to FastAPI|infer|LiteLLM|openai", each.name)
+} | {"wrapgen run, sub-batches", "wrapgen run, inline, one call at a time"}
+"""What the aims of a run compare, for a quick bench of this part with its peers."""
+
 
 def chosen(bench: Bench, names: Collection[str]) -> list[Program]:
     """Which of the named programs a bench measures: those over a generated wrapper, and peers if it may."""
-    picked = QUICK if bench.quick else SMOKE if bench.smoke else names
+    picked = (AIMED if bench.peers else QUICK) if bench.quick else SMOKE if bench.smoke else names
     return [
         each
         for each in PROGRAMS

@@ -1,0 +1,8 @@
+"""The parts of the bench by the number that `--only` takes. A new part of rows is one line in `TABLES`."""
+
+from __future__ import annotations
+
+from bench.parts import hosted, recording
+
+TABLES = (recording.PART, hosted.PART)
+"""Parts that are one table of rows each; they follow the six others, from 7 on."""
