@@ -37,7 +37,7 @@ def _range(seeds: range, processes: int, *, publish: bool) -> int:
     found = Tried()
     for part in in_parallel(seeds, processes):
         found.add(part)
-        for seed, broken in part.failed.items():
+        for seed, broken in list(part.failed.items())[:3]:
             print(f"seed {seed}: {broken[0]}", flush=True)
         print(
             f"\r{found.seeds:,} of {len(seeds):,} seeds, {len(found.failed)} failed", end="", file=sys.stderr

@@ -1,110 +1,46 @@
-"""The disk of a simulated run: a `StateStore` that forgets what was not synced when power fails."""
+"""The disk that is passed in, as the module `os`: at every effect on a file something may happen."""
 
 from __future__ import annotations
 
 import errno
-from contextlib import contextmanager
-
-from greenlet import getcurrent
-
-from wrapgen.errors import RunError
+import os
 
 
-class SimLog:
-    """A log; every effect is a point at which its process may be killed, or the disk may be full."""
+class SimOs:
+    """`point`, called with an effect and its bytes, returns how many of them are done, or ends the process.
 
-    def __init__(self, disk, name: str) -> None:
-        self.disk, self.name, self.data, self.synced = disk, name, bytearray(), 0
-
-    @property
-    def size(self) -> int:
-        return len(self.data)
-
-    def append(self, data: bytes) -> int:
-        offset = len(self.data)
-        taken = self.disk.point(f"append {self.name}", len(data))
-        self.data += data[:taken]
-        if taken < len(data):
-            self.disk.fail(f"append {self.name}")
-        self.disk.appended(self, data)
-        return offset
-
-    def sync(self) -> None:
-        if self.disk.point(f"sync {self.name}", 1) < 1:
-            self.disk.fail(f"sync {self.name}")
-        self.synced = len(self.data)
-        self.disk.on_sync(self)
-
-    def read(self, offset: int, length: int) -> bytes:
-        return bytes(self.data[offset : offset + length])
-
-    def cut(self, size: int) -> None:
-        if not getcurrent().process.dead:
-            del self.data[size:]
-            self.disk.on_cut(self)
-            self.synced = min(self.synced, size)
-
-    def close(self) -> None:
-        pass
-
-    def lose_power(self, random) -> None:
-        """Keeps what was synced, and of the rest a part, perhaps with a torn page."""
-        rest = len(self.data) - self.synced
-        del self.data[self.synced + random.randint(0, rest) :]
-        if random.random() < 0.3 and (torn := len(self.data) - self.synced):
-            at = self.synced + random.randrange(torn)
-            self.data[at : at + 64] = bytes(len(self.data[at : at + 64]))
-        self.synced = len(self.data)
-
-
-class SimDisk:
-    """A `StateStore`.
-
-    Args:
-        scratch: a real folder for what is derived.
-        point: called with every effect and its bytes; returns how many of them are done. May end the process.
-        on_append: told every entry of a log, with its bytes, once it is written.
-        on_sync, on_cut: called with a log that has been synced, or cut.
+    `done` is told what was done (append, sync or cut), the file's name and size, and what is new in it.
     """
 
-    name = "simulated"
-    writes_behind = False
+    def __init__(self, point, done) -> None:
+        self.point, self.done = point, done
+        self.names, self.synced = {}, {}  # by descriptor; bytes by name
+        self.fdatasync = self.fsync
 
-    def __init__(self, scratch, point, on_append, on_sync, on_cut) -> None:
-        self.scratch, self.point, self.appended, self.on_sync = scratch, point, on_append, on_sync
-        self.on_cut = on_cut
-        self.logs: dict[str, SimLog] = {}
-        self.holder = None
+    def __getattr__(self, name: str):
+        return getattr(os, name)
 
-    def fail(self, what: str) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device", what)
+    def open(self, path, flags: int, mode: int = 0o600) -> int:
+        descriptor = os.open(path, flags, mode)
+        self.names[descriptor] = str(path).rpartition("/")[2]
+        return descriptor
 
-    def open(self, log: str, *, write: bool = False) -> SimLog:
-        found = self.logs.get(log) or SimLog(self, log)
-        if write:
-            self.logs[log] = found
-        return found
+    def write(self, descriptor: int, data: bytes) -> int:
+        return self._do("append", descriptor, data, os.write)
 
-    def has(self, log: str) -> bool:
-        return log in self.logs
+    def fsync(self, descriptor: int) -> None:
+        self._do("sync", descriptor, b"-", lambda *_: None)
 
-    @contextmanager
-    def locked(self):
-        if self.busy():
-            raise RunError("another runner is at work", hint="wait for it to end")
-        self.holder = getcurrent().process
-        try:
-            yield
-        finally:
-            if self.holder is getcurrent().process:
-                self.holder = None
+    def ftruncate(self, descriptor: int, size: int) -> None:
+        self._do("cut", descriptor, b"-", lambda *_: os.ftruncate(descriptor, size))
 
-    def busy(self) -> bool:
-        return self.holder is not None and not self.holder.dead
-
-    @contextmanager
-    def provisional(self):
-        yield
-
-    def clear(self) -> None:
-        self.logs.clear()
+    def _do(self, what: str, descriptor: int, data: bytes, do) -> int:
+        name = self.names[descriptor]
+        taken = self.point(f"{what} {name}", len(data))
+        do(descriptor, data[:taken])
+        if taken < len(data):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        size = os.fstat(descriptor).st_size
+        self.synced[name] = size if what == "sync" else min(size, self.synced.get(name, 0))
+        self.done(what, name, size, bytes(data))
+        return taken

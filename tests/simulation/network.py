@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter, deque
+from collections import Counter
 from dataclasses import dataclass, field
 
 from greenlet import getcurrent
@@ -94,44 +94,39 @@ class Network:
         world, worker = self.world, Process(f"worker {asked['$batch'] and indexes[0]}/{asked['$try']}")
         given_up = any("$error" in one for one in asked["$batch"])
         worker.execution = Execution(indexes, 0 if given_up else asked["$try"])
-        worker.answer, worker.reply, worker.waiting = None, None, deque()
+        worker.answer, worker.reply = None, None
 
         def work() -> None:
-            world.sleep(delay)
             try:
-                worker.answer = self._envelope(self.wrapper.call(json.loads(json.dumps(asked))))
-                self._answered(worker, json.loads(worker.answer)["result"])
+                result = self.wrapper.call(json.loads(json.dumps(asked)))
+                worker.answer = self._envelope(result)
+                self._answered(worker, result)
             except named(self.module, "Failure") as error:
                 told = {"message": error.message, "error_type": error.error_type}
                 worker.answer = json.dumps({"error": told}).encode()
             world.note(worker.name, f"answers {worker.answer[:300].decode()}")
-            world.wake(worker.waiting)
 
         def limit() -> None:
-            world.sleep(delay + timeout)
             if worker.answer is None:
                 world.note(worker.name, "runs into the platform's time limit")
                 worker.answer = b'{"error":{"message":"timeout","error_type":"TimeoutError"}}'
-                world.wake(worker.waiting)
                 world.kill(worker)
 
         def end() -> None:
-            world.sleep(world.random.uniform(0.0, 3.0))
             if worker.answer is None:
                 world.note(worker.name, "killed")
                 worker.answer = b'{"error":{"message":"gone","error_type":"SystemExit"}}'
-                world.wake(worker.waiting)
                 world.kill(worker)
 
         platform = Process("platform")
-        world.start(worker, work)
-        world.start(platform, limit)
+        world.start(worker, work, delay)
+        world.start(platform, limit, delay + timeout)
         if self.chance("worker_killed"):
-            world.start(platform, end)
+            world.start(platform, end, world.random.uniform(0.0, 3.0))
         return worker
 
     def _wait(self, worker, timeout: float) -> bytes:
-        if worker.answer is None and not self.world.block(worker.waiting, timeout + 30):
+        if not self.world.wait(lambda: worker.answer is not None, timeout + 30):
             raise Unreachable("timed out")
         return worker.answer
 
@@ -154,13 +149,31 @@ class Network:
         worker.reply = Event(Kind.REPLY, execution.indexes, -1, execution.tries, ranks, made)
         self.events.append(worker.reply)
 
-    def _transport(self, request):
+    def store(self, write) -> None:
+        """Writes records into a database that may be slow or fail, or whose connection may be lost."""
+        unavailable, random = named(self.module, "Unavailable"), self.world.random
+        self._lasts()
+        if self.chance("store_status"):
+            raise unavailable("database is locked")
+        lost = self.chance("store_lost")
+        if not lost or random.random() < 0.5:
+            write()
+            self.world.note("datastore", "stores records")
+        if lost:
+            raise unavailable("connection reset")
+
+    def _lasts(self) -> None:
+        random = self.world.random
+        slowest = random.choice((5.0, 5.0, 100.0)) if self.chance("slow") else 0.3
+        self.world.sleep(random.uniform(0.001, slowest))
+
+    def transport(self, request):
+        """Answers a request of the wrapper."""
         world, respond = self.world, named(self.module, "Response")
         failed, protocol = named(self.module, "Failure"), runtime_of(self.module)["protocol"]
         is_store = request.path.startswith("/v1/data/")
         part = "store" if is_store else "target"
-        slowest = world.random.choice((5.0, 5.0, 100.0)) if self.chance("slow") else 0.3
-        world.sleep(world.random.uniform(0.001, slowest))
+        self._lasts()
         if self.chance(f"{part}_status"):
             status = world.random.choice((429, 500, 502, 503, 504))
             if not is_store and status not in (429, 503):
@@ -196,8 +209,15 @@ class Network:
         respond, asked = named(self.module, "Response"), json.loads(request.body)
         if self.chance("target_page"):
             return respond(200, {}, self.world.random.choice((b"<html>", b"")))
+        is_endpoint = self.kind.startswith("endpoint")
         if self.poison.intersection(self._asked(request)):
             told = {"error": {"message": "poison", "error_type": "InputError"}}
-            return respond(200, {}, json.dumps(told).encode())
-        result = [result_of(one["n"]) for one in asked] if isinstance(asked, list) else result_of(asked["n"])
-        return respond(200, {}, self._envelope(result))
+            return respond(422 if is_endpoint else 200, {}, json.dumps(told).encode())
+        if isinstance(asked, dict) and "instances" in asked:
+            return respond(200, {}, json.dumps({"predictions": _results(asked["instances"])}).encode())
+        result = _results(asked) if isinstance(asked, list) else result_of(asked["n"])
+        return respond(200, {}, json.dumps(result).encode() if is_endpoint else self._envelope(result))
+
+
+def _results(items) -> list:
+    return [result_of(one["n"]) for one in items]

@@ -123,12 +123,12 @@ class QueueSystem(System):
 
     def _runner(self, process) -> None:
         world, host = self.world, MemoryHost(self._call, REFERENCE)
-        terms = Terms.of(host.describe(), "r1", world.clock, self.options["timeout"])
+        terms = Terms.of(host.describe(), "r1", world.time.monotonic, self.options["timeout"])
         sender = Sender(
             ChunkCall(host, terms),
             terms.attempts,
             sqs_worker.LockedBackoff(world.random, self.options["patience"]),
-            world.clock,
+            world.time.monotonic,
             world.threading.Event().wait,
             world.random,
         )

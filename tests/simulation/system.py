@@ -7,7 +7,7 @@ the whole generated wrapper. What is simulated is what they are handed: disk, th
 from __future__ import annotations
 
 import json
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,21 +15,23 @@ from types import SimpleNamespace
 from _pytest.monkeypatch import MonkeyPatch
 from greenlet import GreenletExit, getcurrent
 
-from simulation.disk import SimDisk
+from simulation.disk import SimOs
 from simulation.faults import NONE, Faults
 from simulation.network import Network, result_of
 from simulation.world import Process, World
 from simulation.wrappers import assembled, load
-from wrapgen.errors import RunError
-from wrapgen.records import objects
+from wrapgen import files
+from wrapgen.errors import NotFound, RunError
+from wrapgen.records import objects, sql
 from wrapgen.records.collected import Collected
-from wrapgen.records.objects import collect
 from wrapgen.run.finish import run_to_files
 from wrapgen.run.history import FINAL, RESULT, RETRYABLE, Event, History, Kind, LedgerHistory, event_of
 from wrapgen.run.hosts import call_threads
 from wrapgen.run.hosts.memory import MemoryHost
 from wrapgen.run.input.items import Selected, Selection
 from wrapgen.run.input.memory import MemorySource
+from wrapgen.run.ledger import folder
+from wrapgen.run.ledger.folder import Folder, errors_for, folder_for
 from wrapgen.run.ledger.ledger import read_ledger
 from wrapgen.run.ledger.replay import indexes_of, rebuild
 from wrapgen.run.output.layouts import Layout
@@ -46,17 +48,17 @@ CALM_AFTER = 6
 class System(Network):
     """Everything of one seed."""
 
-    KINDS = ("both", "both", "serial", "lists", "batch")
+    KINDS = ("both", "both", "serial", "lists", "batch", "sql", "endpoint", "endpoint lists")
 
     def __init__(
-        self, seed: int, folder: Path, faults: Faults | None = None, items: int | None = None
+        self, seed: int, place: Path, faults: Faults | None = None, items: int | None = None
     ) -> None:
         self.world = world = World(seed)
         random = world.random
         chosen = Faults.chosen(random)
         self.faults = self.planned = faults or chosen
         self.kind = random.choice(self.KINDS)
-        made = random.choice((1, 3, 8, 20, 40))
+        made = random.choice((1, 2, 3, 5, 8, 20))
         self.count = items or made
         self.named = random.random() < 0.1
         self.options = {
@@ -69,8 +71,9 @@ class System(Network):
             "attempts": random.choice((None, None, 1, 2)),
         }
         self.poison = {n for n in range(self.count) if random.random() < self.faults.target_poison}
-        self.output = folder / "out.jsonl"
-        self.disk = SimDisk(folder, self._effect, self._appended, self._synced, self._cut)
+        self.output = place / "out.jsonl"
+        self.disk = RunFolder(folder_for(self.output))
+        self.os = SimOs(self._effect, self._done)
         self.objects: dict[str, bytes] = {}
         self.events: list[Event] = []
         self.pending: list[tuple[int, Process, Event, bytes]] = []
@@ -81,7 +84,8 @@ class System(Network):
         self.sessions = 0
         self.key_is_valid = True
         self.module = load(self.kind)
-        self.wrapper = assembled(self.module, world, self._transport)
+        self.database = f"sqlite:///{place / 'records.db'}"
+        self.wrapper = assembled(self.module, world, self)
         self.records = self.kind != "batch"
 
     def chance(self, name: str) -> bool:
@@ -106,13 +110,21 @@ class System(Network):
         self.world.note(process.name, f"killed at {where}")
         self.world.kill(process)
 
-    def _appended(self, log, data: bytes) -> None:
+    def _done(self, what: str, name: str, size: int, data: bytes) -> None:
+        """What an effect on a log means for the history."""
         process = getcurrent().process
-        if any(owner is process for _, owner, _, _ in self.pending):  # it went on, so they ought to be synced
-            self._confirm()
-        if log.name != "ledger":
+        if what == "append" and any(owner is process for _, owner, _, _ in self.pending):
+            self._confirm()  # it went on, so they ought to be synced
+        if name != "ledger.jsonl":
             return
-        end = len(log.data) - len(data)
+        if what == "append":
+            self._appended(process, size - len(data), data)
+        elif what == "sync":
+            self._confirm()
+        else:  # what was cut off never was
+            self.pending = [one for one in self.pending if one[0] <= size]
+
+    def _appended(self, process: Process, end: int, data: bytes) -> None:
         for line in data.splitlines(keepends=True):
             entry, end = json.loads(line), end + len(line)
             if entry["e"] == "send":
@@ -129,20 +141,30 @@ class System(Network):
         self.events += [event for _, _, event, _ in self.pending]
         self.pending.clear()
 
-    def _cut(self, log) -> None:
-        """What was cut off never was."""
-        if log.name == "ledger":
-            self.pending = [one for one in self.pending if one[0] <= log.size]
-
     def _recover(self) -> None:
         """After a kill what is whole in the ledger counts once it is synced; a power cut may take it away."""
-        ledger = self.disk.logs.get("ledger")
-        kept = ledger.data if ledger else b""
+        kept = self.disk.ledger.read_bytes() if self.pending and self.disk.has("ledger") else b""
         self.pending = [one for one in self.pending if kept[one[0] - len(one[3]) : one[0]] == one[3]]
 
-    def _synced(self, log) -> None:
-        if log.name == "ledger":
-            self._confirm()
+    def _lose_power(self) -> None:
+        """Keeps of each log what was synced, and of the rest a part, perhaps with a torn page."""
+        random = self.world.random
+        for file in sorted(self.disk.path.glob("*.jsonl")):
+            data, synced = bytearray(file.read_bytes()), self.os.synced.get(file.name, 0)
+            del data[random.randint(synced, max(synced, len(data))) :]
+            if random.random() < 0.3 and len(data) > synced:
+                at = random.randrange(synced, len(data))
+                data[at : at + 64] = bytes(len(data[at : at + 64]))
+            file.write_bytes(data)
+
+    def _rot(self) -> None:
+        """Alters a byte of the spool."""
+        file, random = self.disk.path / "spool.jsonl", self.world.random
+        if file.exists() and (data := bytearray(file.read_bytes())):
+            at = random.randrange(len(data))
+            data[at] ^= 1 << random.randrange(7)
+            file.write_bytes(data)
+            self.world.note("world", f"byte {at} of the spool is altered")
 
     # Sessions
 
@@ -152,8 +174,8 @@ class System(Network):
         world = self.world
         effects = Effects(
             call_threads.CallThreads,
-            world.clock,
-            world.unix_time,
+            world.time.monotonic,
+            world.time.time,
             world.random,
             lambda s: world.sleep(s) or False,
         )
@@ -163,7 +185,8 @@ class System(Network):
             with Session(self.disk, items, host, options, effects) as session:
                 if "the outcomes of" in session.damage and not self.planned.rot:
                     self.violations.append(f"synced outcomes are gone: {session.damage}")
-                summary = run_to_files(session, self.output, Layout(), lambda _: None, world.clock)
+                files_of = (self.output, Layout(), lambda _: None, world.time.monotonic)
+                summary = run_to_files(session, *files_of)
         except (RunError, OSError) as error:
             world.note(process.name, f"ends: {error}")
             process.error = error
@@ -174,7 +197,7 @@ class System(Network):
 
     def run(self) -> None:
         """Sessions until the run has ended; the last ones without faults."""
-        with patched(self.world):
+        with patched(self.world, self.os):
             while self.sessions < CALM_AFTER + 3:
                 self.sessions += 1
                 if self.sessions > CALM_AFTER:
@@ -190,9 +213,9 @@ class System(Network):
         for number in range(1 + self.chance("two_runners")):
             process = Process(f"runner {self.sessions}.{number}")
             process.summary = process.error = None
-            world.start(process, partial(self._runner, process))
+            process.task = world.start(process, partial(self._runner, process))
             runners.append(process)
-        world.run(lambda: all(process.dead or process.tasks[0].dead for process in runners))
+        world.run(lambda: all(process.dead or process.task.dead for process in runners))
         self._between(any(process.dead for process in runners))
         for process in runners:
             if process.error and "another runner" not in str(process.error) and self.faults is NONE:
@@ -204,16 +227,12 @@ class System(Network):
         world = self.world
         if killed and self.chance("power"):
             world.note("world", "power is cut")
-            for log in self.disk.logs.values():
-                log.lose_power(world.random)
+            self._lose_power()
         self._recover()
         if self.chance("clock_jump"):
             world.offset += world.random.choice((-86_400.0, -3.0, 7_200.0))
-        spool = self.disk.logs.get("spool")
-        if self.chance("rot") and spool and spool.size:
-            at = world.random.randrange(spool.size)
-            spool.data[at] ^= 1 << world.random.randrange(7)
-            world.note("world", f"byte {at} of the spool is altered")
+        if self.chance("rot"):
+            self._rot()
 
     # The verdict
 
@@ -252,13 +271,20 @@ class System(Network):
             if "result" in line and line["result"] != result_of(line["index"]):
                 self.violations.append(f"item {line['index']} has the result {line['result']}")
         ranks = [RESULT if "result" in line else FINAL for line in lines]
+        if errors_for(self.output).exists() != (FINAL in ranks):
+            self.violations.append("the file of failed items does not fit the output")
         self.events.append(Event(Kind.ACKNOWLEDGE, range(self.count), ranks=ranks))
 
     @contextmanager
     def _collected(self):
         """The records, as they are read."""
-        with Collected() as collected, patched(self.world):
-            collect(self, "data://acme/records", collected, run="r1")
+        with Collected() as collected, MonkeyPatch.context() as patch:
+            if self.kind == "sql":
+                with suppress(NotFound):  # nothing was recorded
+                    sql.collect(self.database, collected, run="r1")
+            else:
+                patch.setattr(objects, "ThreadPoolExecutor", OneThread)
+                objects.collect(self, "data://acme/records", collected, run="r1")
             yield collected
 
     def _stored(self, history: History) -> None:
@@ -282,6 +308,14 @@ class System(Network):
         return self.objects[url.rpartition("/")[2]]
 
 
+class RunFolder(Folder):
+    """The folder of a run."""
+
+    def provisional(self):
+        """A process that was killed removes nothing."""
+        return nullcontext()
+
+
 class OneThread:
     """In place of a pool of threads, for the reader of records."""
 
@@ -296,10 +330,11 @@ class OneThread:
 
 
 @contextmanager
-def patched(world: World):
-    """The call threads with the world's threads and queues."""
+def patched(world: World, os: SimOs):
+    """The code with the world's threads and queues, and its disk."""
     with MonkeyPatch.context() as patch:
         patch.setattr(call_threads, "threading", world.threading)
         patch.setattr(call_threads, "SimpleQueue", world.queue)
-        patch.setattr(objects, "ThreadPoolExecutor", OneThread)
+        for module in (folder, files):
+            patch.setattr(module, "os", os)
         yield

@@ -42,6 +42,7 @@ class Kind(Enum):
     SETTLE = "settle"  # an outcome is kept for good
     ACKNOWLEDGE = "acknowledge"  # somebody was told the outcome: an output, a deleted message, a row
     REOPEN = "reopen"  # an outcome does not count any more: it was damaged, or the user corrected the item
+    DAMAGE = "damage"  # here events are missing: what was open may have been recalled
     END = "end"
 
 
@@ -99,6 +100,7 @@ class History:
             Kind.SETTLE: self._kept,
             Kind.ACKNOWLEDGE: self._acknowledged,
             Kind.REOPEN: self._reopened,
+            Kind.DAMAGE: self._damaged,
             Kind.END: self._ended,
         }
 
@@ -159,6 +161,13 @@ class History:
         self._release(items)
         for item, tries in zip(items, before, strict=True):
             self._tries[item] = tries
+
+    def _damaged(self, event: Event) -> None:
+        """The tries of what is open may be used again."""
+        del event
+        for items, _, before in self._open.values():
+            for item, tries in zip(items, before, strict=True):
+                self._tries[item] = tries
 
     def _answered(self, event: Event) -> None:
         for item, rank in zip(event.items, event.ranks, strict=True):
@@ -247,8 +256,8 @@ def event_of(entry: dict[str, Any], indexes: Callable[[int], Sequence[int]]) -> 
         indexes: the items of an open send.
     """
     kind = entry["e"]
-    if kind == "open":
-        return Event(Kind.OPEN)
+    if kind in ("open", "damaged"):
+        return Event(Kind.OPEN if kind == "open" else Kind.DAMAGE)
     if kind == "send":
         return Event(Kind.SEND, indexes_of(entry), entry["s"], entry["t"])
     if kind in ("unsent", "lost"):

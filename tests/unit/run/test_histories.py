@@ -63,11 +63,13 @@ def test_each_rule_can_be_broken(rule):
 
 
 def test_a_right_history_breaks_none():
-    """Sends that are repeated after a crash, recalled or answered late break no rule."""
+    """Sends that are repeated after a crash, recalled (perhaps by a damaged entry) or late break none."""
     history = History(2, 3)
     crash = Event(Kind.OPEN)
     recalled = [Event(Kind.SEND, [0], 5, 2), Event(Kind.RECALL, (), 5)]
-    resent = [SENT._replace(send=6, tries=2), KEPT._replace(send=6)]
+    recalled += [Event(Kind.SEND, [0], 7, 2), Event(Kind.DAMAGE), Event(Kind.SEND, [0], 8, 2)]
+    recalled += [crash, Event(Kind.SEND, [0], 9, 3), Event(Kind.RECALL, (), 9)]
+    resent = [SENT._replace(send=6, tries=3), KEPT._replace(send=6)]
     for event in (crash, SENT, crash, *recalled, *resent, TOLD, ENDED):
         history.take(event)
     history.close()

@@ -136,7 +136,7 @@ def rebuild(
     Args:
         store: where the run is kept.
         slots: empty ones to fill; None only reads the ledger.
-        each: told every entry but the first, in their order.
+        each: told every entry but the first, in their order; `{"e": "damaged"}` in the place of damaged ones.
 
     Raises:
         RunError: the first entry is damaged, or what has no digests, or it is of another format.
@@ -154,7 +154,7 @@ def rebuild(
         _whole(header, ledger.name, 1)
         state = RunState(header, integrity=integrity)
         replay = _Replay(state, spool, slots)
-        for number, entry in enumerate(entries, start=2):
+        for number, entry in enumerate(_with_gaps(entries, integrity), start=2):
             _whole(entry, ledger.name, number)
             if entry["e"] == "send" and not state.sessions and not integrity.damaged:
                 raise _damaged(ledger.name, number, entry, "is of no session")
@@ -169,6 +169,16 @@ def rebuild(
         state.counts.succeeded, state.counts.failed, state.counts.equal = slots.count()
         _price(state, counted, slots)
     return state
+
+
+def _with_gaps(entries: Iterator[dict[str, Any]], integrity: Integrity) -> Iterator[dict[str, Any]]:
+    """The entries, and where damaged ones were left out one that says so."""
+    damaged = 0
+    for entry in entries:
+        if len(integrity.damaged) > damaged:
+            damaged = len(integrity.damaged)
+            yield {"e": "damaged"}
+        yield entry
 
 
 def _price(state: RunState, counted: Counts, slots: Slots) -> None:
