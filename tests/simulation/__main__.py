@@ -47,7 +47,7 @@ def _range(seeds: range, processes: int, *, publish: bool) -> int:
     print(f"\n{found.seeds:,} seeds: {sums}; {rate:.0f} seeds per second of processor time")
     for seed, broken in list(found.failed.items())[:5]:
         print(f"seed {seed}: {broken[0]}\n  replay:    make simulate SEEDS={seed}")
-        print(f"  minimised: {command(seed, *minimised(seed))}")
+        print(f"  minimised: {command(*minimised(seed))}")
     if publish and not found.failed:
         add_range(seeds, found)
     return int(bool(found.failed))

@@ -47,3 +47,20 @@ class Faults:
 
 
 NONE = Faults()
+
+
+def lose_power(folder, os, random) -> None:
+    """Keeps of each log what was synced, and of the rest none, a part or all, perhaps with a tear.
+
+    Args:
+        folder: of the run.
+        os: the disk, which knows what was synced.
+        random: chooses.
+    """
+    for file in sorted(folder.path.glob("*.jsonl")):
+        data, synced = bytearray(file.read_bytes()), os.synced.get(file.name, 0)
+        del data[random.choice((synced, random.randint(synced, max(synced, len(data))), len(data))) :]
+        if random.random() < 0.3 and len(data) > synced:
+            at = random.randrange(synced, len(data))
+            data[at : at + 64] = bytes(len(data[at : at + 64]))
+        file.write_bytes(data)

@@ -13,12 +13,13 @@ import pytest
 
 import wrapgen.run.session as session
 from simulation.faults import Faults
-from simulation.wrappers import SPECS, load, named
+from simulation.wrappers import SPECS, load, named, runtime_of
 from wrapgen.records import collected
 from wrapgen.run import delivery
 from wrapgen.run.hosts import chunk_call
 from wrapgen.run.integrations import sqs_worker
-from wrapgen.run.ledger import journal, ledger, replay
+from wrapgen.run.ledger import folder, journal, ledger, replay
+from wrapgen.run.scheduling import scheduler
 
 
 def edit(owner: Any, name: str, old: str, new: str) -> Callable[[pytest.MonkeyPatch], None]:
@@ -68,11 +69,13 @@ class Mutant:
 MUTANTS = {
     "sync of the ledger dropped": Mutant(edit(ledger.Ledger, "append", "self._log.sync()", "pass"), 20),
     "sync of the spool dropped": Mutant(
-        edit(journal.LedgerJournal, "_commit", "self._spool.sync()", "pass"), 20
+        edit(journal.LedgerJournal, "_commit", "self._spool.sync()", "pass"), 20, Faults(kill=0.6, power=1.0)
     ),
     "precedence reversed": Mutant(_precedence, 20),
     "attempt not counted": Mutant(
-        edit(chunk_call, "_failed", "attempts = before + error.attempts", "attempts = error.attempts"), 20
+        edit(chunk_call, "_failed", "attempts = before + error.attempts", "attempts = error.attempts"),
+        20,
+        Faults(target_lost=0.6),
     ),
     "attempt not counted by the wrapper": Mutant(
         runtime("Work", "_call_once", "task.attempts += 1", "task.attempts += 0"), 60
@@ -91,8 +94,9 @@ MUTANTS = {
     ),
     "a torn beginning is damage": Mutant(
         edit(ledger, "_has_begun", "return len(first) == 3 or", "return True or"),
-        100,
-        Faults(kill=0.6, power=1.0),
+        300,
+        Faults(kill=1.0, power=1.0),
+        1,
     ),
     "attempts in a damaged spool forgotten": Mutant(
         edit(replay._Replay, "_done", "self._slots.put([indexes[at]]", "(lambda *_: 0)([indexes[at]]"),
@@ -111,5 +115,29 @@ MUTANTS = {
     ),
     "finished items sent again": Mutant(
         edit(session, "unfinished", "if slot.fate in FINAL:", "if False:"), 20
+    ),
+    "two runners at once": Mutant(edit(folder.Folder, "locked", "LOCK_EX", "LOCK_SH"), 60),
+    "limit of attempts ignored": Mutant(
+        edit(chunk_call, "_failed", "attempts < limit", "attempts < 99"), 60, Faults(target_lost=0.6), 3
+    ),
+    "failed items counted as succeeded": Mutant(
+        edit(scheduler.Scheduler, "_count", "fates.count(Fate.OK)", "len(fates)"), 100
+    ),
+    "items that failed for now are forgotten": Mutant(
+        edit(session, "unfinished", "if slot.fate in FINAL:", "if slot.fate:"), 60
+    ),
+    "answered though records failed": Mutant(runtime("Recorder", "finish", "raise self._error", "pass"), 60),
+    "records of SQL overwritten": Mutant(
+        edit(runtime_of(load("sql"))["datastore_sql"], "_is_better", '["rank"] >', '["rank"] <'), 60
+    ),
+    "attempt of an endpoint not counted": Mutant(
+        edit(
+            runtime_of(load("endpoint"))["endpoint"],
+            "failure_of_answer",
+            "failure.final_sends = ",
+            "failure.effect, failure.final_sends = THROTTLED, ",
+        ),
+        60,
+        Faults(target_status=0.6),
     ),
 }

@@ -16,7 +16,7 @@ from _pytest.monkeypatch import MonkeyPatch
 from greenlet import GreenletExit, getcurrent
 
 from simulation.disk import SimOs
-from simulation.faults import NONE, Faults
+from simulation.faults import NONE, Faults, lose_power
 from simulation.network import Network, result_of
 from simulation.world import Process, World
 from simulation.wrappers import assembled, load
@@ -146,17 +146,6 @@ class System(Network):
         kept = self.disk.ledger.read_bytes() if self.pending and self.disk.has("ledger") else b""
         self.pending = [one for one in self.pending if kept[one[0] - len(one[3]) : one[0]] == one[3]]
 
-    def _lose_power(self) -> None:
-        """Keeps of each log what was synced, and of the rest a part, perhaps with a torn page."""
-        random = self.world.random
-        for file in sorted(self.disk.path.glob("*.jsonl")):
-            data, synced = bytearray(file.read_bytes()), self.os.synced.get(file.name, 0)
-            del data[random.randint(synced, max(synced, len(data))) :]
-            if random.random() < 0.3 and len(data) > synced:
-                at = random.randrange(synced, len(data))
-                data[at : at + 64] = bytes(len(data[at : at + 64]))
-            file.write_bytes(data)
-
     def _rot(self) -> None:
         """Alters a byte of the spool."""
         file, random = self.disk.path / "spool.jsonl", self.world.random
@@ -227,7 +216,7 @@ class System(Network):
         world = self.world
         if killed and self.chance("power"):
             world.note("world", "power is cut")
-            self._lose_power()
+            lose_power(self.disk, self.os, world.random)
         self._recover()
         if self.chance("clock_jump"):
             world.offset += world.random.choice((-86_400.0, -3.0, 7_200.0))
