@@ -60,7 +60,8 @@ def lose_power(folder, os, random) -> None:
     for file in sorted(folder.path.glob("*.jsonl")):
         data, synced = bytearray(file.read_bytes()), os.synced.get(file.name, 0)
         del data[random.choice((synced, random.randint(synced, max(synced, len(data))), len(data))) :]
-        if random.random() < 0.3 and len(data) > synced:
+        if random.random() < 0.5 and len(data) > synced:
             at = random.randrange(synced, len(data))
             data[at : at + 64] = bytes(len(data[at : at + 64]))
         file.write_bytes(data)
+        os.synced[file.name] = len(data)

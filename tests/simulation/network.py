@@ -151,16 +151,16 @@ class Network:
 
     def store(self, write) -> None:
         """Writes records into a database that may be slow or fail, or whose connection may be lost."""
-        unavailable, random = named(self.module, "Unavailable"), self.world.random
+        failed, random = named(self.module, "Failure"), self.world.random
         self._lasts()
         if self.chance("store_status"):
-            raise unavailable("database is locked")
+            raise failed("DatastoreError", "database is locked", True)
         lost = self.chance("store_lost")
         if not lost or random.random() < 0.5:
             write()
             self.world.note("datastore", "stores records")
         if lost:
-            raise unavailable("connection reset")
+            raise failed("DatastoreError", "connection reset", True)
 
     def _lasts(self) -> None:
         random = self.world.random

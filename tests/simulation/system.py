@@ -71,7 +71,8 @@ class System(Network):
             "attempts": random.choice((None, None, 1, 2)),
         }
         self.poison = {n for n in range(self.count) if random.random() < self.faults.target_poison}
-        self.output = place / "out.jsonl"
+        (place / "runs").mkdir()
+        self.output = place / "runs" / "out.jsonl"
         self.disk = RunFolder(folder_for(self.output))
         self.os = SimOs(self._effect, self._done)
         self.objects: dict[str, bytes] = {}
@@ -177,7 +178,7 @@ class System(Network):
                 files_of = (self.output, Layout(), lambda _: None, world.time.monotonic)
                 summary = run_to_files(session, *files_of)
         except (RunError, OSError) as error:
-            world.note(process.name, f"ends: {error}")
+            world.note(process.name, f"ends: {error}".replace(str(self.output.parent), ""))
             process.error = error
             return
         world.note(process.name, f"ends: {summary.state.value} {summary.reason}")
