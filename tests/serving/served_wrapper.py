@@ -9,7 +9,9 @@ import socket
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,21 +32,22 @@ dispatch: {parallel: 4}
 
 ECHO = """\
 import os
-import threading
-from pathlib import Path
 
 def load():
-    return None
+    if "ECHO_LOAD" in os.environ:  # the test says when loading may end, and how
+        with open(os.environ["ECHO_LOAD"]) as fifo:
+            if fifo.read():
+                raise ImportError("there is no model")
 
-def apply(value):
-    if isinstance(value, dict) and "open" in value:  # the test says when this call may end
-        Path(value["begun"]).touch()
-        with open(value["open"]) as fifo:
-            fifo.read()
+def apply(value, state):
+    if isinstance(value, dict) and "begun" in value:  # the test learns that this call has begun, and ends it
+        open(value["begun"], "w").close()
+        with open(value["end"]) as fifo:
+            return fifo.read()
+    if isinstance(value, dict) and "note" in value:
+        open(value["note"], "a").close()
     if value == "bad":
         raise ValueError("it is bad")
-    if value == "end":
-        os._exit(9)
     return value[::-1] if isinstance(value, bytes) else value
 """
 
@@ -113,9 +116,37 @@ class Served:
         finally:
             connection.close()
 
+    def wait_until(self, metric: str) -> None:
+        """Waits until /metrics has a line, such as `wrapper_waiting 1`."""
+        while metric not in self.ask("GET", "/metrics").body.decode().splitlines():
+            threading.Event().wait(0.01)
+
     def state(self) -> str:
         """What /readyz says."""
         return str(self.ask("GET", "/readyz").json()["status"])
+
+
+class HeldCall:
+    """A call that the server has begun to execute; it ends when the test says so.
+
+    Args:
+        server: where it is made, by a thread.
+        folder: for two named pipes.
+    """
+
+    def __init__(self, server: Served, folder: Path) -> None:
+        names = [folder / f"{kind}-{uuid.uuid4().hex}" for kind in ("begun", "end")]
+        for name in names:
+            os.mkfifo(name)
+        self._end = names[1]
+        body = {"begun": str(names[0]), "end": str(names[1])}
+        self._call = ThreadPoolExecutor(1).submit(server.ask, body=body)
+        names[0].open().close()
+
+    def end(self, result: str = "ended") -> Reply:
+        """Lets the call end with a result; the reply that came back."""
+        self._end.write_text(result)
+        return self._call.result(SECONDS)
 
 
 def command(folder: Path, options: tuple[str, ...] = ()) -> list[str]:
