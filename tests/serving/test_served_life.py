@@ -1,4 +1,4 @@
-"""A served wrapper from its start to its end: tokens, loading, too many calls, clients that leave, signals."""
+"""A served wrapper from start to end: tokens, loading, too many calls, clients that leave, signals."""
 
 from __future__ import annotations
 
@@ -97,7 +97,8 @@ def test_a_call_whose_client_has_left_is_not_begun(echo, tmp_path):
     """What waits for a thread costs nothing once nobody waits for the answer."""
     held = [HeldCall(echo, tmp_path) for _ in range(2)]
     body = b'{"note": "%b"}' % bytes(tmp_path / "begun")
-    head = "POST / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n\r\n"
+    head = "POST / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n"
+    head += "Content-Type: {}\r\nContent-Length: {}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", echo.port), SECONDS) as client:
         client.sendall(head.format(TOKEN, "application/json", len(body)).encode() + body)
         echo.wait_until("wrapper_waiting 1")
