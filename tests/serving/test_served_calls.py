@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import base64
+import json
 import socket
 
 import pytest
-from served_wrapper import TOKEN
+from click.testing import CliRunner
+from served_wrapper import TOKEN, served
+
+from wrapgen.cli.main import cli
+from wrapgen.errors import AlgorithmFailed
 
 JSON = {"Content-Type": "application/json"}
 
@@ -111,3 +116,33 @@ def test_the_description_says_which_wrapper_it_is(echo):
     """The empty batch brings the limits that hold, and the wrapper's name."""
     about = echo.ask(body={"$batch": []}).json()["$summary"]["wrapper"]
     assert about["name"] == "acme/Echo" and about["limits"]["request_bytes"] == 10_000_000
+
+
+def _doctor(url, token):
+    done = CliRunner().invoke(
+        cli, ["doctor", url, "--json"], env={"WRAPPER_TOKEN": token}, standalone_mode=False
+    )
+    return {each["what"]: each for each in json.loads(done.stdout)["findings"]}
+
+
+def test_doctor_examines_a_served_wrapper(echo, echo_folder):
+    """It says what answers, whether the token is right, and whether it is needed at all."""
+    found = _doctor(echo.url, TOKEN)
+    assert {each["level"] for each in found.values()} == {"ok"}
+    assert "acme/Echo answers" in found["wrapper"]["message"]
+    wrong = _doctor(echo.url, "wrong")["wrapper"]
+    assert wrong["level"] == "fault" and "WRAPPER_TOKEN" in wrong["hint"]
+    with served(echo_folder, {"WRAPPER_OPEN": "/"}) as server:
+        assert _doctor(server.url, TOKEN)["token"]["level"] == "not checked"
+    assert _doctor(server.url, TOKEN)["wrapper"]["level"] == "fault"
+
+
+def test_plan_and_call_take_a_url(echo, tmp_path):
+    """An estimate and a single call, as of a wrapper on a platform."""
+    (tmp_path / "in.jsonl").write_text('"a"\n"b"\n')
+    given = {"env": {"WRAPPER_TOKEN": TOKEN}, "standalone_mode": False}
+    planned = CliRunner().invoke(cli, ["plan", echo.url, str(tmp_path / "in.jsonl"), "--json"], **given)
+    assert json.loads(planned.stdout)["reference"] == "acme/Echo/served"
+    assert CliRunner().invoke(cli, ["call", f"{echo.url}/", "hello"], **given).stdout == "hello\n"
+    failed = CliRunner().invoke(cli, ["call", echo.url, "bad"], **given)
+    assert isinstance(failed.exception, AlgorithmFailed) and "it is bad" in str(failed.exception)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from wrapgen.build import Placement
     from wrapgen.spec import Spec
 
-SERVED = ("container",)
+SERVED = ("container", "kserve")
 """What `--serve` may be given."""
 
 

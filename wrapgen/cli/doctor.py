@@ -15,6 +15,7 @@ from wrapgen.cli import completion
 from wrapgen.cli.options import PlatformChoice, json_option, platform_options
 from wrapgen.cli.terminal import answer
 from wrapgen.errors import NoCredentials, UsageError
+from wrapgen.references import is_service
 
 if TYPE_CHECKING:
     from wrapgen.doctor import Finding
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("subject", metavar="REF|SPEC", shell_complete=completion.references_and_files)
+@click.argument("subject", metavar="REF|SPEC|URL", shell_complete=completion.references_and_files)
 @click.option("--queue", metavar="URL", help="With a SPEC: compare this SQS queue's attributes too.")
 @click.option(
     "--consumer",
@@ -40,7 +41,7 @@ def command(
     as_json: bool,
     platform: PlatformChoice,
 ) -> int:
-    """Examine a wrapper: a published one by its REF (owner/name), or one by its SPEC file.
+    """Examine a wrapper: a published one by its REF (owner/name), one by its SPEC file, a served one by URL.
 
     Checks the key, the versions of wrapper and target, their settings and limits, and whether records can be
     written; sends no item. Of a SPEC that needs no platform: the server, its credentials and metadata, and
@@ -54,7 +55,11 @@ def command(
     with ExitStack() as stack:
         examination: Iterator[Finding] = iter(())
         local = _local(subject, platform) if is_spec else None
-        if local is not None:
+        if is_service(subject):
+            from wrapgen.doctor.service import examine as examine_service
+
+            examination = examine_service(subject, platform.key)
+        elif local is not None:
             from wrapgen.local.examination import examine as examine_here
 
             examination = examine_here(local)
