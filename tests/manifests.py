@@ -1,4 +1,4 @@
-"""Manifests of Kubernetes against its published schemas, for the tests of whatever writes some."""
+"""Manifests of Kubernetes and KServe against their published schemas, for the tests of what writes some."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import Any
 import jsonschema
 import yaml
 
-SCHEMAS = Path(__file__).parent / "schemas" / "kubernetes.json"
+SCHEMAS = Path(__file__).parent / "schemas"
 
 
 @cache
 def schemas() -> dict[str, Any]:
-    """The definitions, and which of them is of a kind."""
-    return json.loads(SCHEMAS.read_text("utf-8"))
+    """The definitions of Kubernetes and KServe, and which of them is of a kind."""
+    both = [json.loads((SCHEMAS / f"{name}.json").read_text("utf-8")) for name in ("kubernetes", "kserve")]
+    return {part: {**both[0][part], **both[1][part]} for part in ("kinds", "$defs")}
 
 
 def documents(text: str) -> list[dict[str, Any]]:

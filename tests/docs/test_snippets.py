@@ -112,6 +112,7 @@ def test_the_tree_of_the_package_is_true() -> None:
 
 FOREIGN = {
     "--app-dir",
+    "--from-literal",
     "--array",
     "--checkpoint",
     "--column",
