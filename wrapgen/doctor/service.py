@@ -39,7 +39,7 @@ def examine(url: str, token: str | None) -> Iterator[Finding]:
     yield ok("wrapper", f"{name}: mode {about.mode}, target {about.target}")
     try:
         _description(HttpHost(replace(connection, key="")))
-        yield unchecked("token", "calls need none: whoever reaches it may call", "see its WRAPPER_TOKEN")
+        yield unchecked("token", "calls need none: everyone who reaches it may call", "see its WRAPPER_TOKEN")
     except NotAuthorized:
         yield ok("token", "it is required, and the right one")
     if about.datastore:
