@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import socket
@@ -13,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import uvicorn
 
 from wrapgen.platform.api.protocol import BODY_SECONDS, HEAD_SECONDS, LEAST, GuardedProtocol
 
@@ -245,3 +247,22 @@ def open_calls(server):
     """How many calls the server has open, by its own account."""
     lines = server.request("GET", "/metrics").text.splitlines()
     return float(next(line.split()[1] for line in lines if line.startswith("wrapgen_calls_open ")))
+
+
+def test_a_connection_whose_address_is_not_told_is_ended():
+    """Where the system has no memory left for it, nobody would ever answer its client."""
+    ended = []
+
+    def told(_name):
+        raise OSError(12, "Cannot allocate memory")
+
+    transport = SimpleNamespace(is_closing=bool, get_extra_info=told, abort=lambda: ended.append(True))
+    settings = uvicorn.Config(lambda: None)
+    settings.load()
+    state = SimpleNamespace(connections=set(), tasks=set(), default_headers=[])
+
+    async def connect():
+        GuardedProtocol(config=settings, server_state=state, app_state={}).connection_made(transport)
+
+    asyncio.run(connect())
+    assert ended

@@ -7,6 +7,7 @@ import os
 import re
 import socket
 import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 
 from wrapgen.platform.storage.commit_size import excess
+from wrapgen.platform.storage.repositories import Repositories
 
 GIT = ["git", "-c", "user.name=Test", "-c", "user.email=test@example.org"]
 
@@ -155,3 +157,19 @@ def test_gits_memory_ends(serve: Any, tmp_path: Path) -> None:
 
 
 ZEROS = b"0" * 100_000_000
+
+
+def test_a_hook_that_cannot_run_says_so_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the hook's Python can't start or ends early, the pusher reads one line and no traceback."""
+    broken = tmp_path / "python"
+    broken.write_text(
+        "#!/bin/sh\necho 'Traceback (most recent call last):' >&2\necho 'MemoryError' >&2\nexit 1\n"
+    )
+    broken.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(broken))
+    Repositories(tmp_path / "repositories", {})
+    done = subprocess.run(
+        [tmp_path / "hooks" / "pre-receive"], input="", capture_output=True, text=True, check=False
+    )
+    said = "the platform can't look at the push (MemoryError): push again, or ask its operator\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", said)

@@ -155,7 +155,15 @@ class Life:
         """git, as a user has it."""
         variables = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "GIT_CONFIG_NOSYSTEM": "1"}
         named = ["git", "-c", "user.name=Test", "-c", "user.email=test@example.org", *words]
-        done = subprocess.run(named, cwd=folder, env=variables, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            named,
+            cwd=folder,
+            env=variables,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -113,7 +114,7 @@ def push(asked: Asked, number: int) -> str:
     try:
         life.git(clone, "commit", "-qam", f"Change {number}", "--allow-empty")
         life.git(clone, "push", "-q", remote, "HEAD:master")
-    except AssertionError as error:
+    except (AssertionError, subprocess.TimeoutExpired) as error:
         return str(error)
     headers = {"Authorization": life.key}
     place = life.facts["address"] + "/v1/algorithms/local/Power/compile"
@@ -142,7 +143,7 @@ def test_a_push_survives_failing_calls(asked):
                     [] if any(word in line for line in lines for word in PIPES) else [f"{lines[:2]}: ended"]
                 )
             tried += bool(lines)
-            if "internal error" in why:  # what the hook's Python says when it can't start passes
+            if any(word in why for word in ("internal error", "Traceback", "timed out")):
                 found.append(f"{lines[:2]}: {why}")
             if after := push(asked, tried):
                 found.append(f"{lines[:2]}: then {after}")

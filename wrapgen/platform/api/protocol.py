@@ -94,9 +94,13 @@ class GuardedProtocol(HttpToolsProtocol):
     _sent = (0, 0.0)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A client connected (called by the event loop)."""
+        """A client connected (called by the event loop); one that nothing would ever read from is let go."""
         self._held = HeldHead(cast(asyncio.Transport, transport))
-        super().connection_made(cast(asyncio.Transport, self._held))
+        try:
+            super().connection_made(cast(asyncio.Transport, self._held))
+        except OSError:  # the system has no memory left to tell its address
+            self._held.abort()
+            return
         now = self._waiting_since = self._idle_since = time.monotonic()
         self._seen = self._sent = (0, now)
         if len(self.connections) > self.bounds.connections:

@@ -52,6 +52,16 @@ _SETTINGS = """[core]
 _SYNC = '[ "$1" != prepared ] || exec sync -f .'
 """What git runs around each change of a branch: what the branch will name is on the disk before."""
 
+_LOOK = """said=$({} 2>&1) && exit
+case $said in
+refused:*) ;;
+*) said="the platform can't look at the push (${{said##*
+}}): push again, or ask its operator" ;;
+esac
+printf '%s\\n' "$said" >&2
+exit 1"""
+"""What git runs before it takes a push: whatever goes wrong, the pusher reads a line, and no traceback."""
+
 _HASH = re.compile(r"[0-9a-f]{40}\Z")
 _VIEW_SETTINGS = "[core]\n\trepositoryformatversion = 0\n\tbare = true\n"
 
@@ -96,7 +106,7 @@ class Repositories:
         make_folder(root)
         make_folder(hooks)
         words = shlex.join([sys.executable, "-I", "-S", commit_size.__file__])
-        for name, does in (("pre-receive", f"exec {words}"), ("reference-transaction", _SYNC)):
+        for name, does in (("pre-receive", _LOOK.format(words)), ("reference-transaction", _SYNC)):
             with whole(hooks / name, 0o700, durable=False) as file:
                 file.write(f"#!/bin/sh\n{does}\n".encode())
         self._variables = {
