@@ -143,10 +143,18 @@ class HeldCall:
         self._call = ThreadPoolExecutor(1).submit(server.ask, body=body)
         names[0].open().close()
 
+    def reply(self) -> Reply:
+        """What comes back."""
+        return self._call.result(SECONDS)
+
+    def release(self, result: str = "ended") -> None:
+        """Lets the call end with a result."""
+        self._end.write_text(result)
+
     def end(self, result: str = "ended") -> Reply:
         """Lets the call end with a result; the reply that came back."""
-        self._end.write_text(result)
-        return self._call.result(SECONDS)
+        self.release(result)
+        return self.reply()
 
 
 def command(folder: Path, options: tuple[str, ...] = ()) -> list[str]:
