@@ -11,7 +11,7 @@ import pytest
 from flow import Clock, Kept, Wrapper, failed
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runtime import answer, protocol, wrapper
+from runtime import engine, protocol, wrapper
 from test_protocol import ANYTHING
 
 DUMPS = json.dumps
@@ -278,9 +278,9 @@ def test_what_has_ended_does_not_wait_for_what_goes_on(monkeypatch: pytest.Monke
     """An outcome is kept while another item is still under way."""
     first_is_kept = threading.Event()
 
-    class Watching(answer.Answer):
-        def put(self, item: Any, outcome: Any) -> None:
-            super().put(item, outcome)
+    class Watching(engine.Engine):
+        def _put(self, outcomes: Any) -> None:
+            super()._put(outcomes)
             first_is_kept.set()
 
     def call(value: str, seconds: float) -> str:
@@ -288,5 +288,5 @@ def test_what_has_ended_does_not_wait_for_what_goes_on(monkeypatch: pytest.Monke
             assert first_is_kept.wait(60)
         return value
 
-    monkeypatch.setattr(wrapper, "Answer", Watching)
+    monkeypatch.setattr(wrapper.Wrapper, "engine", Watching)
     assert Wrapper(call, parallel=2)(["quick", "slow"]) == ["quick", "slow"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -81,11 +82,10 @@ def test_results_are_the_same_lines_whenever_they_go_to_a_file(cap: int) -> None
 
     request = protocol.Request(protocol.BATCH, [*values, values[1]], ids=["0", "1", "2", "3", "1"])
     listed = KeyedItems(request, [protocol.to_wire(value) for value in request.values or ()])
-    kept = answer.Answer(listed, cap)
-    items = list(listed)
-    for place, value in [(1, "is replaced"), *enumerate(values), (3, "too"), (3, values[3])]:
-        kept.put(items[place], Outcome(value, 0.0, 1.0, 1))
+    for item, value in zip(listed.listed, values, strict=False):
+        item.outcome = Outcome(value, 0.0, 1.0, 1)
     wires = [protocol.to_wire(value) for value in [*values, values[1]]]
-    results = kept.write(store, Deadline(300), {})["$results"]
+    files = SimpleNamespace(write=store)
+    results = answer.write(listed, {"response_bytes": cap}, files, Deadline(300), {})["$results"]
     assert results == (wires if cap == 100_000 else "data://stored")
     assert lines == ([] if cap == 100_000 else [DUMPS(wire) for wire in wires])

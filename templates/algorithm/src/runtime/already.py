@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import islice
-from typing import Any, Callable, Iterator
+from typing import Any, Iterator
 
 from .answer import RETRIED
 from .items import Item, Outcome
@@ -16,16 +16,14 @@ from .timeouts import call_with_timeout
 CHUNK = 1000  # items that are looked up at once
 
 
-def unknown(
-    items: KeyedItems, datastore: Any, recorder: Recorder, put: Callable[[Item, Outcome], None]
-) -> Iterator[Item]:
-    """The items without a recorded result; the others' are ``put``. Raises ``Failure`` (DatastoreError)."""
-    listed, found = iter(items), recorder.counts.setdefault("already", {"items": 0, "places": []})
+def unknown(items: KeyedItems, datastore: Any, recorder: Recorder) -> Iterator[Item]:
+    """The items without a recorded result; the others get theirs. Raises ``Failure`` (DatastoreError)."""
+    listed, found = iter(items.once()), recorder.counts.setdefault("already", {"items": 0, "places": []})
     for chunk in iter(lambda: list(islice(listed, CHUNK)), []):
         results = _look_up(items, datastore, recorder, [item.id for item in chunk if item.failure is None])
         for item in chunk:
             if item.failure is None and item.id in results:
-                put(item, Outcome(from_wire(json.loads(results[item.id])), None, 0.0, 0))
+                item.outcome = Outcome(from_wire(json.loads(results[item.id])), None, 0.0, 0)
                 found["items"] += 1
                 found["places"] += [item.position][: RETRIED - len(found["places"])]
             else:

@@ -13,14 +13,8 @@ class Engine(engine.Engine):
     """Does all tasks of one call without a thread of its own."""
 
     def _work_until_the_hard_stop(self) -> None:
-        self._run()
-
-    def _start_thread(self) -> None:
-        """The calling thread is the only one."""
-
-    def _run(self) -> None:
         if self._recorder:  # its threads share the lock
-            super()._run()
+            self._run()
             return
         with self._change:
             while self._waiting and not self._is_closing:  # one task is always tried
@@ -31,20 +25,18 @@ class Engine(engine.Engine):
     def _do_next(self) -> None:
         """One task, without the bookkeeping that several threads need."""
         task = self._waiting.popleft()
-        self._fill()
         try:
             outcomes, parts = self.work.do(task)
         except BaseException as error:
-            self._open[id(task)] = task
-            self._finish(task, [], [], error)
+            self._left.append(task)
+            self.stop(error)
             return
         if task.seconds > self._deadline.slowest:
             self._deadline.slowest = task.seconds
-        for item, outcome in outcomes:
-            self._put(item, outcome)
+        self._put(outcomes)
         self._waiting.extendleft(reversed(parts))
 
     def _take(self) -> Task | None:
-        if self._recorder:
-            self._recorder.tick()
+        if self._recorder and not self._recorder.tick():
+            self.stop()
         return super()._take()
