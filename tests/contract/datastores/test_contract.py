@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from places import Place, failure, record
-from runtime.answer import Answer
 from runtime.datastore_sql import best_of_each
 from runtime.engine import Deadline
 from runtime.items import Item, Outcome
@@ -48,20 +47,18 @@ class Call:
 
     def __init__(self, datastore: Any, seconds: float = 60.0) -> None:
         request = Request(BATCH, [], run="r1")
-        items = KeyedItems(request, [])
-        self.recorder, self.answer = (
-            Recorder(datastore, SETTINGS, items, Deadline(seconds)),
-            Answer(items, 10**9),
-        )
+        self.items = KeyedItems(request, [])
+        self.recorder = Recorder(datastore, SETTINGS, self.items, Deadline(seconds))
 
     def put(self, item: Item, outcome: Outcome) -> None:
         outcome = self.recorder.prepare(item, outcome)
         with self.recorder.change:
-            self.answer.put(item, outcome)
+            item.outcome = outcome
+            self.items.listed.append(item)
             self.recorder.add(outcome.record)
 
     def finish(self) -> None:
-        self.recorder.finish(self.answer.put)
+        self.recorder.finish()
 
 
 def result_of(position: int, value: Any) -> tuple[Item, Outcome]:
@@ -211,7 +208,7 @@ def test_a_refused_record_costs_no_other(place: Place) -> None:
         value = place.poison("x", 0).fields["input"] if position in (17, 63) else position
         call.put(*result_of(position, value))
     call.finish()
-    failed = {item.position: failure for item, _, failure in call.answer.failures()}
+    failed = {item.position: failure for item, _, failure in call.items.failures()}
     assert {position: (f.error_type, f.retryable) for position, f in failed.items()} == {
         17: ("RecordError", False),
         63: ("RecordError", False),
@@ -264,7 +261,7 @@ def test_nothing_is_lost_when_the_store_goes_away_half_way_and_comes_back(place:
         n: {"for": n} for n in range(90)
     }
     assert call.recorder.counts["recorded"] == 90
-    assert call.answer.first_failure() is None
+    assert list(call.items.failures()) == []
 
 
 def test_a_store_that_stays_away_fails_the_call_and_may_be_sent_again(place: Place) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from typing import Any, Iterator
+from typing import Any
 
 from .items import Item, Items
 from .protocol import InputError, Request, to_wire
@@ -14,34 +14,30 @@ from .protocol import InputError, Request, to_wire
 class KeyedItems(Items):
     """Ids are the caller's, else what ``record_id`` finds in items, else numbers within a run of its own.
 
-    An item with the id of an earlier one is not iterated over: equal, it is in ``repeats``; else it fails.
+    An item with the id of an earlier one ``repeats`` it where they are equal, and else fails.
     """
 
     def __init__(self, request: Request, values: list[Any], record_id: Any = None) -> None:
         super().__init__(request, values)
         named = request.run is not None or request.ids is not None
-        self.run = request.run if named or record_id else uuid.uuid4().hex
         self.has_lasting_ids = named or record_id is not None  # another call may mean the same records
-        self._record_id: Any = None if named else record_id
-        self._first: dict[str, tuple[int, str]] = {}
+        if not self.has_lasting_ids:
+            self.run = uuid.uuid4().hex
+        elif request.ids is not None or not named:
+            self._find_repeated(None if named else record_id)
 
-    def __iter__(self) -> Iterator[Item]:
-        are_unique = self._record_id is None and self.request.ids is None
-        return (item for item in super().__iter__() if are_unique or self._is_first(item))
-
-    def _is_first(self, item: Item) -> bool:
-        content = _content(item)
-        if self._record_id is not None:
-            item.id = self._record_id.of_item(item, content)
-        first, known = self._first.setdefault(item.id, (item.position, content))
-        if first == item.position:
-            return True
-        if content == known:
-            self.repeats[item.position] = first
-            return False
-        item.failure = InputError(f"id {item.id!r} is taken by a different item of this call")
-        item.recordable = False
-        return True
+    def _find_repeated(self, record_id: Any) -> None:
+        found: dict[str, tuple[Item, str]] = {}
+        for item in self.listed:
+            content = _content(item)
+            if record_id is not None:
+                item.id = record_id.of_item(item, content)
+            first, known = found.setdefault(item.id, (item, content))
+            if first is not item and content == known:
+                item.repeats = first
+            elif first is not item:
+                item.failure = InputError(f"id {item.id!r} is taken by a different item of this call")
+                item.recordable = False
 
 
 def _content(item: Item) -> str:

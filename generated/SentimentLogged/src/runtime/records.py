@@ -7,11 +7,10 @@ datastore that is unavailable for a moment costs nothing. How records are stored
 from __future__ import annotations
 
 import collections
-import functools
 import hashlib
 import threading
 import time
-from typing import Any, Callable
+from typing import Any
 
 from .items import Item, Outcome
 from .keys import KeyedItems, digest
@@ -33,12 +32,12 @@ class Refused(Exception):
 class Record:
     """One record: its fields, its JSON line, and its rank: result, final error, retryable error."""
 
-    def __init__(self, fields: dict[str, Any], item: Any = None, outcome: Any = None, line: str = "") -> None:
-        """``line`` says the same as ``fields``. Raises ``ValueError`` for what has no JSON."""
+    def __init__(self, fields: dict[str, Any], item: Any = None, outcome: Any = None) -> None:
+        """Raises ``ValueError`` for what has no JSON."""
         self.fields = fields
         self.item = item
         self.outcome = outcome
-        self.line = line or dumps(fields)
+        self.line = dumps(fields)
         error = fields.get("error")
         self.rank = RESULT if error is None else RETRYABLE_ERROR if error["retryable"] else FINAL_ERROR
 
@@ -62,14 +61,10 @@ class Recorder:
         for_call = getattr(datastore, "for_call", None)
         self._datastore = for_call(deadline, self.counts) if for_call else datastore
         self._items = items
-        self._head = f'{{"run": {dumps(items.run)}, "id": '
-        self._tail = ", " + dumps({name: settings[name] for name in ("target", "wrapper")})[1:-1]
         self._buffer: list[Record] = []
         self._bytes = self._part = 0
-        self._since = 0.0
-        self._parts: collections.deque[list[Record]] = collections.deque()
-        self._refused: list[tuple[Item, Outcome]] = []
-        self._is_writing = False
+        self._since = 0.0  # when the first record in the buffer came
+        self._parts: collections.deque[list[Record]] = collections.deque()  # the first is being written
         self._error: Exception | None = None
 
     def prepare(self, item: Item, outcome: Outcome) -> Outcome:
@@ -101,15 +96,14 @@ class Recorder:
         """A datastore that is slow slows down new work, never a finished answer."""
         return len(self._parts) < MAX_PARTS
 
-    def tick(self) -> None:
-        """Write the part that has waited long enough. Raises what has made writing impossible."""
-        if self._error is not None:
-            raise self._error
+    def tick(self) -> bool:
+        """Write the part that has waited long enough; False once nothing can be written any more."""
         if self._buffer and self.deadline.clock() - self._since >= PART_SECONDS:
             self._hand_over()
+        return self._error is None
 
-    def finish(self, put: Callable[[Item, Outcome], None]) -> None:
-        """Write the rest and ``put`` what became of items whose records were refused. Raises ``Failure``."""
+    def finish(self) -> None:
+        """Write the rest. Raises ``Failure`` if that can't be done."""
         with self.change:
             if self._buffer:
                 self._hand_over()
@@ -118,8 +112,6 @@ class Recorder:
             if self._parts and self._error is None:
                 late = f"records can't be written: no answer within the {patience:.0f} s there were"
                 self.fail(Failure("DatastoreError", late, True), sum(map(len, self._parts)))
-            for item, outcome in self._refused:
-                put(item, outcome)
         if self._error is not None:
             raise self._error
 
@@ -132,94 +124,82 @@ class Recorder:
         self._error = error
 
     def _record(self, item: Item, outcome: Outcome, policy: str) -> Record:
-        """The record, as fields and as a line; what was encoded for a call or an answer is used again."""
+        fields: dict[str, Any] = {"run": self._items.run, "id": item.id, "index": item.index}
+        fields["try"] = self._items.request.try_number
         value, result, redaction = item.value, outcome.value, self.settings.get("redaction")
         error = outcome.failure and outcome.failure.facts()
         if redaction:
             value, result = redaction.payload(value), redaction.payload(result)
             error = error and dict(error, message=redaction.message(item, error["message"]))
-        number, attempts, ms = self._items.request.try_number, outcome.attempts, int(outcome.seconds * 1000)
-        fields: dict[str, Any] = {"run": self._items.run, "id": item.id, "index": item.index, "try": number}
-        line = f'{self._head}{dumps(item.id)}, "index": {item.index}, "try": {number}'
-        if policy != "drop":
-            wire = to_wire(value)
-            fields["input"] = wire if policy == "keep" else {"$sha256": digest(wire)}
-            text = item.encoded if wire is item.value and policy == "keep" else ""
-            line += f', "input": {text or dumps(fields["input"])}'
-        if error:
-            fields["error"] = error
-            line += f', "error": {dumps(error)}'
-        else:
-            is_whole = result is outcome.value
-            fields["result"] = outcome.wire if is_whole else to_wire(result)
-            line += f', "result": {outcome.encoded() if is_whole else dumps(fields["result"])}'
-        fields["target"], fields["wrapper"] = self.settings["target"], self.settings["wrapper"]
+        if policy == "keep":
+            fields["input"] = to_wire(value)
+        elif policy == "hash":
+            fields["input"] = {"$sha256": digest(to_wire(value))}
+        fields.update({"error": error} if error else {"result": to_wire(result)})
         moment = outcome.started_at or time.time()
-        fields["started_at"] = started = f"{_second(int(moment))}.{int(moment % 1 * 1000):03d}Z"
-        fields["duration_ms"], fields["attempts"] = ms, attempts
+        seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(moment))
+        fields.update(
+            target=self.settings["target"],
+            wrapper=self.settings["wrapper"],
+            started_at=f"{seconds}.{int(moment % 1 * 1000):03d}Z",
+            duration_ms=int(outcome.seconds * 1000),
+            attempts=outcome.attempts,
+        )
         if item.version:
             fields["version"] = item.version
-            line += f', "version": {dumps(item.version)}'
-        line += f'{self._tail}, "started_at": "{started}", "duration_ms": {ms}, "attempts": {attempts}}}'
-        return Record(fields, item, outcome, line)
+        return Record(fields, item, outcome)
 
     def _hand_over(self) -> None:
         """Have the buffer written, by a thread that ends when no part waits."""
         self._parts.append(self._buffer)
         self._buffer, self._bytes = [], 0
-        if not self._is_writing:
-            self._is_writing = True
+        if len(self._parts) == 1:
             try:
                 threading.Thread(target=self._write_parts, daemon=True).start()
             except RuntimeError:  # the system starts no more threads
                 self._write_parts()
 
     def _write_parts(self) -> None:
-        while True:
-            with self.change:
-                if not self._parts or self._error is not None:
-                    self._is_writing = False
-                    return
+        part = self._parts[0]
+        while part:
             try:
-                self._write(self._parts[0])
+                self._write(part)
             except Exception as error:  # not even a driver's own fault may leave the caller waiting
-                failure = Failure("DatastoreError", f"records can't be written: {error}", True)
-                self.fail(failure, len(self._parts[0]))
+                self.fail(Failure("DatastoreError", f"records can't be written: {error}", True), len(part))
             with self.change:
                 self._parts.popleft()
                 self.change.notify_all()
+                part = self._parts[0] if self._parts and self._error is None else []
 
     def _write(self, records: list[Record]) -> None:
         """Write one part, halved until the records that are refused are found."""
         self._part += 1
-        part = self._part
+        part, seconds = self._part, self.patience(0.9 * self.deadline.left_to_answer())
         try:
-            seconds = self.patience(0.9 * self.deadline.left_to_answer())
             self.deadline.retry(lambda: self._datastore.write(records, part), seconds)
             self.counts["recorded"] += len(records)
         except Refused as refused:
             if self.deadline.left_to_answer() <= 0:  # finding them may take many writes
                 late = f"time ran out over records that were refused: {refused}"
                 raise Failure("DatastoreError", late, True) from None
-            at_fault = records if len(records) == 1 else refused.records
-            if not at_fault:
+            if len(records) > 1 and not refused.records:
                 half = len(records) // 2
                 self._write(records[:half])
                 self._write(records[half:])
                 return
-            self.counts["recorded"] += len(records) - len(at_fault)
-            for record in at_fault:
+            bad = refused.records or records
+            self.counts["recorded"] += len(records) - len(bad)
+            for record in bad:
                 self._replace_with_record_error(record, refused)
 
     def _replace_with_record_error(self, record: Record, refused: Refused) -> None:
         """The item becomes a final RecordError, recorded without its payload."""
-        item, outcome = record.item, record.outcome
-        if item is None or outcome is None or "RecordError" in (record.fields.get("error") or {}).values():
+        if record.item is None or "RecordError" in (record.fields.get("error") or {}).values():
             return
-        outcome = outcome.replaced(Failure("RecordError", f"the datastore refused the record: {refused}"))
-        self._refused.append((item, outcome))
+        failure = Failure("RecordError", f"the datastore refused the record: {refused}")
+        record.item.outcome = outcome = record.outcome.replaced(failure)
         self.counts["refused"] += 1
-        self._write([self._record(item, outcome, "drop")])
+        self._write([self._record(record.item, outcome, "drop")])
 
 
 def object_name(records: list[Record], part: int) -> str:
@@ -230,8 +210,3 @@ def object_name(records: list[Record], part: int) -> str:
     index = min(record.fields["index"] for record in records)
     name = hashlib.sha256(content.encode("ascii")).hexdigest()[:12]
     return f"{run}-{index:012d}-{name}-t{fields['try']}-p{part}.jsonl"
-
-
-@functools.lru_cache(maxsize=8)
-def _second(seconds: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
