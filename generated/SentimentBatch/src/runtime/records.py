@@ -160,13 +160,17 @@ class Recorder:
                 self._write_parts()
 
     def _write_parts(self) -> None:
-        part = self._parts[0]
+        with self.change:
+            part = self._parts[0]
         while part:
+            failure = None
             try:
                 self._write(part)
             except Exception as error:  # not even a driver's own fault may leave the caller waiting
-                self.fail(Failure("DatastoreError", f"records can't be written: {error}", True), len(part))
+                failure = Failure("DatastoreError", f"records can't be written: {error}", True)
             with self.change:
+                if failure is not None:
+                    self.fail(failure, len(part))
                 self._parts.popleft()
                 self.change.notify_all()
                 part = self._parts[0] if self._parts and self._error is None else []

@@ -10,7 +10,7 @@ import json
 import os
 
 from .exchange import Server
-from .platform import DataApi
+from .files import DataApi
 from .protocol import Failure
 
 

@@ -8,7 +8,7 @@ import os
 from typing import Any
 
 from .exchange import Server
-from .platform import DataApi
+from .files import DataApi
 from .protocol import Failure
 from .records import Record, Refused, object_name
 
