@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import collections
 import heapq
-from typing import Any, Callable, Iterator
+from typing import Any
 
-from .items import Item, Items, Outcome
+from .items import Items
 from .protocol import BATCH, ITEM, Failure, dumps
 
 SLOWEST = 10  # items that the summary names as the slowest
@@ -14,75 +14,53 @@ RETRIED = 10_000  # items whose attempts it tells, so that it stays small
 ENVELOPE = 512  # bytes that the ADK and the platform add around a reply
 
 
-class Answer:
-    """Keeps the outcomes of one call."""
+def write(items: Items, limits: dict[str, int], files: Any, deadline: Any, summary: dict[str, Any]) -> Any:
+    """The reply to each form of call; what is too large for it goes to a file. Raises ``Failure``."""
+    request, outcomes = items.request, items.outcomes()
+    failed = [(failure.untried, item.position, failure) for item, _, failure in items.failures()]
+    if failed and items.raises:
+        raise min(failed, key=lambda one: one[:2])[2]  # the foremost that was tried, if any was
+    size = ENVELOPE + sum(outcome.size + 2 for outcome in outcomes) + len(dumps(summary))
+    if request.output is None and size <= limits["response_bytes"]:
+        results: Any = [outcome.wire for outcome in outcomes]
+        if request.form == ITEM:
+            return outcomes[0].value
+    else:
+        results = files.write(request.output, (outcome.encoded() for outcome in outcomes), deadline)
+        if request.form != BATCH:
+            call = 'Call with {"$batch": [...]} to get such a URL as the answer, or with fewer items'
+            message = f"the results are too large for a response; they are at {results}. {call}"
+            raise Failure("TooLargeError", message)
+    return {"$results": results, "$summary": summary} if request.form == BATCH else results
 
-    def __init__(self, items: Items, cap: int, raises: bool = False) -> None:
-        """``cap`` is the most bytes that a response may have; ``raises``: a failure ends the call."""
-        self.items = items
-        self.raises = raises
-        self._cap = cap - ENVELOPE
-        self._outcomes: dict[int, Outcome] = {}
-        self._failed: dict[int, Item] = {}
-        self._sent = self._received = 0  # bytes
 
-    def put(self, item: Item, outcome: Outcome) -> None:
-        """Keep what became of an item; a later outcome of the same item replaces it."""
-        self._outcomes[item.position] = outcome
-        if outcome.failure is not None:
-            self._failed[item.position] = item
-        self._sent, self._received = self._sent + item.sent, self._received + item.received
-        item.sent = item.received = 0
-
-    def failures(self) -> Iterator[tuple[Item, Outcome, Failure]]:
-        """The items that failed or were not tried."""
-        for place, item in self._failed.items():
-            failure = self._outcomes[place].failure
-            assert failure is not None
-            yield item, self._outcomes[place], failure
-
-    def first_failure(self) -> Failure | None:
-        """The failure of the foremost item that was tried and failed, else of the foremost."""
-        found = sorted((failure.untried, item.position) for item, _, failure in self.failures())
-        return self._outcomes[found[0][1]].failure if found else None
-
-    def write(self, store: Callable[..., str], deadline: Any, summary: dict[str, Any]) -> Any:
-        """The reply to each form of call; ``store`` puts what is too large at a URL. Raises ``Failure``."""
-        request, outcomes = self.items.request, self._all()
-        size = sum(outcome.size + 2 for outcome in outcomes) + len(dumps(summary))
-        if request.output is None and size <= self._cap:
-            results: Any = [outcome.wire for outcome in outcomes]
-            if request.form == ITEM:
-                return outcomes[0].value
-        else:
-            results = store(request.output, (outcome.encoded() for outcome in outcomes), deadline)
-            if request.form != BATCH:
-                call = 'Call with {"$batch": [...]} to get such a URL as the answer, or with fewer items'
-                message = f"the results are too large for a response; they are at {results}. {call}"
-                raise Failure("TooLargeError", message)
-        return {"$results": results, "$summary": summary} if request.form == BATCH else results
-
-    def summary(self) -> dict[str, Any]:
-        """What ``$summary`` tells of the items."""
-        once, outcomes = sorted(self._outcomes.items()), self._all()
-        failures = [outcome.failure for outcome in outcomes if outcome.failure is not None]
-        untried = sum(failure.untried for failure in failures)
-        retried = [[place, one.attempts] for place, one in once if one.attempts > 1 and one.failure is None]
-        slowest = heapq.nlargest(SLOWEST, ((one.seconds, place) for place, one in once if one.seconds))
-        return {
-            "items": len(outcomes),
-            "succeeded": len(outcomes) - len(failures),
-            "failed": len(failures) - untried,
-            "untried": untried,
-            "errors": dict(collections.Counter(failure.error_type for failure in failures)),
-            "attempts": sum(one.attempts for _, one in once),
-            "bytes_in": self._sent,
-            "bytes_out": self._received,
-            "retried": retried[:RETRIED],
-            "slowest": [[place, int(seconds * 1000)] for seconds, place in slowest],
-        }
-
-    def _all(self) -> list[Outcome]:
-        """The outcome of each item: its own, or that of the item which it repeats."""
-        places = (self.items.repeats.get(place, place) for place in range(self.items.count))
-        return [self._outcomes[place] for place in places if place in self._outcomes]
+def summary_of(items: Items, engine: Any, recorder: Any) -> dict[str, Any]:
+    """The ``$summary`` of a call."""
+    work, outcomes = engine.work, items.outcomes()
+    stopped = engine.stopped if isinstance(engine.stopped, Failure) else None
+    once = [(item.position, item.outcome) for item in items.once() if item.outcome is not None]
+    failures = [outcome.failure for outcome in outcomes if outcome.failure is not None]
+    untried = sum(failure.untried for failure in failures)
+    retried = [[place, one.attempts] for place, one in once if one.attempts > 1 and one.failure is None]
+    slowest = heapq.nlargest(SLOWEST, ((one.seconds, place) for place, one in once if one.seconds))
+    durations = sorted(work.durations) or [0.0]
+    return {
+        "items": len(outcomes),
+        "succeeded": len(outcomes) - len(failures),
+        "failed": len(failures) - untried,
+        "untried": untried,
+        "errors": dict(collections.Counter(failure.error_type for failure in failures)),
+        "attempts": sum(one.attempts for _, one in once),
+        "bytes_in": sum(item.sent for item in items.listed),
+        "bytes_out": sum(item.received for item in items.listed),
+        "retried": retried[:RETRIED],
+        "slowest": [[place, int(seconds * 1000)] for seconds, place in slowest],
+        "calls": work.count,
+        "throttled": work.throttled,
+        "stopped": stopped and {"type": stopped.error_type, "message": stopped.message},
+        "duration_ms": int((work.deadline.clock() - work.deadline.start) * 1000),
+        "p50_ms": int(1000 * durations[len(durations) // 2]),
+        "p99_ms": int(1000 * durations[len(durations) * 99 // 100]),
+        **work.usage,
+        **(recorder.counts if recorder else {}),
+    }

@@ -49,7 +49,8 @@ class Judging(Work):
 
     def _call_once(self, task: Task, send: Callable[[Any, float], Any], items: Any) -> Any:
         """As ``Work._call_once``, once there are credentials: fetching them is no attempt."""
-        self.target.authorize(max(LEAST_SECONDS, self.deadline.left()))
+        if hasattr(self.target, "authorize"):
+            self.target.authorize(max(LEAST_SECONDS, self.deadline.left()))
         return super()._call_once(task, send, items)
 
     def _weigh_busy(self, task: Task, failure: Failure, busy: list[float]) -> None:

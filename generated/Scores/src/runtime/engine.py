@@ -6,13 +6,11 @@ At the hard stop whatever is open is closed; later answers are dropped.
 from __future__ import annotations
 
 import collections
-import itertools
 import threading
 import time
 from typing import Any, Callable
 
-from .answer import Answer
-from .items import Item, Outcome
+from .items import Item, Items, Outcome
 from .protocol import Failure
 from .work import Task, Work
 
@@ -66,88 +64,74 @@ class Deadline:
 
 
 class Engine:
-    """Does all tasks of one call."""
+    """Gives every item of one call its outcome."""
 
-    def __init__(self, work: Work, answer: Answer, parallel: int, recorder: Any = None) -> None:
+    def __init__(self, work: Work, items: Items, parallel: int, recorder: Any = None) -> None:
         self.work = work
-        self.stopped: Failure | None = None  # what stopped everyone
-        self._answer = answer
+        self.stopped: BaseException | None = None  # what stopped everyone: a ``Failure``, or a fault of ours
+        self._items = items
         self._recorder = recorder
         self._deadline = work.deadline
         self._parallel = parallel
         self._change = recorder.change if recorder else threading.Condition()  # the lock of the call
-        self._tasks = work.tasks()
-        self._waiting: collections.deque[Task] = collections.deque()  # parts of tasks, and one task ahead
+        self._waiting = collections.deque(work.tasks())
         self._open: dict[int, Task] = {}  # in flight
-        self._dropped: list[Task] = []  # open when what stops everyone was found
-        self._threads = 0
-        self._has_begun = self._is_ending = self._is_closing = self._is_closed = False
-        self._error: BaseException | None = None
+        self._left: list[Task] = []  # ended without an outcome
+        self._has_begun = self._is_closing = self._is_closed = False
 
     def run(self) -> None:
         """Give every item its outcome, before the hard stop. Raises what is no item's failure."""
-        with self._change:
-            self._fill()
-            self._deadline.begin()
+        self._deadline.begin()
         try:
             self._work_until_the_hard_stop()
+            self._close()
         finally:
-            with self._change:
-                self._is_closed = True
-                self.stop()
-        with self._change:
-            self._waiting.extendleft([*self._dropped, *self._open.values()])
-            while self._waiting:
-                task = self._waiting.popleft()
-                for item in task.items:  # they have the attempts that they had
-                    outcome = task.unfinished(self.stopped)
-                    self._put(item, self._recorder.prepare(item, outcome) if self._recorder else outcome)
-                self._fill()
-        if self._error is not None:
-            raise self._error
+            if self._recorder:
+                self._recorder.finish()
+        if self.stopped is not None and not isinstance(self.stopped, Failure):
+            raise self.stopped
 
-    def stop(self, failure: Failure | None = None, error: BaseException | None = None) -> None:
-        """Start nothing more; what is in flight may end. ``failure`` stops everyone; an ``error`` is ours."""
-        self.stopped = self.stopped or failure
-        self._error = self._error or error
+    def stop(self, reason: BaseException | None = None) -> None:
+        """Start nothing more; what is in flight may end."""
+        self.stopped = self.stopped or reason
         self._is_closing = True
         self.work.ended.set()
         self._change.notify_all()
 
     def _work_until_the_hard_stop(self) -> None:
+        self._start_threads(min(self._parallel, len(self._items.listed)))
         with self._change:
-            self._start_thread()
             while not self._is_over() and self._deadline.left() > 0:
                 self._change.wait(min(self._deadline.left(), TICK))
-                if self._recorder:
-                    self._recorder.tick()
-            self._is_ending = True  # but for answers that came in time and are being handed over
+                if self._recorder and not self._recorder.tick():
+                    return
+            # Answers that came in time are being handed over.
             self._change.wait_for(self._has_received, self._deadline.reserve / 4)
+
+    def _start_threads(self, count: int) -> None:
+        for number in range(count):
+            try:
+                threading.Thread(target=self._run, daemon=True).start()
+            except RuntimeError:  # the system starts no more; those that there are can do it
+                if number == 0:
+                    raise
+                break
 
     def _is_over(self) -> bool:
         return not self._open and (self._is_closing or not self._waiting)
 
     def _has_received(self) -> bool:
-        return self._error is not None or not any(task.is_answered for task in self._open.values())
+        return not any(task.is_answered for task in self._open.values())
 
-    def _fill(self) -> None:
-        """Have the next task ready, so that no thread is started for nothing."""
-        try:
-            if not self._waiting:
-                self._waiting.extend(itertools.islice(self._tasks, 1))
-        except BaseException as error:  # what finds out which items are known already has failed
-            self.stop(error=error)
-
-    def _start_thread(self) -> None:
-        """One more thread, if there is something to do for it."""
-        if self._threads < self._parallel and self._waiting and not self._is_closing:
-            try:
-                threading.Thread(target=self._run, daemon=True).start()
-                self._threads += 1
-            except RuntimeError:  # the system starts no more; those that there are can do it
-                self._parallel = self._threads
-                if not self._threads:
-                    raise
+    def _close(self) -> None:
+        """From now on nothing counts; what has no outcome yet gets that of an unfinished task."""
+        with self._change:
+            self._is_closed = True
+            self.stop()
+            stopped = self.stopped if isinstance(self.stopped, Failure) else None
+            for task in [*self._left, *self._open.values(), *self._waiting]:
+                outcomes = [(item, task.unfinished(stopped)) for item in task.items]
+                self._put(self._prepared(outcomes))
 
     def _run(self) -> None:
         """What each thread does."""
@@ -157,8 +141,7 @@ class Engine:
             outcomes, parts, raised = [], [], None  # type: ignore[var-annotated]
             try:
                 outcomes, parts = self.work.do(task)
-                if self._recorder:
-                    outcomes = [(item, self._recorder.prepare(item, one)) for item, one in outcomes]
+                outcomes = self._prepared(outcomes)
             except BaseException as error:  # not even a fault of ours may leave the caller waiting
                 raised = error
             with self._change:
@@ -177,8 +160,6 @@ class Engine:
                 task = self._waiting.popleft()
                 self._open[id(task)] = task
                 self._has_begun = True
-                self._fill()
-                self._start_thread()
                 return task
             elif self._open:  # and may be cut into parts
                 self._change.wait()
@@ -186,24 +167,28 @@ class Engine:
                 break
         return None
 
-    def _finish(self, task: Task, outcomes: list[Any], parts: list[Task], raised: Any) -> None:
+    def _finish(self, task: Task, outcomes: Any, parts: list[Task], raised: BaseException | None) -> None:
         del self._open[id(task)]
         if raised is not None:
-            self._dropped.append(task)
-            self.stop(*((raised, None) if isinstance(raised, Failure) else (None, raised)))
-            return
-        if task.held is not None:  # until it is known whether something stops everyone
-            self._dropped.append(task)
-        self._deadline.slowest = max(self._deadline.slowest, task.seconds)
-        for item, outcome in outcomes:
-            self._put(item, outcome)
+            self.stop(raised)
+        if raised is not None or task.held is not None:
+            self._left.append(task)
+        else:
+            self._deadline.slowest = max(self._deadline.slowest, task.seconds)
+        self._put(outcomes)
         self._waiting.extendleft(reversed(parts))
-        if parts or self._is_ending or self._is_over():
+        if parts or self._is_over() or self._deadline.left() <= 0:
             self._change.notify_all()
 
-    def _put(self, item: Item, outcome: Outcome) -> None:
-        self._answer.put(item, outcome)
-        if self._recorder:
-            self._recorder.add(outcome.record)
-        if self._answer.raises and outcome.failure is not None:
-            self.stop()
+    def _prepared(self, outcomes: list[tuple[Item, Outcome]]) -> list[tuple[Item, Outcome]]:
+        """Outcomes with their records."""
+        prepare = self._recorder.prepare if self._recorder else lambda _, outcome: outcome
+        return [(item, prepare(item, outcome)) for item, outcome in outcomes]
+
+    def _put(self, outcomes: list[tuple[Item, Outcome]]) -> None:
+        for item, outcome in outcomes:
+            item.outcome = outcome
+            if self._recorder:
+                self._recorder.add(outcome.record)
+            if self._items.raises and outcome.failure is not None:
+                self.stop()

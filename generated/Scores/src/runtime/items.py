@@ -9,9 +9,15 @@ from .protocol import Failure, InputError, Request, dumps, encode_value, to_wire
 
 
 class Item:
-    """One input: its place in the call, its index in the run, its value and id."""
+    """One input: its place in the call, its index in the run, its value and id, and its outcome."""
 
     call = ""  # what identifies the call, or the run, that it is part of
+    failure: Failure | None = None  # the one that it has before it is tried
+    outcome: Outcome | None = None
+    repeats: Item | None = None  # an earlier one, whose outcome is its own
+    recordable = True  # False where a record would replace that of another item
+    encoded = ""  # the value's JSON, once it was sent so
+    sent = received = 0  # bytes to and from the target
     taken: Any = None  # what a request to an endpoint takes of it
     usage: dict[str, Any] | None = None  # what its attempts cost, and the versions that answered
     version = ""  # of the model, as the endpoint's last answer for it reported
@@ -23,14 +29,13 @@ class Item:
         self.index = index
         self.value = value
         self.id = str(index)
-        self.failure: Failure | None = None  # the one that it has before it is tried
-        self.recordable = True  # False where a record would replace that of another item
-        self.encoded = ""  # the value's JSON, once it was sent so
-        self.sent = self.received = 0  # bytes to and from the target
 
 
 class Outcome:
-    """What became of an item: a result or a failure, as it travels, and how it went."""
+    """A result or a failure, as it travels, and how it came about."""
+
+    failure: Failure | None = None
+    record: Any = None
 
     def __init__(self, value: Any, started_at: float | None, seconds: float, attempts: int, size: int = 0):
         """``value``: a result or a ``Failure``; ``size``: of a result that has been encoded with others."""
@@ -38,20 +43,19 @@ class Outcome:
         self.started_at = started_at
         self.seconds = seconds
         self.attempts = attempts
-        self.failure = value if isinstance(value, Failure) else None
-        self.record: Any = None
-        self._text = ""
-        if self.failure is None:
-            self.wire: Any = to_wire(value)
+        if not isinstance(value, Failure):
+            self.wire = to_wire(value)
             try:
                 self._text = "" if size else encode_value(self.wire)
+                self.size = size or len(self._text)
+                return
             except ValueError as error:
-                self.failure = Failure("ParsingError", f"the result can't be written as JSON: {error}")
-        if self.failure is not None:
-            self.failure.attempts = attempts
-            self.wire = {"$error": dict(self.failure.facts(), attempts=attempts)}
-            self._text = dumps(self.wire)
-        self.size = size or len(self._text)
+                value = Failure("ParsingError", f"the result can't be written as JSON: {error}")
+        value.attempts = attempts
+        self.failure = value
+        self.wire = {"$error": dict(value.facts(), attempts=attempts)}
+        self._text = dumps(self.wire)
+        self.size = len(self._text)
 
     def encoded(self) -> str:
         """Its JSON as it travels."""
@@ -63,34 +67,44 @@ class Outcome:
 
 
 class Items:
-    """The items of a request, read once from their travelling form; what can't be read fails alone."""
+    """The items of a request, read from their travelling form; what can't be read fails alone."""
+
+    raises = False  # whether the first failure ends the call
 
     def __init__(self, request: Request, values: list[Any]) -> None:
         """``values`` are the request's, or those of the file that it names."""
         self.request = request
         self.run = request.run  # the records'; a call that names neither run nor ids has one of its own
         self.call = request.run or uuid.uuid4().hex
-        self.count = len(values)
-        self.repeats: dict[int, int] = {}  # the first position of an item that is there again
-        self._values = values
+        self.listed = [self._item(position, value) for position, value in enumerate(values)]
 
-    def __iter__(self) -> Iterator[Item]:
-        for position, value in enumerate(self._values):
-            item = Item(position, self.request.index_of(position), value)
-            item.call = self.call
-            if self.request.ids is not None:
-                item.id = self.request.ids[position]
-            if type(value) is not str:
-                self._read(item)
-            yield item
+    def once(self) -> list[Item]:
+        """Those that repeat no other."""
+        return [item for item in self.listed if item.repeats is None]
 
-    def _read(self, item: Item) -> None:
+    def outcomes(self) -> list[Outcome]:
+        """Those of all items, in order."""
+        found = [(item.repeats or item).outcome for item in self.listed]
+        return [outcome for outcome in found if outcome is not None]
+
+    def failures(self) -> Iterator[tuple[Item, Outcome, Failure]]:
+        """The items that failed or were not tried."""
+        for item in self.listed:
+            if item.outcome is not None and item.outcome.failure is not None:
+                yield item, item.outcome, item.outcome.failure
+
+    def _item(self, position: int, value: Any) -> Item:
+        item = Item(position, self.request.index_of(position), value)
+        item.call = self.call
+        if self.request.ids is not None:
+            item.id = self.request.ids[position]
         try:
-            if isinstance(item.value, InputError):  # a line of a file that is not JSON
-                item.failure, item.value = item.value, None
-                return
-            item.value = self.request.value_of(item.value)
+            if isinstance(value, InputError):  # a line of a file that is not JSON
+                item.failure, item.value = value, None
+            elif type(value) is not str:
+                item.value = self.request.value_of(value)
         except InputError as failure:
             item.failure = failure
         except ValueError as error:
             item.failure = InputError(f"the item can't be read: {error}")
+        return item

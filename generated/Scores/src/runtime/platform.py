@@ -7,12 +7,10 @@ import ssl
 import sys
 import traceback
 import types
-import urllib.parse
 from typing import Any, Callable
 
 from . import protocol
-from .exchange import LARGEST, Response, Server, Transport
-from .protocol import Failure
+from .exchange import Response, Server
 
 
 def serve(apply: Callable[[Any, Any], Any], load: Callable[[], Any]) -> None:
@@ -69,38 +67,3 @@ def reported_error(response: Response) -> tuple[str, str] | None:
     except (TypeError, ValueError, KeyError, RecursionError):
         return None
     return type_and_message(error) if error else None
-
-
-class DataApi:
-    """Reads and writes files by URL: ``data://owner/collection/file`` or a connector's, ``s3://bucket/file``."""
-
-    def __init__(self, server: Server, largest: int = LARGEST) -> None:
-        """A file has at most ``largest`` bytes."""
-        self._transport = Transport(server, largest)
-
-    def send(
-        self,
-        method: str,
-        url: str,
-        body: bytes = b"",
-        headers: dict[str, str] | None = None,
-        seconds: float = 120.0,
-    ) -> Response:
-        """GET or PUT a file, POST to a folder; HEAD always answers. Raises ``Failure`` if not done."""
-        scheme, _, rest = url.partition("://")
-        root = "/v1/data/" if scheme == "data" else f"/v1/connector/{scheme}/"
-        path = root + urllib.parse.quote(rest.strip("/"), safe="/")
-        headers = {"Content-Type": "application/octet-stream", **(headers or {})}
-        try:
-            response = self._transport.send(method, path, body, headers, seconds)
-        except Failure as failure:
-            raise Failure(failure.error_type, f"{url}: {failure}", True) from None
-        status, reported = response.status, reported_error(response)
-        if method != "HEAD" and (reported or not 200 <= status < 300):  # 200 may tell an error, too
-            message = reported[1] if reported else response.headers.get("X-Error-Message", "")
-            lasting = 300 <= status < 500 and status not in (408, 409, 425, 429)
-            kind = "InputError" if lasting else "ConnectionError"
-            failure = Failure(kind, f"{url}: status {status} {message}".strip(), not lasting)
-            failure.status = status
-            raise failure
-        return response

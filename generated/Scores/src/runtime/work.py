@@ -78,11 +78,11 @@ class Hooks:
             return outcome.replaced(Failure(*error_type_and_message(error)))
 
     def _run(self, name: str, item: Item, *arguments: Any) -> Any:
-        if name not in self._told:
-            return self._hooks[name](item.value, *arguments)
-        number = self._items.request.try_number
-        context = {"run": self._items.run, "id": item.id, "index": item.index, "try": number}
-        return self._hooks[name](item.value, *arguments, context=context)
+        told = {"run": self._items.run, "id": item.id, "index": item.index}
+        given = (
+            {"context": dict(told, **{"try": self._items.request.try_number})} if name in self._told else {}
+        )
+        return self._hooks[name](item.value, *arguments, **given)
 
 
 class Work:

@@ -10,12 +10,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from . import VERSION, protocol
-from .answer import Answer
+from . import VERSION, answer, protocol
 from .engine import Deadline, Engine
-from .files import Files
 from .items import Items
-from .protocol import Failure
 from .work import Hooks, Work
 
 LOGGED = ("items", "succeeded", "failed", "untried", "throttled", "attempts", "unrecorded")
@@ -33,7 +30,7 @@ class Wrapper:
     already: Any = None
 
     def __init__(
-        self, config: Any, hooks: ModuleType, target: Any, files: Files, datastore: Any = None, **parts: Any
+        self, config: Any, hooks: ModuleType, target: Any, files: Any, datastore: Any = None, **parts: Any
     ) -> None:
         """``parts`` are what the spec asks for in place of the attributes above."""
         self.config = config
@@ -54,64 +51,57 @@ class Wrapper:
         deadline = self.deadline(request.timeout or self.config.LIMITS["timeout"])
         values = self.files.read(request.source, deadline) if request.source else request.values or []
         request.check_count(len(values))
-        answer, engine, recorder = self._parts(request, values, deadline)
+        items, recorder = self._items(request, values, deadline)
+        engine = self._engine(items, recorder, deadline)
+        summary: dict[str, Any] = {}
         try:
             try:
                 engine.run()
             finally:
-                if recorder:
-                    recorder.finish(answer.put)
-            failure = answer.first_failure() if answer.raises else None
-        except Failure as error:
-            failure = error
-        summary, reply = _summary(answer, engine, recorder), None
-        if failure is None:
-            try:
-                reply = answer.write(self.files.write, deadline, summary)
-            except Failure as error:
-                failure = error
-        self._log(answer, summary, failure)
-        if failure is not None:
-            raise failure
+                summary = answer.summary_of(items, engine, recorder)
+            reply = answer.write(items, self.config.LIMITS, self.files, deadline, summary)
+        except protocol.Failure as failure:
+            self._log(items, summary, failure)
+            raise
+        self._log(items, summary)
         return reply
 
-    def _parts(
-        self, request: protocol.Request, values: Any, deadline: Deadline
-    ) -> tuple[Answer, Engine, Any]:
-        """What keeps the outcomes of one call, what does its work, and what records it, if anything does."""
+    def _items(self, request: protocol.Request, values: Any, deadline: Deadline) -> tuple[Items, Any]:
+        """The items of a call, and what records them, if anything does."""
         config, recorder, items = self.config, None, Items(request, values)
         if self.datastore is not None:
             items = self.recorder.items(request, values, self.record_id)
-            wrapper = f"{config.WRAPPER}@{config.SPEC[:19]}"
-            settings = dict(config.RECORDS, target=config.TARGET["reference"], wrapper=wrapper)
-            settings["redaction"] = self.redaction
+            about = {"target": config.TARGET["reference"], "wrapper": f"{config.WRAPPER}@{config.SPEC[:19]}"}
+            settings = {**config.RECORDS, **about, "redaction": self.redaction}
             recorder = self.recorder(self.datastore, settings, items, deadline)
         on_list = request.form == protocol.LIST and config.ON_ERROR == "raise"
-        raises = request.form == protocol.ITEM or on_list or request.trial
-        answer = Answer(items, config.LIMITS["response_bytes"], raises)
-        todo: Any = items
+        items.raises = request.form == protocol.ITEM or on_list or request.trial
+        return items, recorder
+
+    def _engine(self, items: Items, recorder: Any, deadline: Deadline) -> Engine:
+        """What does the work of a call."""
+        config, request = self.config, items.request
+        todo: Any = items.once()
         if recorder and self.already and not request.trial:
-            todo = self.already(items, self.datastore, recorder, answer.put)
+            todo = self.already(items, self.datastore, recorder)
         sent = {"may_retry": request.try_number <= 1, "try": request.try_number, "rate": request.rate or {}}
         settings = {**config.TARGET, **config.LIMITS, **sent, "recorded": recorder is not None}
         work = self.work(self.target, settings, todo, Hooks(self.hooks, items), deadline)
-        return answer, self.engine(work, answer, config.LIMITS["parallel"], recorder), recorder
+        return self.engine(work, items, config.LIMITS["parallel"], recorder)
 
-    def _log(self, answer: Answer, summary: dict[str, Any], failure: Failure | None) -> None:
+    def _log(self, items: Items, summary: dict[str, Any], failed: protocol.Failure | None = None) -> None:
         """A line of JSON for failed items and calls, on standard output; never their data."""
-        items, level = answer.items, self.config.LOG
-        about, lines = {"run": items.run, "try": items.request.try_number}, []
-        for item, outcome, one in answer.failures() if level != "off" else ():
-            if not one.untried:
-                facts = dict(about, log="item", id=item.id, index=item.index, error=one.error_type)
+        about, level, lines = {"run": items.run, "try": items.request.try_number}, self.config.LOG, []
+        for item, outcome, failure in items.failures() if level != "off" else ():
+            if not failure.untried:
+                facts = dict(about, log="item", id=item.id, index=item.index, error=failure.error_type)
                 lines.append(dict(facts, attempts=outcome.attempts, ms=int(outcome.seconds * 1000)))
-        failed = failure or any(summary.get(key) for key in ("failed", "stopped", "unrecorded"))
-        if level == "all" or (level == "errors" and failed):
-            stopped = summary["stopped"] and summary["stopped"]["type"]
+        went_wrong = failed or any(summary.get(key) for key in ("failed", "stopped", "unrecorded"))
+        if level == "all" or (level == "errors" and went_wrong):
             counts = {key: summary[key] for key in LOGGED if key in summary}
-            error = failure.error_type if failure else None
-            ms = summary["duration_ms"]
-            lines.append(dict(about, log="call", error=error, stopped=stopped, **counts, ms=ms))
+            stopped = (summary["stopped"] or {}).get("type")
+            facts = dict(about, log="call", error=failed and failed.error_type, stopped=stopped)
+            lines.append(dict(facts, **counts, ms=summary["duration_ms"]))
         with contextlib.suppress(OSError, ValueError):  # standard output is closed
             sys.stdout.write("".join(json.dumps(line) + "\n" for line in lines))
             sys.stdout.flush()
@@ -141,20 +131,3 @@ def _digest(folder: Path) -> str:
     for path in sorted(folder.rglob("*.py")):
         found.update(path.relative_to(folder).as_posix().encode("utf-8") + b"\0" + path.read_bytes() + b"\0")
     return "sha256:" + found.hexdigest()
-
-
-def _summary(answer: Answer, engine: Engine, recorder: Any) -> dict[str, Any]:
-    """The ``$summary`` of a call."""
-    work, stopped = engine.work, engine.stopped
-    durations = sorted(work.durations) or [0.0]
-    return {
-        **answer.summary(),
-        "calls": work.count,
-        "throttled": work.throttled,
-        "stopped": stopped and {"type": stopped.error_type, "message": stopped.message},
-        "duration_ms": int((work.deadline.clock() - work.deadline.start) * 1000),
-        "p50_ms": int(1000 * durations[len(durations) // 2]),
-        "p99_ms": int(1000 * durations[len(durations) * 99 // 100]),
-        **work.usage,
-        **(recorder.counts if recorder else {}),
-    }
