@@ -192,6 +192,8 @@ class Service:
         most = self.settings.request_bytes
         refused = Refused(413, "TooLargeError", f"a request may have {most} bytes")
         declared = _header(headers, b"content-length")
+        if declared and _header(headers, b"transfer-encoding"):
+            raise Refused(400, "InputError", "a request has either a length or chunks: something altered it")
         if declared.isdigit() and int(declared) > most:
             raise refused
         parts: list[bytes] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import socket
 
@@ -51,7 +52,8 @@ def test_a_failed_item_alone_is_a_failed_call(echo):
     ("body", "said"),
     [
         ({"$batch": "data://acme/in/items.jsonl"}, "no platform to read"),
-        ({"$batch": [1], "$output": "s3://bucket/out.jsonl"}, "no platform that results"),
+        ({"$batch": [1], "$output": "s3://bucket/out.jsonl"}, "no platform to write"),
+        ({"$batch": "data://acme/in/items.jsonl", "$output": "data://acme/out"}, "no platform to write"),
         ({"$batch": [1], "other": 2}, "may only have protocol keys"),
         (b"{", "not application/json"),
         (b"\xff", "not application/json"),
@@ -146,3 +148,33 @@ def test_plan_and_call_take_a_url(echo, tmp_path):
     assert CliRunner().invoke(cli, ["call", f"{echo.url}/", "hello"], **given).stdout == "hello\n"
     failed = CliRunner().invoke(cli, ["call", echo.url, "bad"], **given)
     assert isinstance(failed.exception, AlgorithmFailed) and "it is bad" in str(failed.exception)
+
+
+def test_a_call_has_no_more_items_than_a_run_ever_sends(echo):
+    """Ten megabytes can hold millions of items: they are refused before any costs memory or time."""
+    for body in (b"[" + b"1," * 100_000 + b"1]", b'{"$batch":[' + b"1," * 100_000 + b"1]}"):
+        refused = echo.ask(body=body)
+        assert refused.status == 413 and "100000 items, not 100001" in refused.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"POST / HTTP/1.1\r\nX: " + b"a" * 200_000, b"400"),
+        (b"POST / HTTP/1.1\r\n" + b"".join(b"X%d: y\r\n" % n for n in range(20_000)), b"400"),
+        (b"POST / HTTP/1.1\r\n%b\r\n%b\r\nContent-Length: 1", b"401"),
+        (b"POST / HTTP/1.1\r\n%b\r\nContent-Length: 1\r\nTransfer-Encoding: chunked", b"400"),
+        (b"POST / HTTP/1.1\r\n%b\r\nContent-Length: 1\r\nContent-Length: 2", b"400"),
+        (b"POST // HTTP/1.1\r\n%b\r\nContent-Length: 1", b"404"),
+        (b"TRACE / HTTP/1.1\r\n%b", b"405"),
+        (b"GET / HTTP/1.1\r\n%b\r\nUpgrade: websocket\r\nConnection: Upgrade", b"405"),
+    ],
+)
+def test_odd_requests_are_refused(echo, head, status):
+    """Endless headers, two tokens, two lengths, other methods: each is refused, and the next is answered."""
+    known = f"Authorization: Bearer {TOKEN}".encode()
+    head = head.replace(b"%b", known) + b"\r\nHost: x\r\nContent-Type: application/json\r\n\r\n1"
+    with socket.create_connection(("127.0.0.1", echo.port), 60) as connection, contextlib.suppress(OSError):
+        connection.sendall(head)
+        assert connection.recv(1000).split()[1] == status
+    assert echo.ask(body=1).json() == 1

@@ -21,6 +21,8 @@ from .metrics import Metrics
 KINDS = ("application/json", "text/plain", "application/octet-stream")
 LOADING, READY, STOPPING = "loading", "ready", "stopping"
 FAILED_EXIT = 3  # the exit code of a process whose wrapper can't be loaded, as uvicorn's own
+MAX_ITEMS = 100_000  # of a call: 10 MB of JSON can hold millions, each of which takes memory and time
+_BARE_LISTS = config.MODE != "log" and config.TARGET["input"] == "item"
 STATUSES = {
     "InputError": 400,
     "TooLargeError": 413,
@@ -165,7 +167,7 @@ class Calls:
         """The answer to one call; raises nothing."""
         try:
             value = _decoded(body, kind)
-            _require_no_files(value)
+            _check(value)
             reply = self._apply(value, self._wrapper)
             self._metrics.count_items(reply)
             if value == {"$batch": []}:  # a description of this wrapper, whose reference nobody knows here
@@ -180,12 +182,15 @@ class Calls:
             return problem(*protocol.error_type_and_message(error), status=500)
 
 
-def _require_no_files(value: Any) -> None:
-    """Refuse a URL for the results before an item is sent. Raises ``InputError``."""
-    if isinstance(value, dict) and "$batch" in value and "$output" in value:
-        raise protocol.InputError(
-            "$output is not possible: there is no platform that results could be written to"
-        )
+def _check(value: Any) -> None:
+    """Refuse what can't be done here before an item is sent. Raises ``Failure``."""
+    is_batch = isinstance(value, dict) and "$batch" in value
+    if is_batch and "$output" in value:
+        raise protocol.InputError("$output is not possible: there is no platform to write the results to")
+    items = value["$batch"] if is_batch else value if _BARE_LISTS else None
+    if isinstance(items, list) and len(items) > MAX_ITEMS:
+        message = f"a call may have {MAX_ITEMS} items, not {len(items)}"
+        raise protocol.Failure("TooLargeError", message)
 
 
 def _decoded(body: bytes, kind: str) -> Any:
