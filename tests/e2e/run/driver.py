@@ -1,7 +1,7 @@
 """A runner in a process of its own whose clock runs fast, so that a test of many kills need not wait.
 
-python driver.py ADDRESS REFERENCE INPUT OUTPUT, with the key in ALGORITHMIA_API_KEY; the run is called after
-its output.
+python driver.py ADDRESS REFERENCE INPUT OUTPUT [SHARD], with the key in ALGORITHMIA_API_KEY; the run is
+called after its output.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from wrapgen.run.hosts.description import Description
 from wrapgen.run.hosts.memory import MemoryHost
 from wrapgen.run.input.files import find
 from wrapgen.run.input.items import Selected, Selection
+from wrapgen.run.input.shards import Shard
 from wrapgen.run.ledger.folder import Folder, folder_for
 from wrapgen.run.output.layouts import Layout
 from wrapgen.run.session import Session
@@ -49,7 +50,7 @@ def patiently(ask: Callable[[], Description]) -> Description:
     return ask()
 
 
-def main(address: str, reference: str, source: str, output: Path) -> int:
+def main(address: str, reference: str, source: str, output: Path, shard: Shard | None = None) -> int:
     """One session; the exit code of its end state."""
     client = Client(Connection(address, os.environ["ALGORITHMIA_API_KEY"], "the test"), pool=8)
 
@@ -63,7 +64,9 @@ def main(address: str, reference: str, source: str, output: Path) -> int:
     patiently(host.describe)
     items: Any = Selected(find(source), Selection())
     # Whoever watches is patient: seconds pass a thousand times as fast here.
-    options = Options(attempts=9, budget=1.0, run=output.stem, patience=600 * FASTER, timeout=3000, chunk=16)
+    told = {"run": output.stem, "timeout": 3000, "chunk": 16, "patience": 600 * FASTER}
+    options = Options(attempts=9, budget=1.0, shard=shard, **told)
+    output = shard.output(output) if shard else output
     world = World(calls=FastCalls, clock=clock, random=Random(0))
     with Session(Folder(folder_for(output)), items, host, options, world) as session:
         summary = run_to_files(session, output, Layout(), lambda _: None, clock)
@@ -72,4 +75,4 @@ def main(address: str, reference: str, source: str, output: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:4], Path(sys.argv[4])))
+    sys.exit(main(*sys.argv[1:4], Path(sys.argv[4]), *map(Shard.parse, sys.argv[5:])))

@@ -70,13 +70,13 @@ class Hosted:
             stderr=stderr,
         )
 
-    def __call__(self, *words: str) -> dict[str, Any]:
+    def __call__(self, *words: str, ends: int = 0) -> dict[str, Any]:
         """Runs a wrapgen command with --json to its end."""
-        home = [] if words[0] == "build" else ["--home", "home"]
+        home = [] if words[0] in ("build", "merge") else ["--home", "home"]
         self.environment.pop("ALGORITHMIA_API", None)
         process = self.spawn(["-m", "wrapgen", *words, *home, "--json"])
         out, err = process.communicate(timeout=200)
-        assert process.returncode == 0, f"{words}: {process.returncode}\n{out}\n{err}"
+        assert process.returncode == ends, f"{words}: {process.returncode}\n{out}\n{err}"
         found: dict[str, Any] = json.loads(out)
         return found
 
