@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import re
 import socket
@@ -120,11 +121,8 @@ def test_counting_stops_at_the_limit(tmp_path: Path) -> None:
     assert time.monotonic() - began < 60
 
 
-def test_gits_time_ends(serve: Any, tmp_path: Path) -> None:
-    """A push that never ends is ended, and its client is told."""
-    server = serve(tmp_path / "home", "--limit", "git-seconds=1", "--limit", "push-bytes=100000")
-    (work,) = cloned(server, tmp_path)
-
+def slow_push(server: Any, work: Path) -> socket.socket:
+    """A push that has begun and sends nothing more."""
     name = re.findall(r"/(\w+)\.git", git(work, "remote", "get-url", "origin"))[0]
     host, port = server.address.removeprefix("http://").split(":")
     basic = base64.b64encode(f"local:{server.key}".encode()).decode()
@@ -132,8 +130,31 @@ def test_gits_time_ends(serve: Any, tmp_path: Path) -> None:
         f"POST /git/local/{name}.git/git-receive-pack HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {basic}\r\n"
     )
     head += "Content-Type: application/x-git-receive-pack-request\r\nTransfer-Encoding: chunked\r\n\r\n"
-    with socket.create_connection((host, int(port)), timeout=60) as connection:
-        connection.sendall(head.encode() + b"4\r\n00ff\r\n")
+    connection = socket.create_connection((host, int(port)), timeout=60)
+    connection.sendall(head.encode() + b"4\r\n00ff\r\n")
+    return connection
+
+
+def test_pushes_of_one_account_leave_places_to_others(serve: Any, tmp_path: Path) -> None:
+    """However many pushes of one account are slow, another account's git works meanwhile."""
+    server = serve(tmp_path / "home", "--limit", "git-processes=2", "--limit", "git-account=1")
+    works = [work for number in range(2) for work in cloned(server, tmp_path / str(number))]
+    name, key = server.user("jane")
+    made = server.request("POST", f"/v1/algorithms/{name}", key, json={"name": "Hers"})
+    assert made.status_code == 201, made.text
+    with contextlib.ExitStack() as stack:
+        for work in works:
+            stack.enter_context(slow_push(server, work))
+        remote = server.address.replace("//", f"//{name}:{key}@") + f"/git/{name}/Hers.git"
+        assert "refs/heads/master" in git(tmp_path, "ls-remote", remote)
+
+
+def test_gits_time_ends(serve: Any, tmp_path: Path) -> None:
+    """A push that never ends is ended, and its client is told."""
+    server = serve(tmp_path / "home", "--limit", "git-seconds=1", "--limit", "push-bytes=100000")
+    (work,) = cloned(server, tmp_path)
+
+    with slow_push(server, work) as connection:
         answer = connection.recv(65536)
     assert b"git-seconds" in answer, answer
     (work / "noise").write_bytes(os.urandom(300_000))

@@ -12,6 +12,7 @@ import binascii
 import contextlib
 import os
 import signal
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -51,7 +52,7 @@ class GitRoutes:
 
     def __init__(self, platform: Platform) -> None:
         self._state = platform.state
-        self._free: asyncio.Semaphore | None = None
+        self._places: _Places | None = None
         self._pushing: dict[str, asyncio.Lock] = {}
 
     async def refs(self, request: Request) -> Response:
@@ -99,6 +100,7 @@ class GitRoutes:
         if caller is None:
             challenge = {"WWW-Authenticate": 'Basic realm="wrapgen: account name and API key"'}
             return Response(b"authorization required\n", 401, challenge, "text/plain")
+        request.state.account = caller.account
         words, service = request.path_params, self._state.algorithms
         found = await run_in_threadpool(service.get, caller, words["owner"], words["name"])
         if write or found.settings["source_visibility"] != "open":
@@ -148,9 +150,10 @@ class GitRoutes:
         }
         environment = self._state.repositories.backend(repository, service, variables)
         bounds: Bounds = request.app.state.platform.bounds
-        if self._free is None:
-            self._free = asyncio.Semaphore(bounds.git_processes)
-        run = await _Run.start(request, environment, bounds, self._free, self._caller)
+        if self._places is None:
+            self._places = _Places(bounds)
+        leave = await self._places.take(request.state.account)
+        run = await _Run.start(request, environment, bounds, leave, self._caller)
         try:
             status, headers = await _headers(run.process)
         except BaseException:
@@ -164,6 +167,30 @@ _LOOK = 1 << 20
 
 _LIMITED = 'ulimit -v "$1"; ulimit -t "$2"; exec git http-backend'
 """What a shell does to run git within limits: KiB of memory, seconds of a processor."""
+
+
+class _Places:
+    """The places of git's processes: so many in all, and of one account, whose further clients wait."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        self._all = asyncio.Semaphore(bounds.git_processes)
+        self._of = defaultdict[str, asyncio.Semaphore](partial(asyncio.Semaphore, bounds.git_account))
+
+    async def take(self, account: str) -> Callable[[], None]:
+        """Waits for a place; returns what gives it back."""
+        of = self._of[account]
+        await of.acquire()
+        try:
+            await self._all.acquire()
+        except BaseException:
+            of.release()
+            raise
+
+        def leave() -> None:
+            self._all.release()
+            of.release()
+
+        return leave
 
 
 class _Run:
@@ -186,7 +213,7 @@ class _Run:
         request: Request,
         environment: dict[str, str],
         bounds: Bounds,
-        free: asyncio.Semaphore,
+        leave: Callable[[], None],
         who: Callable[[Request], Any],
     ) -> _Run:
         """Starts git.
@@ -195,10 +222,9 @@ class _Run:
             request: whose body it gets.
             environment: all of its variables.
             bounds: what it may take.
-            free: a place of which it has as long as it runs.
+            leave: gives back its place once it has ended.
             who: asked now and then, and once the body is here, whether its key is still good.
         """
-        await free.acquire()
         try:
             process = await asyncio.create_subprocess_exec(
                 *("sh", "-c", _LIMITED, "git", str(bounds.git_memory >> 10), str(bounds.git_seconds)),
@@ -209,10 +235,10 @@ class _Run:
                 start_new_session=True,
             )
         except BaseException:
-            free.release()
+            leave()
             raise
         run = cls(process, bounds.git_seconds, partial(who, request))
-        run._tasks = [asyncio.create_task(run._feed(request)), asyncio.create_task(run._leave(free))]
+        run._tasks = [asyncio.create_task(run._feed(request)), asyncio.create_task(run._leave(leave))]
         return run
 
     async def body(self) -> AsyncIterator[bytes]:
@@ -242,11 +268,11 @@ class _Run:
             if await self._who() is None:
                 self._kill("the key was revoked meanwhile")
 
-    async def _leave(self, free: asyncio.Semaphore) -> None:
+    async def _leave(self, leave: Callable[[], None]) -> None:
         """Gives the place back, whatever becomes of the request: at the latest when its time is over."""
         await self.process.wait()
         self._late.cancel()
-        free.release()
+        leave()
 
     async def _feed(self, request: Request) -> None:
         assert self.process.stdin is not None

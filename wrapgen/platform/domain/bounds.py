@@ -30,7 +30,8 @@ class Bounds:
         build_bytes: that a build may have on disk, what it installs included.
         git_seconds: that a git process may run, waiting for the client included.
         git_memory: bytes that it may use.
-        git_processes: that serve clients at the same time; further ones wait.
+        git_processes, git_account: that serve clients, and those of one account, at the same time; further
+            ones wait.
         page_threads: pages whose facts are gathered at the same time.
         pages_open: pages that are made at the same time, waiting ones included; one more is refused.
         page_bytes: of a JSON text with the spaces that lay it out for reading; beyond it is shown as it is.
@@ -59,6 +60,7 @@ class Bounds:
     git_seconds: int = 600
     git_memory: int = 2 * 1024 * 1024 * 1024
     git_processes: int = 16
+    git_account: int = 8
     page_threads: int = 2
     pages_open: int = 32
     page_bytes: int = 1024 * 1024
