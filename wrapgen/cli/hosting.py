@@ -12,7 +12,7 @@ import click
 
 from wrapgen.cli.options import PlatformChoice
 from wrapgen.cli.terminal import err
-from wrapgen.errors import NotFound
+from wrapgen.errors import AlgorithmFailed, NotFound, Unreachable
 from wrapgen.references import is_path
 
 if TYPE_CHECKING:
@@ -97,6 +97,10 @@ class Hosting:
             )
             self._stack.callback(host.close)
             return host
+        if self.local.spec.target.endpoint is not None:
+            from wrapgen.local.reach import watching
+
+            self._stack.enter_context(watching(self.local.spec.expanded.url, _told_of_waiting))
         return self._processes(self.local, processes, log)
 
     def call(self, body: bytes, content_type: str, seconds: float, log: IO[bytes]) -> Answer:
@@ -117,11 +121,35 @@ class Hosting:
         value: str | bytes = body
         if content_type != "application/octet-stream":
             value = (JsonText if content_type == "application/json" else str)(body.decode("utf-8"))
-        return self.local.call(self._processes(self.local, 1, log), value, seconds)
+        return self._answer(self.local, self._processes(self.local, 1, log), value, seconds)
+
+    def _answer(self, local: LocalWrapper, host: ProcessHost, value: str | bytes, seconds: float) -> Answer:
+        """The answer of a spec's wrapper, unless nothing listens at its endpoint, which it would wait for."""
+        if local.spec.target.endpoint is None:
+            return local.call(host, value, seconds)
+        from wrapgen.local.reach import watching
+
+        missing: list[str] = []
+
+        def end(reason: str) -> None:
+            missing.append(reason)
+            host.close()
+
+        try:
+            with watching(local.spec.expanded.url, end):
+                return local.call(host, value, seconds)
+        except AlgorithmFailed as error:
+            if not missing:
+                raise
+            raise Unreachable(missing[0], hint="is it started, and the address right?") from error
 
     def _processes(self, local: LocalWrapper, processes: int | None, log: IO[bytes] | None) -> ProcessHost:
         variables = self.client.connection.variables() if local.calls_platform else {}
         return self._stack.enter_context(local.host(processes, variables=variables, log=log, tell=err))
+
+
+def _told_of_waiting(reason: str) -> None:
+    err(f"{reason}; waiting for it, Ctrl-C stops")
 
 
 @contextmanager
