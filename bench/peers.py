@@ -18,7 +18,7 @@ from bench.measure import Failed
 HERE = Path(__file__).resolve().parent
 CACHE = HERE.parent / ".cache" / "bench"
 
-TESTED = ("fastapi", "mlserver", "kserve", "bentoml", "mlflow", "litellm", "openai")
+TESTED = ("fastapi", "mlserver", "kserve", "bentoml", "mlflow", "litellm", "litserve", "openai")
 """Peers that the tests of endpoints use."""
 
 

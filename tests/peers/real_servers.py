@@ -24,6 +24,7 @@ PROBES: dict[str, tuple[str, Any]] = {
     "kserve": ("/v1/models/sentiment:predict", {"instances": ["fine"]}),
     "mlserver": ("/v2/models/sentiment/infer", V2),
     "mlflow": ("/invocations", {"dataframe_records": [TEXT]}),
+    "litserve": ("/v1/embeddings", {"model": "lengths", "input": ["fine"]}),
 }
 """What each is asked until it answers."""
 
@@ -67,8 +68,8 @@ def _command(name: str, python: Path, port: int, folder: Path) -> list[str]:
         return [str(python), "-m", "uvicorn", "fastapi_app:app", *address, "--log-level", "warning"]
     if name == "bentoml":
         return [str(program), "serve", "bentoml_app:Sentiment", *address, "--working-dir", str(APPS)]
-    if name == "kserve":
-        return [str(python), str(APPS / "kserve_app.py"), str(port)]
+    if name in ("kserve", "litserve"):
+        return [str(python), str(APPS / f"{name}_app.py"), str(port)]
     if name == "litellm":
         return [str(program), "--config", str(APPS / "litellm.yaml"), "--host", "127.0.0.1", *address]
     if name == "mlflow":

@@ -221,6 +221,23 @@ class FastApi:
         return Answer(200, {**columns, "version": version})
 
 
+def litserve(asked: Asked) -> Answer:
+    """LitServe 0.2 with its embeddings of OpenAI's protocol."""
+    body = asked.value
+    texts = body["input"] if isinstance(body["input"], list) else [body["input"]]
+    try:
+        found = [[score(text)["score"], float(len(text))] for text in texts]
+    except Poison as error:
+        return Answer(400, {"detail": str(error)})
+    except Busy as error:
+        return Answer(503, {"detail": str(error)})
+    except ZeroDivisionError:
+        return Answer(500, {"detail": "Internal Server Error"})
+    data = [{"index": n, "embedding": one, "object": "embedding"} for n, one in enumerate(found)]
+    usage = {"prompt_tokens": 3 * len(data), "total_tokens": 3 * len(data)}
+    return Answer(200, {"data": data, "model": body["model"], "object": "list", "usage": usage})
+
+
 def litellm(asked: Asked) -> Answer:
     """LiteLLM's proxy 1.108 with `apps/litellm.yaml`: a master key and no database."""
     given = asked.headers.get("Authorization")
@@ -271,6 +288,7 @@ HANDLERS: dict[str, Handler] = {
     "mlflow": mlflow,
     "bentoml": bentoml,
     "litellm": litellm,
+    "litserve": litserve,
 }
 
 
@@ -279,14 +297,20 @@ def handler(name: str) -> Handler:
     return FastApi() if name == "fastapi" else HANDLERS[name]
 
 
-def forward(to: str) -> Handler:
-    """Puts each request to another server, with its content type and key, and gives its answer back."""
+def forward(to: str, bearer: str = "") -> Handler:
+    """Puts each request to another server, with its content type and key, and gives its answer back.
+
+    Args:
+        to: the server's address.
+        bearer: a token that it wants.
+    """
     address = urlsplit(to)
 
     def handler(asked: Asked) -> Answer:
         connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
         names = ("Content-Type", "Idempotency-Key")
         headers = {name: asked.headers[name] for name in names if name in asked.headers}
+        headers.update({"Authorization": f"Bearer {bearer}"} if bearer else {})
         connection.request(asked.method, f"{asked.path}?{asked.query}", asked.body, headers)
         reply = connection.getresponse()
         body = reply.read()

@@ -26,6 +26,30 @@ REFUSED = r"not a text to score: 'poison'"
 A = '{"label": "short", "score": 0.01}'
 REQUESTS = [
     (
+        "litserve",
+        "/v1/embeddings",
+        {"model": "m", "input": ["a", "bc"]},
+        {},
+        200,
+        r'"embedding": \[0.02, 2.0\].*"usage": {"prompt_tokens": 6, "total_tokens": 6}',
+    ),
+    (
+        "litserve",
+        "/v1/embeddings",
+        {"model": "m", "input": ["poison"]},
+        {},
+        400,
+        rf'^{{"detail": "{REFUSED}"}}$',
+    ),
+    (
+        "litserve",
+        "/v1/embeddings",
+        {"model": "m", "input": ["crash"]},
+        {},
+        500,
+        r'^{"detail": "Internal Server Error"}$',
+    ),
+    (
         "mlserver",
         INFER,
         v2("a", "b"),
