@@ -24,7 +24,9 @@ def main() -> None:
     for name, draw in (("batch", batch), ("serving", serving), ("distance", distance)):
         if parts.get(name):
             save(draw(parts[name], data["about"]), plots / f"{name}.svg")
-    for kind, draw in (("items", items), ("connections", connections), ("algorithms", algorithms)):
+    kinds = {"items": items, "connections": connections, "algorithms": algorithms}
+    kinds.update(accounts=home, versions=home, history=home)
+    for kind, draw in kinds.items():
         found = {
             int(size): middle(note["rounds"])
             for size, note in parts.get("growth", {}).get(kind, {}).items()
@@ -144,6 +146,23 @@ def connections(found):
 def algorithms(found):
     """Memory and latency by algorithms hosted."""
     return pair(found, ("memory_mb", "memory, MB"), ("p50", "median latency, ms"), "algorithms hosted")
+
+
+def home(found):
+    """Latency of calls and of a listing by what a home holds."""
+    figure, panels = pyplot.subplots(1, 2, figsize=(7.5, 3))
+    for axes, keys in zip(panels, (("p50", "list_ms"), ("memory_mb",)), strict=True):
+        for key, colour in zip(keys, (OURS, THEIRS), strict=False):
+            axes.plot(
+                list(found), [note[key] for note in found.values()], marker="o", color=colour, label=key
+            )
+        axes.set_xscale("symlog")
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel("how many")
+        axes.legend(fontsize=7)
+    panels[0].set_ylabel("milliseconds")
+    panels[1].set_ylabel("platform's memory, MB")
+    return figure
 
 
 def pair(found, first, second, what):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import compare
+from bench import growth_tables as growth
 from bench.compare import many, whole
 from bench.parts import registry
 from bench.tables import Lines, spread, table
@@ -135,8 +136,29 @@ def _batch(part: dict[str, Any], about: dict[str, Any]) -> str:
         rows = [_program(name, note, items) for name, note in part.items() if note["group"] == group]
         if rows:
             words += [f"### {title}", table(head, rows)]
+    words += ["### What a million items cost", PRICED, table(("", *COSTS), _costs(part))]
     words += ["### Where the processor time goes", SHARED, table(("", *SHARES), _shares(part))]
     return "\n\n".join([*words, "![items per second](plots/batch.svg)"])
+
+
+PRICE = 0.05
+"""US dollars for an hour of one processor: about what on-demand machines of the large clouds cost."""
+
+COSTS = ("processor seconds, all", "of them the client's", "US dollars")
+PRICED = (
+    "Processor seconds for a million items, start-up included, of everything that takes part; and what they "
+    f"cost at {PRICE:.2f} US dollars for an hour of a processor."
+)
+
+
+def _costs(part: dict[str, Any]) -> Lines:
+    for name, note in part.items():
+        rounds = [each for each in note["rounds"] if "cpu" in each]
+        if rounds and not note.get("failed"):
+            seconds = [1e6 * each["cpu"] / each["items"] for each in rounds]
+            own = [1e6 * each["shares"].get("client", 0.0) / each["items"] for each in rounds]
+            money = [each * PRICE / 3600 for each in seconds]
+            yield [name, spread(seconds), spread(own), spread(money, ".4f")]
 
 
 SHARES = ("client", "server", "wrapper", "target", "all")
@@ -273,70 +295,6 @@ def _generation(part: dict[str, Any], _: dict[str, Any]) -> str:
     return f"{words}\n\n" + table(("", "cold", "warm", "import", "--help"), rows)
 
 
-def _growth(part: dict[str, Any], _: dict[str, Any]) -> str:
-    sections = ["A target that does nothing: what is left is our own work."]
-    titles = {
-        "items": (
-            "Items in a run",
-            ("items", "seconds", "items/s", "run's memory MB", "platform's memory MB"),
-        ),
-        "connections": ("Connections", ("connections", "requests/s", "p50 ms", "p99 ms", "failed")),
-        "algorithms": (
-            "Algorithms hosted, each called",
-            ("algorithms", "memory MB", "MB an algorithm", "p50 ms", "p99 ms", "publishing s each"),
-        ),
-    }
-    for kind, (title, head) in titles.items():
-        found = part.get(kind)
-        if found:
-            rows = [_grown(kind, int(size), found[size]) for size in sorted(found, key=int)]
-            rows = [row + [""] * (len(head) - len(row)) for row in rows]
-            plot = f"![{title}](plots/{kind}.svg)"
-            sections.append(f"### {title}\n\n{table(head, rows)}\n\n{plot}")
-    return "\n\n".join(sections)
-
-
-def _grown(kind: str, size: int, note: dict[str, Any]) -> list[str]:
-    return (
-        [f"{size:,}", f"failed: {note['failed']}"] if "failed" in note else GROWN[kind](size, note["rounds"])
-    )
-
-
-def _grown_items(size: int, rounds: list[dict[str, Any]]) -> list[str]:
-    return [
-        f"{size:,}",
-        _spread(rounds, "seconds", ",.1f"),
-        spread([size / each["seconds"] for each in rounds]),
-        _spread(rounds, "own_mb"),
-        _spread(rounds, "server_mb"),
-    ]
-
-
-def _grown_connections(size: int, rounds: list[dict[str, Any]]) -> list[str]:
-    return [
-        str(size),
-        _spread(rounds, "rate"),
-        _spread(rounds, "p50", ",.2f"),
-        _spread(rounds, "p99", ",.2f"),
-        f"{sum(each['failed_calls'] for each in rounds)}",
-    ]
-
-
-def _grown_algorithms(size: int, rounds: list[dict[str, Any]]) -> list[str]:
-    return [
-        str(size),
-        _spread(rounds, "memory_mb"),
-        spread([each["memory_mb"] / size for each in rounds], ".1f"),
-        _spread(rounds, "p50", ",.2f"),
-        _spread(rounds, "p99", ",.2f"),
-        _spread(rounds, "publish", ",.2f"),
-    ]
-
-
-def _spread(rounds: list[dict[str, Any]], key: str, pattern: str = ",.0f") -> str:
-    return spread([each[key] for each in rounds], pattern)
-
-
 def _engines(part: dict[str, Any], _: dict[str, Any]) -> str:
     words = (
         "Alone, each connector has a wrapper that answers at once: what an item costs us. Whole, each engine "
@@ -354,14 +312,12 @@ def _engines(part: dict[str, Any], _: dict[str, Any]) -> str:
     return f"{words}\n\n" + table(("", "items", "items/s", "µs an item"), rows)
 
 
-GROWN = {"items": _grown_items, "connections": _grown_connections, "algorithms": _grown_algorithms}
-
 OWN = {
     "batch": ("The same tweets through everything", _batch),
     "serving": ("Serving", _serving),
     "distance": ("With distance", _distance),
     "generation": ("Generation", _generation),
-    "growth": ("Growth", _growth),
+    "growth": ("Growth", growth.section),
     "engines": ("Engines", _engines),
 }
 """Title and table of the parts that make several tables."""

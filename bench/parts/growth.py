@@ -1,4 +1,6 @@
-"""Part 5: more of everything: items in a run, connections, algorithms hosted. The target does nothing.
+"""Part 5: more of everything: items, connections, algorithms, accounts, versions, finished calls.
+
+The target does nothing.
 
 Small sizes are measured in every round; large ones take long and are measured once, of the working tree.
 """
@@ -17,6 +19,7 @@ from bench import hosting, load, measure
 from bench.hosting import Server
 from bench.measure import Failed
 from bench.options import Bench, in_turn
+from bench.parts import grown_home
 from bench.parts.programs import CASES
 from bench.parts.surroundings import Surroundings
 
@@ -26,8 +29,14 @@ SIZES = {
     "items": ((10_000, 100_000, 1_000_000, 10_000_000), 1_000_000),
     "connections": ((1, 2, 4, 8, 16, 32, 64), 64),
     "algorithms": ((1, 10, 50, 200), 10),
+    "accounts": ((1, 100, 1000, 10_000), 100),
+    "versions": ((1, 10, 100, 1000), 1000),
+    "history": ((0, 10_000, 100_000, 1_000_000), 10_000),
 }
-SMOKE = {"items": (40,), "connections": (1,), "algorithms": (1,)}
+SMOKE = {"items": (40,), "connections": (1,), "algorithms": (1,), "accounts": (2,), "versions": (2,)}
+QUICK = {"items": 100_000, "algorithms": 10, "accounts": 1000, "history": 100_000}
+"""The largest sizes of a quick bench."""
+
 CALLS = 1000
 """To learn the latency of, over all algorithms in turn."""
 LONGEST = 900.0
@@ -38,7 +47,7 @@ Measure = Callable[[int], dict[str, Any]]
 
 def minutes(bench: Bench) -> float:
     """About how long it takes."""
-    return (0.0 if bench.older else 5.0) + bench.rounds
+    return 1.0 * bench.rounds + (1.5 if bench.quick else 0.0 if bench.older else 11.0)
 
 
 def measure_all(sides: Sequence[Surroundings]) -> None:
@@ -61,7 +70,9 @@ def _sizes(bench: Bench, kind: str, number: int) -> tuple[int, ...]:
     """The sizes that a round has left to measure."""
     found = bench.store.get(PART, kind) or {}
     first, repeated = SIZES[kind]
-    sizes = SMOKE[kind] if bench.smoke else first
+    sizes = SMOKE.get(kind, ()) if bench.smoke else first
+    if bench.quick:
+        sizes = tuple(size for size in sizes if size <= QUICK.get(kind, size))
     if number > 0 or bench.older:
         sizes = tuple(size for size in sizes if size <= repeated)
     notes = {size: found.get(str(size), {"rounds": []}) for size in sizes}
@@ -103,7 +114,14 @@ def _algorithms(around: Surroundings, number: int, stack: ExitStack) -> Measure:
     return lambda size: _hosted(bench, home, server, there, size)
 
 
-STARTS = {"items": _items, "connections": _connections, "algorithms": _algorithms}
+STARTS = {
+    "items": _items,
+    "connections": _connections,
+    "algorithms": _algorithms,
+    "accounts": grown_home.accounts,
+    "versions": grown_home.versions,
+    "history": grown_home.history,
+}
 
 
 def _run(bench: Bench, home: Path, server: Server, wrapper: str, size: int) -> dict[str, float]:
