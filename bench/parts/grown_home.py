@@ -62,12 +62,12 @@ def versions(around: Surroundings, number: int, stack: ExitStack) -> Measure:
     bench = around.bench
     home, server = stack.enter_context(around.platform(f"growth-versions-{number}"))
     words = ("--as", "bench/Versions", "--skip-cases", "--release", "1.0.0")
-    hosting.publish(bench.tree, home, CASES / "nothing", *words)
+    reference = "/".join(hosting.publish(bench.tree, home, CASES / "nothing", *words).split("/")[:2])
 
     def measured(size: int) -> dict[str, Any]:
         _copy_versions(home, size)
-        url = f"{server.address}/v1/algo/bench/Versions"
-        return _timed(server, url, "/v1/algorithms/bench/Versions/versions", server.key)
+        url = f"{server.address}/v1/algo/{reference}"
+        return _timed(server, url, f"/v1/algorithms/{reference}/versions", server.key)
 
     return measured
 

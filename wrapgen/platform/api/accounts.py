@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -117,8 +118,8 @@ class UserApi:
     @endpoint("GET", "/v1/users", who=auth.admin)
     def users(self, ask: Ask, query: Paging) -> Page[UserObject]:
         """Lists users."""
-        listed = self._accounts.all("user")
-        return ask.page(query, listed, lambda user: user.id, lambda user: _user(ask, user))
+        after = partial(self._accounts.page, "user")
+        return ask.page_after(query, after, lambda user: user.id, lambda user: _user(ask, user))
 
     @endpoint("GET", USER, who=auth.person)
     def user(self, ask: Ask) -> UserObject:
@@ -182,8 +183,8 @@ class OrganizationApi:
     @endpoint("GET", "/v1/organizations", who=auth.admin)
     def organizations(self, ask: Ask, query: Paging) -> Page[OrganizationObject]:
         """Lists organizations."""
-        listed = self._accounts.all("organization")
-        return ask.page(query, listed, lambda each: each.id, lambda each: _organization(ask, each))
+        after = partial(self._accounts.page, "organization")
+        return ask.page_after(query, after, lambda each: each.id, lambda each: _organization(ask, each))
 
     @endpoint("GET", "/v1/organizations/externalId/{external}", who=auth.admin)
     def external_organization(self, ask: Ask) -> OrganizationObject:

@@ -94,16 +94,42 @@ class Ask:
         Raises:
             BadRequest: the marker is not one of ours.
         """
+
+        def after(last: str | None, count: int) -> Sequence[T] | None:
+            places = [place(item) for item in items] if last is not None else []
+            if last is not None and last not in places:
+                return None
+            start = 0 if last is None else places.index(last) + 1
+            return items[start : start + count]
+
+        return self.page_after(query, after, place, show)
+
+    def page_after(
+        self,
+        query: Paging,
+        after: Callable[[str | None, int], Sequence[T] | None],
+        place: Callable[[T], str],
+        show: Callable[[T], Any],
+    ) -> Page[Any]:
+        """As `page`, of a listing that is not read whole.
+
+        Args:
+            query: what the request says.
+            after: gives so many items after a place, from the first on after None; None for no such place.
+            place: what identifies an item in that order.
+            show: an item's JSON.
+
+        Raises:
+            BadRequest: the marker is not one of ours.
+        """
         if query.limit < 1:
             raise BadRequest(f"limit can't be {query.limit}", reason="invalid-limit")
-        limit, start = min(query.limit, LARGEST_PAGE), 0
-        if query.marker:
-            marks = [_marker(place(item)) for item in items]
-            if query.marker not in marks:
-                raise BadRequest("unknown marker", reason="unknown-marker")
-            start = marks.index(query.marker) + 1
-        chosen = items[start : start + limit]
-        following = _marker(place(chosen[-1])) if start + limit < len(items) else None
+        limit = min(query.limit, LARGEST_PAGE)
+        found = after(_place(query.marker) if query.marker else None, limit + 1)
+        if found is None:
+            raise BadRequest("unknown marker", reason="unknown-marker")
+        chosen = found[:limit]
+        following = _marker(place(chosen[-1])) if len(found) > limit else None
         link = str(self.request.url.include_query_params(marker=following)) if following else None
         return Page(following, link, [show(item) for item in chosen])
 
@@ -247,3 +273,18 @@ def said(struct: Struct, names: Iterable[str] | None = None) -> dict[str, Any]:
 
 def _marker(place: str) -> str:
     return base64.urlsafe_b64encode(place.encode()).decode("ascii")
+
+
+def _place(marker: str) -> str:
+    """What a marker was made of.
+
+    Raises:
+        BadRequest: it was not made here.
+    """
+    try:
+        place = base64.urlsafe_b64decode(marker.encode("ascii")).decode()
+    except ValueError:
+        place = ""
+    if _marker(place) != marker:
+        raise BadRequest("unknown marker", reason="unknown-marker")
+    return place

@@ -181,6 +181,10 @@ class Accounts:
         """All users or all organizations, by name."""
         return self._table.all(kind=kind)
 
+    def page(self, kind: str, after: str | None, count: int) -> list[Account] | None:
+        """So many of them, those after the account of an id; None if there is no such account."""
+        return self._table.page(kind, after, count)
+
     def create(self, kind: str, name: str, details: dict[str, Any], *, founder: str = "") -> Account:
         """Registers a user, or an organization with the user who founds it as its owner.
 
@@ -295,7 +299,9 @@ class Accounts:
         value = made.details.get(name)
         if not value:
             return
-        for other in self.all(made.kind):
+        for other in self._table.with_detail(name, value):
+            if other.kind != made.kind:
+                continue
             there = other.details.get(name) or ""
             same = there.casefold() == value.casefold() if name == "email" else there == value
             if same and other.id != made.id:

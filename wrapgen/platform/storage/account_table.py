@@ -22,6 +22,13 @@ WHERE user_id = ? AND role = 'owner' AND NOT EXISTS (SELECT 1 FROM members AS ot
 WHERE other.organization_id = mine.organization_id AND other.role = 'owner'
 AND other.user_id <> mine.user_id)"""
 
+_NAME = "SELECT name FROM accounts WHERE id = ? AND kind = ?"
+
+_WITH_EMAIL = """SELECT * FROM accounts WHERE lower(json_extract(details, '$.email')) = ?
+UNION SELECT * FROM accounts WHERE json_extract(details, '$.email') GLOB '*[^ -~]*'"""
+
+_WITH_EXTERNAL_ID = "SELECT * FROM accounts WHERE json_extract(details, '$.external_id') = ?"
+
 
 @dataclass(frozen=True)
 class StoredSession:
@@ -77,6 +84,23 @@ class AccountTable(Table[Account]):
         """The account of a name, in any letter case, or an id."""
         sql = "SELECT * FROM accounts WHERE lower(name) = lower(?) OR id = ?"
         return self._database.first(Account, sql, reference, reference)
+
+    def page(self, kind: str, after: str | None, count: int) -> list[Account] | None:
+        """So many accounts of a kind by name, those after the one of an id; None if there is no such one."""
+        last = "" if after is None else self._database.first(str, _NAME, after, kind)
+        if last is None:
+            return None
+        sql = "SELECT * FROM accounts WHERE kind = ? AND lower(name) > lower(?) ORDER BY lower(name) LIMIT ?"
+        return self._database.all(Account, sql, kind, last, count)
+
+    def with_detail(self, name: str, value: str) -> list[Account]:
+        """The accounts that may have this `email`, in any letter case, or this `external_id`.
+
+        SQLite knows the case of ASCII only: addresses with other characters are all among them.
+        """
+        if name == "external_id":
+            return self._database.all(Account, _WITH_EXTERNAL_ID, value)
+        return self._database.all(Account, _WITH_EMAIL, value.casefold())
 
     def owned(self, account_id: str) -> tuple[int, int]:
         """How many algorithms and collections an account has."""

@@ -148,5 +148,11 @@ ALTER TABLE keys ADD COLUMN kind TEXT NOT NULL DEFAULT 'AlgorithmKey';
 UPDATE keys SET kind = 'PlatformAdminKey' WHERE admin
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _CONNECTORS, _SESSIONS, _HOSTS, _KINDS)
+_UNIQUE = """
+CREATE INDEX account_emails ON accounts (lower(json_extract(details, '$.email')));
+CREATE INDEX account_foreign_emails ON accounts (id) WHERE json_extract(details, '$.email') GLOB '*[^ -~]*';
+CREATE INDEX account_external_ids ON accounts (json_extract(details, '$.external_id'))
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _CONNECTORS, _SESSIONS, _HOSTS, _KINDS, _UNIQUE)
 """Script n brings a database from version n to n + 1 (SQLite's `user_version`)."""
