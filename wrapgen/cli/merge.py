@@ -73,9 +73,10 @@ def command(
 
 def _items(shards: list[FinishedShard], folder: Folder, output: Path, source: str | None) -> Items:
     from wrapgen.run.input.inputs import input_again
+    from wrapgen.run.remote import absolute
 
     header = shards[0].state.header
-    moved = {"location": str(Path(source).absolute())} if source else {}
+    moved = {"location": absolute(source)} if source else {}
     return input_again({**header["input"], **moved}, header["selection"], folder, output)
 
 

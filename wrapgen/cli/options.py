@@ -21,6 +21,19 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+class FileOrUrl(click.Path):
+    """A file, or an object of a bucket, whose URL stays text."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path, or the URL."""
+        from wrapgen.run.remote import is_remote
+
+        return value if is_remote(value) else super().convert(value, param, ctx)
+
+
+OUTPUT = FileOrUrl(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
 _PLATFORM_OPTIONS = (

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from wrapgen.cli import completion
 from wrapgen.cli.hosting import hosting, processes_option
 from wrapgen.cli.inputs import input_options, items_of, reading
 from wrapgen.cli.options import (
-    FILE,
+    OUTPUT,
     NumberRange,
     PlatformChoice,
     chunk_option,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from wrapgen.cli.progress import Reporter
     from wrapgen.run.hosts.host import Host
     from wrapgen.run.ledger.folder import Folder
+    from wrapgen.run.output.destination import Destination
     from wrapgen.run.output.layouts import Layout
     from wrapgen.run.pace import Probe
     from wrapgen.run.session import Session
@@ -52,7 +54,7 @@ _COLLECT_EVERY = 50_000
     "-o",
     "--output",
     required=True,
-    type=FILE,
+    type=OUTPUT,
     help="Where the outcomes go in input order: JSON Lines, or by its suffix .csv, .tsv, .parquet.",
 )
 @input_options
@@ -102,7 +104,7 @@ _COLLECT_EVERY = 50_000
 def command(
     reference: str,
     source: str,
-    output: Path,
+    output: Path | str,
     as_json: bool,
     log_json: bool,
     platform: PlatformChoice,
@@ -132,34 +134,33 @@ def command(
     from wrapgen.run.hosts.patience import Patience
     from wrapgen.run.input.inputs import in_their_run
     from wrapgen.run.input.shards import of_shard, refuse_open_version
+    from wrapgen.run.output.destination import destination
     from wrapgen.run.output.layouts import Layout
     from wrapgen.run.output.outputs import sink_for
     from wrapgen.run.session import Session
 
     options = _options(given)
-    output, state = of_shard(options.shard, output, given["state"], source)
+    place = click.get_current_context().with_resource(destination(output))
+    output, state = of_shard(options.shard, place.path, given["state"], source)
+    place = replace(place, path=output)
     layout = Layout(given["layout"], given["keep"], given["pick"], safe=given["csv_safe"])
     sink_for(output, layout)  # what it lacks is told before the run
-    replace, pool = options.fresh or options.accept_changes, options.workers or ACCOUNT_CALLS
-    with (
-        _state(state, output, options) as folder,
-        hosting(reference, platform, pool=pool) as hosted,
-    ):
+    named, anew = Path(place.name_of(output)), options.fresh or options.accept_changes
+    pool = options.workers or ACCOUNT_CALLS
+    with _state(state, options, place) as folder, hosting(reference, platform, pool=pool) as hosted:
         patience = Patience(options.patience, tell_wait)
-        items = patience.ask(
-            lambda: items_of(source, given, folder, hosted.data, replace=replace, output=output)
-        )
-        items, corrections = (items, None) if options.fresh else in_their_run(items, folder, output)
+        items = patience.ask(lambda: items_of(source, given, folder, hosted.data, replace=anew, output=named))
+        items, corrections = (items, None) if options.fresh else in_their_run(items, folder, named)
         kept = folder.kept_reference if not options.fresh else lambda _: None
         host = hosted.host(kept, patience, processes=given["processes"], log=folder.process_log())
         refuse_open_version(options.shard, reference, host)
-        told = _origin(host.address, output, options, layout)
+        told = _origin(host.address, place.name_of(output.resolve()), options, layout)
         with Session(folder, items, host, options, None, reading, told, corrections=corrections) as session:
             if not as_json:
                 _announce(session, host, source, options)
             foretell = None if as_json or session.resumed else _foretelling(session, host, options)
             with Reporter(as_json=log_json, already=session.counts.finished, foretell=foretell) as watch:
-                summary = _work(session, output, layout, watch)
+                summary = _work(session, layout, watch, place)
     if as_json:
         answer(summary.as_json(), as_json)
     else:
@@ -168,14 +169,16 @@ def command(
 
 
 @contextmanager
-def _state(place: str | None, output: Path, options: Options) -> Iterator[Folder]:
+def _state(name: str | None, options: Options, place: Destination) -> Iterator[Folder]:
     """Where the run is kept. If the output can't be written, or the run does not begin, nothing is left."""
     from wrapgen.run.ledger.bucket import open_state
     from wrapgen.run.ledger.folder import folder_for
     from wrapgen.run.output.overwrite import ensure_output_writable
 
-    with open_state(place or folder_for(output), take_over=options.take_over, on_wait=err) as folder:
-        ensure_output_writable(output, folder, fresh=options.fresh, moved=options.accept_changes)
+    name = name or place.name_of(folder_for(place.path))
+    fresh, moved = options.fresh, options.accept_changes
+    with open_state(name, take_over=options.take_over, on_wait=err) as folder:
+        ensure_output_writable(place.path, folder, fresh=fresh, moved=moved, place=place)
         with folder.provisional():
             yield folder
 
@@ -201,7 +204,7 @@ def _options(given: dict[str, Any]) -> Options:
     )
 
 
-def _origin(address: str, output: Path, options: Options, layout: Layout) -> dict[str, Any]:
+def _origin(address: str, output: str, options: Options, layout: Layout) -> dict[str, Any]:
     from wrapgen import __version__
     from wrapgen.run.report.origin import origin
 
@@ -209,7 +212,7 @@ def _origin(address: str, output: Path, options: Options, layout: Layout) -> dic
         click.get_current_context().find_root().obj or (),
         version=__version__,
         address=address,
-        output=str(output.resolve()),
+        output=output,
         options={**vars(options), "layout": layout.shape, "shard": options.shard and str(options.shard)},
     )
 
@@ -266,13 +269,15 @@ def _foretelling(session: Session, host: Host, options: Options) -> Callable[[Pr
     return foretell
 
 
-def _work(session: Session, output: Path, layout: Layout, watch: Reporter) -> Summary:
+def _work(session: Session, layout: Layout, watch: Reporter, place: Destination) -> Summary:
     from wrapgen.run.finish import run_to_files
     from wrapgen.run.ledger.folder import report_beside
 
     message = "\nstopping when the open calls are back; again to stop now"
     with stopping(lambda: session.stop("interrupted"), message):
-        return run_to_files(session, output, layout, watch, time.monotonic, report_beside(output))
+        output = place.path
+        report = report_beside(output)
+        return run_to_files(session, output, layout, watch, time.monotonic, report, place)
 
 
 _HEADLINES = {

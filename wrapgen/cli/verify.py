@@ -95,6 +95,7 @@ def _receipt(
     from wrapgen.run.input.inputs import input_again
     from wrapgen.run.input.shards import sliced
     from wrapgen.run.ledger.folder import RECEIPT, Folder, folder_for
+    from wrapgen.run.remote import absolute, is_remote
     from wrapgen.run.verify_receipt import ReceiptVerification
 
     verification = ReceiptVerification(path, output)
@@ -102,10 +103,11 @@ def _receipt(
     folder = Folder(folder_for(path.with_name(path.name.removesuffix(RECEIPT))))  # if it is still there
     # Without --input it is where the user named it, seen from here, or beside the receipt.
     here = [Path(source)] if source else [Path(told["name"]), path.with_name(Path(told["name"]).name)]
-    place = next((each for each in here if each.exists()), here[0])
+    place = str(next((each for each in here if each.exists()), here[0]))
+    named = str(source or told["name"])  # a URL is the same from everywhere
 
     def items() -> Items:
-        facts = {**told, "location": str(place.absolute())}
+        facts = {**told, "location": absolute(named if is_remote(named) else place)}
         return sliced(input_again(facts, told["selection"], folder), told)
 
     checks = verification.checks(
@@ -140,10 +142,11 @@ def _items(verification: Verification, source: str | None) -> Items:
     from wrapgen.run.input.shards import sliced
     from wrapgen.run.ledger.folder import output_of
     from wrapgen.run.output.overwrite import outputs_of
+    from wrapgen.run.remote import absolute
 
     assert verification.run_state is not None
     header = verification.run_state.header
-    moved = {"location": str(Path(source).absolute())} if source else {}
+    moved = {"location": absolute(source)} if source else {}
     folder = verification.folder
     outputs = [*outputs_of(folder), *filter(None, [output_of(folder.path)])]
     found = input_again({**header["input"], **moved}, header["selection"], folder, *outputs)

@@ -11,6 +11,7 @@ from typing import Any
 
 from wrapgen.errors import RunError
 from wrapgen.run.ledger.folder import errors_for, receipt_beside
+from wrapgen.run.output.destination import Destination
 from wrapgen.run.output.digests import ContentDigest
 from wrapgen.run.output.layouts import LaidOut, Layout
 from wrapgen.run.output.outcomes import write_errors
@@ -29,6 +30,7 @@ def run_to_files(
     watch: Callable[[Progress], None],
     clock: Callable[[], float],
     report: Path | None = None,
+    destination: Destination | None = None,
 ) -> Summary:
     """Works a session to its end and writes its files.
 
@@ -40,7 +42,9 @@ def run_to_files(
         watch: told how the run stands.
         clock: seconds that only go forward.
         report: where the run's report goes; None: there is neither a report nor a receipt.
+        destination: where the files go when they are complete; None: they stay.
     """
+    place = destination or Destination(output)
     errors = errors_for(output)
     wrote: list[ContentDigest] = []
 
@@ -49,10 +53,12 @@ def run_to_files(
             write_errors(errors, session.run_id, session.slots, session.spool)
         else:
             errors.unlink(missing_ok=True)
+        place.publish(errors)
         if state in _COMPLETE:
             sink_for(output, layout).write(LaidOut(layout, session.items, session.slots, session.spool))
             wrote.append(ContentDigest.of([output]))
-            session.wrote(output, asdict(layout), wrote[-1])
+            place.publish(output)
+            session.wrote(place.name_of(output.resolve()), asdict(layout), wrote[-1])
 
     if report:  # while calls are open making it costs no time
         with suppress(RuntimeError):  # there is no thread for it, or no memory
@@ -61,7 +67,7 @@ def run_to_files(
     started = clock()
     state, reason = session.work(watch, files=files)
     seconds = clock() - started
-    facts = _reported(session, report) if report else None
+    facts = _reported(session, report, place) if report else None
     complete = wrote[-1] if wrote and state in _COMPLETE else None
     written = (output, asdict(layout), complete)
     return Summary(
@@ -71,11 +77,11 @@ def run_to_files(
         reason=reason,
         counts=session.counts,
         seconds=seconds,
-        output=str(output) if state in _COMPLETE else None,
-        errors=str(errors) if session.counts.failed and errors.exists() else None,
+        output=place.name_of(output) if state in _COMPLETE else None,
+        errors=place.name_of(errors) if session.counts.failed and errors.exists() else None,
         folder=session.store.name,
         report=facts,
-        receipt=_receipt(session, facts, written) if report else None,
+        receipt=_receipt(session, facts, written, place) if report else None,
         already=already,
         damage=session.damage,
         unrecorded=session.given_up,
@@ -94,6 +100,7 @@ def _receipt(
     session: Session,
     facts: dict[str, Any] | None,
     output: tuple[Path, dict[str, Any], ContentDigest | None],
+    place: Destination,
 ) -> str | None:
     from wrapgen.run.report.facts import facts_of
     from wrapgen.run.report.receipt import write_receipt
@@ -101,16 +108,17 @@ def _receipt(
     path, folder = receipt_beside(output[0]), session.store.scratch
     try:
         facts = facts or facts_of(folder, ended=True)
-        return str(write_receipt(path, folder, facts, session.items, output, session.unrecorded))
+        return place.publish(write_receipt(path, folder, facts, session.items, output, session.unrecorded))
     except (OSError, RunError):  # as of the report: the same command writes it again
         path.unlink(missing_ok=True)
         return None
 
 
-def _reported(session: Session, path: Path) -> dict[str, Any] | None:
+def _reported(session: Session, path: Path, place: Destination) -> dict[str, Any] | None:
     from wrapgen.run.report.page import write_report
 
     try:
-        return write_report(session.store.scratch, path, ended=True)
+        facts = write_report(session.store.scratch, path, ended=True)
+        return {**facts, "path": place.publish(path)}
     except OSError:
         return None  # a full disk makes no other run of this one; the report can be written later

@@ -12,7 +12,6 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import datetime, timezone
 from itertools import islice
-from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -380,9 +379,9 @@ class Session:
             return False
         return same and self.counts.finished == self.counts.items
 
-    def wrote(self, output: Path, layout: dict[str, Any], content: ContentDigest) -> None:
+    def wrote(self, output: str, layout: dict[str, Any], content: ContentDigest) -> None:
         """Notes which output was written and how, so that it can be verified."""
-        facts = {"path": str(output.resolve()), "layout": layout, "h": content.sha256}
+        facts = {"path": output, "layout": layout, "h": content.sha256}
         self.ledger.append([{"e": "output", **facts}])
 
     def _corrected_items(self) -> Iterator[Entry]:

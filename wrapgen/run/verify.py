@@ -14,7 +14,7 @@ from wrapgen.errors import RunError, WrapgenError
 from wrapgen.run.checks import Check, RecordComparison, Records
 from wrapgen.run.history import Event, History, Kind, LedgerHistory
 from wrapgen.run.input.items import Items
-from wrapgen.run.ledger.folder import Folder, errors_for
+from wrapgen.run.ledger.folder import ERRORS, Folder
 from wrapgen.run.ledger.ledger import digest_of
 from wrapgen.run.ledger.replay import rebuild
 from wrapgen.run.ledger.spool import EQUAL, Slots
@@ -24,6 +24,7 @@ from wrapgen.run.output.digests import ContentDigest
 from wrapgen.run.output.layouts import LaidOut, Layout
 from wrapgen.run.output.outcomes import outcomes, write_errors
 from wrapgen.run.output.outputs import sink_for
+from wrapgen.run.remote import Bucket, is_remote
 from wrapgen.run.scheduling.replies import Fate
 
 OLD_DIGEST = 32
@@ -132,10 +133,9 @@ class Verification:
         wrote = self.run_state.output
         if wrote is None:
             return check.unknown("no output has been written yet")
-        path = Path(wrote["path"])
         layout = Layout(**{"edition": 1, **wrote["layout"]})
         make = partial(self._write, layout, items)
-        return self._compared(check, path, make, wrote.get("h"))
+        return self._compared(check, wrote["path"], make, wrote.get("h"))
 
     def _write(self, layout: Layout, items: Callable[[], Items], to: Path) -> None:
         sink_for(to, layout).write(LaidOut(layout, items(), self._slots, self._spool))
@@ -146,17 +146,18 @@ class Verification:
         wrote = self.run_state.output
         if wrote is None:
             return check.unknown("no output has been written yet")
-        path = errors_for(Path(wrote["path"]))
+        name = str(wrote["path"]) + ERRORS
+        path = self._here(name)
         if self._damage:
             return check.unknown(self._damage)
         if not self.run_state.counts.failed:
             check.detail = "no items failed"
             if path.exists():
-                check.fault("doubled", f"{path} exists, but no item failed")
+                check.fault("doubled", f"{name} exists, but no item failed")
             return check
         run = self.run_state.header["run"]
         make = partial(write_errors, run=run, slots=self._slots, spool=self._spool)
-        self._compared(check, path, make, same=same_but_input)
+        self._compared(check, name, make, same=same_but_input)
         if check.ok and path.read_bytes() != (self._scratch / path.name).read_bytes():
             check.detail += ", with inputs that were corrected and have not been run yet"
         return check
@@ -164,15 +165,15 @@ class Verification:
     def _compared(
         self,
         check: Check,
-        path: Path,
+        name: str,
         make: Callable[[Path], object],
         expected: str | None = None,
         same: Same = operator.eq,
     ) -> Check:
         """The check of a file against what the outcomes make, or against the digest that is expected."""
-        check.detail = str(path)
+        check.detail, path = name, self._here(name)
         if not path.exists():
-            check.fault("missing", f"{path} is gone")
+            check.fault("missing", f"{name} is gone")
             return check
         if self._damage and expected:
             wrote = digest_of(path) if len(expected) == OLD_DIGEST else ContentDigest.of([path]).sha256
@@ -191,6 +192,25 @@ class Verification:
         for kind, what in differences(path, again, same):
             check.fault(kind, what)
         return check
+
+    def _here(self, name: str) -> Path:
+        """A file of the run; of one in a bucket, a copy, if it is there.
+
+        Raises:
+            RunError: it can't be read.
+        """
+        if not is_remote(name):
+            return Path(name)
+        prefix, _, last = name.rpartition("/")
+        folder = self._scratch / "there"
+        folder.mkdir(exist_ok=True)
+        try:
+            Bucket(prefix).download(last, folder / last)
+        except FileNotFoundError:
+            (folder / last).unlink(missing_ok=True)
+        except OSError as error:
+            raise RunError(f"can't read {name}: {error.strerror or error}") from error
+        return folder / last
 
     def records(self, opened: Callable[[str, str], AbstractContextManager[Records]]) -> Check:
         """Whether the datastore holds each key's outcome as the run has it.

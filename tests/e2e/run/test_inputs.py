@@ -40,7 +40,7 @@ REFUSED = [
     (["mixed/*.json"], "an array of items"),
     (["two.tsv"], "its quotes as text leave 2 rows, as quotes 1"),
     (["in.jsonl", "-o", "out.csv.gz"], "no .gz file is written here"),
-    (["in.jsonl", "-o", "s3://bucket/out.jsonl"], "is a URL"),
+    (["in.jsonl", "-o", "data://acme/out.jsonl"], "is a URL"),
     (["in.jsonl", "--csv-safe"], "--csv-safe is for tables"),
 ]
 

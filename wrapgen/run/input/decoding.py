@@ -8,10 +8,10 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import IO, Any, TextIO
 
 from wrapgen.errors import RunError, UsageError
+from wrapgen.run.remote import InputFile
 
 _BLOCK = 1 << 20
 _PACKED = 1 << 10  # of a packed file at a time: a few kilobytes may unpack to many megabytes
@@ -79,7 +79,7 @@ def refuse_unreadable(name: str) -> None:
 
 
 @contextmanager
-def opened(path: Path, name: str = "", encoding: str | None = None) -> Iterator[IO[bytes]]:
+def opened(path: InputFile, name: str = "", encoding: str | None = None) -> Iterator[IO[bytes]]:
     """A file as a stream of UTF-8 without a byte order mark, unpacked if it is gzip or zstd.
 
     Args:
@@ -102,7 +102,7 @@ def opened(path: Path, name: str = "", encoding: str | None = None) -> Iterator[
         yield content
 
 
-def encoding_of(path: Path, name: str = "") -> str:
+def encoding_of(path: InputFile, name: str = "") -> str:
     """The encoding of a file's text: UTF-8, or UTF-16 or UTF-32 where its first bytes say so.
 
     Raises: as `opened`.
@@ -112,7 +112,7 @@ def encoding_of(path: Path, name: str = "") -> str:
 
 
 @contextmanager
-def _unpacked(path: Path, name: str) -> Iterator[Any]:
+def _unpacked(path: InputFile, name: str) -> Iterator[Any]:
     suffix = next((suffix for suffix in PACKED_SUFFIXES if name.lower().endswith(suffix)), "")
     with path.open("rb") as file:
         head = file.peek(8)

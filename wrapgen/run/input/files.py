@@ -26,6 +26,7 @@ from wrapgen.run.input.formats import READERS, SUFFIXES, TABLES, jsonl_texts, te
 from wrapgen.run.input.reading import AS_FOUND, Reading, in_words
 from wrapgen.run.input.source import Row, Source
 from wrapgen.run.input.tables import Dialect, delimited, delimiter_of, quote_of, usual
+from wrapgen.run.remote import InputFile, RemoteFile, absolute, find_remote, is_remote
 
 FORMATS = ("jsonl", "json", "document", "csv", "tsv", "lines", "parquet", "errors")
 """What an input may be."""
@@ -49,7 +50,7 @@ class FileSource(Source):
     def __init__(
         self,
         name: str,
-        paths: Sequence[Path],
+        paths: Sequence[InputFile],
         format: str,  # noqa: A002
         *,
         copied: bool = False,
@@ -57,10 +58,11 @@ class FileSource(Source):
     ) -> None:
         self.name = name
         self._copied = copied
-        self.paths: Sequence[Path] = list(paths)
+        self.paths: Sequence[InputFile] = list(paths)
         self.format = format
         self.reading = reading
-        self.several = not copied and self.paths[:1] != [Path(name)]
+        named = RemoteFile(name) if is_remote(name) else Path(name)
+        self.several = not copied and self.paths[:1] != [named]
 
     @property
     def dialect(self) -> Dialect | None:
@@ -75,10 +77,14 @@ class FileSource(Source):
         """The files one by one: the name below the folder that all of them are in, and the rows."""
         top = _folder_of(self.name) if self.several else None
         for path in self.paths:
-            name = os.path.relpath(path, top) if top is not None else Path(self.name).name
-            yield name, self._rows(path)
+            yield self._part_name(path, top), self._rows(path)
 
-    def _rows(self, path: Path) -> Iterator[Row]:
+    def _part_name(self, path: InputFile, top: Path | None) -> str:
+        if isinstance(path, RemoteFile):
+            return path.url.removeprefix(_prefix_of(self.name)) if self.several else path.name
+        return os.path.relpath(path, top) if top is not None else Path(self.name).name
+
+    def _rows(self, path: InputFile) -> Iterator[Row]:
         if self.format == "parquet":
             from wrapgen.run.input.parquet import rows
 
@@ -86,13 +92,13 @@ class FileSource(Source):
         dialect = self.dialect
         return self._read(path, partial(delimited, dialect=dialect) if dialect else READERS[self.format])
 
-    def _read(self, path: Path, read: Callable[[IO[bytes], str], Iterator[T]]) -> Iterator[T]:
+    def _read(self, path: InputFile, read: Callable[[IO[bytes], str], Iterator[T]]) -> Iterator[T]:
         """What a reader makes of a file."""
         title = self._title(path)
         with _readable(path), opened(path, title, self.reading.encoding) as stream:
             yield from read(stream, title)
 
-    def _title(self, path: Path) -> str:
+    def _title(self, path: InputFile) -> str:
         return self.name if self._copied else str(path)
 
     def texts(self) -> Iterator[list[bytes]] | None:
@@ -123,9 +129,9 @@ class FileSource(Source):
             self.reading = replace(given, delimiter=delimiter, quote=quote)
         return self
 
-    def _same(self, look: Callable[[Path], T], option: str) -> T:
+    def _same(self, look: Callable[[InputFile], T], option: str) -> T:
         """What each file says, which has to be the same of all."""
-        found: dict[T, Path] = {}
+        found: dict[T, InputFile] = {}
         for path in self.paths:
             with _readable(path):
                 found.setdefault(look(path), path)
@@ -137,19 +143,19 @@ class FileSource(Source):
             )
         return next(iter(found))
 
-    def _lines(self, *paths: Path) -> Iterator[str]:
+    def _lines(self, *paths: InputFile) -> Iterator[str]:
         """The lines of some files, or of all."""
         return chain.from_iterable(self._read(path, text_lines) for path in paths or self.paths)
 
-    def _delimiter_of(self, path: Path) -> str:
+    def _delimiter_of(self, path: InputFile) -> str:
         return delimiter_of(self._lines(path), self.format, self._title(path))
 
-    def _array_or_document(self, path: Path) -> str:
+    def _array_or_document(self, path: InputFile) -> str:
         return "json" if next(self._read(path, _start), b"") == b"[" else "document"
 
     def origin(self) -> dict[str, str | None]:
         """The path or pattern from the root of the file system, or None for a copy; format and reading."""
-        location = None if self._copied else str(Path(self.name).absolute())
+        location = None if self._copied else absolute(self.name)
         given = {name: value for name, value in vars(self.reading).items() if value is not None}
         return {"location": location, "format": self.format, **given}
 
@@ -162,15 +168,19 @@ class FileSource(Source):
         for path in self.paths:
             if self.format == "document":  # what is one item is known by its name
                 digest.update(path.name.encode("utf-8", "surrogateescape") + b"\0")
-            with _readable(path), path.open("rb") as file:
-                while block := file.read(_BLOCK):
-                    digest.update(block)
+            with _readable(path):
+                if isinstance(path, RemoteFile):  # its server tells whether it changed
+                    digest.update(f"{path.name} {path.seen()}".encode())
+                    continue
+                with path.open("rb") as file:
+                    while block := file.read(_BLOCK):
+                        digest.update(block)
             digest.update(b"\0")
         return f"sha256:{digest.hexdigest()}"
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
+def _readable(path: InputFile) -> Iterator[None]:
     try:
         yield
     except (OSError, EOFError, zlib.error) as error:
@@ -197,9 +207,12 @@ def find(
         UsageError: nothing is there, it is no file, it would be written over, or the format can't be told.
         RunError: how the text is to be read can't be told.
     """
-    paths = _paths_of(name, besides, format)
+    if is_remote(name):
+        paths: Sequence[InputFile] = [file for file in find_remote(name) if Path(str(file)) not in own]
+    else:
+        paths = _paths_of(name, besides, format)
     for path in paths:
-        if any(file.exists() and path.samefile(file) for file in own):
+        if isinstance(path, Path) and any(file.exists() and path.samefile(file) for file in own):
             raise UsageError(f"{path} is the input, and would be written over", hint="name another output")
         refuse_unreadable(str(path))
     return FileSource(name, paths, format or format_of(map(str, paths)), reading=reading).detected()
@@ -219,7 +232,7 @@ def _paths_of(name: str, besides: Collection[Path], kind: str | None) -> list[Pa
         )
     if "://" in name:
         raise UsageError(
-            f"{name} is a URL, and items come from files", hint="a data URL is read; fetch others first"
+            f"{name} is a URL that is not read", hint="s3://, gs://, az://, https:// and data URLs are"
         )
     paths = sorted(Path(found) for found in glob.glob(name, recursive=True))  # noqa: PTH207
     if lost := next((found for found in paths if not found.exists()), None):
@@ -230,6 +243,12 @@ def _paths_of(name: str, besides: Collection[Path], kind: str | None) -> list[Pa
     if not paths:
         raise UsageError(f"there is no {name}", hint="name a file, or a pattern in quotes")
     return paths
+
+
+def _prefix_of(pattern: str) -> str:
+    """What all URLs start with that a pattern names."""
+    fixed = next((at for at, mark in enumerate(pattern) if mark in "*?["), len(pattern))
+    return pattern[: pattern.rfind("/", 0, fixed) + 1]
 
 
 def _start(stream: IO[bytes], _: str) -> Iterator[bytes]:

@@ -19,6 +19,7 @@ from wrapgen.run.input.tables import usual
 from wrapgen.run.ledger.folder import Folder, errors_for
 from wrapgen.run.ledger.store import writable
 from wrapgen.run.output.overwrite import files_of_others, own_files
+from wrapgen.run.remote import is_remote
 from wrapgen.run.status import load
 
 STDIN = "-"
@@ -42,7 +43,7 @@ def open_input(
     """The items that an input names.
 
     Args:
-        name: a path, a glob, a data URL, or `-` for standard input.
+        name: a path or the URL of an object, also as a pattern, a data URL, or `-` for standard input.
         format: one of FORMATS, or None to go by the name; standard input is JSON Lines then.
         selection: what of a row is the item.
         folder: the run's.
@@ -61,7 +62,7 @@ def open_input(
     if format is not None and format not in FORMATS:
         raise UsageError(f"there is no format {format}", hint=f"one of {', '.join(FORMATS)}")
     _sensible(reading)
-    if name == STDIN or is_data_url(name):
+    if name == STDIN or (is_data_url(name) and not is_remote(name)):
         source = _copied(name, format, folder, stdin, data, reading, replace=replace)
     else:
         source = find_input(name, format, folder, *filter(None, [output]), reading=reading)

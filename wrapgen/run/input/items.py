@@ -8,13 +8,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain, count, repeat
-from pathlib import Path
 from typing import Any
 
 from wrapgen import protocol
 from wrapgen.errors import RunError, UsageError
 from wrapgen.run.input.source import Row, Source
 from wrapgen.run.input.values import Unsendable, field_of, id_of, plain, refused_item, within_limits
+from wrapgen.run.remote import InputFile
 from wrapgen.run.scheduling.chunks import Entry
 
 _PERHAPS_ERROR = (b'{"$', b'{"\\', b"{ ", b"{\t", b"{\r")
@@ -86,7 +86,7 @@ class Items(ABC):
         return None
 
     @property
-    def paths(self) -> Sequence[Path]:
+    def paths(self) -> Sequence[InputFile]:
         """The files that the rows are in; none where they are in no file."""
         return self._source.paths
 

@@ -11,6 +11,7 @@ from wrapgen.errors import MissingExtra, RunError
 from wrapgen.run.input.arrow import ENUM, INT96, INTERVAL, Reader, cell_reader, unlike
 from wrapgen.run.input.source import Row
 from wrapgen.run.input.times import UNITS, instant_text
+from wrapgen.run.remote import InputFile
 
 _BATCH = 4096
 _MAGIC = b"PAR1"
@@ -18,7 +19,7 @@ _ENCRYPTED = b"PARE"
 _IS_ENCRYPTED = "it is encrypted; write it again without encryption"
 
 
-def rows(path: Path) -> Iterator[Row]:
+def rows(path: InputFile) -> Iterator[Row]:
     """One object per row, of what JSON can say: see `cell_reader`. A cell of bytes stays bytes.
 
     Timestamps of the type INT96, which Spark, Hive and Impala write, are instants.
@@ -36,7 +37,7 @@ def rows(path: Path) -> Iterator[Row]:
     try:
         _promised(path)
         # INT96 counts nanoseconds from a day; in 64 bits of them the year 9999 would be another one.
-        with parquet.ParquetFile(path, coerce_int96_timestamp_unit="us") as file:
+        with parquet.ParquetFile(_content(path), coerce_int96_timestamp_unit="us") as file:
             readers = _readers(file)
             readers |= {name: _with_nanoseconds(path, name) for name in _old_timestamps(file)}
             for batch in file.iter_batches(batch_size=_BATCH):
@@ -52,7 +53,12 @@ def rows(path: Path) -> Iterator[Row]:
         raise RunError(f"can't read {path} after row {number:,}: {reason}") from error
 
 
-def _promised(path: Path) -> None:
+def _content(path: InputFile) -> Any:
+    """What pyarrow reads: the path, or the stream of an object."""
+    return path if isinstance(path, Path) else path.open("rb")
+
+
+def _promised(path: InputFile) -> None:
     with path.open("rb") as file:
         start = file.read(len(_MAGIC))
     if start == _ENCRYPTED:
@@ -87,13 +93,13 @@ def _old_timestamps(file: Any) -> list[str]:
     return [leaf.path for leaf in leaves if leaf.physical_type == INT96 and leaf.path == leaf.name]
 
 
-def _with_nanoseconds(path: Path, name: str) -> Reader:
+def _with_nanoseconds(path: InputFile, name: str) -> Reader:
     """Reader of an INT96 column, read twice: in microseconds for every year, and for more digits."""
     import pyarrow
     from pyarrow import parquet
 
     def nanoseconds() -> Iterator[int | None]:
-        with parquet.ParquetFile(path) as file:
+        with parquet.ParquetFile(_content(path)) as file:
             for batch in file.iter_batches(batch_size=_BATCH, columns=[name]):
                 yield from batch.column(0).view(pyarrow.int64()).to_pylist()
 

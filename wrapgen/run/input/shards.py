@@ -19,6 +19,7 @@ from wrapgen.references import is_path
 from wrapgen.run.hosts.host import Host
 from wrapgen.run.input.items import Items
 from wrapgen.run.ledger.folder import folder_for
+from wrapgen.run.remote import InputFile
 from wrapgen.run.scheduling.chunks import Entry
 from wrapgen.run.scheduling.grants import SpendingLimits
 from wrapgen.run.scheduling.limits import ceiling
@@ -206,7 +207,7 @@ class Slice(Items):
         return self.whole.selection()
 
     @property
-    def paths(self) -> Sequence[Path]:
+    def paths(self) -> Sequence[InputFile]:
         """The files of the whole input."""
         return self.whole.paths
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol
+
+from wrapgen.run.remote import InputFile
 
 
 class Row(NamedTuple):
@@ -28,7 +29,7 @@ class Source(Protocol):
     several: bool
     """Whether its rows may be from more than one file."""
 
-    paths: Sequence[Path]
+    paths: Sequence[InputFile]
     """The files that the rows are in; none where they are in no file."""
 
     def parts(self) -> Iterator[tuple[str, Iterator[Row]]]:

@@ -7,8 +7,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
 
-from wrapgen.errors import RunError
+from wrapgen.errors import RunError, UsageError
 from wrapgen.run.ledger.folder import ORIGIN, SUFFIX, FileLog, Folder
 from wrapgen.run.ledger.objects import LEASE, LOGS, NumberedObjects
 from wrapgen.run.ledger.store import LEDGER, Log
@@ -100,6 +101,8 @@ def open_state(
     if not is_remote(name):
         yield Folder(Path(name))
         return
+    if not urlsplit(str(name)).path.strip("/"):
+        raise UsageError(f"{name} is a whole bucket", hint="name a prefix, such as s3://bucket/runs/monday")
     with TemporaryDirectory(prefix="wrapgen-state-") as scratch:
         folder = Path(scratch)
         objects = NumberedObjects(Bucket(str(name)), folder, take_over=take_over, on_wait=on_wait)

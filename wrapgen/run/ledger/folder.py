@@ -18,6 +18,9 @@ from wrapgen.run.ledger.store import CORRECTIONS, LEDGER, SLOTS, SPOOL, Log, unr
 SUFFIX = ".run"
 """What the folder of a run is called after its output, unless the user says otherwise."""
 
+ERRORS = ".errors.jsonl"
+"""What the file of failed items is called after its output."""
+
 RECEIPT = ".receipt.json"
 """What a receipt is called after its output."""
 
@@ -232,7 +235,7 @@ def output_of(folder: Path) -> Path | None:
 
 def errors_for(output: Path) -> Path:
     """Where the failed items of an output go."""
-    return _beside(output, ".errors.jsonl")
+    return _beside(output, ERRORS)
 
 
 def report_beside(output: Path) -> Path:

@@ -10,9 +10,10 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from pathlib import Path
 from typing import Any
 from zlib import crc32
+
+from wrapgen.run.remote import InputFile
 
 _READ = 1 << 20
 _LEAST_BLOCK, MOST_BLOCKS = 64, 128
@@ -37,7 +38,7 @@ class ContentDigest:
     checksums: bytes
 
     @classmethod
-    def of(cls, paths: Sequence[Path], block: int | None = None) -> ContentDigest:
+    def of(cls, paths: Sequence[InputFile], block: int | None = None) -> ContentDigest:
         """Reads files.
 
         Args:
@@ -84,7 +85,7 @@ class ContentDigest:
             raise ValueError(f"a block has {block} bytes")
         return cls(size, sha256, block, base64.b64decode(content["blocks"], validate=True))
 
-    def first_difference(self, paths: Sequence[Path]) -> str:
+    def first_difference(self, paths: Sequence[InputFile]) -> str:
         """Where files first differ from this content, in words; empty where they do not.
 
         Raises:
@@ -99,7 +100,7 @@ class ContentDigest:
         return f"{place}: {found.size:,} bytes, not {self.size:,}" if found.size != self.size else place
 
 
-def _read(paths: Sequence[Path]) -> Iterator[bytes]:
+def _read(paths: Sequence[InputFile]) -> Iterator[bytes]:
     for path in paths:
         with path.open("rb") as file:
             while data := file.read(_READ):
@@ -110,7 +111,7 @@ def _each(checksums: bytes) -> Iterator[bytes]:
     return (checksums[at : at + _CHECKSUM] for at in range(0, len(checksums), _CHECKSUM))
 
 
-def _place(paths: Sequence[Path], start: int, end: int) -> str:
+def _place(paths: Sequence[InputFile], start: int, end: int) -> str:
     """The lines that a stretch of the content is in, and of which file."""
     for path in paths:
         size = path.stat().st_size
@@ -123,7 +124,7 @@ def _place(paths: Sequence[Path], start: int, end: int) -> str:
     return "at its end"
 
 
-def _newlines(path: Path, start: int, end: int) -> int:
+def _newlines(path: InputFile, start: int, end: int) -> int:
     """How many lines end in a stretch of a file."""
     count = 0
     with path.open("rb") as file:

@@ -15,6 +15,7 @@ from wrapgen.run.input.shards import others_of
 from wrapgen.run.ledger.folder import Folder, errors_for, folder_for, receipt_beside, report_beside
 from wrapgen.run.ledger.ledger import read_ledger
 from wrapgen.run.ledger.store import LEDGER
+from wrapgen.run.output.destination import Destination
 from wrapgen.run.output.outputs import refuse_name
 
 _NAME_BYTES = 255  # of a file's name, where file systems end
@@ -33,7 +34,9 @@ def files_of_others(output: Path) -> Iterator[Path]:
             yield from own_files(Folder(folder_for(other)), other)
 
 
-def ensure_output_writable(output: Path, folder: Folder, *, fresh: bool, moved: bool = False) -> None:
+def ensure_output_writable(
+    output: Path, folder: Folder, *, fresh: bool, moved: bool = False, place: Destination | None = None
+) -> None:
     """Makes sure that a run writes over nothing but what a run of this output wrote.
 
     Args:
@@ -41,6 +44,7 @@ def ensure_output_writable(output: Path, folder: Folder, *, fresh: bool, moved: 
         folder: the run's.
         fresh: the user wants to start over, so an output that is there may go.
         moved: the user says that the run in the folder is this output's, whatever its ledger calls it.
+        place: where the output goes from here; None: it stays.
 
     Raises:
         UsageError: a file is there already and of no run here, the folder is that of another output, or the
@@ -59,23 +63,37 @@ def ensure_output_writable(output: Path, folder: Folder, *, fresh: bool, moved: 
     for file in beside:
         if file.resolve() in kept:
             raise UsageError(f"{file} is a file of the run itself", hint="name another output, or --state")
-    others = outputs_of(folder) if begun and folder.path.resolve() != folder_for(output).resolve() else set()
-    moving = bool(others) and output.resolve() not in others and not moved
-    if moving and not folder.is_copy:  # what is in a bucket goes on where other machines have their files
-        raise UsageError(
-            f"{folder.name} is the folder of a run that writes {min(others)}",
-            hint="name another --state, or say --accept-changes if that run was moved here",
-        )
+    place = place or Destination(output)
+    moving = begun and not moved and _is_moving(output, folder, place)
     for file in beside:
         if file.exists() and not file.is_dir() and (moving or not begun) and not fresh:
             raise UsageError(
                 f"{file} exists and is not of a run here", hint="name another output, or add --fresh"
             )
+    if (moving or not begun) and not fresh:
+        place.refuse_taken()
     errors = errors_for(output)
     if errors.exists() and not _holds_errors(errors):
         raise UsageError(
             f"{errors} is where failed items go, and no run wrote it", hint="move it, or name another output"
         )
+
+
+def _is_moving(output: Path, folder: Folder, place: Destination) -> bool:
+    """Whether a run that other machines can see has written elsewhere so far.
+
+    Raises:
+        UsageError: no other machine can see it: it is the run of another output.
+    """
+    others = outputs_of(folder) if folder.path.resolve() != folder_for(output).resolve() else set()
+    if not others or Path(place.name_of(output.resolve())) in others:
+        return False
+    if folder.is_copy:
+        return True
+    raise UsageError(
+        f"{folder.name} is the folder of a run that writes {min(others)}",
+        hint="name another --state, or say --accept-changes if that run was moved here",
+    )
 
 
 def _refuse_long_name(output: Path, folder: Folder) -> None:
