@@ -49,11 +49,7 @@ def run_to_files(
     wrote: list[ContentDigest] = []
 
     def files(state: EndState) -> None:
-        if session.counts.failed:
-            write_errors(errors, session.run_id, session.slots, session.spool)
-        else:
-            errors.unlink(missing_ok=True)
-        place.publish(errors)
+        _write_failed(session, errors, place)
         if state in _COMPLETE:
             sink_for(output, layout).write(LaidOut(layout, session.items, session.slots, session.spool))
             wrote.append(ContentDigest.of([output]))
@@ -87,6 +83,14 @@ def run_to_files(
         unrecorded=session.given_up,
         unrecorded_why=session.unrecorded,
     )
+
+
+def _write_failed(session: Session, errors: Path, place: Destination) -> None:
+    if session.counts.failed:
+        write_errors(errors, session.run_id, session.slots, session.spool)
+    else:
+        errors.unlink(missing_ok=True)
+    place.publish(errors)
 
 
 def _prepare_report() -> None:

@@ -157,7 +157,7 @@ def test_what_a_pattern_would_leave_out_is_told(tmp_path):
     for name, says in (
         (tmp_path / "*.json", r"lost\.json is a link to a file that is not there"),
         (tmp_path, "is a folder"),
-        ("https://example.org/in.jsonl", "is a URL, and items come from files"),
+        ("ftp://example.org/in.jsonl", "is a URL that is not read"),
     ):
         with pytest.raises(UsageError, match=says):
             find(str(name), "document")
