@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.parts import hosted, recording
+from bench.parts import hosted, recording, shards
 
-TABLES = (recording.PART, hosted.PART)
+TABLES = (recording.PART, hosted.PART, shards.PART)
 """Parts that are one table of rows each; they follow the six others, from 7 on."""

@@ -104,11 +104,10 @@ class Shard:
             total: rows of the input.
         """
         part = self.working(total)
-        rpm, tpm = (None if most is None else _below(most / part, part) for most in (limits.rpm, limits.tpm))
-        money = limits.max_cost
-        if money is not None:
-            money = _below(money * len(self.rows(total)) / max(1, total), self.of)
-        return replace(limits, rpm=rpm, tpm=tpm, max_cost=money)
+        money, items = limits.max_cost, len(self.rows(total))
+        if money is not None and not 0 < items == total:
+            money = _below(money * items / max(1, total), self.of)
+        return replace(limits.divided(_below(1 / part, part)), max_cost=money)
 
     def calls(self, most: int, total: int) -> int:
         """Its part of the calls that may be open in the whole run.
