@@ -21,8 +21,22 @@ from wrapgen.spec import Spec
 KINDS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "container": ("serve.py", ("serve",)),
     "kserve": ("kubernetes/inferenceservice.yaml", ("serve", "kserve")),
+    "ray": ("ray_app.py", ("serve", "ray_serve")),
 }
 """By what `build --serve` is given: the file by which a folder shows that it has it, and its templates."""
+
+_VARIABLES = (
+    "ALGORITHMIA_API",
+    "ALGORITHMIA_API_KEY",
+    "WRAPPER_CALLS",
+    "WRAPPER_OPEN",
+    "WRAPPER_REQUEST_BYTES",
+    "WRAPPER_RESPONSE_BYTES",
+    "WRAPPER_TOKEN",
+    "WRAPPER_TOKEN_FILE",
+    "WRAPPER_WAITING",
+)
+"""What a served wrapper may read, beside the variables that its spec names."""
 
 PYTHON = "3.12"
 """The Python of a container whose spec names none."""
@@ -65,6 +79,7 @@ def _context(spec: Spec) -> dict[str, Any]:
         "waiting": spec.serve.waiting,
         "stop_seconds": spec.limits.timeout + 30,
         **_manifest(spec),
+        **_ray(spec),
     }
 
 
@@ -84,6 +99,19 @@ def _manifest(spec: Spec) -> dict[str, Any]:
         "min_replicas": serve.min_replicas,
         "least_replicas": max(1, serve.min_replicas),
         "max_replicas": serve.max_replicas,
+    }
+
+
+def _ray(spec: Spec) -> dict[str, Any]:
+    """What Ray Serve is told of replicas."""
+    serve = spec.serve
+    return {
+        "name": spec.wrapper.algorithm_name,
+        "queued": serve.waiting * serve.max_replicas,
+        "cpus": Ready(f"{serve.cpus:g}"),
+        "gpus": Ready(f"{serve.gpus:g}"),
+        "memory_bytes": serve.memory_mib << 20,
+        "variables": [*_VARIABLES, *spec.variables],
     }
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from wrapgen.build import Placement
     from wrapgen.spec import Spec
 
-SERVED = ("container", "kserve")
+SERVED = ("container", "kserve", "ray")
 """What `--serve` may be given."""
 
 
@@ -46,7 +46,8 @@ class _BuildCommand(click.Command):
     "--serve",
     type=click.Choice(SERVED),
     metavar="[KIND]",
-    help="Also: what any ASGI server runs, and a Dockerfile; kserve: with manifests for Kubernetes.",
+    help="Also: what any ASGI server runs, and a Dockerfile; ray: as an application of Ray Serve too; "
+    "kserve: with manifests for Kubernetes.",
 )
 @json_option()
 def command(

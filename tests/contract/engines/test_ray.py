@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
-import shutil
-import signal
-import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -26,8 +21,6 @@ from wrapgen.ray import apply  # noqa: E402
 from wrapgen.run.integrations.ray import _budget, _shipped  # noqa: E402
 
 SECONDS = 120.0
-SMALL = 80 << 20
-"""Bytes of a node's object store; a little less is refused."""
 
 
 def wait_until(what) -> None:
@@ -37,39 +30,6 @@ def wait_until(what) -> None:
     while not what():
         assert time.monotonic() < end, "waited too long"
         pause.wait(0.05)
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory) -> Iterator:
-    """A head without processors and a node with two, as processes of this machine."""
-    from ray.cluster_utils import Cluster
-
-    before = dict(os.environ)
-    os.environ.update(
-        RAY_AUTH_MODE="disabled", RAY_USAGE_STATS_ENABLED="0", RAY_enable_metrics_collection="0"
-    )
-    short = Path(tempfile.mkdtemp(prefix="wg-"))  # Ray's sockets have to fit 107 bytes
-    os.environ["RAY_TMPDIR"] = str(short)
-    found = Cluster(
-        initialize_head=True,
-        head_node_args={
-            "num_cpus": 0,
-            "object_store_memory": SMALL,
-            "include_dashboard": False,
-        },
-    )
-    found.add_node(num_cpus=2, object_store_memory=SMALL)
-    ray.init(found.address, log_to_driver=False, logging_level="ERROR")
-    ray.data.DataContext.get_current().enable_progress_bars = False
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
-    try:
-        yield found
-    finally:
-        ray.shutdown()
-        found.shutdown()
-        os.environ.clear()
-        os.environ.update(before)
-        shutil.rmtree(short, ignore_errors=True)
 
 
 @pytest.fixture
@@ -152,34 +112,19 @@ def test_a_killed_worker_or_node_doubles_no_record(platform, cluster, keys, run,
         concurrency=1,
         **keys,
     )
-    node = next(iter(cluster.worker_nodes))
     with ThreadPoolExecutor(1) as pool:
         collected = pool.submit(scored.take_all)
         wait_until(lambda: note.exists() and "9" in note.read_text().split())
         if what == "node":
-            cluster.remove_node(node, allow_graceful=False)
-            cluster.add_node(num_cpus=2, object_store_memory=SMALL)
+            cluster.kill_node(cluster.nodes[0])
+            cluster.add()
         else:
-            kill_workers(node)
+            cluster.kill_workers("MapBatches")
         wait_until(lambda: note.read_text().split().count("9") >= 2)
         wait_until(lambda: open_for_readers(gate) or collected.done())
         told = {row["id"]: rank_of(row) for row in collected.result()}
     assert platform.judged(run, sorted(told), told) == [] and len(told) == 10
     assert platform.records(run)["r9"]["try"] == 2
-
-
-def kill_workers(node) -> None:
-    """Kills what scores blocks on a node."""
-    raylet = node.all_processes["raylet"][0].process.pid
-    busy = []
-    for each in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            parent = int((each / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent == raylet and b"MapBatches" in (each / "cmdline").read_bytes():
-                busy.append(int(each.name))
-    assert busy
-    for pid in busy:
-        os.kill(pid, signal.SIGKILL)
 
 
 def open_for_readers(gate: Path) -> bool:
