@@ -19,7 +19,7 @@ sys.dont_write_bytecode = False
 
 TOGETHER = {
     "a Spark cluster": r"tests/contract/engines/test_(conformance|spark|spark_columns)\.py",
-    "a Ray cluster": r"tests/contract/engines/test_ray\w*\.py",
+    "a Ray cluster": r"tests/contract/engines/ray/",
     "a published wrapper and queues": r"tests/contract/engines/",  # all others
     "servers of databases": r"tests/contract/datastores/",
     "model servers": r"tests/peers/",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import json
-import logging
 import os
 import re
 import subprocess
@@ -328,43 +327,15 @@ class Spark:
         return any(of.apply(at).speculative() for of in tasks for at in range(of.size()))
 
 
-def beside(name: str) -> Any:
-    """A module of this folder; bench/engines.py has no path to it."""
-    loader = importlib.util.spec_from_file_location(name, HERE / f"{name}.py")
-    assert loader is not None and loader.loader is not None
-    module = importlib.util.module_from_spec(loader)
-    loader.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="session")
-def make_cluster() -> Any:
-    """Starts a Ray cluster: `make_cluster(nodes)`."""
-    pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[ray]'")
-    return beside("ray_cluster").RayCluster
-
-
-@pytest.fixture(scope="session")
-def cluster(make_cluster: Any) -> Iterator[Any]:
-    """A head and one node, which this process is a driver of."""
-    found = make_cluster(1)
-    import ray
-
-    try:
-        ray.init(found.address, log_to_driver=False, logging_level="ERROR")
-        ray.data.DataContext.get_current().enable_progress_bars = False
-        logging.getLogger("ray.data").setLevel(logging.CRITICAL)
-        yield found
-    finally:
-        ray.shutdown()
-        found.stop()
-
-
 @pytest.fixture(scope="session")
 def parts() -> Any:
-    """The module that starts a Spark cluster."""
+    """The module that starts a cluster."""
     pytest.importorskip("pyspark", reason="Spark is not installed: pip install -e '.[spark]'")
-    return beside("spark_cluster")
+    loader = importlib.util.spec_from_file_location("spark_cluster", HERE / "spark_cluster.py")
+    assert loader is not None and loader.loader is not None
+    parts = importlib.util.module_from_spec(loader)
+    loader.loader.exec_module(parts)
+    return parts
 
 
 @pytest.fixture(scope="session")

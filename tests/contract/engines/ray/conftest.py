@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
 import signal
 import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 SMALL = 80 << 20
 """Bytes of a node's object store; a little less is refused."""
@@ -20,6 +26,9 @@ SETTINGS = {
     "RAY_gcs_rpc_server_reconnect_timeout_s": "5",  # drivers end so long after the head
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
 }
+
+
+SECONDS = 180.0
 
 
 class RayCluster:
@@ -85,3 +94,68 @@ def _workers(node: Any, name: bytes) -> list[int]:
             if parent == raylet and name in (each / "cmdline").read_bytes():
                 found.append(int(each.name))
     return found
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[RayCluster]:
+    """A head and one node, which this process is a driver of."""
+    ray = pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[ray]'")
+    found = RayCluster(1)
+    try:
+        ray.init(found.address, log_to_driver=False, logging_level="ERROR")
+        ray.data.DataContext.get_current().enable_progress_bars = False
+        logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+        yield found
+    finally:
+        ray.shutdown()
+        found.stop()
+
+
+@pytest.fixture
+def keys(platform: Any) -> dict[str, str]:
+    """Where the platform is, as `apply` takes it."""
+    return {"address": platform.facts["address"], "key": platform.facts["api_key"]}
+
+
+@pytest.fixture
+def run(request: pytest.FixtureRequest) -> str:
+    """A run of the test's own."""
+    return f"{request.node.name[:40]}-{time.time_ns():x}".replace("[", "-").replace("]", "")
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], Any]], None]:
+    """`until(what)` returns when `what()` holds."""
+
+    def wait(what: Callable[[], Any]) -> None:
+        end = time.monotonic() + SECONDS
+        pause = threading.Event()
+        while not what():
+            assert time.monotonic() < end, "waited too long"
+            pause.wait(0.05)
+
+    return wait
+
+
+class Gate:
+    """A named pipe at which calls of the planned target wait, and the file in which they are noted."""
+
+    def __init__(self, folder: Path, run: str) -> None:
+        self.gate, self.note = folder / f"{run}.gate", folder / f"{run}.note"
+        os.mkfifo(self.gate)
+
+    def seen(self, n: int) -> int:
+        """How often the target was called with `n`."""
+        return self.note.read_text().split().count(str(n)) if self.note.exists() else 0
+
+    def open(self) -> bool:
+        """Lets whatever waits there pass."""
+        with contextlib.suppress(OSError):  # nothing waits
+            os.close(os.open(self.gate, os.O_WRONLY | os.O_NONBLOCK))
+        return False
+
+
+@pytest.fixture
+def gate(platform: Any, run: str) -> Gate:
+    """Of the test's own run."""
+    return Gate(platform.folder, run)

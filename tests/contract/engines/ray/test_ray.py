@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from evidence import logged_calls, rank_of
@@ -20,36 +15,13 @@ ray = pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.
 from wrapgen.ray import apply  # noqa: E402
 from wrapgen.run.integrations.ray import _budget, _shipped  # noqa: E402
 
-SECONDS = 120.0
-
-
-def wait_until(what) -> None:
-    """Returns when `what()` holds."""
-    end = time.monotonic() + SECONDS
-    pause = threading.Event()
-    while not what():
-        assert time.monotonic() < end, "waited too long"
-        pause.wait(0.05)
-
-
-@pytest.fixture
-def keys(platform, cluster):
-    """Where the platform is, as `apply` takes it."""
-    return {"address": platform.facts["address"], "key": platform.facts["api_key"]}
-
-
-@pytest.fixture
-def run(request) -> str:
-    """A run of the test's own."""
-    return f"{request.node.name[:40]}-{time.time_ns():x}"
-
 
 def data(rows, blocks=1):
     """Rows as a data set of so many blocks."""
     return ray.data.from_items(rows, override_num_blocks=blocks)
 
 
-def test_rows_get_results_or_errors_and_each_is_recorded_once(platform, keys, run):
+def test_rows_get_results_or_errors_and_each_is_recorded_once(platform, cluster, keys, run):
     """A failed row has its error in a column, a row without an id too; the schema comes from a probe."""
     rows = [{"id": f"r{n}", "n": n} for n in range(40)] + [{"id": None, "n": 41}]
     scored = apply(
@@ -68,7 +40,7 @@ def test_rows_get_results_or_errors_and_each_is_recorded_once(platform, keys, ru
     assert platform.judged(run, sorted(told), told) == []
 
 
-def test_a_row_is_the_same_item_as_in_a_call(platform, keys, run):
+def test_a_row_is_the_same_item_as_in_a_call(platform, cluster, keys, run):
     """Texts of all kinds, and errors, are recorded as single calls record them."""
     texts = ["good", "über", "", "two\nlines", '{"n": not JSON', "fail InputError", "fail AlgorithmError"]
     rows = [{"id": f"i{n}", "text": text} for n, text in enumerate(texts)]
@@ -82,7 +54,7 @@ def test_a_row_is_the_same_item_as_in_a_call(platform, keys, run):
         assert record.get("error", {}).get("type") == (text[5:] if text.startswith("fail") else None)
 
 
-def test_a_declared_schema_is_kept_to(platform, keys, run):
+def test_a_declared_schema_is_kept_to(platform, cluster, keys, run):
     """A result that does not fit is that row's error; equal items are one record."""
     common = {"input": "text", "id": "content", "run": run, **keys}
     rows = data([{"text": "some words"}, {"text": "some words"}])
@@ -91,20 +63,16 @@ def test_a_declared_schema_is_kept_to(platform, keys, run):
     assert len(platform.records(run)) == 1
 
 
-@pytest.mark.parametrize("what", ["worker", pytest.param("node", marks=pytest.mark.soak)])
-def test_a_killed_worker_or_node_doubles_no_record(platform, cluster, keys, run, what):
-    """Killed between its first records and its answer, a task runs again elsewhere as a higher try."""
-    gate, note = platform.folder / f"{run}.gate", platform.folder / f"{run}.note"
-    os.mkfifo(gate)
+def test_a_killed_worker_doubles_no_record(platform, cluster, keys, run, gate, until):
+    """Killed between its first records and its answer, a task runs again as a higher try."""
     rows = [
-        {"id": f"r{n}", "n": n, "note": str(note), "gate": str(gate) if n == 9 else "/dev/null"}
+        {"id": f"r{n}", "n": n, "note": str(gate.note), "gate": str(gate.gate) if n == 9 else "/dev/null"}
         for n in range(10)
     ]
-    names = ["n", "note", "gate"]
     scored = apply(
         data(rows),
         platform.reference,
-        input=names,
+        input=["n", "note", "gate"],
         id="id",
         run=run,
         schema="json",
@@ -114,27 +82,16 @@ def test_a_killed_worker_or_node_doubles_no_record(platform, cluster, keys, run,
     )
     with ThreadPoolExecutor(1) as pool:
         collected = pool.submit(scored.take_all)
-        wait_until(lambda: note.exists() and "9" in note.read_text().split())
-        if what == "node":
-            cluster.kill_node(cluster.nodes[0])
-            cluster.add()
-        else:
-            cluster.kill_workers("MapBatches")
-        wait_until(lambda: note.read_text().split().count("9") >= 2)
-        wait_until(lambda: open_for_readers(gate) or collected.done())
+        until(lambda: gate.seen(9))
+        cluster.kill_workers("MapBatches")
+        until(lambda: gate.seen(9) >= 2)
+        until(lambda: gate.open() or collected.done())
         told = {row["id"]: rank_of(row) for row in collected.result()}
     assert platform.judged(run, sorted(told), told) == [] and len(told) == 10
     assert platform.records(run)["r9"]["try"] == 2
 
 
-def open_for_readers(gate: Path) -> bool:
-    """Lets whoever waits at the gate pass."""
-    with contextlib.suppress(OSError):  # nobody waits there
-        os.close(os.open(gate, os.O_WRONLY | os.O_NONBLOCK))
-    return False
-
-
-def test_what_is_wrong_is_one_clear_message(platform, keys):
+def test_what_is_wrong_is_one_clear_message(platform, cluster, keys):
     """What is asked for is checked when `apply` is called, not in a task."""
     rows = data([{"id": "a", "text": "b"}])
     common = {"id": "id", **keys}
@@ -152,7 +109,7 @@ def test_what_is_wrong_is_one_clear_message(platform, keys):
         apply(rows, platform.reference, input="text", **{**common, "key": "simWRONG"})
 
 
-def test_calls_of_all_tasks_stay_within_one_budget(platform, keys, run):
+def test_calls_of_all_tasks_stay_within_one_budget(platform, cluster, keys, run, until):
     """Tasks that run at once divide the calls; a single one has them all."""
     rows = [{"id": f"r{n}", "n": n, "seconds": 0.05} for n in range(24)]
     open_at_once = []
@@ -170,18 +127,18 @@ def test_calls_of_all_tasks_stay_within_one_budget(platform, keys, run):
             num_cpus=0.25,
             **keys,
         ).materialize()
-        open_at_once.append(most_open(platform, part))
+        open_at_once.append(most_open(platform, part, until))
     assert max(open_at_once) <= 3 and open_at_once[1] > 1
 
 
-def most_open(platform, run: str) -> int:
+def most_open(platform, run: str, until) -> int:
     """The most calls of a run's wrapper that were open at one moment, by the platform's log."""
 
     def calls() -> list[dict]:
         found = logged_calls(platform.folder / "home" / "logs")
         return [call for call in found if call.get("run") == run and call["request_id"] == call["session"]]
 
-    wait_until(lambda: sum(call["seconds"] >= 0.05 for call in calls()) >= 24)  # it is written a little later
+    until(lambda: sum(call["seconds"] >= 0.05 for call in calls()) >= 24)  # it is written a little later
     # Ends are rounded to milliseconds.
     moments = [
         at for call in calls() for at in ((call["time"], -1), (call["time"] - call["total"] + 0.001, 1))
