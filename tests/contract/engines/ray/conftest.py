@@ -78,10 +78,13 @@ class RayCluster:
 
     def stop(self) -> None:
         """Ends whatever is left of it."""
+        if not self._before:
+            return
         self.ray.shutdown()
         shutil.rmtree(self._folder, ignore_errors=True)
         os.environ.clear()
         os.environ.update(self._before)
+        self._before = {}
 
 
 def _workers(node: Any, name: bytes) -> list[int]:
@@ -109,6 +112,19 @@ def cluster() -> Iterator[RayCluster]:
     finally:
         ray.shutdown()
         found.stop()
+
+
+@pytest.fixture
+def make_cluster() -> Iterator[Callable[[int], RayCluster]]:
+    """Starts clusters of a test's own: `make_cluster(nodes)`."""
+    with contextlib.ExitStack() as stack:
+
+        def start(nodes: int) -> RayCluster:
+            made = RayCluster(nodes)
+            stack.callback(made.stop)
+            return made
+
+        yield start
 
 
 @pytest.fixture

@@ -94,25 +94,10 @@ def note(platform, run: str, found: Evidence) -> None:
     found.records(platform.records(run).values(), lambda record: int(record["id"][1:]))
 
 
-@pytest.fixture
-def cluster_of(request):
-    """Starts clusters of a test's own: `cluster_of(nodes)`."""
-    from contextlib import ExitStack
-
-    with ExitStack() as stack:
-
-        def start(nodes: int):
-            made = sys.modules[type(request.getfixturevalue("gate")).__module__].RayCluster(nodes)
-            stack.callback(made.stop)
-            return made
-
-        yield start
-
-
 @pytest.mark.parametrize("nodes", [2, 3])
-def test_lost_nodes_lose_and_double_nothing(platform, run, gate, until, job, cluster_of, nodes, tmp_path):
+def test_lost_nodes_lose_and_double_nothing(platform, run, gate, until, job, make_cluster, nodes, tmp_path):
     """All nodes but one are killed in turn, with blocks done, under way and waiting."""
-    cluster, found = cluster_of(nodes), Evidence(ROWS)
+    cluster, found = make_cluster(nodes), Evidence(ROWS)
     started = job(cluster)
     until(lambda: any(gate.seen(n) for n in WAITS))
     for node in cluster.nodes[1:]:
@@ -126,10 +111,10 @@ def test_lost_nodes_lose_and_double_nothing(platform, run, gate, until, job, clu
 
 
 def test_workers_killed_again_and_again_between_record_and_answer(
-    platform, run, gate, until, job, cluster_of, tmp_path
+    platform, run, gate, until, job, make_cluster, tmp_path
 ):
     """Each time some of a block's rows are recorded, and nothing of it is answered."""
-    cluster, found = cluster_of(2), Evidence(ROWS)
+    cluster, found = make_cluster(2), Evidence(ROWS)
     started = job(cluster)
     for times in (1, 2, 3):
         until(lambda times=times: gate.seen(WAITS[0]) >= times)
@@ -142,10 +127,10 @@ def test_workers_killed_again_and_again_between_record_and_answer(
 
 
 def test_a_lost_head_ends_the_job_and_the_same_run_is_done_elsewhere(
-    platform, run, gate, until, job, cluster_of, tmp_path
+    platform, run, gate, until, job, make_cluster, tmp_path
 ):
     """The driver ends by itself; on another cluster the same run records nothing twice."""
-    first, found = cluster_of(2), Evidence(ROWS)
+    first, found = make_cluster(2), Evidence(ROWS)
     started = job(first)
     until(lambda: any(gate.seen(n) for n in WAITS))
     note(platform, run, found)
@@ -154,6 +139,6 @@ def test_a_lost_head_ends_the_job_and_the_same_run_is_done_elsewhere(
     assert code != 0, err
     first.stop()
     note(platform, run, found)
-    code, err = ended(job(cluster_of(2)), gate, until)
+    code, err = ended(job(make_cluster(2)), gate, until)
     assert code == 0, err
     judge(platform, run, found, tmp_path / "rows.json")
