@@ -107,7 +107,7 @@ def _ray(spec: Spec) -> dict[str, Any]:
     serve = spec.serve
     return {
         "name": spec.wrapper.algorithm_name,
-        "queued": serve.waiting * serve.max_replicas,
+        "queued": max(1, serve.waiting * serve.max_replicas),
         "cpus": Ready(f"{serve.cpus:g}"),
         "gpus": Ready(f"{serve.gpus:g}"),
         "memory_bytes": serve.memory_mib << 20,
