@@ -180,6 +180,17 @@ def test_gits_memory_ends(serve: Any, tmp_path: Path) -> None:
 ZEROS = b"0" * 100_000_000
 
 
+def test_what_an_ended_push_left_stops_no_other(server: Any, work: Path) -> None:
+    """Git that was killed, or could not remove its lock, leaves it; the next push goes through."""
+    name = re.findall(r"/(\w+)\.git", git(work, "remote", "get-url", "origin"))[0]
+    identity = server.request("GET", f"/v1/algorithms/local/{name}").json()["id"]
+    place = server.home / "repositories" / f"{identity}.git"
+    for lock in ("HEAD.lock", "refs/heads/master.lock"):
+        (place / lock).touch()
+    git(work, "push", "origin", f"{commit(work, git(work, 'rev-parse', 'HEAD^{tree}'))}:master")
+    assert not list(place.rglob("*.lock"))
+
+
 def test_a_hook_that_cannot_run_says_so_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the hook's Python can't start or ends early, the pusher reads one line and no traceback."""
     broken = tmp_path / "python"

@@ -20,6 +20,7 @@ from wrapgen.platform.calls.service import CallService
 from wrapgen.platform.calls.void_calls import VoidCalls
 from wrapgen.platform.domain.bounds import Bounds
 from wrapgen.platform.domain.model import Algorithm, Caller
+from wrapgen.platform.observe.background import going_on
 from wrapgen.platform.observe.observer import Observer
 from wrapgen.platform.state import State, open_platform_state
 from wrapgen.platform.workers.ceilings import Ceilings
@@ -93,9 +94,10 @@ class Platform:
         try:
             while True:
                 await asyncio.sleep(GROW_SECONDS)
-                now = time.monotonic()
-                self.pools.tend(now)
-                self.calls.expire(now)
+                with going_on("looking after the workers"):
+                    now = time.monotonic()
+                    self.pools.tend(now)
+                    self.calls.expire(now)
         finally:
             resumed.cancel()
             usage.cancel()

@@ -9,9 +9,11 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from wrapgen.platform.building import builds
 from wrapgen.platform.building.installers import Installers
 from wrapgen.platform.building.requirements import Requirements
 from wrapgen.platform.building.virtualenvs import Virtualenvs
@@ -102,6 +104,19 @@ def test_a_failed_build_says_why(
     assert build.status == "failed"
     assert build.finished_at is not None
     assert words in state.builds.log(build).splitlines()[-1]
+
+
+def test_a_build_blames_no_source_for_what_the_machine_refused(
+    state: State, local: Caller, hello: Algorithm, commit: Commit, plain: Plain, monkeypatch: Any
+) -> None:
+    """Where Python can't start or read, as without free descriptors, the log says so, and what to do."""
+    refused = "import os, resource; resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))\n"
+    monkeypatch.setattr(builds, "_CHECK", refused + builds._CHECK)
+    commit(hello, plain("Hello"))
+    build = state.algorithms.compile(local, hello)
+    *_, why, said = state.builds.log(build).splitlines()
+    assert "Too many open files" in why and "Traceback" not in state.builds.log(build)
+    assert said.endswith("could not be compiled: the lines above say why; build it again")
 
 
 def test_the_main_module_may_be_a_package(

@@ -82,6 +82,7 @@ class GitRoutes:
             return algorithm
         async with self._pushing.setdefault(algorithm.id, asyncio.Lock()):
             before = await run_in_threadpool(self._state.repositories.head, algorithm.id)
+            await run_in_threadpool(self._state.repositories.unlock, algorithm.id)
             response = await self._backend(request, algorithm, "/git-receive-pack")
             try:
                 body = b"".join([part async for part in response.body_iterator])  # type: ignore[misc]

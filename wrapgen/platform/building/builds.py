@@ -36,12 +36,15 @@ from wrapgen.platform.workers.sandbox import Sandbox
 AT_ONCE = 2
 """Builds that run at the same time; the others wait in order."""
 
-_CHECK = """
-import compileall, py_compile, sys
+_INVALID = "the compiler refuses the source"
+_CHECK = f"""
 try:
+    import compileall, py_compile, sys
     py_compile.compile(sys.argv[1], doraise=True)
-except py_compile.PyCompileError as error:
-    sys.exit(error.msg)
+except Exception as error:
+    if type(error).__name__ == "PyCompileError":
+        sys.exit(error.msg.rstrip() + "\\n{_INVALID}")
+    raise SystemExit(type(error).__name__ + ": " + str(error))
 compileall.compile_dir("src", quiet=2)
 """
 
@@ -271,11 +274,14 @@ class Builds:
             )
         if cached:
             log.write(b"requirements: already installed by an earlier build\n")
-        if run.check([str(python), "-I", "-c", _CHECK, main], source, python.parent.parent) is not None:
+        said = run.check([str(python), "-I", "-c", _CHECK, main], source, python.parent.parent)
+        if said is None:
+            return python
+        if _INVALID in said:
             raise BuildStepFailed(
                 f"{main} is not valid Python {environment.version}; the lines above say where"
             )
-        return python
+        raise BuildStepFailed(f"{main} could not be compiled: the lines above say why; build it again")
 
     def _all(self, **equal: str) -> list[Build]:
         found = self._table.all(**equal)

@@ -23,6 +23,7 @@ from wrapgen.platform.calls.call import Call, Request
 from wrapgen.platform.calls.envelope import envelope
 from wrapgen.platform.calls.service import CallService
 from wrapgen.platform.domain.model import Caller
+from wrapgen.platform.observe.background import going_on
 
 KEPT_SECONDS = 24 * 3600
 """How long an outcome can be asked for."""
@@ -124,15 +125,12 @@ class VoidCalls:
     async def resume(self) -> None:
         """Runs again what a former server took down and did not finish."""
         for path in sorted(self._folder.glob("*.request")):
-            if self._path(path.stem, ".outcome").exists():  # it has ended: only its removal was lost
-                path.unlink(missing_ok=True)
-                continue
-            try:
+            with going_on(f"running {path.stem} again"), contextlib.suppress(FileNotFoundError):  # forgotten
+                if self._path(path.stem, ".outcome").exists():  # it has ended: only its removal was lost
+                    path.unlink()
+                    continue
                 head, _, body = path.read_bytes().partition(b"\n")
-            except FileNotFoundError:  # forgotten meanwhile
-                continue
-            persisted = msgspec.json.decode(head, type=PersistedRequest)
-            await self._again(path.stem, persisted, body)
+                await self._again(path.stem, msgspec.json.decode(head, type=PersistedRequest), body)
 
     async def close(self) -> None:
         """Stops what still runs; it runs again when the home is served again."""
@@ -168,7 +166,7 @@ class VoidCalls:
 
     async def _keep(self, request_id: str, made: PersistedRequest, reply: list[bytes | memoryview]) -> None:
         while True:
-            with contextlib.suppress(OSError):  # a full disk, say: the outcome waits for it
+            with contextlib.suppress(OSError, RuntimeError, MemoryError):  # a full disk, say: it waits for it
                 await asyncio.to_thread(self._settle, request_id, made, reply)
                 return
             await asyncio.sleep(AGAIN_SECONDS)

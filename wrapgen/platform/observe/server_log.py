@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from wrapgen.platform.domain.bounds import Bounds
+from wrapgen.platform.observe.background import going_on
 from wrapgen.platform.observe.call_record import CallRecord
 
 NAME = "platform.jsonl"
@@ -96,9 +97,11 @@ class ServerLog:
             while True:
                 await asyncio.sleep(FLUSH_SECONDS)
                 if self._lines:
-                    await asyncio.to_thread(self.flush)
+                    with going_on("writing the log"):
+                        await asyncio.to_thread(self.flush)
         finally:
-            self.flush()
+            with going_on("writing the log"):
+                self.flush()
 
     def _line(self, event: str, facts: dict[str, Any]) -> bytes:
         return _encode({"time": round(self._clock(), 3), "event": event, **facts})

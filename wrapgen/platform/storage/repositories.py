@@ -239,10 +239,15 @@ class Repositories:
             if entry.is_dir() and entry.name not in wanted:
                 shutil.rmtree(entry, ignore_errors=True)
             elif entry.is_dir():
-                for lock in (*entry.glob("*.lock"), *entry.glob("refs/**/*.lock")):
-                    lock.unlink(missing_ok=True)
-                for unfinished in entry.glob("objects/*incoming-*"):
-                    shutil.rmtree(unfinished, ignore_errors=True)
+                self.unlock(entry.stem)
+
+    def unlock(self, algorithm_id: str) -> None:
+        """Removes what a push left that was ended, such as locks; none may be under way."""
+        place = self.path(algorithm_id)
+        for lock in (*place.glob("*.lock"), *place.glob("refs/**/*.lock")):
+            lock.unlink(missing_ok=True)
+        for unfinished in place.glob("objects/*incoming-*"):
+            shutil.rmtree(unfinished, ignore_errors=True)
 
     def backend(self, repository: str, service_path: str, request: Mapping[str, str]) -> dict[str, str]:
         """The environment in which `git http-backend` answers one request.

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import re
 import time
@@ -16,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
+from wrapgen.platform.observe.background import going_on
 from wrapgen.platform.workers.ceilings import DISK, MEMORY, PROCESSES, Ceilings
 from wrapgen.platform.workers.disk import is_over
 from wrapgen.platform.workers.worker import Worker
@@ -53,23 +53,21 @@ async def watch(workers: Callable[[], Iterable[Worker]]) -> None:
                 if worker.idle and loop.time() < idle_next.get(worker, 0.0):
                     continue
                 idle_next[worker] = loop.time() + LOOK_SECONDS_AT_MOST
-                why, took = await loop.run_in_executor(own, _timed, _excess, worker)
-                cost += took
-                if not why and loop.time() >= next_disk.get(worker, 0.0):
-                    why, took = await loop.run_in_executor(own, _timed, _disk_excess, worker)
-                    next_disk[worker] = loop.time() + LOOK_SHARE * took  # a folder may hold millions of files
-                if why:
-                    worker.kill(why)
+                with going_on("a look at a worker"):  # whatever it does, others are looked at
+                    why, took = await loop.run_in_executor(own, _timed, _excess, worker)
+                    cost += took
+                    if not why and loop.time() >= next_disk.get(worker, 0.0):
+                        why, took = await loop.run_in_executor(own, _timed, _disk_excess, worker)
+                        # A folder may hold millions of files.
+                        next_disk[worker] = loop.time() + LOOK_SHARE * took
+                    if why:
+                        worker.kill(why)
 
 
 def _timed(look: Callable[[Worker], str], worker: Worker) -> tuple[str, float]:
     """What a look finds, and the processor time that it took."""
-    began, why = time.thread_time(), ""
-    try:
-        why = look(worker)
-    except Exception:  # whatever a worker does, others are looked at; the server's log has it
-        logging.getLogger("asyncio").exception("a look at a worker failed")
-    return why, time.thread_time() - began
+    began = time.thread_time()
+    return look(worker), time.thread_time() - began
 
 
 def _excess(worker: Worker) -> str:
