@@ -260,3 +260,49 @@ def test_an_answer_with_a_byte_order_mark_is_read(model, build):
     """Some servers begin UTF-8 with one."""
     model.answer = lambda request: Reply(b'\xef\xbb\xbf{"score": 1}')
     assert build("endpoint: URL\nresult: $.score").batch(["a"])["$results"] == [1]
+
+
+@pytest.mark.parametrize(
+    ("rule", "status", "kind", "sends"),
+    [
+        ("{status: 503, means: retryable}", 503, "ServerError", 3),
+        ("{status: [500, 503], path: $.code, value: X, means: final}", 503, "AlgorithmError", 1),
+        ("{status: 400, path: $.code, value: [W, X], means: retryable}", 400, "ServerError", 3),
+        ("{status: 200, path: $.code, status_in: $.real, means: final}", 200, "InputError", 1),
+        ("{status: 404, path: $.code, means: retryable, type: ColdStartError}", 404, "ColdStartError", 3),
+    ],
+)
+def test_what_the_spec_says_of_an_error_decides(model, build, rule, status, kind, sends):
+    """A rule's meaning replaces that of the status: of retries, of what is final, of the error's type."""
+    model.answer = lambda request: (
+        Reply({"code": "X", "real": 422}, status) if b"bad" in request.body else scores(request)
+    )
+    answered = build(f"{SINGLE}\nerrors: [{rule}]").batch([{"text": "bad"}, {"text": "fine"}])
+    error = answered["$results"][0]["$error"]
+    assert (error["type"], error["attempts"], answered["$results"][1]) == (kind, sends, 4)
+
+
+@pytest.mark.parametrize("status", [400, 424, 503])
+def test_a_list_that_a_rule_calls_retryable_is_bisected_in_the_end(model, build, status):
+    """One item that always gets it does not take its list down."""
+    model.answer = lambda request: Reply({}, status) if b'"3"' in request.body else scores(request)
+    answered = build(f"{LISTS}\nerrors: [{{status: {status}, means: retryable}}]").batch(items(8))
+    assert [n for n, kind in enumerate(types(answered)) if kind != "ok"] == [3]
+
+
+def test_a_hidden_status_decides_as_if_it_were_the_answers(model, build):
+    """A 500 inside another status bisects a list, as a 500 does; 503 inside is waited out."""
+    seen: list[bytes] = []
+
+    def answer(request: Any) -> Reply:
+        seen.append(request.body)
+        if len(seen) == 1:
+            return Reply({"real": 503}, 424)
+        return Reply({"real": 500}, 424) if b'"3"' in request.body else scores(request)
+
+    model.answer = answer
+    rule = "errors: [{status: 424, status_in: $.real, means: final}]"
+    answered = build(f"{LISTS}\n{rule}", dispatch="{parallel: 1}").batch(items(8))
+    assert [n for n, kind in enumerate(types(answered)) if kind != "ok"] == [3]
+    assert answered["$results"][3]["$error"]["type"] == "ServerError"
+    assert answered["$summary"]["throttled"] == 1

@@ -50,6 +50,8 @@ class SageMaker:
             return model_error(400, str(error))
         except Busy as error:
             return model_error(503, str(error))
+        except ZeroDivisionError as error:
+            return model_error(500, str(error))
 
     def _refused(self, asked: Asked) -> str:
         """Why the signature is none, by botocore's own computation; empty for one that is."""
@@ -114,11 +116,13 @@ def test_requests_are_signed_as_botocores_own_client_signs_them(server, tmp_path
 
 
 def test_what_the_container_answered_decides(server, tmp_path):
-    """The status inside a 424: a busy container is asked again, a refused text fails alone."""
+    """The status inside a 424: a busy container is asked again, a refused or crashing text fails alone."""
     wrapper = wrapper_of(tmp_path, TARGET, {}, {})
     poison, busy, fine = wrapper.batch(["poison", "busy 1 sagemaker", "fine"])["$results"]
     assert poison["$error"]["retryable"] is False
     assert (busy, fine) == (score("busy 1 sagemaker"), score("fine"))
+    crash, *others = wrapper.batch(["crash", "a", "b"])["$results"]
+    assert crash["$error"]["retryable"] is True and others == [score("a"), score("b")]
 
 
 def test_credentials_are_found_anew_once_and_wrong_ones_stop_the_call(server, tmp_path, monkeypatch):
