@@ -271,3 +271,15 @@ def test_a_token_file_that_is_not_there_stops_the_call(model, build, tmp_path):
     assert wrapper.batch(["a"])["$results"] == [1]
     path.unlink()
     assert "No such file" in wrapper.batch(["a"])["$summary"]["stopped"]["message"]
+
+
+def test_relative_paths_start_beside_the_spec(model, build, tmp_path, monkeypatch):
+    """A token's file and a program are found there, wherever the process was started."""
+    monkeypatch.setenv("WRAPGEN_BESIDE", str(tmp_path))
+    (tmp_path / "token").write_text(SECRET)
+    program = tmp_path / "say.sh"
+    program.write_text("#!/bin/sh\ncat ./token\n")
+    program.chmod(0o700)
+    model.answer = Guard(SECRET)
+    for auth in ("{bearer_file: ./token}", "{bearer_file: token}", "{command: [./say.sh]}"):
+        assert build(START + f"auth: {auth}").call("a") == 1

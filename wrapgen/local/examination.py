@@ -39,7 +39,7 @@ def examine(wrapper: LocalWrapper, environ: Mapping[str, str] = os.environ) -> I
         found += _credentials(spec.target.auth, wrapper.beside, environ)
         found = found or [ok("credentials", _told(spec.target.auth))]
         yield from found
-        for finding in _server(spec, _asker(spec, wrapper.beside, environ)):
+        for finding in _reached(spec, wrapper.beside, environ):
             found.append(finding)
             yield finding
     yield from _records(spec, wrapper.beside)
@@ -62,14 +62,30 @@ def _credentials(auth: Auth | None, beside: Path, environ: Mapping[str, str]) ->
             yield fault("credentials", f"the variable {name} is not set", f"export {name}=...")
     if auth.bearer_file and not (beside / auth.bearer_file).is_file():
         yield fault("credentials", f"there is no file {auth.bearer_file}", "mount or write it")
-    if auth.command and shutil.which(auth.command[0]) is None:
+    if auth.command and not _is_program(auth.command[0], beside):
         yield fault(
             "credentials", f"there is no program {auth.command[0]}", "install it, or correct auth.command"
         )
 
 
+def _is_program(name: str, beside: Path) -> bool:
+    """Whether the system finds a program, started beside the spec."""
+    return shutil.which(str(beside / name) if "/" in name else name) is not None
+
+
 def _told(auth: Auth | None) -> str:
     return "what the spec names is there" if auth else "the spec names none"
+
+
+def _reached(spec: Spec, beside: Path, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """What the server answers, if the certificates for asking it can be used."""
+    try:
+        ask = _asker(spec, beside, environ)
+    except OSError as error:  # ssl.SSLError is one
+        said = f"a certificate that target.tls names can't be used: {error.strerror or error}"
+        yield fault("server", said, "write the path of a PEM file; a relative one starts at the spec")
+        return
+    yield from _server(spec, ask)
 
 
 def _asker(spec: Spec, beside: Path, environ: Mapping[str, str]) -> Ask:
@@ -80,9 +96,9 @@ def _asker(spec: Spec, beside: Path, environ: Mapping[str, str]) -> Ask:
         token = (beside / auth.bearer_file).read_text("utf-8").strip()
     context = None
     if tls is not None:
-        context = ssl.create_default_context(cafile=tls.ca)
+        context = ssl.create_default_context(cafile=str(beside / tls.ca) if tls.ca else None)
         if tls.certificate:
-            context.load_cert_chain(tls.certificate, tls.key)
+            context.load_cert_chain(beside / tls.certificate, beside / tls.key if tls.key else None)
     return asking(token, context)
 
 

@@ -35,8 +35,8 @@ def failure_of_answer(response: Response, own: Any) -> Failure:
     meaning = STATUS_OF.get(status) or STATUSES.get(status)
     if not meaning:
         meaning = ("InputError", ATTEMPT, False) if 300 <= status < 500 else OTHER_STATUS
-    if means and status == response.status:
-        meaning = MEANINGS[means]
+    means = means if status == response.status else ""  # a hidden status decides as if it were the answer's
+    meaning = MEANINGS.get(means) or meaning
     said = said_in(response) if message in (None, "") else str(message)
     if 300 <= status < 400:
         said = (
@@ -44,8 +44,8 @@ def failure_of_answer(response: Response, own: Any) -> Failure:
         )
     failure = failure_of(named or meaning[0], f"status {status}: {said}"[:1000], *meaning[1:])
     failure.refuses = not means and (status in REFUSALS or 300 <= status < 400)
-    failure.splits_last = not means and status == 500
-    failure.final_sends = BUSY_SENDS if status == 503 else 0
+    failure.splits_last = means == "retryable" or (not means and status == 500)
+    failure.final_sends = BUSY_SENDS if status == 503 and failure.effect == THROTTLED else 0
     failure.retry_after = asked_wait(response.headers) if failure.effect == THROTTLED else None
     return failure
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from .exchange import Server
 
+BESIDE = "WRAPGEN_BESIDE"  # the variable that says where the spec is, in a run without a server
 AUTHORITIES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")  # variables that name a file or a folder
 
 
@@ -33,14 +34,20 @@ def server_of(url: str, tls: dict[str, Any] | None) -> Server:
     return Server(f"{parts.scheme}://{parts.netloc}", {}, context, proxy or None, login)
 
 
+def place_of(path: str) -> Path:
+    """A file that the spec names: a relative path starts beside the spec, else at the wrapper."""
+    return Path(os.environ.get(BESIDE) or Path(__file__).resolve().parents[2]) / path
+
+
 def _context(tls: dict[str, Any]) -> ssl.SSLContext:
-    trusted = tls.get("ca") or next(filter(None, map(os.environ.get, AUTHORITIES)), None)
+    own = {key: str(place_of(path)) for key, path in tls.items()}
+    trusted = own.get("ca") or next(filter(None, map(os.environ.get, AUTHORITIES)), None)
     try:
         is_folder = bool(trusted) and Path(str(trusted)).is_dir()
         files = {"capath" if is_folder else "cafile": trusted}
         context = ssl.create_default_context(**files)
-        if tls.get("certificate"):
-            context.load_cert_chain(tls["certificate"], tls.get("key"))
+        if "certificate" in own:
+            context.load_cert_chain(own["certificate"], own.get("key"))
     except OSError as error:
         said = error.strerror or str(error)
         raise ValueError(

@@ -10,7 +10,6 @@ import subprocess
 import threading
 import time
 import urllib.parse
-from pathlib import Path
 from typing import Any
 
 from . import network
@@ -84,7 +83,7 @@ class Credentials:
             elif settings.get("bearer_file"):
                 where = settings["bearer_file"]
                 self._stamp = _stamp(where)
-                token = Path(where).read_text("utf-8")
+                token = network.place_of(where).read_text("utf-8")
             elif settings.get("command"):
                 where = settings["command"][0]
                 token = _output(settings["command"], seconds)
@@ -133,12 +132,14 @@ class Credentials:
 
 def _stamp(path: str) -> Any:
     """What changes with a file: Kubernetes replaces projected tokens by new files."""
-    found = Path(path).stat()
+    found = network.place_of(path).stat()
     return found.st_mtime_ns, found.st_ino, found.st_size
 
 
 def _output(command: list[str], seconds: float) -> str:
-    done = subprocess.run(command, capture_output=True, timeout=seconds, check=True)
+    done = subprocess.run(
+        command, capture_output=True, timeout=seconds, check=True, cwd=str(network.place_of(""))
+    )
     return done.stdout.decode("utf-8")
 
 
