@@ -35,8 +35,17 @@ class Answered:
         return asdict(self)
 
 
-def wrk(url: str, body: Any, folder: Path, *, connections: int, seconds: int, key: str = "") -> Answered:
-    """Sends for some seconds.
+def wrk(
+    url: str,
+    body: Any,
+    folder: Path,
+    *,
+    connections: int,
+    seconds: int,
+    key: str = "",
+    scheme: str = "Simple",
+) -> Answered:
+    """Sends for some seconds; a key goes with the scheme of its header.
 
     Raises:
         Failed: wrk is missing, or nothing was answered.
@@ -47,7 +56,7 @@ def wrk(url: str, body: Any, folder: Path, *, connections: int, seconds: int, ke
     lines = ['wrk.method = "POST"', f"wrk.body = [==[{json.dumps(body)}]==]"]
     lines.append('wrk.headers["Content-Type"] = "application/json"')
     if key:
-        lines.append(f'wrk.headers["Authorization"] = "Simple {key}"')
+        lines.append(f'wrk.headers["Authorization"] = "{scheme} {key}"')
     script.write_text("\n".join(lines))
     command = [program, "-t1", f"-c{connections}", "--latency", "--timeout", "30s", "-s", str(script)]
     done = subprocess.run([*command, f"-d{seconds}s", url], capture_output=True, text=True)

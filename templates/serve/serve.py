@@ -16,7 +16,7 @@ import hmac
 import os
 import signal
 import sys
-from typing import Any, Awaitable, Callable, Dict, Mapping
+from typing import Any, Awaitable, Callable, Dict, Iterator, Mapping
 
 from serving.calls import KINDS, READY, Answer, Calls, problem
 from serving.document import document
@@ -164,14 +164,28 @@ class Service:
         self._require_open()
         if self._admitted >= self.settings.calls + self.settings.waiting:
             raise busy("as many calls as this wrapper takes are running or waiting")
-        self._admitted += 1
-        try:
+        with self._admission() as release:
             body = await self._body(headers, receive)
             self._require_open()
             answer = await self._executed(body, kind, receive)
+            if len(answer.body) <= PART:  # what is left of the call needs no memory to speak of
+                release()
             await reply(answer, {"retry-after": "1"} if answer.status == 503 else {})
+
+    @contextlib.contextmanager
+    def _admission(self) -> Iterator[Callable[[], None]]:
+        """Count a call while the context is open, or until it is released."""
+        counted = [True]
+
+        def release() -> None:
+            self._admitted -= counted == [True]
+            counted.clear()
+
+        self._admitted += 1
+        try:
+            yield release
         finally:
-            self._admitted -= 1
+            release()
 
     def _require_open(self) -> None:
         """Refuse a call before loading has ended, or after the end was announced."""
@@ -197,29 +211,28 @@ class Service:
         if declared.isdigit() and int(declared) > most:
             raise refused
         parts: list[bytes] = []
-
-        async def read() -> None:
-            size, more = 0, True
-            while more:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise Gone
-                parts.append(message.get("body", b""))
-                size, more = size + len(parts[-1]), message.get("more_body", False)
-                if size > most:
-                    raise refused
-
+        size, more = 0, True
         try:
-            await asyncio.wait_for(read(), READ_SECONDS)
+            with _time_limit(READ_SECONDS):
+                while more:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise Gone
+                    parts.append(message.get("body", b""))
+                    size, more = size + len(parts[-1]), message.get("more_body", False)
+                    if size > most:
+                        raise refused
         except asyncio.TimeoutError:
-            message = f"the body took more than {READ_SECONDS:g} s"
-            raise Refused(408, "TimeoutError", message, connection="close") from None
+            said = f"the body took more than {READ_SECONDS:g} s"
+            raise Refused(408, "TimeoutError", said, connection="close") from None
         return b"".join(parts)
 
     async def _executed(self, body: bytes, kind: str, receive: Receive) -> Answer:
         """The wrapper's answer. A call that no thread has begun ends with its client, or when time is up."""
         job = self.calls.submit(body, kind)
         done = asyncio.wrap_future(job)
+        if self._admitted <= self.settings.calls:  # a thread is free
+            return await done
         gone = asyncio.ensure_future(receive())  # the body is read: what comes now is the end of it
         try:
             await asyncio.wait({done, gone}, timeout=WAIT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
@@ -274,11 +287,31 @@ async def _send(send: Send, answer: Answer, headers: Mapping[str, str], with_bod
     body = answer.body if with_body else b""
     for start in range(0, len(body) or 1, PART):
         part, more = body[start : start + PART], start + PART < len(body)
-        message = {"type": "http.response.body", "body": part, "more_body": more}
         try:
-            await asyncio.wait_for(send(message), PART_SECONDS)
+            with _time_limit(PART_SECONDS):
+                await send({"type": "http.response.body", "body": part, "more_body": more})
         except asyncio.TimeoutError:
             raise Gone from None
+
+
+@contextlib.contextmanager
+def _time_limit(seconds: float) -> Iterator[None]:
+    """End the block with ``asyncio.TimeoutError`` after so long; ``wait_for`` would start a task for it."""
+    task, is_late = asyncio.current_task(), []
+
+    def end() -> None:
+        is_late.append(True)
+        task.cancel()
+
+    timer = asyncio.get_running_loop().call_later(seconds, end)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not is_late:
+            raise
+        raise asyncio.TimeoutError from None
+    finally:
+        timer.cancel()
 
 
 app = Service(os.environ)
