@@ -72,9 +72,9 @@ PART = Rows(
     title="A served wrapper",
     words=(
         "Requests a second and their times over 16 connections, one uvicorn process each with the options of "
-        "the Dockerfile: `serve.py` of `wrapgen build --serve`, and the same by hand with FastAPI, which is a "
-        "token, threads, and a list in which a bad text fails alone. The third column is processor time of the "
-        "server, which varies less with what else a machine does."
+        "the Dockerfile: `serve.py` of `wrapgen build --serve`, and the same by hand with FastAPI: a token, "
+        "threads, and a list in which a bad text fails alone. The third column is the server's processor "
+        "time, which varies less with what else a machine does."
     ),
     columns={
         "rate": ("requests/s", ",.0f"),

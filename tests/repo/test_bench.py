@@ -47,7 +47,14 @@ def test_every_part_of_the_bench_runs_and_writes_its_table(tmp_path):
     sections = page.split("\n## ")
     assert len(sections) >= 1 + len(PARTS)
     assert all("| --- |" in section for section in sections)
-    for part, count in (("batch", 2), ("engines", 4), ("recording", 1), ("hosted", 2), ("shards", 1), ("served", 1)):
+    for part, count in (
+        ("batch", 2),
+        ("engines", 4),
+        ("recording", 1),
+        ("hosted", 2),
+        ("shards", 1),
+        ("served", 1),
+    ):
         found = data["parts"][part]
         assert len(found) == count and not [note for note in found.values() if "failed" in note], found
 
