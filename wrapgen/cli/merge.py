@@ -10,21 +10,22 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wrapgen.cli.inputs import reading
-from wrapgen.cli.options import FILE, json_option
-from wrapgen.cli.terminal import out, passing
+from wrapgen.cli.options import json_option
+from wrapgen.cli.terminal import err, out, passing
 
 if TYPE_CHECKING:
     from wrapgen.run.checks import Check
     from wrapgen.run.input.items import Items
     from wrapgen.run.ledger.folder import Folder
     from wrapgen.run.ledger.merging import FinishedShard
+    from wrapgen.run.output.destination import Destination
     from wrapgen.run.summary import Summary
 
 
 @click.command()
 @click.argument("shards", nargs=-1, metavar="[SHARD]...")
 @click.option(
-    "-o", "--output", required=True, type=FILE, help="The output of the whole run, as workers named it."
+    "-o", "--output", required=True, metavar="FILE", help="The output of the whole run, as workers named it."
 )
 @click.option("--input", "source", metavar="PATH", help="Where the input is now, if it moved.")
 @click.option("--fresh", is_flag=True, help="Merge again: forget what the merged run did afterwards.")
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 @json_option("Print the summary, the shards and the checks as JSON.")
 def command(
     shards: tuple[str, ...],
-    output: Path,
+    output: str,
     source: str | None,
     *,
     fresh: bool,
@@ -51,17 +52,20 @@ def command(
     """
     from wrapgen.cli.verify import FAULTS
     from wrapgen.run.checks import FAULTY
-    from wrapgen.run.ledger.folder import Folder, folder_for
+    from wrapgen.run.ledger.bucket import open_state
+    from wrapgen.run.ledger.folder import folder_for
     from wrapgen.run.merge import finished_shards, locate_shards
+    from wrapgen.run.output.destination import destination
     from wrapgen.run.output.overwrite import ensure_output_writable
 
-    states = [Folder(path) for path in locate_shards(output, shards)]
+    place = click.get_current_context().with_resource(destination(output))
+    states = [_state(name) for name in locate_shards(output, shards)]
     found = finished_shards(states, lambda name: passing(f"reading {name}"), accept_changes=accept_changes)
-    folder = Folder(folder_for(output))
-    ensure_output_writable(output, folder, fresh=fresh)
-    with folder.provisional():
-        summary = _merged(found, folder, output, source, fresh=fresh)
-    checks = _checks(folder, found, output, source)
+    with open_state(place.name_of(folder_for(place.path)), on_wait=err) as folder:
+        ensure_output_writable(place.path, folder, fresh=fresh, place=place)
+        with folder.provisional():
+            summary = _merged(found, folder, place, source, fresh=fresh)
+        checks = _checks(folder, found, place.path, source)
     passing("")
     if as_json:
         told = {"shards": [one.as_json() for one in found], "checks": [vars(check) for check in checks]}
@@ -69,6 +73,16 @@ def command(
     else:
         _tell(summary, len(found), checks)
     return FAULTS if any(check.state == FAULTY for check in checks) else summary.exit_code
+
+
+def _state(name: str) -> Folder:
+    """The state of a shard; of one in a bucket, a copy for as long as the command runs."""
+    from wrapgen.run.ledger.bucket import state_to_read
+    from wrapgen.run.ledger.folder import Folder
+    from wrapgen.run.remote import is_remote
+
+    context = click.get_current_context()
+    return Folder(context.with_resource(state_to_read(name, err)) if is_remote(name) else Path(name))
 
 
 def _items(shards: list[FinishedShard], folder: Folder, output: Path, source: str | None) -> Items:
@@ -81,7 +95,7 @@ def _items(shards: list[FinishedShard], folder: Folder, output: Path, source: st
 
 
 def _merged(
-    shards: list[FinishedShard], folder: Folder, output: Path, source: str | None, *, fresh: bool
+    shards: list[FinishedShard], folder: Folder, place: Destination, source: str | None, *, fresh: bool
 ) -> Summary:
     from wrapgen import __version__
     from wrapgen.run.finish import run_to_files
@@ -94,13 +108,14 @@ def _merged(
         click.get_current_context().find_root().obj or (),
         version=__version__,
         address=str(shards[0].state.header["address"]),
-        output=str(output.resolve()),
+        output=place.name_of(place.path.resolve()),
         options={"layout": layout.shape},
     )
-    items = _items(shards, folder, output, source)
+    items, path = _items(shards, folder, place.path, source), place.path
     with merged_session(shards, folder, items, fresh=fresh, origin=told, reading=reading) as session:
-        passing(f"writing {output}")
-        return run_to_files(session, output, layout, lambda _: None, time.monotonic, report_beside(output))
+        passing(f"writing {place.name_of(path)}")
+        watch, report = (lambda _: None), report_beside(path)
+        return run_to_files(session, path, layout, watch, time.monotonic, report, place)
 
 
 def _checks(folder: Folder, shards: list[FinishedShard], output: Path, source: str | None) -> list[Check]:

@@ -235,7 +235,7 @@ def _announce(session: Session, host: Host, source: str, options: Options) -> No
         from wrapgen.run.plan import plan
 
         made = plan(
-            session.scan, about, chunk=options.chunk, workers=options.workers, concurrency=host.concurrency
+            session.scan, about, chunk=options.chunk, workers=session.most_calls, concurrency=host.concurrency
         )
         for line in lines(made):
             err(f"  {line}")
@@ -256,7 +256,7 @@ def _foretelling(session: Session, host: Host, options: Options) -> Callable[[Pr
             session.scan,
             host.describe(),
             chunk=options.chunk,
-            workers=options.workers,
+            workers=session.most_calls,
             concurrency=host.concurrency,
             probes=[probe],
         )

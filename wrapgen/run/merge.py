@@ -19,18 +19,22 @@ from wrapgen.errors import RunError, UsageError
 from wrapgen.run.hosts.description import Description
 from wrapgen.run.hosts.memory import MemoryHost
 from wrapgen.run.input.items import Items
-from wrapgen.run.input.shards import Shard, shard_outputs
-from wrapgen.run.ledger.folder import Folder, folder_for
+from wrapgen.run.input.shards import Shard, shard_of, shard_outputs
+from wrapgen.run.ledger.folder import SUFFIX, Folder, folder_for
 from wrapgen.run.ledger.merging import FinishedShard, write_state
 from wrapgen.run.ledger.replay import rebuild
 from wrapgen.run.ledger.spool import Slots
 from wrapgen.run.ledger.store import StateStore
 from wrapgen.run.output.layouts import Layout
+from wrapgen.run.remote import Bucket, is_remote
 from wrapgen.run.session import Session
 from wrapgen.run.settings import Options
 
 _BESIDE = re.compile(r"\.(?:errors\.jsonl|report\.html|receipt\.json)\Z")
 """Ends of the names of files beside an output, which a pattern of the shell takes with it."""
+
+_STATE = re.compile(r"(?:.*\.)?shard-\d+-of-\d+(?:(?:\.[^.]+)?\.run)?\Z")
+"""The names of a shard's state: below --state, and beside an output."""
 
 _TOLD = 8
 """Shards and faults that an error names one by one."""
@@ -53,32 +57,55 @@ _SOURCE = {_CHANGED: ("wrapper", "digest")}
 """What they share unless the user accepts that it changed."""
 
 
-def locate_shards(output: Path, places: Sequence[str]) -> list[Path]:
-    """The folders of the shards that a user means.
+def locate_shards(output: str, places: Sequence[str]) -> list[str]:
+    """The folders of the shards that a user means, or the prefixes of a bucket with their states.
 
     Args:
         output: of the whole run; its shards are looked for beside it where no places are given.
-        places: outputs or folders of shards, or folders that hold those.
+        places: outputs or folders of shards, or folders that hold those; prefixes of a bucket likewise.
 
     Raises:
         UsageError: there is no shard in one of them.
+        RunError: a bucket can't be listed.
     """
-    if not places:
-        found = list(map(folder_for, shard_outputs(output)))
-        if not found:
-            hint = "name their outputs, or the folder that --state said"
-            raise UsageError(f"there are no shards of {output} beside it", hint=hint)
-        return found
-    return list(dict.fromkeys(folder for place in places for folder in _shards_at(Path(place))))
+    if places:
+        return list(dict.fromkeys(shard for place in places for shard in _shards_at(place.rstrip("/"))))
+    if is_remote(output):
+        prefix, _, name = output.rpartition("/")
+        found = [shard for shard in _below(prefix) if _whole_of(shard) == name]
+    else:
+        found = list(map(str, map(folder_for, shard_outputs(Path(output)))))
+    if not found:
+        hint = "name their outputs, or what --state said"
+        raise UsageError(f"there are no shards of {output} beside it", hint=hint)
+    return found
 
 
-def _shards_at(path: Path) -> list[Path]:
+def _shards_at(place: str) -> list[str]:
+    if is_remote(place):
+        return _below(place) or [_BESIDE.sub("", place)]
+    path = Path(place)
     output = path.with_name(_BESIDE.sub("", path.name)) if path.name else path
     below = [*sorted(path.glob("shard-*-of-*")), *sorted(path.glob("*.shard-*-of-*.run"))]
     for folders in ([path], [folder_for(output)] if path.name else [], below):
-        if found := [folder for folder in folders if Folder(folder).ledger.exists()]:
+        if found := [str(folder) for folder in folders if Folder(folder).ledger.exists()]:
             return found
     raise UsageError(f"there is no state of a shard in {path}", hint="name a shard's output or folder")
+
+
+def _below(prefix: str) -> list[str]:
+    """The states of shards just below a prefix of a bucket, as --state and outputs there name them."""
+    try:
+        names = Bucket(prefix).names()
+    except OSError as error:
+        raise RunError(f"{prefix} can't be listed: {error.strerror or error}") from error
+    return [f"{prefix}/{name}" for name in names if _STATE.match(name)]
+
+
+def _whole_of(state: str) -> str | None:
+    """The name of the whole run's output, from that of a shard's folder."""
+    known = shard_of(Path(state.rpartition("/")[2].removesuffix(SUFFIX)))
+    return known and known[1].name
 
 
 def finished_shards(
@@ -257,7 +284,7 @@ def _prepare(shards: Sequence[FinishedShard], folder: Folder, *, fresh: bool) ->
                 f"{folder.name} is of a run that was not in shards",
                 hint="name another output, or start over with --fresh",
             )
-        if known.calls != sum(one["calls"] for one in kept):
+        if known.calls > sum(one["calls"] for one in kept):
             if kept == [one.as_json() for one in shards]:
                 return
             raise RunError(

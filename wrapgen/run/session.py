@@ -72,6 +72,7 @@ class Session:
         resumed: whether an earlier session left something.
         scan: what the input holds; of a shard, what its rows hold.
         rows: their numbers in the whole input.
+        most_calls: calls that may be open at once.
         counts: how the run stands.
         unrecorded: why nothing could be recorded of items that were given up; empty where nothing was tried.
         damage: what of the run's files was damaged, and is made again; empty for nothing.
@@ -209,7 +210,7 @@ class Session:
         self.scan = InputScan.from_json(kept["survey"]) if kept else self._scan()
         self.rows = shard.rows(self._rows) if shard else range(self.scan.items)
         facts["survey"] = self.scan.as_json()
-        self._most_calls = most_calls(shard, self._rows, self._host, self._options.workers)
+        self.most_calls = most_calls(shard, self._rows, self._host, self._options.workers)
 
     def _scan(self) -> InputScan:
         sizes, aim = self.items.sizes(), self._wrapper.aim
@@ -325,7 +326,7 @@ class Session:
             DeliveryLimits(call.terms.attempts, wrapper.aim, together, ahead, spending=spending),
             Adaptive(
                 ChunkSize(largest=options.chunk),
-                Concurrency(self._most_calls, first=self._host.concurrency),
+                Concurrency(self.most_calls, first=self._host.concurrency),
                 ErrorBudget(share=self._share(), finished=self.counts.finished, failed=self.counts.failed),
             ),
             SharedBackoff(world.random, options.patience),

@@ -191,3 +191,52 @@ def test_kills_and_a_bucket_that_fails_change_nothing(machines, platform, s3, se
     assert set(codes) <= {0, 8}
     s3.fault = lambda method, path: (0.0, "")
     assert not machines.broken(last.folder / "out.jsonl")
+
+
+def test_shards_that_share_only_a_bucket_become_one_run(machines, platform):
+    """One is killed and resumed on another machine; a third machine merges them."""
+    reached, go_on = platform.hold_from(3)
+    first = machines()
+    killed = first.start(*machines.run(), "--shard", "0/2")
+    assert reached.wait(60)
+    killed.kill()
+    killed.communicate()
+    go_on.set()
+    second, third = machines(), machines()
+    missing = third("merge", "-o", "out.jsonl", machines.state)
+    assert missing.returncode == 8
+    assert "shard 1/2 is missing; shard 0/2 is not finished: " in missing.stderr
+    for index in (1, 0):
+        ended = second(*machines.run(), "--shard", f"{index}/2", "--take-over")
+        assert ended.returncode == 0, ended.stderr
+    merged = third("merge", "-o", "out.jsonl", machines.state, "--json")
+    assert merged.returncode == 0, merged.stderr
+    lines = [json.loads(line) for line in (third.folder / "out.jsonl").read_text().splitlines()]
+    assert [line["index"] for line in lines] == list(range(ITEMS))
+    found = Evidence(ITEMS)
+    kept = platform.wrapper.records
+    found.records({"index": int(id_), "try": tries} for id_, each in kept.items() for tries, _ in each)
+    for index in range(2):
+        with open_state(f"{machines.state}/shard-{index}-of-2") as state:
+            found.ledger(state)
+    found.output(third.folder / "out.jsonl")
+    assert not found.broken()
+
+
+@pytest.mark.soak
+def test_shards_write_to_a_bucket_and_are_merged_there(machines):
+    """Outputs and states are beside each other in it, and so is the merged run, which can be merged again."""
+    place, second = machines.state.rpartition("/")[0], machines()
+    for index in range(2):
+        done = second(
+            "run", *RUN[1:], "in.jsonl", "-o", f"{place}/all.jsonl", "--run", "r2", "--shard", f"{index}/2"
+        )
+        assert done.returncode == 0, done.stderr
+    again = machines()
+    merged = again("merge", "-o", f"{place}/all.jsonl", "--json")
+    assert merged.returncode == 0, merged.stderr
+    told = json.loads(merged.stdout)
+    assert told["output"] == f"{place}/all.jsonl" and not list(again.folder.glob("all*"))
+    shown = json.loads(again("show", f"{place}/all.jsonl", "--json").stdout)
+    assert (shown["state"], shown["items"]) == ("ok", ITEMS)
+    assert again("merge", "-o", f"{place}/all.jsonl").returncode == 0

@@ -41,10 +41,15 @@ def shard(bench: Bench, index: int, of: int, wrapper: MemoryWrapper | None = Non
     return output
 
 
+def located(bench: Bench, *places: object) -> list[Path]:
+    """What merging takes."""
+    return list(map(Path, locate_shards(str(bench.output), list(map(str, places)))))
+
+
 def merge(bench: Bench, values=VALUES, *, selection=Selection(), fresh=False, output=None):  # noqa: B008
     """Every shard beside the output."""
     output = output or bench.output
-    shards = finished_shards([Folder(path) for path in locate_shards(bench.output, [])])
+    shards = finished_shards([Folder(path) for path in located(bench)])
     items = Selected(MemorySource(values), selection)
     opened = merged_session(shards, Folder(folder_for(output)), items, fresh=fresh, origin={})
     with opened as session:
@@ -200,7 +205,7 @@ def test_failed_items_go_again_in_the_merged_run(bench):
 
 def refused(bench: Bench, *states: Path) -> str:
     """What merging says."""
-    found = [Folder(path) for path in states or locate_shards(bench.output, [])]
+    found = [Folder(path) for path in states or located(bench)]
     with pytest.raises(RunError, match="these shards can't be merged") as raised:
         finished_shards(found)
     return raised.value.message
@@ -275,7 +280,7 @@ def test_two_states_of_one_shard_are_told(bench, tmp_path):
     state = folder_for(Shard(1, 2).output(bench.output))
     copy = tmp_path / "copy.run"
     shutil.copytree(state, copy)
-    told = refused(bench, *locate_shards(bench.output, []), copy)
+    told = refused(bench, *located(bench), copy)
     assert told.endswith(f"both {state} and {copy} are shard 1/2")
 
 
@@ -299,17 +304,17 @@ def test_shards_are_found_by_outputs_states_and_folders_of_states(bench, tmp_pat
     """Beside the output, by any of their names, and where --state put them; else it is told."""
     outputs = [shard(bench, index, 2) for index in range(2)]
     states = [folder_for(output) for output in outputs]
-    assert locate_shards(bench.output, []) == states
-    assert locate_shards(bench.output, list(map(str, outputs))) == states
-    assert locate_shards(bench.output, [str(states[1])]) == states[1:]
-    assert locate_shards(bench.output, [str(bench.folder)]) == states
+    assert located(bench) == states
+    assert located(bench, *outputs) == states
+    assert located(bench, states[1]) == states[1:]
+    assert located(bench, bench.folder) == states
     kept = tmp_path / "kept"
     for index, state in enumerate(states):
         shutil.copytree(state, kept / Shard(index, 2).name)
-    assert locate_shards(bench.output, [str(kept)]) == [kept / "shard-0-of-2", kept / "shard-1-of-2"]
+    assert located(bench, kept) == [kept / "shard-0-of-2", kept / "shard-1-of-2"]
     for places in ([], ["nowhere"]):
         with pytest.raises(UsageError, match=r"there (are|is) no"):
-            locate_shards(tmp_path / "other.jsonl", places)
+            locate_shards(str(tmp_path / "other.jsonl"), places)
 
 
 def test_layouts_of_shards_have_to_be_the_same(bench):

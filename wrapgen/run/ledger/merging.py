@@ -83,7 +83,9 @@ def write_state(shards: Sequence[FinishedShard], folder: Folder) -> None:
         _retold(one, {name: starts[name][at] for name in starts}, shards) for at, one in enumerate(shards)
     ]
     earliest = min(shards, key=lambda one: str(one.state.header["at"]))
-    with closing(folder.open(_UNFINISHED, write=True)) as log:
+    # What is written behind has no names to change; what is there of it is known by its sums.
+    name = LEDGER if folder.writes_behind else _UNFINISHED
+    with closing(folder.open(name, write=True)) as log:
         log.cut(0)
         ledger = Ledger(log)
         with closing(earliest.store.open(LEDGER)) as first:
@@ -91,7 +93,8 @@ def write_state(shards: Sequence[FinishedShard], folder: Folder) -> None:
         entries = _in_order_of_time(streams)
         while some := list(islice(entries, _TOGETHER)):
             ledger.append(some)
-    rename(folder.path / f"{_UNFINISHED}.jsonl", folder.ledger)
+    if name != LEDGER:
+        rename(folder.path / f"{name}.jsonl", folder.ledger)
 
 
 def _copy(one: FinishedShard, name: str, to: Log) -> int:
