@@ -58,7 +58,7 @@ def accounts(around: Surroundings, number: int, stack: ExitStack) -> Measure:
 
 
 def versions(around: Surroundings, number: int, stack: ExitStack) -> Measure:
-    """More versions of one algorithm, of which the newest is called without its number."""
+    """More versions of one algorithm, of which the newest is called as such."""
     bench = around.bench
     home, server = stack.enter_context(around.platform(f"growth-versions-{number}"))
     words = ("--as", "bench/Versions", "--skip-cases", "--release", "1.0.0")
@@ -66,7 +66,7 @@ def versions(around: Surroundings, number: int, stack: ExitStack) -> Measure:
 
     def measured(size: int) -> dict[str, Any]:
         _copy_versions(home, size)
-        url = f"{server.address}/v1/algo/{reference}"
+        url = f"{server.address}/v1/algo/{reference}/latestPrivate"
         return _timed(server, url, f"/v1/algorithms/{reference}/versions", server.key)
 
     return measured
