@@ -23,6 +23,18 @@ IGNORED_FOLDERS = frozenset(
 COMPILED = (".pyc", ".pyo")
 """Endings of files that Python makes from others."""
 
+MANIFEST = ".wrapgen.json"
+"""The file of a generated wrapper that lists what was generated."""
+
+INLINE_FOLDER = "inline"
+"""Where a wrapper keeps its copy of an inline target's folder."""
+
+CLIENT = ("algorithmia>=2.0.5,<3", "algorithmia-adk>=1.2.4,<2", "requests>=2.20")
+"""What a wrapper requires to call a platform.
+
+The ADK imports the client without declaring it (platform contract, section 10), so both are named.
+"""
+
 PRIVATE, PRIVATE_FOLDER = 0o600, 0o700
 """Modes of files and folders that hold a user's data."""
 

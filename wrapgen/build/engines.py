@@ -12,9 +12,9 @@ from wrapgen import vendored
 from wrapgen.build.context import build_context
 from wrapgen.build.generating import manifest
 from wrapgen.build.literals import Ready
-from wrapgen.build.plan import MANIFEST
 from wrapgen.build.render import render_tree
 from wrapgen.build.templates import read_templates
+from wrapgen.files import MANIFEST
 from wrapgen.spec import Spec
 from wrapgen.spec.queue import LOST_DELIVERIES, lambda_timeout, queue_numbers
 from wrapgen.wrapper import Wrapper

@@ -10,10 +10,11 @@ from wrapgen.build import mapping, plan, serving
 from wrapgen.build.context import build_context
 from wrapgen.build.inline import copied_files
 from wrapgen.build.literals import json_text
-from wrapgen.build.plan import HOOKS, MANIFEST
+from wrapgen.build.plan import HOOKS
 from wrapgen.build.render import render
 from wrapgen.build.templates import read_templates
 from wrapgen.errors import UsageError
+from wrapgen.files import MANIFEST
 from wrapgen.spec import Spec
 from wrapgen.wrapper import Wrapper
 

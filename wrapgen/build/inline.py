@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from wrapgen.build import requirements
 from wrapgen.build.requirement_lines import FILE
 from wrapgen.errors import Problem
+from wrapgen.files import INLINE_FOLDER
 from wrapgen.spec import Spec
-from wrapgen.spec.load import INLINE_FOLDER, source_error
+from wrapgen.spec.load import source_error
 from wrapgen.wrapper import Wrapper
 
 _TEST = re.compile(r"(^|/)(test_[^/]*|[^/]*_test|tests?|conftest)\.py$")

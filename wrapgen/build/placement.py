@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wrapgen.build import runtime
-from wrapgen.build.plan import HOOKS, MANIFEST
+from wrapgen.build.plan import HOOKS
 from wrapgen.errors import EditedError, UsageError
-from wrapgen.files import IGNORED_FOLDERS
+from wrapgen.files import IGNORED_FOLDERS, MANIFEST
 from wrapgen.wrapper import Change, Wrapper, refuse_link
 
 

@@ -13,9 +13,6 @@ from wrapgen.spec import Spec
 HOOKS = "src/hooks.py"
 """The user's own file: written where there is none, else never written, compared or removed."""
 
-MANIFEST = ".wrapgen.json"
-"""What the build wrote, so that a later one can tell a file edited by hand."""
-
 Condition: TypeAlias = Callable[[Spec], bool]
 
 

@@ -13,8 +13,9 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from wrapgen.files import INLINE_FOLDER
 from wrapgen.spec import Spec
-from wrapgen.spec.load import INLINE_FOLDER, source_error
+from wrapgen.spec.load import source_error
 
 FILE = "requirements.txt"
 """What the platform installs from, in the algorithm's folder."""

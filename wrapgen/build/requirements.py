@@ -8,11 +8,9 @@ from typing import TypeAlias
 
 from wrapgen.build import plan
 from wrapgen.build.requirement_lines import RequirementLine, author_lines, canonical
+from wrapgen.files import CLIENT
 from wrapgen.spec import Spec
 from wrapgen.spec.load import source_error
-
-CLIENT = ("algorithmia>=2.0.5,<3", "algorithmia-adk>=1.2.4,<2", "requests>=2.20")
-"""The ADK imports the client without declaring it (platform contract, section 10), so both are named."""
 
 DATABASES = {"postgresql": "psycopg2-binary>=2.9", "mysql": "PyMySQL>=1.0", "sqlite": ""}
 """The driver for each dialect, by the name that `Store.dialect` gives it."""

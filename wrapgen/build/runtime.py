@@ -8,10 +8,9 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
-from wrapgen.build.plan import MANIFEST
 from wrapgen.build.templates import read_templates
 from wrapgen.errors import UsageError
-from wrapgen.files import IGNORED_FOLDERS, read_json
+from wrapgen.files import IGNORED_FOLDERS, MANIFEST, read_json
 from wrapgen.references import Number
 from wrapgen.wrapper import Wrapper
 

@@ -97,10 +97,10 @@ class Hosting:
             )
             self._stack.callback(host.close)
             return host
-        if self.local.spec.target.endpoint is not None:
+        if self.local.facts.url:
             from wrapgen.local.reach import watching
 
-            self._stack.enter_context(watching(self.local.spec.expanded.url, _told_of_waiting))
+            self._stack.enter_context(watching(self.local.facts.url, _told_of_waiting))
         return self._processes(self.local, processes, log)
 
     def call(self, body: bytes, content_type: str, seconds: float, log: IO[bytes]) -> Answer:
@@ -125,7 +125,7 @@ class Hosting:
 
     def _answer(self, local: LocalWrapper, host: ProcessHost, value: str | bytes, seconds: float) -> Answer:
         """The answer of a spec's wrapper, unless nothing listens at its endpoint, which it would wait for."""
-        if local.spec.target.endpoint is None:
+        if not local.facts.url:
             return local.call(host, value, seconds)
         from wrapgen.local.reach import watching
 
@@ -136,7 +136,7 @@ class Hosting:
             host.close()
 
         try:
-            with watching(local.spec.expanded.url, end):
+            with watching(local.facts.url, end):
                 return local.call(host, value, seconds)
         except AlgorithmFailed as error:
             if not missing:

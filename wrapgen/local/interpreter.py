@@ -11,8 +11,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from wrapgen.build.requirements import CLIENT
 from wrapgen.errors import RunError
+from wrapgen.files import CLIENT
 from wrapgen.local.cache import kept_environment
 
 INSTALL_SECONDS = 3600

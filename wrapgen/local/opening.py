@@ -10,21 +10,23 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cached_property, partial
 from os import PathLike
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from wrapgen import protocol
-from wrapgen.build import generate
-from wrapgen.build.plan import MANIFEST, store_kinds
 from wrapgen.errors import AlgorithmFailed
+from wrapgen.files import INLINE_FOLDER, MANIFEST
 from wrapgen.local.cache import kept_wrapper
 from wrapgen.local.interpreter import interpreter_for
+from wrapgen.local.known import WrapperFacts, note, recall
 from wrapgen.protocol import Answer
 from wrapgen.run.hosts.processes import ProcessHost, Program
 from wrapgen.run.scheduling.replies import Lost
-from wrapgen.spec import Spec, load
-from wrapgen.spec.load import INLINE_FOLDER
+
+if TYPE_CHECKING:
+    from wrapgen.spec import Spec
 
 _NAMES_VENDOR = re.compile(rb"\b(Algorithmia|adk|requests)\b")
 
@@ -40,29 +42,36 @@ class LocalWrapper:
     """A wrapper that this machine executes.
 
     Args:
-        spec: what it is made from.
+        facts: what a run has to know of its spec.
+        read: gives the spec, which takes a while.
         folder: where its files are.
         beside: the folder of the spec.
     """
 
-    spec: Spec
+    facts: WrapperFacts
+    read: Callable[[], Spec]
     folder: Path
     beside: Path
+
+    @cached_property
+    def spec(self) -> Spec:
+        """What it is made from."""
+        return self.read()
 
     @property
     def reference(self) -> str:
         """What messages and the ledger call it."""
-        return f"{self.spec.wrapper.name}/local"
+        return f"{self.facts.name}/local"
 
     @property
     def calls_platform(self) -> bool:
         """Whether it needs an address and a key: its target or its datastore is on a platform."""
-        return self.spec.target.algorithm is not None or bool({"data", "sqs"} & store_kinds(self.spec))
+        return self.facts.calls_platform
 
     @property
     def processes(self) -> int:
         """Processes unless the user says otherwise: one per processor for code of its own, else one."""
-        if self.spec.target.source is None:
+        if not self.facts.source:
             return 1
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -137,11 +146,42 @@ def local_wrapper(name: str | PathLike[str] | Spec) -> LocalWrapper:
         SpecError: the spec is wrong.
         UsageError: the cache can't be written.
     """
-    if isinstance(name, Spec):
-        return LocalWrapper(name, kept_wrapper(generate(name), name.wrapper.algorithm_name), Path())
+    if not isinstance(name, (str, PathLike)):
+        return _made(name, Path())
     path = Path(name).expanduser()
-    spec = load(path)
     beside = path if path.is_dir() else path.parent
-    if (beside / MANIFEST).is_file():
-        return LocalWrapper(spec, beside, beside)
-    return LocalWrapper(spec, kept_wrapper(generate(spec), spec.wrapper.algorithm_name), beside)
+    file = path / "spec.yaml" if path.is_dir() else path
+    is_wrapper = (beside / MANIFEST).is_file()
+    if not is_wrapper and (known := recall(file)):
+        return LocalWrapper(known[0], partial(_loaded, path), known[1], beside)
+    spec = _loaded(path)
+    if is_wrapper:
+        return LocalWrapper(_facts(spec), lambda: spec, beside, beside)
+    return _made(spec, beside, file)
+
+
+def _loaded(path: Path) -> Spec:
+    """The spec in a file or folder. What reads specs takes a quarter of a second to import."""
+    from wrapgen.spec import load
+
+    return load(path)
+
+
+def _made(spec: Spec, beside: Path, file: Path | None = None) -> LocalWrapper:
+    """The wrapper of a spec, made in the cache; that is noted of the spec's file, if there is one."""
+    from wrapgen.build import generate
+
+    wrapper, facts = generate(spec), _facts(spec)
+    folder = kept_wrapper(wrapper, spec.wrapper.algorithm_name)
+    if file is not None:
+        note(file, spec, facts, folder, wrapper)
+    return LocalWrapper(facts, lambda: spec, folder, beside)
+
+
+def _facts(spec: Spec) -> WrapperFacts:
+    from wrapgen.build.plan import store_kinds
+
+    target = spec.target
+    calls_platform = target.algorithm is not None or bool({"data", "sqs"} & store_kinds(spec))
+    url = spec.expanded.url if target.endpoint is not None else ""
+    return WrapperFacts(spec.wrapper.name, calls_platform, target.source or "", url)

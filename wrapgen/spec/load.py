@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from urllib.parse import unquote
 
 from wrapgen.errors import Problem, SpecError
-from wrapgen.files import IGNORED_FOLDERS
+from wrapgen.files import IGNORED_FOLDERS, INLINE_FOLDER
 from wrapgen.spec import names
 from wrapgen.spec import tree as trees
 from wrapgen.spec.model import Spec
@@ -24,9 +24,6 @@ from wrapgen.spec.validate import validate, warnings
 
 MAX_SOURCE_BYTES = 50_000_000
 """Most bytes of an inline target's folder."""
-
-INLINE_FOLDER = "inline"
-"""Where a wrapper keeps its copy of an inline target's folder."""
 
 OWN_FOLDER = "name the algorithm's own folder"
 """What to do about a source that is none."""
