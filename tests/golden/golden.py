@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 
 from wrapgen.build import generate
-from wrapgen.build.plan import MANIFEST
 from wrapgen.build.templates import read_templates
 from wrapgen.errors import SpecError
+from wrapgen.files import MANIFEST
 from wrapgen.spec import load, parse
 from wrapgen.wrapper import Wrapper
 

@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 
 from wrapgen.build import generate, overlaid
-from wrapgen.build.plan import CONDITIONS, HOOKS, MANIFEST
+from wrapgen.build.plan import CONDITIONS, HOOKS
 from wrapgen.build.templates import read_templates
 from wrapgen.errors import BadTemplate, UsageError
+from wrapgen.files import MANIFEST
 from wrapgen.spec import load
 from wrapgen.spec.names import WRAPPER_MODULES
 
