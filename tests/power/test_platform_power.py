@@ -17,6 +17,9 @@ from numbers_page import publish
 from opened_home import Facts, Known, open_again
 from system_calls import Replay, can_trace, record
 
+PARTS = 16
+"""Of all states, each tried by a test."""
+
 pytestmark = pytest.mark.skipif(bool(can_trace()), reason=f"system calls can't be recorded: {can_trace()}")
 
 
@@ -30,8 +33,17 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def states(life: Path, folder: Path, broken: str = "") -> tuple[list[tuple[Crash, int]], Known]:
-    """Every state with the last moment at which it may be found, and what was known when."""
+def states(
+    life: Path, folder: Path, broken: str = "", share: float = 0.02
+) -> tuple[list[tuple[Crash, int]], Known]:
+    """Every state with the last moment at which it may be found, and what was known when.
+
+    Args:
+        life: what was recorded.
+        folder: an empty one.
+        broken: what is not synced; see `Replay`.
+        share: of the moments at which much is being installed, those whose states are among them.
+    """
     (folder / "empty").mkdir()
     disk, random = ModelDisk(folder / "empty"), Random(1)
     found: dict[int, tuple[Crash, int]] = {}
@@ -47,8 +59,8 @@ def states(life: Path, folder: Path, broken: str = "") -> tuple[list[tuple[Crash
             told.append((when, *json.loads(data)))
         elif data.startswith(b"HTTP/1.1 "):  # what was acknowledged is so from then on
             answered = moment
-        if disk.pending > MANY and not data and random.random() > 0.02:
-            return  # of what is being installed, the states are tried at some moments only
+        if disk.pending > MANY and not data and random.random() > share:
+            return
         for crash in disk.crashes(random, 1):
             found[crash.key] = crash, moment
 
@@ -91,9 +103,19 @@ def test_a_missing_sync_is_found(life, quick, broken):
     assert next(faults(found, known, quick), None)
 
 
+@pytest.fixture(scope="module")
+def all_states(life: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[tuple[Crash, int]], Known]:
+    """Every state, those of each moment of an installation too, in no order."""
+    found, known = states(life, tmp_path_factory.mktemp("states"), share=1.0)
+    Random(1).shuffle(found)
+    return found, known
+
+
 @pytest.mark.soak
-def test_a_platform_survives_every_power_cut(life, quick):
-    """As above, from every state."""
-    found, known = states(life, quick)
-    assert not list(faults(found, known, quick))
-    publish("states of a platform's home after a power cut, each opened and compared", len(found))
+@pytest.mark.parametrize("part", range(PARTS))
+def test_a_platform_survives_every_power_cut(all_states, quick, part):
+    """As above, from every state, in parts."""
+    found, known = all_states
+    assert not list(faults(found[part::PARTS], known, quick))
+    tried = sum(len(found[each::PARTS]) for each in range(part + 1))
+    publish("states of a platform's home after a power cut, each opened and compared", tried)
