@@ -118,6 +118,8 @@ def _open_inference(url: str, ask: Ask) -> Discovered | None:
     """The metadata of a model, from its own URL, or of the only model of a server."""
     root, path = _root(url), urlsplit(url).path
     name = unquote(path.partition("/v2/models/")[2].partition("/")[0])
+    if path.startswith("/v1/"):  # which a server may have beside it
+        return None
     if not name:
         server = ask(f"{root}/v2").value
         if not isinstance(server, dict) or "extensions" not in server:
@@ -129,6 +131,8 @@ def _open_inference(url: str, ask: Ask) -> Discovered | None:
     lines = [
         f"open-inference: model {name}" + (f", platform {facts['platform']}" if facts.get("platform") else "")
     ]
+    if name == "MODEL":
+        lines.append("the server lists no models: name one, or give the URL of one, .../v2/models/NAME")
     if not inputs:
         lines.append("the server does not name its inputs: say what they are called, and of which type")
         inputs = [{"name": "input", "datatype": "BYTES", "shape": [-1], "value": "$item.text"}]
@@ -159,11 +163,12 @@ def _models(url: str, ask: Ask) -> Discovered | None:
     if isinstance(value.get("data"), list):
         names = _names(value["data"])
         more = f" of {len(names):,}" if len(names) > 1 else ""
-        return Discovered(
-            _chat(base, names[0] if names else "MODEL"), [f"openai: model {names[:1] or '?'}{more}"]
-        )
+        model = names[0] if names else "MODEL"
+        made = _embeddings(base, model) if path.endswith("/embeddings") else _chat(base, model)
+        return Discovered(made, [f"openai: model {model}{more}"], _EMBEDDED.get(made["protocol"]))
     if isinstance(value.get("models"), list):
-        names = _names(value["models"])
+        named = unquote(path.partition("/v1/models/")[2].partition(":")[0])
+        names = [*([named] if named else []), *(each for each in _names(value["models"]) if each != named)]
         target = {"endpoint": root, "protocol": "kserve-v1", "model": names[0] if names else "MODEL"}
         return Discovered(
             {**target, "request": {"instances": "$items"}}, [f"kserve-v1: models {', '.join(names)}"]
@@ -175,6 +180,14 @@ def _chat(base: str, model: str) -> dict[str, Any]:
     messages = [{"role": "user", "content": "${item.text}"}]
     request = {"messages": messages, "temperature": 0, "max_tokens": 200}
     return {"endpoint": base, "protocol": "openai-chat", "model": model, "request": request}
+
+
+def _embeddings(base: str, model: str) -> dict[str, Any]:
+    return {"endpoint": base, "protocol": "openai-embeddings", "model": model, "batch_size": 32}
+
+
+_EMBEDDED = {"openai-embeddings": "a text"}
+"""An item that fits, by protocol."""
 
 
 def _names(value: Any) -> list[str]:
@@ -205,8 +218,9 @@ def _mlflow(url: str, ask: Ask) -> Discovered | None:
 
 def _openapi(url: str, ask: Ask) -> Discovered | None:
     """The operation at the URL's path, or the only one that takes JSON."""
-    document = ask(f"{_root(url)}/openapi.json").value
-    paths = document.get("paths") if isinstance(document, dict) else None
+    pages = (ask(f"{_root(url)}/{name}").value for name in ("openapi.json", "docs.json"))  # BentoML's
+    document = next((page for page in pages if isinstance(page, dict) and "paths" in page), {})
+    paths = document.get("paths")
     if not isinstance(paths, dict):
         return None
     posts = {path: each["post"] for path, each in paths.items() if isinstance(each, dict) and "post" in each}
@@ -216,8 +230,11 @@ def _openapi(url: str, ask: Ask) -> Discovered | None:
     lines = [f"openapi: {', '.join(f'POST {each}' for each in list(posts)[:8]) or 'no POST'}"]
     if path not in posts:
         return Discovered(
-            {"endpoint": url, "protocol": "json"}, [*lines, "name one of these in the endpoint's URL"]
+            {"endpoint": url, "protocol": "json"}, [*lines, "name one of these in the URL of the endpoint"]
         )
+    if path.endswith("/embeddings"):
+        made = _embeddings(f"{_root(url)}{path.removesuffix('/embeddings')}", "MODEL")
+        return Discovered(made, [*lines, "embeddings as OpenAI has them: name the model"], "a text")
     query = f"?{urlsplit(url).query}" if urlsplit(url).query else ""
     example = _example(_body_schema(posts[path]), document)
     return Discovered({"endpoint": f"{_root(url)}{path}{query}", "protocol": "json"}, lines, example)

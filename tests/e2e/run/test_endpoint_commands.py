@@ -150,6 +150,11 @@ def chat(body: Any) -> Any:
     return {"model": body["model"], "choices": [{"message": message, "finish_reason": "stop"}]}
 
 
+def embed(body: Any) -> Any:
+    """An answer of a model of embeddings."""
+    return {"data": [{"index": n, "embedding": [len(text)]} for n, text in enumerate(body["input"])]}
+
+
 KINDS = {
     "fastapi": (FASTAPI, lambda body: {"label": body["text"].upper()}, "", "json", {"text": "hi"}),
     "open-inference": (V2, infer, "/v2/models/iris", "open-inference", {"x": [1.0, 2.0, 3.0, 4.0]}),
@@ -166,6 +171,27 @@ KINDS = {
         "/v1",
         "openai-chat",
         {"text": "hi"},
+    ),
+    "embeddings": (
+        {"/v1/models": {"object": "list", "data": [{"id": "e5"}]}},
+        embed,
+        "/v1/embeddings",
+        "openai-embeddings",
+        "hi",
+    ),
+    "bentoml": (
+        {"/docs.json": FASTAPI["/openapi.json"]},
+        lambda body: {"label": body["text"].upper()},
+        "/predict",
+        "json",
+        {"text": "hi"},
+    ),
+    "kserve of both protocols": (
+        {**V2, "/v1/models": {"models": ["iris"]}},
+        lambda body: {"predictions": [1 for _ in body["instances"]]},
+        "/v1/models/iris:predict",
+        "kserve-v1",
+        {"x": 1},
     ),
     "kserve": (
         {"/v1/models": {"models": ["flowers"]}},
