@@ -16,6 +16,7 @@ import hmac
 import os
 import signal
 import sys
+from concurrent.futures import Future
 from typing import Any, Awaitable, Callable, Dict, Iterator, Mapping
 
 from serving.calls import KINDS, READY, Answer, Calls, problem
@@ -228,22 +229,26 @@ class Service:
         return b"".join(parts)
 
     async def _executed(self, body: bytes, kind: str, receive: Receive) -> Answer:
-        """The wrapper's answer. A call that no thread has begun ends with its client, or when time is up."""
+        """The wrapper's answer. Raises ``Refused`` and ``Gone`` for a call that no thread has begun."""
         job = self.calls.submit(body, kind)
         done = asyncio.wrap_future(job)
-        if self._admitted <= self.settings.calls:  # a thread is free
-            return await done
-        gone = asyncio.ensure_future(receive())  # the body is read: what comes now is the end of it
         try:
-            await asyncio.wait({done, gone}, timeout=WAIT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            if not done.done() and job.cancel():
-                if gone.done():
-                    raise Gone
-                raise busy(f"no thread was free within {WAIT_SECONDS:g} s")
-            await asyncio.wait({done})  # it is being executed, and can't be called back
+            if self._admitted > self.settings.calls:
+                await self._turn(job, done, receive)
+            return await done
+        except asyncio.CancelledError:
             if done.cancelled():
-                raise busy("the wrapper is stopping")
-            return done.result()
+                raise busy("the wrapper is stopping") from None
+            raise
+
+    async def _turn(self, job: Future[Answer], done: asyncio.Future[Answer], receive: Receive) -> None:
+        """Wait for a thread. A call that none has begun ends with its client, or when time is up."""
+        gone = asyncio.ensure_future(receive())  # the body is read: what comes now is the end of it
+        either: set[asyncio.Future[Any]] = {done, gone}
+        try:
+            await asyncio.wait(either, timeout=WAIT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if not done.done() and job.cancel():
+                raise Gone if gone.done() else busy(f"no thread was free within {WAIT_SECONDS:g} s")
         finally:
             gone.cancel()
 
@@ -299,11 +304,12 @@ def _time_limit(seconds: float) -> Iterator[None]:
     """End the block with ``asyncio.TimeoutError`` after so long; ``wait_for`` would start a task for it."""
     task, is_late = asyncio.current_task(), []
 
-    def end() -> None:
+    def end(task: asyncio.Task[Any]) -> None:
         is_late.append(True)
         task.cancel()
 
-    timer = asyncio.get_running_loop().call_later(seconds, end)
+    assert task is not None
+    timer = asyncio.get_running_loop().call_later(seconds, end, task)
     try:
         yield
     except asyncio.CancelledError:

@@ -61,7 +61,7 @@ def gateway(echo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 def test_a_run_through_tls_and_a_path(gateway, tmp_path):
-    """With the authority named, a run goes through; its receipt names the URL, and not the token."""
+    """With the authority named, a run goes through; no file of it holds the token."""
     (tmp_path / "in.jsonl").write_text("".join(f'{{"n": {n}}}\n' for n in range(200)))
     variables = {"WRAPPER_TOKEN": TOKEN, "REQUESTS_CA_BUNDLE": str(gateway.ca)}
     command = [

@@ -59,7 +59,7 @@ _FAILURES = {
 
 def document(settings: Settings) -> dict[str, Any]:
     """The document, for the limits that hold in this process."""
-    secured = [{"token": []}]
+    secured: list[dict[str, Any]] = [{"token": []}]
     limits = f"A request may have {settings.request_bytes} bytes, an answer {settings.response_bytes}."
     text = {"schema": {"type": "string"}}
     status = {"200": _said("It is so."), "503": _said("It is not.")}
