@@ -145,14 +145,14 @@ class NumberedObjects:
         if self._epoch:
             return
         while not self._epoch:
-            self.fetch()
             self._refuse_living_owner()
             self._epoch = int(self._last["epoch"]) + 1
             claimed = self._object([])
             try:
                 self._put(claimed)
-            except TakenOver:  # another one was quicker
+            except TakenOver:  # something was written since this one looked
                 self._epoch, self._lost = 0, ""
+                self.fetch()
             except OSError as error:
                 self._epoch = 0
                 raise RunError(
