@@ -15,7 +15,7 @@ from bench.parts import engines
 from bench.render import render
 
 ROOT = Path(__file__).resolve().parents[2]
-ROWS = {"recording", "hosted", "shards", "served"}
+ROWS = {"recording", "hosted", "shards", "served", "states"}
 """Parts that measure the working tree alone."""
 PARTS = {"batch", "serving", "distance", "generation", "growth", "engines"} | ROWS
 
@@ -54,6 +54,7 @@ def test_every_part_of_the_bench_runs_and_writes_its_table(tmp_path):
         ("hosted", 2),
         ("shards", 1),
         ("served", 1),
+        ("states", 1),
     ):
         found = data["parts"][part]
         assert len(found) == count and not [note for note in found.values() if "failed" in note], found

@@ -146,7 +146,7 @@ def test_a_bucket_that_is_missing_or_refuses_is_one_clear_error(machines, s3):
     assert told.returncode == 8 and "s3://not-there/run can't be written" in told.stderr
     machines.state = "s3://runs"
     told = command(*machines.run())
-    assert told.returncode == 2 and "s3://runs is no folder of a bucket" in told.stderr
+    assert told.returncode == 2 and "s3://runs is a whole bucket" in told.stderr
     assert "Traceback" not in told.stderr and not (command.folder / "out.jsonl").exists()
 
 

@@ -226,7 +226,7 @@ def test_a_file_of_a_web_server_is_read(web, ranges):
     source = find(f"{address}/in.jsonl?signature=secret")
     assert [row.value for row in source.rows()] == TEXTS
     before = source.fingerprint()
-    assert source.origin()["location"] == f"{address}/in.jsonl"
+    assert source.origin()["location"] == source.name == f"{address}/in.jsonl"
     kind.files["/in.jsonl"] = LINES + b'"more"\n'
     assert source.fingerprint() != before
 

@@ -56,12 +56,12 @@ class FileSource(Source):
         copied: bool = False,
         reading: Reading = AS_FOUND,
     ) -> None:
-        self.name = name
+        named = RemoteFile(name) if is_remote(name) else Path(name)
+        self.name = str(named) if is_remote(name) else name  # what follows a question mark may be a signature
         self._copied = copied
         self.paths: Sequence[InputFile] = list(paths)
         self.format = format
         self.reading = reading
-        named = RemoteFile(name) if is_remote(name) else Path(name)
         self.several = not copied and self.paths[:1] != [named]
 
     @property
