@@ -303,7 +303,7 @@ def _shard(given: Any) -> Shard:
     """
     try:
         index, of = given
-        if isinstance(index, bool) or not isinstance(index, int) or not isinstance(of, int):
+        if {type(index), type(of)} != {int}:
             raise TypeError
     except (TypeError, ValueError) as error:
         raise UsageError(

@@ -13,8 +13,10 @@ import wrapgen
 from wrapgen import run
 from wrapgen.client import Client, Connection
 from wrapgen.errors import RunError, UsageError
+from wrapgen.run.input.inputs import given_items
 from wrapgen.run.input.items import Selection
 from wrapgen.run.ledger.folder import Folder
+from wrapgen.run.merge import finished_shards, merged_session
 from wrapgen.run.settings import Options
 from wrapgen.run.summary import EndState
 
@@ -217,3 +219,33 @@ def test_arguments_of_wrong_types_are_refused(client, arguments, says):
     """What a program without types may give by mistake is one clear error."""
     with pytest.raises(UsageError, match=says):
         run(**{"reference": REF, "items": [1], "client": client, **arguments})
+
+
+def test_shards_are_done_by_programs_too(platform, client, tmp_path):
+    """Each gets its own outcomes under the indexes of the whole; merged, their states are one run."""
+    exact, values, found = f"{REF}/1.0.0", [f"text {n}" for n in range(10)], []
+    for index in range(3):
+        given = {"client": client, "state": tmp_path / "state", "shard": (index, 3)}
+        with run(exact, values, **given) as outcomes:
+            found.append([(one.index, one.result) for one in outcomes])
+    assert [len(part) for part in found] == [3, 3, 4]
+    assert [one for part in found for one in part] == [(n, {"seen": text}) for n, text in enumerate(values)]
+    assert len({call["$run"] for call in platform.wrapper.calls}) == 1
+    states = [Folder(tmp_path / "state" / f"shard-{index}-of-3") for index in range(3)]
+    shards = finished_shards(states)
+    items = given_items(states[0], Selection())
+    with merged_session(shards, Folder(tmp_path / "all"), items, fresh=False, origin={}) as session:
+        assert session.work()[0] is EndState.OK and session.counts.succeeded == 10
+
+
+@pytest.mark.parametrize("given", [(3, 3), (-1, 2), ("0", "2"), (0, 2, 4), 1, (True, 2), (0, 0), (0, True)])
+def test_what_is_no_shard_is_refused(client, given):
+    """A pair of whole numbers, the first below the second."""
+    with pytest.raises(UsageError, match="shard"):
+        run(f"{REF}/1.0.0", [1], client=client, shard=given)
+
+
+def test_shards_of_a_wrapper_without_a_version_are_refused(client):
+    """The newest one may change before the last shard starts."""
+    with pytest.raises(UsageError, match="shards start at different moments"):
+        run(REF, [1], client=client, shard=(0, 2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from wrapgen.run.input.memory import MemorySource
 from wrapgen.run.input.shards import Shard, Slice, most_calls, of_shard, refuse_open_version, shard_of
 from wrapgen.run.ledger.folder import Folder, folder_for
 from wrapgen.run.scheduling.grants import SpendingLimits
+from wrapgen.run.session import Session
+from wrapgen.run.settings import Options
 from wrapgen.run.summary import EndState
 
 from .conftest import MemoryWrapper
@@ -137,7 +140,6 @@ def test_shards_come_to_the_same_run_id_by_themselves(bench):
 
 def test_starting_a_shard_over_needs_a_new_run_id():
     """Its records would be those of the run before, and other shards would not start over."""
-    from wrapgen.run.settings import Options
 
     with pytest.raises(UsageError, match="all of its shards have to"):
         Options(fresh=True, shard=Shard(0, 2))
@@ -225,3 +227,19 @@ def test_a_slice_reads_sizes_rows_and_entries_alike():
     assert sizes is None or list(sizes) == [
         len(json.dumps({"n": n}, separators=(",", ":"))) for n in (3, 4, 5)
     ]
+
+
+def test_calls_of_a_shard_are_granted_its_part_alone(bench):
+    """Rates and money that a wrapper is told, and calls that are open, are those of the shard."""
+    wrapper = MemoryWrapper()
+    asked = MemoryHost(wrapper.call).describe()
+    limited = replace(asked, rpm=80.0, tpm=4000.0, price={"input": 1.0}, max_cost_item=0.001)
+    host = MemoryHost(wrapper.call, "acme/S/1.0.0", address="http://a", description=limited)
+    items = Selected(MemorySource(list(range(64))), Selection())
+    options = Options(run="r", shard=Shard(1, 4), max_cost=4.0, chunk=4, workers=8)
+    with Session(Folder(bench.folder / "s"), items, host, options, bench.world()) as session:
+        assert session.most_calls == 2
+        assert session.work()[0] is EndState.OK
+    rates = [call["$rate"] for call in wrapper.calls]
+    assert bench.calls.most <= 2 and max(rate["rpm"] for rate in rates) <= 20
+    assert max(rate["tpm"] for rate in rates) <= 1000 and max(rate["cost"] for rate in rates) <= 1

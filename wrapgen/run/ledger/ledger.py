@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from wrapgen.errors import RunError
-from wrapgen.run.ledger.store import Log
+from wrapgen.run.ledger.store import Log, ReadableLog
 
 _BLOCK = 1 << 16
 
@@ -71,7 +71,7 @@ class Integrity:
     damaged: list[int] = field(default_factory=list)
 
 
-def read_ledger(log: Log, integrity: Integrity | None = None) -> Iterator[dict[str, Any]]:
+def read_ledger(log: ReadableLog, integrity: Integrity | None = None) -> Iterator[dict[str, Any]]:
     """The entries of a ledger, oldest first. Constant memory.
 
     A last line that was cut off is left out, and so is one that does not match its digest: what it told of is
@@ -104,7 +104,7 @@ def read_ledger(log: Log, integrity: Integrity | None = None) -> Iterator[dict[s
         yield entry
 
 
-def _has_begun(log: Log) -> bool:
+def _has_begun(log: ReadableLog) -> bool:
     """Whether anything can have been sent.
 
     A run's first two entries are written at once, and nothing is sent before they are synced. Where the power
@@ -114,7 +114,7 @@ def _has_begun(log: Log) -> bool:
     return len(first) == 3 or (bool(first) and _parse(first[0])[0] is not None)
 
 
-def _lines(log: Log) -> Iterator[bytes]:
+def _lines(log: ReadableLog) -> Iterator[bytes]:
     """The lines of a log, each with its end but for one that was cut off."""
     at, rest = 0, b""
     while block := log.read(at, _BLOCK):
@@ -125,7 +125,7 @@ def _lines(log: Log) -> Iterator[bytes]:
         yield rest
 
 
-def _damaged(log: Log, number: int) -> RunError:
+def _damaged(log: ReadableLog, number: int) -> RunError:
     return RunError(
         f"{log.name}:{number}: the ledger is damaged", hint="restore it, or start over with --fresh"
     )

@@ -63,6 +63,23 @@ class FinishedShard:
         return {**facts, "calls": state.calls, "sessions": state.sessions, **times}
 
 
+@dataclass(frozen=True)
+class _UnopenedLedger:
+    """A ledger that is open only while it is read: a process may not have as many files open as shards."""
+
+    store: StateStore
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return self.store.name
+
+    def read(self, offset: int, length: int) -> bytes:
+        """A stretch."""
+        with closing(self.store.open(LEDGER)) as log:
+            return log.read(offset, length)
+
+
 def write_state(shards: Sequence[FinishedShard], folder: Folder) -> None:
     """Writes the state of the whole run into a folder: its ledger is there once all of it is.
 
@@ -149,24 +166,23 @@ def _retold(
     shards go on; so is the end of a session that was killed.
     """
     moment, at_work, unanswered = 0.0, False, set[int]()
-    with closing(one.store.open(LEDGER)) as log:
-        for entry in islice(read_ledger(log), 1, None):
-            kind = entry["e"]
-            if at_work and kind in ("open", "changed"):
-                yield from ((moment, lost) for lost in _abandoned(one, unanswered, moment))
-                yield moment, {"e": "killed"}
-                at_work = False
-            unanswered.clear() if kind == "open" else None
-            moment = max(moment, _moment(entry, moment))
-            at_work = kind == "open" or (at_work and kind != "end")
-            if kind in ("unsent", "lost", "done"):
-                if entry["s"] not in unanswered:
-                    continue  # of a send whose entry was damaged
-                unanswered.remove(entry["s"])
-            elif kind == "send":
-                unanswered.add(entry["s"])
-            if kind != "output":
-                yield moment, _renumbered(entry, one, starts, shards)
+    for entry in islice(read_ledger(_UnopenedLedger(one.store)), 1, None):
+        kind = entry["e"]
+        if at_work and kind in ("open", "changed"):
+            yield from ((moment, lost) for lost in _abandoned(one, unanswered, moment))
+            yield moment, {"e": "killed"}
+            at_work = False
+        unanswered.clear() if kind == "open" else None
+        moment = max(moment, _moment(entry, moment))
+        at_work = kind == "open" or (at_work and kind != "end")
+        if kind in ("unsent", "lost", "done"):
+            if entry["s"] not in unanswered:
+                continue  # of a send whose entry was damaged
+            unanswered.remove(entry["s"])
+        elif kind == "send":
+            unanswered.add(entry["s"])
+        if kind != "output":
+            yield moment, _renumbered(entry, one, starts, shards)
 
 
 def _renumbered(

@@ -22,12 +22,19 @@ SLOTS = "slots.bin"
 """The derived map from run index to outcome, in the scratch folder."""
 
 
-class Log(Protocol):
-    """Bytes that are appended and read at any place. What was synced is there whatever happens."""
+class ReadableLog(Protocol):
+    """Bytes that are read at any place."""
 
     @property
     def name(self) -> str:
         """For messages."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """A stretch; shorter at the end."""
+
+
+class Log(ReadableLog, Protocol):
+    """The same, and appended. What was synced is there whatever happens."""
 
     @property
     def size(self) -> int:
@@ -42,9 +49,6 @@ class Log(Protocol):
 
     def sync(self) -> None:
         """Returns when everything appended is kept for good."""
-
-    def read(self, offset: int, length: int) -> bytes:
-        """A stretch; shorter at the end."""
 
     def cut(self, size: int) -> None:
         """Takes away everything from here on."""
