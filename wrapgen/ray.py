@@ -108,7 +108,6 @@ def _of_spec(name: str, platform: tuple[str | None, ...]) -> tuple[Any, str, int
     from wrapgen.client import connect
     from wrapgen.local import local_wrapper
     from wrapgen.run.integrations.shipped_wrapper import ShippedWrapper
-    from wrapgen.wrapper import Wrapper
 
     local = local_wrapper(name)
     spec = local.spec
@@ -117,7 +116,5 @@ def _of_spec(name: str, platform: tuple[str | None, ...]) -> tuple[Any, str, int
         address, key, home, profile = platform
         found = connect(address=address, key=key, home=home, profile=profile)
         variables.update(found.connection.variables())
-    files = Wrapper.read(local.folder)
-    at_once = 1 if spec.target.source else 4
-    shipped = ShippedWrapper(dict(files), files.digest, variables, local.beside.absolute(), at_once)
-    return shipped, local.reference, at_once
+    shipped = ShippedWrapper.of(local.folder, variables, local.beside.absolute(), spec.tasks_calls)
+    return shipped, local.reference, spec.tasks_calls

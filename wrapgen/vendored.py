@@ -1,4 +1,4 @@
-"""Vendored modules: what is copied to Spark's executors and into what `build --spark` and `--lambda` emit.
+"""Vendored modules: what is copied to workers of Spark and Ray, and into the jobs and functions of `build`.
 
 These modules need Python's own library only. They are read as text here, so that a Spark job, a Lambda
 function and the local runner decide about items with the very same code. Nothing here imports them.
@@ -72,6 +72,7 @@ RAY_TASK = (
     "run/hosts/processes.py",
     "run/integrations/ray_task.py",
     "run/integrations/shipped_wrapper.py",
+    "worker/__init__.py",
     "worker/bootstrap.py",
     "worker/local_files.py",
     "worker/start.py",
@@ -101,12 +102,17 @@ def flat(modules: tuple[str, ...]) -> dict[str, bytes]:
     """Modules as a package of their own: side by side, importing each other, without a trace of wrapgen.
 
     Args:
-        modules: `SPARK` or `LAMBDA`.
+        modules: `SPARK`, `RAY` or `LAMBDA`.
 
     Returns:
         from file name to source. `errors.py` and `__init__.py` are the package's own, see `templates/calls`.
     """
-    return {Path(name).name: _relative(_source(name)).encode("utf-8") for name in modules}
+    return {_flat_name(name): _relative(_source(name)).encode("utf-8") for name in modules}
+
+
+def _flat_name(name: str) -> str:
+    """Where a module goes: the start file of processes has a folder of its own, as Python looks beside it."""
+    return name if name.startswith("worker/") else Path(name).name
 
 
 def archive(modules: tuple[str, ...]) -> bytes:
@@ -127,7 +133,7 @@ def _source(name: str) -> str:
 
 def _relative(source: str) -> str:
     def rewrite(match: re.Match[str]) -> str:
-        last = match[2].rpartition(".")[2]
+        last = match[2].rpartition(".")[2] if not match[2].startswith(".worker.") else match[2][1:]
         module = "" if (Path(__file__).parent / match[2].replace(".", "/").lstrip("/")).is_dir() else last
         return f"{match[1]}from .{module} import "
 

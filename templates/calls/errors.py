@@ -32,8 +32,8 @@ class MissingExtra(UsageError):
     """Something is not installed."""
 
     def __init__(self, *, extra: str, needed_for: str) -> None:
-        del extra
-        super().__init__(f"{needed_for} is not installed", hint="pip install 'pyspark>=4' 'pandas<3' pyarrow")
+        packages = {"spark": "'pyspark>=4' 'pandas<3' pyarrow", "ray": "'ray[data]' pyarrow"}[extra]
+        super().__init__(f"{needed_for} is not installed", hint=f"pip install {packages}")
 
 
 class RunError(CallError):

@@ -1,4 +1,4 @@
-"""This package as a zip for Spark's executors, where nothing of it is installed."""
+"""This package as a zip for the workers of Spark and Ray, where nothing of it is installed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 import zipfile
 from pathlib import Path
 
-SPARK_TASK = ()
+SPARK_TASK = RAY_TASK = ()
 
 
 def archive(modules: tuple[str, ...]) -> bytes:
@@ -15,6 +15,7 @@ def archive(modules: tuple[str, ...]) -> bytes:
     folder = Path(__file__).parent
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
-        for path in sorted(folder.glob("*.py")):
-            file.writestr(zipfile.ZipInfo(f"{folder.name}/{path.name}"), path.read_text("utf-8"))
+        for path in sorted(folder.rglob("*.py")):
+            name = path.relative_to(folder.parent).as_posix()
+            file.writestr(zipfile.ZipInfo(name), path.read_text("utf-8"))
     return out.getvalue()

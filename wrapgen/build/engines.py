@@ -1,4 +1,4 @@
-"""What is generated for the engines outside of the platform: a Spark job, a Lambda function, a queue. Pure.
+"""What is generated for the engines outside of the platform: jobs, a Lambda function, a queue. Pure.
 
 The decisions about items are in modules of wrapgen that are copied as they are, see `wrapgen.vendored`.
 """
@@ -10,7 +10,7 @@ from typing import Any
 
 from wrapgen import vendored
 from wrapgen.build.context import build_context
-from wrapgen.build.generating import manifest
+from wrapgen.build.generating import generate, manifest
 from wrapgen.build.literals import Ready
 from wrapgen.build.render import render_tree
 from wrapgen.build.templates import read_templates
@@ -19,7 +19,7 @@ from wrapgen.spec import Spec
 from wrapgen.spec.queue import LOST_DELIVERIES, lambda_timeout, queue_numbers
 from wrapgen.wrapper import Wrapper
 
-ENGINES = ("spark", "lambda", "sqs")
+ENGINES = ("spark", "ray", "lambda", "sqs")
 """What there is to generate; `sqs` is the queue alone, for the worker."""
 
 PACKAGE = "wrapper_calls"
@@ -36,6 +36,11 @@ def generate_engine(spec: Spec, engine: str) -> Wrapper:
     context = {**build_context(spec), **_queue(spec, "lambda" if engine == "lambda" else "worker")}
     parts: dict[str, Callable[[], dict[str, bytes]]] = {
         "spark": lambda: {**render_tree(read_templates("spark"), context), **_package(vendored.SPARK)},
+        "ray": lambda: {
+            **render_tree(read_templates("ray"), {**context, **_ray(spec)}),
+            **_package(vendored.RAY),
+            **{f"wrapper/{path}": content for path, content in generate(spec).items()},
+        },
         "lambda": lambda: {
             **render_tree(read_templates("lambda"), context),
             **render_tree(read_templates("sqs"), context),
@@ -51,9 +56,18 @@ def generate_engine(spec: Spec, engine: str) -> Wrapper:
 
 def _package(modules: tuple[str, ...]) -> dict[str, bytes]:
     own = dict(read_templates("calls"))
-    if "run/integrations/spark.py" not in modules:
-        del own["vendored.py"]  # only Spark sends the package on
+    if "run/integrations/table_driver.py" not in modules:
+        del own["vendored.py"]  # only Spark and Ray send the package on
     return {f"{PACKAGE}/{name}": content for name, content in {**own, **vendored.flat(modules)}.items()}
+
+
+def _ray(spec: Spec) -> dict[str, Any]:
+    hosted = spec.target.algorithm is not None
+    return {
+        "wrapper": f"{spec.wrapper.name}/1.0.0" if hosted else "here",
+        "at_once": spec.tasks_calls,
+        "variables": ["ALGORITHMIA_API", "ALGORITHMIA_API_KEY", *spec.variables],
+    }
 
 
 def _queue(spec: Spec, consumer: str) -> dict[str, Any]:

@@ -40,6 +40,7 @@ class _BuildCommand(click.Command):
 @click.option("--force", is_flag=True, help="Write over files that were edited by hand.")
 @click.option("--templates", type=click.Path(), help="A folder of templates laid over ours, file by file.")
 @click.option("--spark", "engine", flag_value="spark", help="Instead: a Spark job that calls the wrapper.")
+@click.option("--ray", "engine", flag_value="ray", help="Instead: a job of Ray Data that scores rows.")
 @click.option("--lambda", "engine", flag_value="lambda", help="Instead: an AWS Lambda function on a queue.")
 @click.option("--sqs", "engine", flag_value="sqs", help="Instead: the queue for `wrapgen worker sqs`.")
 @click.option(

@@ -303,6 +303,11 @@ class Spec(Section):
         return self.serve.calls or (1 if alone else CALLS)
 
     @property
+    def tasks_calls(self) -> int:
+        """Calls that a task of an engine makes at once of a wrapper that it executes itself."""
+        return 1 if self.target.source else 4
+
+    @property
     def id_version(self) -> int:
         """The version of content ids; an endpoint's always identify what it is asked, too."""
         return 2 if self.target.endpoint else self.record.id_version

@@ -214,7 +214,7 @@ def test_structured_streaming(platform, spark, single, tmp_path):
     assert record_set(one for records in batches for one in records.values()) == single
 
 
-@pytest.mark.parametrize("engine", ["spark", "lambda", "sqs"])
+@pytest.mark.parametrize("engine", ["spark", "ray", "lambda", "sqs"])
 def test_what_is_generated_for_an_engine_depends_on_the_spec_alone(platform, tmp_path, engine):
     """Built twice, a folder is the same, and `--check` says so."""
     command = [sys.executable, "-m", "wrapgen", "build", str(platform.folder / "spec.yaml"), f"--{engine}"]

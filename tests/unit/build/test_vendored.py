@@ -23,11 +23,13 @@ def defined(tree: ast.Module) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("engine", ["SPARK", "LAMBDA"])
+@pytest.mark.parametrize("engine", ["SPARK", "RAY", "LAMBDA"])
 def test_every_imported_name_is_there(engine: str) -> None:
     """No module of the package that is copied imports a module, or a name of one, that is not copied."""
     sources = {**read_templates("calls"), **vendored.flat(getattr(vendored, engine))}
-    trees = {name.removesuffix(".py"): ast.parse(source) for name, source in sources.items()}
+    trees = {
+        name.removesuffix(".py").replace("/", "."): ast.parse(source) for name, source in sources.items()
+    }
     optional = {"fast_json"}  # `answers` does without it
     missing = []
     for name, tree in trees.items():

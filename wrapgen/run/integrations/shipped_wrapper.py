@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import hashlib
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -11,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from wrapgen.errors import UsageError
+from wrapgen.files import COMPILED, IGNORED_FOLDERS
 from wrapgen.run.hosts.processes import ProcessHost, Program
 
 
@@ -32,12 +35,33 @@ class ShippedWrapper:
     beside: Path
     processes: int
 
+    @classmethod
+    def of(cls, folder: Path, variables: Mapping[str, str], beside: Path, processes: int) -> ShippedWrapper:
+        """The wrapper in a folder.
+
+        Raises:
+            UsageError: there is none.
+        """
+        paths = [path for path in sorted(folder.rglob("*")) if _belongs(path.relative_to(folder))]
+        files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths if path.is_file()}
+        if not files:
+            raise UsageError(f"there is no wrapper in {folder}", hint="build it again")
+        digest = hashlib.sha256()
+        for name, content in files.items():
+            digest.update(b"%s\n%d\n" % (name.encode("utf-8", "surrogateescape"), len(content)))
+            digest.update(content)
+        return cls(files, digest.hexdigest(), variables, beside, processes)
+
     def __hash__(self) -> int:
         return hash(self.digest)
 
     def host(self, reference: str) -> ProcessHost:
         """Processes that execute it, which all tasks of this process use."""
         return _host(self, reference)
+
+
+def _belongs(path: Path) -> bool:
+    return IGNORED_FOLDERS.isdisjoint(path.parts) and path.suffix not in COMPILED
 
 
 @cache

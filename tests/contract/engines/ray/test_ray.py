@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -175,6 +178,12 @@ def test_workers_need_no_wrapgen(cluster):
     assert len(found) > 30 and all("/session_" in path for path in found)
 
 
+def wrapgen(*words: str, cwd) -> None:
+    """Runs a command to its end."""
+    done = subprocess.run([sys.executable, "-m", "wrapgen", *words], cwd=cwd, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 SPEC = """\
 version: 1
 target: {source: ./target}
@@ -218,3 +227,30 @@ def test_a_spec_that_no_task_can_execute_is_one_clear_message(cluster, tmp_path)
     (tmp_path / "spec.yaml").write_text(SPEC.replace("FOLDER", str(tmp_path / "records")))
     with pytest.raises(RunError, match="no_such_package"):
         apply(data([{"id": "a", "n": 1}]), str(tmp_path / "spec.yaml"), input=["n"], id="id")
+
+
+def test_the_emitted_job_scores_with_the_wrapper_that_it_brings(platform, cluster, tmp_path):
+    """Without wrapgen and without a platform: the folder is all that is needed; an error is one line."""
+    (tmp_path / "target" / "src").mkdir(parents=True)
+    (tmp_path / "target" / "src" / "Square.py").write_text(TARGET)
+    (tmp_path / "spec.yaml").write_text(SPEC.replace("FOLDER", str(tmp_path / "records")))
+    wrapgen("build", "spec.yaml", "--ray", cwd=tmp_path)
+    folder = tmp_path / "generated" / "Here-ray"
+    (folder / "rows.jsonl").write_text("".join(json.dumps({"n": n, "id": f"r{n}"}) + "\n" for n in range(9)))
+
+    def job(*words: str) -> subprocess.CompletedProcess:
+        command = [sys.executable, "ray_job.py", "--input", "rows.jsonl", "--output", "scores", *words]
+        variables = {**os.environ, **cluster.environment, "PYTHONPATH": str(tmp_path / "blocked")}
+        return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True)
+
+    (tmp_path / "blocked" / "wrapgen").mkdir(parents=True)
+    (tmp_path / "blocked" / "wrapgen" / "__init__.py").write_text("raise ImportError('not here')")
+    done = job("--column", "n,id", "--id", "id", "--schema", "json")
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for file in (folder / "scores").iterdir() for line in file.open()]
+    assert sorted((row["n"], row["result"]) for row in rows) == [
+        (n, None if n == 7 else str(n * n)) for n in range(9)
+    ]
+    failed = job("--column", "m", "--id", "id")
+    assert failed.returncode == 1
+    assert failed.stderr.splitlines()[-1] == "error: there is no column 'm' (the columns are: n, id)"
