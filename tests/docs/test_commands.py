@@ -200,7 +200,7 @@ def furnish(address: str) -> None:
 @pytest.fixture
 def session(tmp_path: Path, cloud: Callable[[], str]) -> Iterator[Session]:
     """A user's session: wrapgen on the PATH, a home of its own, none of the vendor's or Spark's variables."""
-    theirs = ("ALGORITHMIA", "AWS_", "PYSPARK_", "SPARK_")
+    theirs = ("ALGORITHMIA", "AWS_", "PYSPARK_", "RAY_", "SPARK_")
     kept = {key: value for key, value in os.environ.items() if not key.startswith(theirs)}
     home, folder = tmp_path / "user", tmp_path / "session"
     home.mkdir()
@@ -213,6 +213,7 @@ def session(tmp_path: Path, cloud: Callable[[], str]) -> Iterator[Session]:
         "UV_CACHE_DIR": kept.get("UV_CACHE_DIR", str(Path("~/.cache/uv").expanduser())),
         "NO_COLOR": "1",
         "JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",  # for programs that live for seconds
+        "RAY_ADDRESS": "local",
         "AWS_ACCESS_KEY_ID": "x",
         "AWS_SECRET_ACCESS_KEY": "x",
         "AWS_DEFAULT_REGION": "eu-west-1",
