@@ -86,6 +86,12 @@ def recorded(kind: str) -> Callable[[Surroundings], Figures]:
     return figures
 
 
+def unrecorded(around: Surroundings) -> Figures:
+    """Measures the same run where it records nothing."""
+    spec = _spec(around, "")
+    return _paced(lambda count: _run(around, spec, count), items(around))
+
+
 def bare(kind: str) -> Callable[[Surroundings], Figures]:
     """Measures a batched insert, or a write, of the rows that a run recorded."""
 
@@ -140,10 +146,12 @@ def checked(parts: tuple[str, ...]) -> Callable[[Surroundings], Figures]:
 
 
 def _spec(around: Surroundings, url: str) -> Path:
-    """A spec that records at a URL, beside what it names."""
+    """A spec that records at a URL, or nothing without one, beside what it names."""
     spec = around.bench.work / "record.yaml"
     text = (CASES / "wrapgen" / "record.yaml").read_text("utf-8")
     place = "url_env: BENCH_STORE" if url.startswith("postgresql") else f"url: {url}"
+    if not url:
+        text = text.partition("datastore:")[0].replace("both", "batch")
     text = text.replace("url: STORE", place)
     target = around.bench.work / "nothing"
     shutil.copytree(CASES / "nothing", target, dirs_exist_ok=True)
@@ -218,6 +226,7 @@ PART = Rows(
         "startup": ("start-up s", ".2f"),
     },
     cases=[
+        Case("a run that records nothing", unrecorded),
         *(
             case
             for kind in KINDS
