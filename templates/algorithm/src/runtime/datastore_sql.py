@@ -229,11 +229,13 @@ def upsert(table: sa.Table, dialect: str) -> Any:
         return insert.on_duplicate_key_update([*changes, ("rank", rank)])
     insert = {"postgresql": postgresql, "sqlite": sqlite}[dialect].insert(table)
     new = insert.excluded
-    return insert.on_conflict_do_update(
+    statement = insert.on_conflict_do_update(
         index_elements=["key"],
         set_={column.name: new[column.name] for column in table.c if column.name != "key"},
         where=_is_better(new, table.c),
     )
+    # Asked for what it wrote, SQLAlchemy sends PostgreSQL a thousand rows together, else one after the other.
+    return statement.returning(table.c.key) if dialect == "postgresql" else statement
 
 
 def _is_better(new: Any, old: Any) -> Any:
