@@ -65,7 +65,7 @@ class Service:
             return
         self._digests = [hashlib.sha256(token.encode("utf-8")).digest() for token in self.settings.tokens]
         self.metrics = Metrics()
-        self.calls = Calls(self.settings.calls, self.settings.response_bytes, self.metrics)
+        self.calls = Calls(self.settings, self.metrics)
         self._routes: dict[str, tuple[tuple[str, ...], Callable[[], Answer] | None]] = {
             "/": (POST, None),
             "/healthz": (GET, self._health),

@@ -48,7 +48,10 @@ def copied(folder: Path, image: Path) -> None:
             *sources, target = rest.split()
             for source in sources:
                 if (folder / source).is_dir():
-                    shutil.copytree(folder / source, image / target)
+                    ignored = shutil.ignore_patterns(
+                        (folder / ".dockerignore").read_text().strip().rpartition("/")[2]
+                    )
+                    shutil.copytree(folder / source, image / target, ignore=ignored)
                 else:
                     shutil.copy(folder / source, image / target)
 
@@ -114,7 +117,7 @@ def test_the_command_works_without_rights_on_a_file_system_that_can_t_be_written
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == ["one", "two"]
-    assert not list(image.rglob("*.pyc"))
+    assert not list(image.rglob("*.pyc")) and not list(image.rglob("__pycache__"))
 
 
 @pytest.mark.soak

@@ -117,7 +117,8 @@ def test_a_body_over_the_limit_is_refused_whether_it_tells_its_size_or_not(echo)
 def test_the_description_says_which_wrapper_it_is(echo):
     """The empty batch brings the limits that hold, and the wrapper's name."""
     about = echo.ask(body={"$batch": []}).json()["$summary"]["wrapper"]
-    assert about["name"] == "acme/Echo" and about["limits"]["request_bytes"] == 10_000_000
+    assert (about["name"], about["calls"]) == ("acme/Echo", 2)
+    assert about["limits"]["request_bytes"] == 10_000_000
 
 
 def _doctor(url, token):

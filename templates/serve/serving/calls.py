@@ -17,6 +17,7 @@ from src import config
 from src.runtime import protocol
 
 from .metrics import Metrics
+from .settings import Settings
 
 KINDS = ("application/json", "text/plain", "application/octet-stream")
 LOADING, READY, STOPPING = "loading", "ready", "stopping"
@@ -76,11 +77,12 @@ class NoFiles:
 class Calls:
     """The wrapper, loaded once, and the threads that execute its calls."""
 
-    def __init__(self, threads: int, response_bytes: int, metrics: Metrics) -> None:
-        """``threads`` calls are executed at once, each answer of at most ``response_bytes``."""
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        """As many threads as calls are executed at once; nothing is loaded yet."""
         self.state = LOADING
         self.running = 0
-        self._threads = threads
+        self._threads = settings.calls
+        self._about = {"name": config.WRAPPER, "calls": settings.calls * settings.replicas}
         self._metrics = metrics
         self._jobs: queue.SimpleQueue[tuple[concurrent.futures.Future[Answer], bytes, str]] = (
             queue.SimpleQueue()
@@ -90,7 +92,7 @@ class Calls:
         self._is_started = self._is_closed = False
         self._apply: Any = None
         self._wrapper: Any = None
-        config.LIMITS["response_bytes"] = response_bytes
+        config.LIMITS["response_bytes"] = settings.response_bytes
 
     def start(self) -> None:
         """Load the wrapper, once, in the thread that makes the first calls too; others follow."""
@@ -170,8 +172,8 @@ class Calls:
             _check(value)
             reply = self._apply(value, self._wrapper)
             self._metrics.count_items(reply)
-            if value == {"$batch": []}:  # a description of this wrapper, whose reference nobody knows here
-                reply["$summary"]["wrapper"]["name"] = config.WRAPPER
+            if value == {"$batch": []}:  # a description: what a platform's reference and account would say
+                reply["$summary"]["wrapper"].update(self._about)
             if isinstance(reply, bytes):
                 return Answer(200, "application/octet-stream", reply)
             return Answer.of_json(reply)

@@ -5,6 +5,7 @@ WRAPPER_TOKEN_FILE      instead: a file that holds them, such as a mounted secre
 WRAPPER_OPEN            paths that need no token, with blanks between them, such as /metrics; / is for calls
 WRAPPER_CALLS           calls that are executed at once
 WRAPPER_WAITING         calls that may wait; the next one gets 503
+WRAPPER_REPLICAS        processes behind one address at most: callers are told how many calls all take at once
 WRAPPER_REQUEST_BYTES   bytes that a request may have
 WRAPPER_RESPONSE_BYTES  bytes that an answer may have
 WRAPPER_STOP_DELAY      seconds after SIGTERM in which /readyz says no, and calls are still taken
@@ -30,6 +31,7 @@ class Settings(NamedTuple):
     open: list[str]
     calls: int
     waiting: int
+    replicas: int
     request_bytes: int
     response_bytes: int
     stop_delay: float
@@ -48,6 +50,7 @@ class Settings(NamedTuple):
             is_open,
             _number(environ, "WRAPPER_CALLS", defaults.MAX_CALLS, 1),
             _number(environ, "WRAPPER_WAITING", defaults.MAX_WAITING, 0),
+            _number(environ, "WRAPPER_REPLICAS", 1, 1),
             _number(environ, "WRAPPER_REQUEST_BYTES", config.LIMITS["request_bytes"], 1000),
             _number(environ, "WRAPPER_RESPONSE_BYTES", defaults.RESPONSE_BYTES, 1000),
             _number(environ, "WRAPPER_STOP_DELAY", 0, 0),

@@ -37,6 +37,7 @@ class Description:
         digest: SHA-256 of its own source; empty where an older wrapper does not say it.
         max_cost_item: the most that an attempt of an item may cost beside its own bytes; None: not known.
         name: `owner/Name` of a served wrapper; empty where its reference says it.
+        calls: calls that a served wrapper takes at once; None where a platform decides.
     """
 
     target: str
@@ -55,6 +56,7 @@ class Description:
     max_cost_item: float | None = None
     digest: str = ""
     name: str = ""
+    calls: int | None = None
 
     @property
     def aim(self) -> int:
@@ -136,6 +138,7 @@ def _of_facts(facts: dict[str, Any]) -> Description:
         spec=str(facts.get("spec") or ""),
         digest=str(facts.get("digest") or ""),
         name=str(facts.get("name") or ""),
+        calls=calls if type(calls := facts.get("calls")) is int and calls > 0 else None,
         timeout=float(limits.get("timeout") or 300),
         request_bytes=int(limits.get("request_bytes") or protocol.BODY_CAP),
         parallel=int(limits.get("parallel") or 1),

@@ -54,7 +54,6 @@ class HttpHost:
         pool: connections that are kept open.
     """
 
-    concurrency: int | None = None
     sideband = None
 
     def __init__(self, connection: Connection, *, pool: int = 8) -> None:
@@ -67,6 +66,11 @@ class HttpHost:
         """The wrapper's name, once it has described itself; else where it is."""
         name = self._description.name if self._description else ""
         return f"{name}/served" if name else self.address
+
+    @property
+    def concurrency(self) -> int | None:
+        """Calls that it takes at once, as it said; beyond them it would have calls wait, or refuse them."""
+        return self._description.calls if self._description else None
 
     def answer(self, body: bytes, timeout: float, content_type: str) -> protocol.Answer:
         """The result of one call with an input of any kind, as `wrapgen call` makes it.
