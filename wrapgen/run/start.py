@@ -181,6 +181,8 @@ class Outcomes(Iterator[ItemOutcome], AsyncIterator[ItemOutcome]):
             ended = not self._thread.is_alive()
             slot = session.slots.get(index)
             if slot.fate in (Fate.OK, Fate.FAILED):
+                if session.store.writes_behind:
+                    session.spool.sync()  # an outcome counts when it is kept
                 return session.spool.read(slot.offset, slot.length)
             if ended:
                 break

@@ -12,6 +12,8 @@ import pytest
 from bucket_server import S3, s3_server
 from evidence import Evidence
 
+from wrapgen import run
+from wrapgen.client import Client, Connection
 from wrapgen.run.ledger.bucket import open_state
 
 RUN = ("run", "acme/SentimentBatch/1.0.0")
@@ -136,6 +138,17 @@ def test_standard_input_is_kept_in_the_bucket(machines, platform):
     assert ended.returncode == 0, ended.stderr
     assert len((second.folder / "out.jsonl").read_text().splitlines()) == len(text.splitlines())
     assert not machines.broken(second.folder / "out.jsonl")
+
+
+def test_a_program_keeps_its_run_in_a_bucket(machines, platform):
+    """`wrapgen.run` takes a URL as its state: another call with it has the outcomes without a call more."""
+    with Client(Connection(platform.address, "simABCDEFGHIJKLMNOPQRSTUVWXY", "the test")) as client:
+        found = []
+        for _ in range(2):
+            outcomes = run(RUN[1], ["a", "b", "c"], client=client, state=machines.state)
+            found.append([outcome.result["seen"] for outcome in outcomes])
+    assert found == [["a", "b", "c"]] * 2
+    assert len(platform.wrapper.calls) == 1
 
 
 def test_a_bucket_that_is_missing_or_refuses_is_one_clear_error(machines, s3):

@@ -38,7 +38,8 @@ PATIENCE = 120.0
 LOGS = (LEDGER, SPOOL, CORRECTIONS)
 """The logs that objects hold bytes of."""
 
-_GATHER = 0.1  # seconds that appended bytes wait for more, unless somebody waits for them
+_GATHER = 0.1  # seconds that appended bytes wait for more, unless something waits for them
+_LAST = 10.0  # seconds that the end of the ownership is tried to be written for
 _MOST = 4 << 20  # bytes of an object
 _TOGETHER = 16  # objects that are read at once
 _NUMBER = re.compile(r"\d{10}\Z")
@@ -82,7 +83,7 @@ class NumberedObjects:
         self._next, self._last = 1, cast("dict[str, Any]", {"epoch": 0, "released": True})
         self._kept = ""  # the copy of the input that the last owners had
         self._owner = uuid4().hex
-        self._epoch, self._beats = 0, 0
+        self._epoch = 0
         self._lost = ""  # who owns the state instead
         self._turn, self._lock = threading.RLock(), threading.Lock()
         self._parts: deque[LogPart] = deque()
@@ -128,9 +129,11 @@ class NumberedObjects:
                 at += length
             kept = str(facts.get("input", self._kept))
             self._last = {
-                name: facts[name] for name in ("owner", "epoch", "who", "machine", "pid", "released")
+                **{name: int(facts[name]) for name in ("epoch", "pid")},
+                **{name: str(facts[name]) for name in ("who", "machine")},
+                "released": facts["released"] is True,
             }
-        except (LookupError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError, RecursionError) as error:
             raise _damaged(self.name, number) from error
         if kept != self._kept:
             self._bucket.download(f"input-{kept}", self._folder / "input")
@@ -159,7 +162,8 @@ class NumberedObjects:
                     f"the state {self.name} can't be written: {error.strerror or error}", hint=_REACH
                 ) from error
         self._refuse_unconditional(claimed)
-        threading.Thread(target=self._write_behind, name="wrapgen-state", daemon=True).start()
+        for work in (self._write_behind, self._show_life):
+            threading.Thread(target=work, name="wrapgen-state", daemon=True).start()
 
     def _refuse_living_owner(self) -> None:
         if self._last["released"] or self._take_over:
@@ -237,6 +241,7 @@ class NumberedObjects:
     def release(self) -> None:
         """Ends the ownership, if it is still this process's."""
         self._ended.set()
+        self._patience = min(self._patience, _LAST)
         if self._epoch and not self._lost:
             with suppress(OSError, TakenOver), self._turn:
                 self.sync()
@@ -315,29 +320,27 @@ class NumberedObjects:
             raise TakenOver(name=self.name, who=self._lost)
 
     def _write_behind(self) -> None:
-        """Writes what nobody waits for, and shows signs of life where there is nothing to write."""
-        ended, written = self._ended, time.monotonic()
-        while not ended.wait(_GATHER):
-            try:
+        """Writes what nothing waits for."""
+        ended = self._ended
+        while not ended.wait(_GATHER) and not self._lost:
+            with suppress(OSError, TakenOver):  # the next who waits for a write is told
                 if self._parts:
                     self.sync()
-                elif time.monotonic() - written > self._lease / 4:
-                    self._beat()
-                else:
-                    continue
-                written = time.monotonic()
-            except OSError:  # who waits for a write next is told
-                continue
-            except TakenOver:
-                return
 
-    def _beat(self) -> None:
-        self._beats += 1
-        self._bucket.write(f"alive-{self._epoch}", b"%d" % self._beats)
-        with self._turn:
-            found = None if self._sealed else self._found(_name(self._next))
-            if found is not None:
-                self._lose(found)
+    def _show_life(self) -> None:
+        """Shows signs of life, however long a write takes, and looks whether this is still the owner."""
+        ended, beats = self._ended, 0
+        while not ended.wait(self._lease / 4) and not self._lost:
+            beats += 1
+            with suppress(OSError, TakenOver):
+                self._bucket.write(f"alive-{self._epoch}", b"%d" % beats)
+                if self._turn.acquire(blocking=False):
+                    try:
+                        found = None if self._sealed else self._found(_name(self._next))
+                        if found is not None:
+                            self._lose(found)
+                    finally:
+                        self._turn.release()
 
 
 def _name(number: int) -> str:
