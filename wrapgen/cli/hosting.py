@@ -79,6 +79,7 @@ class Hosting:
         *,
         processes: int | None = None,
         log: IO[bytes] | None = None,
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> Host:
         """What executes the wrapper; it has described itself.
 
@@ -87,6 +88,7 @@ class Hosting:
             patience: how long to wait for a platform.
             processes: at most, of a spec.
             log: takes what processes print.
+            meanwhile: called while a process of a spec's wrapper loads.
         """
         from wrapgen.run.hosts.finding import find_host
 
@@ -101,7 +103,7 @@ class Hosting:
             from wrapgen.local.reach import watching
 
             self._stack.enter_context(watching(self.local.facts.url, _told_of_waiting))
-        return self._processes(self.local, processes, log)
+        return self._processes(self.local, processes, log, meanwhile)
 
     def call(self, body: bytes, content_type: str, seconds: float, log: IO[bytes]) -> Answer:
         """One call of a spec's wrapper, or of one at a URL.
@@ -143,9 +145,16 @@ class Hosting:
                 raise
             raise Unreachable(missing[0], hint="is it started, and the address right?") from error
 
-    def _processes(self, local: LocalWrapper, processes: int | None, log: IO[bytes] | None) -> ProcessHost:
+    def _processes(
+        self,
+        local: LocalWrapper,
+        processes: int | None,
+        log: IO[bytes] | None,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> ProcessHost:
         variables = self.client.connection.variables() if local.calls_platform else {}
-        return self._stack.enter_context(local.host(processes, variables=variables, log=log, tell=err))
+        opened = local.host(processes, variables=variables, log=log, tell=err, meanwhile=meanwhile)
+        return self._stack.enter_context(opened)
 
 
 def _told_of_waiting(reason: str) -> None:

@@ -83,6 +83,7 @@ class LocalWrapper:
         variables: Mapping[str, str] | None = None,
         log: IO[bytes] | None = None,
         tell: Callable[[str], None] = lambda _: None,
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> Iterator[ProcessHost]:
         """The host, for as long as the context is open; the wrapper has described itself.
 
@@ -91,6 +92,7 @@ class LocalWrapper:
             variables: of the environment, besides this process's own.
             log: takes what processes print; None: a temporary file.
             tell: told what takes a while.
+            meanwhile: called while the first process loads.
 
         Raises:
             RunError: it can't be loaded, or what it requires can't be installed.
@@ -103,6 +105,8 @@ class LocalWrapper:
             files = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wrapgen-files-")))
             host = ProcessHost(program, self.reference, processes or self.processes, log, files, self.beside)
             stack.callback(host.close)
+            host.prepare()
+            meanwhile()
             host.describe()
             yield host
 

@@ -171,3 +171,21 @@ def test_processes_end_with_a_runner_that_is_killed(tmp_path):
         runner.send_signal(signal.SIGKILL)
         assert select.select([process], [], [], 60)[0], "it lives on"
         os.close(process)
+
+
+def test_a_process_that_was_started_early_takes_the_first_call(hosts):
+    """One that loads while the caller does something else is the one that answers; none is started besides."""
+    host = hosts("import os\ndef apply(value):\n    return os.getpid()\n", 2)
+    host.prepare()
+    answers = {result(host.call(b"1", 60)), result(host.call(b"2", 60))}
+    assert len(answers) == 1
+    assert len(host._open) == 1
+
+
+def test_a_process_that_was_started_early_and_not_needed_ends_with_its_host(hosts):
+    """A run that ends before its first call leaves no process."""
+    host = hosts("import os\ndef apply(value):\n    return os.getpid()\n", 2)
+    host.prepare()
+    process = host._early[0].result()
+    host.close()
+    assert not process.is_alive

@@ -17,7 +17,7 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
@@ -87,15 +87,17 @@ class AlgorithmProcess:
                 env={**os.environ, **program.variables},
                 start_new_session=True,
             )
+        settings = {"server": os.getpid(), "ceilings": {}, "variables": None, "listen": None, "plain": True}
+        with contextlib.suppress(ConnectionError):  # it has ended; `load` tells how
+            self._stream.sendall(json.dumps(settings).encode() + b"\n" + LOAD_REQUEST)
 
     def load(self) -> bytes:
-        """Starts the wrapper; the answer to the question how that ended.
+        """Waits until the wrapper has started; the answer to the question how that ended.
 
         Raises:
             ProcessEnded: it ended instead, or it takes too long.
         """
-        settings = {"server": os.getpid(), "ceilings": {}, "variables": None, "listen": None, "plain": True}
-        return self._ask(json.dumps(settings).encode() + b"\n" + LOAD_REQUEST, LOAD_SECONDS)
+        return self._ask(b"", LOAD_SECONDS)
 
     def call(self, body: bytes, seconds: float, kind: bytes = b"json") -> bytes:
         """The answer to one request; `kind` is the content type of its data.
@@ -252,7 +254,15 @@ class ProcessHost:
         self._closed = False
         # Linux ends a process with the thread that started it: this one lives as long as the host.
         self._starter = ThreadPoolExecutor(1, "wrapgen-start")
+        self._early: list[Future[AlgorithmProcess]] = []
         self._description: Description | None = None
+
+    def prepare(self) -> None:
+        """Starts the first process, which loads while the caller does other things."""
+        self._early.append(self._begun())
+
+    def _begun(self) -> Future[AlgorithmProcess]:
+        return self._starter.submit(AlgorithmProcess, self._program, self._log)
 
     def call(self, body: bytes, timeout: float, kind: bytes = b"json") -> bytes | Lost:
         """One call in a process that has nothing else to do; see `Host`. `kind`: `binary` for base64."""
@@ -318,7 +328,11 @@ class ProcessHost:
         """
         if self._closed:
             raise RunError("the run has ended")
-        process = self._starter.submit(AlgorithmProcess, self._program, self._log).result()
+        try:
+            begun = self._early.pop()
+        except IndexError:
+            begun = self._begun()
+        process = begun.result()
         self._open.add(process)
         try:
             answer = json.loads(process.load())
@@ -338,6 +352,9 @@ class ProcessHost:
     def close(self) -> None:
         """Ends the processes."""
         self._closed = True
+        for begun in self._early:
+            with contextlib.suppress(OSError):
+                begun.result().kill()
         processes = list(self._open)
         for process in processes:
             process.end()
