@@ -174,7 +174,7 @@ def test_processes_end_with_a_runner_that_is_killed(tmp_path):
 
 
 def test_a_process_that_was_started_early_takes_the_first_call(hosts):
-    """One that loads while the caller does something else is the one that answers; none is started besides."""
+    """One that loads while the caller does something else answers; none is started besides."""
     host = hosts("import os\ndef apply(value):\n    return os.getpid()\n", 2)
     host.prepare()
     answers = {result(host.call(b"1", 60)), result(host.call(b"2", 60))}
