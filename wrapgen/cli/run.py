@@ -34,8 +34,10 @@ from wrapgen.cli.signals import stopping
 from wrapgen.cli.terminal import answer, err, out, passing
 
 if TYPE_CHECKING:
+    from wrapgen.cli.hosting import Hosting
     from wrapgen.cli.progress import Reporter
     from wrapgen.run.hosts.host import Host
+    from wrapgen.run.hosts.patience import Patience
     from wrapgen.run.ledger.folder import Folder
     from wrapgen.run.output.destination import Destination
     from wrapgen.run.output.layouts import Layout
@@ -151,14 +153,7 @@ def command(
         patience = Patience(options.patience, tell_wait)
         items = patience.ask(lambda: items_of(source, given, folder, hosted.data, replace=anew, output=named))
         items, corrections = (items, None) if options.fresh else in_their_run(items, folder, named)
-        kept = folder.kept_reference if not options.fresh else lambda _: None
-        host = hosted.host(
-            kept,
-            patience,
-            processes=given["processes"],
-            log=folder.process_log(),
-            meanwhile=_import_runner,
-        )
+        host = _host(hosted, patience, folder, options, given["processes"])
         from wrapgen.run.session import Session
 
         refuse_open_version(options.shard, reference, host)
@@ -174,6 +169,15 @@ def command(
     else:
         _tell(summary)
     return summary.exit_code
+
+
+def _host(
+    hosted: Hosting, patience: Patience, folder: Folder, options: Options, processes: int | None
+) -> Host:
+    """What executes the wrapper; while a process of it loads, what works a run is imported."""
+    kept = folder.kept_reference if not options.fresh else lambda _: None
+    log = folder.process_log()
+    return hosted.host(kept, patience, processes=processes, log=log, meanwhile=_import_runner)
 
 
 def _import_runner() -> None:
