@@ -109,7 +109,7 @@ def command(
         out(json.dumps({**facts, "probe": next(iter(measured), None), "probes": measured}))
     else:
         out(f"{source} through {host.reference} (target {about.target})")
-        for line in lines(made, billed=is_billed(host.address)):
+        for line in lines(made, host):
             out(f"  {line}")
 
 
@@ -130,11 +130,11 @@ def _scanned(items: Items, host: Host, folder: Path, given: dict[str, Any]) -> t
     return scan(part.entries()), most_calls(shard, found.items, host, workers)
 
 
-def is_billed(address: str) -> bool:
-    """Whether calls of a wrapper at an address are billed: not those on this machine."""
+def is_billed(host: Host) -> bool:
+    """Whether calls of a wrapper are billed: those of an account, and not on this machine."""
     from wrapgen.client.proxies import is_loopback
 
-    return bool(address) and not is_loopback(address)
+    return host.concurrency is None and bool(host.address) and not is_loopback(host.address)
 
 
 def _probes(folder: Folder, items: Items, host: Host, given: dict[str, Any]) -> list[Probe]:
@@ -187,15 +187,15 @@ def _measured(
     return pace.probe, total
 
 
-def lines(made: Plan, *, billed: bool = True) -> list[str]:
-    """A plan for people, line by line; of money only where calls are billed: not on one's own machine."""
+def lines(made: Plan, host: Host) -> list[str]:
+    """A plan for people, line by line; of accounts and money only where they count."""
+    account = f"; an account may have {made.account_limit}" if host.concurrency is None else ""
     mean = made.bytes / made.items if made.items else 0
     found = [
         f"items        {made.items:,}, {made.bytes:,} bytes, {mean:,.0f} on average",
         f"sizes        {_histogram(made.sizes)}",
         f"calls        at least {made.chunks:,} of the wrapper, {made.target_calls:,} of the target",
-        f"at once      {made.open_calls} of the wrapper, {made.concurrent} with the nested ones; "
-        f"an account may have {made.account_limit}",
+        f"at once      {made.open_calls} of the wrapper, {made.concurrent} with the nested ones{account}",
     ]
     if made.oversize:
         found.append(f"oversize     {made.oversize:,} items are too large for a call and go by a data file")
@@ -204,10 +204,10 @@ def lines(made: Plan, *, billed: bool = True) -> list[str]:
         if made.saved:
             what = f"none of them is sent, which saves {made.saved:.0%} of the calls of the target"
         found.append(f"equal        {made.repeated:,} items equal an earlier one; {what}")
-    return found + time_lines(made, billed=billed)
+    return found + time_lines(made, billed=is_billed(host))
 
 
-def time_lines(made: Plan, *, billed: bool = True) -> list[str]:
+def time_lines(made: Plan, *, billed: bool) -> list[str]:
     """What the plan says of time and money; nothing without a probe."""
     if not made.seconds:
         return []

@@ -255,7 +255,7 @@ def _announce(session: Session, host: Host, source: str, options: Options) -> No
         made = plan(
             session.scan, about, chunk=options.chunk, workers=session.most_calls, concurrency=host.concurrency
         )
-        for line in lines(made):
+        for line in lines(made, host):
             err(f"  {line}")
 
 
@@ -278,7 +278,7 @@ def _foretelling(session: Session, host: Host, options: Options) -> Callable[[Pr
             concurrency=host.concurrency,
             probes=[probe],
         )
-        billed = [billed_line(made)] if is_billed(host.address) else []
+        billed = [billed_line(made)] if is_billed(host) else []
         return [
             f"time         {span(low, high)} more, with {probe.calls} call{'s' * (probe.calls > 1)} open",
             *billed,
