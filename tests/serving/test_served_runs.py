@@ -200,3 +200,34 @@ def test_the_token_goes_nowhere_else(monkeypatch):
     for url in ("http://user:pass@host/", "http://host/?token=x", "http:///"):
         with pytest.raises(Exception, match="the URL of a wrapper"):
             run(url, [1])
+
+
+def test_a_queue_is_worked_on_through_a_url(tmp_path, monkeypatch):
+    """`wrapgen worker sqs` takes a URL for its wrapper: messages are recorded, without a platform."""
+    boto3, moto = pytest.importorskip("boto3"), pytest.importorskip("moto.server")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
+        monkeypatch.setenv(name, "eu-west-1")
+    cloud = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    cloud.start()
+    try:
+        address = "http://{}:{}".format(*cloud.get_host_and_port())
+        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        queues = boto3.client("sqs")
+        url = queues.create_queue(QueueName="q", Attributes={"VisibilityTimeout": "1000"})["QueueUrl"]
+        for number in range(3):
+            queues.send_message(QueueUrl=url, MessageBody=json.dumps({"n": number}))
+        words = ["worker", "sqs", "--queue", url, "--until-empty", "--wait", "0", "--failed", "delete"]
+        with served(built(tmp_path, SPEC % tmp_path, SOURCE), {"KEPT": str(tmp_path)}) as server:
+            done = subprocess.run(
+                [sys.executable, "-m", "wrapgen", *words, "--wrapper", server.url],
+                env={**os.environ, "WRAPPER_TOKEN": TOKEN},
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                timeout=120,
+            )
+        assert done.returncode == 0, done.stderr
+    finally:
+        cloud.stop()
+    with open_records(None, f"file://{tmp_path}/records") as collected:
+        assert sorted(record["result"]["twice"] for record in collected) == [0, 2, 4]

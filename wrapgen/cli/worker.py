@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import asdict
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -27,7 +28,9 @@ def command() -> None:
 
 @command.command("sqs")
 @click.option("--queue", "url", required=True, metavar="URL", help="The queue's URL.")
-@click.option("--wrapper", "reference", required=True, metavar="REFERENCE", help="owner/name/version.")
+@click.option(
+    "--wrapper", "reference", required=True, metavar="REFERENCE", help="owner/name/version, or a URL."
+)
 @click.option("--id", "id_path", metavar="PATH", help="Where in the body the id is. [the MessageId]")
 @number_option("--batch", 100, 1, 1000, help="Messages a call.")
 @number_option("--linger", 1.0, 0, 60, help="Seconds to wait for a call to fill up.")
@@ -93,10 +96,10 @@ def _worker(
     from wrapgen.run.scheduling.limits import Concurrency, ceiling
     from wrapgen.run.sender import Sender
 
-    client = given["platform"].client(pool=given["calls"] or 10)
-    host = find_host(
-        lambda: client, reference, None, Patience(given["patience"], lambda wait: err(str(wait)))
-    )
+    platform, pool = given["platform"], given["calls"] or 10
+    client = cache(lambda: platform.client(pool=pool))  # which a message with a data URL may need, too
+    patience = Patience(given["patience"], lambda wait: err(str(wait)))
+    host = find_host(client, reference, None, patience, token=platform.key, pool=pool)
     exact, about = host.reference, host.describe()
     if about.datastore is None:
         raise UsageError(
@@ -112,9 +115,14 @@ def _worker(
         wait=threading.Event().wait,
         random=random,
     )
-    concurrency = Concurrency(ceiling(about.parallel, given["calls"]))
+    concurrency = Concurrency(ceiling(about.parallel, given["calls"], host.concurrency))
     options = _options(given, about.aim)
-    return SqsWorker(queue, sender, client.data.read, err, options, concurrency), exact, about
+
+    def read(file: str) -> bytes:
+        content: bytes = client().data.read(file)
+        return content
+
+    return SqsWorker(queue, sender, read, err, options, concurrency), exact, about
 
 
 def _options(given: dict[str, Any], aim: int) -> WorkerOptions:
