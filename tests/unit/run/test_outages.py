@@ -13,7 +13,7 @@ from wrapgen.run.hosts.description import DESCRIBE
 from wrapgen.run.hosts.memory import MemoryHost
 from wrapgen.run.scheduling.chunks import Entry
 from wrapgen.run.scheduling.policy import SharedBackoff
-from wrapgen.run.scheduling.replies import Fate
+from wrapgen.run.scheduling.replies import Fate, LossKind
 from wrapgen.run.sender import Sender
 from wrapgen.run.summary import EndState
 
@@ -157,3 +157,13 @@ def test_what_is_waited_for_is_told(bench, memory_wrapper):
     waits = [str(wait) for wait in seen if wait]
     assert waits[0] == "waiting, 60 s at most: ServerError: busy"
     assert seen[-1] is None
+
+
+def test_no_wait_is_longer_than_the_patience():
+    """However long a server asks to wait, and also where a call that is open works after the patience."""
+    backoff = SharedBackoff(Random(1), patience=3.0)
+    assert backoff.hold(100.0, LossKind.THROTTLED, 4000.0) and backoff.until == 103.0
+    assert not backoff.hold(103.5, LossKind.THROTTLED, 4000.0)
+    backoff.worked()
+    assert backoff.until <= 107.0
+    assert backoff.hold(107.0, LossKind.THROTTLED, 4000.0) and backoff.until == 110.0

@@ -118,7 +118,8 @@ class SharedBackoff:
             self.deadline = now + self.patience
         patient = now < self.deadline
         # The last try is made when the patience ends, however long the platform asks to wait.
-        self.until = max(self.until, min(now + wait, self.deadline) if patient else now + wait)
+        last = self.deadline if patient else now + self.patience  # a call that is open may work yet
+        self.until = max(self.until, min(now + wait, last))
         return patient
 
 

@@ -105,10 +105,25 @@ def error_text(kind: str, message: str, *, retryable: bool) -> str:
 def without_progress(reply: Reply) -> Lost | None:
     """An answer in which nothing was tried is no answer: without this, sending might never end."""
     summary = reply.summary
-    if summary.get("stopped") or summary.get("throttled"):
+    is_put_off = bool(summary.get("throttled")) and summary.get("attempts") == 0
+    if summary.get("stopped") or any(outcome.fate is not Fate.AGAIN for outcome in reply.outcomes):
         return None
-    if summary.get("calls") or any(outcome.fate is not Fate.AGAIN for outcome in reply.outcomes):
+    if (summary.get("calls") or summary.get("throttled")) and not is_put_off:
         return None
-    error = json.loads(reply.outcomes[0].body)
-    fault = LossKind.DOWN if error["type"] == "DatastoreError" else LossKind.TIMEOUT
-    return Lost(fault, error["type"], error["message"], seconds=reply.seconds)
+    errors = [json.loads(outcome.body) for outcome in reply.outcomes]
+    asked: Any = summary.get("retry_after")
+    for fault, kind in _WITHOUT_PROGRESS:
+        for error in errors:
+            if error["type"] == kind:
+                wait = float(asked) if fault is LossKind.THROTTLED and type(asked) in (int, float) else None
+                return Lost(fault, kind, error["message"], wait, seconds=reply.seconds)
+    fault = LossKind.THROTTLED if is_put_off else LossKind.TIMEOUT
+    return Lost(fault, errors[0]["type"], errors[0]["message"], seconds=reply.seconds)
+
+
+_WITHOUT_PROGRESS = (
+    (LossKind.DOWN, "DatastoreError"),
+    (LossKind.DOWN, "ServerError"),
+    (LossKind.THROTTLED, "TooManyRequests"),
+)
+"""What an error of items that were not tried says of all others, the first that is there."""

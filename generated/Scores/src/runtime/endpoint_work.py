@@ -42,10 +42,22 @@ class Judging(Work):
             finally:
                 self._end(task.items, most, unknown)
 
-        result = super().call(task, counted, items)
+        try:
+            result = super().call(task, counted, items)
+        except Failure as failure:
+            if failure.error_type == "TooManyRequests" and failure.effect in (THROTTLED, NOT_CALLED):
+                self._put_off(failure)
+            raise
         self.has_succeeded = True
         self.succeeded_at = self.target.succeeded_at = self.deadline.clock()
         return result
+
+    def _put_off(self, failure: Failure) -> None:
+        """Tell the caller how long the endpoint asks to wait, where that is longer than this call."""
+        with self._lock:
+            self.throttled += failure.effect == NOT_CALLED
+            asked = max(self.usage.get("retry_after", 0.0), failure.retry_after or 0.0)
+            self.usage["retry_after"] = round(asked, 3)
 
     def _call_once(self, task: Task, send: Callable[[Any, float], Any], items: Any) -> Any:
         """As ``Work._call_once``, once there are credentials: fetching them is no attempt."""
@@ -85,7 +97,7 @@ class Judging(Work):
         pause = getattr(self.target, "open_at", 0.0) - time.monotonic()
         if pause > 0:
             raise _paused(
-                "TooManyRequests", "the rate that the endpoint allows is used up", NOT_CALLED, pause
+                "TooManyRequests", f"the endpoint takes no requests for {pause:.0f} s", NOT_CALLED, pause
             )
         if "cost" in grant:
             most = self.target.most_cost(items)
