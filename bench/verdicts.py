@@ -209,6 +209,18 @@ AIMS: tuple[tuple[str, Callable[[Data], float], Callable[[float], bool], str], .
         ".0%",
     ),
     (
+        "our Ray connector: ahead of map_batches with a call per row",
+        _share("our Ray connector, parallel", "Ray map_batches, a call per row"),
+        _least(1),
+        ".2f",
+    ),
+    (
+        "our Ray connector, sub-batches: at least 90 % of map_batches with lists",
+        _share("our Ray connector, sub-batches", "Ray map_batches, lists"),
+        _least(0.9),
+        ".0%",
+    ),
+    (
         "wrapgen build, cold: under 250 ms",
         lambda data: generated(data, "wrapgen build", "cold"),
         _most(250),

@@ -30,7 +30,7 @@ SLOW_START = 3.0
 """Seconds of start-up from which a pace is measured twice."""
 
 NAMES = [each.name for each in PROGRAMS]
-SLOW = {each.name for each in PROGRAMS if each.group in ("one", "chat") or "Spark" in each.name}
+SLOW = {each.name for each in PROGRAMS if each.group in ("one", "chat") or re.search("Spark|Ray", each.name)}
 """What gets fewer items than the full input on most machines."""
 
 SCORE = re.compile(rb'"(?:sentiment\\?|result)": ?\[?(-?[\d.]+(?:[eE]-?\d+)?)')

@@ -79,6 +79,8 @@ def _spec(name: str, group: str, spec: str, *needs: str) -> Program:
 GUIDE = ("guide_wrapper/src/GuideBatch.py",)
 MLSERVER = {"peer": "mlserver", "needs": ("mlserver",), "more": ("mlserver_input.py",)}
 SPARK = {"peer": "spark", "needs": ("platform",)}
+QUIET = ("RAY_USAGE_STATS_ENABLED=0", "RAY_AUTH_MODE=disabled")
+RAY = {"peer": "ray", "needs": ("platform",), "words": QUIET}
 
 PROGRAMS = (
     Program("plain loop", "inline", "plain_loop.py"),
@@ -92,7 +94,7 @@ PROGRAMS = (
         "inline",
         "ray_data.py",
         "ray",
-        words=("RAY_USAGE_STATS_ENABLED=0", "RAY_AUTH_MODE=disabled"),
+        words=QUIET,
     ),
     Program("the guide's serial loop", "one", "guide_loop.py", needs=("platform",)),
     Program(
@@ -111,6 +113,8 @@ PROGRAMS = (
     _spec("wrapgen run spec.yaml, MLServer", "one", "endpoint_mlserver_one", "mlserver"),
     Program("Spark mapInPandas, a call per row", "one", "spark_one.py", **SPARK),
     Program("our Spark connector, parallel", "one", "spark_wrapgen.py", **SPARK, wrapper="parallel"),
+    Program("Ray map_batches, a call per row", "one", "ray_one.py", **RAY),
+    Program("our Ray connector, parallel", "one", "ray_wrapgen.py", **RAY, wrapper="parallel"),
     _run("wrapgen run, serial", "one", "serial"),
     _run("wrapgen run, parallel", "one", "parallel"),
     Program("aiohttp to the platform, lists", "lists", "aiohttp_platform_lists.py", needs=("platform",)),
@@ -121,6 +125,8 @@ PROGRAMS = (
     _spec("wrapgen run spec.yaml, MLServer, lists", "lists", "endpoint_mlserver_lists", "mlserver"),
     Program("Spark mapInPandas, lists", "lists", "spark_lists.py", **SPARK),
     Program("our Spark connector, sub-batches", "lists", "spark_wrapgen.py", **SPARK, wrapper="lists"),
+    Program("Ray map_batches, lists", "lists", "ray_lists.py", **RAY),
+    Program("our Ray connector, sub-batches", "lists", "ray_wrapgen.py", **RAY, wrapper="lists"),
     _run("wrapgen run, sub-batches", "lists", "lists"),
     Program("LiteLLM's batch_completion", "chat", "litellm_batch.py", "litellm", ("chat",)),
     Program("the openai client, async", "chat", "openai_async.py", "openai", ("chat",)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.parts import hosted, recording, served, shards, states
+from bench.parts import hosted, ray_serve, recording, served, shards, states
 
-TABLES = (recording.PART, hosted.PART, shards.PART, served.PART, states.PART)
+TABLES = (recording.PART, hosted.PART, shards.PART, served.PART, states.PART, ray_serve.PART)
 """Parts that are one table of rows each; they follow the six others, from 7 on."""

@@ -34,16 +34,16 @@ def _uvicorn(python: Path, app: str, folder: Path) -> Iterator[Server]:
         yield server
 
 
-def _wrapper(around: Surroundings) -> Path:
+def wrapper_folder(around: Surroundings, kind: str = "container") -> Path:
     """The wrapper of a model, or in a smoke of nothing, with what serves it."""
     bench, name = around.bench, "nothing" if around.bench.smoke else "served"
-    folder = bench.work / "served"
+    folder = bench.work / f"served-{kind}"
     if not folder.exists():
-        shutil.copytree(CASES / name, bench.work / "target" / name)
+        shutil.copytree(CASES / name, bench.work / "target" / name, dirs_exist_ok=True)
         spec = bench.work / "target" / "served.yaml"
         text = (CASES / "wrapgen" / "served.yaml").read_text("utf-8")
         spec.write_text(text.replace("../served", f"./{name}"), "utf-8")
-        measure.run(bench.tree.command("build", str(spec), "--serve", "--output", str(folder)))
+        measure.run(bench.tree.command("build", str(spec), "--serve", kind, "--output", str(folder)))
     return folder
 
 
@@ -53,7 +53,7 @@ def loaded(count: int, *, ours: bool) -> Callable[[Surroundings], Mapping[str, f
     def figures(around: Surroundings) -> Mapping[str, float]:
         bench = around.bench
         python = bench.tree.python if bench.smoke else peers.python("fastapi")
-        folder = _wrapper(around) if ours else CASES
+        folder = wrapper_folder(around) if ours else CASES
         body = DOCUMENT if count == 1 else [DOCUMENT] * count
         path = "/" if ours else "/one" if count == 1 else "/many"
         with _uvicorn(python, "serve:app" if ours else "fastapi_served:app", folder) as server:

@@ -15,7 +15,7 @@ from bench.parts import engines
 from bench.render import render
 
 ROOT = Path(__file__).resolve().parents[2]
-ROWS = {"recording", "hosted", "shards", "served", "states"}
+ROWS = {"recording", "hosted", "shards", "served", "states", "ray_serve"}
 """Parts that measure the working tree alone."""
 PARTS = {"batch", "serving", "distance", "generation", "growth", "engines"} | ROWS
 
