@@ -8,7 +8,7 @@ from starlette.requests import Request
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
 
-@serve.deployment(num_replicas=1, max_ongoing_requests=4, max_queued_requests=64)
+@serve.deployment(num_replicas=1, max_ongoing_requests=20, max_queued_requests=64)
 class Sentiment:
     """Holds the lexicon."""
 
