@@ -26,7 +26,17 @@ from opened_home import Known, open_again
 from platform_life import Life
 from system_calls import STRACE
 
-MEGABYTES = 96
+KINDS = {
+    "ext4, data=ordered": ("mkfs.ext4 -q", "commit=6000,data=ordered", 96),
+    "ext4, data=writeback": ("mkfs.ext4 -q", "commit=6000,data=writeback", 96),
+    "ext4, data=journal": ("mkfs.ext4 -q", "commit=6000,data=journal", 96),
+    "ext3": ("mkfs.ext3 -q", "commit=6000", 96),
+    "ext2, after fsck": ("mkfs.ext2 -q", "", 96),
+    "xfs": ("mkfs.xfs -q", "", 320),
+    "btrfs": ("mkfs.btrfs -q", "commit=300", 160),
+}
+"""File systems: what makes one, options of the mount, and megabytes. Those without tools here are skipped."""
+
 STOPS = {"fdatasync": 17, "fsync": 16, "rename": 3, "write": 40, "unlink": 3}
 """Calls after which the run is killed, and how many there are of each in one thread at most."""
 
@@ -35,8 +45,8 @@ def why_not() -> str:
     """Why nothing can be mounted here; empty if it can."""
     if os.geteuid() != 0:
         return "not root"
-    if not all(shutil.which(name) for name in ("mkfs.ext4", "mount", "umount")):
-        return "no mkfs.ext4, mount or umount"
+    if not all(shutil.which(name) for name in ("mkfs.ext4", "e2fsck", "mount", "umount")):
+        return "no mkfs.ext4, e2fsck, mount or umount"
     done = subprocess.run(["losetup", "-f"], capture_output=True, text=True, check=False)
     return "" if done.returncode == 0 and STRACE else done.stderr.strip() or "no strace"
 
@@ -52,16 +62,20 @@ class Device:
 
     Args:
         folder: for the image and where it is mounted.
-        options: of the mount.
+        kind: of KINDS.
     """
 
-    def __init__(self, folder: Path, options: str) -> None:
+    def __init__(self, folder: Path, kind: str) -> None:
+        make, options, megabytes = KINDS[kind]
+        if not shutil.which(make.split()[0]):
+            pytest.skip(f"no {make.split()[0]}")
+        self.kind = kind
         self._folder = folder
-        self._options = f"loop,noatime,commit=6000,{options}"
+        self._options = f"loop,noatime,{options}".rstrip(",")
         self._empty = folder / "empty.img"
         with self._empty.open("wb") as file:
-            file.truncate(MEGABYTES << 20)
-        subprocess.run(["mkfs.ext4", "-q", str(self._empty)], check=True)
+            file.truncate(megabytes << 20)
+        subprocess.run([*make.split(), str(self._empty)], check=True)
         self.image = folder / "image"
         self.cut = folder / "cut"
 
@@ -91,13 +105,18 @@ class Device:
         """An empty file system; `cut_power` copies it as it is on its device."""
         copy(self._empty, self.image)
         with self.mounted(self.image, "root") as place:
-            (place / "lost+found").rmdir()
+            shutil.rmtree(place / "lost+found", ignore_errors=True)
             os.sync()
             yield place
 
     def cut_power(self) -> None:
         """Keeps what is on the device now."""
         copy(self.image, self.cut)
+        if "fsck" in self.kind:
+            done = subprocess.run(
+                ["e2fsck", "-fy", str(self.cut)], capture_output=True, text=True, check=False
+            )
+            assert done.returncode in (0, 1), done.stdout
 
 
 def copy(source: Path, target: Path) -> None:
@@ -105,14 +124,14 @@ def copy(source: Path, target: Path) -> None:
     subprocess.run(["cp", "--sparse=always", str(source), str(target)], check=True)
 
 
-@pytest.fixture(params=["data=ordered", "data=writeback"])
+@pytest.fixture(params=KINDS)
 def device(request: pytest.FixtureRequest, quick: Path) -> Device:
     """A file system."""
     return Device(quick, request.param)
 
 
 def test_a_run_survives_power_cuts_of_a_device(device, quick):
-    """Cut after each sync, rename and write, a run on ext4 goes on to the same output."""
+    """Cut after each sync, rename and write, a run goes on to the same output."""
     calm = quick / "calm"
     calm.mkdir()
     outputs, cuts = expected_outputs(calm), 0
@@ -130,7 +149,7 @@ def test_a_run_survives_power_cuts_of_a_device(device, quick):
                 go_on(moment, place, outputs)
             cuts += 1
     assert cuts > 40
-    publish("power cuts of an ext4 device under a run", cuts)
+    publish(f"power cuts of a device under a run ({device.kind})", cuts)
 
 
 def cut_after(device: Device, log: Path, call: str, number: int) -> str | None:
@@ -165,7 +184,7 @@ class CutLife(Life):
 
 
 def test_a_platform_survives_power_cuts_of_a_device(device, quick):
-    """Cut after each acknowledgement, a platform on ext4 has whatever it acknowledged."""
+    """Cut after each acknowledgement, a platform has whatever it acknowledged."""
     cuts: list[tuple[Known, Path]] = []
     with device.empty():
         life = CutLife(quick, device, cuts)
@@ -180,4 +199,4 @@ def test_a_platform_survives_power_cuts_of_a_device(device, quick):
             open_again(known.at(0), place, known.last)
         image.unlink()
     assert len(cuts) > 20
-    publish("power cuts of an ext4 device under a platform", len(cuts))
+    publish(f"power cuts of a device under a platform ({device.kind})", len(cuts))
