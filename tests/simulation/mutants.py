@@ -13,12 +13,13 @@ import pytest
 
 import wrapgen.run.session as session
 from simulation.faults import Faults
+from simulation.seeds import BUCKETS
 from simulation.wrappers import SPECS, load, named, runtime_of
 from wrapgen.records import collected
 from wrapgen.run import delivery
 from wrapgen.run.hosts import chunk_call
 from wrapgen.run.integrations import sqs_worker
-from wrapgen.run.ledger import folder, journal, ledger, replay
+from wrapgen.run.ledger import bucket, folder, journal, ledger, objects, replay
 from wrapgen.run.scheduling import scheduler
 
 
@@ -58,14 +59,18 @@ class Mutant:
         plant: puts it into the code.
         seeds: within how many seeds it is caught, at most.
         faults, items: that the seeds have; None: their own.
+        first: of the seeds.
     """
 
     plant: Callable[[pytest.MonkeyPatch], None]
     seeds: int
     faults: Faults | None = None
     items: int | None = None
+    first: int = 1
 
 
+RIVALS = Faults(two_runners=1.0, slow=0.5)
+OBJECTS = objects.NumberedObjects
 MUTANTS = {
     "sync of the ledger dropped": Mutant(edit(ledger.Ledger, "append", "self._log.sync()", "pass"), 20),
     "sync of the spool dropped": Mutant(
@@ -115,6 +120,18 @@ MUTANTS = {
     ),
     "finished items sent again": Mutant(
         edit(session, "unfinished", "if slot.fate in FINAL:", "if False:"), 20
+    ),
+    "sync of a bucket dropped": Mutant(
+        edit(bucket.BucketLog, "sync", "self._objects.sync()", "pass"), 20, first=BUCKETS
+    ),
+    "a number of a bucket taken from another owner": Mutant(
+        edit(OBJECTS, "_put", "self._lose(found)", "break"), 20, RIVALS, first=BUCKETS
+    ),
+    "a number of a bucket used again": Mutant(
+        edit(OBJECTS, "sync", "self._sealed or self._seal()", "self._seal()"), 20, RIVALS, first=BUCKETS
+    ),
+    "a new owner of a bucket goes unnoticed": Mutant(
+        edit(OBJECTS, "_lose", "self._lost = who", "pass"), 250, RIVALS, first=BUCKETS
     ),
     "two runners at once": Mutant(edit(folder.Folder, "locked", "LOCK_EX", "LOCK_SH"), 60),
     "limit of attempts ignored": Mutant(

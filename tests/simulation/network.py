@@ -152,7 +152,7 @@ class Network:
     def store(self, write) -> None:
         """Writes records into a database that may be slow or fail, or whose connection may be lost."""
         failed, random = named(self.module, "Failure"), self.world.random
-        self._lasts()
+        self.lasts()
         if self.chance("store_status"):
             raise failed("DatastoreError", "database is locked", True)
         lost = self.chance("store_lost")
@@ -162,7 +162,8 @@ class Network:
         if lost:
             raise failed("DatastoreError", "connection reset", True)
 
-    def _lasts(self) -> None:
+    def lasts(self) -> None:
+        """What a request takes."""
         random = self.world.random
         slowest = random.choice((5.0, 5.0, 100.0)) if self.chance("slow") else 0.3
         self.world.sleep(random.uniform(0.001, slowest))
@@ -173,7 +174,7 @@ class Network:
         failed, protocol = named(self.module, "Failure"), runtime_of(self.module)["protocol"]
         is_store = request.path.startswith("/v1/data/")
         part = "store" if is_store else "target"
-        self._lasts()
+        self.lasts()
         if self.chance(f"{part}_status"):
             status = world.random.choice((429, 500, 502, 503, 504))
             if not is_store and status not in (429, 503):

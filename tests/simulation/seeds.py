@@ -12,11 +12,15 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
+from simulation.bucket_system import BucketSystem
 from simulation.faults import Faults
 from simulation.queue_system import QueueSystem
 from simulation.system import System
 
 MEMORY = Path("/dev/shm")
+BUCKETS = 1_000_001
+"""The first seed whose run keeps its state in a bucket."""
+
 NEAR = 20
 """Seeds that are tried in place of one, where it breaks nothing without some fault."""
 
@@ -46,7 +50,9 @@ class Tried:
 
 
 def kind_of(seed: int) -> type[System]:
-    """What a seed simulates: every fifth a queue and its workers, the others a run."""
+    """What a seed simulates: every fifth a queue and its workers, from BUCKETS on a state in a bucket."""
+    if seed >= BUCKETS:
+        return BucketSystem
     return System if seed % 5 else QueueSystem
 
 
@@ -119,9 +125,11 @@ def _breaks(rule: str, seed: int, faults: Faults, items: int) -> tuple[int, Faul
     return None
 
 
-def first_caught(most: int, faults: Faults | None = None, items: int | None = None) -> int | None:
-    """How many seeds it takes until one breaks something; None if none of so many does."""
-    return next((seed for seed in range(1, most + 1) if simulated(seed, faults, items)[1]), None)
+def first_caught(
+    most: int, faults: Faults | None = None, items: int | None = None, first: int = 1
+) -> int | None:
+    """The first seed that breaks something; None if none of so many does."""
+    return next((seed for seed in range(first, first + most) if simulated(seed, faults, items)[1]), None)
 
 
 def told(seed: int, faults: Faults | None = None, items: int | None = None) -> Iterator[str]:

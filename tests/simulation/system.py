@@ -158,6 +158,10 @@ class System(Network):
 
     # Sessions
 
+    def state(self):
+        """Where a runner finds the state of the run."""
+        return self.disk
+
     def _runner(self, process: Process) -> None:
         source = MemorySource([{"n": n, "name": f"k{n}"} for n in range(self.count)])
         items = Selected(source, Selection(id="name" if self.named else None))
@@ -172,7 +176,7 @@ class System(Network):
         host = MemoryHost(self._call, REFERENCE)
         options = Options(**self.options)
         try:
-            with Session(self.disk, items, host, options, effects) as session:
+            with Session(self.state(), items, host, options, effects) as session:
                 if "the outcomes of" in session.damage and not self.planned.rot:
                     self.violations.append(f"synced outcomes are gone: {session.damage}")
                 files_of = (self.output, Layout(), lambda _: None, world.time.monotonic)

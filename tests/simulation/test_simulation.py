@@ -9,7 +9,7 @@ import pytest
 from simulation.faults import Faults
 from simulation.mutants import MUTANTS
 from simulation.published import add_range
-from simulation.seeds import command, first_caught, minimised, simulated, told, tried
+from simulation.seeds import BUCKETS, command, first_caught, minimised, simulated, told, tried
 from wrapgen.run.summary import EndState
 
 EACH = 250
@@ -24,8 +24,14 @@ def test_no_seed_breaks_a_rule(first):
     assert not replay and found.sums["kills"] > 100
 
 
+def test_no_seed_with_its_state_in_a_bucket_breaks_a_rule():
+    """The same where every runner is another machine, and what they share is a bucket."""
+    found = tried(range(BUCKETS, BUCKETS + 200))
+    assert not [f"make simulate SEEDS={seed}: {broken}" for seed, broken in found.failed.items()]
+
+
 @pytest.mark.soak
-@pytest.mark.parametrize("first", range(1, 100_001, 10_000))
+@pytest.mark.parametrize("first", [*range(1, 100_001, 10_000), BUCKETS])
 def test_no_seed_of_many_breaks_a_rule(first):
     """The same for a hundred thousand, in ranges, each of which is published."""
     found = tried(range(first, first + 10_000))
@@ -38,7 +44,7 @@ def test_a_planted_fault_is_caught(name, monkeypatch):
     """Each line that a promise rests on, taken away, is noticed within the stated number of seeds."""
     mutant = MUTANTS[name]
     mutant.plant(monkeypatch)
-    assert first_caught(mutant.seeds, mutant.faults, mutant.items) is not None
+    assert first_caught(mutant.seeds, mutant.faults, mutant.items, mutant.first) is not None
 
 
 @pytest.mark.parametrize(("files", "most"), [(("world.py", "disk.py"), 200), (("test_model.py",), 200)])
