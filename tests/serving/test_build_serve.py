@@ -42,6 +42,16 @@ def test_later_builds_keep_what_serves(folder):
     assert _build("spec.yaml")["changes"] == {} and _build("spec.yaml", "--check")["state"] == "up to date"
 
 
+def test_other_commands_that_compare_a_folder_know_what_serves_it(folder):
+    """`upgrade` and `diff` find nothing to change after `build --serve`, and neither takes a file away."""
+    _build("--serve")
+    done = CliRunner().invoke(cli, ["upgrade", "generated/Echo", "--json"], standalone_mode=False)
+    assert json.loads(done.stdout)["wrappers"][0]["changes"] == {}
+    done = CliRunner().invoke(cli, ["diff", "--json"], standalone_mode=False)
+    assert json.loads(done.stdout)["levels"][0]["level"] == "ok"
+    assert (folder / "generated/Echo/serve.py").is_file()
+
+
 def test_a_job_of_an_engine_is_not_served(folder):
     """Two things at once are refused, and so is an unknown kind that can't be a spec's name."""
     assert "builds something else" in str(_build("--serve", "--spark"))

@@ -53,7 +53,11 @@ asyncio.new_event_loop().run_until_complete(main())
 """
 
 
-@pytest.mark.parametrize("version", interpreters.VERSIONS)
+EDGES = (interpreters.VERSIONS[0], interpreters.VERSIONS[-1])
+EACH = [pytest.param(one, marks=[pytest.mark.soak] * (one not in EDGES)) for one in interpreters.VERSIONS]
+
+
+@pytest.mark.parametrize("version", EACH)
 def test_an_asgi_server_of_any_python_gets_the_same_answers(version, echo_folder):
     """The interface is ASGI and nothing of one server's: here a few lines stand in for it."""
     try:
