@@ -25,7 +25,7 @@ RECEIPT = ".receipt.json"
 """What a receipt is called after its output."""
 
 
-ORIGIN = "origin"
+ORIGIN = ".wrapgen-copy-of"
 """The file that says what a folder is the copy of, where it is one."""
 
 
