@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,7 @@ PARTS = {str(number): part for number, part in enumerate((*OWN, *registry.TABLES
 
 def main() -> None:
     """Measures, then writes."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that its servers end with it
     given = options()
     if given.render:
         write(Store(given.out / "results.json"), given.out)
