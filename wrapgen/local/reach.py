@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -11,6 +12,10 @@ from urllib.request import getproxies, proxy_bypass
 
 GAP = 2.0
 """Seconds between two looks; two of them in vain are a finding."""
+
+
+_AWS_OVERRIDE = "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME"
+"""botocore's variable for another address, at which the wrapper calls SageMaker then."""
 
 
 @contextmanager
@@ -39,14 +44,21 @@ def watching(url: str, tell: Callable[[str], None]) -> Iterator[None]:
 
 
 def why_unreachable(url: str) -> str:
-    """Why no connection can be made; empty if one can, or if a proxy makes it, which answers for itself."""
+    """Why no connection can be made; empty if one can, or if that is not certain.
+
+    A proxy answers for itself, and a server that takes its time may be at work on the call.
+    """
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     proxies = getproxies()
+    if host.startswith("runtime.sagemaker.") and os.environ.get(_AWS_OVERRIDE):
+        return ""
     if (parts.scheme in proxies or "all" in proxies) and not proxy_bypass(host):
         return ""
     try:
         socket.create_connection((host, port), GAP).close()
+    except TimeoutError:
+        return ""
     except OSError as error:
         return error.strerror or str(error)
     return ""

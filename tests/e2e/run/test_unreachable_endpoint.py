@@ -61,3 +61,5 @@ def test_only_a_refused_connection_is_a_finding(dead, monkeypatch):
     monkeypatch.setenv("no_proxy", "")
     monkeypatch.setenv("http_proxy", "http://proxy.example:3128")
     assert why_unreachable("http://model.example/predict") == ""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", "http://127.0.0.1:9")
+    assert why_unreachable("https://runtime.sagemaker.nowhere.amazonaws.com/endpoints/x/invocations") == ""
