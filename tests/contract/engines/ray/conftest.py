@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 import signal
+import socket
 import tempfile
 import threading
 import time
@@ -41,8 +42,16 @@ class RayCluster:
         self._folder = tempfile.mkdtemp(prefix="wg-")  # Ray's sockets have to fit 107 bytes
         self._cpus = cpus
         os.environ.update(SETTINGS, RAY_TMPDIR=self._folder)
-        head = {"num_cpus": 0, "object_store_memory": SMALL, "include_dashboard": False}
-        self.ray: Any = Cluster(initialize_head=True, head_node_args=head)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]  # the default one may be another cluster's
+        head = {
+            "num_cpus": 0,
+            "object_store_memory": SMALL,
+            "include_dashboard": False,
+            "dashboard_port": port,
+        }
+        self.ray: Any = Cluster()
+        self._start(head)
         self.address: str = self.ray.address
         for _ in range(nodes):
             self.add()
@@ -59,7 +68,17 @@ class RayCluster:
 
     def add(self) -> None:
         """Starts a node."""
-        self.ray.add_node(num_cpus=self._cpus, object_store_memory=SMALL)
+        self._start({"num_cpus": self._cpus, "object_store_memory": SMALL})
+
+    def _start(self, options: dict[str, Any]) -> None:
+        """Starts a node; Ray gives one 30 seconds, which are not always enough beside other tests."""
+        for left in (2, 1, 0):
+            try:
+                self.ray.add_node(**options)
+                return
+            except Exception:  # Ray raises no other
+                if not left:
+                    raise
 
     def kill_node(self, node: Any) -> None:
         """Ends a node and all its workers on the spot."""

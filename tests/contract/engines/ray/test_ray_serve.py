@@ -171,6 +171,17 @@ def judge(folder: Path) -> list[str]:
     return found.broken()
 
 
+def squares(url: str) -> dict[int, int]:
+    """What tasks of Ray Data get from the application at a URL."""
+    import ray.data
+
+    from wrapgen.ray import apply
+
+    rows = ray.data.from_items([{"n": n} for n in range(5)])
+    scored = apply(rows, url, input="n", id="content", schema="bigint", key=TOKEN, num_cpus=0.5)
+    return {row["n"]: row["result"] for row in scored.take_all()}
+
+
 def free_port() -> int:
     """A port that nothing listens on."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -190,6 +201,7 @@ def test_a_killed_replica_loses_and_doubles_nothing(cluster, folder, until):
         until(lambda: open_gate(folder) or run.poll() is not None)
         assert run.returncode == 0, run.communicate()[1]
         run.communicate()
+        assert squares(url) == {n: n * n for n in range(5)}
     assert judge(folder) == []
     lines = [json.loads(line) for line in (folder / "out.jsonl").read_text().splitlines()]
     assert [line["result"] for line in lines] == [n * n for n in range(ITEMS)]
