@@ -70,15 +70,14 @@ class RayCluster:
         """Starts a node."""
         self._start({"num_cpus": self._cpus, "object_store_memory": SMALL})
 
-    def _start(self, options: dict[str, Any]) -> None:
+    def _start(self, options: dict[str, Any], again: int = 2) -> None:
         """Starts a node; Ray gives one 30 seconds, which are not always enough beside other tests."""
-        for left in (2, 1, 0):
-            try:
-                self.ray.add_node(**options)
-                return
-            except Exception:  # Ray raises no other
-                if not left:
-                    raise
+        try:
+            self.ray.add_node(**options)
+        except Exception:  # Ray raises no other
+            if not again:
+                raise
+            self._start(options, again - 1)
 
     def kill_node(self, node: Any) -> None:
         """Ends a node and all its workers on the spot."""
