@@ -98,7 +98,7 @@ MUTANTS = {
         edit(delivery.Delivery, "run", "self._calls.close()", "pass"), 40, Faults(full_disk=0.3)
     ),
     "a torn beginning is damage": Mutant(
-        edit(ledger, "_has_begun", "return len(first) == 3 or", "return True or"),
+        edit(ledger, "_has_begun", "    return False", "    return True"),
         300,
         Faults(kill=1.0, power=1.0),
         1,

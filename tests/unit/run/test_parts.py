@@ -244,6 +244,23 @@ def test_one_congestion_halves_once():
 # Ledger
 
 
+def test_sessions_that_only_opened_leave_no_run_behind_a_torn_beginning(tmp_path):
+    """Killed before a sync, and then the power was cut: a run begins anew; after a send it can't."""
+    path = tmp_path / "ledger.jsonl"
+    log = FileLog(path, write=True)
+    ledger = Ledger(log)
+    ledger.append([{"e": "run"}, {"e": "open"}])
+    ledger.append([{"e": "open"}])
+    path.write_bytes(b"\x00" * 9 + path.read_bytes()[9:])
+    assert list(read_ledger(log)) == []
+    Ledger(log).append([{"e": "run"}, {"e": "open"}, {"e": "send"}])
+    assert [entry["e"] for entry in read_ledger(log)] == ["run", "open", "send"]
+    path.write_bytes(b"\x00" * 9 + path.read_bytes()[9:])
+    with pytest.raises(RunError, match="damaged"):
+        list(read_ledger(log))
+    log.close()
+
+
 @pytest.mark.parametrize("torn", [b'{"a": 3, "b"', b'{"e":"send","s":\n', b"\x00" * 70_000, b"\n", b"5\n"])
 def test_a_torn_last_line_is_cut_off(tmp_path, torn):
     """What was half written when the runner died vanishes, and writing goes on after the last whole entry."""

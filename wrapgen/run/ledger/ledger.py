@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -108,10 +107,18 @@ def _has_begun(log: ReadableLog) -> bool:
     """Whether anything can have been sent.
 
     A run's first two entries are written at once, and nothing is sent before they are synced. Where the power
-    was cut before, any part of them may be there.
+    was cut before, any part of them may be there, and of those with which later sessions opened.
     """
-    first = list(islice(_lines(log), 3))
-    return len(first) == 3 or (bool(first) and _parse(first[0])[0] is not None)
+    lines = _lines(log)
+    first = next(lines, None)
+    if first is None or _parse(first)[0] is not None:
+        return first is not None
+    for number, line in enumerate(lines, start=2):
+        entry = _parse(line)[0]
+        tells_more = entry is not None and entry.get("e") != "open"
+        if tells_more or (entry is None and number > 2 and line.endswith(b"\n")):
+            return True
+    return False
 
 
 def _lines(log: ReadableLog) -> Iterator[bytes]:
