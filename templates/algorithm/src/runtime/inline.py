@@ -86,7 +86,7 @@ def _takes(signature: inspect.Signature, count: int) -> bool:
 def snapshot(value: Any) -> Any:
     """A value as it is now: an author may change its input, or answer with one object again and again."""
     try:
-        return _copied(value)
+        return value if type(value) in PLAIN else _copied(value)
     except RecursionError:  # a loop, or nested too deep: what makes it no JSON is told of it later
         return value
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 import uuid
 from typing import Any, Iterator
 
-from .protocol import Failure, InputError, Request, dumps, encode_value, to_wire
+from .protocol import (
+    ITEM,
+    Failure,
+    InputError,
+    Request,
+    check_limits,
+    dumps,
+    encode_value,
+    from_wire,
+    to_wire,
+)
 
 
 class Item:
@@ -76,6 +86,7 @@ class Items:
         self.request = request
         self.run = request.run  # the records'; a call that names neither run nor ids has one of its own
         self.call = request.run or uuid.uuid4().hex
+        self._are_fine = _is_fine(values)  # all of them, which is known sooner than of each
         self.listed = [self._item(position, value) for position, value in enumerate(values)]
 
     def once(self) -> list[Item]:
@@ -102,9 +113,19 @@ class Items:
             if isinstance(value, InputError):  # a line of a file that is not JSON
                 item.failure, item.value = value, None
             elif type(value) is not str:
-                item.value = self.request.value_of(value)
+                if not self._are_fine:
+                    check_limits(value)
+                item.value = value if self.request.form == ITEM else from_wire(value)
         except InputError as failure:
             item.failure = failure
         except ValueError as error:
             item.failure = InputError(f"the item can't be read: {error}")
         return item
+
+
+def _is_fine(values: list[Any]) -> bool:
+    try:
+        check_limits(values, level=0)
+    except ValueError:
+        return False
+    return True

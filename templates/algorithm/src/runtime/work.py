@@ -96,7 +96,6 @@ class Work:
         self.settings = settings
         self.items = items
         self.hooks = hooks
-        self.prepare = getattr(target, "prepare", lambda _: None)
         self.deadline = deadline
         self.count = self.throttled = 0  # calls
         self.durations: collections.deque[float] = collections.deque(maxlen=MEASURED)
