@@ -35,7 +35,7 @@ class World:
         thread, event = partial(SimThread, self), partial(SimEvent, self)
         self.threading = SimpleNamespace(Thread=thread, Event=event, **locks)
         clocks = {"monotonic": lambda: self.now, "time": lambda: self.now + self.offset, "sleep": self.sleep}
-        self.time = SimpleNamespace(**clocks, gmtime=time.gmtime, strftime=time.strftime)
+        self.time = SimpleNamespace(**clocks, process_time=float, gmtime=time.gmtime, strftime=time.strftime)
         self.queue = partial(SimQueue, self)
 
     def note(self, who: str, what: str) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import Any, Iterator
 
-from .protocol import Failure, InputError, Request, dumps, encode_value, to_wire
+from . import protocol
+from .protocol import Failure, InputError, Request, check_limits
 
 
 class Item:
@@ -44,9 +45,9 @@ class Outcome:
         self.seconds = seconds
         self.attempts = attempts
         if not isinstance(value, Failure):
-            self.wire = to_wire(value)
+            self.wire = protocol.to_wire(value)
             try:
-                self._text = "" if size else encode_value(self.wire)
+                self._text = "" if size else protocol.encode_value(self.wire)
                 self.size = size or len(self._text)
                 return
             except ValueError as error:
@@ -54,12 +55,12 @@ class Outcome:
         value.attempts = attempts
         self.failure = value
         self.wire = {"$error": dict(value.facts(), attempts=attempts)}
-        self._text = dumps(self.wire)
+        self._text = protocol.dumps(self.wire)
         self.size = len(self._text)
 
     def encoded(self) -> str:
         """Its JSON as it travels."""
-        return self._text or dumps(self.wire)
+        return self._text or protocol.dumps(self.wire)
 
     def replaced(self, value: Any) -> Outcome:
         """Another result or failure of the same work."""
@@ -76,6 +77,7 @@ class Items:
         self.request = request
         self.run = request.run  # the records'; a call that names neither run nor ids has one of its own
         self.call = request.run or uuid.uuid4().hex
+        self._are_fine = _is_fine(values)  # all of them, which is known sooner than of each
         self.listed = [self._item(position, value) for position, value in enumerate(values)]
 
     def once(self) -> list[Item]:
@@ -102,9 +104,19 @@ class Items:
             if isinstance(value, InputError):  # a line of a file that is not JSON
                 item.failure, item.value = value, None
             elif type(value) is not str:
-                item.value = self.request.value_of(value)
+                if not self._are_fine:
+                    check_limits(value)
+                item.value = value if self.request.form == protocol.ITEM else protocol.from_wire(value)
         except InputError as failure:
             item.failure = failure
         except ValueError as error:
             item.failure = InputError(f"the item can't be read: {error}")
         return item
+
+
+def _is_fine(values: list[Any]) -> bool:
+    try:
+        check_limits(values, level=0)
+    except ValueError:
+        return False
+    return True

@@ -10,7 +10,7 @@ from typing import Any
 from .exchange import Response, Server, Transport
 from .items import Item
 from .platform import reported_error, type_and_message
-from .protocol import Failure, InputError, encode_value
+from .protocol import Failure, InputError, dumps, encode_value
 from .statuses import OTHER_STATUS, RETRIED, STATUSES, failure_of, retry_after
 
 READ_GRACE = 30.0  # seconds beyond those that the platform was given
@@ -32,8 +32,11 @@ class Target:
         return self._send(item, body, content_type, seconds)
 
     def call_list(self, items: list[Item], seconds: float) -> Any:
-        """The target's result for the list of these items, each ``encoded`` already. Raises ``Failure``."""
-        body = "[" + ", ".join([item.encoded for item in items]) + "]"
+        """The target's result for the list of these items. Raises ``Failure``."""
+        if items[0].encoded:
+            body = "[" + ", ".join([item.encoded for item in items]) + "]"
+        else:
+            body = dumps([item.value for item in items])
         return self._send(items[0], body.encode("ascii"), "application/json", seconds)
 
     def _send(self, item: Item, body: bytes, content_type: str, seconds: float) -> Any:

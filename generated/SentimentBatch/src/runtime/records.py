@@ -7,6 +7,7 @@ datastore that is unavailable for a moment costs nothing. How records are stored
 from __future__ import annotations
 
 import collections
+import functools
 import hashlib
 import threading
 import time
@@ -32,12 +33,12 @@ class Refused(Exception):
 class Record:
     """One record: its fields, its JSON line, and its rank: result, final error, retryable error."""
 
-    def __init__(self, fields: dict[str, Any], item: Any = None, outcome: Any = None) -> None:
-        """Raises ``ValueError`` for what has no JSON."""
+    def __init__(self, fields: dict[str, Any], item: Any = None, outcome: Any = None, line: str = "") -> None:
+        """``line`` says the same as ``fields``. Raises ``ValueError`` for what has no JSON."""
         self.fields = fields
         self.item = item
         self.outcome = outcome
-        self.line = dumps(fields)
+        self.line = line or dumps(fields)
         error = fields.get("error")
         self.rank = RESULT if error is None else RETRYABLE_ERROR if error["retryable"] else FINAL_ERROR
 
@@ -61,6 +62,8 @@ class Recorder:
         for_call = getattr(datastore, "for_call", None)
         self._datastore = for_call(deadline, self.counts) if for_call else datastore
         self._items = items
+        self._head = f'{{"run": {dumps(items.run)}, "id": '
+        self._tail = ", " + dumps({name: settings[name] for name in ("target", "wrapper")})[1:-1]
         self._buffer: list[Record] = []
         self._bytes = self._part = 0
         self._since = 0.0  # when the first record in the buffer came
@@ -124,30 +127,36 @@ class Recorder:
         self._error = error
 
     def _record(self, item: Item, outcome: Outcome, policy: str) -> Record:
-        fields: dict[str, Any] = {"run": self._items.run, "id": item.id, "index": item.index}
-        fields["try"] = self._items.request.try_number
+        """The record, as fields and as a line; what was encoded for a call or an answer is used again."""
         value, result, redaction = item.value, outcome.value, self.settings.get("redaction")
         error = outcome.failure and outcome.failure.facts()
         if redaction:
             value, result = redaction.payload(value), redaction.payload(result)
             error = error and dict(error, message=redaction.message(item, error["message"]))
-        if policy == "keep":
-            fields["input"] = to_wire(value)
-        elif policy == "hash":
-            fields["input"] = {"$sha256": digest(to_wire(value))}
-        fields.update({"error": error} if error else {"result": to_wire(result)})
+        number, attempts, ms = self._items.request.try_number, outcome.attempts, int(outcome.seconds * 1000)
+        fields: dict[str, Any] = {"run": self._items.run, "id": item.id, "index": item.index, "try": number}
+        line = f'{self._head}{dumps(item.id)}, "index": {item.index}, "try": {number}'
+        if policy != "drop":
+            wire = to_wire(value)
+            fields["input"] = wire if policy == "keep" else {"$sha256": digest(wire)}
+            text = item.encoded if wire is item.value and policy == "keep" else ""
+            line += f', "input": {text or dumps(fields["input"])}'
+        if error:
+            fields["error"] = error
+            line += f', "error": {dumps(error)}'
+        else:
+            is_whole = result is outcome.value
+            fields["result"] = outcome.wire if is_whole else to_wire(result)
+            line += f', "result": {outcome.encoded() if is_whole else dumps(fields["result"])}'
+        fields["target"], fields["wrapper"] = self.settings["target"], self.settings["wrapper"]
         moment = outcome.started_at or time.time()
-        seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(moment))
-        fields.update(
-            target=self.settings["target"],
-            wrapper=self.settings["wrapper"],
-            started_at=f"{seconds}.{int(moment % 1 * 1000):03d}Z",
-            duration_ms=int(outcome.seconds * 1000),
-            attempts=outcome.attempts,
-        )
+        fields["started_at"] = started = f"{_second(int(moment))}.{int(moment % 1 * 1000):03d}Z"
+        fields["duration_ms"], fields["attempts"] = ms, attempts
         if item.version:
             fields["version"] = item.version
-        return Record(fields, item, outcome)
+            line += f', "version": {dumps(item.version)}'
+        line += f'{self._tail}, "started_at": "{started}", "duration_ms": {ms}, "attempts": {attempts}}}'
+        return Record(fields, item, outcome, line)
 
     def _hand_over(self) -> None:
         """Have the buffer written, by a thread that ends when no part waits."""
@@ -214,3 +223,8 @@ def object_name(records: list[Record], part: int) -> str:
     index = min(record.fields["index"] for record in records)
     name = hashlib.sha256(content.encode("ascii")).hexdigest()[:12]
     return f"{run}-{index:012d}-{name}-t{fields['try']}-p{part}.jsonl"
+
+
+@functools.lru_cache(maxsize=8)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))

@@ -5,6 +5,7 @@ A list that is bisected is not sent again, and its call was no attempt of all it
 
 from __future__ import annotations
 
+import math
 import time
 from itertools import islice
 from typing import Any, Iterator
@@ -32,38 +33,41 @@ class Lists(Work):
         """The items with their outcomes, or parts of the list. What stops everyone passes through."""
         if task.started_at is None:
             task.started_at = time.time()
-        sizes = [self._encode(item) for item in task.items]
+            for item in task.items:
+                self._make_ready(item)
+        groups = self._groups([item for item in task.items if item.failure is None])
         failed = [self._outcome(task, item, item.failure, 0.0) for item in task.items if item.failure]
-        groups = self._groups(task.items, sizes)
         if len(groups) > 1 or failed:
             return failed, [self._part(task, group) for group in groups]
         return self._send(task)
 
-    def _encode(self, item: Item) -> int:
-        """Bytes of an item in a list with its comma; one that can't be in a list fails."""
-        if item.failure is None and not item.encoded:
-            self.hooks.before(item)
+    def _make_ready(self, item: Item) -> None:
+        self.hooks.before(item)
+        if item.failure is None and hasattr(self.target, "prepare"):
             try:
-                self.prepare(item)
-                item.encoded = encode_value(item.value)
+                self.target.prepare(item)
             except Failure as failure:
-                item.failure = item.failure or failure
-            except ValueError:
-                message = "the target takes lists, and a list in JSON can't hold this item"
-                item.failure = item.failure or InputError(message)
-        return len(item.encoded) + 2
+                item.failure = failure
 
-    def _groups(self, items: list[Item], sizes: list[int]) -> list[list[Item]]:
-        """The items that can be sent, in lists that fit a request."""
+    def _groups(self, items: list[Item]) -> list[list[Item]]:
+        """The items that can be sent, in lists that fit a request; one that can't be in a list fails."""
+        most = self.settings["request_bytes"]
+        if items and not self.settings["recorded"] and _size([item.value for item in items]) <= most:
+            return [items]  # without a text of each item, which only records need
         groups: list[list[Item]] = []
         room = 0
-        for item, size in zip(items, sizes):
-            if item.failure is None:
-                if size > room or not groups:
-                    groups.append([])
-                    room = self.settings["request_bytes"] - 2
-                groups[-1].append(item)
-                room -= size
+        for item in items:
+            try:
+                item.encoded = item.encoded or encode_value(item.value)
+            except ValueError:
+                item.failure = InputError("the target takes lists, and a list in JSON can't hold this item")
+                continue
+            size = len(item.encoded) + 2
+            if size > room or not groups:
+                groups.append([])
+                room = most - 2
+            groups[-1].append(item)
+            room -= size
         return groups
 
     def _may_repeat(self, task: Task, failure: Failure, times: dict[str, int]) -> bool:
@@ -92,7 +96,8 @@ class Lists(Work):
                 half = len(task.items) // 2
                 return [], [self._part(task, items, True) for items in (task.items[:half], task.items[half:])]
             results = [failure] * len(task.items)
-        size = 0 if self.settings["recorded"] else _size_of_each(results)  # a record needs each encoded
+        size = math.inf if self.settings["recorded"] else _size(results)  # a record needs each encoded
+        size = 0 if size == math.inf else int(size) // len(results) + MARGIN
         pairs = zip(task.items, results)
         return [self._outcome(task, item, one, task.seconds, size) for item, one in pairs], []
 
@@ -102,9 +107,9 @@ class Lists(Work):
         return item, self.hooks.after(item, Outcome(value, task.started_at, seconds, task.attempts, size))
 
 
-def _size_of_each(results: list[Any]) -> int:
-    """What each result takes in JSON on average, found by encoding them once; 0 if one has no JSON."""
+def _size(values: list[Any]) -> float:
+    """Bytes of a list in JSON; infinity if it has none."""
     try:
-        return len(encode_value(results)) // len(results) + MARGIN
+        return len(encode_value(values))
     except ValueError:
-        return 0
+        return math.inf

@@ -28,13 +28,14 @@ STOPPING = (STOP, UNREACHABLE)  # the latter once it can't be waited for any lon
 class Task:
     """Items that go to the target together, and the attempts they share; one under way is among them."""
 
+    is_answered = False
+    attempts = 0
+    seconds = 0.0  # that calls of the target took, without the pauses in between
+    started_at: float | None = None
+    held: Outcome | None = None  # what becomes of it if nothing stops everyone
+
     def __init__(self, items: list[Item]) -> None:
         self.items = items
-        self.is_answered = False
-        self.attempts = 0
-        self.seconds = 0.0  # that calls of the target took, without the pauses in between
-        self.started_at: float | None = None
-        self.held: Outcome | None = None  # what becomes of it if nothing stops everyone
 
     def unfinished(self, stopped: Failure | None = None) -> Outcome:
         """What becomes of its items when work ends before they do: ``stopped`` says why, else it was time."""
@@ -96,7 +97,6 @@ class Work:
         self.settings = settings
         self.items = items
         self.hooks = hooks
-        self.prepare = getattr(target, "prepare", lambda _: None)
         self.deadline = deadline
         self.count = self.throttled = 0  # calls
         self.durations: collections.deque[float] = collections.deque(maxlen=MEASURED)

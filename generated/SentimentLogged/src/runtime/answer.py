@@ -17,9 +17,9 @@ ENVELOPE = 512  # bytes that the ADK and the platform add around a reply
 def write(items: Items, limits: dict[str, int], files: Any, deadline: Any, summary: dict[str, Any]) -> Any:
     """The reply to each form of call; what is too large for it goes to a file. Raises ``Failure``."""
     request, outcomes = items.request, items.outcomes()
-    failed = [(failure.untried, item.position, failure) for item, _, failure in items.failures()]
-    if failed and items.raises:
-        raise min(failed, key=lambda one: one[:2])[2]  # the foremost that was tried, if any was
+    failures = [failure for _, _, failure in items.failures()] if items.raises else []
+    if failures:
+        raise min(failures, key=lambda failure: failure.untried)  # the first that was tried, if any was
     size = ENVELOPE + sum(outcome.size + 2 for outcome in outcomes) + len(dumps(summary))
     if request.output is None and size <= limits["response_bytes"]:
         results: Any = [outcome.wire for outcome in outcomes]

@@ -16,6 +16,9 @@ from .work import Task, Work
 
 TICK = 5.0  # seconds after which the recorder is asked whether it has something to do
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0  # seconds between two tries of what is unavailable
+FIRST_THREADS = 4  # of the first call
+LEAST_LOOK, LONGEST_LOOK = 0.001, 0.1  # seconds after which it is looked whether there should be more
+BUSY = 0.8  # the share of that time in which this process uses its processor, if it does
 
 
 class Deadline:
@@ -77,6 +80,7 @@ class Engine:
         self._waiting = collections.deque(work.tasks())
         self._open: dict[int, Task] = {}  # in flight
         self._left: list[Task] = []  # ended without an outcome
+        self._threads = 0
         self._has_begun = self._is_closing = self._is_closed = False
 
     def run(self) -> None:
@@ -99,21 +103,41 @@ class Engine:
         self._change.notify_all()
 
     def _work_until_the_hard_stop(self) -> None:
-        self._start_threads(min(self._parallel, len(self._items.listed)))
         with self._change:
+            self._start_threads(getattr(self.work.target, "threads", FIRST_THREADS))
+            pause = LEAST_LOOK
             while not self._is_over() and self._deadline.left() > 0:
-                self._change.wait(min(self._deadline.left(), TICK))
+                pause = self._wait_and_grow(pause)
                 if self._recorder and not self._recorder.tick():
                     return
             # Answers that came in time are being handed over.
             self._change.wait_for(self._has_received, self._deadline.reserve / 4)
 
+    def _wait_and_grow(self, pause: float) -> float:
+        """Wait for what ends; returns for how long to wait next.
+
+        More threads than are needed slow each other down. So there are as many again only while this process
+        leaves its processor idle, as it waits for the target.
+        """
+        is_short = bool(self._waiting) and self._threads < self._parallel
+        began, used = time.monotonic(), time.process_time()
+        self._change.wait(min(self._deadline.left(), pause if is_short else TICK))
+        if is_short and time.process_time() - used > BUSY * (time.monotonic() - began):
+            return min(2 * pause, LONGEST_LOOK)
+        if is_short:
+            self._start_threads(self._threads)
+            self.work.target.threads = self._threads  # to begin the next call with
+        return pause
+
     def _start_threads(self, count: int) -> None:
-        for number in range(count):
+        tasks = len(self._waiting) + len(self._open)
+        for _ in range(min(count, self._parallel - self._threads, tasks)):
             try:
                 threading.Thread(target=self._run, daemon=True).start()
+                self._threads += 1
             except RuntimeError:  # the system starts no more; those that there are can do it
-                if number == 0:
+                self._parallel = self._threads
+                if not self._threads:
                     raise
                 break
 

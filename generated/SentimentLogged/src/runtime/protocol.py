@@ -82,11 +82,6 @@ class Request:
         """The run index of the item at a position of this call."""
         return self.index[position] if isinstance(self.index, list) else self.index + position
 
-    def value_of(self, value: Any) -> Any:
-        """The item behind a value of this call. Raises ``InputError``, ``ValueError`` beyond limits."""
-        check_limits(value)
-        return value if self.form == ITEM else from_wire(value)
-
     def check_count(self, count: int) -> None:
         """Refuse lists of ids or indexes that do not match so many items one to one."""
         for key, given in (("$ids", self.ids), ("$index", self.index)):
@@ -167,32 +162,28 @@ def dumps(value: Any) -> str:
 def encode_value(value: Any) -> str:
     """As ``dumps``, for one item or result: also within the limits of JSON. Raises ``ValueError``."""
     text = dumps(value)
-    has_long_numbers = len(text) > MAX_DIGITS and sys.version_info < (3, 11)  # later ones can't write them
-    if text.count("[") + text.count("{") > MAX_NESTING or has_long_numbers:
-        check_limits(value)
+    if len(text) > MAX_NESTING:  # else it can't be beyond any limit
+        has_long_numbers = len(text) > MAX_DIGITS and sys.version_info < (
+            3,
+            11,
+        )  # later ones can't write them
+        if text.count("[") + text.count("{") > MAX_NESTING or has_long_numbers:
+            check_limits(value)
     return text
 
 
-def check_limits(value: Any) -> None:
+def check_limits(value: Any, level: int = 1) -> None:
     """Refuse a value that some reader of JSON may be unable to read. Raises ``ValueError``."""
-    level: list[Any] = [[value]]
-    for _ in range(MAX_NESTING + 1):
-        outer, level = level, []
-        for each in outer:
-            for one in each.values() if isinstance(each, dict) else each:
-                if type(one) is str:
-                    continue
-                if isinstance(one, (dict, list, tuple)):
-                    level.append(one)
-                elif isinstance(one, (int, float)) and not _SMALLEST < one < _LARGEST:
-                    raise ValueError(f"it holds NaN, infinity or a number of more than {MAX_DIGITS} digits")
-        if not level:
-            return
-    raise ValueError(f"it is nested deeper than {MAX_NESTING} levels")
-
-
-def _whole_number(digits: str) -> float:
-    return int(digits) if len(digits) <= MAX_DIGITS else math.inf
+    if level > MAX_NESTING:
+        raise ValueError(f"it is nested deeper than {MAX_NESTING} levels")
+    parts = value if isinstance(value, (list, tuple)) else [value]
+    for one in value.values() if isinstance(value, dict) else parts:
+        if type(one) is str:
+            continue
+        if isinstance(one, (dict, list, tuple)):
+            check_limits(one, level + 1)
+        elif isinstance(one, (int, float)) and not _SMALLEST < one < _LARGEST:
+            raise ValueError(f"it holds NaN, infinity or a number of more than {MAX_DIGITS} digits")
 
 
 def read_json(text: str) -> Any:
@@ -202,7 +193,9 @@ def read_json(text: str) -> Any:
     except json.JSONDecodeError:
         raise
     except ValueError:
-        return json.loads(text, parse_int=_whole_number)
+        return json.loads(
+            text, parse_int=lambda digits: int(digits) if len(digits) <= MAX_DIGITS else math.inf
+        )
 
 
 def to_wire(value: Any) -> Any:

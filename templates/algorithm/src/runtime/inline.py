@@ -25,6 +25,8 @@ from .protocol import ATTEMPT, Failure, error_type_and_message
 class Target:
     """The author's ``apply``, given what its ``load`` returned."""
 
+    threads = 24  # it may use a processor in each
+
     def __init__(self, target: dict[str, Any]) -> None:
         """``target`` names the module. Whatever its import or its ``load`` raises goes on."""
         folder = _move_in()

@@ -5,17 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import Any, Iterator
 
-from .protocol import (
-    ITEM,
-    Failure,
-    InputError,
-    Request,
-    check_limits,
-    dumps,
-    encode_value,
-    from_wire,
-    to_wire,
-)
+from . import protocol
+from .protocol import Failure, InputError, Request, check_limits
 
 
 class Item:
@@ -54,9 +45,9 @@ class Outcome:
         self.seconds = seconds
         self.attempts = attempts
         if not isinstance(value, Failure):
-            self.wire = to_wire(value)
+            self.wire = protocol.to_wire(value)
             try:
-                self._text = "" if size else encode_value(self.wire)
+                self._text = "" if size else protocol.encode_value(self.wire)
                 self.size = size or len(self._text)
                 return
             except ValueError as error:
@@ -64,12 +55,12 @@ class Outcome:
         value.attempts = attempts
         self.failure = value
         self.wire = {"$error": dict(value.facts(), attempts=attempts)}
-        self._text = dumps(self.wire)
+        self._text = protocol.dumps(self.wire)
         self.size = len(self._text)
 
     def encoded(self) -> str:
         """Its JSON as it travels."""
-        return self._text or dumps(self.wire)
+        return self._text or protocol.dumps(self.wire)
 
     def replaced(self, value: Any) -> Outcome:
         """Another result or failure of the same work."""
@@ -115,7 +106,7 @@ class Items:
             elif type(value) is not str:
                 if not self._are_fine:
                     check_limits(value)
-                item.value = value if self.request.form == ITEM else from_wire(value)
+                item.value = value if self.request.form == protocol.ITEM else protocol.from_wire(value)
         except InputError as failure:
             item.failure = failure
         except ValueError as error:

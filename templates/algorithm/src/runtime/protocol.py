@@ -162,9 +162,13 @@ def dumps(value: Any) -> str:
 def encode_value(value: Any) -> str:
     """As ``dumps``, for one item or result: also within the limits of JSON. Raises ``ValueError``."""
     text = dumps(value)
-    has_long_numbers = len(text) > MAX_DIGITS and sys.version_info < (3, 11)  # later ones can't write them
-    if text.count("[") + text.count("{") > MAX_NESTING or has_long_numbers:
-        check_limits(value)
+    if len(text) > MAX_NESTING:  # else it can't be beyond any limit
+        has_long_numbers = len(text) > MAX_DIGITS and sys.version_info < (
+            3,
+            11,
+        )  # later ones can't write them
+        if text.count("[") + text.count("{") > MAX_NESTING or has_long_numbers:
+            check_limits(value)
     return text
 
 
