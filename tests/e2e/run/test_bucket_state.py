@@ -56,7 +56,8 @@ class Machines:
         here.mkdir()
         (here / "in.jsonl").write_text("".join(f'"text {n}"\n' for n in range(ITEMS)))
         command = self.command(here, self.platform)
-        command.environment |= self.s3.environment
+        (here / "tmp").mkdir()  # a killed runner leaves its copy of the state there
+        command.environment |= {**self.s3.environment, "TMPDIR": str(here / "tmp")}
         return command
 
     def run(self, source: str = "in.jsonl") -> tuple[str, ...]:
