@@ -1,7 +1,6 @@
 """The world that is passed in: clock, chance and threads, in one thread and under one seed.
 
-Threads are greenlets that give way where a real thread would wait. Where several may go on, the seed chooses;
-where none can, the clock moves to the next moment that one waits for.
+Threads are greenlets. Where several may go on, the seed chooses; where none can, the clock moves on.
 """
 
 from __future__ import annotations
@@ -103,22 +102,24 @@ class SimCondition:
     def __init__(self, world) -> None:
         self.world, self.owner, self.depth, self.calls = world, None, 0, 0
 
-    def __enter__(self):
+    def acquire(self, blocking=True) -> bool:
         me = getcurrent()
-        if self.owner not in (None, me):
-            self.world.wait(lambda: self.owner is None)
+        if self.owner not in (None, me) and not (blocking and self.world.wait(lambda: self.owner is None)):
+            return False
         self.owner, self.depth = me, self.depth + 1 if self.owner is me else 1
-        return self
+        return True
 
-    def __exit__(self, *_) -> None:
+    def release(self, *_) -> None:
         self.depth -= 1
         if not self.depth:
             self.owner = None
 
+    __enter__, __exit__ = acquire, release
+
     def wait(self, timeout=None) -> None:
         depth, calls, self.depth, self.owner = self.depth, self.calls, 0, None
         self.world.wait(lambda: self.calls > calls, inf if timeout is None else timeout)
-        self.__enter__()
+        self.acquire()
         self.depth = depth
 
     def wait_for(self, predicate, timeout=None):
