@@ -128,7 +128,7 @@ MUTANTS = {
         edit(OBJECTS, "_put", "self._lose(found)", "break"), 20, RIVALS, first=BUCKETS
     ),
     "a number of a bucket used again": Mutant(
-        edit(OBJECTS, "sync", "self._sealed or self._seal()", "self._seal()"), 20, RIVALS, first=BUCKETS
+        edit(OBJECTS, "sync", "self._sealed or self._seal()", "self._seal()"), 250, RIVALS, first=BUCKETS
     ),
     "a new owner of a bucket goes unnoticed": Mutant(
         edit(OBJECTS, "_lose", "self._lost = who", "pass"), 250, RIVALS, first=BUCKETS
