@@ -130,9 +130,6 @@ MUTANTS = {
     "a number of a bucket used again": Mutant(
         edit(OBJECTS, "sync", "self._sealed or self._seal()", "self._seal()"), 250, RIVALS, first=BUCKETS
     ),
-    "a new owner of a bucket goes unnoticed": Mutant(
-        edit(OBJECTS, "_lose", "self._lost = who", "pass"), 250, RIVALS, first=BUCKETS
-    ),
     "two runners at once": Mutant(edit(folder.Folder, "locked", "LOCK_EX", "LOCK_SH"), 60),
     "limit of attempts ignored": Mutant(
         edit(chunk_call, "_failed", "attempts < limit", "attempts < 99"), 60, Faults(target_lost=0.6), 3
