@@ -10,7 +10,7 @@ import pytest
 from flow import Wrapper
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runtime import algorithm, answer, exchange, protocol
+from runtime import algorithm, answer, connection, protocol
 from runtime.engine import Deadline
 from runtime.items import Outcome
 from runtime.keys import KeyedItems
@@ -50,7 +50,7 @@ def test_no_request_and_no_response_is_over_its_cap(values: list[Any], batch_siz
             return "data://.algo/o/W/temp/x"
 
     called = algorithm.Target(
-        exchange.Server("http://h", {}), {"reference": "o/t/1.0.0"}, {"request_bytes": cap}
+        connection.Server("http://h", {}), {"reference": "o/t/1.0.0"}, {"request_bytes": cap}
     )
     called._transport = Transport()
     wrapper = Wrapper(

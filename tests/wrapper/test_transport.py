@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
-from runtime import exchange, protocol
+from runtime import connection, exchange, protocol
 
 
 @contextlib.contextmanager
@@ -40,7 +40,7 @@ def scripted(reply: bytes, heard: list[bytes] | None = None) -> Iterator[Callabl
 
     threading.Thread(target=serve, daemon=True).start()
     address = f"http://127.0.0.1:{server.getsockname()[1]}"
-    yield lambda headers=None: exchange.Transport(exchange.Server(address, headers or {}))  # type: ignore[misc]
+    yield lambda headers=None: exchange.Transport(connection.Server(address, headers or {}))  # type: ignore[misc]
     server.close()
 
 

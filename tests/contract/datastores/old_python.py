@@ -16,7 +16,7 @@ sys.modules["runtime"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(sys.modules["runtime"])
 
 from runtime import datastore_sql, datastore_sqs  # noqa: E402
-from runtime.exchange import Server  # noqa: E402
+from runtime.connection import Server  # noqa: E402
 from runtime.records import Record, Refused  # noqa: E402
 
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import Algorithmia
 import boto3
 from runtime import datastore_data, datastore_file, datastore_sql, datastore_sqs
-from runtime.exchange import Server as Address
+from runtime.connection import Server as Address
 from runtime.platform import connect
 from runtime.records import Record
 from servers import Door, Server

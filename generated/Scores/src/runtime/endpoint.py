@@ -10,7 +10,8 @@ from types import ModuleType
 from typing import Any
 
 from . import network
-from .exchange import Response, Transport
+from .connection import Response
+from .exchange import Transport
 from .http_answer import failure_of_answer
 from .http_body import UNMAPPED, checked_headers, decode, encode, unmapped, unreadable
 from .items import Item

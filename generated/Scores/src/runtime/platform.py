@@ -10,7 +10,7 @@ import types
 from typing import Any, Callable
 
 from . import protocol
-from .exchange import Response, Server
+from .connection import Response, Server
 
 
 def serve(apply: Callable[[Any, Any], Any], load: Callable[[], Any]) -> None:

@@ -1,7 +1,7 @@
 """HTTP over connections that are kept open. What a status means is decided by the caller.
 
 Requests are written at once and plain answers read directly: that takes a third of the processor time of
-``http.client``, which opens the connections and reads every other answer.
+``http.client``, which reads every other answer.
 """
 
 from __future__ import annotations
@@ -14,42 +14,20 @@ import io
 import re
 import select
 import socket
-import ssl
 import types
 import urllib.parse
 import zlib
-from typing import Any, Mapping, NamedTuple
+from typing import Any, Mapping
 
-from .protocol import ATTEMPT, STOP, UNREACHABLE, Failure
+from .connection import Response, Server, connect, reason
+from .protocol import ATTEMPT, Failure
 
-CONNECT_TIMEOUT = 10.0
 BLOCK = 65536
 LARGEST = 1 << 27  # bytes of an answer in memory
-BROKEN = (BrokenPipeError, ConnectionResetError, ConnectionAbortedError)
 # The head of an answer that can be read directly: nothing in it changes how the body is read, nor is heard.
 HEARD = rb"connection|content-[el]|transfer|[^:\r\n]*rate-?limit"
 LINES = rb"(?:\r\n(?:connection: keep-alive|(?!%b)[^\s:]+:[^\r\n]*))*" % HEARD
-PLAIN = re.compile(
-    rb"HTTP/1\.1 200 [^\r\n]*%b\r\ncontent-length: *(\d{1,11})%b\r\n\r\n" % (LINES, LINES), re.I
-)
-
-
-class Server(NamedTuple):
-    """Where requests go: the address, what each request says, how TLS verifies, and the proxy in between."""
-
-    url: str
-    headers: Mapping[str, str]
-    tls: ssl.SSLContext | None = None
-    proxy: str | None = None
-    proxy_headers: Mapping[str, str] = {}
-
-
-class Response(NamedTuple):
-    """An answer; a plain one is told without headers."""
-
-    status: int
-    headers: Mapping[str, str] | http.client.HTTPMessage
-    body: bytes
+PLAIN = re.compile(rb"HTTP/1\.1 200 .*%b\r\ncontent-length: *(\d{1,11})%b\r\n\r\n" % (LINES, LINES), re.I)
 
 
 class Transport:
@@ -83,13 +61,13 @@ class Transport:
         sock, stream = self._take()
         try:
             sock.settimeout(timeout)
-            with contextlib.suppress(*BROKEN):  # an answer to a part of it, such as 413, may have come
+            with contextlib.suppress(ConnectionError):  # an answer to part of it, such as 413, may have come
                 sock.sendall(head.encode("latin-1") + body)
             response, stream = read(sock, stream, method, self._largest)
         except (OSError, EOFError, zlib.error, http.client.HTTPException) as error:
             sock.close()
             kind = "TimeoutError" if isinstance(error, socket.timeout) else "ConnectionError"
-            raise Failure(kind, _message(error), True, ATTEMPT) from None
+            raise Failure(kind, reason(error), True, ATTEMPT) from None
         if stream is None:
             sock.close()
         else:
@@ -102,32 +80,13 @@ class Transport:
             try:
                 sock, stream = self._idle.pop()
             except IndexError:
-                sock = _connect(self._server)
+                sock = connect(self._server)
                 return sock, sock.makefile("rb", BLOCK)
             poll = select.poll()
             poll.register(sock, select.POLLIN)
             if not poll.poll(0):
                 return sock, stream
             sock.close()  # readable without a question asked: the other side has hung up
-
-
-def _connect(server: Server) -> socket.socket:
-    """A new connection, through the proxy if there is one. Raises ``Failure``."""
-    target, first = urllib.parse.urlsplit(server.url), urllib.parse.urlsplit(server.proxy or server.url)
-    host, port = first.hostname or "", first.port or (443 if server.tls and not server.proxy else 80)
-    connection = http.client.HTTPConnection(host, port, timeout=CONNECT_TIMEOUT)
-    if server.tls:
-        connection = http.client.HTTPSConnection(host, port, timeout=CONNECT_TIMEOUT, context=server.tls)
-        if server.proxy:
-            connection.set_tunnel(target.hostname or "", target.port or 443, headers=server.proxy_headers)
-    try:
-        connection.connect()
-    except OSError as error:
-        connection.close()
-        effect = STOP if isinstance(error, ssl.SSLCertVerificationError) else UNREACHABLE
-        message = f"no connection to {host}:{port}: {_message(error)}"
-        raise Failure("ConnectionError", message, True, effect) from None
-    return connection.sock
 
 
 def read(sock: socket.socket, stream: Any, method: str, largest: int = LARGEST) -> tuple[Response, Any]:
@@ -167,7 +126,3 @@ def _bounded(source: Any, largest: int) -> bytes:
 
 def _lines(headers: Mapping[str, str]) -> str:
     return "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-
-
-def _message(error: Exception) -> str:
-    return "no answer in time" if isinstance(error, socket.timeout) else str(error) or type(error).__name__

@@ -12,7 +12,8 @@ import zlib
 from typing import Any, Callable, Iterable
 
 from . import platform
-from .exchange import Response, Server, Transport
+from .connection import Response, Server
+from .exchange import Transport
 from .protocol import Failure, InputError, read_json
 
 RIGHTS = "X-Algorithm-Rights"

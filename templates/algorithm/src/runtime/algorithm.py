@@ -7,7 +7,8 @@ import json
 import time
 from typing import Any
 
-from .exchange import Response, Server, Transport
+from .connection import Response, Server
+from .exchange import Transport
 from .items import Item
 from .platform import reported_error, type_and_message
 from .protocol import Failure, InputError, dumps, encode_value

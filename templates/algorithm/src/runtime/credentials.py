@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 
-from .exchange import Server
+from .connection import Server
 from .files import DataApi
 from .protocol import Failure
 

@@ -7,7 +7,7 @@ import json
 import os
 from typing import Any
 
-from .exchange import Server
+from .connection import Server
 from .files import DataApi
 from .protocol import Failure
 from .records import Record, Refused, object_name

@@ -21,7 +21,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 
 from . import datastore_data
-from .exchange import Server
+from .connection import Server
 from .protocol import Failure, dumps
 from .records import Record, Refused, object_name
 

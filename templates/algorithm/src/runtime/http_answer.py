@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from .exchange import Response
+from .connection import Response
 from .protocol import ATTEMPT, STOP, THROTTLED, Failure, dumps
 from .statuses import OTHER_STATUS, STATUSES, failure_of
 from .waits import asked_wait

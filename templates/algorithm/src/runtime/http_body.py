@@ -6,7 +6,7 @@ import base64
 import json
 from typing import Any
 
-from .exchange import Response
+from .connection import Response
 from .protocol import ATTEMPT, Failure, InputError
 from .statuses import failure_of
 

@@ -11,7 +11,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from .exchange import Server
+from .connection import Server
 
 BESIDE = "WRAPGEN_BESIDE"  # the variable that says where the spec is, in a run without a server
 AUTHORITIES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")  # variables that name a file or a folder
