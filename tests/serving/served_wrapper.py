@@ -159,7 +159,7 @@ class HeldCall:
 
 def command(folder: Path, options: tuple[str, ...] = ()) -> list[str]:
     """What starts a server of a folder on descriptor 3, with the options of the Dockerfile."""
-    given = ["--fd", "3", "--http", "h11", "--no-access-log", "--no-server-header", *options]
+    given = ["--fd", "3", "--http", "h11", "--ws", "none", "--no-access-log", "--no-server-header", *options]
     return [sys.executable, "-m", "uvicorn", "serve:app", "--app-dir", str(folder), *given]
 
 

@@ -23,6 +23,7 @@ MADE: dict[type[WrapgenError], WrapgenError] = {
     errors.BuildFailed: errors.BuildFailed(reference="a/b", log=""),
     errors.CaseFailed: errors.CaseFailed(name="a", expected="1", got="2"),
     errors.RecordsUnreadable: errors.RecordsUnreadable(where="x", reason="y"),
+    errors.TakenOver: errors.TakenOver(name="x", who="y"),
 }
 """The errors that write their own message."""
 

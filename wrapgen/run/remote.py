@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from wrapgen.client.proxies import is_loopback
 from wrapgen.errors import MissingExtra, UsageError, WrapgenError
 
 EXTRAS = {"s3": "s3", "gs": "gs", "az": "az", "abfs": "az", "abfss": "az", "https": "https", "http": "https"}
@@ -281,6 +280,8 @@ def find_remote(name: str) -> list[RemoteFile]:
         UsageError: there is none, it is a folder, or a URL that is not read.
         RunError, MissingExtra: as `file_system`.
     """
+    from wrapgen.client.proxies import is_loopback  # here, as completion needs none of it
+
     parts = urlsplit(name)
     if parts.username or parts.password:
         raise UsageError(
@@ -327,6 +328,8 @@ async def _web_client(**options: Any) -> Any:
     import asyncio
 
     import aiohttp
+
+    from wrapgen.client.proxies import is_loopback
 
     async def redirected(session: Any, _: Any, params: Any) -> None:
         at, to = params.url, params.url.join(type(params.url)(params.response.headers.get("Location", "")))

@@ -44,8 +44,9 @@ def _context(tls: dict[str, Any]) -> ssl.SSLContext:
     trusted = own.get("ca") or next(filter(None, map(os.environ.get, AUTHORITIES)), None)
     try:
         is_folder = bool(trusted) and Path(str(trusted)).is_dir()
-        files = {"capath" if is_folder else "cafile": trusted}
-        context = ssl.create_default_context(**files)
+        context = ssl.create_default_context(
+            cafile=None if is_folder else trusted, capath=trusted if is_folder else None
+        )
         if "certificate" in own:
             context.load_cert_chain(own["certificate"], own.get("key"))
     except OSError as error:

@@ -100,7 +100,7 @@ class Wrapper:
         if level == "all" or (level == "errors" and went_wrong):
             counts = {key: summary[key] for key in LOGGED if key in summary}
             stopped = (summary["stopped"] or {}).get("type")
-            facts = dict(about, log="call", error=failed and failed.error_type, stopped=stopped)
+            facts = dict(about, log="call", error=failed.error_type if failed else None, stopped=stopped)
             lines.append(dict(facts, **counts, ms=summary["duration_ms"]))
         with contextlib.suppress(OSError, ValueError):  # standard output is closed
             sys.stdout.write("".join(json.dumps(line) + "\n" for line in lines))

@@ -89,7 +89,8 @@ class Judging(Work):
         tries = self.settings["attempts"] if self.settings["may_retry"] else 1
         if isinstance(value, Failure) and value.error_type == "ResultError" and task.attempts < tries:
             return item, None
-        return super()._outcome(task, item, value, seconds, size)
+        lists: Any = super()  # of a wrapper that has sub-batches; no other asks
+        return lists._outcome(task, item, value, seconds, size)
 
     def _start(self, items: list[Item]) -> float:
         """Let a request start, and reserve what it may cost. Raises ``Failure`` if it may not yet."""
@@ -148,7 +149,8 @@ class Judging(Work):
         outcomes, parts = super().do(task)
         again = [item for item, outcome in outcomes if outcome is None]
         if again:  # results of a list that are asked for again
-            parts = [*parts, self._part(task, again)]
+            lists: Any = self
+            parts = [*parts, lists._part(task, again)]
             outcomes = [one for one in outcomes if one[1] is not None]
         if len(outcomes) != 1 or parts or self.has_succeeded:
             return outcomes, parts

@@ -46,9 +46,9 @@ class DataApi:
             message = reported[1] if reported else response.headers.get("X-Error-Message", "")
             lasting = 300 <= status < 500 and status not in (408, 409, 425, 429)
             kind = "InputError" if lasting else "ConnectionError"
-            failure = Failure(kind, f"{url}: status {status} {message}".strip(), not lasting)
-            failure.status = status
-            raise failure
+            refused = Failure(kind, f"{url}: status {status} {message}".strip(), not lasting)
+            refused.status = status
+            raise refused
         return response
 
 

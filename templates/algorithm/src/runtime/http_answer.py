@@ -31,7 +31,7 @@ MEANINGS = {  # of the spec's own errors
 def failure_of_answer(response: Response, own: Any) -> Failure:
     """What an answer that is no result means. ``own`` is what the spec says of it, if anything."""
     means, named, hidden, message = own or ("", "", None, "")
-    status = int(hidden) if re.fullmatch("[45][0-9][0-9]", str(hidden)) else response.status
+    status = int(str(hidden)) if re.fullmatch("[45][0-9][0-9]", str(hidden)) else response.status
     meaning = STATUS_OF.get(status) or STATUSES.get(status)
     if not meaning:
         meaning = ("InputError", ATTEMPT, False) if 300 <= status < 500 else OTHER_STATUS

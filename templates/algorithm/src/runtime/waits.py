@@ -31,11 +31,12 @@ def announced_wait(headers: Any, unless_said: str = "1") -> float | None:
 
     ``unless_said`` is what is left of a rate of which the headers tell only when it begins anew.
     """
-    left, resets = {}, {}
+    left: dict[str, str] = {}
+    resets: dict[str, str] = {}
     for which, kind, value in _told(headers):
         (left if kind in ("remaining", "r") else resets)[which] = value
     used_up = [which for which in {**left, **resets} if _NOTHING.match(left.get(which, unless_said))]
-    waits = [_seconds(resets.get(which, resets.get("", "")), headers) for which in used_up]
+    waits = [_seconds(resets.get(which) or resets.get("", ""), headers) for which in used_up]
     return max((wait for wait in waits if wait is not None), default=None)
 
 
