@@ -42,7 +42,7 @@ def _needed(spec: Spec) -> list[str]:
     needed = list(CLIENT)
     kinds = plan.store_kinds(spec)
     if plan.has_schemas(spec):
-        needed.append("jsonschema>=4.0,<5")
+        needed += ["jsonschema>=4.0,<5", "jsonschema-specifications>=2023.3.6; python_version >= '3.8'"]
     if plan.signs(spec) and "sqs" not in kinds:
         needed.append("botocore>=1.29")
     if "sql" in kinds:
