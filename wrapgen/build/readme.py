@@ -37,19 +37,19 @@ def facts(spec: Spec) -> list[Ready]:
     calls = f"{spec.parallel} at a time" if spec.parallel > 1 else "one at a time"
     lists = f", in lists of up to {spec.target.batch_size}" if plan.sub_batches(spec) else ""
     found = [
-        f"Items go to the target {calls}{lists}, each with {spec.dispatch.item_timeout} s and up to "
-        f"{spec.dispatch.attempts} attempts.",
+        f"Items go to the target {calls}{lists}, with up to {spec.dispatch.attempts} attempts of "
+        f"{spec.dispatch.item_timeout} s each.",
         f"A call has {spec.limits.timeout} s unless `$timeout` says otherwise. Before they are over, what is "
         "not done comes back as retryable `DeadlineExceeded`.",
         f"A request may have {spec.limits.request_bytes:,} bytes, a response {spec.limits.response_bytes:,}; "
-        "larger results go to a file, and its URL comes back.",
+        "larger results of a batch go to a file, and its URL comes back; a larger single result is an error.",
     ]
     return [Ready(fact) for fact in (*found, *_recording(spec), _LOG[spec.log])]
 
 
 _LOG = {
     "off": "It logs nothing.",
-    "errors": "It logs failed calls and failed items on standard output, a line of JSON each, no inputs.",
+    "errors": "It logs failed items and calls with any on standard output, a line of JSON each, no inputs.",
     "all": "It logs calls and failed items on standard output, a line of JSON each, no inputs.",
 }
 
@@ -90,7 +90,9 @@ def _recording(spec: Spec) -> list[str]:
     store = spec.datastore
     if store is None:
         return ["Nothing is recorded."]
-    found = [f"One record per item goes to `{prose(store.store.where)}`, before the call answers."]
+    found = [
+        f"One record per item that was tried goes to `{prose(store.store.where)}`, before the call answers."
+    ]
     if store.key_env:
         found.append(f"It writes with the API key in the environment variable `{store.key_env}`.")
     elif store.store.kind == "data":

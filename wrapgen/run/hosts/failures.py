@@ -1,4 +1,4 @@
-"""What the errors of the platform's client mean for a run. The only place that knows statuses."""
+"""What the errors of the platform's client mean for a run. The only place of a run that knows statuses."""
 
 from __future__ import annotations
 

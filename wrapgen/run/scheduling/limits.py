@@ -16,7 +16,7 @@ FIRST_SIZE = 16
 """Items in the first chunks of a run."""
 
 MAX_SIZE = 1000
-"""Items in a chunk, at most."""
+"""Items in a chunk, at most, where the user names no other number."""
 
 CALM = 8
 """Whole chunks in a row after which a size that had to shrink may grow again."""
