@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import subprocess
+import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -186,3 +190,51 @@ def test_a_platform_that_does_not_answer_can_not_outlast_the_call(platform: Plat
             sideband.write(URL, ["1"], soon)
     release.set()
     assert (caught.value.error_type, caught.value.retryable) == ("TimeoutError", True)
+
+
+@pytest.mark.parametrize("body", [b'{"error": "disk full", "text": "x"}', b'{"error": {"message": "no"}}'])
+def test_an_item_with_an_error_in_it_is_an_item(platform: Platform, body: bytes) -> None:
+    """What a file of items says is no error of the platform, which tells of one by its status."""
+    platform.data = lambda method, path: Reply(200, body)
+    assert files_of(platform).read(URL, ample()) == [json.loads(body)]
+    with pytest.raises(protocol.Failure, match="can't be written"):
+        files_of(platform).write(URL, ["1"], engine.Deadline(0.5))
+
+
+@pytest.mark.parametrize("path", ["../acme/log/x", "/../acme/log/x", "./../x", "owner/../../acme/log", ".."])
+def test_no_url_leaves_the_temporary_place_with_the_wrappers_rights(platform: Platform, path: str) -> None:
+    """A URL that begins there and goes up is refused, to read or to write, before anything is sent."""
+    for use in (files_of(platform).read, lambda url, soon: files_of(platform).write(url, ["1"], soon)):
+        with pytest.raises(protocol.InputError, match="is not for items or results"):
+            use(f"data://.algo/{path}", ample())
+    assert not platform.requests
+
+
+ENDLESS = """
+import runtime.platform
+from runtime.protocol import Failure
+def apply(value, state):
+    if isinstance(value, Failure): raise value
+    return value
+runtime.platform.serve(apply, lambda: True)
+"""
+
+
+def test_input_that_can_not_be_read_does_not_end_the_worker() -> None:
+    """Nested beyond what Python reads, or cut off: an error in the answer, and the next call is answered."""
+    lines = ['{"content_type": "json", "data": %s}' % ("[" * 200_000 + "]" * 200_000), "{", '{"content_type"']
+    lines.append('{"content_type": "text", "data": "next"}')
+    source = Path(files.__file__).parents[1]
+    environment = {**os.environ, "PYTHONPATH": str(source), "ALGORITHMIA_API_KEY": "simKey"}
+    ran = subprocess.run(
+        [sys.executable, "-c", ENDLESS],
+        input="\n".join(lines),
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    answers = [json.loads(line) for line in ran.stdout.splitlines() if line.startswith("{")]
+    assert [answer.get("error", {}).get("error_type") for answer in answers] == ["InputError"] * 3 + [None], (
+        ran
+    )
+    assert answers[-1]["result"] == "next"

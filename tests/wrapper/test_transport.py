@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
-from runtime import connection, exchange, protocol
+from runtime import connection, exchange, items, protocol
 
 
 @contextlib.contextmanager
@@ -119,3 +119,29 @@ def test_no_header_breaks_a_request_up(value: str) -> None:
     with scripted(b"", heard) as client, pytest.raises(ValueError, match="line break"):
         client({"Authorization": value}).send("GET", "/v1/x")  # type: ignore[call-arg]
     assert heard == []
+
+
+def test_a_request_without_an_answer_leaves_no_connection_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many items fail, and while their failures are kept, no descriptor is held for them."""
+    opened: list[socket.socket] = []
+
+    def connect(server: connection.Server) -> socket.socket:
+        opened.append(connection.connect(server))
+        return opened[-1]
+
+    monkeypatch.setattr(exchange, "connect", connect)
+    kept = []
+    for reply in (b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ncut", b"junk\r\n"):
+        with scripted(reply) as client, pytest.raises(protocol.Failure) as caught:
+            client().send("POST", "/")
+        kept.append(caught.value)
+    assert [sock.fileno() for sock in opened] == [-1] * len(kept)
+
+
+def test_an_outcome_keeps_nothing_of_how_its_failure_came_about() -> None:
+    """Neither the frames that it was raised in, with requests and answers, nor what it was raised for."""
+    with scripted(b"junk\r\n") as client, pytest.raises(protocol.Failure) as caught:
+        client().send("POST", "/")
+    failure = items.Outcome(caught.value, None, 0.0, 1).failure
+    assert failure is caught.value
+    assert (failure.__traceback__, failure.__context__, failure.__cause__) == (None, None, None)

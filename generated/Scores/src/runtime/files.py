@@ -41,8 +41,10 @@ class DataApi:
             response = self._transport.send(method, path, body, headers, seconds)
         except Failure as failure:
             raise Failure(failure.error_type, f"{url}: {failure}", True) from None
-        status, reported = response.status, platform.reported_error(response)
-        if method != "HEAD" and (reported or not 200 <= status < 300):  # 200 may tell an error, too
+        status, is_done = response.status, 200 <= response.status < 300
+        # 200 may tell of an error where something is written; where it is read, the body is the file's.
+        reported = None if is_done and method == "GET" else platform.reported_error(response)
+        if method != "HEAD" and (reported or not is_done):
             message = reported[1] if reported else response.headers.get("X-Error-Message", "")
             lasting = 300 <= status < 500 and status not in (408, 409, 425, 429)
             kind = "InputError" if lasting else "ConnectionError"
@@ -112,11 +114,11 @@ class Files:
     def _headers(self, url: str) -> dict[str, str]:
         """The header by which the owner's rights are dropped. Raises ``InputError`` for what needs them."""
         place = _place(url)
-        if place.startswith("data:/.algo/"):
-            return {}
         if "/../" in place or place.startswith(self._private):
             message = "is not for items or results: it is where this wrapper keeps records or keys"
             raise InputError(f"{url} {message}")
+        if place.startswith("data:/.algo/"):
+            return {}
         if place.startswith(self._owners) and not self._drops_rights:
             with contextlib.suppress(Failure):
                 self._drops_rights = RIGHTS in self._api().send("HEAD", url, headers=AS_CALLER).headers

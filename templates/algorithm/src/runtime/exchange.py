@@ -65,6 +65,7 @@ class Transport:
                 sock.sendall(head.encode("latin-1") + body)
             response, stream = read(sock, stream, method, self._largest)
         except (OSError, EOFError, zlib.error, http.client.HTTPException) as error:
+            stream.close()  # or the connection stays open as long as it does
             sock.close()
             kind = "TimeoutError" if isinstance(error, socket.timeout) else "ConnectionError"
             raise Failure(kind, reason(error), True, ATTEMPT) from None
@@ -86,6 +87,7 @@ class Transport:
             poll.register(sock, select.POLLIN)
             if not poll.poll(0):
                 return sock, stream
+            stream.close()
             sock.close()  # readable without a question asked: the other side has hung up
 
 

@@ -52,6 +52,7 @@ class Outcome:
                 return
             except ValueError as error:
                 value = Failure("ParsingError", f"the result can't be written as JSON: {error}")
+        value.__traceback__ = value.__context__ = None  # they would keep requests and connections alive
         value.attempts = attempts
         self.failure = value
         self.wire = {"$error": dict(value.facts(), attempts=attempts)}

@@ -18,12 +18,21 @@ def serve(apply: Callable[[Any, Any], Any], load: Callable[[], Any]) -> None:
     client = vendor()
     import adk.io  # not earlier, or Algorithmia.ADK becomes a module (upstream Algorithmia/__init__.py)
 
-    sys.modules["adk.ADK"].json = types.SimpleNamespace(loads=protocol.read_json)  # type: ignore[attr-defined]
+    sys.modules["adk.ADK"].json = types.SimpleNamespace(loads=_request)  # type: ignore[attr-defined]
     if sys.version_info >= (3, 10):  # where the argument `etype` that adk/io.py gives is gone
         adk.io.traceback = types.SimpleNamespace(
             format_exception=lambda **given: traceback.format_exception(*given.values())
         )
     client.ADK(apply, load).init()
+
+
+def _request(line: str) -> Any:
+    """What a line asks for; one that can't be read, for an answer that says so, not for the worker's end."""
+    try:
+        return protocol.read_json(line)
+    except (ValueError, RecursionError) as error:
+        unread = protocol.InputError(f"the input can't be read: {error}")
+        return {"content_type": "json", "data": unread}
 
 
 def vendor() -> Any:
