@@ -74,7 +74,7 @@ def test_the_numbers_are_those_of_the_spec():
     assert (predictor["minReplicas"], predictor["maxReplicas"]) == (0, 7)
     assert (scaler["minReplicas"], scaler["maxReplicas"]) == (1, 7)
     assert predictor["containerConcurrency"] == 3 and predictor["timeout"] == 630
-    assert pod["terminationGracePeriodSeconds"] > 600
+    assert pod["terminationGracePeriodSeconds"] == predictor["terminationGracePeriodSeconds"] > 630
     for container in (*predictor["containers"], *pod["containers"]):
         assert container["image"] == "r/x:1"
         assert container["resources"] == {

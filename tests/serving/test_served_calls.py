@@ -179,3 +179,29 @@ def test_odd_requests_are_refused(echo, head, status):
         connection.sendall(head)
         assert connection.recv(1000).split()[1] == status
     assert echo.ask(body=1).json() == 1
+
+
+def _items(server):
+    """How many items succeeded and how many failed so far."""
+    lines = server.ask("GET", "/metrics").body.decode().splitlines()
+    found = dict(line.rsplit(" ", 1) for line in lines if line.startswith("wrapper_items_total"))
+    return [int(found[f'wrapper_items_total{{outcome="{name}"}}']) for name in ("succeeded", "failed")]
+
+
+@pytest.mark.parametrize(
+    ("body", "counted"),
+    [
+        ({"result": [1, 2, {"$error": 3}]}, [1, 0]),
+        ({"result": []}, [1, 0]),
+        ({"result": {"$summary": {"succeeded": "x"}}}, [1, 0]),
+        ({"result": {"$summary": {"failed": 9}}}, [1, 0]),
+        ([1, "bad", 3], [2, 1]),
+        ({"$batch": [1, "bad", {"result": [1, 2]}]}, [2, 1]),
+        ({"$batch": []}, [0, 0]),
+    ],
+)
+def test_items_are_counted_by_the_form_of_the_call(echo, body, counted):
+    """A single item counts as one whatever its result looks like, and no result makes a call fail."""
+    before = _items(echo)
+    assert echo.ask(body=body).status == 200
+    assert [now - then for now, then in zip(_items(echo), before, strict=True)] == counted

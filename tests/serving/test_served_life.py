@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from served_wrapper import SECONDS, TOKEN, HeldCall, served
@@ -106,6 +107,30 @@ def test_a_call_whose_client_has_left_is_not_begun(echo, tmp_path):
     for call in held:
         call.end()
     assert echo.ask(body="after").json() == "after" and not (tmp_path / "begun").exists()
+
+
+def _resident(server):
+    """Bytes of memory that the server's process has."""
+    text = Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(text.partition("VmRSS:")[2].split()[0]) * 1024
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads memory from /proc")
+def test_nothing_is_kept_of_calls_whose_clients_have_left(echo_folder, tmp_path):
+    """While one call runs, clients send bodies of 9 MB and leave: memory stays as it was."""
+    body = bytes(9_000_000)
+    head = f"POST / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n"
+    head += f"Content-Type: application/octet-stream\r\nContent-Length: {len(body)}\r\n\r\n"
+    with served(echo_folder, {"WRAPPER_CALLS": "1", "WRAPPER_WAITING": "1"}) as server:
+        held, sizes = HeldCall(server, tmp_path), []
+        for _ in range(12):
+            with socket.create_connection(("127.0.0.1", server.port), SECONDS) as client:
+                client.sendall(head.encode() + body)
+                server.wait_until("wrapper_waiting 1")
+            server.wait_until("wrapper_waiting 0")
+            sizes.append(_resident(server))
+        assert held.end().json() == "ended" and server.ask(body="after").json() == "after"
+    assert sizes[-1] - sizes[1] < 5 * len(body)
 
 
 def test_sigterm_lets_running_calls_end(echo_folder, tmp_path):

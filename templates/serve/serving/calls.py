@@ -84,10 +84,8 @@ class Calls:
         self._threads = settings.calls
         self._about = {"name": config.WRAPPER, "calls": settings.calls * settings.replicas}
         self._metrics = metrics
-        self._jobs: queue.SimpleQueue[tuple[concurrent.futures.Future[Answer], bytes, str]] = (
-            queue.SimpleQueue()
-        )
-        self._open: set[concurrent.futures.Future[Answer]] = set()
+        self._waiting: dict[concurrent.futures.Future[Answer], tuple[bytes, str]] = {}  # in their order
+        self._turns: queue.SimpleQueue[None] = queue.SimpleQueue()  # at least one for each that waits
         self._lock = threading.Lock()
         self._is_started = self._is_closed = False
         self._apply: Any = None
@@ -116,16 +114,34 @@ class Calls:
         """Take no more calls, and give up those that wait; those that are being executed go on."""
         self.announce_stop()
         self._is_closed = True
-        for job in list(self._open):
+        with self._lock:
+            waiting = list(self._waiting)
+        for job in waiting:
             job.cancel()
 
     def submit(self, body: bytes, kind: str) -> concurrent.futures.Future[Answer]:
         """Have a thread execute a call; what it is given never raises but ``CancelledError``."""
         job: concurrent.futures.Future[Answer] = concurrent.futures.Future()
-        self._open.add(job)
-        job.add_done_callback(self._open.discard)
-        self._jobs.put((job, body, kind))
+        with self._lock:
+            self._waiting[job] = body, kind
+        job.add_done_callback(self._forget)
+        self._turns.put(None)
         return job
+
+    def _forget(self, job: concurrent.futures.Future[Answer]) -> None:
+        """Keep nothing of a call that was given up, however long those that run take."""
+        with self._lock:
+            self._waiting.pop(job, None)
+
+    def _next(self) -> tuple[concurrent.futures.Future[Answer], bytes, str]:
+        """Wait for a call, and begin it."""
+        while True:
+            self._turns.get()
+            with self._lock:
+                job = next(iter(self._waiting), None)
+                body, kind = self._waiting.pop(job) if job else (b"", "")
+            if job and job.set_running_or_notify_cancel():
+                return job, body, kind
 
     def _load(self) -> None:
         """Load, then work; a process that can't load ends."""
@@ -151,15 +167,14 @@ class Calls:
     def _work(self) -> None:
         """What each thread does."""
         while True:
-            job, body, kind = self._jobs.get()
-            if job.set_running_or_notify_cancel():
-                self._count(1)
-                began = time.monotonic()
-                answer = self._answer(body, kind)
-                self._metrics.observe_call(time.monotonic() - began)
-                self._count(-1)
-                job.set_result(answer)
-            del job, body  # until the next one comes
+            job, body, kind = self._next()
+            self._count(1)
+            began = time.monotonic()
+            answer = self._answer(body, kind)
+            self._metrics.observe_call(time.monotonic() - began)
+            self._count(-1)
+            job.set_result(answer)
+            del job, body, answer  # until the next one comes
 
     def _count(self, change: int) -> None:
         with self._lock:
@@ -171,7 +186,7 @@ class Calls:
             value = _decoded(body, kind)
             _check(value)
             reply = self._apply(value, self._wrapper)
-            self._metrics.count_items(reply)
+            self._metrics.count_items(reply, _is_batch(value), _BARE_LISTS and isinstance(value, list))
             if value == {"$batch": []}:  # a description: what a platform's reference and account would say
                 reply["$summary"]["wrapper"].update(self._about)
             if isinstance(reply, bytes):
@@ -184,9 +199,13 @@ class Calls:
             return problem(*protocol.error_type_and_message(error), status=500)
 
 
+def _is_batch(value: Any) -> bool:
+    return isinstance(value, dict) and "$batch" in value
+
+
 def _check(value: Any) -> None:
     """Refuse what can't be done here before an item is sent. Raises ``Failure``."""
-    is_batch = isinstance(value, dict) and "$batch" in value
+    is_batch = _is_batch(value)
     if is_batch and "$output" in value:
         raise protocol.InputError("$output is not possible: there is no platform to write the results to")
     items = value["$batch"] if is_batch else value if _BARE_LISTS else None

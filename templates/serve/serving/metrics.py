@@ -37,15 +37,21 @@ class Metrics:
             self._buckets[place] += 1
             self._seconds += seconds
 
-    def count_items(self, reply: Any) -> None:
-        """The items of a reply, by what became of them; an item whose call failed is not among them."""
-        if isinstance(reply, dict) and isinstance(reply.get("$summary"), dict):
+    def count_items(self, reply: Any, is_batch: bool, is_list: bool) -> None:
+        """The items of a reply, by what became of them; an item whose call failed is not among them.
+
+        Args:
+            reply: what the wrapper returned.
+            is_batch: the call had ``$batch``, so the reply has a summary.
+            is_list: the call was a list of items, so the reply is one of results.
+        """
+        if is_batch:
             counts = [reply["$summary"].get(outcome, 0) for outcome in OUTCOMES]
-        elif isinstance(reply, list):
+        elif is_list:
             failed = sum(isinstance(one, dict) and "$error" in one for one in reply)
             counts = [len(reply) - failed, failed, 0]
         else:
-            counts = [1, 0, 0]
+            counts = [1, 0, 0]  # whatever the result of a single item looks like
         with self._lock:
             for outcome, count in zip(OUTCOMES, counts):
                 self._items[outcome] += count

@@ -6,8 +6,10 @@ not be installed there.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import pickle
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -231,40 +233,47 @@ def _budget(total: int) -> Any:
 def _budget_class() -> type:
     """Its class, which goes to the actor as it is, like a function within another.
 
-    A lease ends when its task gives it back, or when the task begins again after its worker was lost.
+    A lease ends when its task gives it back, or when the task begins again after its worker was lost. An
+    actor that was started anew, after its node was lost, learns the attempts from those that ask for calls.
     """
 
     class Budget:
         def __init__(self, total: int) -> None:
-            import asyncio
-
             self.total = self.free = total
-            self.held: dict[str, int] = {}
+            self.held: Counter[str] = Counter()
             self.attempts: dict[str, int] = {}
             self.waiting = 0
             self.changed = asyncio.Condition()
 
         async def begin(self, task: str) -> int:
-            """Notes that an attempt of a task begins; how many there were before."""
-            await self.release(task)
-            self.attempts[task] = self.attempts.get(task, -1) + 1
-            return self.attempts[task]
+            """Notes that an attempt of a task begins, and ends the one before; how many there were."""
+            async with self.changed:
+                self.attempts[task] = self.attempts.get(task, -1) + 1
+                self.free += self.held.pop(task, 0)
+                self.changed.notify_all()
+                return self.attempts[task]
 
-        async def acquire(self, task: str, most: int) -> int:
-            """Waits for calls, and leases a fair part of them."""
+        def _is_over(self, task: str, attempt: int) -> bool:
+            return self.attempts.setdefault(task, attempt) != attempt
+
+        async def acquire(self, task: str, attempt: int, most: int) -> int:
+            """Waits for calls, and leases a fair part of them; 0 for an attempt that is over."""
             async with self.changed:
                 self.waiting += 1
-                await self.changed.wait_for(lambda: self.free > 0)
+                await self.changed.wait_for(lambda: self.free > 0 or self._is_over(task, attempt))
                 self.waiting -= 1
-                fair = -(-self.total // (len(self.held) + self.waiting + 1))
-                self.held[task] = min(most, fair, self.free)
-                self.free -= self.held[task]
-                return self.held[task]
+                fair = -(-self.total // (len(self.held.keys() | {task}) + self.waiting))
+                leased = 0 if self._is_over(task, attempt) else min(most, fair, self.free)
+                self.held += Counter({task: leased})
+                self.free -= leased
+                return leased
 
-        async def release(self, task: str) -> None:
-            """Takes back what a task holds."""
+        async def release(self, task: str, attempt: int, calls: int) -> None:
+            """Takes back calls from a task, unless the attempt that gives them back is over."""
             async with self.changed:
-                self.free += self.held.pop(task, 0)
+                back = 0 if self._is_over(task, attempt) else min(calls, self.held[task])
+                self.held -= Counter({task: back})
+                self.free += back
                 self.changed.notify_all()
 
     return Budget

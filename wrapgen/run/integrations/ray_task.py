@@ -42,11 +42,11 @@ class BlockTask:
         batches = block.combine_chunks().to_batches(max_chunksize=SLICE)
         for batch in batches or [pa.RecordBatch.from_pylist([], block.schema)]:
             rows = self._plan.items(batch)
-            calls = ray.get(budget.acquire.remote(task, self._at_once)) if rows else 1
+            calls = ray.get(budget.acquire.remote(task, attempt, self._at_once)) if rows else 1
             try:
                 outcomes = self._plan.score(rows, self._first + attempt, calls) if rows else []
             finally:
-                budget.release.remote(task)
+                budget.release.remote(task, attempt, calls)
             yield pa.Table.from_batches([self._plan.extended(batch, outcomes)])
 
 
