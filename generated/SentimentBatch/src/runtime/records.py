@@ -76,7 +76,7 @@ class Recorder:
             return outcome
         try:
             outcome.record = self._record(item, outcome, self.settings["input"])
-        except ValueError as error:  # JSON can't say it, which is not to cost the batch
+        except (ValueError, RecursionError) as error:  # JSON can't say it, which is not to cost the batch
             if outcome.failure is None:
                 message = f"the record can't be written as JSON: {error}"
                 outcome = outcome.replaced(Failure("RecordError", message))

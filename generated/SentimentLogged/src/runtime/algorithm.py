@@ -90,7 +90,7 @@ def decode_response(body: bytes) -> Any:
 def failure_of_status(response: Response) -> Failure:
     """What a status other than 200 means; the error type in its body tells what is wrong with an input."""
     error_type, effect, retryable = STATUSES.get(response.status, OTHER_STATUS)
-    text = response.body[:200].decode("utf-8", "replace").strip()
+    text = response.body.strip()[:200].decode("utf-8", "replace")
     named, message = reported_error(response) or ("AlgorithmError", text)
     if named != "AlgorithmError" and (named in RETRIED or not retryable) and response.status != 429:
         error_type = named

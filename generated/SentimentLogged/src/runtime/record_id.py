@@ -23,7 +23,7 @@ class RecordId:
         """
         self._path = path
         self._asked = asked
-        self._key = os.environ.get(key_env, "").encode("utf-8") if key_env else None
+        self._key = os.environ.get(key_env, "").encode("utf-8", "surrogateescape") if key_env else None
         if self._key == b"":
             raise ValueError(f"the variable {key_env} with the secret for ids is not set")
 
@@ -48,7 +48,7 @@ class RecordId:
 
     def of_content(self, content: str | bytes) -> str:
         """The id that goes with a text; a digest stays what it is where there is no secret."""
-        text = content.encode("utf-8") if isinstance(content, str) else content
+        text = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
         if self._key is not None:
             return hmac.new(self._key, text, hashlib.sha256).hexdigest()
         return content if isinstance(content, str) else hashlib.sha256(text).hexdigest()

@@ -61,4 +61,4 @@ def said_in(response: Response) -> str:
             found = found[key]
     if isinstance(found, (str, list, dict)) and found:
         return found if isinstance(found, str) else dumps(found)[:500]
-    return response.body[:200].decode("utf-8", "replace").strip() or "no message"
+    return response.body.strip()[:200].decode("utf-8", "replace") or "no message"

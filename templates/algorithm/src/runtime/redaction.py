@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.parse
 from typing import Any, Iterator
 
 from .items import Item
 
 REDACTED = "[redacted]"
+LEAST_CUT = 200  # bytes of the shortest message whose end may have been cut off
 
 
 class Redaction:
@@ -24,11 +26,17 @@ class Redaction:
 
     def message(self, item: Item, message: str) -> str:
         """An error's message without the item's values that must not be recorded, however spelled."""
-        values = {text for path in self._paths for text in texts_at(item.value, path)}
-        spelled = {form for text in values for form in _spellings(text)}
-        for text in sorted(spelled, key=len, reverse=True):
-            message = message.replace(text, REDACTED)
-        return message
+        try:
+            values = {text for path in self._paths for text in texts_at(item.value, path)}
+            spelled = {form for text in values for form in _spellings(text)}
+        except (ValueError, RecursionError):  # a value that can't be spelled can't be looked for
+            return REDACTED
+        found = {re.escape(form): len(form) for form in spelled if form in message}
+        if len(message.encode("utf-8", "surrogatepass")) >= LEAST_CUT:
+            cut = {begun for form in spelled for begun in _begun(message.rstrip("\ufffd"), form)}
+            found.update((re.escape(begun) + "\ufffd*\\Z", len(begun)) for begun in cut)
+        longest_first = sorted(found, key=lambda pattern: (-found[pattern], pattern))
+        return re.sub("|".join(longest_first), REDACTED, message) if found else message
 
 
 def redact(value: Any, paths: list[list[Any]]) -> Any:
@@ -56,17 +64,30 @@ def _blank(value: Any, path: list[Any]) -> Any:
 
 
 def texts_at(value: Any, path: list[Any]) -> Iterator[str]:
-    """The texts and numbers at a path, and inside of what is there."""
+    """The texts and numbers at a path, and inside of what is there, keys too."""
     if isinstance(value, (dict, list)):
         inner = value.items() if isinstance(value, dict) else enumerate(value)
         for key, one in inner:
             if not path or path[0] is None or path[0] == key:
                 yield from texts_at(one, path[1:])
+            if not path and isinstance(key, str):
+                yield key
     elif not path and value is not None and not isinstance(value, bool):
         yield str(value)
 
 
 def _spellings(text: str) -> set[str]:
-    """How a text may stand in a message: as it is, in JSON, as Python shows it, in a URL."""
-    forms = [text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1], repr(text)[1:-1]]
-    return {form for form in (*forms, urllib.parse.quote(text, ""), urllib.parse.quote_plus(text)) if form}
+    """How a text may stand in a message: as it is, its first line, in JSON, as Python shows it, in a URL."""
+    forms = [text, text.partition("\n")[0], repr(text)[1:-1]]
+    forms += [json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]]
+    forms += [
+        quote(text, "", errors="surrogatepass") for quote in (urllib.parse.quote, urllib.parse.quote_plus)
+    ]
+    return {form for form in forms if form}
+
+
+def _begun(message: str, form: str) -> list[str]:
+    """The beginnings of a text with which a message ends that was cut off."""
+    last, longest = message[-1:], min(len(form) - 1, len(message))
+    begun = [form[:size] for size in range(1, longest + 1) if form[size - 1] == last]
+    return [text for text in begun if message.endswith(text)]
