@@ -118,11 +118,12 @@ def _scanned(items: Items, host: Host, folder: Path, given: dict[str, Any]) -> t
     from functools import partial
 
     from wrapgen.run.input.scan import scan_input
-    from wrapgen.run.input.shards import Slice, most_calls
+    from wrapgen.run.input.shards import Slice, most_calls, refuse_failed_items
 
     scan = partial(
         scan_input, folder=folder, aim=host.describe().aim, compare_items=True, on_progress=reading
     )
+    refuse_failed_items(given["shard"], items)
     found, shard, workers = scan(items.entries()), given["shard"], given["workers"]
     if shard is None:
         return found, workers

@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from wrapgen.errors import RunError
+from wrapgen.errors import RunError, TakenOver
 from wrapgen.run.ledger.folder import errors_for, receipt_beside
 from wrapgen.run.output.destination import Destination
 from wrapgen.run.output.digests import ContentDigest
@@ -51,9 +51,10 @@ def run_to_files(
     def files(state: EndState) -> None:
         _write_failed(session, errors, place)
         if state in _COMPLETE:
+            session.store.confirm()
             sink_for(output, layout).write(LaidOut(layout, session.items, session.slots, session.spool))
             wrote.append(ContentDigest.of([output]))
-            place.publish(output)
+            _publish(session, output, place)
             session.wrote(place.name_of(output.resolve()), asdict(layout), wrote[-1])
 
     if report:  # while calls are open making it costs no time
@@ -86,11 +87,24 @@ def run_to_files(
 
 
 def _write_failed(session: Session, errors: Path, place: Destination) -> None:
+    session.store.confirm()
     if session.counts.failed:
         write_errors(errors, session.run_id, session.slots, session.spool)
     else:
         errors.unlink(missing_ok=True)
-    place.publish(errors)
+    _publish(session, errors, place)
+
+
+def _publish(session: Session, file: Path, place: Destination) -> str:
+    """Publishes a file as the owner of the run; what another owner published stays.
+
+    Raises:
+        TakenOver: another runner owns the run by now.
+        OSError: it can't be written, or that can't be told.
+    """
+    if place.prefix:  # writing the file took its time
+        session.store.confirm()
+    return place.publish(file)
 
 
 def _prepare_report() -> None:
@@ -112,7 +126,11 @@ def _receipt(
     path, folder = receipt_beside(output[0]), session.store.scratch
     try:
         facts = facts or facts_of(folder, ended=True)
-        return place.publish(write_receipt(path, folder, facts, session.items, output, session.unrecorded))
+        session.store.confirm()
+        written = write_receipt(path, folder, facts, session.items, output, session.unrecorded)
+        return _publish(session, written, place)
+    except TakenOver:
+        raise
     except (OSError, RunError):  # as of the report: the same command writes it again
         path.unlink(missing_ok=True)
         return None
@@ -122,7 +140,8 @@ def _reported(session: Session, path: Path, place: Destination) -> dict[str, Any
     from wrapgen.run.report.page import write_report
 
     try:
+        session.store.confirm()
         facts = write_report(session.store.scratch, path, ended=True)
-        return {**facts, "path": place.publish(path)}
+        return {**facts, "path": _publish(session, path, place)}
     except OSError:
         return None  # a full disk makes no other run of this one; the report can be written later

@@ -15,7 +15,7 @@ from itertools import islice
 from threading import Event
 from typing import Any
 
-from wrapgen.errors import OutOfResource, RunError, WrapgenError
+from wrapgen.errors import OutOfResource, RunError, TakenOver, WrapgenError
 from wrapgen.resources import resource_of
 from wrapgen.run.delivery import Delivery
 from wrapgen.run.hosts.chunk_call import ChunkCall, Terms
@@ -24,7 +24,7 @@ from wrapgen.run.identity import facts_of_run, refuse_other_rows
 from wrapgen.run.input.corrections import Corrections
 from wrapgen.run.input.items import Items, Reopened
 from wrapgen.run.input.scan import InputScan, scan_input, scan_sizes
-from wrapgen.run.input.shards import Slice, most_calls
+from wrapgen.run.input.shards import Slice, most_calls, refuse_failed_items
 from wrapgen.run.ledger.duplicates import EqualItems
 from wrapgen.run.ledger.journal import LedgerJournal
 from wrapgen.run.ledger.ledger import Ledger
@@ -92,6 +92,7 @@ class Session:
         prepare: Callable[[], None] = lambda: None,
         corrections: Reopened | None = None,
     ) -> None:
+        refuse_failed_items(options.shard, items)
         self.store = store
         self.items = items
         self._host = host
@@ -275,6 +276,8 @@ class Session:
             self._record_given_up(call)
         try:
             files(state)
+        except TakenOver:
+            raise
         except (OSError, WrapgenError) as error:
             hint = f" ({error.hint})" if isinstance(error, WrapgenError) and error.hint else ""
             state, reason = EndState.INCOMPLETE, f"the files of the run can't be written: {error}{hint}"

@@ -87,6 +87,9 @@ class MemoryStore:
         finally:
             self._busy = False
 
+    def confirm(self) -> None:
+        """It is never lost."""
+
     def busy(self) -> bool:
         """Whether a runner is at work."""
         return self._busy

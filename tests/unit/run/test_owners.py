@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import threading
 import time
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from random import Random
+from typing import ClassVar
 
 import pytest
 from evidence import Evidence
@@ -21,9 +21,11 @@ from wrapgen.run.hosts.memory import MemoryHost
 from wrapgen.run.input.items import Selected, Selection
 from wrapgen.run.input.memory import MemorySource
 from wrapgen.run.ledger.bucket import BucketFolder
+from wrapgen.run.ledger.folder import report_beside
 from wrapgen.run.ledger.ledger import read_ledger
 from wrapgen.run.ledger.objects import NumberedObjects
 from wrapgen.run.ledger.store import LEDGER, SPOOL
+from wrapgen.run.output.destination import Destination
 from wrapgen.run.output.layouts import Layout
 from wrapgen.run.remote import Bucket
 from wrapgen.run.session import Session
@@ -59,13 +61,18 @@ class Store:
             here, NumberedObjects(bucket, here, **{"lease": 0.4, "patience": 20.0, **settings})
         )
 
-    def run(self, state: BucketFolder, world: World | None = None, **options):
-        """A session on that machine."""
+    def run(
+        self, state: BucketFolder, world: World | None = None, place: Destination | None = None, **options
+    ):
+        """A session on that machine; with a place for its files it makes all of them."""
         items = Selected(MemorySource(VALUES), Selection())
         host = MemoryHost(self.wrapper.call)
         given = Options(run="r", **{"workers": 3, "chunk": 16, "attempts": 9, **options})
         with Session(state, items, host, given, world) as session:
-            return run_to_files(session, state.path / "out.jsonl", Layout(), lambda _: None, time.monotonic)
+            output = state.path / "out.jsonl"
+            report = report_beside(output) if place else None
+            watch, clock = (lambda _: None), time.monotonic
+            return run_to_files(session, output, Layout(), watch, clock, report, place)
 
     def broken(self, output: Path | None = None) -> list[str]:
         """The rules of histories that the run broke, by what is in the bucket and in the datastore."""
@@ -189,6 +196,42 @@ def test_of_two_owners_the_first_stops_and_counts_nothing(store):
     assert not store.broken(second.path / "out.jsonl")
     lines = [json.loads(line) for line in (second.path / "out.jsonl").read_bytes().splitlines()]
     assert [line["index"] for line in lines] == list(range(len(VALUES)))
+
+
+class Shelf(Destination):
+    """A place that several machines publish at; the last one counts."""
+
+    published: ClassVar[dict[str, Path]] = {}
+
+    def publish(self, file: Path) -> str:
+        """Notes whose file it is."""
+        self.published[file.name] = file.parent
+        return file.name
+
+
+@pytest.mark.parametrize(
+    "step",
+    ["finish.write_errors", "finish.sink_for", "report.receipt.write_receipt", "report.page.write_report"],
+)
+def test_an_owner_that_was_replaced_while_it_wrote_a_file_publishes_nothing_more(store, monkeypatch, step):
+    """What the new owner published stays, whichever file the one before was about to publish."""
+    module, _, name = f"wrapgen.run.{step}".rpartition(".")
+    make, others = getattr(import_module(module), name), []
+
+    def slow(*args, **kwargs):
+        made = make(*args, **kwargs)
+        if not others:
+            others.append(store.machine(take_over=True))
+            run = store.run(others[0], place=Shelf(others[0].path / "out.jsonl", "s3://b"), fresh=True)
+            assert run.state is EndState.ERRORS
+        return made
+
+    monkeypatch.setattr(f"{module}.{name}", slow)
+    Shelf.published.clear()
+    first = store.machine()
+    with pytest.raises(TakenOver):
+        store.run(first, place=Shelf(first.path / "out.jsonl", "s3://b"))
+    assert len(Shelf.published) == 4 and set(Shelf.published.values()) == {others[0].path}
 
 
 def test_a_living_owner_is_left_alone_and_a_silent_one_is_replaced(store):
@@ -346,28 +389,3 @@ def test_a_session_more_is_noted_by_each_owner(store, bench):
     store.run(last, bench.world())
     kinds = [entry["e"] for entry in read_ledger(last.open(LEDGER))]
     assert kinds.count("open") == 2 and kinds[-1] == "end"
-
-
-WITHOUT = """
-import sys
-sys.modules.update(dict.fromkeys(("s3fs", "gcsfs", "adlfs", "aiohttp")))
-from wrapgen.cli.main import main
-sys.exit(main())
-"""
-
-
-@pytest.mark.parametrize("scheme", ["s3", "gs", "az"])
-def test_a_missing_library_is_named(scheme):
-    """Without the extra one line says which one, and how to install it."""
-    words = ["run", "o/n/1.0.0", "x.jsonl", "-o", f"{scheme}://runs/out.jsonl"]
-    told = subprocess.run([sys.executable, "-c", WITHOUT, *words], capture_output=True, text=True)
-    assert told.returncode == 2 and f"pip install 'wrapgen[{scheme}]'" in told.stderr
-
-
-def test_fsspec_is_loaded_where_a_url_is_named_only():
-    """Neither the command nor the library imports it, or anything of it, for files of this machine."""
-    code = (
-        "import sys, wrapgen.run.start, wrapgen.cli.main, wrapgen.cli.run, wrapgen.run.finish\n"
-        "sys.exit(any(each in sys.modules for each in ('fsspec', 's3fs', 'aiohttp', 'botocore')))"
-    )
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from fnmatch import fnmatch
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,11 +14,13 @@ from hypothesis import strategies as st
 
 from wrapgen.errors import RunError, UsageError
 from wrapgen.run.hosts.memory import MemoryHost
+from wrapgen.run.input.files import FileSource
 from wrapgen.run.input.inputs import find_input
 from wrapgen.run.input.items import Selected, Selection
 from wrapgen.run.input.memory import MemorySource
 from wrapgen.run.input.shards import Shard, Slice, most_calls, of_shard, refuse_open_version, shard_of
 from wrapgen.run.ledger.folder import Folder, folder_for
+from wrapgen.run.remote import RemoteFile
 from wrapgen.run.scheduling.grants import SpendingLimits
 from wrapgen.run.session import Session
 from wrapgen.run.settings import Options
@@ -198,11 +201,52 @@ def test_a_pattern_leaves_out_what_other_shards_write(tmp_path):
         "out.shard-0-of-3.jsonl",
         "out.jsonl",
         "out.shard-0-of-3.jsonl.errors.jsonl",
+        "out.shard-0-of-3.jsonl.run/spool.jsonl",
+        "other.shard-0-of-3.jsonl",
     ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("1\n")
-    output = Shard(2, 3).output(tmp_path / "out.jsonl")
-    found = find_input(str(tmp_path / "*.jsonl"), None, Folder(folder_for(output)), output)
-    assert [path.name for path in found.paths] == ["a.jsonl", "b.jsonl"]
+    output, inputs = (
+        Shard(2, 3).output(tmp_path / "out.jsonl"),
+        ["a.jsonl", "b.jsonl", "other.shard-0-of-3.jsonl"],
+    )
+    for own in (output, Shard(99_998, 99_999).output(tmp_path / "out.jsonl")):
+        found = find_input(str(tmp_path / "**/*.jsonl"), None, Folder(folder_for(own)), own)
+        assert [path.name for path in found.paths] == inputs
+    one = str(tmp_path / "out.shard-0-of-3.jsonl")
+    assert [str(path) for path in find_input(one, None, Folder(folder_for(output)), output).paths] == [one]
+
+
+def test_a_pattern_in_a_bucket_leaves_out_what_other_shards_write(tmp_path, monkeypatch):
+    """As on a disk: by their names, and an object that is named by itself is read."""
+    names = ["a.jsonl", "out.jsonl", "out.shard-0-of-3.jsonl", "out.shard-1-of-3.jsonl.errors.jsonl"]
+    there = [f"s3://b/{name}" for name in names]
+
+    def find_remote(name: str) -> list[RemoteFile]:
+        return [RemoteFile(url) for url in there if fnmatch(url, name)]
+
+    monkeypatch.setattr("wrapgen.run.input.files.find_remote", find_remote)
+    monkeypatch.setattr(FileSource, "detected", lambda source: source)  # reads none of them
+
+    def found(name: str) -> list[str]:
+        own = Path("s3://b/out.shard-2-of-3.jsonl")
+        return [path.name for path in find_input(name, "jsonl", Folder(tmp_path / "none"), own).paths]
+
+    assert found("s3://b/*.jsonl") == ["a.jsonl"]
+    assert found(there[2]) == [names[2]]
+    with pytest.raises(UsageError, match="but what the run writes"):
+        found("s3://b/out*.jsonl")
+
+
+def test_failed_items_of_a_run_are_not_divided(bench):
+    """Their shards could never be merged: it is refused before the first call, with what to do."""
+    wrapper = MemoryWrapper()
+    items = Selected(MemorySource([1, 2]), Selection())
+    items.run = "monday"
+    options = Options(shard=Shard(0, 2))
+    with pytest.raises(UsageError, match="failed items of run monday") as refused:
+        Session(Folder(bench.folder / "state"), items, MemoryHost(wrapper.call), options)
+    assert "without --shard" in refused.value.hint
 
 
 def test_the_version_of_a_platforms_wrapper_has_to_be_named():

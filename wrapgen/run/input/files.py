@@ -6,7 +6,7 @@ import glob
 import hashlib
 import os
 import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -191,7 +191,7 @@ def find(
     name: str,
     format: str | None = None,  # noqa: A002
     reading: Reading = AS_FOUND,
-    besides: Collection[Path] = (),
+    left_out: Callable[[Path], bool] = lambda _: False,
     own: Sequence[Path] = (),
 ) -> FileSource:
     """The source that a path or a pattern names.
@@ -200,7 +200,7 @@ def find(
         name: a path, or a pattern such as `in/*.jsonl.gz`.
         format: one of FORMATS; None goes by the suffix.
         reading: how text is read, as far as the user says it.
-        besides: resolved paths that a pattern leaves out.
+        left_out: whether a pattern leaves out a resolved path.
         own: files that a run is going to write.
 
     Raises:
@@ -208,17 +208,34 @@ def find(
         RunError: how the text is to be read can't be told.
     """
     if is_remote(name):
-        paths: Sequence[InputFile] = [file for file in find_remote(name) if Path(str(file)) not in own]
+        paths: Sequence[InputFile] = _objects_of(name, left_out, own)
     else:
-        paths = _paths_of(name, besides, format)
+        paths = _paths_of(name, left_out, format)
     for path in paths:
-        if isinstance(path, Path) and any(file.exists() and path.samefile(file) for file in own):
+        if _is_one_of(path, own):
             raise UsageError(f"{path} is the input, and would be written over", hint="name another output")
         refuse_unreadable(str(path))
     return FileSource(name, paths, format or format_of(map(str, paths)), reading=reading).detected()
 
 
-def _paths_of(name: str, besides: Collection[Path], kind: str | None) -> list[Path]:
+def _is_one_of(path: InputFile, own: Sequence[Path]) -> bool:
+    if isinstance(path, Path):
+        return any(file.exists() and path.samefile(file) for file in own)
+    return Path(str(path)) in own
+
+
+def _objects_of(name: str, left_out: Callable[[Path], bool], own: Sequence[Path]) -> list[RemoteFile]:
+    """The objects of a URL; of a pattern those that no run of the output writes."""
+    found = find_remote(name)
+    if [str(file) for file in found] == [name]:
+        return found
+    paths = [file for file in found if not (_is_one_of(file, own) or left_out(Path(str(file)).resolve()))]
+    if not paths:
+        raise UsageError(f"there is no {name} but what the run writes", hint="name its input")
+    return paths
+
+
+def _paths_of(name: str, left_out: Callable[[Path], bool], kind: str | None) -> list[Path]:
     path = Path(name)
     if path.is_file():
         return [path]
@@ -239,7 +256,7 @@ def _paths_of(name: str, besides: Collection[Path], kind: str | None) -> list[Pa
         raise UsageError(
             f"{lost} is a link to a file that is not there", hint="remove it, or name fewer files"
         )
-    paths = [found for found in paths if found.is_file() and found.resolve() not in besides]
+    paths = [found for found in paths if found.is_file() and not left_out(found.resolve())]
     if not paths:
         raise UsageError(f"there is no {name}", hint="name a file, or a pattern in quotes")
     return paths

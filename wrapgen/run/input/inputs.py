@@ -15,10 +15,11 @@ from wrapgen.run.input.files import FORMATS, FileSource, find, format_of
 from wrapgen.run.input.formats import TABLES
 from wrapgen.run.input.items import FAILED_ITEM, Items, Reopened, Selected, Selection
 from wrapgen.run.input.reading import AS_FOUND, Reading
+from wrapgen.run.input.shards import whole_of
 from wrapgen.run.input.tables import usual
 from wrapgen.run.ledger.folder import Folder, errors_for
 from wrapgen.run.ledger.store import writable
-from wrapgen.run.output.overwrite import files_of_others, own_files
+from wrapgen.run.output.overwrite import files_of_run, own_files
 from wrapgen.run.remote import is_remote
 from wrapgen.run.status import load
 
@@ -176,7 +177,7 @@ def find_input(
     *outputs: Path,
     reading: Reading = AS_FOUND,
 ) -> FileSource:
-    """The source that a path or a pattern names; a pattern leaves out what the run itself wrote.
+    """The source that a path or a pattern names; a pattern leaves out what the run and its shards write.
 
     Args:
         name: a path, or a pattern such as `in/*.jsonl.gz`.
@@ -190,13 +191,16 @@ def find_input(
         RunError: how the text is to be read can't be told.
     """
     own = own_files(folder, *outputs)
-    besides = {file.resolve() for output in outputs for file in files_of_others(output)}
-    if not folder.ledger.exists():
-        return find(name, format, reading, besides, own)
-    besides |= {file.resolve() for file in own}
-    # A run's failed items may go again: they are kept first.
-    own = [file for file in own if file not in map(errors_for, outputs)]
-    return find(name, format, reading, besides, own)
+    mine = {file.resolve() for file in own}
+    shards = set().union(*map(files_of_run, outputs))
+    begun = folder.ledger.exists()
+
+    def left_out(path: Path) -> bool:
+        return begun if path in mine else whole_of(path) in shards
+
+    if begun:  # a run's failed items may go again: they are kept first
+        own = [file for file in own if file not in map(errors_for, outputs)]
+    return find(name, format, reading, left_out, own)
 
 
 def _copied(

@@ -29,6 +29,7 @@ MOST = 100_000
 
 _TEXT = re.compile(r"(\d{1,9})/(\d{1,9})(?:%(\d{1,9}))?\Z")
 _NAME = re.compile(r"(?P<stem>.*)\.shard-(?P<index>\d+)-of-(?P<of>\d+)(?P<suffix>\.[^.]+|)\Z")
+_MARK = re.compile(r"\.shard-\d+-of-\d+(?=\.|\Z)")
 
 
 @dataclass(frozen=True)
@@ -164,13 +165,10 @@ def shard_outputs(output: Path) -> list[Path]:
     return [path for path in found if (known := shard_of(path)) and known[1] == output]
 
 
-def others_of(output: Path) -> list[Path]:
-    """The outputs of the run that an output belongs to: of other shards, and of all of them together."""
-    known = shard_of(output)
-    if known is None:
-        return shard_outputs(output)
-    shard, whole = known
-    return [whole, *(replace(shard, index=index).output(whole) for index in range(shard.of))]
+def whole_of(file: Path) -> Path:
+    """The file of the whole run in place of which a shard writes a file; the same for one of no shard."""
+    name, folder = (_MARK.sub("", part) for part in (file.name, file.parent.name))
+    return (file.parent.with_name(folder) if folder else file.parent) / name
 
 
 class Slice(Items):
@@ -245,6 +243,19 @@ def refuse_open_version(shard: Shard | None, reference: str, host: Host) -> None
         "shards start at different moments, and the newest version of a wrapper may change meanwhile",
         hint=f"name the version: {host.reference}",
     )
+
+
+def refuse_failed_items(shard: Shard | None, items: Items) -> None:
+    """Makes sure that shards have an input that `wrapgen merge` reads again as their run's.
+
+    Raises:
+        UsageError: it holds the failed items of an earlier run, which have the indexes of that run.
+    """
+    if shard is not None and items.run is not None:
+        raise UsageError(
+            f"{items.name} holds failed items of run {items.run}, and they are not divided into shards",
+            hint="run them again without --shard, with the output of that run, merged if it had shards",
+        )
 
 
 def sliced(items: Items, facts: dict[str, Any]) -> Items:

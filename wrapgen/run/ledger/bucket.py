@@ -77,6 +77,10 @@ class BucketFolder(Folder):
             finally:
                 self.objects.release()
 
+    def confirm(self) -> None:
+        """Writes the next number, which another owner would have taken."""
+        self.objects.confirm()
+
     def clear(self) -> None:
         """Makes every log empty; the objects of the past stay, as their numbers are taken for good."""
         super().clear()

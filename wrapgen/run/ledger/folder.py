@@ -193,6 +193,9 @@ class Folder:
         with writable(self.path):
             return os.fdopen(open_file(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_APPEND), "a+")
 
+    def confirm(self) -> None:
+        """A lock of the file system is never lost before the process ends."""
+
     def busy(self) -> bool:
         """Whether a runner is at work in it."""
         try:

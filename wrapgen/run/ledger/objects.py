@@ -228,6 +228,12 @@ class NumberedObjects:
                 self._sealed = None
         self._check()
 
+    def confirm(self) -> None:
+        """Proves that this process still owns the state; raises as `sync`."""
+        with self._turn:
+            self.sync()
+            self._put(self._object([]))
+
     def keep(self, path: Path) -> None:
         """Keeps the copy of an input that can't be read again, if there is one that is not kept."""
         kept = digest_of(path) if path.exists() else self._kept

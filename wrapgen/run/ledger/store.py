@@ -93,6 +93,14 @@ class StateStore(Protocol):
             RunError: another runner is at work, or nothing can be kept here.
         """
 
+    def confirm(self) -> None:
+        """Makes sure, where `locked` can be lost, that this runner still owns the state.
+
+        Raises:
+            TakenOver: another runner owns it by now.
+            OSError: that can't be told.
+        """
+
     def busy(self) -> bool:
         """Whether a runner is at work."""
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 from wrapgen.errors import RunError, UsageError
 from wrapgen.files import part_of
-from wrapgen.run.input.shards import others_of
+from wrapgen.run.input.shards import shard_of
 from wrapgen.run.ledger.folder import Folder, errors_for, folder_for, receipt_beside, report_beside
 from wrapgen.run.ledger.ledger import read_ledger
 from wrapgen.run.ledger.store import LEDGER
@@ -27,11 +26,11 @@ def own_files(folder: Folder, *outputs: Path) -> list[Path]:
     return [*beside, *folder.files()]
 
 
-def files_of_others(output: Path) -> Iterator[Path]:
-    """What other shards of the run that an output belongs to write, and the run itself."""
-    for other in others_of(output):
-        if other != output:
-            yield from own_files(Folder(folder_for(other)), other)
+def files_of_run(output: Path) -> set[Path]:
+    """What the run that an output belongs to writes, resolved; of a shard, the whole run. See `whole_of`."""
+    known = shard_of(output)
+    whole = known[1] if known else output
+    return {file.resolve() for file in own_files(Folder(folder_for(whole)), whole)}
 
 
 def ensure_output_writable(
