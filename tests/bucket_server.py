@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from moto.server import ThreadedMotoServer
+from s3fs import S3FileSystem
 
 KEYS = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"}
 BUCKET = "runs"
@@ -109,7 +110,8 @@ class _Server(ThreadingHTTPServer):
 
 @contextmanager
 def s3_server() -> Iterator[S3]:
-    """The server, while the block runs."""
+    """The server, while the block runs; what s3fs keeps of the one before in this process is dropped."""
+    S3FileSystem.clear_instance_cache()
     s3, behind = S3(), ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     behind.start()
     host, port = behind.get_host_and_port()
