@@ -157,13 +157,13 @@ def test_a_lease_ends_with_its_task_and_tries_rise(cluster):
     """What a killed task held is free again when it begins anew; what several want is divided."""
     budget = _budget(5)
     assert ray.get(budget.begin.remote("a")) == 0
-    assert ray.get(budget.acquire.remote("a", 9)) == 5
-    waiting = budget.acquire.remote("b", 9)
+    assert ray.get(budget.acquire.remote("a", 0, 9)) == 5
+    waiting = budget.acquire.remote("b", 0, 9)
     assert ray.get(budget.begin.remote("a")) == 1
     assert ray.get(waiting) == 5
-    ray.get(budget.release.remote("b"))
-    assert ray.get(budget.acquire.remote("a", 2)) == 2
-    assert ray.get(budget.acquire.remote("b", 9)) == 3
+    ray.get(budget.release.remote("b", 0, 5))
+    assert ray.get(budget.acquire.remote("a", 1, 2)) == 2
+    assert ray.get(budget.acquire.remote("b", 0, 9)) == 3
 
 
 MODULES = """[
