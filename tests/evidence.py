@@ -141,7 +141,7 @@ class Evidence:
             self._counts[name] = self._counts.get(name, 0) + ranks.count(rank)
 
     def acknowledged(self, told: dict[int, int]) -> None:
-        """The rank of what somebody was told of items: rows of a table, deleted messages."""
+        """The rank of what was acknowledged of items: rows of a table, deleted messages."""
         self._told += told.items()
 
     def broken(self, records: bool = True) -> list[str]:

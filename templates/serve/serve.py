@@ -34,7 +34,7 @@ GET, POST = ("GET", "HEAD"), ("POST",)
 
 
 class Gone(Exception):
-    """The client has closed the connection: an answer would reach nobody."""
+    """The client has closed the connection: there is no reader of an answer."""
 
 
 class Refused(Exception):

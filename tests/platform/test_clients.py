@@ -250,7 +250,7 @@ def open_calls(server):
 
 
 def test_a_connection_whose_address_is_not_told_is_ended():
-    """Where the system has no memory left for it, nobody would ever answer its client."""
+    """Where the system has no memory left for it, its client would never get an answer."""
     ended = []
 
     def told(_name):

@@ -73,7 +73,7 @@ def test_calls_are_refused_until_the_wrapper_has_loaded(echo_folder, tmp_path):
 
 
 def test_a_wrapper_that_can_t_be_loaded_ends_the_server(echo_folder, tmp_path):
-    """Whoever operates it starts it again: the exit code and the last line say why it ended."""
+    """An operator can start it again: the exit code and the last line say why it ended."""
     os.mkfifo(tmp_path / "load")
     with served(echo_folder, {"ECHO_LOAD": str(tmp_path / "load")}, loaded=False) as server:
         (tmp_path / "load").write_text("fail")
@@ -95,7 +95,7 @@ def test_more_calls_than_it_takes_are_told_to_come_again(echo, tmp_path):
 
 
 def test_a_call_whose_client_has_left_is_not_begun(echo, tmp_path):
-    """What waits for a thread costs nothing once nobody waits for the answer."""
+    """What waits for a thread costs nothing once its client has left."""
     held = [HeldCall(echo, tmp_path) for _ in range(2)]
     body = b'{"note": "%b"}' % bytes(tmp_path / "begun")
     head = "POST / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n"

@@ -92,7 +92,7 @@ def test_an_endpoint_is_served_with_its_own_credentials(tmp_path):
 
 
 def test_an_algorithm_of_a_platform_is_served(tmp_path):
-    """It is called with the key of the container, and files of that platform are still nobody's here."""
+    """It is called with the key of the container, and files of that platform are still refused."""
     called = []
 
     def platform(path: str, key: str, value: Any) -> tuple[int, Any]:

@@ -103,7 +103,7 @@ def _manifest(spec: Spec) -> dict[str, Any]:
 
 
 def _ray(spec: Spec) -> dict[str, Any]:
-    """What Ray Serve is told of replicas."""
+    """The numbers of replicas, for Ray Serve."""
     serve = spec.serve
     return {
         "name": spec.wrapper.algorithm_name,

@@ -71,7 +71,7 @@ def command(
         told = {"shards": [one.as_json() for one in found], "checks": [vars(check) for check in checks]}
         out(json.dumps({**summary.as_json(), **told}))
     else:
-        _tell(summary, len(found), checks)
+        _print_summary(summary, len(found), checks)
     return FAULTS if any(check.state == FAULTY for check in checks) else summary.exit_code
 
 
@@ -129,7 +129,7 @@ def _checks(folder: Folder, shards: list[FinishedShard], output: Path, source: s
         return [check.ledger(), check.items(), check.output(items), check.errors()]
 
 
-def _tell(summary: Summary, shards: int, checks: list[Check]) -> None:
+def _print_summary(summary: Summary, shards: int, checks: list[Check]) -> None:
     counts = summary.counts
     lines: dict[str, Any] = {
         "items": f"{counts.items:,}, {counts.succeeded:,} succeeded, {counts.failed:,} failed",

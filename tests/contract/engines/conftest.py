@@ -103,7 +103,7 @@ class Platform:
         Args:
             run: its id.
             ids: of all its items.
-            told: the rank of what somebody was told of an item: its row, or that its message is done.
+            told: the rank of what was acknowledged of an item: its row, or that its message is done.
         """
         from evidence import Evidence, logged_calls  # bench/engines.py has no path to it
 
