@@ -1,7 +1,8 @@
 """`python -m bench`: measures everything side by side and writes bench/RESULTS.md.
 
 With --against REV an older commit is measured in the same rounds, in turn, and RESULTS.md says what became
-slower. An interrupted bench goes on where it was; --fresh starts over.
+slower. An interrupted bench goes on where it was, and tries again what failed; --fresh starts over. A part
+that fails, or takes far longer than expected, is noted as failed, and the next one begins.
 """
 
 from __future__ import annotations
@@ -13,11 +14,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 from bench import machine, peers, trees
-from bench.measure import Failed
+from bench.measure import Failed, reason
 from bench.options import Bench
 from bench.parts import batch, distance, engines, generation, growth, registry, serving
 from bench.parts.surroundings import Surroundings
@@ -38,36 +43,38 @@ def main() -> None:
     if given.render:
         write(Store(given.out / "results.json"), given.out)
         return
-    alone = given.smoke or (given.quick and not given.short)
-    progress = given.out / "progress.json" if alone else peers.CACHE / _progress(given)
-    store = Store(progress, fresh=given.fresh or alone)
+    progress = given.out / "progress.json" if given.smoke else peers.CACHE / _progress(given)
+    store = Store(progress, fresh=given.fresh or given.smoke)
+    parts = [PARTS[each] for each in given.only]
+    given.out.mkdir(parents=True, exist_ok=True)
+
+    def publish() -> None:
+        shutil.copyfile(progress, given.out / "results.json")
+        write(store, given.out, plots=given.peers and not given.smoke)
+
     with tempfile.TemporaryDirectory(prefix="wrapgen-bench-") as folder:
-        work = Path(folder)
         try:
-            go(benches(given, store, work), [PARTS[each] for each in given.only])
+            if given.peers and not given.smoke:
+                note_versions(store)
+            go(benches(given, store, Path(folder)), parts, publish)
         except Failed as error:  # no tree to measure; what fails within a part is noted there
             sys.exit(f"bench: {error}")
-    if given.peers and not given.smoke:
-        note_versions(store)
-    given.out.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(progress, given.out / "results.json")
-    write(store, given.out, plots=given.peers and not given.smoke)
-    if set(given.only) == set(PARTS) or alone:
+    if len(parts) == len(PARTS) or given.verdict:
         progress.unlink()
-    if given.quick and not given.short:
+    if given.verdict:
         print(beside(store.data))
 
 
 def _progress(given: argparse.Namespace) -> str:
     """The file that an interrupted bench goes on from: one for each pair of trees."""
     names = [trees.resolve(each)[:12] for each in (given.tree, given.against) if each]
-    return "-".join(["progress", *["quick"] * given.short, *names]) + ".json"
+    return "-".join(["progress", *["quick"] * given.quick, *names]) + ".json"
 
 
 def options() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--only", help="parts, as 1,2")
+    parser.add_argument("--only", help="parts, as 1,2 or 3-6, or all")
     parser.add_argument("--items", type=int, help="of part 1 (100,000; quick: 40,000)")
     parser.add_argument("--programs", metavar="PATTERN", default="", help="of part 1, those that it matches")
     parser.add_argument("--seconds", type=float, default=60, help="most for a slow case, over all its rounds")
@@ -80,8 +87,8 @@ def options() -> argparse.Namespace:
         "--quick",
         action="store_true",
         help=f"a verdict on serving and on items through a wrapper beside an older commit ({REFERENCE}), "
-        "in under six minutes; printed, and written below .cache. With --only: these parts, peers included, "
-        "about five minutes each; what earlier ones measured stays on the page",
+        "in under ten minutes; printed, and written below .cache. With --only and without --against: these "
+        "parts, peers included, a few minutes each; what earlier ones measured stays on the page",
     )
     parser.add_argument("--without-peers", dest="peers", action="store_false", help="only what is ours")
     parser.add_argument("--fresh", action="store_true", help="forget what an interrupted bench measured")
@@ -90,8 +97,8 @@ def options() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, help="folder of RESULTS.md, results.json and plots/ (bench/)")
     given = parser.parse_args()
     _complete(given)
-    if unknown := set(given.only) - set(PARTS):
-        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    if unknown := [each for each in given.only if each not in PARTS]:
+        parser.error(f"no such part: {', '.join(unknown)}")
     return given
 
 
@@ -100,17 +107,29 @@ def _complete(given: argparse.Namespace) -> None:
     if given.smoke:
         given.items, given.seconds, given.rounds = 40, 1.0, 1
         given.out = given.out or Path(tempfile.mkdtemp(prefix="bench-"))
-    given.short = bool(given.quick and given.only and not given.against)
-    if given.quick and not given.short:
+    given.verdict = bool(given.quick and (given.against or not given.only))
+    if given.verdict:
         given.peers, given.against = False, given.against or REFERENCE
     if given.quick:
         given.out = given.out or peers.CACHE / "quick"
-    if given.short:
-        given.seconds, given.rounds = min(given.seconds, 20.0), given.rounds or 2
-    given.only = given.only.split(",") if given.only else list(QUICK if given.quick else PARTS)
+        if not given.verdict:
+            given.seconds, given.rounds = min(given.seconds, 20.0), given.rounds or 2
+    given.only = chosen(given.only) if given.only else list(QUICK if given.quick else PARTS)
     given.items = given.items or (40_000 if given.quick else 100_000)
     given.rounds = given.rounds or (4 if given.quick else 3)
     given.out = given.out or HERE
+
+
+def chosen(words: str) -> list[str]:
+    """The parts that `--only` names, in its order: numbers, ranges, or all."""
+    found = []
+    for word in list(PARTS) if words == "all" else words.split(","):
+        first, _, last = word.partition("-")
+        if first.isdigit() and last.isdigit():
+            found += [str(number) for number in range(int(first), int(last) + 1)]
+        else:
+            found.append(word)
+    return found
 
 
 def benches(given: argparse.Namespace, store: Store, work: Path) -> list[Bench]:
@@ -144,21 +163,51 @@ def benches(given: argparse.Namespace, store: Store, work: Path) -> list[Bench]:
     return [bench, bench.beside(trees.commit(given.against, cache, extras))]
 
 
-def go(sides: list[Bench], parts: list[object]) -> None:
-    """Runs the parts in order, each told before it starts."""
+def go(sides: list[Bench], parts: list[object], publish: Callable[[], None]) -> None:
+    """Runs the parts in order, each told before it starts; after each the page is written."""
     bench = sides[0]
-    expected = ", ".join(f"{part.PART} {sum(map(part.minutes, sides)):.0f} min" for part in parts)
-    bench.say(f"load before: {machine.load()}; expected: {expected}")
-    bench.store.about(**machine.facts(), load=machine.load(), **machine.wrapgen_version(bench.tree.python))
-    bench.store.about(items=bench.items, seconds=bench.seconds, rounds=bench.rounds)
-    with ExitStack() as stack:
-        around = [Surroundings(each, stack) for each in sides]
-        for part in parts:
-            began = time.monotonic()
-            bench.say(f"{part.PART}")
-            part.measure_all(around)
-            bench.say(f"{part.PART}: {(time.monotonic() - began) / 60:.1f} min")
-    bench.store.about(finished=time.strftime("%Y-%m-%d", time.gmtime()))
+    store, expected = bench.store, [sum(map(part.minutes, sides)) for part in parts]
+    each = ", ".join(f"{part.PART} {minutes:.0f}" for part, minutes in zip(parts, expected, strict=True))
+    bench.say(f"load before: {machine.load()}; expected: {sum(expected):.0f} min ({each})")
+    store.about(**machine.facts(), load=machine.load(), **machine.wrapgen_version(bench.tree.python))
+    store.about(items=bench.items, seconds=bench.seconds, rounds=bench.rounds)
+    for part, minutes in zip(parts, expected, strict=True):
+        store.retry(part.PART)
+        began = time.monotonic()
+        bench.say(f"{part.PART}")
+        try:
+            with deadline(60 * (3 * minutes + 3)), ExitStack() as stack:
+                part.measure_all([Surroundings(each.within(part.PART), stack) for each in sides])
+        except Overdue:
+            store.fail(part.PART, f"not done after {3 * minutes + 3:.0f} min")
+        except Exception as error:  # one part never ends the others
+            traceback.print_exc()
+            store.fail(part.PART, reason(error))
+        took = (time.monotonic() - began) / 60
+        store.about(minutes={**store.data["about"].get("minutes", {}), part.PART: round(took, 1)})
+        store.about(finished=time.strftime("%Y-%m-%d", time.gmtime()))
+        bench.say(f"{part.PART}: {store.failed(part.PART) or 'done'}, {took:.1f} min")
+        publish()
+
+
+class Overdue(BaseException):
+    """A part takes too long; nothing within a part catches it."""
+
+
+@contextmanager
+def deadline(seconds: float) -> Iterator[None]:
+    """Raises `Overdue` within the block once it takes longer, and again each minute until it is left."""
+
+    def expire(_: int, __: FrameType | None) -> NoReturn:
+        raise Overdue
+
+    before = signal.signal(signal.SIGALRM, expire)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 60)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def note_versions(store: Store) -> None:

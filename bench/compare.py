@@ -92,7 +92,7 @@ def _rows(part: str, data: dict[str, Any]) -> list[Row]:
     found = [
         Row(part, name, unit, ours[name], theirs, _ratios(unit, ours[name], theirs))
         for name, unit, theirs in figures(data.get("against", {}).get(part, {}), items)
-        if ours.get(name) and theirs
+        if all(ours.get(name, ())) and all(theirs) and ours.get(name) and theirs
     ]
     ranges = [row.range for row in found if row.range is not None]
     usual = statistics.median(ranges) if ranges else 0.0
@@ -119,6 +119,8 @@ def _batch(part: Part, items: int) -> Figures:
     for name, note in part.items():
         if not note.get("failed"):
             yield name, "items/s", [items / each for each in whole(note, items)]
+            spent = [1e6 * each["cpu"] / each["items"] for each in note["rounds"] if each.get("cpu")]
+            yield f"{name}: processor time", "µs an item", spent
 
 
 def _serving(part: Part, _: int) -> Figures:
@@ -128,6 +130,7 @@ def _serving(part: Part, _: int) -> Figures:
             texts, connections = key.split("/")
             name = f"{many(texts, 'text')} a request, {many(connections, 'connection')}"
             yield name, "requests/s", [each[key]["rate"] for each in rounds]
+            yield f"{name}: processor time", "ms a request", [each[key].get("cpu_ms", 0.0) for each in rounds]
             if connections != "1":
                 yield f"{name}: p99", "ms", [each[key]["p99"] for each in rounds]
 

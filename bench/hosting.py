@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -12,12 +11,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.measure import Failed, environment, family
+from bench.measure import Failed, end, environment
 from bench.trees import Tree
 
 NEWEST = f"python{sys.version_info[0]}{sys.version_info[1]}"
@@ -113,7 +112,7 @@ def platform(tree: Tree, home: Path, *words: str) -> Iterator[Server]:
 def publish(tree: Tree, home: Path, folder: Path, *words: str) -> str:
     """Publishes an algorithm on a tree's platform; its reference."""
     words = (str(folder), "--environment", NEWEST, *words, "--home", str(home), "--json")
-    done = subprocess.run(tree.command("publish", *words), capture_output=True, text=True, env=environment())
+    done = called(tree.command("publish", *words), env=environment())
     if done.returncode:
         raise Failed(f"wrapgen publish: {(done.stdout + done.stderr).strip()[:200]}")
     return str(json.loads(done.stdout)["reference"])
@@ -122,10 +121,22 @@ def publish(tree: Tree, home: Path, folder: Path, *words: str) -> str:
 def build(tree: Tree, spec: Path, folder: Path) -> Path:
     """Generates a wrapper, as a tree does it."""
     command = tree.command("build", str(spec), "--output", str(folder))
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = called(command)
     if done.returncode:
         raise Failed(f"wrapgen build: {done.stderr.strip()[:160]}")
     return folder
+
+
+def called(command: Sequence[str], **given: Any) -> subprocess.CompletedProcess[str]:
+    """A command's end and what it wrote.
+
+    Raises:
+        Failed: it takes too long.
+    """
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, **given)
+    except subprocess.TimeoutExpired:
+        raise Failed(f"{' '.join(command[:2])}: not done after {PATIENCE:g} s") from None
 
 
 def free_port() -> int:
@@ -140,24 +151,6 @@ def post(url: str, value: Any, key: str = "", timeout: float = 30) -> Any:
     request = urllib.request.Request(url, json.dumps(value).encode(), headers)
     with urllib.request.urlopen(request, timeout=timeout) as answer:
         return json.loads(answer.read())
-
-
-def end(process: subprocess.Popen[Any], grace: float = 20) -> None:
-    """Ends a server that we started, and every process below it."""
-    members = family(process.pid)
-    process.terminate()
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(grace)
-    for pid in members:
-        with suppress(OSError):
-            if pid == process.pid or _is_in(pid, process.pid):
-                os.kill(pid, signal.SIGKILL)
-    process.wait()
-
-
-def _is_in(pid: int, session: int) -> bool:
-    """Whether a process still is the server's: in its session, so that a number used anew is never hit."""
-    return os.getsid(pid) == session
 
 
 def _wait(process: subprocess.Popen[bytes], url: str, value: Any, began: float, *, accepted: bool) -> None:

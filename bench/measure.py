@@ -10,23 +10,35 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 EVERY, SHARE = 0.5, 0.02
+GRACE = 60.0
+"""Seconds that the measuring process has to end what is left of a command."""
+
 TICKS = os.sysconf("SC_CLK_TCK")
 CHILD = Path(__file__).with_name("child.py")
 
 
 class Failed(Exception):
     """Why something could not be measured, in words for the table."""
+
+
+def reason(error: Exception) -> str:
+    """What a table says of a failure."""
+    return (
+        str(error)[:160] if isinstance(error, (Failed, OSError)) else f"{type(error).__name__}: {error}"[:160]
+    )
 
 
 @dataclass(frozen=True)
@@ -90,8 +102,14 @@ def run(
                 stderr=output,
                 start_new_session=True,
             )
-            with _Memory(process.pid, roots) as memory:
-                process.wait()
+            try:
+                with _Memory(process.pid, roots) as memory:
+                    process.wait(limit + GRACE)
+            except subprocess.TimeoutExpired:
+                raise Failed(f"not done after {limit + GRACE:g} s") from None
+            finally:
+                if process.poll() is None:
+                    end(process)
         if not answer.exists():
             raise Failed(f"the measuring process ended with {process.returncode}")
         told = json.loads(answer.read_text())
@@ -151,6 +169,24 @@ def family(root: int) -> list[int]:
         found.append(pid := todo.pop())
         todo += below.get(pid, [])
     return found
+
+
+def end(process: subprocess.Popen[Any], grace: float = 20) -> None:
+    """Ends a server that we started, and every process below it."""
+    members = family(process.pid)
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(grace)
+    for pid in members:
+        with suppress(OSError):
+            if pid == process.pid or _is_in(pid, process.pid):
+                os.kill(pid, signal.SIGKILL)
+    process.wait()
+
+
+def _is_in(pid: int, session: int) -> bool:
+    """Whether a process still is the server's: in its session, so that a number used anew is never hit."""
+    return os.getsid(pid) == session
 
 
 class _Memory:

@@ -55,6 +55,12 @@ class Bench:
         work.mkdir()
         return replace(self, store=self.store.against(), work=work, tree=tree, older=True, peers=False)
 
+    def within(self, part: str) -> Bench:
+        """The same with a folder of its own: a part shares no server and no file with another."""
+        work = self.work / part
+        work.mkdir(exist_ok=True)
+        return replace(self, work=work)
+
     def say(self, words: str) -> None:
         """One line of progress."""
         print(f"{words} ({self.tree.name})" if self.older else words, flush=True)

@@ -2,6 +2,7 @@
 
 `python -m bench.peers [NAME...]`, which `make peers` calls, installs those that the tests of endpoints use:
 real servers and the official clients. Tests of one that can't be installed are skipped; its stand-in remains.
+`python -m bench.peers bench` installs all that the bench measures, so that installing is no part of its time.
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ CACHE = HERE.parent / ".cache" / "bench"
 
 TESTED = ("fastapi", "mlserver", "kserve", "bentoml", "mlflow", "litellm", "litserve", "openai")
 """Peers that the tests of endpoints use."""
+
+
+PROGRAMS = {"nginx": "nginx-light", "wrk": "wrk"}
+"""Peers that come from the system's packages."""
 
 
 def python(name: str) -> Path:
@@ -90,7 +95,7 @@ def wrk(*, install: bool = True) -> str:
     Raises:
         Failed: it is missing.
     """
-    return program("wrk", "wrk", install=install)
+    return program("wrk", PROGRAMS["wrk"], install=install)
 
 
 def program(name: str, package: str, *, install: bool) -> str:
@@ -113,18 +118,22 @@ def program(name: str, package: str, *, install: bool) -> str:
 
 def main() -> None:
     """Installs what is named, or all that the tests use; says what could not be."""
-    missing = [name for name in sys.argv[1:] or [*TESTED, "nginx"] if not _install(name)]
+    wanted = sys.argv[1:] or [*TESTED, "nginx"]
+    if wanted == ["bench"]:
+        wanted = ["wrk", *sorted(path.stem for path in (HERE / "peers").glob("*.txt"))]
+    missing = [name for name in wanted if not _install(name)]
     if missing:
         sys.exit(f"peers: could not be installed: {', '.join(missing)}")
 
 
 def _install(name: str) -> bool:
     try:
-        where = program("nginx", "nginx-light", install=True) if name == "nginx" else str(python(name))
+        package = PROGRAMS.get(name)
+        where = program(name, package, install=True) if package else str(python(name))
     except Failed as error:
-        print(f"  {name}: {error}; its tests will be skipped", file=sys.stderr, flush=True)
+        print(f"  {name}: {error}; what needs it is left out", file=sys.stderr, flush=True)
         return False
-    versions = [] if name == "nginx" else map("==".join, pinned(name).items())
+    versions = [] if package else map("==".join, pinned(name).items())
     print(" ".join([f"  {name}: {where}", *versions]), flush=True)
     return True
 

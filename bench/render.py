@@ -26,9 +26,12 @@ def render(data: dict[str, Any]) -> str:
         sections.append(BEHIND.read_text("utf-8").strip())
     if data.get("against"):
         sections.append(f"## Beside {data['about']['against']}\n\n{beside(data)}")
+    failed = data["about"].get("failed", {})
     for name, (title, section) in PARTS.items():
-        if parts.get(name):
-            sections.append(f"## {title}\n\n{section(parts[name], data['about'])}")
+        if parts.get(name) or name in failed:
+            said = [f"failed: {failed[name]}"] if name in failed else []
+            found = [section(parts[name], data["about"])] if parts.get(name) else []
+            sections.append("\n\n".join([f"## {title}", *said, *found]))
     if missing := [title for name, (title, _) in PARTS.items() if not parts.get(name)]:
         sections.append(f"Not measured here: {', '.join(missing)}.")
     return "\n\n".join(sections) + "\n"

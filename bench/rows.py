@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bench.measure import Failed
+from bench.measure import reason
 from bench.options import in_turn
 from bench.tables import spread, table
 
@@ -78,8 +78,8 @@ class Rows:
             return
         try:
             note["rounds"].append(dict(case.measure(around)))
-        except (Failed, OSError) as error:
-            note["failed"] = str(error)[:160]
+        except Exception as error:  # a case that fails is a row that says so
+            note["failed"] = reason(error)
         bench.say(f"  {number + 1}. {case.name}: {note.get('failed') or note['rounds'][-1]}")
         bench.store.put(self.PART, case.name, note)
 

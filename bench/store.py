@@ -49,8 +49,32 @@ class Store:
         self.data[self._below].setdefault(part, {})[name] = value
         self._write()
 
+    def fail(self, part: str, why: str) -> None:
+        """Notes that a part was not measured to its end."""
+        self.about(failed={**self.data["about"].get("failed", {}), part: why})
+
+    def failed(self, part: str) -> str:
+        """Why a part was not measured to its end; empty when it was."""
+        return str(self.data["about"].get("failed", {}).get(part, ""))
+
+    def retry(self, part: str) -> None:
+        """Forgets what failed in a part, so that it is measured again."""
+        self.data["about"].get("failed", {}).pop(part, None)
+        for below in ("parts", "against"):
+            if part in self.data.get(below, {}):
+                self.data[below][part] = _without_failures(self.data[below][part])
+        self._write()
+
     def _write(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         beside = self._path.with_suffix(".part")
         beside.write_text(json.dumps(self.data, indent=1, ensure_ascii=False) + "\n", "utf-8")
         beside.replace(self._path)
+
+
+def _without_failures(notes: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: _without_failures(note) if isinstance(note, dict) else note
+        for name, note in notes.items()
+        if not (isinstance(note, dict) and note.get("failed"))
+    }

@@ -58,7 +58,7 @@ class Pace:
 def minutes(bench: Bench) -> float:
     """About how long it takes, by what it took before."""
     programs, start = chosen(bench, NAMES), 6 if bench.quick else 12
-    slow = 0 if bench.quick else sum(each.name in SLOW for each in programs)
+    slow = sum(each.name in SLOW for each in programs)
     quick = len(programs) - slow
     return (slow * (bench.seconds + 15) + quick * (start + bench.rounds * bench.items / 8_000)) / 60
 
@@ -91,9 +91,10 @@ def _pace(bench: Bench, around: Surroundings, program: Program) -> Pace | None:
             run_on(bench, around, program, variables, FIRST).seconds for _ in range(1 if bench.smoke else 2)
         ]
         pace = _slope(bench, around, program, variables, min(few))
-    except Failed as error:
-        bench.say(f"  {program.name}: failed: {error}")
-        bench.store.put(PART, program.name, {**note, "failed": str(error)})
+    except Exception as error:
+        note["failed"] = measure.reason(error)
+        bench.say(f"  {program.name}: failed: {note['failed']}")
+        bench.store.put(PART, program.name, note)
         return None
     bench.say(f"  {program.name}: starts in {pace.startup:.1f} s, then {1 / pace.item:,.0f} items/s")
     note.update(startup=round(pace.startup, 3), item=pace.item)
@@ -108,7 +109,7 @@ def _slope(
     items, most = 250, min(bench.items, 16_000)
     while True:
         items = min(items, most)
-        tries = 2 if startup > SLOW_START else 1
+        tries = 2 if startup > SLOW_START and not bench.quick else 1
         seconds = min(run_on(bench, around, program, variables, items).seconds for _ in range(tries))
         more = seconds - startup
         if more > max(1.0, startup / 2) or items >= most:
@@ -122,8 +123,9 @@ def _round(bench: Bench, around: Surroundings, program: Program, items: int, num
         return
     try:
         used = run_on(bench, around, program, around.variables(program), items)
-    except Failed as error:
-        note["failed"] = str(error)
+    except Exception as error:
+        note["failed"] = measure.reason(error)
+        bench.say(f"  {number + 1}. {program.name}: failed: {note['failed']}")
     else:
         note["rounds"].append({"items": items, "idle_mb": around.idle(program), **used.as_json()})
         bench.say(f"  {number + 1}. {program.name}: {items:,} in {used.seconds:.1f} s")

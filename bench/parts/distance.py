@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from bench.measure import Failed
+from bench.measure import reason
 from bench.options import Bench, in_turn
 from bench.parts.batch import run_on
 from bench.parts.programs import Program, chosen
@@ -77,9 +77,9 @@ def _one(around: Surroundings, first: Surroundings, program: Program, delay: int
     try:
         note["startup"], note["item"] = pace = _pace(first, program)
         found["rounds"].append(_measure(bench, around, program, delay, *pace))
-    except Failed as error:
-        found["failed"] = str(error)
-        bench.say(f"  {program.name} at {delay} ms: failed: {error}")
+    except Exception as error:
+        found["failed"] = reason(error)
+        bench.say(f"  {program.name} at {delay} ms: failed: {found['failed']}")
     else:
         taken = found["rounds"][-1]
         bench.say(

@@ -7,8 +7,7 @@ import subprocess
 from collections.abc import Sequence
 from typing import Any
 
-from bench import hosting
-from bench.measure import Failed, environment
+from bench.measure import Failed, end, environment
 from bench.options import Bench, in_turn
 from bench.parts.surroundings import Surroundings
 
@@ -70,7 +69,7 @@ def _round(bench: Bench, words: list[str]) -> tuple[dict[str, dict[str, Any]], s
     except subprocess.TimeoutExpired:
         raise Failed(f"took longer than {LONGEST:.0f} s") from None
     finally:
-        hosting.end(process)
+        end(process)
     lines = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
     said = (log.strip().splitlines() or ["no output"])[-1][-160:]
     return {each["name"]: {"items": each["items"], "seconds": each["seconds"]} for each in lines}, said

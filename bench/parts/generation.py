@@ -90,7 +90,10 @@ def measure_all(sides: Sequence[Surroundings]) -> None:
                 store = side.bench.store
                 note = store.get(PART, name)
                 if note and not note.get("failed") and len(note["rounds"]) <= number:
-                    note["rounds"].append(_round(side.bench, each, sources[each.warm]))
+                    try:
+                        note["rounds"].append(_round(side.bench, each, sources[each.warm]))
+                    except Exception as error:
+                        note["failed"] = measure.reason(error)
                     store.put(PART, name, note)
         sides[0].bench.say(f"  round {number + 1}")
 
@@ -104,9 +107,9 @@ def _try(bench: Bench, name: str, generator: Generator, source: Path) -> None:
     note: dict[str, object] = {"rounds": []}
     try:
         _once(bench, generator, source)
-    except Failed as error:
-        bench.say(f"  {name}: failed: {error}")
-        note["failed"] = str(error)
+    except Exception as error:
+        note["failed"] = measure.reason(error)
+        bench.say(f"  {name}: failed: {note['failed']}")
     bench.store.put(PART, name, note)
 
 

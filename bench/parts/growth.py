@@ -177,7 +177,7 @@ def _note(bench: Bench, kind: str, size: int, measured: Measure) -> None:
     note = found.setdefault(str(size), {"rounds": []})
     try:
         note["rounds"].append(measured(size))
-    except (Failed, OSError) as error:
-        note["failed"] = str(error)[:160]
+    except Exception as error:
+        note["failed"] = measure.reason(error)
     bench.say(f"  {size:,} {kind}: {note.get('failed') or note['rounds'][-1]}")
     bench.store.put(PART, kind, found)

@@ -128,6 +128,7 @@ PROGRAMS = (
     Program("Ray map_batches, lists", "lists", "ray_lists.py", **RAY),
     Program("our Ray connector, sub-batches", "lists", "ray_wrapgen.py", **RAY, wrapper="lists"),
     _run("wrapgen run, sub-batches", "lists", "lists"),
+    _run("wrapgen run, sub-batches, recorded", "lists", "recorded"),
     Program("LiteLLM's batch_completion", "chat", "litellm_batch.py", "litellm", ("chat",)),
     Program("the openai client, async", "chat", "openai_async.py", "openai", ("chat",)),
     _spec("wrapgen run spec.yaml, chat", "chat", "endpoint_chat", "chat"),
@@ -137,14 +138,22 @@ PROGRAMS = (
 SMOKE = {"the guide's serial loop", "wrapgen run, sub-batches"}
 """What needs nothing but our own environment."""
 
-QUICK = {"wrapgen run, inline", "wrapgen run, parallel", "wrapgen run, sub-batches"}
-"""Items through a wrapper: in its own process, one text a call, lists."""
+QUICK = {
+    "wrapgen run, inline",
+    "wrapgen run, parallel",
+    "wrapgen run, sub-batches",
+    "wrapgen run, sub-batches, recorded",
+}
+"""Items through a wrapper: in its own process, one text a call, lists, and lists that are recorded."""
 
-AIMED = {
+AIMED = QUICK | {
     each.name
     for each in PROGRAMS
-    if re.search("Pool|plain loop|spec.yaml|to FastAPI|infer|LiteLLM|openai", each.name)
-} | {"wrapgen run, sub-batches", "wrapgen run, inline, one call at a time"}
+    if re.search(
+        "Pool|plain loop|spec.yaml|FastAPI|infer|LiteLLM|openai|of 16|one call at|a call per", each.name
+    )
+    or re.search("guide's serial|aiohttp|Spark.*lists|Ray.*lists|our (Spark|Ray)", each.name)
+}
 """What the aims of a run compare, for a quick bench of this part with its peers."""
 
 

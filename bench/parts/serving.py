@@ -113,9 +113,9 @@ def _note_round(around: Surroundings, name: str, contestant: Contestant, number:
         return
     try:
         note["rounds"].append(_round(bench, around, contestant))
-    except Failed as error:
-        note["failed"] = str(error)
-        bench.say(f"  {name}: failed: {error}")
+    except Exception as error:
+        note["failed"] = measure.reason(error)
+        bench.say(f"  {name}: failed: {note['failed']}")
     else:
         bench.say(f"  {number + 1}. {name}")
     bench.store.put(PART, name, note)
@@ -126,7 +126,12 @@ def _note_limit(bench: Bench, number: int) -> None:
     limits = bench.store.data["about"].get("limits", [])
     if not bench.peers or bench.smoke or len(limits) > number:
         return
-    command = [str(peers.python("clients")), str(CASES / "score_only.py"), tweets.SAMPLE, str(SECONDS)]
+    try:
+        python = peers.python("clients")
+    except Failed as error:
+        bench.say(f"  what the processors score alone: failed: {error}")
+        return
+    command = [str(python), str(CASES / "score_only.py"), tweets.SAMPLE, str(SECONDS)]
     each = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(bench.cores)]
     scored = sum(float(one.communicate()[0]) for one in each)
     bench.store.about(limits=[*limits, round(scored / max(TEXTS), 1)])
@@ -142,7 +147,11 @@ def _round(bench: Bench, around: Surroundings, contestant: Contestant) -> dict[s
                 with suppress(Failed):  # a slow one may answer nothing yet
                     load.wrk(server.address + path, body, connections=16, seconds=1, **where)
             for connections in CONNECTIONS[:1] if bench.smoke else CONNECTIONS:
-                found[f"{texts}/{connections}"] = load.wrk(
+                before = sum(measure.shares([server.pid]).values())
+                seen = load.wrk(
                     server.address + path, body, connections=connections, seconds=_seconds(bench), **where
-                ).as_json()
+                )
+                spent = sum(measure.shares([server.pid]).values()) - before
+                each_ms = round(1000 * spent / (seen.rate * _seconds(bench)), 4)
+                found[f"{texts}/{connections}"] = {**seen.as_json(), "cpu_ms": each_ms}
         return {**found, "memory_mb": round(measure.memory(server.pid), 1)}

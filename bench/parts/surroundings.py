@@ -109,6 +109,9 @@ class Surroundings:
         """The reference of a wrapper, which is generated and published on first use."""
         if name not in self._wrappers:
             spec, folder = CASES / "wrapgen" / f"{name}.yaml", self.bench.work / "wrappers" / name
+            if "STORE" in (text := spec.read_text("utf-8")):
+                spec = self.bench.work / spec.name
+                spec.write_text(text.replace("STORE", f"sqlite:///{spec.with_suffix('.db')}"), "utf-8")
             hosting.build(self.bench.tree, spec, folder)
             self._wrappers[name] = hosting.publish(self.bench.tree, self._home, folder)
         return self._wrappers[name]

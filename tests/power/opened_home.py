@@ -126,7 +126,7 @@ class Found:
 
     def _build(self, commit: str) -> bool | None:
         algorithm, builds = self._power(), self.state.builds
-        for build in builds.of_algorithm(algorithm.id):
+        for build in builds.page(algorithm.id, None, 1000) or ():
             if build.git_hash == commit and build.status == "succeeded":
                 build = builds.wait(build, 60)
                 made = builds.source(build) / "src" / "Power.py"
@@ -143,8 +143,8 @@ class Found:
                 assert place.read_bytes() == content, f"{path} of a virtual environment"
 
     def _version(self, _: str) -> str | None:
-        listed = self.state.algorithms.listed(self._power().id)
-        return next((each.build.git_hash for each in listed if each.version), None)
+        listed = self.state.builds.page(self._power().id, None, 1, published=True)
+        return listed[0].git_hash if listed else None
 
     def _void(self, request: str) -> Any:
         folder = self.state.home / "requests"

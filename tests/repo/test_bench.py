@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from bench import compare, trees
+from bench.__main__ import go
 from bench.measure import Failed
+from bench.options import Bench
 from bench.parts import engines
 from bench.render import render
+from bench.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = {"recording", "hosted", "shards", "served", "states"}
@@ -151,6 +157,44 @@ def test_what_an_older_commit_can_not_is_said():
     assert compare.rows(data) == []
     said = "Not measured of 0abe4b7:\n\n- engines, runner alone: 0abe4b7 does not measure engines"
     assert said in render(data)
+
+
+@dataclass
+class FakePart:
+    """A part that does so much."""
+
+    PART: str
+    work: Callable[[], object]
+
+    def minutes(self, _: object) -> float:
+        """Little enough that a deadline of seconds comes of it."""
+        return -0.98
+
+    def measure_all(self, _: object) -> None:
+        """Does it."""
+        self.work()
+
+
+def test_a_part_that_fails_or_hangs_ends_no_other(tmp_path):
+    """What became of it is noted and on the page; the next part begins, and a resumed bench tries again."""
+    (tmp_path / "work").mkdir()
+    store = Store(tmp_path / "progress.json")
+    done: list[str] = []
+    parts = [
+        FakePart("generation", lambda: 1 / 0),
+        FakePart("engines", threading.Event().wait),
+        FakePart("serving", lambda: done.append("serving")),
+    ]
+    go([Bench(store=store, work=tmp_path / "work", smoke=True)], parts, lambda: done.append("page"))
+    assert done == ["page", "page", "serving", "page"]
+    failed = Store(tmp_path / "progress.json").data["about"]["failed"]
+    assert failed == {"generation": "ZeroDivisionError: division by zero", "engines": "not done after 0 min"}
+    assert "## Engines\n\nfailed: not done after 0 min" in render(store.data)
+    store.put("engines", "Spark", {"failed": "why"})
+    store.put("engines", "runner", {"rounds": [1]})
+    store.retry("engines")
+    assert store.get("engines", "Spark") is None and store.has("engines", "runner")
+    assert not store.failed("engines") and store.failed("generation")
 
 
 def test_a_lucky_row_is_judged_by_what_is_usual_in_its_part():

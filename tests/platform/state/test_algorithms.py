@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -37,7 +38,7 @@ def test_a_new_algorithm_has_a_repository_and_no_build(state: State, local: Call
     assert (made.owner, made.name, made.details["label"]) == ("local", "Hello", "Hello!")
     assert made.settings["algorithm_callability"] == "private"
     assert [commit.message for commit in state.repositories.history(made.id)] == ["Initial commit"]
-    assert state.algorithms.listed(made.id) == []
+    assert state.builds.page(made.id, None, 2) == []
     assert state.algorithms.get(local, "Local", "hello") == made
     assert state.algorithms.get_id(local, made.id) == made
 
@@ -92,7 +93,42 @@ def test_publishing_needs_a_new_build_each_time(state: State, local: Caller, hel
     assert [version.semantic for version in numbers if version] == ["1.0.0", "1.0.1", "1.0.2", "1.1.0"]
     with pytest.raises(Conflict, match="already published"):
         state.algorithms.publish(local, hello, {})
-    assert len(state.algorithms.listed(hello.id)) == 4
+    assert len(state.builds.page(hello.id, None, 9) or ()) == 4
+
+
+def test_a_page_of_builds_is_what_was_asked_for(state: State, local: Caller, hello: Algorithm) -> None:
+    """Builds come newest first, after a marker, by what became of them; no others are read."""
+    for visibility in ("public", "private", "public"):
+        release(state, local, hello, "major", algorithm_callability=visibility)
+    state.algorithms.compile(local, hello)
+
+    def numbers(caller: Caller, last: str | None, count: int, **only: object) -> list[str]:
+        found = state.algorithms.page(caller, hello, last, count, **only)
+        assert found is not None
+        return [each.version.semantic if each.version else "-" for each in found]
+
+    stranger = replace(local, account="stranger")
+    assert numbers(local, None, 9) == ["-", "3.0.0", "2.0.0", "1.0.0"]
+    assert numbers(local, None, 2) == ["-", "3.0.0"]
+    second = (state.algorithms.page(local, hello, None, 2) or [])[1].build.id
+    assert numbers(local, second, 1) == ["2.0.0"]
+    assert numbers(local, None, 9, published=False) == ["-"]
+    assert numbers(local, None, 9, published=True, callability="private") == ["2.0.0"]
+    assert numbers(stranger, None, 9) == ["3.0.0", "1.0.0"]
+    assert numbers(stranger, None, 9, callability="private") == []
+    unreleased = (state.algorithms.page(local, hello, None, 1) or [])[0].build.id
+    assert state.algorithms.page(stranger, hello, unreleased, 9) is None
+    assert state.algorithms.page(local, hello, "no-such-build", 9) is None
+    read = len(state.database.rows("SELECT 1 FROM builds WHERE algorithm_id = ?", hello.id))
+    given: list[int] = []
+    rows = state.database.rows
+
+    def counted(sql: str, *values: object) -> list[Any]:
+        given.append(len(found := rows(sql, *values)))
+        return found
+
+    state.database.rows = counted  # type: ignore[method-assign]
+    assert numbers(local, None, 1) == ["-"] and sum(given) < read
 
 
 def test_a_version_never_changes(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,7 +21,7 @@ from wrapgen.platform.api.algorithm_objects import (
 )
 from wrapgen.platform.api.endpoint import Ask, Page, Paging, endpoint, reply, said
 from wrapgen.platform.calls.loading import load
-from wrapgen.platform.domain.algorithms import NO_SUCH, sees_all
+from wrapgen.platform.domain.algorithms import NO_SUCH
 from wrapgen.platform.domain.model import Algorithm, Build, Released
 
 if TYPE_CHECKING:
@@ -130,24 +131,27 @@ class AlgorithmApi:
     def versions(self, ask: Ask, query: VersionQuery) -> Page[AlgorithmObject]:
         """Lists builds and the versions they became, newest first; strangers see public versions only."""
         algorithm = self._seen(ask)
-        listed = self._algorithms.listed_for(ask.caller, algorithm)
-        if query.published is not None:
-            listed = [each for each in listed if (each.version is not None) == query.published]
-        if query.callable is not None:
-            wanted = "public" if query.callable else "private"
-            listed = [each for each in listed if each.version and each.version.callability == wanted]
-        return ask.page(
-            query, listed, lambda each: each.build.id, lambda each: self._show(ask, algorithm, each)
+        callability = None if query.callable is None else "public" if query.callable else "private"
+        after = partial(
+            self._algorithms.page,
+            ask.caller,
+            algorithm,
+            published=query.published,
+            callability=callability,
+        )
+        return ask.page_after(
+            query,
+            after,
+            lambda each: each.build.id,
+            lambda each: self._show(ask, algorithm, each),
         )
 
     @endpoint("GET", "{algorithm}/versions/{git_hash}")
     def version(self, ask: Ask) -> AlgorithmObject:
         """Shows a version by its commit (a semantic version is understood too)."""
         algorithm = self._seen(ask)
-        for each in self._algorithms.listed_for(ask.caller, algorithm):
-            if ask["git_hash"] in (each.build.git_hash, each.version.semantic if each.version else None):
-                return self._show(ask, algorithm, each)
-        raise NotFound(f"no such version: {ask['git_hash']}")
+        found = self._algorithms.named_for(ask.caller, algorithm, ask["git_hash"])
+        return self._show(ask, algorithm, found)
 
     @endpoint("POST", "{algorithm}/versions/{git_hash}/load")
     async def load_version(self, ask: Ask) -> None:
@@ -163,10 +167,9 @@ class AlgorithmApi:
     @endpoint("GET", "{algorithm}/builds")
     def builds(self, ask: Ask, query: Paging) -> Page[BuildObject]:
         """Lists builds, newest first."""
-        listed = self._algorithms.listed(self._own(ask).id)
-        return ask.page(
+        return ask.page_after(
             query,
-            listed,
+            partial(self._algorithms.page, ask.caller, self._own(ask)),
             lambda each: each.build.id,
             lambda each: build_object(each.build, each.version),
         )
@@ -224,12 +227,12 @@ class AlgorithmApi:
         return self._state.builds.get(self._own(ask).id, ask["build_id"])
 
     def _current(self, ask: Ask, algorithm: Algorithm) -> AlgorithmObject:
-        newest = self._algorithms.listed_for(ask.caller, algorithm)[:1]
+        newest = self._algorithms.page(ask.caller, algorithm, None, 1)
         return self._show(ask, algorithm, newest[0] if newest else None)
 
     def _show(self, ask: Ask, algorithm: Algorithm, released: Released | None) -> AlgorithmObject:
         # What an installation prints may name its author's sources.
-        shown = released is not None and sees_all(ask.caller, algorithm)
+        shown = released is not None and ask.caller.sees_private(algorithm.owner)
         log = self._state.builds.log(released.build, LISTED_LOG) if released and shown else ""
         sandboxed = self._state.sandbox is not None
         return algorithm_object(algorithm, released, log=log, base=ask.base, sandboxed=sandboxed)

@@ -129,10 +129,10 @@ class GitRoutes:
         Raises:
             NotFound: there is no such version.
         """
-        for each in self._state.algorithms.listed(algorithm.id):
-            if version in (each.build.git_hash, each.version.semantic if each.version else None):
-                return self._state.repositories.view(algorithm.id, each.build.git_hash)
-        raise NotFound(f"no such version: {version}")
+        build = self._state.builds.named(algorithm.id, version)
+        if build is None:
+            raise NotFound(f"no such version: {version}")
+        return self._state.repositories.view(algorithm.id, build.git_hash)
 
     async def _backend(self, request: Request, algorithm: Algorithm, service: str) -> StreamingResponse:
         """Runs http-backend with the request's body streamed in and its answer streamed out."""

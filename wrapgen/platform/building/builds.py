@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from wrapgen.errors import NotFound, WrapgenError
 from wrapgen.files import make_folder, sync_file_system
@@ -127,23 +127,30 @@ class Builds:
         Raises:
             NotFound: the algorithm has no such build.
         """
-        found = self._all(algorithm_id=algorithm_id, id=build_id)
-        if not found:
+        found = self._table.first(algorithm_id=algorithm_id, id=build_id)
+        if found is None:
             raise NotFound(f"no such build: {build_id}")
-        return found[0]
+        return self._placed(found)
 
-    def of_algorithm(self, algorithm_id: str) -> list[Build]:
-        """All builds of an algorithm, newest first."""
-        return self._all(algorithm_id=algorithm_id)
+    def page(self, algorithm_id: str, last: str | None, count: int, **only: Any) -> list[Build] | None:
+        """So many builds of an algorithm after one, newest first: see `BuildTable.page`."""
+        found = self._table.page(algorithm_id, last, count, **only)
+        return None if found is None else [self._placed(each) for each in found]
+
+    def named(self, algorithm_id: str, reference: str, callability: str | None = None) -> Build | None:
+        """The newest build that a commit or a version's number names."""
+        found = self._table.named(algorithm_id, reference, callability)
+        return self._placed(found) if found else None
 
     def newest(self, algorithm_id: str, git_hash: str | None = None) -> Build | None:
         """The most recent successful build of an algorithm (of one commit, if given)."""
         of_commit = {"git_hash": git_hash} if git_hash else {}
-        return next(iter(self._all(algorithm_id=algorithm_id, status="succeeded", **of_commit)), None)
+        found = self._table.first(algorithm_id=algorithm_id, status="succeeded", **of_commit)
+        return self._placed(found) if found else None
 
     def any_of(self, algorithm_id: str, git_hash: str) -> bool:
         """Whether there is a build of a commit, however it ended."""
-        return bool(self._all(algorithm_id=algorithm_id, git_hash=git_hash))
+        return self._table.first(algorithm_id=algorithm_id, git_hash=git_hash) is not None
 
     def log(self, build: Build, most: int = 1 << 20) -> str:
         """What the build has said so far: at most so many bytes, the last ones."""
@@ -284,8 +291,10 @@ class Builds:
         raise BuildStepFailed(f"{main} could not be compiled: the lines above say why; build it again")
 
     def _all(self, **equal: str) -> list[Build]:
-        found = self._table.all(**equal)
-        return [replace(each, interpreter=self._home / each.interpreter) for each in found]
+        return [self._placed(each) for each in self._table.all(**equal)]
+
+    def _placed(self, build: Build) -> Build:
+        return replace(build, interpreter=self._home / build.interpreter)
 
     def _folder(self, build: Build) -> Path:
         return self._root / build.id

@@ -142,8 +142,7 @@ class Algorithms:
 
     def all(self, owner: str | None = None) -> list[Algorithm]:
         """All algorithms (of one owner, if given, in any letter case), by name."""
-        found = self._table.all()
-        return [each for each in found if owner is None or each.owner.lower() == owner.lower()]
+        return self._table.all() if owner is None else self._table.of(owner)
 
     def update(self, caller: Caller, algorithm: Algorithm, fields: dict[str, Any]) -> Algorithm:
         """Replaces what the fields name (`details`, `settings`, `version_info.sample_input`).
@@ -239,21 +238,34 @@ class Algorithms:
 
     def released(self, build: Build) -> Released:
         """A build with its version, if it has one."""
-        version = self._table.versions.first(build_id=build.id)
-        return Released(build, version)
+        return Released(build, self._table.versions.first(build_id=build.id))
 
-    def listed(self, algorithm_id: str) -> list[Released]:
-        """All builds of an algorithm, newest first, each with its version if it has one."""
-        versions = {each.build_id: each for each in self._table.versions.all(algorithm_id=algorithm_id)}
-        builds = self._builds.of_algorithm(algorithm_id)
-        return [Released(build, versions.get(build.id)) for build in builds]
+    def page(
+        self, caller: Caller, algorithm: Algorithm, last: str | None, count: int, **only: Any
+    ) -> list[Released] | None:
+        """Builds as `BuildTable.page` gives them, each with its version; strangers see public ones only."""
+        if not caller.sees_private(algorithm.owner):
+            if only.get("callability") not in (None, "public"):
+                return []
+            only["callability"] = "public"
+        found = self._builds.page(algorithm.id, last, count, **only)
+        return None if found is None else [self.released(build) for build in found]
 
-    def listed_for(self, caller: Caller, algorithm: Algorithm) -> list[Released]:
-        """As `listed`, for a caller: strangers see public versions only."""
-        found = self.listed(algorithm.id)
-        if sees_all(caller, algorithm):
-            return found
-        return [each for each in found if each.version and each.version.callability == "public"]
+    def highest(self, caller: Caller, algorithm: Algorithm, most: int) -> list[Released]:
+        """So many versions that a caller may see, the highest number first."""
+        found = self._table.versions.highest(algorithm.id, most, _seen_by(caller, algorithm))
+        return [Released(self._builds.get(algorithm.id, each.build_id), each) for each in found]
+
+    def named_for(self, caller: Caller, algorithm: Algorithm, reference: str) -> Released:
+        """The build that a commit or a version's number names, of those that a caller may see.
+
+        Raises:
+            NotFound: there is none.
+        """
+        found = self._builds.named(algorithm.id, reference, _seen_by(caller, algorithm))
+        if found is None:
+            raise NotFound(f"no such version: {reference}")
+        return self.released(found)
 
     # -- resolving -------------------------------------------------------------------------------------
 
@@ -328,12 +340,11 @@ class Algorithms:
         return build
 
     def _next_version(self, algorithm: Algorithm, build: Build, fields: dict[str, Any]) -> Version:
-        info, versions = _object(fields, "version_info"), self._table.versions.all(algorithm_id=algorithm.id)
-        newest = max((version.number for version in versions), default=None)
-        number = next_number(newest, info.get("version_type"))
-        same_major = [version for version in versions if version.number[0] == number[0]]
+        info, versions = _object(fields, "version_info"), self._table.versions
+        highest = next(iter(versions.highest(algorithm.id, 1)), None)
+        number = next_number(highest.number if highest else None, info.get("version_type"))
         callability = next_callability(
-            max(same_major, key=lambda version: version.number, default=None),
+            next(iter(versions.highest(algorithm.id, 1, major=number[0])), None),
             _object(fields, "settings").get("algorithm_callability"),
             algorithm.settings["algorithm_callability"],
         )
@@ -350,19 +361,17 @@ class Algorithms:
     def _visible(self, caller: Caller, algorithm: Algorithm | None, reason: str) -> Algorithm:
         if algorithm is None:
             raise NotFound(NO_SUCH, reason=reason)
-        versions, mine = self._table.versions.all(algorithm_id=algorithm.id), caller.owns(algorithm.owner)
         # A running algorithm acts for its caller in calls and data; here it sees what a stranger sees.
-        if sees_all(caller, algorithm) or any(each.callability == "public" for each in versions):
+        if caller.sees_private(algorithm.owner) or self._table.versions.has_public(algorithm.id):
             return algorithm
-        if not mine:  # a departure: the vendor's platform says 403, and so that there is one
+        if not caller.owns(algorithm.owner):  # a departure: the vendor's says 403, and so that there is one
             raise NotFound(NO_SUCH, reason=reason)
         # The vendor's client looks for the number in the text (algorithmia-python, Algorithmia/algorithm.py).
         raise NotAuthorized(f"403: algo://{algorithm.owner}/{algorithm.name} is not yours")
 
 
-def sees_all(caller: Caller, algorithm: Algorithm) -> bool:
-    """Whether a caller may see what isn't public: the owner may, but no algorithm that works for it."""
-    return caller.owns(algorithm.owner) and caller.algorithm is None
+def _seen_by(caller: Caller, algorithm: Algorithm) -> str | None:
+    return None if caller.sees_private(algorithm.owner) else "public"
 
 
 def require_manager(caller: Caller) -> None:

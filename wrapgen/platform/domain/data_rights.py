@@ -154,8 +154,7 @@ class Places:
     def _may_see(self, caller: Caller, found: Algorithm) -> bool:
         """Whether an algorithm is there for a caller: one that is another's and private is not."""
         runs = (caller.algorithm or "").lower() == f"{found.owner}/{found.name}".lower()
-        versions = self._algorithms.versions.all(algorithm_id=found.id)
-        return runs or caller.owns(found.owner) or any(each.callability == "public" for each in versions)
+        return runs or caller.owns(found.owner) or self._algorithms.versions.has_public(found.id)
 
 
 def may_read(caller: Caller, found: Collection) -> bool:

@@ -128,6 +128,10 @@ class Caller:
         name = owner.lower()
         return name == self.account.lower() or name in self.organizations
 
+    def sees_private(self, owner: str) -> bool:
+        """Whether the caller may see what isn't public: the owner may, but no algorithm that works for it."""
+        return self.owns(owner) and self.algorithm is None
+
     def may_call(self, owner: str, name: str) -> bool:
         """Whether the key's restrictions allow calls of that algorithm; its visibility is another matter."""
         if "algo://*" in self.permissions.algorithms:

@@ -59,9 +59,7 @@ class Resolution:
         """The same for what isn't there as for what is another's and private: it tells no name."""
         algorithm = self._table.find(owner, name)
         mine = algorithm is not None and caller.owns(algorithm.owner)
-        seen = algorithm is not None and any(
-            each.callability == "public" for each in self._table.versions.all(algorithm_id=algorithm.id)
-        )
+        seen = algorithm is not None and self._table.versions.has_public(algorithm.id)
         label = f"algo://{owner}/{name}" + (f"/{version}" if version else "")
         kind = "successful build" if version and GIT_HASH.match(version) else "published version"
         said = f": no {kind} answers to it" if mine or seen else ""
@@ -78,8 +76,7 @@ class Resolution:
 
     def runnable(self, algorithm: Algorithm, build: Build) -> Runnable:
         """A build, ready for workers."""
-        versions = self._table.versions.all(algorithm_id=algorithm.id)
-        version = next((each for each in versions if each.build_id == build.id), None)
+        version = self._table.versions.first(algorithm_id=algorithm.id, build_id=build.id)
         network = str(algorithm.settings["network_access"])
         revision = f":{algorithm.secrets_revision}" if algorithm.secrets_revision else ""
         return Runnable(

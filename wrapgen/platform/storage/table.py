@@ -36,13 +36,17 @@ class Table(Generic[T]):
 
     def all(self, **equal: Any) -> list[T]:
         """Values whose columns are so, in the table's order."""
-        where = " AND ".join(f"{self.joined.get(each, f'{self.name}.{each}')} = ?" for each in equal) or "1"
-        query = self.query or f"SELECT * FROM {self.name}"  # noqa: S608 - names of ours
-        return self._database.all(self.kind, f"{query} WHERE {where} ORDER BY {self.order}", *equal.values())
+        return self._some("", equal)
 
     def first(self, **equal: Any) -> T | None:
-        """The first of `all`, or None."""
-        return next(iter(self.all(**equal)), None)
+        """The first of `all`, or None; reads no others."""
+        return next(iter(self._some("LIMIT 1", equal)), None)
+
+    def _some(self, limit: str, equal: Mapping[str, Any]) -> list[T]:
+        where = " AND ".join(f"{self.joined.get(each, f'{self.name}.{each}')} = ?" for each in equal) or "1"
+        query = self.query or f"SELECT * FROM {self.name}"  # noqa: S608 - names of ours
+        sql = f"{query} WHERE {where} ORDER BY {self.order} {limit}"
+        return self._database.all(self.kind, sql, *equal.values())
 
     def insert(self, value: T | None = None, /, *, instead: str = "ABORT", **more: Any) -> bool:
         """Adds a row from a value, and further columns; whether that happened.

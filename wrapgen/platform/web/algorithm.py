@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from wrapgen.errors import BadRequest, NotFound
 from wrapgen.platform.domain.model import Released
-from wrapgen.platform.web.hosted import PLACE, Hosted, hosted, readme_of
+from wrapgen.platform.web.hosted import PLACE, SHOWN, Hosted, builds, hosted, readme_of, versions
 from wrapgen.platform.web.page import Visit, WebPage
 
 SETTINGS = {
@@ -34,7 +34,8 @@ def algorithm(visit: Visit) -> Response:
     shown = {label: settings[name] for name, label in SETTINGS.items() if name in settings}
     secrets = visit.platform.state.secrets.of_algorithm(seen.algorithm.id) if seen.managed else []
     context = {"seen": seen, "settings": shown, "readme": readme_of(visit, seen), "secrets": secrets}
-    return visit.html("algorithm.html", context)
+    releases = {"versions": versions(visit, seen), "builds": builds(visit, seen), "shown": SHOWN}
+    return visit.html("algorithm.html", {**context, **releases})
 
 
 def set_secret(visit: Visit) -> Response:
@@ -88,11 +89,10 @@ def _managed(visit: Visit) -> Hosted:
 
 
 def _build(visit: Visit, seen: Hosted) -> Released:
-    wanted = visit.word("build")
-    found = [each for each in seen.releases if each.build.id == wanted]
-    if not seen.managed or not found:
+    wanted, state = visit.word("build"), visit.platform.state
+    if not seen.managed:
         raise NotFound(f"no such build: {wanted}")
-    return found[0]
+    return state.algorithms.released(state.builds.get(seen.algorithm.id, wanted))
 
 
 PAGES = (

@@ -18,7 +18,7 @@ from wrapgen.platform.calls.call import CallOutcome, Request
 from wrapgen.platform.calls.envelope import envelope
 from wrapgen.platform.calls.service import new_id
 from wrapgen.platform.calls.worker_protocol import CallFailure
-from wrapgen.platform.web.hosted import PLACE, Hosted, hosted
+from wrapgen.platform.web.hosted import PLACE, Hosted, hosted, release
 from wrapgen.platform.web.page import Visit, WebPage
 from wrapgen.platform.web.shown import laid_out
 from wrapgen.platform.web.snippets import TYPES, snippets
@@ -84,7 +84,7 @@ def version(visit: Visit) -> Response:
 async def call(visit: Visit) -> Response:
     """POST an input to a version"""
     seen, most = await visit.in_thread(hosted, visit), visit.platform.bounds.page_bytes
-    reference = _reference(seen, visit.word("version"))
+    reference = _reference(visit, seen, visit.word("version"))
     given, body = await _given(visit)
     try:
         outcome = await _called(visit, reference, given, body)
@@ -130,16 +130,16 @@ async def _given(visit: Visit) -> tuple[ConsoleInput, bytes]:
 
 def _page(visit: Visit, given: ConsoleInput | None, answer: ConsoleAnswer | None) -> Response:
     seen = hosted(visit)
-    release = seen.release(visit.word("version"))
-    notes = release.version.notes if release.version else {}
+    found = release(visit, seen, visit.word("version"))
+    notes = found.version.notes if found.version else {}
     sample = str(notes.get("sample_input") or seen.algorithm.sample_input or "")
     facts = {
         "seen": seen,
-        "release": release,
+        "release": found,
         "version": visit.word("version"),
         "notes": notes,
         "sample": sample,
-        "reference": _reference(seen, visit.word("version")),
+        "reference": _reference(visit, seen, visit.word("version")),
         "callable": visit.caller.may_call(seen.algorithm.owner, seen.algorithm.name),
     }
     most = visit.platform.bounds.page_bytes
@@ -156,8 +156,8 @@ def _context(
     return {**facts, "given": shown, "answer": told, "snippets": programs}
 
 
-def _reference(seen: Hosted, version: str) -> str:
-    seen.release(version)
+def _reference(visit: Visit, seen: Hosted, version: str) -> str:
+    release(visit, seen, version)
     return f"{seen.reference}/{version}"
 
 

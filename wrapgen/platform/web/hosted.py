@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from wrapgen.errors import NotAuthorized, NotFound
@@ -14,6 +15,9 @@ from wrapgen.platform.web.shown import word
 
 PLACE = f"{ROOT}/algorithms/{{owner}}/{{name}}"
 """Where the pages of an algorithm are."""
+
+SHOWN = 50
+"""Builds and versions on a page: the newest, and the highest."""
 
 READMES = ("README.md", "README", "README.txt", "README.rst")
 
@@ -28,7 +32,6 @@ class Hosted:
         algorithm: at what.
         managed: whether they may manage it, and so see its builds.
         readable: whether they may read its source.
-        releases: builds, newest first; for others than its owners those that became a public version.
     """
 
     caller: Caller
@@ -36,7 +39,6 @@ class Hosted:
     algorithm: Algorithm
     managed: bool
     readable: bool
-    releases: list[Released]
 
     @property
     def place(self) -> str:
@@ -49,30 +51,9 @@ class Hosted:
         return f"{self.algorithm.owner}/{self.algorithm.name}"
 
     @property
-    def versions(self) -> list[Released]:
-        """The releases that have a number, the highest first."""
-        found = [(each.version.number, each) for each in self.releases if each.version]
-        return [each for _, each in sorted(found, key=lambda pair: pair[0], reverse=True)]
-
-    @property
     def clone(self) -> str:
         """The address that git clones from."""
         return f"{self.address}/git/{self.reference}.git"
-
-    def release(self, version: str) -> Released:
-        """The release of a number, or of a commit that was built.
-
-        Raises:
-            NotFound: there is none, for this visitor.
-        """
-        for each in self.releases:
-            if each.version and version == each.version.semantic:
-                return each
-        if self.caller.owns(self.algorithm.owner):  # as for calls: a hash is for owners
-            for each in self.releases:
-                if version == each.build.git_hash and each.build.status == "succeeded":
-                    return each
-        raise NotFound(f"{self.reference} has no version {version}")
 
 
 def hosted(visit: Visit) -> Hosted:
@@ -88,11 +69,37 @@ def hosted(visit: Visit) -> Hosted:
         service.owned(caller, found)
     except NotAuthorized:
         managed = False
-    releases = service.listed_for(caller, found)
-    if not managed:
-        releases = [each for each in releases if each.version]
     readable = managed or found.settings["source_visibility"] == "open"
-    return Hosted(caller, visit.address, found, managed, readable, releases)
+    return Hosted(caller, visit.address, found, managed, readable)
+
+
+def versions(visit: Visit, seen: Hosted) -> list[Released]:
+    """The versions that the visitor may see, the highest first: at most one more than a page shows."""
+    return visit.platform.state.algorithms.highest(seen.caller, seen.algorithm, SHOWN + 1)
+
+
+def builds(visit: Visit, seen: Hosted) -> list[Released]:
+    """The newest builds, for those who manage it: at most one more than a page shows."""
+    service = visit.platform.state.algorithms
+    return (service.page(seen.caller, seen.algorithm, None, SHOWN + 1) or []) if seen.managed else []
+
+
+def release(visit: Visit, seen: Hosted, version: str) -> Released:
+    """The release of a number, or of a commit that was built.
+
+    Raises:
+        NotFound: there is none, for this visitor.
+    """
+    state = visit.platform.state
+    if not GIT_HASH.match(version):
+        with suppress(NotFound):
+            return state.algorithms.named_for(seen.caller, seen.algorithm, version)
+    elif seen.caller.owns(seen.algorithm.owner):  # as for calls: a hash is for owners
+        build = state.builds.newest(seen.algorithm.id, version)
+        found = state.algorithms.released(build) if build else None
+        if found and (seen.managed or found.version):
+            return found
+    raise NotFound(f"{seen.reference} has no version {version}")
 
 
 def commit_of(visit: Visit, seen: Hosted, reference: str) -> str:
@@ -109,7 +116,7 @@ def commit_of(visit: Visit, seen: Hosted, reference: str) -> str:
         return repositories.head(seen.algorithm.id)
     if GIT_HASH.match(reference):
         return repositories.commit(seen.algorithm.id, reference)
-    return seen.release(reference).build.git_hash
+    return release(visit, seen, reference).build.git_hash
 
 
 def readme_of(visit: Visit, seen: Hosted) -> str:
@@ -117,7 +124,8 @@ def readme_of(visit: Visit, seen: Hosted) -> str:
     repositories = visit.platform.state.repositories
     if not seen.readable:
         return ""
-    commit = seen.versions[0].build.git_hash if seen.versions else commit_of(visit, seen, BRANCH)
+    highest = versions(visit, seen)[:1]
+    commit = highest[0].build.git_hash if highest else commit_of(visit, seen, BRANCH)
     files = {file.path: file for file in repositories.files(seen.algorithm.id, commit)}
     found = next((files[name] for name in READMES if name in files), None)
     if found is None or found.size > 200_000:

@@ -27,7 +27,8 @@ class Line:
 def overview(visit: Visit) -> Response:
     """GET the first page"""
     service, caller = visit.platform.state.algorithms, visit.caller
-    lines = [_line(visit, each) for each in service.all() if caller.owns(each.owner)]
+    owners = sorted({caller.account.lower(), *caller.organizations})
+    lines = [_line(visit, each) for owner in owners for each in service.all(owner)]
     lines.sort(key=lambda line: (line.algorithm.owner != caller.account, line.algorithm.owner.lower()))
     groups = [(owner, list(found)) for owner, found in groupby(lines, lambda line: line.algorithm.owner)]
     return visit.html("overview.html", {"groups": groups, "address": visit.address})
@@ -43,10 +44,10 @@ def find(visit: Visit) -> Response:
 
 
 def _line(visit: Visit, algorithm: Algorithm) -> Line:
-    builds = visit.platform.state.algorithms.listed(algorithm.id)
-    released = [(each.version.number, each) for each in builds if each.version]
-    latest = max(released, key=lambda pair: pair[0], default=(None, None))[1]
-    return Line(algorithm, latest, builds[0] if builds else None)
+    service = visit.platform.state.algorithms
+    latest = next(iter(service.highest(visit.caller, algorithm, 1)), None)
+    newest = service.page(visit.caller, algorithm, None, 1)
+    return Line(algorithm, latest, newest[0] if newest else None)
 
 
 PAGES = (WebPage(f"{ROOT}/", overview), WebPage(f"{ROOT}/find", find))
