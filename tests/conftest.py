@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,14 @@ LONGEST = (
     "tests/repo/test_bench.py",
 )
 """Begun first, so that at the end no process waits for another."""
+
+
+@pytest.fixture(autouse=True)
+def credentials_of_boto3() -> Iterator[None]:
+    """Drops the session that boto3 keeps for the process: the next test may have other credentials."""
+    yield
+    if "boto3" in sys.modules:
+        sys.modules["boto3"].DEFAULT_SESSION = None  # type: ignore[attr-defined]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

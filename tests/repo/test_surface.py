@@ -104,22 +104,23 @@ def test_one_module_prints():
 
 
 def test_nothing_that_is_printed_names_a_file_that_an_installed_wrapgen_lacks():
-    """Messages, help and what is generated name commands: docs/ and examples/ are in no wheel."""
-    named = re.compile(r"\b(docs|examples|tests|bench)/[\w.-]+")
-    found = [
-        f"{path.relative_to(ROOT)}: {match[0]}"
-        for path in sorted((ROOT / "templates").rglob("*"))
-        if path.is_file()
-        and not {"tests", "__pycache__"} & {*path.parts}
-        and (match := named.search(path.read_text("utf-8")))
+    """Messages, help, pages and what is generated name commands: docs/ and examples/ are in no wheel."""
+    named = re.compile(r"\b((docs|examples|tests|bench)/[\w.-]|templates/[\w-]+[./])")
+    written = [
+        (path, path.read_text("utf-8"))
+        for path in sorted([*(ROOT / "templates").rglob("*"), *(ROOT / "wrapgen").rglob("*.html")])
+        if path.is_file() and not {"tests", "__pycache__"} & {*path.parts}
     ]
-    for path in sorted((ROOT / "wrapgen").rglob("*.py")):
-        tree = ast.parse(path.read_bytes())
-        bare = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
-        for node in ast.walk(tree):
-            text = node.value if isinstance(node, ast.Constant) and id(node) not in bare else ""
-            if isinstance(text, str) and (match := named.search(text)):
-                found.append(f"{path.relative_to(ROOT)}:{node.lineno}: {match[0]}")
+    said = [
+        (path, node.value)
+        for path in sorted((ROOT / "wrapgen").rglob("*.py"))
+        for node in _messages(ast.parse(path.read_bytes()))
+    ]
+    found = [
+        (str(path.relative_to(ROOT)), match[0])
+        for path, text in written + said
+        for match in named.finditer(text)
+    ]
     assert not found
 
 
@@ -183,19 +184,6 @@ def test_a_stream_that_takes_nothing_ends_no_command_in_a_traceback(closed: str)
     script = f"{sys.executable} -m wrapgen show nothing --json {closed}"
     done = subprocess.run(["sh", "-c", script], capture_output=True, text=True)
     assert (done.returncode, "Traceback" in done.stderr) == (2, False), done.stderr
-
-
-def test_no_message_points_to_a_file_of_the_checkout() -> None:
-    """Who installed the wheel has no docs/ and examples/: messages and pages name commands instead."""
-    package = ROOT / "wrapgen"
-    elsewhere = re.compile(r"\b(docs|examples|bench|tests|templates)/[\w-]+[./]")
-    said = [
-        (path.relative_to(ROOT), node.value)
-        for path in sorted(package.rglob("*.py"))
-        for node in _messages(ast.parse(path.read_text("utf-8")))
-    ]
-    said += [(path.relative_to(ROOT), path.read_text("utf-8")) for path in sorted(package.rglob("*.html"))]
-    assert [(str(path), found[0]) for path, text in said if (found := elsewhere.search(text))] == []
 
 
 def _messages(tree: ast.AST) -> Iterator[ast.Constant]:
