@@ -226,6 +226,10 @@ class Service:
         except asyncio.TimeoutError:
             said = f"the body took more than {READ_SECONDS:g} s"
             raise Refused(408, "TimeoutError", said, connection="close") from None
+        if declared.isdigit() and size != int(declared):  # some servers drop that of a request to upgrade
+            raise Refused(
+                400, "InputError", "the server did not pass the body on: leave out the header Upgrade"
+            )
         return b"".join(parts)
 
     async def _executed(self, body: bytes, kind: str, receive: Receive) -> Answer:

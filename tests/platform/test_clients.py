@@ -77,6 +77,49 @@ def test_conflicting_lengths_are_refused(server):
     assert b"400" in talk(server, head + b"0\r\n\r\n").partition(b"\r\n")[0]
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [],
+        ["Host: x", "Host: y"],
+        ["Host: x", "Authorization: other", "Authorization: %"],
+        ["Host: x", "Authorization: %", "Content-Type: text/plain", "content-type: application/json"],
+        ["Host: x", "Authorization: %", "Transfer-Encoding: gzip, chunked"],
+        ["Host: x", "Authorization: %", "Transfer-Encoding: chunked", "Transfer-Encoding: chunked"],
+    ],
+)
+def test_a_head_that_a_proxy_could_read_differently_is_refused(server, lines):
+    """No host, two of what a request has one of, or codings around the chunks: 400, whatever the key."""
+    head = "\r\n".join(["POST /v1/data/.my HTTP/1.1", *lines, "", ""]).replace("%", server.key)
+    assert b" 400 " in talk(server, head.encode() + b"0\r\n\r\n").partition(b"\r\n")[0]
+    old = f"POST /v1/data/.my HTTP/1.0\r\nAuthorization: {server.key}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert b" 400 " in talk(server, old.encode() + b"0\r\n\r\n").partition(b"\r\n")[0]
+
+
+@pytest.mark.parametrize("wish", ["h2c", "websocket", "TLS/1.0"])
+@pytest.mark.parametrize("parts", [1, 2, 50])
+def test_a_request_to_upgrade_is_an_ordinary_request(server, zoo, wish, parts):
+    """Java's own client wishes for HTTP/2 in its first request: its input arrives, and what follows, too."""
+    head = f"POST /v1/algo/{zoo}?output=raw HTTP/1.1\r\nHost: x\r\nAuthorization: {server.key}\r\n"
+    wishes = f"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: {wish}\r\nHTTP2-Settings: AAMA\r\n"
+    text = '{"op":"echo","value":["a b"]}'
+    head += "Content-Type: application/json\r\n"
+    length = f"Content-Length: {len(text)}\r\n\r\n{text}"
+    chunks = f"Transfer-Encoding: chunked\r\n\r\n{len(text):x}\r\n{text}\r\n0\r\n\r\n"
+    sent = "".join(head + wishes + body for body in (length, chunks)) + head + length
+    size = -(-len(sent) // parts)
+    host, port = server.address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), 60) as connection:
+        for start in range(0, len(sent), size):
+            connection.sendall(sent[start : start + size].encode())
+        answers = b""
+        while answers.count(b"HTTP/1.1 200 OK") < 3 or not answers.endswith(b'["a b"]'):
+            more = connection.recv(65536)
+            assert more, answers
+            answers += more
+    assert answers.count(b'["a b"]') == 3
+
+
 def test_a_large_report_is_refused_before_it_is_read(server):
     """Insights need no key: more than 25 KB of them are never waited for."""
     head = b"POST /v1/insights HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n"

@@ -125,8 +125,14 @@ class _BoundedResponse(http.client.HTTPResponse):
         self.fp = io.BufferedReader(self._paced)
 
     def begin(self) -> None:
-        """Reads the status and the headers."""
+        """Reads the status and the headers, after those of any interim answer, such as 103."""
         super().begin()
+        while 100 <= self.status < 200 and self.status != 101:
+            self.headers = None  # type: ignore[assignment]
+            super().begin()
+        lengths = set(self.headers.get_all("Content-Length", ()))
+        if self.status == 101 or len(lengths) > 1 or not all(map(str.isdecimal, lengths)):
+            raise http.client.HTTPException("the answer does not say where it ends")
         self._paced.most = None
 
 
@@ -245,8 +251,11 @@ def _encoding(response: http.client.HTTPResponse) -> str:
 
 
 def _raw(response: http.client.HTTPResponse) -> Iterator[bytes]:
-    while part := response.read(PART):
-        yield part
+    try:
+        while part := response.read(PART):
+            yield part
+    except ValueError:
+        raise BadEncoding("a chunk has less than nothing in it") from None
     if response.length:  # with a size to read, http.client takes a body that was cut off for a whole one
         raise http.client.IncompleteRead(b"", response.length)
 

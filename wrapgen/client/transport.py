@@ -14,7 +14,7 @@ import ssl
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.client import HTTPConnection, HTTPException, HTTPResponse
+from http.client import BadStatusLine, HTTPConnection, HTTPException, HTTPResponse, UnknownProtocol
 from typing import IO, Any
 from urllib.parse import urlencode
 
@@ -241,6 +241,8 @@ class Transport:
         if isinstance(error, TimeoutError):
             return Unreachable(f"{what}: no answer in time")
         cause = str(error) or type(error).__name__
+        if isinstance(error, (BadStatusLine, UnknownProtocol)) and not isinstance(error, OSError):
+            cause = "it is no HTTP"  # in no words of the other side, which has seen the key
         return Unreachable(f"{what}: the answer was cut off ({cause})")
 
 

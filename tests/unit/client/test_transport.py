@@ -234,6 +234,34 @@ def test_a_head_without_end_ends(part: bytes) -> None:
         Client(Connection(address, "k", "a test")).call("a/B/1.0.0", "x")
 
 
+@pytest.mark.parametrize("status", [b"102 Processing", b"103 Early Hints"])
+def test_an_interim_answer_is_not_the_answer(status: bytes) -> None:
+    """What comes before the answer is passed over, so that no later call gets this one's result."""
+    body = b'{"result": 17, "metadata": {"content_type": "json", "duration": 0}}'
+    length = b"Content-Length: %d\r\n\r\n" % len(body)
+    heads = b"HTTP/1.1 %b\r\n\r\nHTTP/1.1 200 OK\r\n" % status
+    with raw_server(lambda connection: connection.sendall(heads + length + body)) as address:
+        assert Client(Connection(address, "k", "a test")).call("a/B/1.0.0", "x").result == 17
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 KEY-THAT-WAS-SENT\r\n\r\n",
+        b"HTTP/KEY-THAT-WAS-SENT 200 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nabc\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n17",
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n",
+    ],
+)
+def test_what_is_no_answer_is_not_repeated(answer: bytes) -> None:
+    """An answer whose length or status can't be read is none, and no message has what it says of the key."""
+    server = raw_server(lambda connection: connection.sendall(answer))
+    with server as address, pytest.raises(Unreachable) as failed:
+        Client(Connection(address, "KEY-THAT-WAS-SENT", "a test")).call("a/B/1.0.0", "x")
+    assert "KEY-THAT-WAS-SENT" not in str(failed.value)
+
+
 def test_an_answer_that_trickles_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that sends a byte now and then can't keep a client for longer than a minute."""
     monkeypatch.setattr(exchange, "SLOWEST", (1024, 0.2))

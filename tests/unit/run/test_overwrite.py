@@ -129,7 +129,8 @@ def test_a_folder_that_cannot_be_made_says_so(tmp_path: Path) -> None:
         (tmp_path / "out.jsonl.run", "a file is in its place"),
         (Path("/proc/x.run"), "No such"),
     ):
-        with pytest.raises(RunError, match=f"can't be made or written to: {says}"), Folder(path).locked():
+        refused = pytest.raises(RunError, match=f"can't be made or written to: {says}")
+        with refused, Folder(path).provisional(), Folder(path).locked():
             pass
     with pytest.raises(UsageError, match="has no name"):
         folder_for(Path())

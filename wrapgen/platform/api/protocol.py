@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import Any, cast
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from wrapgen.platform.domain.bounds import Bounds
@@ -24,6 +25,10 @@ LEAST = 1024
 
 TOO_MUCH = (b"400 Bad Request", "the body's chunk extensions or trailers are too large")
 TOO_LARGE = (b"431 Request Header Fields Too Large", "the request's headers are too large")
+NOT_HTTP = (b"400 Bad Request", "Invalid HTTP request received.")
+
+SINGLE = frozenset({b"authorization", b"content-type", b"host", b"origin", b"transfer-encoding"})
+"""Headers of which a request has one: of two, a proxy may read the first and this server the last."""
 
 CONNECTION = "wrapgen.connection"
 """Where a request's ASGI scope has its connection."""
@@ -122,7 +127,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refuse(*TOO_LARGE)
             return
         self._fed = self._begun = False
-        super().data_received(data)
+        self._feed(data)
         self._received += len(data)
         if self._fed or (waiting and self._waiting_since is None):
             self._idle_bytes = 0
@@ -132,6 +137,28 @@ class GuardedProtocol(HttpToolsProtocol):
         self._idle_bytes += len(data)
         if self._idle_bytes > most:
             self._refuse(*(TOO_LARGE if self._waiting_since is not None else TOO_MUCH))
+
+    def _feed(self, data: bytes) -> None:
+        """Has the parser read; in place of uvicorn's, which drops the body of a request to upgrade."""
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._ignore_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self._refuse(*NOT_HTTP)
+
+    def _ignore_upgrade(self, rest: bytes) -> None:
+        """Reads a request to upgrade as one without that wish (RFC 9110, 7.8), its body too.
+
+        Java's own client wishes for HTTP/2 in its first request. The parser takes what follows the head for
+        another protocol, and can't be told otherwise: a new one gets the head without the wish.
+        """
+        method, version = self.parser.get_method(), self.parser.get_http_version().encode("ascii")
+        lines = [b"%b: %b\r\n" % pair for pair in self.headers if pair[0] != b"upgrade"]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._feed(b"%b %b HTTP/%b\r\n%b\r\n" % (method, self.url, version, b"".join(lines)) + rest)
 
     def on_message_begin(self) -> None:
         """The first byte of a request (called by the parser)."""
@@ -146,11 +173,23 @@ class GuardedProtocol(HttpToolsProtocol):
         if len(self.headers) > self.bounds.head_lines:
             self._refuse(*TOO_LARGE)
             raise ValueError(TOO_LARGE[1])  # ends the parser
+        if ambiguity := _ambiguity(self.headers, self.parser.get_http_version()):
+            self._refuse(b"400 Bad Request", ambiguity)
+            raise ValueError(ambiguity)
+        if self.parser.should_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                raise ValueError("a tunnel is no request")
+            return
         super().on_headers_complete()
         self.headers = _TRAILERS
         if len(self.pipeline) > self.bounds.pipelined:
             self.transport.abort()
             raise ValueError("too many requests ahead of their answers")
+
+    def on_message_complete(self) -> None:
+        """A request is complete (called by the parser); one to upgrade is read again."""
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
 
     def on_body(self, body: bytes) -> None:
         """Some of a body (called by the parser)."""
@@ -182,10 +221,6 @@ class GuardedProtocol(HttpToolsProtocol):
             self._seen = (self._received, now)
         return now - self._seen[1] > BODY_SECONDS
 
-    def send_400_response(self, msg: str) -> None:
-        """Refuses what isn't HTTP (called by uvicorn)."""
-        self._refuse(b"400 Bad Request", msg)
-
     def _refuse(self, status: bytes, message: str) -> None:
         if self.transport.is_closing():
             return
@@ -197,3 +232,17 @@ class GuardedProtocol(HttpToolsProtocol):
         head = b"HTTP/1.1 %s\r\ncontent-type: application/json\r\nx-error-message: %s\r\n" % (status, said)
         self.transport.write(head + b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body) + body)
         self.transport.close()
+
+
+def _ambiguity(headers: list[tuple[bytes, bytes]], version: str) -> str:
+    """Why a proxy could read a request's head differently from this server; nothing if it can't."""
+    single = [name for name, _ in headers if name in SINGLE]
+    if len(set(single)) < len(single):
+        return "a header is there twice of which a request has one"
+    if version == "1.1" and b"host" not in single:
+        return "a request has a header Host"
+    if b"transfer-encoding" in single:
+        (coding,) = (value for name, value in headers if name == b"transfer-encoding")
+        if version != "1.1" or coding.lower() != b"chunked":
+            return "the one transfer coding is chunked, of HTTP/1.1"
+    return ""

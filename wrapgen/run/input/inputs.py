@@ -95,7 +95,7 @@ def _sensible(reading: Reading) -> None:
         raise UsageError("--delimiter and --quote are the same")
     try:
         "".encode(reading.encoding or "utf-8")
-    except (LookupError, UnicodeError) as error:
+    except (LookupError, ValueError) as error:
         hint = "one that Python knows, such as cp1252, latin-1 or utf-16"
         raise UsageError(f"there is no encoding {reading.encoding}", hint=hint) from error
 

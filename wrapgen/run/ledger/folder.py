@@ -170,7 +170,7 @@ class Folder:
             yield
         except BaseException as error:
             begun = self.ledger.exists() and self.ledger.stat().st_size
-            if not begun and not self.busy():
+            if not begun and self.path.is_dir() and not self.busy():
                 for path in self.files():
                     path.unlink(missing_ok=True)
                 with suppress(OSError):  # it holds what is not ours
@@ -201,7 +201,7 @@ class Folder:
         try:
             with (self.path / "lock").open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except (FileNotFoundError, IsADirectoryError, PermissionError):
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
             return False
         except BlockingIOError:
             return True

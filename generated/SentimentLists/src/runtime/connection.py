@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import http.client
+import io
+import re
 import socket
 import ssl
+import time
 import urllib.parse
-from typing import Mapping, NamedTuple
+from typing import Any, Mapping, NamedTuple
 
 from .protocol import STOP, UNREACHABLE, Failure
 
 CONNECT_TIMEOUT = 10.0
+BLOCK = 65536
+NO_HTTP = (http.client.BadStatusLine, http.client.UnknownProtocol, ValueError)
 
 
 class Server(NamedTuple):
@@ -50,6 +55,36 @@ def connect(server: Server) -> socket.socket:
     return connection.sock
 
 
+class Incoming(io.RawIOBase):
+    """What comes over a connection until ``until``, by time.monotonic, however slowly it comes."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.until = time.monotonic() + CONNECT_TIMEOUT
+        self._sock = sock
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Wait for some bytes. Raises ``OSError``, ``socket.timeout`` when time is up."""
+        left = self.until - time.monotonic()
+        if left <= 0:
+            raise socket.timeout
+        self._sock.settimeout(left)
+        return self._sock.recv_into(buffer)
+
+
+def incoming(sock: socket.socket) -> io.BufferedReader:
+    """A stream of what comes over a connection; its ``raw`` has the time until which it may."""
+    return io.BufferedReader(Incoming(sock), BLOCK)
+
+
 def reason(error: Exception) -> str:
-    """What a failed connection says of itself."""
-    return "no answer in time" if isinstance(error, socket.timeout) else str(error) or type(error).__name__
+    """What a failed connection says of itself, in no words of the other side, which has seen credentials."""
+    if isinstance(error, socket.timeout):
+        return "no answer in time"
+    if not isinstance(error, OSError) and isinstance(error, NO_HTTP):
+        return "the answer is no HTTP"
+    refused = re.match(r"Tunnel connection failed: \d+", str(error))
+    return refused[0] if refused else str(error) or type(error).__name__

@@ -14,15 +14,15 @@ import io
 import re
 import select
 import socket
+import time
 import types
 import urllib.parse
 import zlib
 from typing import Any, Mapping
 
-from .connection import Response, Server, connect, reason
+from .connection import BLOCK, Response, Server, connect, incoming, reason
 from .protocol import ATTEMPT, Failure
 
-BLOCK = 65536
 LARGEST = 1 << 27  # bytes of an answer in memory
 # The head of an answer that can be read directly: nothing in it changes how the body is read, nor is heard.
 HEARD = rb"connection|content-[el]|transfer|[^:\r\n]*rate-?limit"
@@ -58,13 +58,15 @@ class Transport:
         """The answer, after at most ``timeout`` seconds. Raises ``Failure``: no whole answer came."""
         length = f"Content-Length: {len(body)}\r\n\r\n"
         head = f"{method} {self._root}{path} HTTP/1.1\r\n{self._head}{_lines(headers)}{length}"
+        request = head.encode("latin-1") + body
         sock, stream = self._take()
         try:
             sock.settimeout(timeout)
+            stream.raw.until = time.monotonic() + timeout
             with contextlib.suppress(ConnectionError):  # an answer to part of it, such as 413, may have come
-                sock.sendall(head.encode("latin-1") + body)
+                sock.sendall(request)
             response, stream = read(sock, stream, method, self._largest)
-        except (OSError, EOFError, zlib.error, http.client.HTTPException) as error:
+        except (OSError, EOFError, ValueError, zlib.error, http.client.HTTPException) as error:
             stream.close()  # or the connection stays open as long as it does
             sock.close()
             kind = "TimeoutError" if isinstance(error, socket.timeout) else "ConnectionError"
@@ -82,7 +84,7 @@ class Transport:
                 sock, stream = self._idle.pop()
             except IndexError:
                 sock = connect(self._server)
-                return sock, sock.makefile("rb", BLOCK)
+                return sock, incoming(sock)
             poll = select.poll()
             poll.register(sock, select.POLLIN)
             if not poll.poll(0):
@@ -99,14 +101,12 @@ def read(sock: socket.socket, stream: Any, method: str, largest: int = LARGEST) 
         stream.read(len(start))  # so that nothing of this answer is left for the next one
         whole, length = bytearray(start[plain.end() :]), int(plain[1])
         while len(whole) < length:
-            block = sock.recv(min(length - len(whole), 16 * BLOCK))
+            block = stream.read1(min(length - len(whole), 16 * BLOCK))
             if not block:
                 raise http.client.IncompleteRead(b"", length - len(whole))
             whole += block
         return Response(200, {}, bytes(whole)), stream
-    begun: Any = types.SimpleNamespace(makefile=lambda _mode: stream)
-    response = http.client.HTTPResponse(begun, method=method)
-    response.begin()
+    response = _begun(stream, method)
     body = _bounded(response, largest)
     if response.length:  # with a size to read, http.client takes a body that was cut off for a whole one
         raise http.client.IncompleteRead(b"", response.length)
@@ -114,7 +114,21 @@ def read(sock: socket.socket, stream: Any, method: str, largest: int = LARGEST) 
         body = _bounded(gzip.GzipFile(fileobj=io.BytesIO(body)), largest)
     stream.close()
     answer = Response(response.status, response.headers, body)
-    return answer, None if response.will_close else sock.makefile("rb", BLOCK)
+    return answer, None if response.will_close else incoming(sock)
+
+
+def _begun(stream: Any, method: str) -> http.client.HTTPResponse:
+    """The answer with its headers, after any interim ones, such as 103. Raises as ``read``."""
+    begun: Any = types.SimpleNamespace(makefile=lambda _mode: stream)
+    response = http.client.HTTPResponse(begun, method=method)
+    response.begin()
+    while 100 <= response.status < 200 and response.status != 101:
+        response.headers = None  # type: ignore[assignment]
+        response.begin()
+    lengths = set(response.headers.get_all("Content-Length", ()))
+    if response.status == 101 or len(lengths) > 1 or not all(map(str.isdecimal, lengths)):
+        raise http.client.HTTPException("an answer that does not say where it ends")
+    return response
 
 
 def _bounded(source: Any, largest: int) -> bytes:
