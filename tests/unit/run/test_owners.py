@@ -332,13 +332,22 @@ def test_clocks_that_jump_change_nothing(store, bench):
     assert not store.broken(last.path / "out.jsonl")
 
 
-def test_a_bucket_without_conditional_writes_is_refused(store):
-    """One that takes the same number twice would take it from two owners."""
-    state = store.machine()
+@pytest.mark.parametrize("refusals", [0, 2])
+def test_a_bucket_without_conditional_writes_is_refused(store, refusals):
+    """One that takes the same number twice would take it from two owners; a fault of it is no answer."""
+    claims, state = [], store.machine()
     bucket = state.objects._bucket
-    bucket.create = bucket.write
+
+    def create(name: str, data: bytes) -> None:
+        claims.append(name)
+        if 1 < len(claims) < 2 + refusals:
+            raise OSError(503, "slow down")
+        bucket.write(name, data)
+
+    bucket.create = create
     with pytest.raises(RunError, match="ignores conditional writes"), state.locked():
         pass
+    assert claims[: 2 + refusals] == ["0000000001"] * (2 + refusals)
 
 
 @pytest.mark.parametrize("damage", ["removed", "altered", "other"])

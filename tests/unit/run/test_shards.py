@@ -76,6 +76,18 @@ def test_a_platforms_calls_are_divided_and_a_machines_own_processes_are_not(addr
     assert most_calls(Shard(1, 4), 1000, host, workers) == calls
 
 
+@pytest.mark.parametrize("rate", ["rpm", "tpm"])
+def test_shards_that_start_at_once_do_not_exceed_a_rate_with_their_first_requests(rate):
+    """None waits for its first, so there are at most as many shards at once as requests in a minute."""
+    about = replace(MemoryHost(MemoryWrapper().call).describe(), **{rate: 2.5})
+    host = MemoryHost(MemoryWrapper().call, description=about)
+    with pytest.raises(UsageError, match=f"6 shards can't share {rate} 2.5") as refused:
+        most_calls(Shard(3, 6), 1000, host, None)
+    assert refused.value.hint.endswith("--shard 3/6%2")
+    for shard in (Shard(3, 6, 2), Shard(1, 2), Shard(0, 1), None):
+        assert most_calls(shard, 1000, host, None) >= 1
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

@@ -110,6 +110,24 @@ class Shard:
             money = _below(money * items / max(1, total), self.of)
         return replace(limits.divided(_below(1 / part, part)), max_cost=money)
 
+    def refuse_thin(self, most: float | None, name: str, total: int) -> None:
+        """Makes sure that the first requests of shards, which none waits with, stay below a rate.
+
+        Args:
+            most: of all shards, a minute; None: any.
+            name: of the rate.
+            total: rows of the input.
+
+        Raises:
+            UsageError: it is below one for each shard that works at the same time.
+        """
+        part = self.working(total)
+        if most is not None and part > max(1.0, most):
+            raise UsageError(
+                f"{part:,} shards can't share {name} {most:g}, of which each needs 1",
+                hint=f"let fewer work at the same time, and say so: --shard {self}%{max(1, int(most))}",
+            )
+
     def calls(self, most: int, total: int) -> int:
         """Its part of the calls that may be open in the whole run.
 
@@ -133,9 +151,13 @@ def most_calls(shard: Shard | None, total: int, host: Host, workers: int | None)
     of this machine.
 
     Raises:
-        UsageError: there are fewer calls than shards.
+        UsageError: there are fewer calls than shards, or less than one request or token a minute for each.
     """
-    parallel, concurrency = host.describe().parallel, host.concurrency
+    about, concurrency = host.describe(), host.concurrency
+    parallel = about.parallel
+    if shard is not None:
+        shard.refuse_thin(about.rpm, "rpm", total)
+        shard.refuse_thin(about.tpm, "tpm", total)
     if shard is not None and host.address:
         return shard.calls(ceiling(parallel, workers, concurrency), total)
     if shard is not None and workers is not None:

@@ -8,6 +8,7 @@ holds what was appended to all logs since the one before, so none of them is eve
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -193,14 +194,25 @@ class NumberedObjects:
         return []
 
     def _refuse_unconditional(self, claimed: bytes) -> None:
-        """A bucket that takes the same number twice would take it from two owners."""
-        with suppress(OSError):
-            self._bucket.create(_name(self._next - 1), claimed)
-            self.release()
-            raise RunError(
-                f"{self.name} ignores conditional writes (If-None-Match), so two machines could own one run",
-                hint="keep the state in a bucket that has them, or in a folder",
-            )
+        """A bucket that takes the same number twice would take it from two owners; no fault tells that."""
+        until, pause = time.monotonic() + self._patience, 0.05
+        while True:
+            try:
+                self._bucket.create(_name(self._next - 1), claimed)
+                break
+            except OSError as error:
+                if isinstance(error, FileExistsError) or error.errno == errno.EINVAL:  # s3fs of a bare 412
+                    return
+                if isinstance(error, PermissionError) or time.monotonic() > until:
+                    self.release()
+                    why = error.strerror or error
+                    raise RunError(f"the state {self.name} can't be written: {why}", hint=_REACH) from error
+            pause = _wait(pause)
+        self.release()
+        raise RunError(
+            f"{self.name} ignores conditional writes (If-None-Match), so two machines could own one run",
+            hint="keep the state in a bucket that has them, or in a folder",
+        )
 
     def append(self, log: str, offset: int, data: bytes) -> None:
         """Takes bytes of a log, which are written soon; no bytes: cuts it off.
@@ -305,8 +317,7 @@ class NumberedObjects:
                 final = isinstance(error, (PermissionError, FileNotFoundError))
                 if final or time.monotonic() > until:
                     raise
-            time.sleep(pause * (0.5 + random()))  # noqa: S311  # no secret
-            pause = min(2 * pause, 5.0)
+            pause = _wait(pause)
         self._next += 1
 
     def _found(self, name: str) -> bytes | None:
@@ -347,6 +358,12 @@ class NumberedObjects:
                             self._lose(found)
                     finally:
                         self._turn.release()
+
+
+def _wait(pause: float) -> float:
+    """Waits for about so many seconds; how many it is the next time."""
+    time.sleep(pause * (0.5 + random()))  # noqa: S311  # no secret
+    return min(2 * pause, 5.0)
 
 
 def _name(number: int) -> str:
