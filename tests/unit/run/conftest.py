@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from bucket_machines import FAULTS, Store
 
 from wrapgen.run.finish import run_to_files
 from wrapgen.run.hosts.call_threads import Returned
@@ -295,3 +296,9 @@ def bench(tmp_path: Path) -> Bench:
 def memory_wrapper() -> type[MemoryWrapper]:
     """The class of wrappers in memory."""
     return MemoryWrapper
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A bucket, machines that share it, and a wrapper that fails some of their items."""
+    return Store(tmp_path, MemoryWrapper(faults=FAULTS))

@@ -12,134 +12,14 @@ from random import Random
 from typing import ClassVar
 
 import pytest
-from evidence import Evidence
-from fsspec.implementations.memory import MemoryFileSystem
+from bucket_machines import FAULTS, VALUES, Killed, Store, killing
 
 from wrapgen.errors import RunError, TakenOver
-from wrapgen.run.finish import run_to_files
-from wrapgen.run.hosts.memory import MemoryHost
-from wrapgen.run.input.items import Selected, Selection
-from wrapgen.run.input.memory import MemorySource
-from wrapgen.run.ledger.bucket import BucketFolder
-from wrapgen.run.ledger.folder import report_beside
 from wrapgen.run.ledger.ledger import read_ledger
-from wrapgen.run.ledger.objects import NumberedObjects
 from wrapgen.run.ledger.store import LEDGER, SPOOL
 from wrapgen.run.output.destination import Destination
-from wrapgen.run.output.layouts import Layout
-from wrapgen.run.remote import Bucket
-from wrapgen.run.session import Session
-from wrapgen.run.settings import Options, World
+from wrapgen.run.settings import World
 from wrapgen.run.summary import EndState
-
-FAULTS = {"5": ["ServerError", "ServerError", None], "17": ["InputError"], "33": ["TimeoutError", None]}
-VALUES = [{"document": f"text {n} é"} for n in range(90)]
-
-
-class Killed(BaseException):
-    """Stands for SIGKILL: nothing after it runs."""
-
-
-class Store:
-    """What the machines of a test share: the objects, the records, and who calls.
-
-    Attributes:
-        wrapper: executes the items for all of them.
-    """
-
-    def __init__(self, folder: Path, wrapper) -> None:
-        MemoryFileSystem.store.clear()
-        self.folder, self.wrapper, self.machines = folder, wrapper, 0
-
-    def machine(self, faults=lambda what, name: None, **settings) -> BucketFolder:
-        """The state as one more machine has it."""
-        self.machines += 1
-        here = self.folder / f"machine{self.machines}"
-        here.mkdir()
-        bucket = FaultyBucket(faults)
-        return BucketFolder(
-            here, NumberedObjects(bucket, here, **{"lease": 0.4, "patience": 20.0, **settings})
-        )
-
-    def run(
-        self, state: BucketFolder, world: World | None = None, place: Destination | None = None, **options
-    ):
-        """A session on that machine; with a place for its files it makes all of them."""
-        items = Selected(MemorySource(VALUES), Selection())
-        host = MemoryHost(self.wrapper.call)
-        given = Options(run="r", **{"workers": 3, "chunk": 16, "attempts": 9, **options})
-        with Session(state, items, host, given, world) as session:
-            output = state.path / "out.jsonl"
-            report = report_beside(output) if place else None
-            watch, clock = (lambda _: None), time.monotonic
-            return run_to_files(session, output, Layout(), watch, clock, report, place)
-
-    def broken(self, output: Path | None = None) -> list[str]:
-        """The rules of histories that the run broke, by what is in the bucket and in the datastore."""
-        found = Evidence(len(VALUES))
-        records = [
-            {
-                "index": int(id_),
-                "try": tries,
-                **({} if kind == "result" else {"error": {"retryable": kind[0] in "ST"}}),
-            }
-            for id_, kept in self.wrapper.records.items()
-            for tries, kind in kept
-        ]
-        found.records(records)
-        state = self.machine()
-        state.objects.fetch()
-        found.ledger(state)
-        if output:
-            found.output(output)
-        return found.broken()
-
-
-class FaultyBucket(Bucket):
-    """A bucket in memory; what becomes of a request is asked before and after it."""
-
-    def __init__(self, faults) -> None:
-        super().__init__("memory://states/one", MemoryFileSystem())
-        self.faults = faults
-
-    def create(self, name: str, data: bytes) -> None:
-        """Writes an object that is not there yet."""
-        self.faults("before", name)
-        super().create(name, data)
-        self.faults("after", name)
-
-    def write(self, name: str, data: bytes) -> None:
-        """Writes an object."""
-        self.faults("before", name)
-        super().write(name, data)
-
-    def read(self, names) -> list[bytes | None]:
-        """Reads objects."""
-        self.faults("read", names[0])
-        return super().read(names)
-
-
-@pytest.fixture
-def store(tmp_path, memory_wrapper) -> Store:
-    """A wrapper, some items of which fail, and a bucket."""
-    return Store(tmp_path, memory_wrapper(faults=FAULTS))
-
-
-def killing(at: int, moment: str):
-    """Faults of a machine that dies at its n-th write, before or after it: nothing of it arrives any more."""
-    left, dead = [at], []
-
-    def faults(what: str, name: str) -> None:
-        if what == moment and not dead:
-            left[0] -= 1
-            if not left[0]:
-                dead.append(name)
-        if dead and threading.current_thread() is threading.main_thread():
-            raise Killed
-        if dead:
-            raise OSError("this machine is dead")
-
-    return faults
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
@@ -330,64 +210,6 @@ def test_clocks_that_jump_change_nothing(store, bench):
         is EndState.ERRORS
     )
     assert not store.broken(last.path / "out.jsonl")
-
-
-@pytest.mark.parametrize("refusals", [0, 2])
-def test_a_bucket_without_conditional_writes_is_refused(store, refusals):
-    """One that takes the same number twice would take it from two owners; a fault of it is no answer."""
-    claims, state = [], store.machine()
-    bucket = state.objects._bucket
-
-    def create(name: str, data: bytes) -> None:
-        claims.append(name)
-        if 1 < len(claims) < 2 + refusals:
-            raise OSError(503, "slow down")
-        bucket.write(name, data)
-
-    bucket.create = create
-    with pytest.raises(RunError, match="ignores conditional writes"), state.locked():
-        pass
-    assert claims[: 2 + refusals] == ["0000000001"] * (2 + refusals)
-
-
-@pytest.mark.parametrize("damage", ["removed", "altered", "other"])
-def test_a_damaged_object_is_named(store, damage):
-    """An object that is gone, altered or of something else is an error that names it, never a new run."""
-    first = store.machine()
-    with first.locked():
-        log = first.open(LEDGER, write=True)
-        log.append(b"{}\n")
-        log.sync()
-    files = MemoryFileSystem()
-    name = "/states/one/0000000002"
-    if damage == "removed":
-        files.rm(name)
-    else:
-        content = files.cat(name)
-        files.pipe_file(name, content[:-1] + b"x" if damage == "altered" else b'{"d": 1}')
-    with pytest.raises(RunError, match="object 0000000002 of the state is missing or damaged"):
-        store.machine().objects.fetch()
-
-
-def test_objects_hold_what_large_logs_hold(store):
-    """Bytes beyond an object's size go on in the next; what is cut off is cut off for the next owner too."""
-    first, large = store.machine(), b"x" * 9_000_000
-    with first.locked():
-        log = first.open(SPOOL, write=True)
-        log.append(large)
-        log.append(b"end\n")
-        log.sync()
-        log.cut(len(large) - 1)
-        log.append(b"new")
-    second = store.machine()
-    second.objects.fetch()
-    assert second.open(SPOOL).read(0, 10_000_000) == large[:-1] + b"new"
-    first = store.machine()
-    with first.locked():
-        first.clear()
-    third = store.machine()
-    third.objects.fetch()
-    assert third.open(SPOOL).size == 0 and not third.has(LEDGER)
 
 
 def test_a_session_more_is_noted_by_each_owner(store, bench):
