@@ -33,9 +33,20 @@ class Refused(Exception):
 class Record:
     """One record: its fields, its JSON line, and its rank: result, final error, retryable error."""
 
-    def __init__(self, fields: dict[str, Any], item: Any = None, outcome: Any = None, line: str = "") -> None:
-        """``line`` says the same as ``fields``. Raises ``ValueError`` for what has no JSON."""
+    def __init__(
+        self,
+        fields: dict[str, Any],
+        item: Any = None,
+        outcome: Any = None,
+        line: str = "",
+        texts: dict[str, str] | None = None,
+    ) -> None:
+        """``line`` says the same as ``fields``, ``texts`` the same as the payloads among them, as JSON.
+
+        Raises ``ValueError`` for what has no JSON.
+        """
         self.fields = fields
+        self.texts = {} if texts is None else texts
         self.item = item
         self.outcome = outcome
         self.line = line or dumps(fields)
@@ -135,19 +146,22 @@ class Recorder:
             error = error and dict(error, message=redaction.message(item, error["message"]))
         number, attempts, ms = self._items.request.try_number, outcome.attempts, int(outcome.seconds * 1000)
         fields: dict[str, Any] = {"run": self._items.run, "id": item.id, "index": item.index, "try": number}
-        line = f'{self._head}{dumps(item.id)}, "index": {item.index}, "try": {number}'
+        line, texts = f'{self._head}{dumps(item.id)}, "index": {item.index}, "try": {number}', {}
         if policy != "drop":
             wire = to_wire(value)
             fields["input"] = wire if policy == "keep" else {"$sha256": digest(wire)}
             text = item.encoded if wire is item.value and policy == "keep" else ""
-            line += f', "input": {text or dumps(fields["input"])}'
+            texts["input"] = text = text or dumps(fields["input"])
+            line += f', "input": {text}'
         if error:
             fields["error"] = error
-            line += f', "error": {dumps(error)}'
+            texts["error"] = text = dumps(error)
+            line += f', "error": {text}'
         else:
             is_whole = result is outcome.value
             fields["result"] = outcome.wire if is_whole else to_wire(result)
-            line += f', "result": {outcome.encoded() if is_whole else dumps(fields["result"])}'
+            texts["result"] = text = outcome.encoded() if is_whole else dumps(fields["result"])
+            line += f', "result": {text}'
         fields["target"], fields["wrapper"] = self.settings["target"], self.settings["wrapper"]
         moment = outcome.started_at or time.time()
         fields["started_at"] = started = f"{_second(int(moment))}.{int(moment % 1 * 1000):03d}Z"
@@ -156,7 +170,7 @@ class Recorder:
             fields["version"] = item.version
             line += f', "version": {dumps(item.version)}'
         line += f'{self._tail}, "started_at": "{started}", "duration_ms": {ms}, "attempts": {attempts}}}'
-        return Record(fields, item, outcome, line)
+        return Record(fields, item, outcome, line, texts)
 
     def _hand_over(self) -> None:
         """Have the buffer written, by a thread that ends when no part waits."""

@@ -10,6 +10,8 @@ import hashlib
 import json
 import os
 import re
+from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -79,7 +81,7 @@ class Datastore:
         self._engine = sa.create_engine(url, connect_args=options, pool_pre_ping=True, hide_parameters=True)
         self._table = new_table(table)
         self._upserts = {
-            has_version: upsert(new_table(table, has_version), self._engine.dialect.name)
+            has_version: Upsert(new_table(table, has_version), self._engine.dialect)
             for has_version in (False, True)
         }
         self._has_version = self._has_asked = False  # an older table may have no such column
@@ -93,14 +95,12 @@ class Datastore:
             rows = [row_of(record) for record in best_of_each(records)]
             if not self._has_version and not self._has_asked and any(row["version"] for row in rows):
                 self._add_version()
-            if not self._has_version:
-                rows = [{name: row[name] for name in row if name != "version"} for row in rows]
             if self._largest is not None and max(map(_size, rows)) > self._largest:
                 raise Refused("the record is larger than the server's max_allowed_packet")
             rows.sort(key=lambda row: row["key"])  # in one order everywhere, so that writers can't deadlock
             with self._engine.begin() as connection:
                 self._limit_time(connection)
-                connection.execute(self._upserts[self._has_version], rows)
+                self._upserts[self._has_version].execute(connection, rows)
         except (exc.SQLAlchemyError, ValueError, OverflowError) as error:
             if refuses(error):
                 raise Refused(_message(error)) from None
@@ -217,6 +217,29 @@ def new_table(name: str, has_version: bool = True) -> sa.Table:
     return table
 
 
+class Upsert:
+    """The statement of a table, compiled once: for each row SQLAlchemy would ask anew what it is made of."""
+
+    def __init__(self, table: sa.Table, dialect: Any) -> None:
+        self._columns = [column.name for column in table.c]
+        self._dialect = dialect.name
+        self._text = str(upsert(table, dialect.name).compile(dialect=dialect))
+
+    def execute(self, connection: sa.Connection, rows: list[dict[str, Any]]) -> None:
+        """Write all rows: PostgreSQL takes them in one statement, the other drivers have their own way."""
+        if self._dialect in ("mysql", "mariadb"):
+            connection.exec_driver_sql(self._text, rows)
+            return
+        values = list(map(itemgetter(*self._columns), rows))
+        if self._dialect == "sqlite":
+            connection.exec_driver_sql(self._text, values)
+            return
+        before, _, after = self._text.partition("({})".format(", ".join(map("%({})s".format, self._columns))))
+        row = "({})".format(", ".join(["%s"] * len(self._columns)))
+        text = before + ", ".join([row] * len(rows)) + after
+        connection.exec_driver_sql(text, tuple(chain.from_iterable(values)))
+
+
 def upsert(table: sa.Table, dialect: str) -> Any:
     """Insert, or replace what is there if the new record takes precedence: by rank, then by try."""
     if dialect in ("mysql", "mariadb"):
@@ -229,13 +252,11 @@ def upsert(table: sa.Table, dialect: str) -> Any:
         return insert.on_duplicate_key_update([*changes, ("rank", rank)])
     insert = {"postgresql": postgresql, "sqlite": sqlite}[dialect].insert(table)
     new = insert.excluded
-    statement = insert.on_conflict_do_update(
+    return insert.on_conflict_do_update(
         index_elements=["key"],
         set_={column.name: new[column.name] for column in table.c if column.name != "key"},
         where=_is_better(new, table.c),
     )
-    # Asked for what it wrote, SQLAlchemy sends PostgreSQL a thousand rows together, else one after the other.
-    return statement.returning(table.c.key) if dialect == "postgresql" else statement
 
 
 def _is_better(new: Any, old: Any) -> Any:
@@ -264,8 +285,10 @@ def row_of(record: Record) -> dict[str, Any]:
     row["run"] = fields["run"] or ""
     row["rank"], row["version"] = record.rank, fields.get("version")
     row["key"] = key_of(row["run"], row["id"])
+    texts = record.texts
     for payload in PAYLOADS:
-        row[payload] = dumps(fields[payload]) if payload in fields else None
+        text = texts.get(payload)
+        row[payload] = dumps(fields[payload]) if text is None and payload in fields else text
     return row
 
 
