@@ -166,14 +166,14 @@ def sqs_alone(items: int) -> float:
     """The worker on a queue in memory."""
     from random import Random
 
+    from wrapgen.run.engine_delivery import EngineDelivery
     from wrapgen.run.hosts.chunk_call import ChunkCall
     from wrapgen.run.integrations.sqs_worker import LockedBackoff, SqsWorker, WorkerOptions
     from wrapgen.run.scheduling.limits import Concurrency
-    from wrapgen.run.sender import Sender
 
     random = Random(1)
     call = ChunkCall(Instant().host("bench/Wrapper/1.0.0"), terms())
-    sender = Sender(call, 3, LockedBackoff(random, 60), time.monotonic, lambda _: False, random)
+    sender = EngineDelivery(call, 3, LockedBackoff(random, 60), time.monotonic, lambda _: False, random)
     options = WorkerOptions(batch=CALL, wait=0, until_empty=True)
     queue = Memory(items)
     begun = time.monotonic()

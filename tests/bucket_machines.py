@@ -13,9 +13,9 @@ from wrapgen.run.finish import run_to_files
 from wrapgen.run.hosts.memory import MemoryHost
 from wrapgen.run.input.items import Selected, Selection
 from wrapgen.run.input.memory import MemorySource
-from wrapgen.run.ledger.bucket import BucketFolder
+from wrapgen.run.ledger.bucket_folder import BucketFolder
+from wrapgen.run.ledger.bucket_log import NumberedObjects
 from wrapgen.run.ledger.folder import report_beside
-from wrapgen.run.ledger.objects import NumberedObjects
 from wrapgen.run.output.destination import Destination
 from wrapgen.run.output.layouts import Layout
 from wrapgen.run.remote import Bucket

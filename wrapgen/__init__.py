@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from wrapgen.errors import WrapgenError
     from wrapgen.run import run
     from wrapgen.run.input.items import Selection
+    from wrapgen.run.library import ItemOutcome, Outcomes
     from wrapgen.run.settings import Options
-    from wrapgen.run.start import ItemOutcome, Outcomes
 
 __all__ = [
     "ItemOutcome",
@@ -29,9 +29,9 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
-    "ItemOutcome": "run.start",
+    "ItemOutcome": "run.library",
     "Options": "run.settings",
-    "Outcomes": "run.start",
+    "Outcomes": "run.library",
     "Selection": "run.input.items",
     "WrapgenError": "errors",
     "connect": "client",

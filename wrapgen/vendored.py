@@ -44,7 +44,7 @@ CORE = (
     "run/scheduling/progress.py",
     "run/scheduling/replies.py",
     "run/scheduling/scheduler.py",
-    "run/sender.py",
+    "run/engine_delivery.py",
 )
 """What Spark and Lambda both need, as paths relative to the package."""
 

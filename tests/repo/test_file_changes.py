@@ -12,7 +12,7 @@ NEEDS_NO_SYNC = {
     "run/integrations/spark.py": "files of one Spark job, in a temporary folder",
     "run/integrations/ray.py": "modules for the tasks of one job, in Ray's own temporary folder",
     "run/integrations/shipped_wrapper.py": "a wrapper for the tasks of one process, in a temporary folder",
-    "run/ledger/bucket.py": "a copy of a state that is in a bucket, in a temporary folder",
+    "run/ledger/bucket_folder.py": "a copy of a state that is in a bucket, in a temporary folder",
     "run/verify.py": "copies of what is in a bucket, in a temporary folder",
     "run/hosts/processes.py": "results of one call of a local process, read at once",
     "run/input/scan.py": "ids in a temporary folder, while the input is read",

@@ -14,8 +14,8 @@ from simulation.faults import Faults
 from simulation.system import System
 from simulation.world import Process, World
 from wrapgen.run.history import Event
-from wrapgen.run.ledger import objects
-from wrapgen.run.ledger.bucket import BucketFolder
+from wrapgen.run.ledger import bucket_log
+from wrapgen.run.ledger.bucket_folder import BucketFolder
 
 
 class SimBucket:
@@ -84,7 +84,7 @@ class BucketSystem(System):
         folder = self._place / f"machine{self._machines}"
         folder.mkdir()
         take_over = self._machines > 1 and self.world.random.random() < 0.3
-        found = objects.NumberedObjects(SimBucket(self), folder, take_over=take_over, patience=30.0)
+        found = bucket_log.NumberedObjects(SimBucket(self), folder, take_over=take_over, patience=30.0)
         found.fetch()
         return CopiedState(folder, found)
 
@@ -145,11 +145,11 @@ def patched_objects(system: BucketSystem):
     """The objects of the state with the world's threads, time and chance; no process knows another's end."""
     world: World = system.world
     with MonkeyPatch.context() as patch:
-        patch.setattr(objects, "threading", world.threading)
-        patch.setattr(objects, "time", world.time)
-        patch.setattr(objects, "random", world.random.random)
-        patch.setattr(objects, "uuid4", lambda: UUID(int=world.random.getrandbits(128)))
-        patch.setattr(objects, "_is_dead", lambda _: False)
-        patch.setattr(objects, "_GATHER", 1.0)
-        patch.setattr(objects, "os", SimpleNamespace(**{**vars(objects.os), "getpid": lambda: 1}))
+        patch.setattr(bucket_log, "threading", world.threading)
+        patch.setattr(bucket_log, "time", world.time)
+        patch.setattr(bucket_log, "random", world.random.random)
+        patch.setattr(bucket_log, "uuid4", lambda: UUID(int=world.random.getrandbits(128)))
+        patch.setattr(bucket_log, "_is_dead", lambda _: False)
+        patch.setattr(bucket_log, "_GATHER", 1.0)
+        patch.setattr(bucket_log, "os", SimpleNamespace(**{**vars(bucket_log.os), "getpid": lambda: 1}))
         yield

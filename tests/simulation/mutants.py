@@ -19,7 +19,7 @@ from wrapgen.records import collected
 from wrapgen.run import delivery
 from wrapgen.run.hosts import chunk_call
 from wrapgen.run.integrations import sqs_worker
-from wrapgen.run.ledger import bucket, folder, journal, ledger, objects, replay
+from wrapgen.run.ledger import bucket_folder, bucket_log, folder, journal, ledger, replay
 from wrapgen.run.scheduling import scheduler
 
 
@@ -70,7 +70,7 @@ class Mutant:
 
 
 RIVALS = Faults(two_runners=1.0, slow=0.5)
-OBJECTS = objects.NumberedObjects
+OBJECTS = bucket_log.NumberedObjects
 MUTANTS = {
     "sync of the ledger dropped": Mutant(edit(ledger.Ledger, "append", "self._log.sync()", "pass"), 20),
     "sync of the spool dropped": Mutant(
@@ -122,7 +122,7 @@ MUTANTS = {
         edit(session, "unfinished", "if slot.fate in FINAL:", "if False:"), 20
     ),
     "sync of a bucket dropped": Mutant(
-        edit(bucket.BucketLog, "sync", "self._objects.sync()", "pass"), 20, first=BUCKETS
+        edit(bucket_folder.BucketLog, "sync", "self._objects.sync()", "pass"), 20, first=BUCKETS
     ),
     "a number of a bucket taken from another owner": Mutant(
         edit(OBJECTS, "_put", "self._lose(found)", "break"), 20, RIVALS, first=BUCKETS

@@ -11,13 +11,13 @@ from greenlet import getcurrent
 from simulation.system import REFERENCE, System
 from simulation.world import World
 from wrapgen.errors import Unreachable
+from wrapgen.run.engine_delivery import EngineDelivery
 from wrapgen.run.history import History
 from wrapgen.run.hosts.chunk_call import ChunkCall, Terms
 from wrapgen.run.hosts.memory import MemoryHost
 from wrapgen.run.integrations import sqs_in_flight, sqs_worker
 from wrapgen.run.integrations.sqs_messages import Message
 from wrapgen.run.scheduling.limits import Concurrency
-from wrapgen.run.sender import Sender
 from wrapgen.run.summary import EndState
 
 
@@ -124,7 +124,7 @@ class QueueSystem(System):
     def _runner(self, process) -> None:
         world, host = self.world, MemoryHost(self._call, REFERENCE)
         terms = Terms.of(host.describe(), "r1", world.time.monotonic, self.options["timeout"])
-        sender = Sender(
+        sender = EngineDelivery(
             ChunkCall(host, terms),
             terms.attempts,
             sqs_worker.LockedBackoff(world.random, self.options["patience"]),

@@ -89,7 +89,7 @@ def _call(client: Client, reference: str, body: bytes, options: dict[str, Any]) 
         UsageError: it has no release yet.
     """
     from wrapgen.client import Reference
-    from wrapgen.run.hosts.finding import resolve
+    from wrapgen.run.hosts.lookup import resolve
 
     try:
         return client.call(reference, body, **options)

@@ -90,7 +90,7 @@ class Hosting:
             log: takes what processes print.
             meanwhile: called while a process of a spec's wrapper loads.
         """
-        from wrapgen.run.hosts.finding import find_host
+        from wrapgen.run.hosts.lookup import find_host
 
         if self.local is None:
             token, pool = self._platform.key, self._pool

@@ -52,7 +52,7 @@ def command(
     """
     from wrapgen.cli.verify import FAULTS
     from wrapgen.run.checks import FAULTY
-    from wrapgen.run.ledger.bucket import open_state
+    from wrapgen.run.ledger.bucket_folder import open_state
     from wrapgen.run.ledger.folder import folder_for
     from wrapgen.run.merge import finished_shards, locate_shards
     from wrapgen.run.output.destination import destination
@@ -77,7 +77,7 @@ def command(
 
 def _state(name: str) -> Folder:
     """The state of a shard; of one in a bucket, a copy for as long as the command runs."""
-    from wrapgen.run.ledger.bucket import state_to_read
+    from wrapgen.run.ledger.bucket_folder import state_to_read
     from wrapgen.run.ledger.folder import Folder
     from wrapgen.run.remote import is_remote
 

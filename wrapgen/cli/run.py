@@ -189,7 +189,7 @@ def _import_runner() -> None:
 @contextmanager
 def _state(name: str | None, options: Options, place: Destination) -> Iterator[Folder]:
     """Where the run is kept. If the output can't be written, or the run does not begin, nothing is left."""
-    from wrapgen.run.ledger.bucket import open_state
+    from wrapgen.run.ledger.bucket_folder import open_state
     from wrapgen.run.ledger.folder import folder_for
     from wrapgen.run.output.overwrite import ensure_output_writable
 

@@ -88,13 +88,13 @@ def _worker(
 ) -> tuple[SqsWorker, str, Description]:
     from random import Random
 
+    from wrapgen.run.engine_delivery import EngineDelivery
     from wrapgen.run.hosts.chunk_call import ChunkCall, Terms
-    from wrapgen.run.hosts.finding import find_host
+    from wrapgen.run.hosts.lookup import find_host
     from wrapgen.run.hosts.patience import Patience
     from wrapgen.run.integrations.sqs_messages import run_of
     from wrapgen.run.integrations.sqs_worker import LockedBackoff, SqsWorker
     from wrapgen.run.scheduling.limits import Concurrency, ceiling
-    from wrapgen.run.sender import Sender
 
     platform, pool = given["platform"], given["calls"] or 10
     client = cache(lambda: platform.client(pool=pool))  # which a message with a data URL may need, too
@@ -107,7 +107,7 @@ def _worker(
             hint="build the wrapper with mode log or both and a datastore",
         )
     run, random = run_of(facts.arn), Random()  # noqa: S311  # spreads waits; nobody gains by guessing them
-    sender = Sender(
+    sender = EngineDelivery(
         call=ChunkCall(host.in_run(run), Terms.of(about, run, time.monotonic, given["timeout"])),
         attempts=about.attempts,
         backoff=LockedBackoff(random, given["patience"]),

@@ -10,7 +10,7 @@ from wrapgen.doctor.finding import Finding, fault, ok, unchecked
 from wrapgen.errors import NotAuthorized, NotFound, PlatformError, RunError, UsageError
 from wrapgen.protocol import ACCOUNT_CALLS
 from wrapgen.run.hosts.description import Description
-from wrapgen.run.hosts.finding import find_host, resolve
+from wrapgen.run.hosts.lookup import find_host, resolve
 
 
 def key(client: Client) -> Finding:

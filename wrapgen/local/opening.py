@@ -19,8 +19,8 @@ from wrapgen import protocol
 from wrapgen.errors import AlgorithmFailed
 from wrapgen.files import INLINE_FOLDER, MANIFEST
 from wrapgen.local.cache import kept_wrapper
+from wrapgen.local.cache_index import WrapperFacts, note, recall
 from wrapgen.local.interpreter import interpreter_for
-from wrapgen.local.known import WrapperFacts, note, recall
 from wrapgen.protocol import Answer
 from wrapgen.run.hosts.processes import ProcessHost, Program
 from wrapgen.run.scheduling.replies import Lost

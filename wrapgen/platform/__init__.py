@@ -23,12 +23,12 @@ from wrapgen.platform.domain.model import Algorithm, Caller
 from wrapgen.platform.observe.background import going_on
 from wrapgen.platform.observe.observer import Observer
 from wrapgen.platform.state import State, open_platform_state
+from wrapgen.platform.workers.ceiling_watch import watch
 from wrapgen.platform.workers.ceilings import Ceilings
 from wrapgen.platform.workers.cgroups import Cgroups
 from wrapgen.platform.workers.disk import remove
 from wrapgen.platform.workers.pool import GROW_SECONDS, Pools, Size
 from wrapgen.platform.workers.sandbox import Isolation
-from wrapgen.platform.workers.usage import watch
 
 __all__ = ["Bounds", "CallLimits", "Ceilings", "Isolation", "Platform", "Size", "open_platform"]
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from wrapgen.client import Client
     from wrapgen.run.input.items import Selection
+    from wrapgen.run.library import Outcomes
     from wrapgen.run.settings import Options
-    from wrapgen.run.start import Outcomes
     from wrapgen.spec import Spec
 
 
@@ -55,7 +55,7 @@ def run(
         UsageError: there is no such wrapper or version, no such file, or `items` is neither a path nor items.
         PlatformError: the platform can't be reached.
     """
-    from wrapgen.run.start import open_run
+    from wrapgen.run.library import open_run
 
     return open_run(reference, items, client, state, selection, options, shard)
 

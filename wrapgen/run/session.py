@@ -18,6 +18,7 @@ from typing import Any
 from wrapgen.errors import OutOfResource, RunError, TakenOver, WrapgenError
 from wrapgen.resources import resource_of
 from wrapgen.run.delivery import Delivery
+from wrapgen.run.engine_delivery import EngineDelivery
 from wrapgen.run.hosts.chunk_call import ChunkCall, Terms
 from wrapgen.run.hosts.host import Host
 from wrapgen.run.identity import facts_of_run, refuse_other_rows
@@ -40,7 +41,6 @@ from wrapgen.run.scheduling.limits import BUDGET, MAX_SIZE, ChunkSize, Concurren
 from wrapgen.run.scheduling.policy import SharedBackoff
 from wrapgen.run.scheduling.progress import Counts, Progress
 from wrapgen.run.scheduling.scheduler import Adaptive, DeliveryLimits, Scheduler
-from wrapgen.run.sender import Sender
 from wrapgen.run.settings import Options, World
 from wrapgen.run.summary import EndState
 
@@ -288,7 +288,7 @@ class Session:
         if not self._wrapper.datastore:
             self._given_up.clear()
         world = self._world
-        sender = Sender(
+        sender = EngineDelivery(
             call=replace(call, write=None),
             attempts=call.terms.attempts,
             backoff=SharedBackoff(world.random, self._options.patience),

@@ -6,11 +6,11 @@ from random import Random
 
 import pytest
 
+from wrapgen.run.engine_delivery import EngineDelivery
 from wrapgen.run.integrations.sqs_messages import Backlog, Message, pointer, read_body, run_of
 from wrapgen.run.scheduling.chunks import Entry
 from wrapgen.run.scheduling.policy import SharedBackoff
 from wrapgen.run.scheduling.replies import Fate, LossKind, Lost, Outcome, Reply
-from wrapgen.run.sender import Sender
 from wrapgen.spec import parse
 from wrapgen.spec.queue import queue_numbers
 
@@ -104,7 +104,7 @@ class Bench:
         self.sent: list[tuple[list[int], int]] = []
         self.replies = list(replies)
         backoff = SharedBackoff(Random(1), patience)
-        self.sender = Sender(self.call, 3, backoff, lambda: self.now, self.wait, Random(1), **more)
+        self.sender = EngineDelivery(self.call, 3, backoff, lambda: self.now, self.wait, Random(1), **more)
 
     def wait(self, seconds: float) -> bool:
         self.now += seconds

@@ -15,7 +15,7 @@ from evidence import Evidence
 from wrapgen import run
 from wrapgen.client import Client, Connection
 from wrapgen.errors import RunError, UsageError
-from wrapgen.run.ledger.bucket import open_state, state_to_read
+from wrapgen.run.ledger.bucket_folder import open_state, state_to_read
 from wrapgen.run.status import load
 
 RUN = ("run", "acme/SentimentBatch/1.0.0")

@@ -20,8 +20,8 @@ import pytest
 
 from wrapgen.errors import RunError, TakenOver
 from wrapgen.run.input.files import find
-from wrapgen.run.ledger.bucket import BucketFolder, open_state
-from wrapgen.run.ledger.objects import NumberedObjects
+from wrapgen.run.ledger.bucket_folder import BucketFolder, open_state
+from wrapgen.run.ledger.bucket_log import NumberedObjects
 from wrapgen.run.ledger.store import LEDGER
 from wrapgen.run.output.destination import destination
 from wrapgen.run.remote import Bucket

@@ -18,7 +18,7 @@ from bucket_server import S3, s3_server
 
 from wrapgen.errors import UsageError
 from wrapgen.run.input.files import find
-from wrapgen.run.ledger.bucket import state_to_read
+from wrapgen.run.ledger.bucket_folder import state_to_read
 from wrapgen.run.output.destination import destination
 from wrapgen.run.remote import RemoteFile
 from wrapgen.run.verify import Verification
@@ -136,7 +136,7 @@ READ_ALL = """
 import sys, tracemalloc
 from wrapgen.errors import UsageError
 from wrapgen.run.input.files import find
-from wrapgen.run.ledger.bucket import state_to_read
+from wrapgen.run.ledger.bucket_folder import state_to_read
 from wrapgen.run.output.destination import destination
 from wrapgen.run.verify import Verification
 list(find(sys.argv[1]).rows())

@@ -26,7 +26,7 @@ def test_a_missing_library_is_named(scheme):
 def test_fsspec_is_loaded_where_a_url_is_named_only():
     """Neither the command nor the library imports it, or anything of it, for files of this machine."""
     code = (
-        "import sys, wrapgen.run.start, wrapgen.cli.main, wrapgen.cli.run, wrapgen.run.finish\n"
+        "import sys, wrapgen.run.library, wrapgen.cli.main, wrapgen.cli.run, wrapgen.run.finish\n"
         "sys.exit(any(each in sys.modules for each in ('fsspec', 's3fs', 'aiohttp', 'botocore')))"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -8,13 +8,13 @@ from random import Random
 import pytest
 
 from wrapgen.errors import PlatformError, ServerFault, Throttled, Unreachable
+from wrapgen.run.engine_delivery import EngineDelivery
 from wrapgen.run.hosts.chunk_call import ChunkCall, Terms
 from wrapgen.run.hosts.description import DESCRIBE
 from wrapgen.run.hosts.memory import MemoryHost
 from wrapgen.run.scheduling.chunks import Entry
 from wrapgen.run.scheduling.policy import SharedBackoff
 from wrapgen.run.scheduling.replies import Fate, LossKind
-from wrapgen.run.sender import Sender
 from wrapgen.run.summary import EndState
 
 OUTAGES = {
@@ -100,7 +100,7 @@ def test_a_task_waits_an_outage_out(bench, memory_wrapper, kind):
     random = Random(3)
     items = [Entry(at, b"%d" % at, None) for at in range(50)]
     send = ChunkCall(MemoryHost(call), Terms("r1", 330, 3, 1_000_000, clock))
-    sender = Sender(send, 3, SharedBackoff(random), clock, wait, random)
+    sender = EngineDelivery(send, 3, SharedBackoff(random), clock, wait, random)
     delivered = sender.deliver(items, size=50)
     assert {outcome.fate for outcome in delivered.outcomes.values()} == {Fate.OK} and delivered.stop is None
     assert 0 < call.refused < 40

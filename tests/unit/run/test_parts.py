@@ -17,7 +17,7 @@ from wrapgen.run.hosts import answers, fast_json
 from wrapgen.run.hosts.answers import Answered, read_answer, read_results
 from wrapgen.run.hosts.chunk_call import Terms, request_body
 from wrapgen.run.hosts.description import Description
-from wrapgen.run.hosts.finding import resolve
+from wrapgen.run.hosts.lookup import resolve
 from wrapgen.run.input.scan import InputScan, scan_input
 from wrapgen.run.ledger.folder import FileLog
 from wrapgen.run.ledger.ledger import Ledger, read_ledger

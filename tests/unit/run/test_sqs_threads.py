@@ -7,9 +7,9 @@ from random import Random
 
 import pytest
 
+from wrapgen.run.engine_delivery import EngineDelivery
 from wrapgen.run.integrations.sqs_worker import LockedBackoff, SqsWorker, WorkerOptions
 from wrapgen.run.scheduling.limits import Concurrency
-from wrapgen.run.sender import Sender
 
 
 class Queue:
@@ -24,7 +24,7 @@ def test_a_fault_while_receiving_ends_the_worker_with_its_reason():
     """It does not stay up and keep what it has hidden from others forever."""
     random = Random(1)
     send = lambda chunk: pytest.fail(f"sent {chunk}")  # noqa: E731
-    sender = Sender(send, 3, LockedBackoff(random, 0), time.monotonic, lambda _: False, random)
+    sender = EngineDelivery(send, 3, LockedBackoff(random, 0), time.monotonic, lambda _: False, random)
     worker = SqsWorker(Queue(), sender, lambda url: b"", print, WorkerOptions(wait=0), Concurrency(1))
     worker.run()
     assert worker.fault == "a fault of wrapgen: KeyError('MessageId')"

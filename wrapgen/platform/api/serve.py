@@ -25,7 +25,7 @@ import uvloop
 
 from wrapgen.errors import UsageError
 from wrapgen.platform import Platform
-from wrapgen.platform.api import memory
+from wrapgen.platform.api import allocator
 from wrapgen.platform.api.app import Application
 from wrapgen.platform.api.protocol import GuardedProtocol
 from wrapgen.platform.observe.server_log import ServerLog
@@ -101,7 +101,7 @@ def serve(
         on_ready: called in a thread with the address when requests are answered.
         certificate: for TLS; workers then get a plain listener of their own, on loopback.
     """
-    memory.give_back()
+    allocator.give_back()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

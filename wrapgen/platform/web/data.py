@@ -15,9 +15,7 @@ from wrapgen.platform.domain.data_rights import require
 from wrapgen.platform.domain.model import Collection
 from wrapgen.platform.storage.objects import ConnectorPath
 from wrapgen.platform.web import data_file
-from wrapgen.platform.web.navigation import ROOT
-from wrapgen.platform.web.page import Visit, WebPage
-from wrapgen.platform.web.places import (
+from wrapgen.platform.web.data_address import (
     AUDIENCES,
     address,
     audience,
@@ -25,6 +23,8 @@ from wrapgen.platform.web.places import (
     may_write,
     visitor_place,
 )
+from wrapgen.platform.web.navigation import ROOT
+from wrapgen.platform.web.page import Visit, WebPage
 
 FILES = 200
 """Files of a page."""

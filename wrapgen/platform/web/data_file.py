@@ -16,9 +16,9 @@ from wrapgen.platform.api.data import streamed
 from wrapgen.platform.domain.data_path import DataPath, parse
 from wrapgen.platform.domain.files import Address
 from wrapgen.platform.storage.objects import PART, StoredObject
+from wrapgen.platform.web.data_address import above, address, data_place, may_write, visitor_place
 from wrapgen.platform.web.navigation import ROOT
 from wrapgen.platform.web.page import Visit, WebPage
-from wrapgen.platform.web.places import above, address, data_place, may_write, visitor_place
 from wrapgen.platform.web.preview import READ_BYTES, preview
 
 

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from wrapgen.errors import BadRequest, NotAuthorized, NotFound, PlatformError, UsageError
+from wrapgen.run.engine_delivery import Delivered, EngineDelivery
 from wrapgen.run.input.values import failing_item
 from wrapgen.run.integrations.sqs_messages import Message, entry, pointer
 from wrapgen.run.scheduling.chunks import ChunkCutter, Entry
 from wrapgen.run.scheduling.replies import Fate, Outcome, error_text
-from wrapgen.run.sender import Delivered, Sender
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Batches:
         attempts_of: calls of the target that are known to have been made for a message.
     """
 
-    sender: Sender
+    sender: EngineDelivery
     read: Callable[[str], bytes]
     id_path: str | None
     aim: int

@@ -12,13 +12,13 @@ from typing import Any
 
 from wrapgen import protocol
 from wrapgen.errors import UsageError
+from wrapgen.run.engine_delivery import EngineDelivery
 from wrapgen.run.hosts.chunk_call import ChunkCall, Terms
 from wrapgen.run.hosts.description import Description
 from wrapgen.run.integrations.plain_calls import PlainCalls
 from wrapgen.run.integrations.sqs_batch import Batches
 from wrapgen.run.integrations.sqs_messages import Backlog, Message, run_of
 from wrapgen.run.scheduling.policy import SharedBackoff
-from wrapgen.run.sender import Sender
 
 MOST = 1000
 """Messages in a call, at most."""
@@ -88,7 +88,7 @@ def _batches(
         return False
 
     random = Random()  # noqa: S311
-    sender = Sender(
+    sender = EngineDelivery(
         call=ChunkCall(calls.host(reference).in_run(run), terms),
         attempts=about.attempts,
         backoff=SharedBackoff(random, left),

@@ -14,6 +14,7 @@ from random import Random
 
 from wrapgen.errors import PlatformError, Unreachable
 from wrapgen.protocol import CHUNK_AIM
+from wrapgen.run.engine_delivery import Delivered, EngineDelivery
 from wrapgen.run.integrations.message_queue import MAX_BATCH, MessageQueue
 from wrapgen.run.integrations.sqs_batch import Batches, SettledMessage
 from wrapgen.run.integrations.sqs_in_flight import DeliveryHistory, MessagesInFlight
@@ -21,7 +22,6 @@ from wrapgen.run.integrations.sqs_messages import Backlog, Message
 from wrapgen.run.scheduling.limits import Concurrency
 from wrapgen.run.scheduling.policy import SharedBackoff, delay
 from wrapgen.run.scheduling.replies import LossKind
-from wrapgen.run.sender import Delivered, Sender
 
 CAREFUL = 60.0
 """Seconds after a failure in a FIFO queue for which messages are received one by one."""
@@ -99,7 +99,7 @@ class SqsWorker:
     def __init__(
         self,
         queue: MessageQueue,
-        sender: Sender,
+        sender: EngineDelivery,
         read: Callable[[str], bytes],
         tell: Callable[[str], None],
         options: WorkerOptions,

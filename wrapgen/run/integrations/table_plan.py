@@ -16,6 +16,7 @@ from random import Random
 from typing import Any, Protocol
 
 from wrapgen import protocol
+from wrapgen.run.engine_delivery import EngineDelivery
 from wrapgen.run.hosts.chunk_call import ChunkCall, Terms
 from wrapgen.run.hosts.description import Description
 from wrapgen.run.hosts.host import Host
@@ -24,7 +25,6 @@ from wrapgen.run.input.values import refused_item, within_limits
 from wrapgen.run.scheduling.chunks import Entry
 from wrapgen.run.scheduling.policy import SharedBackoff
 from wrapgen.run.scheduling.replies import Fate, Outcome, error_text
-from wrapgen.run.sender import Sender
 
 OUTPUT, ERROR = "result", "error"
 """The names that the added columns have, at least on their way."""
@@ -103,7 +103,7 @@ class TablePlan:
         terms = Terms.of(self.about, self.run, time.monotonic, self.timeout)
         random = Random()  # noqa: S311
         share = min(1.0, calls / self.concurrency)
-        sender = Sender(
+        sender = EngineDelivery(
             call=ChunkCall(host, terms),
             attempts=self.about.attempts,
             backoff=SharedBackoff(random, self.patience),

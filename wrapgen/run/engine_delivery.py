@@ -57,7 +57,7 @@ class Delivered:
 
 
 @dataclass(frozen=True)
-class Sender:
+class EngineDelivery:
     """Sends items through a wrapper until every one is settled or nothing more can be done.
 
     Args:

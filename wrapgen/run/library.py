@@ -24,14 +24,14 @@ from wrapgen.client import Client, connect
 from wrapgen.errors import RunError, UsageError
 from wrapgen.references import is_path
 from wrapgen.run.hosts.answers import scan
-from wrapgen.run.hosts.finding import find_host
 from wrapgen.run.hosts.host import Host
+from wrapgen.run.hosts.lookup import find_host
 from wrapgen.run.hosts.patience import Patience
 from wrapgen.run.input.inputs import given_items, in_their_run, keep, open_input
 from wrapgen.run.input.items import Selection
 from wrapgen.run.input.shards import Shard, of_shard, refuse_open_version
 from wrapgen.run.input.values import why_not_json
-from wrapgen.run.ledger.bucket import open_state
+from wrapgen.run.ledger.bucket_folder import open_state
 from wrapgen.run.ledger.folder import Folder
 from wrapgen.run.scheduling.progress import Counts
 from wrapgen.run.scheduling.replies import Fate

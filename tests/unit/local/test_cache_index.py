@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from wrapgen.local import known, local_wrapper, opening
+from wrapgen.local import cache_index, local_wrapper, opening
 
 INLINE = """
 version: 1
@@ -92,7 +92,7 @@ def test_a_wrapper_that_was_edited_in_the_cache_is_put_right(spec, monkeypatch):
 
 def test_another_wrapgen_reads_the_spec_again(spec, monkeypatch):
     """Other templates make another wrapper of the same spec."""
-    monkeypatch.setattr(known, "_makers", lambda: "others")
+    monkeypatch.setattr(cache_index, "_makers", lambda: "others")
     assert was_read(spec, monkeypatch)
 
 
