@@ -6,11 +6,11 @@ import json
 import os
 import re
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
+import commands
 import pytest
 import real_servers
 from scoring import score
@@ -20,14 +20,8 @@ from test_presets_of_servers import CASES, CHAT, Case
 
 def wrapgen(folder: Path, *words: str, code: int = 0) -> dict[str, Any]:
     """A command as a user gives it; its JSON."""
-    done = subprocess.run(
-        [sys.executable, "-m", "wrapgen", *words, "--json"],
-        cwd=folder,
-        env={**os.environ, "WRAPGEN_CACHE": str(folder / "cache")},
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
+    variables = {**os.environ, "WRAPGEN_CACHE": str(folder / "cache")}
+    done = commands.run(*words, "--json", cwd=folder, env=variables)
     assert done.returncode == code, done.stdout + done.stderr
     return dict(json.loads(done.stdout))
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import commands
 import pytest
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -23,8 +24,7 @@ def run(server: Any, tmp_path: Path) -> Run:
     variables = {name: value for name, value in os.environ.items() if not name.startswith("ALGORITHMIA_")}
 
     def go(*words: str, home: Path = server.home) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "wrapgen", "platform", *words, "--home", str(home)]
-        return subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True)
+        return commands.run("platform", *words, "--home", str(home), cwd=tmp_path, env=variables)
 
     return go
 

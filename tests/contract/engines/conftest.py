@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import commands
 import pytest
 
 from wrapgen.client import Client, Connection, connect
@@ -51,14 +52,7 @@ def clean_environment() -> dict[str, str]:
 
 def wrapgen(*words: str, cwd: Path) -> Any:
     """Runs a command to its end and returns what it says with --json."""
-    done = subprocess.run(
-        [sys.executable, "-m", "wrapgen", *words, "--json"],
-        cwd=cwd,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        timeout=SECONDS * 2,
-    )
+    done = commands.run(*words, "--json", cwd=cwd, env=clean_environment(), timeout=SECONDS * 2)
     assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
     return json.loads(done.stdout)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections import Counter
 
+import commands
 import pytest
 
 
@@ -17,14 +17,7 @@ def wrapgen(platform, tmp_path):
     def start(command, items, *words: str) -> subprocess.CompletedProcess[str]:
         (tmp_path / "in.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
         files = [platform.reference, "in.jsonl", "-o", "out.jsonl"]
-        return subprocess.run(
-            [sys.executable, "-m", "wrapgen", command, *files, *words],
-            cwd=tmp_path,
-            env=platform.environment,
-            capture_output=True,
-            text=True,
-            timeout=90,
-        )
+        return commands.run(command, *files, *words, cwd=tmp_path, env=platform.environment, timeout=90)
 
     return start
 

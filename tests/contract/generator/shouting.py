@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+import commands
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("ALGORITHMIA")}
 TARGET = "def apply(input):\n    return {'shout': input.upper()}\n"
@@ -38,26 +38,14 @@ class User:
 
     def wrapgen(self, *words: object, code: int = 0) -> str:
         """Runs the command, insists on its exit code, gives its standard output."""
-        done = subprocess.run(
-            [sys.executable, "-m", "wrapgen", *map(str, words)],
-            cwd=self.folder,
-            env=ENVIRONMENT,
-            capture_output=True,
-            text=True,
-        )
+        done = commands.run(*map(str, words), cwd=self.folder, env=ENVIRONMENT)
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout
 
     def diff(self, *words: object) -> dict[str, list[str]]:
         """Each level of `wrapgen diff --json` with how its findings stand; exit code 4 where one differs."""
         command = ["diff", "--json", "--home", str(self.home), *map(str, words)]
-        done = subprocess.run(
-            [sys.executable, "-m", "wrapgen", *command],
-            cwd=self.folder,
-            env=ENVIRONMENT,
-            capture_output=True,
-            text=True,
-        )
+        done = commands.run(*command, cwd=self.folder, env=ENVIRONMENT)
         assert done.returncode in (0, 4), done.stderr
         levels: dict[str, list[str]] = {}
         for finding in json.loads(done.stdout)["levels"]:

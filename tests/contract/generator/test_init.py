@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import commands
 import pytest
 from shouting import ENVIRONMENT
 
@@ -19,10 +20,7 @@ FLAGS = ["--target", "nlp/Shout/0.1.0", "--name", "acme/B", "--mode", "both", "-
 
 def init(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Runs the command in a script: no terminal."""
-    command = [sys.executable, "-m", "wrapgen", "init", *words]
-    return subprocess.run(
-        command, cwd=folder, env=ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True, text=True
-    )
+    return commands.run("init", *words, cwd=folder, env=ENVIRONMENT)
 
 
 def test_flags_make_a_spec_that_is_right(tmp_path: Path) -> None:

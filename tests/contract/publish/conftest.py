@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import commands
 import pytest
 
 from wrapgen.client import Client, connect
@@ -95,12 +96,8 @@ def wrapgen(home: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
 
     def run(*words: str, at_home: bool = True, **options: Any) -> subprocess.CompletedProcess[str]:
         where = ["--home", str(home)] if at_home else []
-        return subprocess.run(
-            [sys.executable, "-m", "wrapgen", *words, *where],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            **{"env": ENVIRONMENT, "stdin": subprocess.DEVNULL, **options},
+        return commands.run(
+            *words, *where, **{"cwd": Path.cwd(), "env": ENVIRONMENT, "timeout": 120, **options}
         )
 
     return run

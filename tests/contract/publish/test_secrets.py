@@ -25,7 +25,7 @@ def test_a_secret_is_set_replaced_listed_and_removed(
     secrets = ("platform", "secrets")
     assert wrapgen(*secrets, "list", name).stdout == ""
 
-    piped = wrapgen(*secrets, "set", name, "SHOP_TOKEN", stdin=None, input="one\n")
+    piped = wrapgen(*secrets, "set", name, "SHOP_TOKEN", text="one\n")
     assert (piped.stdout, piped.returncode) == ("set SHOP_TOKEN\n", 0), piped.stderr
     assert client.call(reference, None).result == [["SHOP_TOKEN", "one"]]
 

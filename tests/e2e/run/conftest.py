@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import commands
 import pytest
 
 from wrapgen.errors import PlatformError
@@ -197,9 +198,7 @@ class Command:
 
     def __call__(self, *words: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
         """Runs `wrapgen WORDS` to its end."""
-        process = self.start(*words, stdin=subprocess.PIPE)
-        out, err = process.communicate(text, timeout=120)
-        return subprocess.CompletedProcess(words, process.returncode, out, err)
+        return commands.run(*words, cwd=self.folder, env=self.environment, text=text or "", timeout=120)
 
 
 @pytest.fixture

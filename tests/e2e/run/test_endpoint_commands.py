@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import commands
 import pytest
 
 Pages = dict[str, Any]
@@ -92,11 +92,7 @@ def wrapgen(tmp_path):
     variables = {**kept, "WRAPGEN_CACHE": str(tmp_path / "cache"), "HOME": str(tmp_path)}
 
     def run(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "wrapgen", *words]
-        environment = {**variables, **more}
-        return subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-        )
+        return commands.run(*words, cwd=tmp_path, env={**variables, **more})
 
     return run
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
+import commands
 import pytest
 
 SPEC = """
@@ -41,14 +41,7 @@ class Place:
 
     def __call__(self, *words: str) -> subprocess.CompletedProcess[str]:
         """One command."""
-        return subprocess.run(
-            [sys.executable, "-m", "wrapgen", *words],
-            cwd=self.folder,
-            env=self._variables,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return commands.run(*words, cwd=self.folder, env=self._variables)
 
     def run(self, *more: str) -> subprocess.CompletedProcess[str]:
         """`wrapgen run spec.yaml in.jsonl -o out.jsonl`."""
