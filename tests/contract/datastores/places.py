@@ -111,12 +111,6 @@ class Sqlite(Sql):
         self.url = f"sqlite:///{self._file}?timeout=0.2"
         self._lock: sqlite3.Connection | None = None
 
-    def open(self) -> Any:
-        if len(self._opened) > 1:  # writers at once wait for each other
-            settings = {"url": f"sqlite:///{self._file}", "url_env": None, "key_env": None}
-            return self._remember(datastore_sql.Datastore(settings))
-        return super().open()
-
     def shut(self) -> None:
         self._lock = sqlite3.connect(self._file, isolation_level=None)
         self._lock.execute("BEGIN EXCLUSIVE")
