@@ -89,3 +89,13 @@ def test_results_are_the_same_lines_whenever_they_go_to_a_file(cap: int) -> None
     results = answer.write(listed, {"response_bytes": cap}, files, Deadline(300), {})["$results"]
     assert results == (wires if cap == 100_000 else "data://stored")
     assert lines == ([] if cap == 100_000 else [DUMPS(wire) for wire in wires])
+
+
+def test_one_after_the_other_each_result_fails_alone() -> None:
+    """Results that are encoded together: one that JSON can't say fails, those beside it do not."""
+    bad = {3: float("nan"), 60: {1, 2}, 117: json.loads("[" * 250 + "]" * 250)}
+    wrapper = Wrapper(lambda item, _: bad.get(item, {"n": item}), one_by_one=True)
+    reply = wrapper({"$batch": list(range(120))})
+    assert [at for at, one in enumerate(reply["$results"]) if "$error" in one] == list(bad)
+    assert {error_of(reply["$results"][at])["type"] for at in bad} == {"ParsingError"}
+    assert (reply["$summary"]["succeeded"], reply["$summary"]["failed"]) == (117, 3)

@@ -85,7 +85,7 @@ def _install(environment: Path, folder: Path, text: str) -> None:
     tools = [(make, install)]
     if uv:
         make = [uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(environment)]
-        tools.insert(0, (make, [uv, "pip", "install", "--quiet", "--python", python]))
+        tools.insert(0, (make, [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", python]))
     try:
         listed.write_text(text, "utf-8")
         for made, installed in tools:

@@ -55,6 +55,7 @@ class Hooks:
         self._items = items
         found = {name: getattr(module, name, None) for name in ("before", "after", "error")}
         self._hooks = {name: hook for name, hook in found.items() if hook}
+        self.see_outcomes = bool({"after", "error"} & self._hooks.keys())
         self._told = {n for n, hook in self._hooks.items() if "context" in inspect.signature(hook).parameters}
 
     def before(self, item: Item) -> None:
@@ -89,6 +90,8 @@ class Hooks:
 class Work:
     """Calls the target for each item, again where that can help, until the deadline."""
 
+    size = 0  # of each result, for `Outcome`
+
     def __init__(
         self, target: Any, settings: dict[str, Any], items: Iterable[Item], hooks: Hooks, deadline: Any
     ):
@@ -122,7 +125,7 @@ class Work:
             if failure.effect in STOPPING:
                 raise
             result = failure
-        outcome = Outcome(result, task.started_at, task.seconds, task.attempts)
+        outcome = Outcome(result, task.started_at, task.seconds, task.attempts, self.size)
         return [(item, self.hooks.after(item, outcome))], []
 
     def call(self, task: Task, send: Callable[[Any, float], Any], items: Any) -> Any:

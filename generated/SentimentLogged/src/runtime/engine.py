@@ -206,8 +206,9 @@ class Engine:
 
     def _prepared(self, outcomes: list[tuple[Item, Outcome]]) -> list[tuple[Item, Outcome]]:
         """Outcomes with their records."""
-        prepare = self._recorder.prepare if self._recorder else lambda _, outcome: outcome
-        return [(item, prepare(item, outcome)) for item, outcome in outcomes]
+        if not self._recorder:
+            return outcomes
+        return [(item, self._recorder.prepare(item, outcome)) for item, outcome in outcomes]
 
     def _put(self, outcomes: list[tuple[Item, Outcome]]) -> None:
         for item, outcome in outcomes:

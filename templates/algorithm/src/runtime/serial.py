@@ -6,7 +6,11 @@ What has begun can't be interrupted, so the hard stop only holds in between.
 from __future__ import annotations
 
 from . import engine
+from .protocol import encode_value
 from .work import Task
+
+ENCODED_AT_ONCE = 50  # results
+LATER = -1  # the size of a result until then
 
 
 class Engine(engine.Engine):
@@ -17,10 +21,28 @@ class Engine(engine.Engine):
             self._run()
             return
         with self._change:
+            if not (self.work.hooks.see_outcomes or self._items.raises):
+                self.work.size = LATER
             while self._waiting and not self._is_closing:  # one task is always tried
                 self._do_next()
                 if self._deadline.left_to_start() <= 0:
                     self.stop()
+            self._encode()
+
+    def _encode(self) -> None:
+        """Encode results together, a third of the work; among those that can't be, each on its own."""
+        found = [(item, item.outcome) for item in self._items.once() if item.outcome is not None]
+        later = [(item, outcome) for item, outcome in found if outcome.size == LATER]
+        for at in range(0, len(later), ENCODED_AT_ONCE):
+            some = later[at : at + ENCODED_AT_ONCE]
+            try:
+                size = len(encode_value([outcome.wire for _, outcome in some])) // len(some) + 1
+            except ValueError:
+                for item, outcome in some:
+                    item.outcome = outcome.replaced(outcome.value)
+            else:
+                for _, outcome in some:
+                    outcome.size = size
 
     def _do_next(self) -> None:
         """One task, without the bookkeeping that several threads need."""
