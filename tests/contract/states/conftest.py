@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
@@ -110,9 +111,8 @@ class MemoryStore:
 
 
 def in_bucket(tmp_path: Path) -> BucketFolder:
-    """A store in a bucket that is gone with the process."""
-    bucket = Bucket("memory://states/one", MemoryFileSystem())
-    MemoryFileSystem.store.clear()
+    """A store in a bucket that is gone with the process; no thread of another test writes there."""
+    bucket = Bucket(f"memory://states/{uuid4().hex}", MemoryFileSystem())
     return BucketFolder(tmp_path, NumberedObjects(bucket, tmp_path, lease=0.4))
 
 
