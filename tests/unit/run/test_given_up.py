@@ -1,6 +1,9 @@
-"""What the engine of Spark gives up without an answer of the wrapper is recorded all the same."""
+"""Rows of Spark and Ray: what is given up is recorded all the same, and rates hold over blocks."""
 
 from __future__ import annotations
+
+import json
+import time
 
 import pytest
 
@@ -46,3 +49,27 @@ def test_given_up_rows_have_a_record(memory_wrapper, records):
     outcomes = plan.score([(f"text {n}", f"id{n}") for n in range(8)], 0)
     assert {outcome.fate for outcome in outcomes} == {Fate.FAILED}
     assert sorted(wrapper.records) == ([f"id{n}" for n in range(8)] if records else [])
+
+
+class RatedCalls(Calls):
+    """A platform that notes when calls come, each of which uses up half a second of the rate."""
+
+    def __init__(self, wrapper):
+        super().__init__(wrapper)
+        self.moments = []
+
+    def call(self, body, timeout):
+        self.moments.append(time.monotonic())
+        answer = json.loads(self.wrapper.call(body, timeout))
+        answer["result"]["$summary"]["calls"] = 5
+        return json.dumps(answer).encode()
+
+
+def test_blocks_of_a_process_share_a_rate(memory_wrapper):
+    """A block of a run waits until what the one before used up is over."""
+    calls, began = RatedCalls(memory_wrapper()), time.monotonic()
+    about = Description("t", "both", "s", 300, 100_000, 1, 1, None, rpm=600)
+    plan = TablePlan(calls, "acme/B/1.0.0", about, "r-rated", "text", "id", None, True, 1, 8, 60, 1)
+    for block in range(3):
+        plan.score([(f"text {n}", f"{block}-{n}") for n in range(8)], 0)
+    assert calls.moments[2] - began >= 1.0

@@ -147,3 +147,16 @@ def test_a_call_is_told_its_share_of_the_rates(bench, memory_wrapper):
     assert bench.run(wrapper, list(range(300))).state is EndState.OK
     assert all(0 < call["$rate"]["rpm"] <= 6000 and set(call["$rate"]) == {"rpm"} for call in wrapper.calls)
     assert sum(bench.calls.waited) > 60 * 300 / 6000 - 3
+
+
+def test_what_is_used_up_of_a_rate_holds_back_whoever_goes_on():
+    """A part of a run that ends hands on what it has used up, also to a larger or smaller part."""
+    whole = SpendingLimits(rpm=120)
+    first = Grants(whole.divided(0.5))
+    first.grant(0, 60, 1, 0.0)
+    first.back(0, Spent(requests=60), 0.0)  # a minute of its half
+    assert Grants(whole.divided(0.5)).wait(1.0) == 60.0
+    assert Grants(whole.divided(0.25)).wait(1.0) == 60.0
+    assert Grants(whole).wait(1.0) is None  # the other half is free
+    assert Grants(whole).grant(0, 60, 1, 1.0).rpm == pytest.approx(60)
+    assert Grants(SpendingLimits(rpm=120).divided(0.5)).wait(1.0) is None

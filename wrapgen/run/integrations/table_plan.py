@@ -11,7 +11,7 @@ import json
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, Protocol
 
@@ -33,6 +33,10 @@ CONTENT = "$content"
 """The id that is a digest of the item: equal items share a record."""
 
 NO_ID = error_text("InputError", "the row has no id, so its record could not be told apart", retryable=False)
+
+
+_HELD: dict[str, list[tuple[float, float]]] = {}
+"""By run: what calls of this process have used up of its rates. The next rows go on from there."""
 
 
 class TaskStopped(Exception):
@@ -102,7 +106,7 @@ class TablePlan:
         host = self.calls.host(self.reference).in_run(self.run)
         terms = Terms.of(self.about, self.run, time.monotonic, self.timeout)
         random = Random()  # noqa: S311
-        share = min(1.0, calls / self.concurrency)
+        spending = self.about.spending(None, 0.0, 0).divided(min(1.0, calls / self.concurrency))
         sender = EngineDelivery(
             call=ChunkCall(host, terms),
             attempts=self.about.attempts,
@@ -110,7 +114,7 @@ class TablePlan:
             clock=time.monotonic,
             wait=threading.Event().wait,
             random=random,
-            spending=self.about.spending(None, 0.0, 0).divided(share),
+            spending=replace(spending, held=_HELD.setdefault(self.run, [])),
         )
         delivered = sender.deliver(entries, size=self.chunk, aim=self.about.aim, threads=calls)
         if delivered.stop:

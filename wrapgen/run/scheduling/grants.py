@@ -8,7 +8,7 @@ Pure: moments are passed in.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from wrapgen.run.scheduling.replies import LossKind
 
@@ -38,6 +38,8 @@ class SpendingLimits:
         max_cost: money for the whole run, in the unit of the spec's price.
         each: the most that one attempt of one item may cost; with `max_cost` it has to be known.
         spent: what earlier sessions spent.
+        part: of the rates of a whole, for one of several that share them.
+        held: moments until which a share of the whole is used up; the next deliverer goes on from them.
     """
 
     rpm: float | None = None
@@ -45,6 +47,8 @@ class SpendingLimits:
     max_cost: float | None = None
     each: float = 0.0
     spent: float = 0.0
+    part: float = 1.0
+    held: list[tuple[float, float]] = field(default_factory=list, compare=False)
 
     @property
     def limited(self) -> bool:
@@ -54,7 +58,7 @@ class SpendingLimits:
     def divided(self, share: float) -> SpendingLimits:
         """The same for one of several that share a minute: its part of the requests and tokens."""
         rpm, tpm = (None if most is None else most * share for most in (self.rpm, self.tpm))
-        return replace(self, rpm=rpm, tpm=tpm)
+        return replace(self, rpm=rpm, tpm=tpm, part=self.part * share)
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,7 @@ class Grants:
         self.limits = limits
         self.spent = limits.spent
         self._open: dict[int, tuple[float, float, Grant]] = {}
-        self._held: list[tuple[float, float]] = []
+        self._held = limits.held
         rpm = limits.rpm
         self._least = _LEAST_SHARE if rpm is None else min(1.0, _LEAST_REQUESTS / rpm)
         self._rated = rpm is not None or limits.tpm is not None
@@ -151,12 +155,13 @@ class Grants:
 
     def _hold(self, until: float, share: float, now: float) -> None:
         if self._rated and until > now:
-            self._held.append((until, share))
+            self._held.append((until, share * self.limits.part))
 
     def _share(self, now: float) -> float:
         """The share of a minute's requests and tokens that is free."""
-        self._held = [held for held in self._held if held[0] > now]
-        taken = sum(share for _, share, _ in self._open.values()) + sum(share for _, share in self._held)
+        self._held[:] = [held for held in self._held if held[0] > now]
+        held = sum(share for _, share in self._held) / self.limits.part
+        taken = sum(share for _, share, _ in self._open.values()) + held
         return max(0.0, 1.0 - taken)
 
     def _money(self) -> float:
