@@ -122,6 +122,12 @@ AIMS: tuple[tuple[str, Callable[[Data], float], Callable[[float], bool], str], .
         ".2f",
     ),
     (
+        "run spec.yaml, inline, one process: at least 92 % of the plain loop",
+        _share("wrapgen run spec.yaml, inline, one process", "plain loop"),
+        _least(0.92),
+        ".0%",
+    ),
+    (
         "run spec.yaml, inline: at least 90 % of multiprocessing.Pool",
         _share("wrapgen run spec.yaml, inline", "multiprocessing.Pool"),
         _least(0.9),
@@ -159,8 +165,9 @@ AIMS: tuple[tuple[str, Callable[[Data], float], Callable[[float], bool], str], .
     ),
     ("serving, 16 connections: ahead of the best framework", _ahead("1/16"), _least(1), ".2f"),
     ("serving, 64 connections: ahead of the best framework", _ahead("1/64"), _least(1), ".2f"),
-    ("serving, 16 connections: at least 0.7 of bare FastAPI", _beside_fastapi("1/16"), _least(0.7), ".2f"),
-    ("serving, 64 connections: at least 0.7 of bare FastAPI", _beside_fastapi("1/64"), _least(0.7), ".2f"),
+    ("serving, 1 connection: at least bare FastAPI", _beside_fastapi("1/1"), _least(1), ".2f"),
+    ("serving, 16 connections: at least 1.1 of bare FastAPI", _beside_fastapi("1/16"), _least(1.1), ".2f"),
+    ("serving, 64 connections: at least 1.1 of bare FastAPI", _beside_fastapi("1/64"), _least(1.1), ".2f"),
     ("serving, 16 connections: p99 beside the best framework's", _tail("1/16"), _most(1), ".2f"),
     ("serving, 64 connections: p99 beside the best framework's", _tail("1/64"), _most(1), ".2f"),
     (
@@ -172,9 +179,9 @@ AIMS: tuple[tuple[str, Callable[[Data], float], Callable[[float], bool], str], .
         ".2f",
     ),
     (
-        "serving, 100 texts: at least 95 % of what the processors score with nothing around it",
+        "serving, 100 texts: at least 93 % of what the processors score with nothing around it",
         lambda data: served(data, "wrapgen", "100/16") / statistics.median(data["about"]["limits"]),
-        _least(0.95),
+        _least(0.93),
         ".0%",
     ),
     (

@@ -69,9 +69,9 @@ def _run(name: str, group: str, wrapper: str, *words: str) -> Program:
     return Program(name, group, "wrapgen/run.sh", OURS, ("platform",), wrapper, words=words, commands=2)
 
 
-def _spec(name: str, group: str, spec: str, *needs: str) -> Program:
+def _spec(name: str, group: str, spec: str, *needs: str, options: str = "") -> Program:
     """A run of a spec, without a platform: one command."""
-    words = (f"SPEC={spec}", f"WRAPGEN_CACHE={CACHE / 'specs'}")
+    words = (f"SPEC={spec}", f"WORDS={options}", f"WRAPGEN_CACHE={CACHE / 'specs'}")
     more = (f"wrapgen/{spec}.yaml",)
     return Program(name, group, "wrapgen/run_spec.sh", OURS, needs, more=more, words=words)
 
@@ -87,6 +87,7 @@ PROGRAMS = (
     Program("multiprocessing.Pool", "inline", "pool.py"),
     _run("wrapgen run, inline, one call at a time", "inline", "inline", "WORDS=--workers 1"),
     _run("wrapgen run, inline", "inline", "inline"),
+    _spec("wrapgen run spec.yaml, inline, one process", "inline", "inline", options="--processes 1"),
     _spec("wrapgen run spec.yaml, inline", "inline", "inline"),
     Program("Spark mapInPandas, inline", "inline", "spark_inline.py", "spark"),
     Program(

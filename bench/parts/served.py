@@ -15,7 +15,7 @@ from bench import hosting, load, measure, peers, tweets
 from bench.hosting import Server
 from bench.parts.programs import CASES
 from bench.parts.surroundings import Surroundings
-from bench.rows import Case, Rows
+from bench.rows import Case, Rows, at_least, ratio
 
 TOKEN = "bench-token"
 CONNECTIONS = 16
@@ -88,4 +88,13 @@ PART = Rows(
         Case("FastAPI, 100 items", loaded(100, ours=False)),
     ],
     seconds=40,
+    AIMS=[
+        (
+            f"a served wrapper, {texts}: at least 0.9 of FastAPI by hand",
+            ratio("served", f"wrapgen build --serve, {texts}", f"FastAPI, {texts}", "rate"),
+            at_least(0.9),
+            ".2f",
+        )
+        for texts in ("one item", "100 items")
+    ],
 )
