@@ -51,7 +51,7 @@ def command(
     if count + settle + (output is not None) > 1:
         raise UsageError("--count, --settle and --output don't go together")
     if output is not None:
-        from wrapgen.run.output.outputs import refuse_name
+        from wrapgen.run.output.sink import refuse_name
 
         refuse_name(output, tables=False)
     if url.endswith((".yaml", ".yml")) and "://" not in url:

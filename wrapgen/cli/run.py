@@ -139,7 +139,7 @@ def command(
     from wrapgen.run.input.shards import of_shard, refuse_open_version
     from wrapgen.run.output.destination import destination
     from wrapgen.run.output.layouts import Layout
-    from wrapgen.run.output.outputs import sink_for
+    from wrapgen.run.output.sink import sink_for
 
     options = _options(given)
     place = click.get_current_context().with_resource(destination(output))

@@ -15,7 +15,7 @@ from wrapgen.run.output.destination import Destination
 from wrapgen.run.output.digests import ContentDigest
 from wrapgen.run.output.layouts import LaidOut, Layout
 from wrapgen.run.output.outcomes import write_errors
-from wrapgen.run.output.outputs import sink_for
+from wrapgen.run.output.sink import sink_for
 from wrapgen.run.scheduling.progress import Progress
 from wrapgen.run.session import Session
 from wrapgen.run.summary import EndState, Summary

@@ -1,9 +1,10 @@
-"""What makes a run this run: the facts that its ledger begins with, and that every session has to share."""
+"""What makes a run this run: the facts that its ledger begins with, and the version of its target."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -13,6 +14,7 @@ from wrapgen.run.input.items import Items
 from wrapgen.run.ledger.replay import FORMAT
 from wrapgen.run.ledger.resume import other_items
 from wrapgen.run.report.origin import cleaned
+from wrapgen.run.scheduling.replies import LossKind, Lost
 from wrapgen.run.settings import Options
 
 
@@ -70,3 +72,30 @@ def refuse_other_rows(before: dict[str, Any], now: dict[str, Any]) -> None:
             f"the input {now['input']['name']} or its selection changed, which moves rows between shards",
             hint="start all shards over: --fresh with a new --run ID",
         )
+
+
+class VersionPin:
+    """Keeps the first version that an answer reported, over all sessions of a run. Safe in several threads.
+
+    Attributes:
+        version: that one; None until an answer reports any.
+    """
+
+    def __init__(self) -> None:
+        self.version: str | None = None
+        self._lock = threading.Lock()
+
+    def note(self, entry: Mapping[str, Any]) -> None:
+        """Takes an entry of the ledger of an earlier session."""
+        self.refusal(entry.get("target") or {})
+
+    def refusal(self, told: Mapping[str, Any]) -> Lost | None:
+        """Why the outcomes of an answer are refused, by its `$summary`; None where they are not."""
+        versions = told.get("versions")
+        with self._lock:
+            for version in versions if isinstance(versions, dict) else ():
+                self.version = self.version or version
+                if version != self.version:
+                    said = f"the target reports version {version}, and this run began with {self.version}"
+                    return Lost(LossKind.STOPPED, "VersionChanged", said)
+        return None

@@ -21,7 +21,7 @@ from wrapgen.run.delivery import Delivery
 from wrapgen.run.engine_delivery import EngineDelivery
 from wrapgen.run.hosts.chunk_call import ChunkCall, Terms
 from wrapgen.run.hosts.host import Host
-from wrapgen.run.identity import facts_of_run, refuse_other_rows
+from wrapgen.run.identity import VersionPin, facts_of_run, refuse_other_rows
 from wrapgen.run.input.corrections import Corrections
 from wrapgen.run.input.items import Items, Reopened
 from wrapgen.run.input.scan import InputScan, scan_input, scan_sizes
@@ -34,7 +34,6 @@ from wrapgen.run.ledger.resume import changed, in_their_places, other_items, unf
 from wrapgen.run.ledger.spool import Slots, result_lines
 from wrapgen.run.ledger.store import LEDGER, SLOTS, SPOOL, StateStore, writable
 from wrapgen.run.output.digests import ContentDigest
-from wrapgen.run.pin import VersionPin
 from wrapgen.run.scheduling.actions import Cause, Stop
 from wrapgen.run.scheduling.chunks import ChunkCutter, Entry
 from wrapgen.run.scheduling.limits import BUDGET, MAX_SIZE, ChunkSize, Concurrency, ErrorBudget

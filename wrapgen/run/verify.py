@@ -23,7 +23,7 @@ from wrapgen.run.output.comparison import Same, differences, same_but_input
 from wrapgen.run.output.digests import ContentDigest
 from wrapgen.run.output.layouts import LaidOut, Layout
 from wrapgen.run.output.outcomes import outcomes, write_errors
-from wrapgen.run.output.outputs import sink_for
+from wrapgen.run.output.sink import sink_for
 from wrapgen.run.remote import Bucket, is_remote
 from wrapgen.run.scheduling.replies import Fate
 

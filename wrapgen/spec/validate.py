@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -15,7 +16,7 @@ from pydantic_core import ErrorDetails
 
 from wrapgen.errors import Problem
 from wrapgen.references import Reference
-from wrapgen.spec import environments, names, rules
+from wrapgen.spec import names, rules
 from wrapgen.spec.expand import expand
 from wrapgen.spec.model import Datastore, Dispatch, Limits, Publish, RecordPart, Spec, WrapperPart
 from wrapgen.spec.preset import presets
@@ -313,7 +314,7 @@ def _surprises(spec: Spec) -> Iterator[rules.Fault]:
         )
     if store and spec.id_version == 1:
         yield from _old_ids(spec.record.id, store.redact)
-    if environment and not environments.is_tested(environment):
+    if environment and not _is_tested(environment):
         yield (
             ("wrapper", "environment"),
             f"generated code is tested on Python 3.7 to 3.13, not on {environment}",
@@ -332,3 +333,20 @@ def _old_ids(chosen: str, redact: tuple[str, ...]) -> Iterator[rules.Fault]:
             f"ids are of version 1: {', and '.join(faults)}",
             f"add id_version: 2{' and id_key_env: VARIABLE' if revealing else ''}; ids change once",
         )
+
+
+_OLDEST = (3, 7)
+_NEWEST = (3, 13)
+"""First and last Python that generated code is run on by the tests."""
+
+
+def _python_of(environment: str) -> tuple[int, int] | None:
+    """The Python that an environment's name says, such as (3, 8) for `python38-gpu`; None if it says none."""
+    match = re.match(r"python3(\d{1,2})(?!\d)", environment)
+    return (3, int(match[1])) if match else None
+
+
+def _is_tested(environment: str) -> bool:
+    """Whether generated code is tested on that Python; an environment that names none counts as tested."""
+    python = _python_of(environment)
+    return python is None or _OLDEST <= python <= _NEWEST

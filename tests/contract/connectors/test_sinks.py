@@ -18,8 +18,7 @@ from wrapgen.run.input.memory import MemorySource
 from wrapgen.run.ledger.folder import Folder
 from wrapgen.run.output.layouts import LaidOut, Layout
 from wrapgen.run.output.memory import MemorySink
-from wrapgen.run.output.outputs import sink_for
-from wrapgen.run.output.sink import Sink
+from wrapgen.run.output.sink import Sink, sink_for
 from wrapgen.run.session import Session
 from wrapgen.run.settings import Options
 

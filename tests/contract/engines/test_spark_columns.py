@@ -9,7 +9,7 @@ import pytest
 
 from wrapgen.errors import UsageError
 from wrapgen.run.output.layouts import Layout
-from wrapgen.run.output.outputs import sink_for
+from wrapgen.run.output.sink import sink_for
 from wrapgen.spark import apply
 
 TYPES = {

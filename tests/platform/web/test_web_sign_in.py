@@ -14,8 +14,7 @@ from wrapgen.errors import NotAuthorized
 from wrapgen.platform.domain.accounts import Accounts
 from wrapgen.platform.storage.account_table import AccountTable
 from wrapgen.platform.storage.database import Database
-from wrapgen.platform.web.cookie import Cookie
-from wrapgen.platform.web.sessions import LIFETIME, Sessions
+from wrapgen.platform.web.sessions import LIFETIME, Cookie, Sessions
 
 
 def test_the_address_itself_shows_browsers_the_way(server: Any, browse: Callable[..., Any]) -> None:

@@ -18,7 +18,7 @@ from wrapgen.run.input.items import Selection
 from wrapgen.run.input.memory import MemorySource
 from wrapgen.run.output import column_types, layouts
 from wrapgen.run.output.layouts import Layout
-from wrapgen.run.output.outputs import sink_for
+from wrapgen.run.output.sink import sink_for
 from wrapgen.run.summary import EndState
 
 ROWS = [{"name": "ann", "text": "a,b"}, {"name": "bob", "text": 'q"q'}, {"name": "éve", "text": "x\ny"}]

@@ -17,8 +17,8 @@ from pyarrow.parquet import encryption
 from wrapgen.errors import RunError, UsageError
 from wrapgen.run.input.files import find
 from wrapgen.run.ledger.folder import Folder, folder_for
-from wrapgen.run.output.outputs import refuse_name
 from wrapgen.run.output.overwrite import ensure_output_writable
+from wrapgen.run.output.sink import refuse_name
 
 ROWS = b'{"a": 1}\n{"a": 2}\n'
 

@@ -20,7 +20,7 @@ from wrapgen.run.input.items import Selected, Selection
 from wrapgen.run.input.reading import Reading, told
 from wrapgen.run.input.tables import NO_QUOTE
 from wrapgen.run.output.layouts import Layout
-from wrapgen.run.output.outputs import sink_for
+from wrapgen.run.output.sink import sink_for
 
 
 def source_of(path, content, **given):

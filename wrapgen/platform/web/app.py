@@ -29,7 +29,6 @@ from wrapgen.platform.api.errors import facts, headers, management_body, respond
 from wrapgen.platform.domain.data_rights import require
 from wrapgen.platform.storage.account_table import AccountTable
 from wrapgen.platform.web import shown
-from wrapgen.platform.web.cookie import Cookie
 from wrapgen.platform.web.navigation import ROOT
 from wrapgen.platform.web.page import (
     FORM_BYTES,
@@ -43,7 +42,7 @@ from wrapgen.platform.web.page import (
 )
 from wrapgen.platform.web.render_process import static_files
 from wrapgen.platform.web.renderer import Renderer
-from wrapgen.platform.web.sessions import Sessions, new_token
+from wrapgen.platform.web.sessions import Cookie, Sessions, new_token
 
 MODULES = (
     "sign_in",

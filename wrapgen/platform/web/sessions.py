@@ -1,6 +1,7 @@
-"""Who is signed in: random tokens of a cookie, kept as digests, each standing for an API key for a while.
+"""Who is signed in: random tokens of one cookie, kept as digests; each is good for an API key for a while.
 
-The key itself is not kept. A key that is revoked takes its sessions with it, in the database.
+The cookie is named after the port, as a machine's browsers share cookies among all its ports. The key
+itself is not kept. A key that is revoked takes its sessions with it, in the database.
 """
 
 from __future__ import annotations
@@ -9,11 +10,16 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
 
 from wrapgen.errors import NotAuthorized
 from wrapgen.platform.domain.accounts import Accounts
 from wrapgen.platform.domain.model import Caller
 from wrapgen.platform.storage.account_table import AccountTable
+from wrapgen.platform.web.navigation import ROOT
 
 LIFETIME = 12 * 3600.0
 """Seconds from sign-in until one has to sign in again."""
@@ -89,3 +95,36 @@ class Sessions:
 
 def _digest(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
+
+
+@dataclass(frozen=True)
+class Cookie:
+    """The session's cookie of one request.
+
+    Args:
+        name: what it is called here.
+        token: its value; empty if there was none.
+        secure: whether it may travel encrypted only.
+    """
+
+    name: str
+    token: str
+    secure: bool
+
+    @classmethod
+    def of(cls, request: Request) -> Cookie:
+        """The cookie that a request brings, or would bring."""
+        scheme = request.scope["scheme"]
+        # The port that is listened on: a Host header may say anything.
+        name = f"wrapgen_{request.scope['server'][1]}"
+        return cls(name, request.cookies.get(name, ""), scheme == "https")
+
+    def give(self, response: Response, token: str) -> Response:
+        """The response, with a new token for the browser to keep until it is closed."""
+        response.set_cookie(self.name, token, path=ROOT, secure=self.secure, httponly=True, samesite="strict")
+        return response
+
+    def take(self, response: Response) -> Response:
+        """The response, after which the browser has no token."""
+        response.delete_cookie(self.name, path=ROOT, secure=self.secure, httponly=True, samesite="strict")
+        return response

@@ -6,10 +6,9 @@ from starlette.responses import Response
 
 from wrapgen.errors import NotAuthorized
 from wrapgen.platform.api.errors import facts
-from wrapgen.platform.web.cookie import Cookie
 from wrapgen.platform.web.navigation import ROOT
 from wrapgen.platform.web.page import Told, Visit, WebPage
-from wrapgen.platform.web.sessions import Sessions
+from wrapgen.platform.web.sessions import Cookie, Sessions
 
 
 def ask(visit: Visit) -> Response:

@@ -15,7 +15,7 @@ from wrapgen.run.ledger.folder import Folder, errors_for, folder_for, receipt_be
 from wrapgen.run.ledger.ledger import read_ledger
 from wrapgen.run.ledger.store import LEDGER
 from wrapgen.run.output.destination import Destination
-from wrapgen.run.output.outputs import refuse_name
+from wrapgen.run.output.sink import refuse_name
 
 _NAME_BYTES = 255  # of a file's name, where file systems end
 
