@@ -10,13 +10,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bench.measure import reason
+from bench.measure import Usage, reason
 from bench.options import in_turn
 from bench.tables import spread, table
 
 if TYPE_CHECKING:
     from bench.options import Bench
     from bench.parts.surroundings import Surroundings
+
+FEW = 16
+"""Items whose time is the start-up."""
 
 Aim = tuple[str, Callable[[dict[str, Any]], float], Callable[[float], bool], str]
 """Words, what asks the data for the figure, whether it is reached, and how it is written."""
@@ -95,6 +98,20 @@ class Rows:
                 patterns = [pattern for _, pattern in self.columns.values()]
                 lines.append([case.name, *map(spread, figures, patterns)])
         return f"{self.words}\n\n" + table(["", *(head for head, _ in self.columns.values())], lines)
+
+
+def paced(measured: Callable[[int], Usage], count: int) -> dict[str, float]:
+    """Items a second and processor time an item, without start-up: the time for a few items.
+
+    The few are measured twice and the quicker counts: what is made on first use is no part of either.
+    """
+    few, again, every = measured(FEW), measured(FEW), measured(count)
+    more, startup = count - FEW, min(few.seconds, again.seconds)
+    return {
+        "rate": more / max(0.001, every.seconds - startup),
+        "cpu_us": 1e6 * max(0.0, every.cpu - min(few.cpu, again.cpu)) / more,
+        "startup": startup,
+    }
 
 
 def middle(data: Mapping[str, Any], part: str, case: str, key: str) -> float:

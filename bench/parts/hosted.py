@@ -19,15 +19,15 @@ from bench import hosting, load, measure
 from bench.measure import Failed, environment
 from bench.parts.programs import CASES
 from bench.parts.surroundings import Surroundings
-from bench.rows import Case, Rows, at_least, at_most, middle, ratio
+from bench.rows import Case, Rows, at_least, at_most, middle, paced, ratio
 
 NOTHING = CASES / "nothing"
 BOOTSTRAP = CASES.parent.parent / "wrapgen" / "worker" / "bootstrap.py"
 TRIES = 5
 """Starts, of which the median is taken."""
 
-RUN, FEW = 100_000, 8
-"""Items of the runs that share the platform, and as many for each as its start-up takes."""
+RUN = 100_000
+"""Items of the runs that share the platform."""
 
 VENDOR = "import Algorithmia, adk"
 """What the vendor's own start of an algorithm imports."""
@@ -165,13 +165,7 @@ def runs(count: int) -> Callable[[Surroundings], Figures]:
     """Measures so many runs at a time on one platform, each of its part of the same items; less start-up."""
 
     def figures(around: Surroundings) -> Figures:
-        items = min(RUN, around.bench.items)
-        few, all_of_them = _together(around, count, FEW * count), _together(around, count, items)
-        more = items - FEW * count
-        return {
-            "rate": more / max(0.001, all_of_them.seconds - few.seconds),
-            "cpu_us": 1e6 * max(0.0, all_of_them.cpu - few.cpu) / more,
-        }
+        return paced(lambda items: _together(around, count, items), min(RUN, around.bench.items))
 
     return figures
 

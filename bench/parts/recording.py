@@ -22,12 +22,9 @@ from bench import measure
 from bench.measure import Failed
 from bench.parts.programs import CASES
 from bench.parts.surroundings import Surroundings
-from bench.rows import Case, Rows, at_least, ratio
+from bench.rows import Case, Rows, at_least, paced, ratio
 
 SERVERS = CASES.parent.parent / "tests" / "contract" / "datastores" / "servers.py"
-FEW = 16
-"""Items whose time is the start-up."""
-
 Figures = dict[str, float]
 
 
@@ -81,7 +78,7 @@ def recorded(kind: str) -> Callable[[Surroundings], Figures]:
         with store(kind, folder) as url:
             spec = _spec(around, url)
             variables = {"BENCH_STORE": url}
-            return _paced(lambda count: _run(around, spec, count, variables), items(around))
+            return paced(lambda count: _run(around, spec, count, variables), items(around))
 
     return figures
 
@@ -89,7 +86,7 @@ def recorded(kind: str) -> Callable[[Surroundings], Figures]:
 def unrecorded(around: Surroundings) -> Figures:
     """Measures the same run where it records nothing."""
     spec = _spec(around, "")
-    return _paced(lambda count: _run(around, spec, count), items(around))
+    return paced(lambda count: _run(around, spec, count), items(around))
 
 
 def bare(kind: str) -> Callable[[Surroundings], Figures]:
@@ -112,7 +109,7 @@ def bare(kind: str) -> Callable[[Surroundings], Figures]:
                     [str(around.bench.tree.python), str(CASES / "bare_rows.py"), str(few), place]
                 )
 
-            return _paced(insert, items(around))
+            return paced(insert, items(around))
 
     return figures
 
@@ -140,7 +137,7 @@ def checked(parts: tuple[str, ...]) -> Callable[[Surroundings], Figures]:
                     bench.tree.command("verify", str(named), "--input", str(source)), folder=bench.work
                 )
 
-            return _paced(verify, count)
+            return paced(verify, count)
 
     return figures
 
@@ -195,17 +192,6 @@ def _rows(around: Surroundings) -> Path:
                     texts = [None if value is None else str(value) for value in row]
                     file.write(json.dumps(dict(zip(names, texts, strict=True))) + "\n")
     return rows
-
-
-def _paced(measured: Callable[[int], measure.Usage], count: int) -> Figures:
-    """Items a second and processor time an item, without start-up."""
-    few, all_of_them = measured(FEW), measured(count)
-    more = count - FEW
-    return {
-        "rate": more / max(0.001, all_of_them.seconds - few.seconds),
-        "cpu_us": 1e6 * max(0.0, all_of_them.cpu - few.cpu) / more,
-        "startup": few.seconds,
-    }
 
 
 KINDS = ("files", "SQLite", "PostgreSQL")

@@ -12,12 +12,9 @@ from pathlib import Path
 from bench import measure
 from bench.parts.programs import CASES
 from bench.parts.surroundings import Surroundings
-from bench.rows import Case, Rows, at_least, ratio
+from bench.rows import FEW, Case, Rows, at_least, paced, ratio
 
 OF = 4
-FEW = 16
-"""Items whose time is the start-up."""
-
 Figures = dict[str, float]
 
 
@@ -64,8 +61,7 @@ class Shards:
 
 def whole(around: Surroundings) -> Figures:
     """One run."""
-    few, every = Shards(around, FEW).run(), Shards(around, items(around)).run()
-    return _figures(items(around), every.seconds - few.seconds, every.cpu - few.cpu)
+    return paced(lambda count: Shards(around, count).run(), items(around))
 
 
 def divided(around: Surroundings) -> Figures:

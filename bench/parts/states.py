@@ -20,10 +20,7 @@ from uuid import uuid4
 from bench import measure
 from bench.parts.surroundings import Surroundings
 from bench.proxy import delayed
-from bench.rows import Case, Rows, at_least, ratio
-
-FEW = 16
-"""Items whose time is the start-up."""
+from bench.rows import Case, Rows, at_least, paced, ratio
 
 DELAY_MS = 5
 SPEC = "version: 1\ntarget: {source: ./model}\nwrapper: {name: acme/BenchState, mode: batch}\n"
@@ -75,14 +72,7 @@ def measured(*, remote: bool) -> Callable[[Surroundings], Figures]:
     def figures(around: Surroundings) -> Figures:
         count = min(around.bench.items, 20_000 if around.bench.quick else 60_000)
         with bucket() as address:
-            used = [_run(around, items, address if remote else "") for items in (FEW, count)]
-        few, every = used
-        more = count - FEW
-        return {
-            "rate": more / max(0.001, every.seconds - few.seconds),
-            "cpu_us": 1e6 * max(0.0, every.cpu - few.cpu) / more,
-            "startup": few.seconds,
-        }
+            return paced(lambda items: _run(around, items, address if remote else ""), count)
 
     return figures
 
