@@ -78,7 +78,9 @@ class ErrorTable(Table[dict[str, Any]]):
             for algorithm_id, entry in entries:
                 account, created_at = entry["billable_to"], entry["created_at"]
                 self.insert(algorithm_id=algorithm_id, account=account, created_at=created_at, entry=entry)
-            self._database.execute("DELETE FROM failures WHERE created_at < ?", since)
+            # They come in order of time: what is old is read from the oldest on, and no newer one.
+            first_kept = "SELECT number FROM failures WHERE created_at >= ? ORDER BY number LIMIT 1"
+            self._database.execute(f"DELETE FROM failures WHERE number < ({first_kept})", since)  # noqa: S608
             sql = "DELETE FROM failures WHERE number <= (SELECT max(number) FROM failures) - ?"
             self._database.execute(sql, most)
 
