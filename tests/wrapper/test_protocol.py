@@ -62,6 +62,8 @@ def test_nothing_but_an_empty_batch_asks_for_the_description() -> None:
         ({"$batch": [1], "$index": [1, 2]}, "2 entries for 1 items"),
         ({"$batch": [1], "$index": -1}, "$index must be"),
         ({"$batch": [1], "$index": True}, "$index must be"),
+        ({"$batch": [1], "$index": [10**4300]}, "$index must be"),
+        ({"$batch": [1, 2], "$index": 10**4300 - 1}, "$index is too large"),
         ({"$batch": [1, 2], "$index": [3, 3]}, "$index names one item of the run twice"),
         ({"$batch": "data://a/b/c", "$index": [0, 1, 0]}, "$index names one item of the run twice"),
         ({"$batch": [1], "$try": "1"}, "$try must be"),

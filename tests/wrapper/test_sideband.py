@@ -238,3 +238,18 @@ def test_input_that_can_not_be_read_does_not_end_the_worker() -> None:
         ran
     )
     assert answers[-1]["result"] == "next"
+
+
+def test_asking_for_rights_can_not_outlast_the_call(platform: Platform) -> None:
+    """Whether a platform drops the owner's rights is asked within the time that the call has left."""
+    release, waited = threading.Event(), []
+
+    def hangs(method: str, path: str) -> Reply:
+        waited.append(release.wait(60))
+        return Reply(200, b"1\n")
+
+    platform.data = hangs
+    with pytest.raises(protocol.InputError, match="belongs to this wrapper's owner"):
+        files_of(platform, "acme/W").read(URL, engine.Deadline(1))
+    assert not waited
+    release.set()

@@ -318,6 +318,17 @@ def test_networks_that_need_no_proxy_are_called_directly(
     assert Called(client).call("x", 60) == "x"
 
 
+def test_a_proxy_needs_no_scheme(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Host and port alone name an HTTP proxy, as they do for requests."""
+    monkeypatch.setenv("https_proxy", "me:secret@proxy.corp:3128")
+    client = platform.client()
+    client.apiAddress = "https://platform.invalid"
+    client.requestSession.trust_env = True
+    server = api.connect(client)
+    assert server.proxy == "http://me:secret@proxy.corp:3128"
+    assert list(server.proxy_headers) == ["Proxy-Authorization"]
+
+
 def test_certificates_are_the_clients(platform: Platform) -> None:
     """The vendor's client decides what is trusted: a file, the usual authorities, or nothing checked."""
     client = platform.client()
@@ -326,6 +337,10 @@ def test_certificates_are_the_clients(platform: Platform) -> None:
         client.requestSession.verify = verify
         context = api.connect(client).tls
         assert context is not None and context.verify_mode == mode
+    client.requestSession.verify = str(
+        Path(__file__).parent
+    )  # a folder of certificates, as OpenSSL keeps them
+    assert api.connect(client).tls is not None
     client.requestSession.verify = "/no/such/file.pem"
     with pytest.raises(OSError, match="such file"):
         api.connect(client)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 
@@ -40,7 +41,9 @@ def scripted(reply: bytes, heard: list[bytes] | None = None) -> Iterator[Callabl
 
     threading.Thread(target=serve, daemon=True).start()
     address = f"http://127.0.0.1:{server.getsockname()[1]}"
-    yield lambda headers=None: exchange.Transport(connection.Server(address, headers or {}))  # type: ignore[misc]
+    yield lambda headers=None, tls=None: exchange.Transport(  # type: ignore[misc]
+        connection.Server("https://platform.invalid" if tls else address, headers or {}, tls, tls and address)
+    )
     server.close()
 
 
@@ -145,3 +148,40 @@ def test_an_outcome_keeps_nothing_of_how_its_failure_came_about() -> None:
     failure = items.Outcome(caught.value, None, 0.0, 1).failure
     assert failure is caught.value
     assert (failure.__traceback__, failure.__context__, failure.__cause__) == (None, None, None)
+
+
+def test_what_is_no_proxy_is_a_server_that_is_not_reached() -> None:
+    """An answer to CONNECT that is no HTTP is the network's trouble, to be tried again, no fault of ours."""
+    with scripted(b"garbage\r\n\r\n") as client, pytest.raises(protocol.Failure, match="garbage") as caught:
+        client(None, ssl.create_default_context()).send("GET", "/")  # type: ignore[call-arg]
+    assert (caught.value.effect, caught.value.retryable) == (protocol.UNREACHABLE, True)
+
+
+@pytest.mark.parametrize(
+    ("start", "piece"),
+    [
+        (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 900000\r\n\r\n", b"x"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+    ],
+)
+def test_an_answer_that_never_ends_is_given_up_in_time(start: bytes, piece: bytes) -> None:
+    """The time counts for head and body as a whole, not from one piece to the next."""
+    server, is_over = socket.create_server(("127.0.0.1", 0)), threading.Event()
+
+    def serve() -> None:
+        with server.accept()[0] as accepted, contextlib.suppress(OSError):
+            accepted.sendall(start)
+            for _ in range(600):
+                if is_over.wait(0.1):
+                    return
+                accepted.sendall(piece)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    client = exchange.Transport(connection.Server(f"http://127.0.0.1:{server.getsockname()[1]}", {}))
+    with server, pytest.raises(protocol.Failure, match="no answer in time") as caught:
+        client.send("POST", "/", timeout=0.4)
+    is_over.set()
+    thread.join()
+    assert caught.value.error_type == "TimeoutError"

@@ -47,7 +47,7 @@ def connect(server: Server) -> socket.socket:
             connection.set_tunnel(target.hostname or "", target.port or 443, headers=server.proxy_headers)
     try:
         connection.connect()
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:  # the latter: what answers is no proxy
         connection.close()
         effect = STOP if isinstance(error, ssl.SSLCertVerificationError) else UNREACHABLE
         message = f"no connection to {host}:{port}: {reason(error)}"

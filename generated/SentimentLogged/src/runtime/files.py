@@ -102,7 +102,7 @@ class Files:
 
     def _send(self, method: str, url: str, body: bytes, deadline: Any, left: Callable[[], float]) -> bytes:
         """One file, again while the platform is unavailable and there is time."""
-        headers = self._headers(url)
+        headers = self._headers(url, left())
         try:
             return deadline.retry(
                 lambda: self._api().send(method, url, body, headers, max(1.0, left())).body, left()
@@ -111,7 +111,7 @@ class Files:
             what = "$batch can't be read" if method == "GET" else "the results can't be written"
             raise Failure(failure.error_type, f"{what}: {failure}", failure.retryable) from None
 
-    def _headers(self, url: str) -> dict[str, str]:
+    def _headers(self, url: str, seconds: float) -> dict[str, str]:
         """The header by which the owner's rights are dropped. Raises ``InputError`` for what needs them."""
         place = _place(url)
         if "/../" in place or place.startswith(self._private):
@@ -121,7 +121,8 @@ class Files:
             return {}
         if place.startswith(self._owners) and not self._drops_rights:
             with contextlib.suppress(Failure):
-                self._drops_rights = RIGHTS in self._api().send("HEAD", url, headers=AS_CALLER).headers
+                answer = self._api().send("HEAD", url, headers=AS_CALLER, seconds=max(1.0, seconds))
+                self._drops_rights = RIGHTS in answer.headers
             if not self._drops_rights:
                 raise InputError(f"{url} belongs to this wrapper's owner, whose rights are not the caller's")
         return AS_CALLER

@@ -7,6 +7,7 @@ import ssl
 import sys
 import traceback
 import types
+from pathlib import Path
 from typing import Any, Callable
 
 from . import protocol
@@ -53,10 +54,12 @@ def connect(client: Any = None) -> Server:
     settings = client.requestSession.merge_environment_settings(url, {}, None, None, None)
     if url.startswith("https:"):
         verify = requests.certs.where() if settings["verify"] is True else settings["verify"]
-        tls = ssl.create_default_context(cafile=verify or None)
+        folder = verify if verify and Path(verify).is_dir() else None
+        tls = ssl.create_default_context(cafile=None if folder else verify or None, capath=folder)
         if not verify:  # as the user told the vendor's client
             tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
     proxy = requests.utils.select_proxy(url, settings["proxies"])
+    proxy = f"http://{proxy}" if proxy and "://" not in proxy else proxy
     login = requests.adapters.HTTPAdapter().proxy_headers(proxy) if proxy else {}
     return Server(url, headers, tls, proxy, login)
 

@@ -83,7 +83,9 @@ class Request:
         return self.index[position] if isinstance(self.index, list) else self.index + position
 
     def check_count(self, count: int) -> None:
-        """Refuse lists of ids or indexes that do not match so many items one to one."""
+        """Refuse lists of ids or indexes that do not match so many items one to one; too large an index."""
+        if not isinstance(self.index, list) and self.index + count > _LARGEST:
+            raise InputError(f"$index is too large: no item's has more than {MAX_DIGITS} digits")
         for key, given in (("$ids", self.ids), ("$index", self.index)):
             if isinstance(given, list) and len(given) != count:
                 raise InputError(f"{key} has {len(given)} entries for {count} items")
@@ -124,7 +126,7 @@ def _is_text(value: Any, pattern: Any = re.compile(".", re.DOTALL)) -> bool:
 
 
 def _is_count(value: Any) -> bool:
-    return type(value) is int and value >= 0  # True is no number
+    return type(value) is int and 0 <= value < _LARGEST  # True is no number
 
 
 def _is_rate(value: Any) -> bool:
