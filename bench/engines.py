@@ -141,12 +141,27 @@ def description() -> Any:
 
 def runner_alone(items: int) -> float:
     """The local runner from a file of JSON Lines to another, its ledger included."""
-    from runner import once, write_input
+    from wrapgen.run.finish import run_to_files
+    from wrapgen.run.input.files import find
+    from wrapgen.run.input.items import Selected, Selection
+    from wrapgen.run.ledger.folder import Folder
+    from wrapgen.run.output.layouts import Layout
+    from wrapgen.run.session import Session
+    from wrapgen.run.settings import Options
 
     with tempfile.TemporaryDirectory() as name:
-        source = Path(name) / "in.jsonl"
-        write_input(source, items)
-        return float(once(source, Path(name) / "run")["us_per_item"]) * items / 1e6
+        source, host = Path(name) / "in.jsonl", Instant().host("bench/Wrapper/1.0.0")
+        source.write_text(
+            "".join(f'{{"document":"{TEXT}, number {number:08d}"}}\n' for number in range(items))
+        )
+        began = time.perf_counter()
+        chosen = Selected(find(str(source)), Selection())
+        with Session(Folder(Path(name) / "run"), chosen, host, Options(workers=4)) as session:
+            summary = run_to_files(
+                session, Path(name) / "out.jsonl", Layout(), lambda _: None, time.monotonic
+            )
+        assert summary.counts.succeeded == items
+        return time.perf_counter() - began
 
 
 def terms() -> Any:
