@@ -152,7 +152,10 @@ def test_an_outcome_keeps_nothing_of_how_its_failure_came_about() -> None:
 
 def test_what_is_no_proxy_is_a_server_that_is_not_reached() -> None:
     """An answer to CONNECT that is no HTTP is the network's trouble, to be tried again, no fault of ours."""
-    with scripted(b"garbage\r\n\r\n") as client, pytest.raises(protocol.Failure, match="garbage") as caught:
+    with (
+        scripted(b"garbage\r\n\r\n") as client,
+        pytest.raises(protocol.Failure, match="the answer is no HTTP") as caught,
+    ):
         client(None, ssl.create_default_context()).send("GET", "/")  # type: ignore[call-arg]
     assert (caught.value.effect, caught.value.retryable) == (protocol.UNREACHABLE, True)
 
