@@ -54,7 +54,7 @@ def run_to_files(
             session.store.confirm()
             sink_for(output, layout).write(LaidOut(layout, session.items, session.slots, session.spool))
             wrote.append(ContentDigest.of([output]))
-            _publish(session, output, place)
+            place.publish(output, session.store.confirm)
             session.wrote(place.name_of(output.resolve()), asdict(layout), wrote[-1])
 
     if report:  # while calls are open making it costs no time
@@ -92,19 +92,7 @@ def _write_failed(session: Session, errors: Path, place: Destination) -> None:
         write_errors(errors, session.run_id, session.slots, session.spool)
     else:
         errors.unlink(missing_ok=True)
-    _publish(session, errors, place)
-
-
-def _publish(session: Session, file: Path, place: Destination) -> str:
-    """Publishes a file as the owner of the run; what another owner published stays.
-
-    Raises:
-        TakenOver: another runner owns the run by now.
-        OSError: it can't be written, or that can't be told.
-    """
-    if place.prefix:  # writing the file took its time
-        session.store.confirm()
-    return place.publish(file)
+    place.publish(errors, session.store.confirm)
 
 
 def _prepare_report() -> None:
@@ -128,7 +116,7 @@ def _receipt(
         facts = facts or facts_of(folder, ended=True)
         session.store.confirm()
         written = write_receipt(path, folder, facts, session.items, output, session.unrecorded)
-        return _publish(session, written, place)
+        return place.publish(written, session.store.confirm)
     except TakenOver:
         raise
     except (OSError, RunError):  # as of the report: the same command writes it again
@@ -142,6 +130,6 @@ def _reported(session: Session, path: Path, place: Destination) -> dict[str, Any
     try:
         session.store.confirm()
         facts = write_report(session.store.scratch, path, ended=True)
-        return {**facts, "path": _publish(session, path, place)}
+        return {**facts, "path": place.publish(path, session.store.confirm)}
     except OSError:
         return None  # a full disk makes no other run of this one; the report can be written later

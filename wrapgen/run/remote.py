@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import errno
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 from wrapgen.errors import MissingExtra, UsageError, WrapgenError
 
@@ -134,6 +135,43 @@ class Bucket:
         """Writes a file's content, streamed."""
         with reaching():
             self._files.put_file(str(path), self._path(name))
+
+    def publish(self, path: Path, name: str, confirm: Callable[[], None]) -> None:
+        """Writes a file's content for one of several writers, of whom one owns the object.
+
+        Where there is none, it is written if there still is none when the upload ends. Else it waits under a
+        name of its own for the proof; from there to its place it takes one request.
+
+        Args:
+            path: the file.
+            name: of the object.
+            confirm: raises where this writer is no longer the owner.
+        """
+        if not self._is_there(name):
+            never = (
+                {"overwrite": False} if EXTRAS.get(urlsplit(self.name).scheme) == "az" else {"mode": "create"}
+            )
+            try:
+                with reaching():
+                    self._files.put_file(str(path), self._path(name), **never)
+                return
+            except PermissionError:
+                raise
+            except OSError:  # it is there by now, or the store has no such writes
+                confirm()
+        waiting = f"{name}.{uuid4().hex[:12]}.part"
+        try:
+            self.upload(path, waiting)
+            confirm()
+            with reaching():
+                self._files.cp_file(self._path(waiting), self._path(name))
+        finally:
+            with suppress(OSError):
+                self.remove(waiting)
+
+    def _is_there(self, name: str) -> bool:
+        with reaching():
+            return bool(self._files.exists(self._path(name)))
 
     def download(self, name: str, path: Path) -> None:
         """Writes an object's content to a file, streamed."""

@@ -16,11 +16,11 @@ from typing import Any, ClassVar
 import pytest
 from bucket_server import S3, s3_server
 
-from wrapgen.errors import UsageError
+from wrapgen.errors import TakenOver, UsageError
 from wrapgen.run.input.files import find
 from wrapgen.run.ledger.bucket_folder import state_to_read
 from wrapgen.run.output.destination import destination
-from wrapgen.run.remote import RemoteFile
+from wrapgen.run.remote import Bucket, RemoteFile
 from wrapgen.run.verify import Verification
 
 RUN = ("run", "acme/SentimentBatch/1.0.0")
@@ -134,7 +134,7 @@ def test_a_changed_object_is_noticed_between_runs_and_during_one(command, s3, pl
 
 READ_ALL = """
 import sys, tracemalloc
-from wrapgen.errors import UsageError
+from wrapgen.errors import TakenOver, UsageError
 from wrapgen.run.input.files import find
 from wrapgen.run.ledger.bucket_folder import state_to_read
 from wrapgen.run.output.destination import destination
@@ -182,6 +182,34 @@ def test_what_can_not_be_read_or_written_is_one_clear_error(s3):
         found.path.write_bytes(b"x")
         with pytest.raises(OSError, match="bucket"):
             found.publish(found.path)
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_an_upload_that_another_owner_overtakes_publishes_nothing(s3, tmp_path, there):
+    """What the new owner published while the old one uploaded stays, be it the first output or not."""
+    place = f"s3://runs/{tmp_path.name}"
+    with destination(f"{place}/out.jsonl") as old, destination(f"{place}/out.jsonl") as new:
+        old.path.write_bytes(b"old\n")
+        new.path.write_bytes(b"new\n")
+        if there:
+            Bucket(place).write("out.jsonl", b"earlier\n")
+        proofs = []
+
+        def confirm() -> None:
+            proofs.append(1)
+            if len(proofs) > 1:
+                raise TakenOver(name=place, who="another machine")
+
+        def overtake(method: str, path: str) -> tuple[float, str]:
+            if method == "PUT":
+                s3.fault = lambda method, path: (0.0, "")
+                new.publish(new.path)
+            return 0.0, ""
+
+        s3.fault = overtake
+        with pytest.raises(TakenOver):
+            old.publish(old.path, confirm)
+    assert [Bucket(place).names(), Bucket(place).read(["out.jsonl"])] == [["out.jsonl"], [b"new\n"]]
 
 
 class Web(BaseHTTPRequestHandler):

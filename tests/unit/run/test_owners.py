@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -83,8 +84,9 @@ class Shelf(Destination):
 
     published: ClassVar[dict[str, Path]] = {}
 
-    def publish(self, file: Path) -> str:
-        """Notes whose file it is."""
+    def publish(self, file: Path, confirm: Callable[[], None] = lambda: None) -> str:
+        """Notes whose file it is, if its owner still owns the run."""
+        confirm()
         self.published[file.name] = file.parent
         return file.name
 

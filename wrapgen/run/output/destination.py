@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,19 +30,28 @@ class Destination:
         """Where a file that is written beside the output is found when it is complete."""
         return f"{self.prefix}/{file.name}" if self.prefix else str(file)
 
-    def publish(self, file: Path) -> str:
+    def publish(self, file: Path, confirm: Callable[[], None] = lambda: None) -> str:
         """Puts a complete file where it belongs, whole, or removes the one there where there is none.
+
+        Args:
+            file: as it was written.
+            confirm: proves that the run is still this process's; asked where the file goes to a bucket.
 
         Returns:
             Its name there.
 
         Raises:
-            OSError: it can't be written.
+            TakenOver: another runner owns the run by now; what it published stays.
+            OSError: it can't be written, or that can't be told.
         """
-        if self.prefix and file.exists():
-            Bucket(self.prefix).upload(file, file.name)
-        elif self.prefix:
-            Bucket(self.prefix).remove(file.name)
+        if not self.prefix:
+            return self.name_of(file)
+        confirm()  # writing the file took its time
+        bucket = Bucket(self.prefix)
+        if file.exists():
+            bucket.publish(file, file.name, confirm)
+        else:
+            bucket.remove(file.name)
         return self.name_of(file)
 
     def refuse_taken(self) -> None:
