@@ -6,9 +6,11 @@ A template that is not named in `CONDITIONS` is always emitted; one that is, whe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TypeAlias
 
 from wrapgen.spec import Spec
+from wrapgen.spec.store import KINDS, StoreAddress
 
 HOOKS = "src/hooks.py"
 """The user's own file: written where there is none, else never written, compared or removed."""
@@ -21,11 +23,21 @@ def records(spec: Spec) -> bool:
     return spec.datastore is not None
 
 
-def store_kinds(spec: Spec) -> frozenset[str]:
-    """The kinds of datastore in use, copies included: `data`, `file`, `sql`, `sqs`."""
+def stores(spec: Spec) -> list[StoreAddress]:
+    """The datastores in use, copies included, in the order of `KINDS` and of dialects."""
     if spec.datastore is None:
-        return frozenset()
-    return frozenset({spec.datastore.store.kind, *(store.kind for store in spec.datastore.copy_stores)})
+        return []
+    found = (spec.datastore.store, *spec.datastore.copy_stores)
+    return sorted(found, key=lambda store: ([*KINDS].index(store.kind), store.dialect))
+
+
+def calls_platform(spec: Spec) -> bool:
+    """Whether a wrapper needs a platform: for its target, or for its records."""
+    return spec.target.algorithm is not None or any(store.traits.uses_platform for store in stores(spec))
+
+
+def _stores_with(module: str, spec: Spec) -> bool:
+    return any(module in store.traits.modules for store in stores(spec))
 
 
 def has_copies(spec: Spec) -> bool:
@@ -157,11 +169,11 @@ CONDITIONS: dict[str, Condition] = {
     "src/runtime/keys.py": records,
     "src/runtime/waits.py": endpoint,
     "src/runtime/timeouts.py": lambda spec: has_copies(spec) or skips_known(spec),
-    "src/runtime/datastore_data.py": lambda spec: bool({"data", "sqs"} & store_kinds(spec)),
-    "src/runtime/datastore_file.py": lambda spec: "file" in store_kinds(spec),
-    "src/runtime/places.py": lambda spec: bool({"file", "sql"} & store_kinds(spec)),
-    "src/runtime/datastore_sql.py": lambda spec: "sql" in store_kinds(spec),
-    "src/runtime/datastore_sqs.py": lambda spec: "sqs" in store_kinds(spec),
+    **{
+        f"src/runtime/{module}.py": partial(_stores_with, module)
+        for kind in KINDS.values()
+        for module in kind.modules
+    },
     **{"/".join(("tests", f"test_{name}.py")): condition for name, condition in _TESTS.items()},
 }
 """By the template's path without `.jinja`: when it is needed."""

@@ -15,21 +15,10 @@ from wrapgen.spec.store import StoreAddress
 WIDTH = 110
 """Characters of a line, as the linters want them."""
 
-_MODULES = {
-    "data": "datastore_data",
-    "file": "datastore_file",
-    "sql": "datastore_sql",
-    "sqs": "datastore_sqs",
-}
-"""The module that opens each kind of datastore."""
-
-_PRIVATE = {"data": ["url"], "file": [], "sql": [], "sqs": ["oversize"]}
-"""Which settings of each kind are URLs of files."""
-
 
 def imports(spec: Spec) -> list[str]:
     """The import lines of the main module, sorted as the linters want them."""
-    modules = {_MODULES[kind] for kind in plan.store_kinds(spec)}
+    modules = {store.traits.modules[0] for store in plan.stores(spec)}
     modules |= {name for name, is_used in plan.PARTS.items() if is_used(spec)}
     if spec.datastore:
         modules.add("ignoring" if plan.ignores_failures(spec) else "records")
@@ -120,16 +109,15 @@ def _private(spec: Spec) -> list[str]:
     assert spec.datastore is not None
     stores = [("config.DATASTORE", spec.datastore.store)]
     stores += [(f"config.COPIES[{number}]", each) for number, each in enumerate(spec.datastore.copy_stores)]
-    places = [f'{name}["{key}"]' for name, store in stores for key in _PRIVATE[store.kind]]
+    places = [f'{name}["{key}"]' for name, store in stores for key in store.traits.private]
     if plan.has_credentials(spec):
         places.append('config.CREDENTIALS.rpartition("/")[0]')
     return places
 
 
 def _opened(store: StoreAddress, settings: str) -> str:
-    return (
-        f"{_MODULES[store.kind]}.Datastore({'server, ' if store.kind in ('data', 'sqs') else ''}{settings})"
-    )
+    kind = store.traits
+    return f"{kind.modules[0]}.Datastore({'server, ' if kind.uses_platform else ''}{settings})"
 
 
 def assembled(spec: Spec) -> str:
@@ -290,14 +278,14 @@ def _item_id(spec: Spec) -> str | list[str | int | None]:
 def _opening(spec: Spec, store: StoreAddress) -> dict[str, Any]:
     """What a datastore's module needs to open it."""
     assert spec.datastore is not None
-    if store.kind == "sql":
-        return {"url": store.url, "url_env": store.url_env}
-    if store.kind == "file":
-        return {"url": store.url, "gzip": spec.datastore.gzip}
-    opening = {"url": store.url, "key_env": spec.datastore.key_env, "gzip": spec.datastore.gzip}
-    if store.kind == "sqs":  # a record that is too large for a message
-        opening |= {"gzip": False, "oversize": f"data://{spec.wrapper.name}_oversize"}
-    return opening
+    values = {
+        "url": store.url,
+        "url_env": store.url_env,
+        "key_env": spec.datastore.key_env,
+        "gzip": spec.datastore.gzip and store.traits.takes_gzip,
+        "oversize": f"data://{spec.wrapper.name}_oversize",
+    }
+    return {name: values[name] for name in store.traits.settings}
 
 
 def _limits(spec: Spec) -> dict[str, int]:

@@ -95,7 +95,7 @@ def _recording(spec: Spec) -> list[str]:
     ]
     if store.key_env:
         found.append(f"It writes with the API key in the environment variable `{store.key_env}`.")
-    elif store.store.kind == "data":
+    elif store.store.traits.hosted:
         found.append("It writes with the caller's rights, so only the owner's own calls are recorded.")
     if store.store.url_env:
         found.append(f"The environment variable `{store.store.url_env}` holds the database's URL.")
@@ -119,7 +119,7 @@ def _recording(spec: Spec) -> list[str]:
     found.append(
         "Execution is at least once. Each key (run, id) is recorded exactly once whenever the caller gives "
         "`$run` or `$ids`, or the spec takes the id from the item."
-        if store.store.kind != "sqs"
+        if store.store.traits.exactly_once
         else "Execution is at least once, and so is recording: the queue may deliver a record twice."
     )
     return found

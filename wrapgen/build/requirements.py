@@ -12,9 +12,6 @@ from wrapgen.files import CLIENT
 from wrapgen.spec import Spec
 from wrapgen.spec.load import source_error
 
-DATABASES = {"postgresql": "psycopg2-binary>=2.9", "mysql": "PyMySQL>=1.0", "sqlite": ""}
-"""The driver for each dialect, by the name that `Store.dialect` gives it."""
-
 _SPECIFIERS = re.compile(r"[A-Za-z0-9._-]+\s*\(?\s*((?:(?:[<>=!~]=?=?)\s*[\w.*+!-]+\s*,?\s*)*)\)?")
 _BOUND = re.compile(r"([<>=!~]=?=?)\s*([\w.*+!-]+)")
 _WIDTH = 6
@@ -40,26 +37,12 @@ def replaced(spec: Spec) -> list[str]:
 
 def _needed(spec: Spec) -> list[str]:
     needed = list(CLIENT)
-    kinds = plan.store_kinds(spec)
+    stores = [line for store in plan.stores(spec) for line in store.requirements]
     if plan.has_schemas(spec):
         needed += ["jsonschema>=4.0,<5", "jsonschema-specifications>=2023.3.6; python_version >= '3.8'"]
-    if plan.signs(spec) and "sqs" not in kinds:
+    if plan.signs(spec) and "botocore>=1.29" not in stores:
         needed.append("botocore>=1.29")
-    if "sql" in kinds:
-        needed.append("SQLAlchemy>=2.0,<3")
-        needed += _drivers(spec)
-    if "sqs" in kinds:
-        needed += ["boto3>=1.26", "botocore>=1.29"]
-    return needed
-
-
-def _drivers(spec: Spec) -> list[str]:
-    """The driver of each dialect in use; of every one where only an environment variable knows."""
-    assert spec.datastore is not None
-    stores = [store for store in (spec.datastore.store, *spec.datastore.copy_stores) if store.kind == "sql"]
-    dialects = {store.dialect for store in stores}
-    chosen = sorted(DATABASES) if "" in dialects else sorted(dialects)
-    return [DATABASES[dialect] for dialect in chosen if DATABASES[dialect]]
+    return list(dict.fromkeys([*needed, *stores]))
 
 
 def _merged(spec: Spec) -> tuple[list[str], list[str]]:

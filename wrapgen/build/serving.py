@@ -134,9 +134,7 @@ def _service(spec: Spec) -> str:
 
 def _secrets(spec: Spec) -> list[str]:
     """The variables that hold secrets: the service's token, and what the wrapper reads."""
-    stores = plan.store_kinds(spec)
-    on_platform = spec.target.algorithm is not None or bool({"data", "sqs"} & stores)
-    platform = ["ALGORITHMIA_API", "ALGORITHMIA_API_KEY"] if on_platform else []
+    platform = ["ALGORITHMIA_API", "ALGORITHMIA_API_KEY"] if plan.calls_platform(spec) else []
     return list(dict.fromkeys(["WRAPPER_TOKEN", *platform, *spec.variables]))
 
 
@@ -149,7 +147,7 @@ def _notes(spec: Spec) -> list[str]:
         found.append(f"The wrapper reads files, from /app on: mount {', '.join(files)} there.")
     if spec.datastore:
         folders = [store.where for store in (spec.datastore.store, *spec.datastore.copy_stores)]
-        if "file" in plan.store_kinds(spec):
+        if any(store.traits.in_folder for store in plan.stores(spec)):
             found.append(f"Records go to {', '.join(folders)}: mount a volume there that all replicas share.")
     if target.auth and target.auth.aws:
         found.append("Requests are signed for AWS: give the ServiceAccount a role.")

@@ -82,7 +82,7 @@ def spec(client: Client, wanted: Spec, environ: Mapping[str, str]) -> Iterator[F
     yield there
     if settings is not None:
         yield from _published(client, wanted)
-        outside = wanted.datastore is not None and wanted.datastore.store.kind != "data"
+        outside = wanted.datastore is not None and not wanted.datastore.store.traits.hosted
         yield from algorithm.rights(name, settings, leaves_platform=outside)
     secrets = _secrets(client, name) if settings is not None else None
     yield from _records(client, wanted, secrets, environ)

@@ -130,7 +130,7 @@ def _server(spec: Spec, ask: Ask) -> Iterator[Finding]:
 def _records(spec: Spec, beside: Path) -> Iterator[Finding]:
     """Whether a folder of records can be written."""
     for store in (spec.datastore.store, *spec.datastore.copy_stores) if spec.datastore else ():
-        if store.kind != "file":
+        if not store.traits.in_folder:
             yield unchecked(
                 "records", f"{store.where}: only the wrapper itself reaches it", "call it once and see"
             )

@@ -183,9 +183,8 @@ def _made(spec: Spec, beside: Path, file: Path | None = None) -> LocalWrapper:
 
 
 def _facts(spec: Spec) -> WrapperFacts:
-    from wrapgen.build.plan import store_kinds
+    from wrapgen.build.plan import calls_platform
 
     target = spec.target
-    calls_platform = target.algorithm is not None or bool({"data", "sqs"} & store_kinds(spec))
     url = spec.expanded.url if target.endpoint is not None else ""
-    return WrapperFacts(spec.wrapper.name, calls_platform, target.source or "", url)
+    return WrapperFacts(spec.wrapper.name, calls_platform(spec), target.source or "", url)

@@ -11,7 +11,7 @@ from wrapgen.records.collected import Collected
 from wrapgen.records.folder import FolderRecords
 from wrapgen.records.objects import Progress, RecordStore, collect
 from wrapgen.references import split_url
-from wrapgen.spec.store import DATABASES
+from wrapgen.spec.store import kind_of
 
 
 def is_queue(url: str) -> bool:
@@ -38,12 +38,12 @@ def resolved(url: str, environ: Mapping[str, str] = os.environ) -> str:
 
 def is_database(url: str) -> bool:
     """Whether a datastore's URL is SQLAlchemy's for a database, which is reached without the platform."""
-    return split_url(url).scheme.partition("+")[0] in DATABASES
+    return kind_of(split_url(url).geturl()) == "sql"
 
 
 def is_folder(url: str) -> bool:
     """Whether a datastore's URL is a folder of this machine, which is reached without the platform."""
-    return url.startswith("file://")
+    return kind_of(url) == "file"
 
 
 def needs_platform(url: str) -> bool:

@@ -15,6 +15,7 @@ from wrapgen.protocol import dumps
 from wrapgen.records.collected import Collected
 from wrapgen.records.objects import Progress
 from wrapgen.records.record import RecordRank, payload_of, rank_of
+from wrapgen.spec.store import DATABASES
 
 try:
     import sqlalchemy as sa
@@ -24,15 +25,6 @@ except ModuleNotFoundError as error:
 
 TABLE = "records"
 """The wrapper's own name for its table; `?table=NAME` in the URL names another."""
-
-DRIVERS = {
-    "sqlite": "sqlite+pysqlite",
-    "postgres": "postgresql+psycopg2",
-    "postgresql": "postgresql+psycopg2",
-    "mysql": "mysql+pymysql",
-    "mariadb": "mariadb+pymysql",
-}
-"""The drivers of the extra [sql], which are also those of a wrapper's requirements."""
 
 BEFORE = ("run", "id", "index", "try")
 PAYLOADS = ("input", "result", "error")
@@ -103,15 +95,16 @@ def _open(text: str) -> tuple[sa.Engine, str, str]:
             "this is not the URL of a database", hint="write for example postgresql://user@host/database"
         ) from None
     where = url.difference_update_query(["table"]).render_as_string(hide_password=True)
-    driver = DRIVERS.get(url.drivername, url.drivername)
-    if driver not in DRIVERS.values():
+    name, _, driver = url.drivername.partition("+")
+    known = DATABASES.get(name)
+    if known is None or driver not in ("", known.driver):
         raise UsageError(
-            f"{url.drivername} databases can't be read", hint=f"these can: {', '.join(sorted(DRIVERS))}"
+            f"{url.drivername} databases can't be read", hint=f"these can: {', '.join(sorted(DATABASES))}"
         )
     table = url.query.get("table", TABLE)
-    url = url.set(drivername=driver).difference_update_query(["table"])
-    options = {} if driver.startswith("sqlite") else {"connect_timeout": CONNECT_SECONDS}
-    if driver.startswith("sqlite") and not Path(url.database or "").is_file():
+    url = url.set(drivername=f"{known.dialect}+{known.driver}").difference_update_query(["table"])
+    options = {} if known.dialect == "sqlite" else {"connect_timeout": CONNECT_SECONDS}
+    if known.dialect == "sqlite" and not Path(url.database or "").is_file():
         raise NotFound(f"{where}: there is no such file")  # SQLite would make one
     return sa.create_engine(url, connect_args=options), str(table), where
 

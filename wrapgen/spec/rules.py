@@ -184,16 +184,14 @@ def _key_needs_data(document: dict[str, Any]) -> Iterator[Fault]:
     first = _section(document, "datastore")
     stores = dict(_stores(document))
     known = ("datastore", "url") in stores or "url_env" in first
-    kinds = {store.kind for store in stores.values()}
-    if (
-        _text(first, "key_env") and known and not kinds & {"data", "sqs"}
-    ):  # a queue's large records go to data
+    kinds = [store.traits for store in stores.values()]
+    if _text(first, "key_env") and known and not any(kind.uses_platform for kind in kinds):
         yield (
             ("datastore", "key_env"),
             "key_env is the key for a data URL, and there is none",
             "remove key_env",
         )
-    if first.get("gzip") is True and known and not kinds & {"data", "file"}:
+    if first.get("gzip") is True and known and not any(kind.takes_gzip for kind in kinds):
         said = "gzip is for objects in a data URL or a folder, and there is none"
         yield ("datastore", "gzip"), said, "remove gzip"
 
@@ -202,7 +200,7 @@ def _isolated(document: dict[str, Any]) -> Iterator[Fault]:
     if _section(document, "publish").get("network_access") != "isolated":
         return
     for path, store in _stores(document):
-        if store.kind not in ("data", "file") and store.dialect != "sqlite":
+        if not (store.traits.hosted or store.traits.in_folder or store.dialect == "sqlite"):
             yield (
                 path,
                 f"with network_access: isolated the wrapper can't reach {store.where}",
@@ -275,10 +273,10 @@ def _already(document: dict[str, Any]) -> Iterator[Fault]:
     store = _section(document, "datastore")
     if document.get("already") != "skip":
         return
-    kind = {path: each.kind for path, each in _stores(document)}.get(("datastore", "url"))
+    kind = {path: each.traits for path, each in _stores(document)}.get(("datastore", "url"))
     if _section(document, "wrapper").get("mode") == "batch":
         yield ("already",), "mode batch records nothing that could be skipped", "remove already"
-    elif kind in ("data", "file", "sqs"):
+    elif kind is not None and not kind.searchable:
         yield (
             ("already",),
             "already: skip looks results up in the datastore, and only an SQL datastore can be searched",

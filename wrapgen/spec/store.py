@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from wrapgen.spec.names import OWNER_LENGTH, Refused, check_name, shown
@@ -11,14 +13,31 @@ from wrapgen.spec.names import OWNER_LENGTH, Refused, check_name, shown
 CONNECTORS = ("s3", "azureblob", "dropbox", "gs")
 """Schemes of the platform's data connectors, each with an optional +LABEL (platform contract, section 4)."""
 
+
+class SqlScheme(NamedTuple):
+    """What the scheme of an SQL URL means.
+
+    Args:
+        dialect: of SQL, as SQLAlchemy calls it.
+        driver: the one that a wrapper comes with, and `wrapgen[sql]`.
+        requirement: the line that installs the driver; empty where Python has it.
+    """
+
+    dialect: str
+    driver: str
+    requirement: str
+
+
+_POSTGRESQL = SqlScheme("postgresql", "psycopg2", "psycopg2-binary>=2.9")
+_MYSQL = SqlScheme("mysql", "pymysql", "PyMySQL>=1.0")
 DATABASES = {
-    "postgresql": ("postgresql", "psycopg2"),
-    "postgres": ("postgresql", "psycopg2"),
-    "mysql": ("mysql", "pymysql"),
-    "mariadb": ("mysql", "pymysql"),
-    "sqlite": ("sqlite", "pysqlite"),
+    "postgresql": _POSTGRESQL,
+    "postgres": _POSTGRESQL,
+    "mysql": _MYSQL,
+    "mariadb": _MYSQL,
+    "sqlite": SqlScheme("sqlite", "pysqlite", ""),
 }
-"""SQL schemes: the dialect, and the one driver that the wrapper comes with."""
+"""By the scheme of an SQL URL, without its driver."""
 
 _VANISHING = {
     ".my": ".my is the caller's own account, so every caller would write somewhere else",
@@ -35,7 +54,7 @@ class StoreAddress:
     """One datastore.
 
     Args:
-        kind: `data` (hosted or a connector, both through the platform's data API), `file`, `sql` or `sqs`.
+        kind: one of `KINDS`.
         url: as the spec gives it, or None when a variable holds it.
         url_env: the variable that holds an SQLAlchemy URL, or None.
         dialect: postgresql, mysql or sqlite; empty for other kinds and when only the variable knows.
@@ -45,6 +64,17 @@ class StoreAddress:
     url: str | None
     url_env: str | None = None
     dialect: str = ""
+
+    @property
+    def traits(self) -> StoreKind:
+        """What its kind means for a spec and for a wrapper."""
+        return KINDS[self.kind]
+
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        """What it needs installed: every driver where only the variable knows the dialect."""
+        drivers = {each.requirement for each in DATABASES.values() if self.dialect in ("", each.dialect)}
+        return (*self.traits.requirements, *(sorted(drivers - {""}) if self.kind == "sql" else ()))
 
     @property
     def where(self) -> str:
@@ -61,7 +91,7 @@ def parse_store(url: str) -> StoreAddress:
     if not re.fullmatch(r"[!-~]+", url) or any(character in url for character in "\"'`<>\\{}|^"):
         raise Refused(f"{shown(url)} has characters that a URL can't have", "percent-encode them")
     scheme = url.partition("://")[0]
-    if scheme == "file" or url.startswith(("./", "../")):
+    if url.startswith(("./", "../")):
         return _folder(url)
     if scheme == url:
         raise Refused(
@@ -70,19 +100,22 @@ def parse_store(url: str) -> StoreAddress:
             if "/" in url
             else "write for example data://acme/records, or ./records for a folder beside the spec",
         )
-    parts = _split(url)
-    if scheme == "data":
-        return _hosted(url)
-    if scheme.partition("+")[0] in CONNECTORS:
-        return _connector(url, scheme)
-    if scheme.partition("+")[0] in DATABASES:
-        return _database(url, parts)
-    if scheme in ("sqs", "http", "https"):
-        return _queue(url)
-    raise Refused(
-        f"{shown(scheme)} is not a kind of datastore",
-        "write data://, s3://, azureblob://, dropbox://, gs:// or file:///, an SQL URL, or an SQS queue's",
-    )
+    kind = KINDS.get(kind_of(url))
+    if kind is None:
+        _split(url)
+        raise Refused(
+            f"{shown(scheme)} is not a kind of datastore",
+            f"write data://, {'://, '.join(CONNECTORS)}:// or file:///, an SQL URL, or an SQS queue's",
+        )
+    if not kind.in_folder:
+        _split(url)
+    return kind.parse(url)
+
+
+def kind_of(url: str) -> str:
+    """The key in `KINDS` of a URL's scheme; empty if none has it."""
+    scheme = url.partition("://")[0].partition("+")[0]
+    return next((name for name, kind in KINDS.items() if scheme in kind.schemes), "")
 
 
 def check_credentials(url: str) -> None:
@@ -131,6 +164,10 @@ def _folder(url: str) -> StoreAddress:
     return StoreAddress("file", url.rstrip("/"))
 
 
+def _data(url: str) -> StoreAddress:
+    return _hosted(url) if url.startswith("data://") else _connector(url)
+
+
 def _hosted(url: str) -> StoreAddress:
     owner, *rest = url.removeprefix("data://").strip("/").split("/")
     if owner in _VANISHING:
@@ -149,7 +186,8 @@ def _hosted(url: str) -> StoreAddress:
     return StoreAddress("data", f"data://{owner}/{rest[0]}")
 
 
-def _connector(url: str, scheme: str) -> StoreAddress:
+def _connector(url: str) -> StoreAddress:
+    scheme = url.partition("://")[0]
     label = scheme.partition("+")[2]
     rest = url.removeprefix(f"{scheme}://").strip("/")
     if "+" in scheme and not _PART.match(label):
@@ -163,9 +201,10 @@ def _connector(url: str, scheme: str) -> StoreAddress:
     return StoreAddress("data", f"{scheme}://{rest}")
 
 
-def _database(url: str, parts: SplitResult) -> StoreAddress:
+def _database(url: str) -> StoreAddress:
+    parts = _split(url)
     name, _, driver = parts.scheme.partition("+")
-    dialect, ours = DATABASES[name]
+    dialect, ours, _ = DATABASES[name]
     if driver not in ("", ours):
         raise Refused(f"the wrapper comes with the driver {ours}, not {shown(driver)}", f"write {name}://")
     if dialect == "sqlite" and parts.path.strip("/") in ("", ":memory:"):
@@ -197,3 +236,79 @@ def _queue(url: str) -> StoreAddress:
 def parse_store_variable(name: str) -> StoreAddress:
     """The store whose SQLAlchemy URL the environment variable `name` holds."""
     return StoreAddress("sql", None, url_env=name)
+
+
+@dataclass(frozen=True)
+class StoreKind:
+    """One kind of datastore: everything that differs between them, but for the code that reads and writes.
+
+    Args:
+        schemes: of its URLs, without what follows a `+`.
+        parse: from a URL to its address; raises Refused.
+        modules: of the runtime, that which opens it first.
+        settings: what that module is opened with.
+        private: those settings that are URLs of hosted files, which no caller may name.
+        requirements: what it needs installed, but for the driver of a database.
+        hosted: the records are files on the platform, written with the caller's rights.
+        uses_platform: the platform's data API is called.
+        in_folder: the records are files in a folder of the machine.
+        takes_gzip: the records' files may be compressed.
+        searchable: a result can be looked up by its key.
+        exactly_once: what is recorded twice under one key is read once.
+    """
+
+    schemes: tuple[str, ...]
+    parse: Callable[[str], StoreAddress]
+    modules: tuple[str, ...]
+    settings: tuple[str, ...]
+    private: tuple[str, ...] = ()
+    requirements: tuple[str, ...] = ()
+    hosted: bool = False
+    uses_platform: bool = False
+    in_folder: bool = False
+    takes_gzip: bool = False
+    searchable: bool = False
+    exactly_once: bool = True
+
+
+KINDS = {
+    "data": StoreKind(
+        schemes=("data", *CONNECTORS),
+        parse=_data,
+        modules=("datastore_data",),
+        settings=("url", "key_env", "gzip"),
+        private=("url",),
+        hosted=True,
+        uses_platform=True,
+        takes_gzip=True,
+    ),
+    "file": StoreKind(
+        schemes=("file",),
+        parse=_folder,
+        modules=("datastore_file", "places"),
+        settings=("url", "gzip"),
+        in_folder=True,
+        takes_gzip=True,
+    ),
+    "sql": StoreKind(
+        schemes=tuple(DATABASES),
+        parse=_database,
+        modules=("datastore_sql", "places"),
+        settings=("url", "url_env"),
+        requirements=("SQLAlchemy>=2.0,<3",),
+        searchable=True,
+    ),
+    "sqs": StoreKind(  # a record that is too large for a message goes to hosted data
+        schemes=("sqs", "http", "https"),
+        parse=_queue,
+        modules=("datastore_sqs", "datastore_data"),
+        settings=("url", "key_env", "gzip", "oversize"),
+        private=("oversize",),
+        requirements=("boto3>=1.26", "botocore>=1.29"),
+        uses_platform=True,
+        exactly_once=False,
+    ),
+}
+"""The kinds of datastore. One more is an entry here, a module of the runtime and a page in
+`templates/reading`; `records/reading.py` reads it back.
+"""

@@ -300,13 +300,13 @@ def _surprises(spec: Spec) -> Iterator[rules.Fault]:
             f"{target} can change under you: its version is not a full one",
             "write major.minor.revision, such as 1.0.5",
         )
-    if store and store.url and store.store.kind == "data" and not store.key_env:
+    if store and store.url and store.store.traits.hosted and not store.key_env:
         yield (
             ("datastore", "url"),
             f"only calls by the owner of {store.url} are recorded: an algorithm acts as its caller",
             "key_env: names a variable that holds the owner's key, if others call too",
         )
-    if store and any(each.kind == "file" for each in (store.store, *store.copy_stores)):
+    if store and any(each.traits.in_folder for each in (store.store, *store.copy_stores)):
         yield (
             ("datastore", "url"),
             "a platform's sandbox shows a wrapper no folder but those that the server was started with",
