@@ -127,6 +127,14 @@ MUTANTS = {
     "a number of a bucket taken from another owner": Mutant(
         edit(OBJECTS, "_put", "self._lose(found)", "break"), 20, RIVALS, first=BUCKETS
     ),
+    "a new owner of a bucket goes unnoticed": Mutant(
+        edit(
+            OBJECTS, "_put", "self._lose(found)", "self._next, name = self._next + 1, _name(self._next + 1)"
+        ),
+        20,
+        RIVALS,
+        first=BUCKETS,
+    ),
     "a number of a bucket used again": Mutant(
         edit(OBJECTS, "sync", "self._sealed or self._seal()", "self._seal()"), 250, RIVALS, first=BUCKETS
     ),
