@@ -18,7 +18,7 @@ from wrapgen.spec import parse
 from wrapgen.spec.mapping import path_text
 
 UNMAPPED = (LookupError, TypeError, ValueError, RecursionError)
-SOURCE = Path(__file__).parents[2] / "templates/algorithm/src/runtime/paths.py"
+SOURCE = Path(__file__).parents[2] / "templates/algorithm/src/runtime/json_paths.py"
 _spec = importlib.util.spec_from_file_location("mapping_paths", SOURCE)
 paths = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(paths)
@@ -117,7 +117,7 @@ def compiled(target: dict[str, Any]) -> Any:
     text = json.dumps(spec, ensure_ascii=True).replace("\\ud83d\\ude00", "😀")
     source = mapping_module(parse(text.encode())).decode()
     names: dict[str, Any] = dict(vars(paths))
-    exec(source.replace("from .runtime.paths import", "import json  #"), names)
+    exec(source.replace("from .runtime.json_paths import", "import json  #"), names)
     return names
 
 

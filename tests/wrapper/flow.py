@@ -8,8 +8,8 @@ from typing import Any
 
 from runtime import (
     engine,
-    first,
-    ignoring,
+    first_element,
+    ignored_failures,
     protocol,
     record_id,
     records,
@@ -127,7 +127,9 @@ class Wrapper(wrapper.Wrapper):
                 "on_failure": on_failure,
             },
         )
-        parts: dict[str, Any] = {"recorder": ignoring.Recorder if on_failure == "ignore" else recorder}
+        parts: dict[str, Any] = {
+            "recorder": ignored_failures.Recorder if on_failure == "ignore" else recorder
+        }
         parts["redaction"] = redaction
         if clock is not None:
             parts["deadline"] = lambda seconds: engine.Deadline(seconds, clock)
@@ -135,7 +137,7 @@ class Wrapper(wrapper.Wrapper):
             parts["record_id"] = record_id.from_settings(config.RECORDS, config.TARGET)
         if one_by_one:
             parts["engine"] = serial.Engine
-        self._worker = first.First if result == "first" else work.Work
+        self._worker = first_element.First if result == "first" else work.Work
         if config.TARGET["batch_size"] > 1:
             self._worker = sublists.Lists
         parts["work"] = self._work

@@ -11,7 +11,17 @@ from typing import Any
 
 import pytest
 from flow import Kept, Wrapper, failed
-from runtime import algorithm, already, engine, files, ignoring, protocol, record_id, records, redaction
+from runtime import (
+    algorithm,
+    earlier_results,
+    engine,
+    files,
+    ignored_failures,
+    protocol,
+    record_id,
+    records,
+    redaction,
+)
 from runtime import platform as api
 from standins import Platform, Reply, error, result
 
@@ -148,7 +158,7 @@ def test_a_datastore_whose_failure_is_ignored_breaks_no_service(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], lasting: bool
 ) -> None:
     """The answer goes out; the summary counts what was not recorded, and the log says so."""
-    monkeypatch.setattr(ignoring, "SECONDS", 0.2)
+    monkeypatch.setattr(ignored_failures, "SECONDS", 0.2)
     monkeypatch.setattr(engine, "FIRST_PAUSE", 0.01)
 
     def trouble(written: list[Any]) -> None:
@@ -271,7 +281,7 @@ def test_what_has_a_result_already_is_not_paid_for_again(batch_size: int) -> Non
 
     store = Known()
     wrapper = Wrapper(call, datastore=store, batch_size=batch_size)
-    wrapper.already = already.unknown
+    wrapper.already = earlier_results.unknown
     batch = {"$batch": ["a", {"$binary": "AAE="}, "bad", "c"][:: 1 if batch_size == 1 else 2], "$run": "r"}
     first = wrapper(batch)
     called.clear()
@@ -291,7 +301,7 @@ def test_what_has_a_result_already_is_not_paid_for_again(batch_size: int) -> Non
 
 def test_a_lookup_that_fails_half_way_ends_the_call_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is a retryable DatastoreError and waits for no stop; nothing was called that has to be paid."""
-    monkeypatch.setattr(already, "CHUNK", 2)
+    monkeypatch.setattr(earlier_results, "CHUNK", 2)
 
     class Failing(Known):
         looked_up = 0
@@ -304,7 +314,7 @@ def test_a_lookup_that_fails_half_way_ends_the_call_at_once(monkeypatch: pytest.
 
     store, called = Failing(), []
     wrapper = Wrapper(lambda value, seconds: called.append(value), datastore=store, parallel=2)
-    wrapper.already = already.unknown
+    wrapper.already = earlier_results.unknown
     began = time.monotonic()
     with pytest.raises(protocol.Failure, match="it is down") as caught:
         wrapper({"$batch": list(range(10)), "$run": "r", "$timeout": 2900})

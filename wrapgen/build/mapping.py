@@ -41,7 +41,7 @@ def mapping_module(spec: Spec) -> bytes:
 def _own_imports(body: str) -> list[str]:
     names = sorted(name for name in _HELPERS if re.search(rf"\b{name}\(", body))
     lines = ["from . import config"] if "config." in body else []
-    modules = [("paths", names), ("tensors", ["tensors"] if re.search(r"\btensors\(", body) else [])]
+    modules = [("json_paths", names), ("tensors", ["tensors"] if re.search(r"\btensors\(", body) else [])]
     lines += [f"from .runtime.{module} import {', '.join(found)}" for module, found in modules if found]
     return ["\n".join(lines)] if lines else []
 

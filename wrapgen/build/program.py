@@ -21,7 +21,7 @@ def imports(spec: Spec) -> list[str]:
     modules = {store.traits.modules[0] for store in plan.stores(spec)}
     modules |= {name for name, is_used in plan.PARTS.items() if is_used(spec)}
     if spec.datastore:
-        modules.add("ignoring" if plan.ignores_failures(spec) else "records")
+        modules.add("ignored_failures" if plan.ignores_failures(spec) else "records")
     if connected(spec):
         modules.add("platform")
     if plan.endpoint(spec) and not plan.sub_batches(spec):
@@ -44,7 +44,7 @@ def connected(spec: Spec) -> list[str]:
     """The statement that connects to the platform, where that is needed to open something."""
     opens = "server" in opened(spec)
     if plan.has_credentials(spec):
-        use = "credentials.use(platform.connect(), config.CREDENTIALS)"
+        use = "credentials_file.use(platform.connect(), config.CREDENTIALS)"
         return [f"server = {use}" if opens else use]
     return ["server = platform.connect()"] if opens else []
 
@@ -79,7 +79,8 @@ def _endpoint(spec: Spec) -> str:
     """The expression for an endpoint with the parts that its spec asks for."""
     parts = ["mapping", "config.TARGET", "config.LIMITS"]
     if plan.authenticates(spec):
-        parts.append(f"auth={'auth_aws' if plan.signs(spec) else 'auth'}.Credentials(config.TARGET)")
+        module = "aws_signature" if plan.signs(spec) else "endpoint_credentials"
+        parts.append(f"auth={module}.Credentials(config.TARGET)")
     if plan.limits_rates(spec):
         parts.append('rates=rates.Rates(config.RATES["dispatch"])')
     if plan.has_schemas(spec):
@@ -126,7 +127,7 @@ def assembled(spec: Spec) -> str:
     if spec.datastore:
         found += [
             "datastore",
-            f"recorder={'ignoring' if plan.ignores_failures(spec) else 'records'}.Recorder",
+            f"recorder={'ignored_failures' if plan.ignores_failures(spec) else 'records'}.Recorder",
         ]
     if plan.redacts(spec):
         found.append('redaction=redaction.Redaction(config.RECORDS["redact"])')
@@ -136,13 +137,13 @@ def assembled(spec: Spec) -> str:
     elif plan.sub_batches(spec):
         found.append("work=sublists.Lists")
     if plan.takes_first(spec):
-        found.append("work=first.First")
+        found.append("work=first_element.First")
     if plan.one_by_one(spec):
         found.append("engine=serial.Engine")
     if plan.has_record_ids(spec):
         found.append("record_id=record_id.from_settings(config.RECORDS, config.TARGET)")
     if plan.skips_known(spec):
-        found.append("already=already.unknown")
+        found.append("already=earlier_results.unknown")
     return _call("Wrapper", found)
 
 

@@ -20,9 +20,6 @@ from wrapgen.records.objects import Progress, RecordStore, collect, run_of
 MERGED_BYTES = 16_000_000
 """Bytes that a merged object aims at."""
 
-NAMELESS = "none"
-"""The run in the names of objects whose records have none."""
-
 
 @dataclass(frozen=True)
 class SettledRun:

@@ -285,7 +285,7 @@ KINDS = {
     "file": StoreKind(
         schemes=("file",),
         parse=_folder,
-        modules=("datastore_file", "places"),
+        modules=("datastore_file", "datastore_folder"),
         settings=("url", "gzip"),
         in_folder=True,
         takes_gzip=True,
@@ -293,7 +293,7 @@ KINDS = {
     "sql": StoreKind(
         schemes=tuple(DATABASES),
         parse=_database,
-        modules=("datastore_sql", "places"),
+        modules=("datastore_sql", "datastore_folder"),
         settings=("url", "url_env"),
         requirements=("SQLAlchemy>=2.0,<3",),
         searchable=True,

@@ -13,7 +13,7 @@ import os
 from typing import Any
 
 from . import config, hooks
-from .runtime import algorithm, datastore_data, first, platform, records
+from .runtime import algorithm, datastore_data, first_element, platform, records
 from .runtime.files import Files
 from .runtime.wrapper import Wrapper
 
@@ -32,7 +32,15 @@ def load() -> Wrapper:
 
 def assemble(target: Any, files: Any, datastore: Any) -> Wrapper:
     """Put the wrapper together; tests give stand-ins for what needs a network."""
-    return Wrapper(config, hooks, target, files, datastore, recorder=records.Recorder, work=first.First)
+    return Wrapper(
+        config,
+        hooks,
+        target,
+        files,
+        datastore,
+        recorder=records.Recorder,
+        work=first_element.First,
+    )
 
 
 def apply(input: Any, state: Wrapper) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import Algorithmia
 import pytest
-from runtime import credentials
+from runtime import credentials_file
 from runtime.platform import connect
 from servers import Server
 
@@ -19,7 +19,7 @@ SPEC = b"""
 version: 1
 target: {algorithm: nlp/SentimentAnalysis/1.0.5}
 wrapper: {name: acme/SentimentBatch, mode: log}
-datastore: {url_env: DATABASE_URL, credentials: "data://acme/private/credentials.json"}
+datastore: {url_env: DATABASE_URL, credentials: "data://acme/private/credentials_file.json"}
 """
 
 
@@ -38,12 +38,12 @@ def test_the_files_variables_are_there_unless_the_environment_has_them(
 ) -> None:
     """A secret store's value goes before the file's."""
     monkeypatch.setattr(os, "environ", {"SET": "already"})
-    vendor.file("data://.my/private/credentials.json").put(
+    vendor.file("data://.my/private/credentials_file.json").put(
         json.dumps({"SET": "file", "DATABASE_URL": "x://ü"})
     )
-    url = f"data://{platform.facts['account']}/private/credentials.json"
+    url = f"data://{platform.facts['account']}/private/credentials_file.json"
     server = connect(vendor)
-    assert credentials.use(server, url) is server
+    assert credentials_file.use(server, url) is server
     assert os.environ == {"SET": "already", "DATABASE_URL": "x://ü"}
 
 
@@ -52,20 +52,20 @@ def test_a_file_that_is_none_says_so_and_shows_nothing(vendor: Any, platform: An
     """One object of texts, or an error that names the file and never its content."""
     vendor.file("data://.my/private/bad.json").put(content)
     with pytest.raises(ValueError, match="must be one JSON object") as caught:
-        credentials.use(connect(vendor), f"data://{platform.facts['account']}/private/bad.json")
+        credentials_file.use(connect(vendor), f"data://{platform.facts['account']}/private/bad.json")
     assert "secret" not in str(caught.value)
     with pytest.raises(ValueError, match="can't be read"):
-        credentials.use(connect(vendor), f"data://{platform.facts['account']}/private/none.json")
+        credentials_file.use(connect(vendor), f"data://{platform.facts['account']}/private/none.json")
 
 
 def test_the_wrapper_reads_them_before_it_opens_a_datastore() -> None:
     """The generated `load` asks for them first; without the key in the spec the module is not there."""
     made = generate(parse(SPEC, "spec.yaml"))
     main = made["src/SentimentBatch.py"].decode()
-    assert main.index("credentials.use(") < main.index("datastore_sql.Datastore(")
-    assert "src/runtime/credentials.py" in made
+    assert main.index("credentials_file.use(") < main.index("datastore_sql.Datastore(")
+    assert "src/runtime/credentials_file.py" in made
     without = generate(
-        parse(SPEC.replace(b', credentials: "data://acme/private/credentials.json"', b""), "spec.yaml")
+        parse(SPEC.replace(b', credentials: "data://acme/private/credentials_file.json"', b""), "spec.yaml")
     )
-    assert "src/runtime/credentials.py" not in without
-    assert "credentials" not in without["src/SentimentBatch.py"].decode()
+    assert "src/runtime/credentials_file.py" not in without
+    assert "credentials_file" not in without["src/SentimentBatch.py"].decode()

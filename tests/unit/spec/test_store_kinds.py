@@ -53,7 +53,7 @@ def test_a_kind_more_is_one_entry(monkeypatch):
         KINDS["file"],
         schemes=("redis",),
         parse=lambda url: StoreAddress("redis", url),
-        modules=("datastore_redis", "places"),
+        modules=("datastore_redis", "datastore_folder"),
         requirements=("redis>=5",),
         takes_gzip=False,
         in_folder=False,
@@ -68,7 +68,7 @@ def test_a_kind_more_is_one_entry(monkeypatch):
     assert "datastore_redis" in " ".join(program.imports(spec))
     assert "redis>=5" in requirements.lines(spec)
     assert not plan.CONDITIONS["src/runtime/datastore_file.py"](spec)
-    assert plan.CONDITIONS["src/runtime/places.py"](spec)
+    assert plan.CONDITIONS["src/runtime/datastore_folder.py"](spec)
 
 
 def test_no_other_module_tells_kinds_apart_by_name():

@@ -13,7 +13,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from .places import kept_place
+from .datastore_folder import kept_place
 from .protocol import Failure
 from .records import Record, object_name
 

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
-from .places import kept_place
+from .datastore_folder import kept_place
 from .protocol import Failure, dumps
 from .records import Record, Refused
 

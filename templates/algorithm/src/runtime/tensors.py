@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .paths import elements
+from .json_paths import elements
 
 
 def tensors(answer: Any, count: int, name: str | None = None) -> list[Any]:

@@ -13,7 +13,7 @@ import os
 from typing import Any
 
 from . import config, hooks, mapping
-from .runtime import auth, correction, endpoint, endpoint_work, schemas, work
+from .runtime import correction, endpoint, endpoint_credentials, endpoint_work, schemas, work
 from .runtime.files import Files
 from .runtime.wrapper import Wrapper
 
@@ -27,7 +27,7 @@ def load() -> Wrapper:
             mapping,
             config.TARGET,
             config.LIMITS,
-            auth=auth.Credentials(config.TARGET),
+            auth=endpoint_credentials.Credentials(config.TARGET),
             schemas=schemas.Schemas(None, config.RESULT_SCHEMA, correction.ask_again),
         ),
         Files(config.WRAPPER),

@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 from . import config
-from .runtime.paths import at, element, text
+from .runtime.json_paths import at, element, text
 
 LISTS = False  # whether one request carries a list of items
 KEYED = False  # whether a request names a key that is the same for every attempt

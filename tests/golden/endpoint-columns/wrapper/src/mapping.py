@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .runtime.paths import at, elements, rows
+from .runtime.json_paths import at, elements, rows
 
 LISTS = True  # whether one request carries a list of items
 KEYED = True  # whether a request names a key that is the same for every attempt

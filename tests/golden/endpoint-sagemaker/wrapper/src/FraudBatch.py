@@ -12,7 +12,7 @@ import os
 from typing import Any
 
 from . import config, hooks, mapping
-from .runtime import auth_aws, endpoint, endpoint_work, sublists
+from .runtime import aws_signature, endpoint, endpoint_work, sublists
 from .runtime.files import Files
 from .runtime.wrapper import Wrapper
 
@@ -26,7 +26,7 @@ def load() -> Wrapper:
             mapping,
             config.TARGET,
             config.LIMITS,
-            auth=auth_aws.Credentials(config.TARGET),
+            auth=aws_signature.Credentials(config.TARGET),
         ),
         Files(config.WRAPPER),
     )

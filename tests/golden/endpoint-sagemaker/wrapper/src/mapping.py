@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .runtime.paths import at, elements
+from .runtime.json_paths import at, elements
 
 LISTS = True  # whether one request carries a list of items
 KEYED = False  # whether a request names a key that is the same for every attempt

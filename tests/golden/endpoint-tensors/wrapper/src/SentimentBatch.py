@@ -13,7 +13,7 @@ import os
 from typing import Any
 
 from . import config, hooks, mapping
-from .runtime import auth, endpoint, endpoint_work, sublists
+from .runtime import endpoint, endpoint_credentials, endpoint_work, sublists
 from .runtime.files import Files
 from .runtime.wrapper import Wrapper
 
@@ -23,7 +23,12 @@ def load() -> Wrapper:
     if hasattr(hooks, "load"):
         hooks.load()
     return assemble(
-        endpoint.Endpoint(mapping, config.TARGET, config.LIMITS, auth=auth.Credentials(config.TARGET)),
+        endpoint.Endpoint(
+            mapping,
+            config.TARGET,
+            config.LIMITS,
+            auth=endpoint_credentials.Credentials(config.TARGET),
+        ),
         Files(config.WRAPPER),
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .runtime.paths import at
+from .runtime.json_paths import at
 from .runtime.tensors import tensors
 
 LISTS = True  # whether one request carries a list of items

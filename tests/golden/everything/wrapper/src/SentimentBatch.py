@@ -16,10 +16,10 @@ from . import config, hooks
 from .runtime import (
     algorithm,
     copies,
-    credentials,
+    credentials_file,
     datastore_data,
     datastore_sql,
-    ignoring,
+    ignored_failures,
     platform,
     record_id,
     redaction,
@@ -31,7 +31,7 @@ from .runtime.wrapper import Wrapper
 
 def load() -> Wrapper:
     """Open what all calls of this process share; the platform runs this once, before the first."""
-    server = credentials.use(platform.connect(), config.CREDENTIALS)
+    server = credentials_file.use(platform.connect(), config.CREDENTIALS)
     if hasattr(hooks, "load"):
         hooks.load()
     return assemble(
@@ -58,7 +58,7 @@ def assemble(target: Any, files: Any, datastore: Any) -> Wrapper:
         target,
         files,
         datastore,
-        recorder=ignoring.Recorder,
+        recorder=ignored_failures.Recorder,
         redaction=redaction.Redaction(config.RECORDS["redact"]),
         work=sublists.Lists,
         record_id=record_id.from_settings(config.RECORDS, config.TARGET),

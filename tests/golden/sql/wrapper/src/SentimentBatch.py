@@ -13,7 +13,7 @@ import os
 from typing import Any
 
 from . import config, hooks
-from .runtime import algorithm, already, datastore_sql, platform, record_id, records
+from .runtime import algorithm, datastore_sql, earlier_results, platform, record_id, records
 from .runtime.files import Files
 from .runtime.wrapper import Wrapper
 
@@ -40,7 +40,7 @@ def assemble(target: Any, files: Any, datastore: Any) -> Wrapper:
         datastore,
         recorder=records.Recorder,
         record_id=record_id.from_settings(config.RECORDS, config.TARGET),
-        already=already.unknown,
+        already=earlier_results.unknown,
     )
 
 

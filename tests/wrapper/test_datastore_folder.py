@@ -6,7 +6,7 @@ import os
 
 import pytest
 from runtime import datastore_file, datastore_sql
-from runtime.places import BESIDE, TEMPORARY, WRITABLE, kept_place
+from runtime.datastore_folder import BESIDE, TEMPORARY, WRITABLE, kept_place
 
 
 @pytest.fixture
