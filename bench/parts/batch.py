@@ -27,7 +27,7 @@ LONGEST = 120.0
 """Seconds after which a program is given up, unless a slow one may take longer."""
 
 SLOW_START = 3.0
-"""Seconds of start-up from which a pace is measured twice."""
+"""Seconds of start-up from which a pace is measured twice, and in a quick bench only once."""
 
 NAMES = [each.name for each in PROGRAMS]
 SLOW = {each.name for each in PROGRAMS if each.group in ("one", "chat") or re.search("Spark|Ray", each.name)}
@@ -87,9 +87,9 @@ def _pace(bench: Bench, around: Surroundings, program: Program) -> Pace | None:
     note: dict[str, Any] = {"group": program.group, "lines": program.lines, "rounds": []}
     try:
         variables = around.variables(program)
-        few = [
-            run_on(bench, around, program, variables, FIRST).seconds for _ in range(1 if bench.smoke else 2)
-        ]
+        few = [run_on(bench, around, program, variables, FIRST).seconds]
+        if not (bench.smoke or (bench.quick and few[0] > SLOW_START)):
+            few.append(run_on(bench, around, program, variables, FIRST).seconds)
         pace = _slope(bench, around, program, variables, min(few))
     except Exception as error:
         note["failed"] = measure.reason(error)
