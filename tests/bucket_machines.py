@@ -9,6 +9,7 @@ from pathlib import Path
 from evidence import Evidence
 from fsspec.implementations.memory import MemoryFileSystem
 
+from wrapgen.run.bucket import Bucket
 from wrapgen.run.finish import run_to_files
 from wrapgen.run.hosts.memory import MemoryHost
 from wrapgen.run.input.items import Selected, Selection
@@ -18,7 +19,6 @@ from wrapgen.run.ledger.bucket_log import NumberedObjects
 from wrapgen.run.ledger.folder import report_beside
 from wrapgen.run.output.destination import Destination
 from wrapgen.run.output.layouts import Layout
-from wrapgen.run.remote import Bucket
 from wrapgen.run.session import Session
 from wrapgen.run.settings import Options, World
 

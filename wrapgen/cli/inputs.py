@@ -73,8 +73,8 @@ def reading(rows: int) -> None:
 
 def folder_of(run: str) -> Path:
     """The folder of the run that a user means; of one in a bucket, a copy for as long as the command runs."""
+    from wrapgen.run.bucket import is_remote
     from wrapgen.run.ledger.bucket_folder import state_to_read
-    from wrapgen.run.remote import is_remote
     from wrapgen.run.status import locate
 
     if is_remote(run):

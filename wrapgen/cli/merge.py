@@ -77,9 +77,9 @@ def command(
 
 def _state(name: str) -> Folder:
     """The state of a shard; of one in a bucket, a copy for as long as the command runs."""
+    from wrapgen.run.bucket import is_remote
     from wrapgen.run.ledger.bucket_folder import state_to_read
     from wrapgen.run.ledger.folder import Folder
-    from wrapgen.run.remote import is_remote
 
     context = click.get_current_context()
     return Folder(context.with_resource(state_to_read(name, err)) if is_remote(name) else Path(name))
@@ -87,7 +87,7 @@ def _state(name: str) -> Folder:
 
 def _items(shards: list[FinishedShard], folder: Folder, output: Path, source: str | None) -> Items:
     from wrapgen.run.input.inputs import input_again
-    from wrapgen.run.remote import absolute
+    from wrapgen.run.remote_files import absolute
 
     header = shards[0].state.header
     moved = {"location": absolute(source)} if source else {}

@@ -28,7 +28,7 @@ class FileOrUrl(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path, or the URL."""
-        from wrapgen.run.remote import is_remote
+        from wrapgen.run.bucket import is_remote
 
         return value if is_remote(value) else super().convert(value, param, ctx)
 

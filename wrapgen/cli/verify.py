@@ -92,10 +92,11 @@ def _receipt(
     path: Path, source: str | None, output: Path | None, datastore: str | None, platform: PlatformChoice
 ) -> tuple[str, list[Check]]:
     """The same of a receipt."""
+    from wrapgen.run.bucket import is_remote
     from wrapgen.run.input.inputs import input_again
     from wrapgen.run.input.shards import sliced
     from wrapgen.run.ledger.folder import RECEIPT, Folder, folder_for
-    from wrapgen.run.remote import absolute, is_remote
+    from wrapgen.run.remote_files import absolute
     from wrapgen.run.verify_receipt import ReceiptVerification
 
     verification = ReceiptVerification(path, output)
@@ -142,7 +143,7 @@ def _items(verification: Verification, source: str | None) -> Items:
     from wrapgen.run.input.shards import sliced
     from wrapgen.run.ledger.folder import output_of
     from wrapgen.run.output.overwrite import outputs_of
-    from wrapgen.run.remote import absolute
+    from wrapgen.run.remote_files import absolute
 
     assert verification.run_state is not None
     header = verification.run_state.header

@@ -16,6 +16,7 @@ from typing import Any
 
 from wrapgen.client.proxies import is_loopback
 from wrapgen.errors import RunError, UsageError
+from wrapgen.run.bucket import Bucket, is_remote
 from wrapgen.run.hosts.description import Description
 from wrapgen.run.hosts.memory import MemoryHost
 from wrapgen.run.input.items import Items
@@ -26,7 +27,6 @@ from wrapgen.run.ledger.replay import rebuild
 from wrapgen.run.ledger.spool import Slots
 from wrapgen.run.ledger.store import StateStore
 from wrapgen.run.output.layouts import Layout
-from wrapgen.run.remote import Bucket, is_remote
 from wrapgen.run.session import Session
 from wrapgen.run.settings import Options
 

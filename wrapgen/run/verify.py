@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from wrapgen.errors import RunError, WrapgenError
+from wrapgen.run.bucket import Bucket, is_remote
 from wrapgen.run.checks import Check, RecordComparison, Records
 from wrapgen.run.history import Event, History, Kind, LedgerHistory
 from wrapgen.run.input.items import Items
@@ -24,7 +25,6 @@ from wrapgen.run.output.digests import ContentDigest
 from wrapgen.run.output.layouts import LaidOut, Layout
 from wrapgen.run.output.outcomes import outcomes, write_errors
 from wrapgen.run.output.sink import sink_for
-from wrapgen.run.remote import Bucket, is_remote
 from wrapgen.run.scheduling.replies import Fate
 
 OLD_DIGEST = 32

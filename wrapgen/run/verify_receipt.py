@@ -17,6 +17,7 @@ from wrapgen.run.checks import Check, RecordComparison, Records
 from wrapgen.run.input.items import Items
 from wrapgen.run.input.shards import Shard
 from wrapgen.run.output.digests import ContentDigest
+from wrapgen.run.output.sink import TABLES
 from wrapgen.run.report.receipt import digest_of_receipt, read_receipt
 
 _LINE = re.compile(rb'\{"index":(\d+),"id":"(?:[^"\\]|\\.)*","(result|error)":')
@@ -137,7 +138,7 @@ class ReceiptVerification:
         if self._output is None or not self._output.exists():
             check.unknown("there is no output")
             return
-        if not self._keyed or self._output.suffix.lower() in (".csv", ".tsv", ".parquet"):
+        if not self._keyed or self._output.suffix.lower() in TABLES:
             check.unknown("outcomes are counted in JSON Lines of the layout keyed only")
             return
         found = {b"result": 0, b"error": 0}

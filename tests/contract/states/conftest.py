@@ -11,11 +11,11 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from wrapgen.errors import RunError
+from wrapgen.run.bucket import Bucket
 from wrapgen.run.ledger.bucket_folder import BucketFolder
 from wrapgen.run.ledger.bucket_log import NumberedObjects
 from wrapgen.run.ledger.folder import Folder
 from wrapgen.run.ledger.store import StateStore
-from wrapgen.run.remote import Bucket
 
 
 class MemoryLog:

@@ -19,12 +19,12 @@ from pathlib import Path
 import pytest
 
 from wrapgen.errors import RunError, TakenOver
+from wrapgen.run.bucket import Bucket
 from wrapgen.run.input.files import find
 from wrapgen.run.ledger.bucket_folder import BucketFolder, open_state
 from wrapgen.run.ledger.bucket_log import NumberedObjects
 from wrapgen.run.ledger.store import LEDGER
 from wrapgen.run.output.destination import destination
-from wrapgen.run.remote import Bucket
 
 pytestmark = pytest.mark.soak
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="

@@ -17,10 +17,11 @@ import pytest
 from bucket_server import S3, s3_server
 
 from wrapgen.errors import TakenOver, UsageError
+from wrapgen.run.bucket import Bucket
 from wrapgen.run.input.files import find
 from wrapgen.run.ledger.bucket_folder import state_to_read
 from wrapgen.run.output.destination import destination
-from wrapgen.run.remote import Bucket, RemoteFile
+from wrapgen.run.remote_files import RemoteFile
 from wrapgen.run.verify import Verification
 
 RUN = ("run", "acme/SentimentBatch/1.0.0")
@@ -288,7 +289,7 @@ def test_a_redirect_within_a_network_is_refused(monkeypatch):
 
     from yarl import URL
 
-    from wrapgen.run.remote import _web_client
+    from wrapgen.run.bucket import _web_client
 
     async def redirected(at: str, to: str, headers: dict[str, str]) -> None:
         client = await _web_client()

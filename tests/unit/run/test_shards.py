@@ -20,7 +20,7 @@ from wrapgen.run.input.items import Selected, Selection
 from wrapgen.run.input.memory import MemorySource
 from wrapgen.run.input.shards import Shard, Slice, most_calls, of_shard, refuse_open_version, shard_of
 from wrapgen.run.ledger.folder import Folder, folder_for
-from wrapgen.run.remote import RemoteFile
+from wrapgen.run.remote_files import RemoteFile
 from wrapgen.run.scheduling.grants import SpendingLimits
 from wrapgen.run.session import Session
 from wrapgen.run.settings import Options

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import IO, Any, TextIO
 
 from wrapgen.errors import RunError, UsageError
-from wrapgen.run.remote import InputFile
+from wrapgen.run.remote_files import InputFile
 
 _BLOCK = 1 << 20
 _PACKED = 1 << 10  # of a packed file at a time: a few kilobytes may unpack to many megabytes

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, TypeVar
 
 from wrapgen.errors import RunError, UsageError
+from wrapgen.run.bucket import is_remote
 from wrapgen.run.input.decoding import (
     bare,
     encoding_of,
@@ -26,7 +27,7 @@ from wrapgen.run.input.formats import READERS, SUFFIXES, TABLES, jsonl_texts, te
 from wrapgen.run.input.reading import AS_FOUND, Reading, in_words
 from wrapgen.run.input.source import Row, Source
 from wrapgen.run.input.tables import Dialect, delimited, delimiter_of, quote_of, usual
-from wrapgen.run.remote import InputFile, RemoteFile, absolute, find_remote, is_remote
+from wrapgen.run.remote_files import InputFile, RemoteFile, absolute, find_remote
 
 FORMATS = ("jsonl", "json", "document", "csv", "tsv", "lines", "parquet", "errors")
 """What an input may be."""

@@ -10,6 +10,7 @@ from typing import IO, Any
 from wrapgen.client import DataCalls, is_data_url
 from wrapgen.errors import RunError, UsageError
 from wrapgen.files import rename, whole
+from wrapgen.run.bucket import is_remote
 from wrapgen.run.input.decoding import refuse_unreadable
 from wrapgen.run.input.files import FORMATS, FileSource, find, format_of
 from wrapgen.run.input.formats import TABLES
@@ -20,7 +21,6 @@ from wrapgen.run.input.tables import usual
 from wrapgen.run.ledger.folder import Folder, errors_for
 from wrapgen.run.ledger.store import writable
 from wrapgen.run.output.overwrite import files_of_run, own_files
-from wrapgen.run.remote import is_remote
 from wrapgen.run.status import load
 
 STDIN = "-"

@@ -14,7 +14,7 @@ from wrapgen import protocol
 from wrapgen.errors import RunError, UsageError
 from wrapgen.run.input.source import Row, Source
 from wrapgen.run.input.values import Unsendable, field_of, id_of, plain, refused_item, within_limits
-from wrapgen.run.remote import InputFile
+from wrapgen.run.remote_files import InputFile
 from wrapgen.run.scheduling.chunks import Entry
 
 _PERHAPS_ERROR = (b'{"$', b'{"\\', b"{ ", b"{\t", b"{\r")

@@ -11,7 +11,7 @@ from wrapgen.errors import MissingExtra, RunError
 from wrapgen.run.input.arrow import ENUM, INT96, INTERVAL, Reader, cell_reader, unlike
 from wrapgen.run.input.source import Row
 from wrapgen.run.input.times import UNITS, instant_text
-from wrapgen.run.remote import InputFile
+from wrapgen.run.remote_files import InputFile
 
 _BATCH = 4096
 _MAGIC = b"PAR1"

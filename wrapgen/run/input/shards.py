@@ -19,7 +19,7 @@ from wrapgen.references import is_path
 from wrapgen.run.hosts.host import Host
 from wrapgen.run.input.items import Items
 from wrapgen.run.ledger.folder import folder_for
-from wrapgen.run.remote import InputFile
+from wrapgen.run.remote_files import InputFile
 from wrapgen.run.scheduling.chunks import Entry
 from wrapgen.run.scheduling.grants import SpendingLimits
 from wrapgen.run.scheduling.limits import ceiling

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from wrapgen.run.remote import InputFile
+from wrapgen.run.remote_files import InputFile
 
 
 class Row(NamedTuple):

@@ -10,10 +10,10 @@ from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 from wrapgen.errors import RunError, UsageError
+from wrapgen.run.bucket import Bucket, is_remote
 from wrapgen.run.ledger.bucket_log import LEASE, LOGS, NumberedObjects
 from wrapgen.run.ledger.folder import ORIGIN, SUFFIX, FileLog, Folder
 from wrapgen.run.ledger.store import LEDGER, Log
-from wrapgen.run.remote import Bucket, is_remote
 
 
 class BucketLog(FileLog):

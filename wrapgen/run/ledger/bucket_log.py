@@ -26,9 +26,9 @@ from uuid import uuid4
 
 from wrapgen.errors import RunError, TakenOver
 from wrapgen.files import open_file
+from wrapgen.run.bucket import Bucket
 from wrapgen.run.ledger.ledger import digest, digest_of
 from wrapgen.run.ledger.store import CORRECTIONS, LEDGER, SPOOL
-from wrapgen.run.remote import Bucket
 
 LEASE = 20.0
 """Seconds without a sign of life, by the clock of who waits, after which an owner may be replaced."""

@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 from wrapgen.errors import RunError, UsageError
+from wrapgen.run.bucket import EXTRAS, Bucket, is_remote
 from wrapgen.run.ledger.folder import errors_for, receipt_beside, report_beside
-from wrapgen.run.remote import EXTRAS, Bucket, is_remote
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from itertools import zip_longest
 from typing import Any
 from zlib import crc32
 
-from wrapgen.run.remote import InputFile
+from wrapgen.run.remote_files import InputFile
 
 _READ = 1 << 20
 _LEAST_BLOCK, MOST_BLOCKS = 64, 128

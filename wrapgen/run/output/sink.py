@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -28,7 +29,12 @@ class Sink(Protocol):
         """
 
 
-_DELIMITERS = {".csv": ",", ".tsv": "\t"}
+TABLES: dict[str, Callable[[Path], Sink]] = {
+    ".csv": lambda path: DelimitedFile(path, ","),
+    ".tsv": lambda path: DelimitedFile(path, "\t"),
+    ".parquet": ParquetFile,
+}
+"""By the suffix of an output, what writes it; all else is JSON Lines."""
 
 
 def sink_for(path: Path, layout: Layout) -> Sink:
@@ -38,16 +44,14 @@ def sink_for(path: Path, layout: Layout) -> Sink:
         MissingExtra: Parquet without pyarrow.
         UsageError: --keep without the joined shape, or --csv-safe for no table of text.
     """
-    delimiter = _DELIMITERS.get(path.suffix.lower())
-    if layout.safe and delimiter is None:
+    suffix = path.suffix.lower()
+    if layout.safe and suffix not in (".csv", ".tsv"):
         raise UsageError(
             "--csv-safe is for tables that a spreadsheet opens", hint="name the output .csv or .tsv"
         )
     if layout.keep and layout.shape != "joined":
         raise UsageError("--keep names fields of the row to join", hint="add --layout joined")
-    if path.suffix.lower() == ".parquet":
-        return ParquetFile(path)
-    return JsonLinesFile(path) if delimiter is None else DelimitedFile(path, delimiter)
+    return TABLES.get(suffix, JsonLinesFile)(path)
 
 
 _NOT_WRITTEN = re.compile(r"\.errors\.jsonl\Z|\.(json|psv|tab)\Z")
@@ -69,8 +73,8 @@ def refuse_name(path: Path, *, tables: bool = True) -> None:
         raise UsageError(f"{url} is a URL, and results go to a file", hint="copy it when the run has ended")
     name = path.name.lower()
     found = OTHERS.search(bare(name)) or _NOT_WRITTEN.search(name)
-    if found or bare(name) != name or (not tables and path.suffix.lower() in (*_DELIMITERS, ".parquet")):
+    if found or bare(name) != name or (not tables and path.suffix.lower() in TABLES):
         raise UsageError(
             f"{path}: no {found[0] if found else path.suffix} file is written here",
-            hint=f"name it {'.jsonl, .csv, .tsv or .parquet' if tables else '.jsonl'}; pack it afterwards",
+            hint=f"name it {', '.join(('.jsonl', *(TABLES if tables else ())))}; pack it afterwards",
         )
