@@ -69,12 +69,14 @@ SPARK = (
 
 RAY_TASK = (
     *TABLE,
+    "run/hosts/forking.py",
     "run/hosts/processes.py",
     "run/integrations/ray_task.py",
     "run/integrations/shipped_wrapper.py",
     "worker/__init__.py",
     "worker/bootstrap.py",
     "worker/local_files.py",
+    "worker/preload.py",
     "worker/start.py",
 )
 """What goes to Ray's workers, which can execute a wrapper themselves."""

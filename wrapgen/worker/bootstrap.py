@@ -241,8 +241,8 @@ def limit(ceilings: Dict[str, int]) -> None:
             resource.setrlimit(number, (most, most))
 
 
-def tie_to_server(server: int) -> None:
-    """End with the server, whatever ends it; and keep orphaned grandchildren findable below this process."""
+def tie_to_server(server: int, adopt: bool = True) -> None:
+    """End with the server, whatever ends it; `adopt` keeps orphaned grandchildren below this process."""
     if not sys.platform.startswith("linux"):
         return
     try:
@@ -251,7 +251,7 @@ def tie_to_server(server: int) -> None:
         return
     libc = ctypes.CDLL(None)
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
+    libc.prctl(PR_SET_CHILD_SUBREAPER, int(adopt))
     if server and os.getppid() != server:  # it ended before we could ask for the signal
         os._exit(1)
 

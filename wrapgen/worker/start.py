@@ -9,3 +9,9 @@ START = Path(__file__).with_name("bootstrap.py")
 
 LOAD_REQUEST = b'{"content_type":"load","data":null}\n'
 """What the start file answers itself, by how loading ended."""
+
+PRELOAD = Path(__file__).with_name("preload.py")
+"""The process that a run forks its own from; run like `START`, with the id of who starts it."""
+
+FORK = b"fork"
+"""What asks it for a process; the packet brings the new one's socket."""

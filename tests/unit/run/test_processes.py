@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from wrapgen.errors import RunError
+from wrapgen.run.hosts.forking import CAN_FORK
 from wrapgen.run.hosts.processes import ProcessHost, Program
 from wrapgen.run.scheduling.replies import LossKind, Lost
 
@@ -42,6 +43,17 @@ def hosts(tmp_path) -> Iterator[Hosts]:
             return host
 
         yield make
+
+
+needs_fork = pytest.mark.skipif(not CAN_FORK, reason="processes are not forked on this system")
+
+
+def ended(process: int, by: int | None = None) -> None:
+    """Waits for the end of a process, which is killed, or another one by which it ends."""
+    watched = os.pidfd_open(process)
+    os.kill(by or process, signal.SIGKILL)
+    assert select.select([watched], [], [], 60)[0], "it lives on"
+    os.close(watched)
 
 
 def result(answer: bytes | Lost) -> object:
@@ -71,10 +83,7 @@ def test_a_process_that_ended_between_calls_costs_none(hosts):
     """The next call has a new process, and knows nothing of the old one's end."""
     host = hosts("import os\ndef apply(value):\n    return os.getpid()\n")
     first = result(host.call(b"1", 60))
-    watched = os.pidfd_open(first)
-    os.kill(first, signal.SIGKILL)
-    assert select.select([watched], [], [], 60)[0]
-    os.close(watched)
+    ended(first)
     assert result(host.call(b"1", 60)) != first
 
 
@@ -134,6 +143,54 @@ def test_processes_are_as_many_as_calls_up_to_the_limit(hosts):
     """Two calls at once are two processes; one after the other they share one."""
     host = hosts("import os\ndef apply(value):\n    return os.getpid()\n", 2)
     assert len({result(host.call(b"1", 60)) for _ in range(4)}) == 1
+
+
+FAMILY = """
+import os, sys
+LOADED = "Algorithmia" in sys.modules
+def apply(value):
+    return [os.getpid(), os.getppid(), LOADED, sys.argv[1:]]
+"""
+
+
+@needs_fork
+def test_a_process_that_ended_is_replaced_by_one_of_the_same_parent(hosts):
+    """All are forked from one process, which has imported nothing that the wrapper does not use."""
+    host = hosts(FAMILY)
+    first, parent, loaded, words = result(host.call(b"1", 60))
+    assert (loaded, words) == (False, []) and parent != os.getpid()
+    ended(first)
+    second, again, *_ = result(host.call(b"1", 60))
+    assert second != first and again == parent
+
+
+@needs_fork
+def test_processes_are_started_singly_where_their_parent_was_ended(hosts):
+    """Its end costs the calls that are open and no more."""
+    host = hosts(FAMILY)
+    first, parent, *_ = result(host.call(b"1", 60))
+    ended(first, by=parent)
+    second, again, *_ = result(host.call(b"1", 60))
+    assert second != first and again == os.getpid()
+
+
+@needs_fork
+@pytest.mark.parametrize(
+    ("files", "loaded"),
+    [
+        ({"a.py": "from Algorithmia import ADK\n"}, True),
+        ({"a.py": "import json\n"}, False),
+        ({"a.py": "import Algorithmia\n", "requests.py": ""}, False),
+        ({"a.py": "import Algorithmia\n", "urllib3/__init__.py": ""}, False),
+    ],
+    ids=["vendor", "none", "own-module", "own-package"],
+)
+def test_what_an_inline_target_imports_is_there_unless_it_brings_its_own(hosts, tmp_path, files, loaded):
+    """The author's names win over those of packages, as they do where nothing is imported before."""
+    for name, source in files.items():
+        (tmp_path / "inline" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "inline" / name).write_text(source)
+    assert result(hosts(FAMILY).call(b"1", 60))[2] is loaded
 
 
 def test_a_body_of_several_lines_is_one_request(hosts):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -19,6 +18,7 @@ import uuid
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -26,6 +26,7 @@ from wrapgen.errors import RunError
 from wrapgen.files import absolute
 from wrapgen.run.hosts.description import DESCRIBE, DESCRIBE_SECONDS, Description, read_description
 from wrapgen.run.hosts.failures import NotThePlatform, lost_by, platform_answer
+from wrapgen.run.hosts.forking import CAN_FORK, ForkedProcess, ForkFailed, ForkServer, has_ended
 from wrapgen.run.scheduling.replies import LossKind, Lost
 from wrapgen.worker.local_files import FILES, SCHEME
 from wrapgen.worker.start import LOAD_REQUEST, START
@@ -70,24 +71,21 @@ class ProcessEnded(Exception):
 class AlgorithmProcess:
     """One process, and our end of the socket to it. Used by one thread at a time."""
 
-    def __init__(self, program: Program, log: IO[bytes]) -> None:
+    def __init__(self, program: Program, log: IO[bytes], forks: ForkServer | None = None) -> None:
         self._log = log
         self._killed = False
         self._log_start = os.fstat(log.fileno()).st_size
         self._stream, theirs = socket.socketpair()
         for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
             self._stream.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
+        parent = os.getpid()
         with theirs:
-            self._process = subprocess.Popen(
-                [program.interpreter, START],
-                stdin=theirs.fileno(),
-                stdout=log,
-                stderr=log,
-                cwd=program.folder,
-                env={**os.environ, **program.variables},
-                start_new_session=True,
-            )
-        settings = {"server": os.getpid(), "ceilings": {}, "variables": None, "listen": None, "plain": True}
+            self._process: subprocess.Popen[bytes] | ForkedProcess
+            if forks is not None:
+                self._process, parent = forks.fork(theirs), forks.pid
+            else:
+                self._process = _executed(program, log, [str(START)], theirs.fileno())
+        settings = {"server": parent, "ceilings": {}, "variables": None, "listen": None, "plain": True}
         with contextlib.suppress(ConnectionError):  # it has ended; `load` tells how
             self._stream.sendall(json.dumps(settings).encode() + b"\n" + LOAD_REQUEST)
 
@@ -139,7 +137,7 @@ class AlgorithmProcess:
             code = self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:  # it closed its end of the socket, and goes on
             self.kill()
-            code = self._process.returncode
+            code = self._process.wait()
         printed = os.pread(self._log.fileno(), _BUFFER, self._log_start) if self._log.readable() else b""
         said = printed[-SHOWN_BYTES:].decode("utf-8", "replace").strip()
         how = f"exited with code {code}"
@@ -169,22 +167,21 @@ class AlgorithmProcess:
     def join(self, seconds: float) -> None:
         """Waits until it is gone; kills it when that takes too long."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(0 if _has_ended(self._process.pid, seconds) else seconds)
+            self._process.wait(0 if has_ended(self._process.pid, seconds) else seconds)
         self.kill()
 
 
-def _has_ended(pid: int, seconds: float) -> bool:
-    """Waits for a child's end where the system tells of it; `Popen.wait` looks only every 50 ms."""
-    try:
-        descriptor = os.pidfd_open(pid)
-    except (AttributeError, OSError):  # the system tells nothing
-        return False
-    try:
-        poll = select.poll()
-        poll.register(descriptor, select.POLLIN)
-        return bool(poll.poll(1000 * seconds))
-    finally:
-        os.close(descriptor)
+def _executed(program: Program, log: IO[bytes], words: list[str], stdin: int) -> subprocess.Popen[bytes]:
+    """Starts one of our start files in the program's Python and folder."""
+    return subprocess.Popen(
+        [program.interpreter, *words],
+        stdin=stdin,
+        stdout=log,
+        stderr=log,
+        cwd=program.folder,
+        env={**os.environ, **program.variables},
+        start_new_session=True,
+    )
 
 
 class FolderSideband:
@@ -254,6 +251,8 @@ class ProcessHost:
         self._closed = False
         # Linux ends a process with the thread that started it: this one lives as long as the host.
         self._starter = ThreadPoolExecutor(1, "wrapgen-start")
+        self._can_fork = CAN_FORK
+        self._forks: ForkServer | None = None
         self._early: list[Future[AlgorithmProcess]] = []
         self._description: Description | None = None
 
@@ -262,7 +261,18 @@ class ProcessHost:
         self._early.append(self._begun())
 
     def _begun(self) -> Future[AlgorithmProcess]:
-        return self._starter.submit(AlgorithmProcess, self._program, self._log)
+        return self._starter.submit(self._new_process)
+
+    def _new_process(self) -> AlgorithmProcess:
+        """Forked where that is possible; else, and once that failed, started by itself."""
+        if self._can_fork:
+            try:
+                if self._forks is None:
+                    self._forks = ForkServer(partial(_executed, self._program, self._log), LOAD_SECONDS)
+                return AlgorithmProcess(self._program, self._log, self._forks)
+            except ForkFailed:
+                self._can_fork = False
+        return AlgorithmProcess(self._program, self._log)
 
     def call(self, body: bytes, timeout: float, kind: bytes = b"json") -> bytes | Lost:
         """One call in a process that has nothing else to do; see `Host`. `kind`: `binary` for base64."""
@@ -361,6 +371,9 @@ class ProcessHost:
         ends = time.monotonic() + STOP_SECONDS
         for process in processes:
             process.join(max(0.0, ends - time.monotonic()))
+        if self._forks is not None:
+            self._forks.close()
+            self._forks = None
         self._starter.shutdown()
 
 
