@@ -21,7 +21,7 @@ VARIABLE = "_WRAPGEN_COMPLETE"
 ASK_SECONDS = 2.0
 """How long a shell waits at most for a platform's answer."""
 
-FORMATS = ("jsonl", "json", "document", "csv", "tsv", "lines", "parquet", "errors")
+FORMATS = ("jsonl", "json", "document", "lines", "errors", "csv", "tsv", "parquet")
 """What `--format` takes; a copy, since the original loads the readers (a test compares)."""
 
 

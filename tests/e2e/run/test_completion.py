@@ -14,7 +14,7 @@ import pytest
 from wrapgen.cli import completion
 from wrapgen.cli.completion import FORMATS
 from wrapgen.cli.main import cli
-from wrapgen.run.input import files
+from wrapgen.run.input import formats
 
 HEAVY = {
     "pydantic",
@@ -120,7 +120,7 @@ def test_nothing_heavy_is_loaded(ask):
 
 def test_the_formats_are_those_of_the_input():
     """The copy of the formats that completion offers is true."""
-    assert set(FORMATS) == set(files.FORMATS)
+    assert set(FORMATS) == set(formats.FORMATS)
 
 
 def test_every_name_of_an_algorithm_is_completed():

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import IO
 
 from wrapgen.platform.building.installers import Installers
-from wrapgen.platform.workers.ceiling_watch import LOOK_SECONDS, LOOK_SHARE, beyond, tree
+from wrapgen.platform.workers.ceiling_watch import LOOK_SECONDS, LOOK_SHARE, beyond
 from wrapgen.platform.workers.ceilings import DISK, MEMORY, Ceilings
 from wrapgen.platform.workers.cgroups import Cgroups, Group
 from wrapgen.platform.workers.disk import is_over, remove
-from wrapgen.platform.workers.process_tree import start_reaper
+from wrapgen.platform.workers.process_tree import start_reaper, tree
 from wrapgen.platform.workers.sandbox import Room, Sandbox, interpreter_folders
 
 STEP_SECONDS = 1800

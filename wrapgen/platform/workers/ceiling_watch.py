@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -18,6 +17,7 @@ from weakref import WeakKeyDictionary
 from wrapgen.platform.observe.background import going_on
 from wrapgen.platform.workers.ceilings import DISK, MEMORY, PROCESSES, Ceilings
 from wrapgen.platform.workers.disk import is_over
+from wrapgen.platform.workers.process_tree import memory_bytes, threads, tree
 from wrapgen.platform.workers.worker import Worker
 
 LOOK_SECONDS = 1.0
@@ -33,7 +33,6 @@ Between two looks at an idle worker too, of which a server may have hundreds.
 """
 
 _PROC = Path("/proc")
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 _SHARES = re.compile(r"^(Pss|Pss_Shmem): +(\d+) kB", re.MULTILINE)
 
 
@@ -90,33 +89,13 @@ def beyond(process: int, ceilings: Ceilings) -> str:
     return ""
 
 
-def tree(process: int) -> Iterator[int]:
-    """A process and all below it; a worker's orphans come to be below it or below its sandbox."""
-    waiting = [process]
-    while waiting:
-        current = waiting.pop()
-        yield current
-        with contextlib.suppress(OSError):
-            for task in (_PROC / str(current) / "task").iterdir():
-                with contextlib.suppress(OSError):
-                    waiting.extend(map(int, (task / "children").read_text().split()))
-
-
-def threads(process: int) -> int:
-    """The threads of a process; 0 when it has ended."""
-    try:
-        return int((_PROC / str(process) / "stat").read_bytes().rpartition(b")")[2].split()[17])
-    except OSError:
-        return 0
-
-
 def memory(processes: list[int], enough: int) -> int:
     """Bytes in memory of several processes, what they share counted once, and memory that only is a file.
 
     Sharing is looked into only if the plain sum is more than `enough`, since that takes longer.
     """
     files = sum(dict(each for process in processes for each in _memory_files(process)).values())
-    plain = sum(map(_resident, processes)) + files
+    plain = sum(memory_bytes(process) or 0 for process in processes) + files
     if plain <= enough:
         return plain
     own, shared = 0, 0
@@ -126,13 +105,6 @@ def memory(processes: list[int], enough: int) -> int:
             shared += int(found.get("Pss_Shmem", 0)) * 1024
             own += (int(found.get("Pss", 0)) - int(found.get("Pss_Shmem", 0))) * 1024
     return own + max(shared, files)
-
-
-def _resident(process: int) -> int:
-    try:
-        return int((_PROC / str(process) / "statm").read_text().split()[1]) * _PAGE
-    except OSError:
-        return 0
 
 
 def _memory_files(process: int) -> Iterator[tuple[tuple[int, int], int]]:

@@ -15,6 +15,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 _PROC = Path("/proc")
@@ -80,13 +81,36 @@ def descend(process: int, levels: int) -> int:
     return process
 
 
+def tree(process: int) -> Iterator[int]:
+    """A process and all below it; a worker's orphans come to be below it or below its sandbox."""
+    waiting = [process]
+    while waiting:
+        current = waiting.pop()
+        yield current
+        with contextlib.suppress(OSError):
+            for task in (_PROC / str(current) / "task").iterdir():
+                with contextlib.suppress(OSError):
+                    waiting.extend(map(int, (task / "children").read_text().split()))
+
+
+def _stat(process: int) -> list[bytes]:
+    """What /proc/PID/stat says after the program's name; empty where it can't be read."""
+    try:
+        return (_PROC / str(process) / "stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return []
+
+
 def cpu_seconds(process: int) -> float | None:
     """Processor time that a process used so far, its threads included; None where that can't be read."""
-    try:
-        fields = (_PROC / str(process) / "stat").read_bytes().rpartition(b")")[2].split()
-    except OSError:
-        return None
-    return (int(fields[11]) + int(fields[12])) / _TICKS
+    fields = _stat(process)
+    return (int(fields[11]) + int(fields[12])) / _TICKS if fields else None
+
+
+def threads(process: int) -> int:
+    """The threads of a process; 0 when it has ended."""
+    fields = _stat(process)
+    return int(fields[17]) if fields else 0
 
 
 def memory_bytes(process: int) -> int | None:

@@ -23,14 +23,11 @@ from wrapgen.run.input.decoding import (
     refuse_unreadable,
     text_lines,
 )
-from wrapgen.run.input.formats import READERS, SUFFIXES, TABLES, jsonl_texts, texts_of
+from wrapgen.run.input.formats import FORMATS, READERS, SUFFIXES, TABLES, jsonl_texts, texts_of
 from wrapgen.run.input.reading import AS_FOUND, Reading, in_words
 from wrapgen.run.input.source import Row, Source
 from wrapgen.run.input.tables import Dialect, delimited, delimiter_of, quote_of, usual
 from wrapgen.run.remote_files import InputFile, RemoteFile, absolute, find_remote
-
-FORMATS = ("jsonl", "json", "document", "csv", "tsv", "lines", "parquet", "errors")
-"""What an input may be."""
 
 _BLOCK = 1 << 20
 

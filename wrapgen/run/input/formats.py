@@ -235,6 +235,9 @@ READERS: dict[str, Callable[[IO[bytes], str], Iterator[Row]]] = {
 TABLES = ("csv", "tsv")
 """Formats that `tables` reads."""
 
+FORMATS = (*READERS, *TABLES, "parquet")
+"""What an input may be."""
+
 SUFFIXES = {
     ".errors.jsonl": "errors",
     ".jsonl": "jsonl",

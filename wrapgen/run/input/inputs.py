@@ -12,8 +12,8 @@ from wrapgen.errors import RunError, UsageError
 from wrapgen.files import rename, whole
 from wrapgen.run.bucket import is_remote
 from wrapgen.run.input.decoding import refuse_unreadable
-from wrapgen.run.input.files import FORMATS, FileSource, find, format_of
-from wrapgen.run.input.formats import TABLES
+from wrapgen.run.input.files import FileSource, find, format_of
+from wrapgen.run.input.formats import FORMATS, TABLES
 from wrapgen.run.input.items import FAILED_ITEM, Items, Reopened, Selected, Selection
 from wrapgen.run.input.reading import AS_FOUND, Reading
 from wrapgen.run.input.shards import whole_of
