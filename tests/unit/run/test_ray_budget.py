@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
 pytest.importorskip("pyarrow")
+pytest.importorskip("ray")
 
 from wrapgen.run.integrations.ray import _budget_class
 
 
-def _run(scenario):
+def _run(scenario, *, restarted=False):
     async def whole():
-        await asyncio.wait_for(scenario(_budget_class()(4)), 60)
+        await asyncio.wait_for(scenario(_budget_class()(4, restarted)), 60)
 
     asyncio.run(whole())
 
@@ -74,13 +76,20 @@ def test_calls_of_one_task_add_up():
     _run(scenario)
 
 
-def test_a_budget_that_was_started_anew_learns_attempts_from_its_tasks():
-    """It counts on from the attempt that asks, and takes back no calls that it never gave."""
+def test_a_budget_that_was_started_anew_learns_attempts_and_leases_from_its_tasks():
+    """It leases nothing before tasks could tell what they have; it counts on from the attempt that asks."""
 
     async def scenario(budget):
-        await budget.release("task", 2, 4)
-        assert budget.free == 4
-        assert await budget.acquire("task", 2, 3) == 3
-        assert await budget.begin("task") == 3 and budget.free == 4
+        assert budget.known > time.monotonic()
+        asked = await _begun(budget.acquire("new", await budget.begin("new"), 4))
+        for _ in range(2):
+            await budget.report("task", 2, 3)
+        assert not asked.done() and (budget.free, budget.held["task"]) == (1, 3)
+        assert await asked == 1 and budget.free == 0
+        await budget.release("task", 2, 3)
+        assert budget.free == 3 and await budget.begin("task") == 3
+        await budget.report("task", 2, 3)  # of the attempt that is over
+        await budget.release("task", 2, 3)
+        assert budget.free == 3
 
-    _run(scenario)
+    _run(scenario, restarted=True)

@@ -94,6 +94,7 @@ def test_shards_that_start_at_once_do_not_exceed_a_rate_with_their_first_request
         ("4/4", "there is no shard 4/4: shards are numbered from 0"),
         ("/4", "is the variable of its number set"),
         ("1/", "not a shard: '1/'"),
+        ("\uff11/3", "not a shard"),
         ("1", "not a shard"),
         ("-1/4", "not a shard"),
         ("1/0", "a run has 1 to"),

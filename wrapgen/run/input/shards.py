@@ -27,7 +27,7 @@ from wrapgen.run.scheduling.limits import ceiling
 MOST = 100_000
 """Shards of a run, at most."""
 
-_TEXT = re.compile(r"(\d{1,9})/(\d{1,9})(?:%(\d{1,9}))?\Z")
+_TEXT = re.compile(r"([0-9]{1,9})/([0-9]{1,9})(?:%([0-9]{1,9}))?\Z")
 _NAME = re.compile(r"(?P<stem>.*)\.shard-(?P<index>\d+)-of-(?P<of>\d+)(?P<suffix>\.[^.]+|)\Z")
 _MARK = re.compile(r"\.shard-\d+-of-\d+(?=\.|\Z)")
 

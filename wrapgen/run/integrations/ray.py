@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import pickle
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -20,7 +21,7 @@ from wrapgen.run.hosts.description import Description
 from wrapgen.run.input.arrow import cell_reader
 from wrapgen.run.integrations import table_driver
 from wrapgen.run.integrations.column_schema import declared
-from wrapgen.run.integrations.ray_task import BlockTask, describe
+from wrapgen.run.integrations.ray_task import REPORT_SECONDS, BlockTask, describe
 from wrapgen.run.integrations.table_driver import (
     JSON,
     PROBE,
@@ -230,20 +231,54 @@ def _budget(total: int) -> Any:
     return actor.remote(total)
 
 
-def _budget_class() -> type:
-    """Its class, which goes to the actor as it is, like a function within another.
+def _leases_class() -> Any:
+    """The class of what tasks hold, which goes to the actor as it is, like a function within another.
 
-    A lease ends when its task gives it back, or when the task begins again after its worker was lost. An
-    actor that was started anew, after its node was lost, learns the attempts from those that ask for calls.
+    An actor that was started anew, after its node was lost, learns attempts and leases from the tasks: it
+    leases nothing until each of them has had the time to report its own.
     """
+    grace = 3 * REPORT_SECONDS
 
-    class Budget:
-        def __init__(self, total: int) -> None:
+    class Leases:
+        def __init__(self, total: int, restarted: bool | None = None) -> None:
+            import ray
+
+            if restarted is None:
+                restarted = ray.get_runtime_context().was_current_actor_reconstructed
+            self.known = time.monotonic() + (grace if restarted else 0.0)
             self.total = self.free = total
             self.held: Counter[str] = Counter()
             self.attempts: dict[str, int] = {}
-            self.waiting = 0
             self.changed = asyncio.Condition()
+
+        def is_over(self, task: str, attempt: int) -> bool:
+            return self.attempts.setdefault(task, attempt) != attempt
+
+        async def report(self, task: str, attempt: int, calls: int) -> None:
+            """Notes calls that a task has, which an actor before this one leased to it."""
+            async with self.changed:
+                more = 0 if self.is_over(task, attempt) else max(0, calls - self.held[task])
+                self.held += Counter({task: more})
+                self.free -= more
+
+        async def release(self, task: str, attempt: int, calls: int) -> None:
+            """Takes back calls from a task, unless the attempt that gives them back is over."""
+            async with self.changed:
+                back = 0 if self.is_over(task, attempt) else min(calls, self.held[task])
+                self.held -= Counter({task: back})
+                self.free += back
+                self.changed.notify_all()
+
+    return Leases
+
+
+def _budget_class() -> type:
+    """The class of the actor. A lease ends when its task gives it back, or begins anew after its worker."""
+
+    leases: Any = _leases_class()
+
+    class Budget(leases):  # type: ignore[misc,unused-ignore]
+        waiting = 0
 
         async def begin(self, task: str) -> int:
             """Notes that an attempt of a task begins, and ends the one before; how many there were."""
@@ -251,30 +286,20 @@ def _budget_class() -> type:
                 self.attempts[task] = self.attempts.get(task, -1) + 1
                 self.free += self.held.pop(task, 0)
                 self.changed.notify_all()
-                return self.attempts[task]
-
-        def _is_over(self, task: str, attempt: int) -> bool:
-            return self.attempts.setdefault(task, attempt) != attempt
+                return int(self.attempts[task])
 
         async def acquire(self, task: str, attempt: int, most: int) -> int:
             """Waits for calls, and leases a fair part of them; 0 for an attempt that is over."""
+            await asyncio.sleep(self.known - time.monotonic())
             async with self.changed:
                 self.waiting += 1
-                await self.changed.wait_for(lambda: self.free > 0 or self._is_over(task, attempt))
+                await self.changed.wait_for(lambda: self.free > 0 or self.is_over(task, attempt))
                 self.waiting -= 1
                 fair = -(-self.total // (len(self.held.keys() | {task}) + self.waiting))
-                leased = 0 if self._is_over(task, attempt) else min(most, fair, self.free)
+                leased = 0 if self.is_over(task, attempt) else min(most, fair, self.free)
                 self.held += Counter({task: leased})
                 self.free -= leased
-                return leased
-
-        async def release(self, task: str, attempt: int, calls: int) -> None:
-            """Takes back calls from a task, unless the attempt that gives them back is over."""
-            async with self.changed:
-                back = 0 if self._is_over(task, attempt) else min(calls, self.held[task])
-                self.held -= Counter({task: back})
-                self.free += back
-                self.changed.notify_all()
+                return int(leased)
 
     return Budget
 

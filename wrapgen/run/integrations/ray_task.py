@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from wrapgen.errors import WrapgenError
@@ -11,6 +13,9 @@ from wrapgen.run.integrations.table_plan import TablePlan, WrapperCalls
 
 SLICE = 10_000
 """Rows of a block that share one lease of calls."""
+
+REPORT_SECONDS = 2.0
+"""Between two reports of a lease, by which an actor that was started anew learns of it."""
 
 
 class BlockTask:
@@ -44,10 +49,31 @@ class BlockTask:
             rows = self._plan.items(batch)
             calls = ray.get(budget.acquire.remote(task, attempt, self._at_once)) if rows else 1
             try:
-                outcomes = self._plan.score(rows, self._first + attempt, calls) if rows else []
+                with _reporting(budget, task, attempt, calls):
+                    outcomes = self._plan.score(rows, self._first + attempt, calls) if rows else []
             finally:
                 budget.release.remote(task, attempt, calls)
             yield pa.Table.from_batches([self._plan.extended(batch, outcomes)])
+
+
+@contextmanager
+def _reporting(budget: Any, *lease: Any) -> Iterator[None]:
+    """Reports a lease now and then while the block runs, and never after it."""
+    import ray
+
+    ended = threading.Event()
+
+    def work() -> None:
+        while not ended.wait(REPORT_SECONDS):
+            ray.get(budget.report.remote(*lease))
+
+    thread = threading.Thread(target=work, name="wrapgen-lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def describe(calls: WrapperCalls, reference: str) -> tuple[Description | None, str, str]:
