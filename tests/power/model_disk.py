@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -285,7 +286,11 @@ class ModelDisk:
     def _key(self, effect: Effect) -> int:
         """A number of an effect; those of a set, combined, tell it from other sets."""
         found = self._keys.get(effect)
-        return hash((effect.node.number, effect.offset, effect.data)) if found is None else found  # type: ignore[union-attr]
+        if found is not None:
+            return found
+        assert isinstance(effect, Content)  # a torn page; the number is the same in every process
+        torn = f"{effect.node.number} {effect.offset} {len(effect.data or b'')} {effect.data!r}"
+        return int.from_bytes(blake2b(torn.encode(), digest_size=8).digest(), "big")
 
     def tree(self, chosen: list[Effect], synced: int) -> Tree:
         """What is there of some effects, and of as many as had been synced."""

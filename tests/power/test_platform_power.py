@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
+import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -34,7 +39,7 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def states(
-    life: Path, folder: Path, broken: str = "", share: float = 0.02
+    life: Path, folder: Path, broken: str = "", share: float = 0.02, root: Path | None = None
 ) -> tuple[list[tuple[Crash, int]], Known]:
     """Every state with the last moment at which it may be found, and what was known when.
 
@@ -43,6 +48,7 @@ def states(
         folder: an empty one.
         broken: what is not synced; see `Replay`.
         share: of the moments at which much is being installed, those whose states are among them.
+        root: where it was recorded, if only the log is left.
     """
     (folder / "empty").mkdir()
     disk, random = ModelDisk(folder / "empty"), Random(1)
@@ -64,8 +70,8 @@ def states(
         for crash in disk.crashes(random, 1):
             found[crash.key] = crash, moment
 
-    Replay(life / "root", disk, seen, broken).play(life / "log")
-    if not broken:
+    Replay(root or life / "root", disk, seen, broken).play(life / "log")
+    if not broken and not root:
         disk.compare(life / "root")
     return list(found.values()), Known(told, disk.newest())
 
@@ -77,30 +83,53 @@ def check(crash: Crash, facts: Facts, folder: Path, last: Tree) -> None:
     open_again(facts, folder, last)
 
 
-def faults(found: list[tuple[Crash, int]], known: Known, folder: Path) -> Iterator[str]:
-    """What is wrong with a home that is opened again, for each state with which something is."""
+def replayed(life: Path, crash: Crash, broken: str = "", share: float = 0.02) -> str:
+    """The command that tries one state again; the log of what was recorded is kept for it."""
+    kept = Path(tempfile.gettempdir()) / f"wrapgen-power-{zlib.crc32(str(life).encode()):08x}"
+    if not kept.exists():
+        kept.mkdir()
+        shutil.copy(life / "log", kept / "log")
+    words = [sys.executable, str(Path(__file__).with_name("one_state.py")), str(kept), str(life / "root")]
+    return shlex.join([*words, str(share), str(crash.key), *([broken] if broken else [])])
+
+
+def faults(
+    found: list[tuple[Crash, int]], known: Known, folder: Path, again: Callable[[Crash], str] = lambda _: ""
+) -> Iterator[str]:
+    """What is wrong with a home that is opened again, for each state with which something is.
+
+    Args:
+        found: the states.
+        known: what may be found in them.
+        folder: an empty one.
+        again: the command that tries a state again.
+    """
     for number, (crash, moment) in enumerate(found):
         place = folder / str(number)
         try:
             check(crash, known.at(moment), place, known.last)
         except Exception as error:  # whatever an operator would meet
-            yield f"{crash}: {error!r}"
+            yield f"{crash}: {error!r}\n  replay: {again(crash)}"
         shutil.rmtree(place)
 
 
 def test_a_platform_survives_power_cuts(life, quick):
     """What was acknowledged (data, keys, pushes, builds, void calls) is found in a choice of the states."""
     found, known = states(life, quick)
-    assert not list(faults(Random(1).sample(found, 40), known, quick))
+    assert not list(faults(Random(1).sample(found, 40), known, quick, partial(replayed, life)))
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("broken", ["file", "folder", "all"])
 def test_a_missing_sync_is_found(life, quick, broken):
-    """Were files, folders or what git and builds wrote not synced, some state would break a promise."""
+    """Were files, folders or what git and builds wrote not synced, a state and its command break a promise."""
     found, known = states(life, quick, broken)
     Random(1).shuffle(found)
-    assert next(faults(found, known, quick), None)
+    fault = next(faults(found, known, quick, partial(replayed, life, broken=broken)), None)
+    assert fault
+    what, _, command = fault.partition("\n  replay: ")
+    done = subprocess.run(shlex.split(command), capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and done.stdout.startswith(what.partition(":")[0]), done
 
 
 @pytest.fixture(scope="module")
@@ -113,9 +142,9 @@ def all_states(life: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[li
 
 @pytest.mark.soak
 @pytest.mark.parametrize("part", range(PARTS))
-def test_a_platform_survives_every_power_cut(all_states, quick, part):
+def test_a_platform_survives_every_power_cut(life, all_states, quick, part):
     """As above, from every state, in parts."""
     found, known = all_states
-    assert not list(faults(found[part::PARTS], known, quick))
+    assert not list(faults(found[part::PARTS], known, quick, partial(replayed, life, share=1.0)))
     tried = sum(len(found[each::PARTS]) for each in range(part + 1))
     publish("states of a platform's home after a power cut, each opened and compared", tried)

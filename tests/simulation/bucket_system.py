@@ -13,9 +13,10 @@ from greenlet import GreenletExit, getcurrent
 from simulation.faults import Faults
 from simulation.system import System
 from simulation.world import Process, World
-from wrapgen.run.history import Event
+from wrapgen.run.history import Event, Kind
 from wrapgen.run.ledger import bucket_log
 from wrapgen.run.ledger.bucket_folder import BucketFolder
+from wrapgen.run.ledger.replay import indexes_of
 
 
 class SimBucket:
@@ -76,6 +77,7 @@ class BucketSystem(System):
         super().__init__(seed, place, faults, items)
         self._place, self._machines = place, 0
         self._counted: list[tuple[int, Event]] = []  # of the ledger, with where its entry ends
+        self._noted: dict[tuple[tuple[int, ...], int], Event | None] = {}  # sends, under which owner
         self.bucket: dict[str, bytes] = {}
 
     def state(self) -> BucketFolder:
@@ -98,7 +100,30 @@ class BucketSystem(System):
                 self._appended(getcurrent().process, offset, body[at : at + length])
                 self._counted += [(end, event) for end, _, event, _ in self.pending]
                 self._confirm()
+                self._note(body[at : at + length])
             at += length
+
+    def _note(self, lines: bytes) -> None:
+        """Notes which owner's each send is."""
+        for entry in map(json.loads, lines.splitlines()):
+            if entry["e"] == "send":
+                self._noted[tuple(indexes_of(entry)), entry["t"]] = self._opened()
+
+    def _opened(self) -> Event | None:
+        """The latest takeover."""
+        return next((one for one in reversed(self.events) if one.kind is Kind.OPEN), None)
+
+    def _leaves(self, asked, indexes: list[int]) -> None:
+        """A send that the bucket had before another owner came was open then, though it leaves later."""
+        try:
+            super()._leaves(asked, indexes)
+        finally:
+            owner, sent = self._noted.get((tuple(indexes), asked["$try"])), self.events[-1]
+            if owner is not self._opened() and sent.kind is Kind.SEND and sent.items is indexes:
+                places = [at for at, one in enumerate(self.events) if one.kind is Kind.OPEN]
+                owners = [at for at in places if self.events[at] is owner]
+                if owners and owners[0] != places[-1]:
+                    self.events.insert(places[places.index(owners[0]) + 1], self.events.pop())
 
     def _cut(self, size: int) -> None:
         """Entries that were kept though their runner was told that they can't be: it takes them back."""

@@ -70,6 +70,7 @@ class Mutant:
 
 
 RIVALS = Faults(two_runners=1.0, slow=0.5)
+LOSSES = Faults(two_runners=1.0, slow=0.5, store_lost=0.3)
 OBJECTS = bucket_log.NumberedObjects
 MUTANTS = {
     "sync of the ledger dropped": Mutant(edit(ledger.Ledger, "append", "self._log.sync()", "pass"), 20),
@@ -136,7 +137,7 @@ MUTANTS = {
         first=BUCKETS,
     ),
     "a number of a bucket used again": Mutant(
-        edit(OBJECTS, "sync", "self._sealed or self._seal()", "self._seal()"), 250, RIVALS, first=BUCKETS
+        edit(OBJECTS, "sync", "self._sealed or self._seal()", "self._seal()"), 20, LOSSES, first=BUCKETS
     ),
     "two runners at once": Mutant(edit(folder.Folder, "locked", "LOCK_EX", "LOCK_SH"), 60),
     "limit of attempts ignored": Mutant(
