@@ -122,7 +122,7 @@ def test_a_platform_survives_power_cuts(life, quick):
 @pytest.mark.soak
 @pytest.mark.parametrize("broken", ["file", "folder", "all"])
 def test_a_missing_sync_is_found(life, quick, broken):
-    """Were files, folders or what git and builds wrote not synced, a state and its command break a promise."""
+    """Were files, folders or what git and builds wrote not synced, a state would break a promise, twice."""
     found, known = states(life, quick, broken)
     Random(1).shuffle(found)
     fault = next(faults(found, known, quick, partial(replayed, life, broken=broken)), None)
