@@ -41,7 +41,7 @@ class Platform:
         state: accounts, algorithms, builds, data and the rest of what is kept.
         pools: the workers.
         calls: calls of algorithms.
-        unattended: those that nobody waits for.
+        unattended: those that no caller waits for.
         faults: what goes wrong on request.
         observer: what is known of calls that were, and the server's log.
         bounds: what one request may cost.

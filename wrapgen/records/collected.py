@@ -81,7 +81,7 @@ class Collected:
         return RecordCounts(counts.get(RESULT, 0), counts.get(FINAL, 0), counts.get(RETRYABLE, 0))
 
     def runs(self) -> dict[str | None, int]:
-        """How many keys each run has; None stands for records without a run."""
+        """How many keys each run has; None means records without a run."""
         rows = self._database.execute("SELECT run, count(*) FROM record GROUP BY run ORDER BY run").fetchall()
         return {_run_back(run): count for run, count in rows}
 
@@ -106,7 +106,7 @@ def _bytes(text: str) -> bytes:
 
 
 def _run(run: str | None) -> bytes:
-    # A run's name is never empty, so the empty text stands for none; NULLs would not count as equal.
+    # A run's name is never empty, so the empty text means none; NULLs would not count as equal.
     return _bytes(run or "")
 
 

@@ -289,7 +289,7 @@ def _check_errors(rules: Any, report: Report) -> None:
             report(("target", "errors", number), Refused(said, "write path:, where in the answer it shows"))
         for key in ("path", "status_in", "message") if isinstance(rule, dict) else ():
             if _is_many(rule.get(key)):
-                said = "an error of an answer is one value, and * stands for many"
+                said = "an error of an answer is one value, and * means many"
                 hint = "name one element, such as [0]; errors of items belong in item_error:"
                 report(("target", "errors", number, key), Refused(said, hint))
 

@@ -15,7 +15,7 @@ from wrapgen.spec.names import Refused, Steps, parse_path, shown
 from wrapgen.spec.tree import Path
 
 EACH = "$each"
-"""The one key of an object that stands for a list: what is below it, once for each item."""
+"""The one key of an object that means a list: what is below it, once for each item."""
 
 _VARIABLE = re.compile(r"\$([A-Za-z_]\w*)(.*)\Z", re.DOTALL)
 _DOLLARS = re.compile(r"(\$+)\{")
@@ -113,7 +113,7 @@ def _reference(root: str, rest: str, inside: bool) -> Ref | Each:
 
 
 def _with_values(text: str, inside: bool) -> str | Text:
-    """Text in which `${item.text}` stands for a value; before a brace two `$` stand for one."""
+    """Text in which `${item.text}` means a value; before a brace two `$` mean one."""
     parts: list[str | Ref] = [""]
     end = 0
     for match in _DOLLARS.finditer(text):

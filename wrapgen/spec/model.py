@@ -36,7 +36,7 @@ def _check_record_id(text: str) -> None:
             f"write $.{text}" if text.isidentifier() else "write for example $.id",
         )
     if None in names.parse_path(text):
-        raise names.Refused("an id is one value, and * stands for many", "name one element, such as [0]")
+        raise names.Refused("an id is one value, and * means many", "name one element, such as [0]")
 
 
 def _whole_number(value: Any) -> Any:
@@ -122,12 +122,12 @@ class Datastore(Section):
 
     @property
     def store(self) -> StoreAddress:
-        """What `url` or `url_env` stands for."""
+        """The address that `url` or `url_env` gives."""
         return parse_store(self.url) if self.url else parse_store_variable(self.url_env or "")
 
     @property
     def copy_stores(self) -> tuple[StoreAddress, ...]:
-        """What each of `copies` stands for."""
+        """The address of each of `copies`."""
         return tuple(parse_store(url) for url in self.copies)
 
 

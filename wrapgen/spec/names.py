@@ -181,7 +181,7 @@ def parse_path(text: str) -> Steps:
     """Reads a JSON path: `$.user.name`, `$['odd key']`, `$.list[0]`, `$.list[*].name`.
 
     Returns:
-        its steps, None standing for every element; `$` alone has none.
+        its steps, None meaning every element; `$` alone has none.
     """
     if not text.startswith("$"):
         hint = (

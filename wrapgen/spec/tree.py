@@ -101,7 +101,7 @@ class Tree:
 
 @dataclass
 class _Anchored:
-    """What an alias stands for: a value, and how many values it holds."""
+    """What an alias means: a value, and how many values it holds."""
 
     value: Any
     size: int
@@ -201,9 +201,7 @@ class _EventReader:
     def alias(self, event: Any) -> Any:
         anchored = self.anchors.get(event.anchor)
         if anchored is None:
-            raise self.stop(
-                event, f"*{_show(event.anchor)} stands for nothing before it", "write the value out"
-            )
+            raise self.stop(event, f"*{_show(event.anchor)} names nothing before it", "write the value out")
         self.count(event, anchored.size)
         return anchored.value
 

@@ -56,7 +56,7 @@ def identify(calls: CallService, authorization: str, origin: str) -> tuple[Calle
         origin: that header: the address of the web page that sends the request, empty if none does.
 
     Raises:
-        NotAuthorized: no key, or one that stands for nobody (401); or one that can't be used there (403).
+        NotAuthorized: no key, or one of no account (401); or one that can't be used there (403).
     """
     found, call = calls.identify(key_of(authorization))
     # Where a call came from was asked when it came; its algorithm may send requests from wherever it runs.

@@ -194,7 +194,7 @@ class DataApi:
             await written(write, ask.request.stream(), partial(auth.recheck, ask.request))
             return ApiResult(await run_in_threadpool(write.commit))
         except ClientDisconnect:
-            return Response(b"", 400)  # nobody reads it; the half file is gone
+            return Response(b"", 400)  # it is not read; the half file is gone
         finally:
             await run_in_threadpool(write.abandon)
 

@@ -66,7 +66,7 @@ class ApiResult(Struct, Generic[T]):
 
 @dataclass(frozen=True)
 class Ask:
-    """One request: itself, and who sends it (nobody in particular where no key is asked for)."""
+    """One request: itself, and who sends it (no account where no key is asked for)."""
 
     request: Request
     caller: Caller

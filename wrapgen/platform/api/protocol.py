@@ -77,7 +77,7 @@ class HeldHead:
 
 
 class _Nowhere(list[tuple[bytes, bytes]]):
-    """Where the parser puts trailers: they come after the request was looked at, and nobody asks for them."""
+    """Where the parser puts trailers: they come after the request was looked at, and are not needed."""
 
     def append(self, pair: tuple[bytes, bytes]) -> None:
         """Keeps nothing."""

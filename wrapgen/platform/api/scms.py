@@ -40,7 +40,7 @@ class ScmApi:
 
     @endpoint("GET", "/v1/scms/{scm}/oauth/status", who=auth.caller)
     def oauth_status(self, ask: Ask) -> Authorization:
-        """Says that nobody is authorized, nor needs to be at the internal host."""
+        """Says that no user is authorized, nor has to be at the internal host."""
         self._scms.get(ask["scm"])
         return Authorization("unauthorized")
 

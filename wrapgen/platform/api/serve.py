@@ -223,7 +223,7 @@ class _Server(uvicorn.Server):
         """Starts listening, then says so: in a thread, because a new home may still look for interpreters."""
         await super().startup(sockets)
         if self.started:
-            gc.freeze()  # what is here now stays: nobody has to look through it again and again
+            gc.freeze()  # what is here now stays, and is not looked through again
             self._told = asyncio.create_task(asyncio.to_thread(self._on_ready))
             self._told.add_done_callback(self._after_ready)
 

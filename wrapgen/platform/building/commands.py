@@ -166,7 +166,7 @@ class Commands:
             _kill(process)
 
     def end(self) -> None:
-        """Ends what left its group too; to be called when nobody waits for a command any more."""
+        """Ends what left its group too; to be called when a command is not waited for any more."""
         if self._reaper is not None:
             self._reaper.communicate()
             self._reaper = None

@@ -158,7 +158,7 @@ class Environments:
         roots = [Path(self._variables.get("PYENV_ROOT") or home / ".pyenv")]
         folders: list[Path] = []
         for word in self._variables.get("PATH", "").split(os.pathsep):
-            # A shim is slow and may stand for a version that is not there; what it stands for is looked at.
+            # A shim is slow and may mean a version that is not there; what it means is looked at.
             if word and Path(word).name == "shims" and _searchable(Path(word, "..", "versions")):
                 roots.append(Path(word).parent)
             elif word and _searchable(Path(word)):

@@ -7,7 +7,7 @@ from wrapgen.platform.calls.worker_protocol import CallFailure, read_response
 from wrapgen.platform.workers.pool import LoadFailed
 
 LEFT = CallFailure("SystemError", "the caller left before a worker was free")
-"""Of a call that has not begun when its caller is gone: nobody reads it but the logs."""
+"""Of a call that has not begun when its caller is gone: only the logs show it."""
 
 REVOKED = CallFailure("AuthenticationError", "the key may not make this call any more")
 """The key of a call was revoked, or its account lost the right to call."""

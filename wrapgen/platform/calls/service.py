@@ -83,10 +83,10 @@ class CallService:
             await self._empty.wait()
 
     def identify(self, key: str) -> tuple[Caller, Call | None]:
-        """Who a key stands for, and the call it belongs to if it is a worker's.
+        """Whose key it is, and the call it belongs to if it is a worker's.
 
         Raises:
-            NotAuthorized: nobody; or a worker's key while it serves no call (401).
+            NotAuthorized: it is unknown; or a worker's key while it serves no call (401).
         """
         worker = self.pools.known.get(key)
         if worker is None:

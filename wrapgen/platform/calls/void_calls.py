@@ -1,4 +1,4 @@
-"""Calls that nobody waits for (`output=void`), and what came of them.
+"""Calls that no caller waits for (`output=void`), and what came of them.
 
 Each is persisted on disk before it is acknowledged and runs again after a kill, so it may run more than once
 but is never lost. The hosted platform has no call to ask for the outcome; here the request id does.
@@ -110,7 +110,7 @@ class VoidCalls:
         raise NotFound(f"no request {request_id[:80]}", reason="no-such-request")
 
     def prune(self) -> None:
-        """Removes outcomes that nobody may ask for any more."""
+        """Removes outcomes that have expired."""
         for path in self._folder.glob("*.outcome"):
             if self._clock() - path.stat().st_mtime > KEPT_SECONDS:
                 path.unlink(missing_ok=True)

@@ -71,7 +71,7 @@ class Accounts:
         return self._callers.get(digest) or self._caller(digest, self._table.keys.caller_by_hash)
 
     def caller_of(self, key_id: str) -> Caller:
-        """Who the key of an id stands for; for those who showed the key before.
+        """Whose key has an id; for those who showed the key before.
 
         Raises:
             NotAuthorized: it was revoked.

@@ -52,11 +52,11 @@ class KeyTable(Table[Key]):
     query = "SELECT keys.*, accounts.name AS account FROM keys JOIN accounts ON accounts.id = account_id"
 
     def caller_by_hash(self, digest: str) -> Caller | None:
-        """Who the key of a digest stands for."""
+        """Whose key has a digest."""
         return self._database.first(Caller, f"{_CALLER} hash = ?", digest)
 
     def caller_by_id(self, key_id: str) -> Caller | None:
-        """Who the key of an id stands for."""
+        """Whose key has an id."""
         return self._database.first(Caller, f"{_CALLER} keys.id = ?", key_id)
 
 

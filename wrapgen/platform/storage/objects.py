@@ -125,7 +125,7 @@ def make_marker(name: str) -> str:
 
 
 def read_marker(marker: str | None) -> str:
-    """The name that a marker stands for; empty where there is none.
+    """The name that a marker means; empty where there is none.
 
     Raises:
         BadRequest: it is not one of ours.

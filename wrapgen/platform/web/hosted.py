@@ -60,7 +60,7 @@ def hosted(visit: Visit) -> Hosted:
     """The algorithm of a page's path.
 
     Raises:
-        NotFound: there is none, or it is private and another's: nobody is told which (404).
+        NotFound: there is none, or it is private and another's: the error does not say which (404).
     """
     service, caller = visit.platform.state.algorithms, visit.caller
     found = service.get(caller, visit.word("owner"), visit.word("name"))

@@ -62,7 +62,7 @@ class WebPage:
         path: with `{words}` in it, under ROOT.
         handler: answers a visit; a plain function runs in a thread.
         method: `GET` or `POST`; a POST only gets here with its session's token, from this same site.
-        open: whether nobody has to be signed in.
+        open: whether it is shown without signing in.
         form_bytes: most bytes of a POST's body, where somebody is signed in.
     """
 
@@ -115,10 +115,10 @@ class Visit:
         """Who is signed in.
 
         Raises:
-            NotAuthorized: nobody (401).
+            NotAuthorized: there is no session (401).
         """
         if self.account is None:
-            raise NotAuthorized("nobody is signed in", reason="unauthenticated")
+            raise NotAuthorized("no user is signed in", reason="unauthenticated")
         return self.account
 
     @property

@@ -26,7 +26,7 @@ LIFETIME = 12 * 3600.0
 
 
 def new_token() -> str:
-    """A cookie's value that nobody can guess; it means nothing until a session is kept under it."""
+    """A cookie's value that can't be guessed; it means nothing until a session is kept under it."""
     return secrets.token_urlsafe(32)
 
 
@@ -78,14 +78,14 @@ class Sessions:
         return token
 
     def caller(self, token: str) -> Caller:
-        """Who a token stands for.
+        """Whose token it is.
 
         Raises:
-            NotAuthorized: nobody, any more (401).
+            NotAuthorized: it has ended (401).
         """
         found = self._table.sessions.first(hash=_digest(token))
         if found is None or found.expires_at <= self._clock():
-            raise NotAuthorized("nobody is signed in", reason="unauthenticated")
+            raise NotAuthorized("no user is signed in", reason="unauthenticated")
         return self._accounts.caller_of(found.key_id)
 
     def end(self, token: str) -> None:

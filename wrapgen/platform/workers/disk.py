@@ -74,7 +74,7 @@ def remove(folder: Path) -> None:
 
 
 def _deleted(process: int) -> Iterator[tuple[tuple[int, int], int]]:
-    """Files that a process has open or mapped and nobody can name any more, and their bytes on disk."""
+    """Files that a process has open or mapped and no name leads to any more, and their bytes on disk."""
     with contextlib.suppress(OSError):
         for link in _deleted_links(_PROC / str(process)):
             with contextlib.suppress(OSError):

@@ -52,7 +52,7 @@ class MemoryHost:
         return self._description
 
     def in_run(self, run: str) -> MemoryHost:
-        """Itself: nobody watches."""
+        """Itself: a call is not watched."""
         del run
         return self
 
