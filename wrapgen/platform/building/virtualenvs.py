@@ -44,7 +44,7 @@ _HOPELESS = re.compile(
 )
 _UNSOLVABLE = re.compile("^error: No solution found when resolving", re.MULTILINE)
 _PERHAPS = re.compile("^hint: ", re.MULTILINE)
-"""How uv says what can't be installed at all; and that other settings might help, such as those that pip has."""
+"""How uv says what can be had nowhere; and that other settings might help, such as those that pip has."""
 
 
 SETUPTOOLS = "setuptools<81"

@@ -288,7 +288,7 @@ class Worker(asyncio.Protocol):
         self._parts = []
         then, self._then = self._then, None
         if then is None:
-            # Upstream Algorithmia/handler.py answers a failed load like this, then ends; else it belongs to no call.
+            # Upstream Algorithmia/handler.py answers a failed load so, then ends; else it is no call's.
             self.load_response = line if not self.ready.is_set() else None
             return
         if self._output_wanted:
