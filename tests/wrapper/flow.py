@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from runtime import (
+    algorithm,
     engine,
     first_element,
     ignored_failures,
@@ -143,7 +144,7 @@ class Wrapper(wrapper.Wrapper):
         parts["work"] = self._work
         self.chance, self.wait = chance, wait
         made_for = getattr(call, "__self__", None)
-        opened = made_for if hasattr(made_for, "call_list") else Target(call)
+        opened = made_for if isinstance(made_for, algorithm.Target) else Target(call)
         files = files or SimpleNamespace(read=None, write=None, require_owner=lambda: None)
         super().__init__(config, hooks or SimpleNamespace(), opened, files, datastore, **parts)
 

@@ -176,6 +176,29 @@ def test_pauses_end_with_the_call() -> None:
     assert reply["$summary"]["throttled"] == 1
 
 
+@pytest.mark.parametrize("batch_size", [1, 5])
+def test_a_target_that_takes_nothing_for_longer_than_the_call_is_not_asked_again(batch_size: int) -> None:
+    """Items that were not sent come back open, as those that it refused; an answer opens the way again."""
+    seen: list[Any] = []
+
+    def call(value: Any, seconds: float) -> Any:
+        seen.append(value)
+        raise failed("TooManyRequests", "slow down", retry_after=3600.0)
+
+    reply = Wrapper(call, parallel=1, batch_size=batch_size)({"$batch": list(range(50)), "$timeout": 600})
+    assert len(seen) == 1
+    assert {tuple(one["$error"].values()) for one in reply["$results"]} == {
+        ("TooManyRequests", "slow down", True, 0)
+    }
+    summary = reply["$summary"]
+    assert (summary["untried"], summary["throttled"], summary["calls"], summary["stopped"]) == (
+        50,
+        1,
+        1,
+        None,
+    )
+
+
 def test_what_was_started_and_answered_before_the_hard_stop_is_never_dropped() -> None:
     """Eight at once, 0.62 s each, 3 s: all that was started comes back, and pauses are no slow items."""
     clock, lock = Clock(), threading.Lock()

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from runtime import algorithm, exchange, protocol
+from runtime import algorithm_lists, exchange, protocol
 from runtime import platform as api
 from runtime.items import Item
 from standins import Platform
@@ -87,7 +87,7 @@ def test_a_target_that_refuses_a_large_input_unread_says_so(platform: Platform) 
     """It is a final TooLargeError, not a lost connection that is tried again."""
     server, client = Hasty(413), platform.client()
     client.apiAddress = f"http://127.0.0.1:{server.socket.getsockname()[1]}"
-    called = algorithm.Target(
+    called = algorithm_lists.Target(
         api.connect(client), {"reference": "o/t/1.0.0"}, {"request_bytes": 2 * len(LARGE)}
     )
     with pytest.raises(protocol.Failure, match="status 413: too large") as caught:

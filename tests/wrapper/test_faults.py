@@ -7,12 +7,13 @@ import io
 import json
 import threading
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from flow import Kept, Wrapper, failed
 from runtime import (
-    algorithm,
+    algorithm_lists,
     earlier_results,
     engine,
     files,
@@ -27,7 +28,7 @@ from standins import Platform, Reply, error, result
 
 
 def wrapper_on(platform: Platform, **facts: Any) -> Wrapper:
-    target = algorithm.Target(
+    target = algorithm_lists.Target(
         api.connect(platform.client()), {"reference": "o/t/1.0.0"}, {"request_bytes": 10**6}
     )
     return Wrapper(
@@ -203,6 +204,23 @@ def test_the_log_tells_calls_and_failed_items_and_never_their_data(
         item = next(line for line in lines if line["log"] == "item")
         facts = {"run": "r", "id": "b", "index": 1, "try": 2, "error": "InputError", "attempts": 1}
         assert {key: item[key] for key in facts} == facts
+
+
+def test_the_log_tells_calls_that_could_not_begin(capsys: pytest.CaptureFixture[str]) -> None:
+    """Malformed ones, and those whose file can't be read: the error's type, and the run if it is known."""
+
+    def read(url: str, deadline: Any) -> list[Any]:
+        raise protocol.InputError("no such secret")
+
+    files = SimpleNamespace(read=read, require_owner=lambda: None)
+    wrapper = Wrapper(lambda value, seconds: value, log="errors", files=files)
+    for call in ({"$batch": 1}, {"$batch": "data://secret/in/x.jsonl", "$run": "r", "$try": 2}):
+        with pytest.raises(protocol.InputError):
+            wrapper(call)
+    said = capsys.readouterr().out
+    facts = [[json.loads(line)[key] for key in ("log", "run", "try", "error")] for line in said.splitlines()]
+    assert facts == [["call", None, 1, "InputError"], ["call", "r", 2, "InputError"]]
+    assert "secret" not in said
 
 
 SECRET = 'Zoë "Z" <zoe+1@example.org>'

@@ -6,13 +6,13 @@ import json
 
 import pytest
 from flow import Wrapper
-from runtime import algorithm
+from runtime import algorithm_lists
 from runtime import platform as api
 from standins import Platform, Reply, result
 
 
-def target_of(platform: Platform) -> algorithm.Target:
-    return algorithm.Target(
+def target_of(platform: Platform) -> algorithm_lists.Target:
+    return algorithm_lists.Target(
         api.connect(platform.client()), {"reference": "o/t/1.0.0"}, {"request_bytes": 100_000}
     )
 

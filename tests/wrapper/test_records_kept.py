@@ -139,3 +139,20 @@ def test_nothing_of_a_trial_is_recorded() -> None:
     with pytest.raises(protocol.InputError, match="trial"):
         wrapper({"$batch": ["x"], "$trial": False})
     assert not kept.fields
+
+
+@pytest.mark.parametrize(("taken", "counts"), [("reason", (1, 0)), ("", (1, 1))])
+def test_a_record_of_what_was_refused_is_refused_too(taken: str, counts: tuple[int, int]) -> None:
+    """It is written once more without the datastore's words; if that does not help either, it is counted."""
+
+    def trouble(written: list[Any]) -> None:
+        if "result" in written[0].fields or not taken or taken in written[0].fields["error"]["message"]:
+            raise records.Refused("a reason", written)
+
+    kept = Kept(trouble)
+    reply = Wrapper(lambda value, seconds: value, datastore=kept)({"$batch": ["x"], "$run": "r"})
+    assert reply["$results"][0]["$error"]["type"] == "RecordError"
+    assert [fields["error"]["message"] for fields in kept.fields] == ["the datastore refused the record"][
+        : bool(taken)
+    ]
+    assert (reply["$summary"]["refused"], reply["$summary"]["unrecorded"]) == counts

@@ -9,7 +9,7 @@ import pytest
 from flow import Kept, Wrapper, failed
 from hypothesis import given
 from hypothesis import strategies as st
-from runtime import algorithm, record_id, redaction
+from runtime import algorithm_lists, engine, record_id, redaction, statuses, work
 from runtime import platform as api
 from runtime.items import Item
 from standins import Platform, Reply
@@ -18,7 +18,7 @@ USER = redaction.Redaction([["user"]])
 
 
 def blanked(user: Any, message: str) -> str:
-    return USER.message(Item(0, 0, {"user": user}), message)
+    return USER.message(Item(0, 0, {"user": user}), failed("InputError", message))
 
 
 def nested(levels: int) -> Any:
@@ -79,7 +79,7 @@ def test_a_value_at_which_a_message_was_cut_is_blanked(platform: Platform, size:
     """However much of it the answer's beginning still has."""
     said = "x" * (200 - size) + SECRET
     platform.target = lambda value: Reply(400, said.encode("utf-8"))
-    target = algorithm.Target(
+    target = algorithm_lists.Target(
         api.connect(platform.client()), {"reference": "o/t/1.0.0"}, {"request_bytes": 10**6}
     )
     kept = Kept()
@@ -90,3 +90,22 @@ def test_a_value_at_which_a_message_was_cut_is_blanked(platform: Platform, size:
 def test_keys_of_what_is_blanked_are_blanked() -> None:
     """They may tell as much as values do; a short message is not taken for one that was cut."""
     assert blanked({"maria": 1}, "no maria: m") == "no [redacted]: m"
+
+
+@pytest.mark.parametrize("effect", [statuses.STOP, statuses.ATTEMPT])
+def test_a_message_about_another_item_is_blanked_too(effect: str) -> None:
+    """A list's failure is that of each of its items, and what stops a call that of those under way."""
+    sent = [Item(0, 0, {"user": "maria"}), Item(1, 1, {"user": "jose"})]
+    failure = statuses.failure_of("AuthenticationError", "not for maria, nor for jose or anna", effect)
+    both = "not for [redacted], nor for [redacted] or "
+    limits = {"attempts": 1, "may_retry": False, "item_timeout": 9}
+    at_work = work.Work(None, limits, [], None, engine.Deadline(60))
+
+    def send(items: Any, seconds: float) -> Any:
+        raise failure
+
+    with pytest.raises(type(failure)):
+        at_work.call(work.Task(sent), send, sent)
+    assert [USER.message(item, failure) for item in sent] == [both + "anna"] * 2
+    other = work.Task([Item(2, 2, {"user": "anna"})])
+    assert USER.message(other.items[0], other.unfinished(failure).failure) == both + "[redacted]"

@@ -10,7 +10,7 @@ import pytest
 from flow import Wrapper
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runtime import algorithm, answer, connection, protocol
+from runtime import algorithm_lists, answer, connection, protocol
 from runtime.engine import Deadline
 from runtime.items import Outcome
 from runtime.keys import KeyedItems
@@ -49,7 +49,7 @@ def test_no_request_and_no_response_is_over_its_cap(values: list[Any], batch_siz
             stored.append(list(lines))
             return "data://.algo/o/W/temp/x"
 
-    called = algorithm.Target(
+    called = algorithm_lists.Target(
         connection.Server("http://h", {}), {"reference": "o/t/1.0.0"}, {"request_bytes": cap}
     )
     called._transport = Transport()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from flow import Wrapper
-from runtime import algorithm, connection, protocol
+from runtime import algorithm_lists, connection, protocol
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "item-protocol.md"
 BYTES = b"\x00\xff"
@@ -46,7 +46,9 @@ def wrapper_of(column: int) -> tuple[Wrapper, list[tuple[str, Any]]]:
         seen: list[tuple[str, Any]] = []
         return Wrapper(lambda value, seconds: seen.append(("value", value)), one_by_one=True), seen
     called, transport = (
-        algorithm.Target(connection.Server("http://h", {}), {"reference": "o/t"}, {"request_bytes": 1000}),
+        algorithm_lists.Target(
+            connection.Server("http://h", {}), {"reference": "o/t"}, {"request_bytes": 1000}
+        ),
         Transport(),
     )
     called._transport = transport

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from runtime import algorithm, protocol
+from runtime import algorithm, algorithm_lists, protocol, sublists
 from runtime import platform as api
 from runtime.items import Item
 from standins import KEY, Platform, Reply, error, result
@@ -80,6 +80,7 @@ def test_a_call_names_its_time_and_its_key(platform: Platform, called: Called) -
             ATTEMPT,
             True,
         ),
+        (Reply(400, {"error": {"error_type": "TimeoutError"}}), "TimeoutError", True, ATTEMPT, True),
         (Reply(401, {"error": {"message": "who"}}), "AuthenticationError", True, STOP, False),
         (Reply(402, b""), "PaymentRequiredError", True, STOP, False),
         (Reply(403, b"no"), "AuthenticationError", True, STOP, False),
@@ -104,7 +105,7 @@ def test_a_call_names_its_time_and_its_key(platform: Platform, called: Called) -
             THROTTLED,
             False,
         ),
-        (Reply(504, b""), "TimeoutError", True, ATTEMPT, False),
+        (Reply(504, b""), "TimeoutError", True, ATTEMPT, True),
         (Reply(drop=True), "ConnectionError", True, ATTEMPT, False),
         (Reply(200, {"result": 1}, cut=5), "ConnectionError", True, ATTEMPT, False),
         (Reply(301, b""), "ServerError", True, ATTEMPT, False),
@@ -124,7 +125,7 @@ def test_every_outcome_has_its_type(
     with pytest.raises(protocol.Failure) as caught:
         called.call("x", 60)
     failure = caught.value
-    assert (failure.error_type, failure.retryable, failure.effect, failure.splits) == (
+    assert (failure.error_type, failure.retryable, failure.effect, sublists.splits(failure)) == (
         kind,
         retryable,
         effect,
@@ -134,21 +135,24 @@ def test_every_outcome_has_its_type(
 
 
 def test_a_late_504_splits_a_list_and_an_early_one_does_not(
-    platform: Platform, called: Called, monkeypatch: pytest.MonkeyPatch
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After half of its time the list took too long; before that, what stands in between is down."""
     now = [0.0]
-    monkeypatch.setattr(algorithm, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(algorithm_lists, "time", SimpleNamespace(monotonic=lambda: now[0]))
 
     def target(value: Any) -> Reply:
         now[0] += took
         return Reply(504, b"")
 
     platform.target = target
+    sends_lists = algorithm_lists.Target(
+        api.connect(platform.client()), {"reference": "o/t/1.0.0"}, {"request_bytes": 1000}
+    )
     for took in (29.0, 31.0):
         with pytest.raises(protocol.Failure) as caught:
-            called.call("x", 60)
-        assert caught.value.splits is (took > 30)
+            sends_lists.call_list([Item(0, 0, "x")], 60)
+        assert sublists.splits(caught.value) is (took > 30)
 
 
 @pytest.mark.parametrize("value", ["x", {"a": "\u00e9"}, b"\x00"])

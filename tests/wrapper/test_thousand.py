@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any
 
 from flow import Kept, Wrapper
-from runtime import algorithm
+from runtime import algorithm_lists
 from runtime import platform as api
 from standins import Platform, Reply, error, result
 
@@ -61,7 +61,7 @@ def test_a_thousand_items_against_every_failure(platform: Platform) -> None:
         return ALWAYS[name][0]() if name in ALWAYS else result(value.upper())
 
     platform.target = answer
-    called = algorithm.Target(
+    called = algorithm_lists.Target(
         api.connect(platform.client()), {"reference": "o/t/1.0.0"}, {"request_bytes": 1_000_000}
     )
     kept = Kept()

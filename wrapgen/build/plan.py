@@ -70,6 +70,11 @@ def endpoint(spec: Spec) -> bool:
     return spec.target.endpoint is not None
 
 
+def algorithm(spec: Spec) -> bool:
+    """Whether the target is an algorithm of the platform."""
+    return not inline(spec) and not endpoint(spec)
+
+
 def authenticates(spec: Spec) -> bool:
     """Whether requests to the endpoint carry credentials."""
     return endpoint(spec) and "auth" in spec.expanded.keys
@@ -126,7 +131,8 @@ def skips_known(spec: Spec) -> bool:
 
 
 PARTS: dict[str, Condition] = {
-    "algorithm": lambda spec: not inline(spec) and not endpoint(spec),
+    "algorithm": lambda spec: algorithm(spec) and not sub_batches(spec),
+    "algorithm_lists": lambda spec: algorithm(spec) and sub_batches(spec),
     "aws_signature": signs,
     "copies": has_copies,
     "correction": asks_again,
@@ -157,6 +163,7 @@ _TESTS: dict[str, Condition] = {
 
 CONDITIONS: dict[str, Condition] = {
     **{f"src/runtime/{name}.py": condition for name, condition in PARTS.items()},
+    "src/runtime/algorithm.py": algorithm,
     "src/runtime/http_answer.py": endpoint,
     "src/runtime/http_body.py": endpoint,
     "src/runtime/ignored_failures.py": ignores_failures,

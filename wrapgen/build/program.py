@@ -57,7 +57,8 @@ def serving(spec: Spec) -> list[str]:
 
 def opened(spec: Spec) -> str:
     """The expression for the wrapper with what `load` opens: target, files and datastore."""
-    target = "algorithm.Target(server, config.TARGET, config.LIMITS)"
+    module = "algorithm_lists" if plan.sub_batches(spec) else "algorithm"
+    target = f"{module}.Target(server, config.TARGET, config.LIMITS)"
     if plan.inline(spec):
         target = "inline.Target(config.TARGET)"
     if plan.endpoint(spec):

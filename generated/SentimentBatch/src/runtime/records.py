@@ -33,20 +33,17 @@ class Refused(Exception):
 class Record:
     """One record: its fields, its JSON line, and its rank: result, final error, retryable error."""
 
+    refusals = 0  # of the records that it is in place of
+
     def __init__(
-        self,
-        fields: dict[str, Any],
-        item: Any = None,
-        outcome: Any = None,
-        line: str = "",
-        texts: dict[str, str] | None = None,
+        self, fields: dict[str, Any], item: Any = None, outcome: Any = None, line: str = "", texts: Any = None
     ) -> None:
         """``line`` says the same as ``fields``, ``texts`` the same as the payloads among them, as JSON.
 
         Raises ``ValueError`` for what has no JSON.
         """
         self.fields = fields
-        self.texts = {} if texts is None else texts
+        self.texts: dict[str, str] = texts or {}
         self.item = item
         self.outcome = outcome
         self.line = line or dumps(fields)
@@ -143,7 +140,7 @@ class Recorder:
         error = outcome.failure and outcome.failure.facts()
         if redaction:
             value, result = redaction.payload(value), redaction.payload(result)
-            error = error and dict(error, message=redaction.message(item, error["message"]))
+            error = error and dict(error, message=redaction.message(item, outcome.failure))
         number, attempts, ms = self._items.request.try_number, outcome.attempts, int(outcome.seconds * 1000)
         fields: dict[str, Any] = {"run": self._items.run, "id": item.id, "index": item.index, "try": number}
         line, texts = f'{self._head}{dumps(item.id)}, "index": {item.index}, "try": {number}', {}
@@ -220,13 +217,18 @@ class Recorder:
                 self._replace_with_record_error(record, refused)
 
     def _replace_with_record_error(self, record: Record, refused: Refused) -> None:
-        """The item becomes a final RecordError, recorded without its payload."""
-        if record.item is None or "RecordError" in (record.fields.get("error") or {}).values():
+        """The item becomes a final RecordError, recorded without its payload, at last without the reason."""
+        if record.item is None:
             return
-        failure = Failure("RecordError", f"the datastore refused the record: {refused}")
-        record.item.outcome = outcome = record.outcome.replaced(failure)
-        self.counts["refused"] += 1
-        self._write([self._record(record.item, outcome, "drop")])
+        if record.refusals == 2:
+            self.counts["unrecorded"] += 1
+            return
+        self.counts["refused"] += record.refusals == 0
+        message = "the datastore refused the record" + (f": {refused}" if record.refusals == 0 else "")
+        record.item.outcome = outcome = record.outcome.replaced(Failure("RecordError", message))
+        instead = self._record(record.item, outcome, "drop")
+        instead.refusals = record.refusals + 1
+        self._write([instead])
 
 
 def object_name(records: list[Record], part: int) -> str:

@@ -19,18 +19,19 @@ ITEM, LIST, BATCH = "item", "list", "batch"  # the forms of a call
 # (429, 503); one that reached no server; one after which no other can succeed either.
 NOT_CALLED, ATTEMPT, THROTTLED = "not called", "attempt", "throttled"
 UNREACHABLE, STOP = "unreachable", "stop"
-SPLITTING = ("SystemExit", "TimeoutError")  # retryable, but one item of a list may have caused it
 
 
 class Failure(Exception):
     """What went wrong with an item, a call, a file or records; out of ``apply``, the ADK reports its type."""
 
+    may_split = True  # False where no item of a list can have caused it
     splits_last = False  # whether one item of a list may have caused it, once the list's attempts are used up
     refuses = False  # whether it is the item's own error only if other items fare better
     final_sends = 0  # the send from which on it is the item's own error, if other items fare better
     retry_after: float | None = None  # seconds that the server asks to wait
-    status = 0  # of the HTTP answer to a file's request
+    status = 0  # of the HTTP answer, if one came
     attempts = 0
+    about: Any = ()  # the items that were sent when it came, of whose values it may speak
 
     def __init__(
         self, error_type: str, message: str, retryable: bool = False, effect: str = NOT_CALLED
@@ -40,10 +41,6 @@ class Failure(Exception):
         self.message = message
         self.retryable = retryable
         self.effect = effect
-        is_items = effect in (NOT_CALLED, ATTEMPT)
-        self.splits = is_items and (
-            not retryable or error_type in SPLITTING
-        )  # one of a list may be its cause
 
     @property
     def untried(self) -> bool:
@@ -165,10 +162,8 @@ def encode_value(value: Any) -> str:
     """As ``dumps``, for one item or result: also within the limits of JSON. Raises ``ValueError``."""
     text = dumps(value)
     if len(text) > MAX_NESTING:  # else it can't be beyond any limit
-        has_long_numbers = len(text) > MAX_DIGITS and sys.version_info < (
-            3,
-            11,
-        )  # later ones can't write them
+        # Python from 3.11 on can't write long numbers.
+        has_long_numbers = len(text) > MAX_DIGITS and sys.version_info < (3, 11)
         if text.count("[") + text.count("{") > MAX_NESTING or has_long_numbers:
             check_limits(value)
     return text

@@ -11,9 +11,10 @@ from itertools import islice
 from typing import Any, Iterator
 
 from .items import Item, Outcome
-from .protocol import ATTEMPT, Failure, InputError, encode_value
+from .protocol import ATTEMPT, NOT_CALLED, Failure, InputError, encode_value
 from .work import STOPPING, Task, Work
 
+SPLITTING = ("SystemExit", "TimeoutError")  # retryable, but one item of a list may have caused it
 MARGIN = 16  # bytes that a result may take more as it travels
 
 
@@ -71,7 +72,7 @@ class Lists(Work):
         return groups
 
     def _may_repeat(self, task: Task, failure: Failure, times: dict[str, int]) -> bool:
-        if failure.splits and (len(task.items) > 1 or isinstance(task, Half)):
+        if splits(failure) and (len(task.items) > 1 or isinstance(task, Half)):
             return False  # one of its items is being looked for
         return super()._may_repeat(task, failure, times)
 
@@ -91,7 +92,7 @@ class Lists(Work):
         except Failure as failure:
             if failure.effect in STOPPING:
                 raise
-            if len(task.items) > 1 and (failure.splits or failure.splits_last):
+            if len(task.items) > 1 and (splits(failure) or failure.splits_last):
                 task.attempts -= failure.effect == ATTEMPT
                 half = len(task.items) // 2
                 return [], [self._part(task, items, True) for items in (task.items[:half], task.items[half:])]
@@ -105,6 +106,12 @@ class Lists(Work):
         self, task: Task, item: Item, value: Any, seconds: float, size: int = 0
     ) -> tuple[Item, Outcome]:
         return item, self.hooks.after(item, Outcome(value, task.started_at, seconds, task.attempts, size))
+
+
+def splits(failure: Failure) -> bool:
+    """Whether one item of a list may have caused it."""
+    is_items = failure.may_split and failure.effect in (NOT_CALLED, ATTEMPT)
+    return is_items and (not failure.retryable or failure.error_type in SPLITTING)
 
 
 def _size(values: list[Any]) -> float:

@@ -43,27 +43,28 @@ class Wrapper:
 
     def call(self, value: Any) -> Any:
         """Answer one item, a list of items, or an object with ``$batch``. Raises ``Failure``."""
-        request = protocol.read(value, self._bare_lists)
-        if request is None:
-            return self._describe()
-        if request.trial and self.datastore is not None:
-            self.files.require_owner()
-        deadline = self.deadline(request.timeout or self.config.LIMITS["timeout"])
-        values = self.files.read(request.source, deadline) if request.source else request.values or []
-        request.check_count(len(values))
-        items, recorder = self._items(request, values, deadline)
-        engine = self._engine(items, recorder, deadline)
-        summary: dict[str, Any] = {}
+        request: Any = protocol.Request(protocol.ITEM)  # until it is read
+        items, summary = None, {}
         try:
+            request = protocol.read(value, self._bare_lists)
+            if request is None:
+                return self._describe()
+            if request.trial and self.datastore is not None:
+                self.files.require_owner()
+            deadline = self.deadline(request.timeout or self.config.LIMITS["timeout"])
+            values = self.files.read(request.source, deadline) if request.source else request.values or []
+            request.check_count(len(values))
+            items, recorder = self._items(request, values, deadline)
+            engine = self._engine(items, recorder, deadline)
             try:
                 engine.run()
             finally:
                 summary = answer.summary_of(items, engine, recorder)
             reply = answer.write(items, self.config.LIMITS, self.files, deadline, summary)
         except protocol.Failure as failure:
-            self._log(items, summary, failure)
+            self._log(request, items, summary, failure)
             raise
-        self._log(items, summary)
+        self._log(request, items, summary)
         return reply
 
     def _items(self, request: protocol.Request, values: Any, deadline: Deadline) -> tuple[Items, Any]:
@@ -89,19 +90,20 @@ class Wrapper:
         work = self.work(self.target, settings, todo, Hooks(self.hooks, items), deadline)
         return self.engine(work, items, config.LIMITS["parallel"], recorder)
 
-    def _log(self, items: Items, summary: dict[str, Any], failed: protocol.Failure | None = None) -> None:
+    def _log(self, request: Any, items: Items | None, summary: Any, failed: Any = None) -> None:
         """A line of JSON for failed items and calls, on standard output; never their data."""
-        about, level, lines = {"run": items.run, "try": items.request.try_number}, self.config.LOG, []
-        for item, outcome, failure in items.failures() if level != "off" else ():
+        level, lines = self.config.LOG, []
+        about = {"run": items.run if items else request.run, "try": request.try_number}
+        for item, outcome, failure in items.failures() if items and level != "off" else ():
             if not failure.untried:
                 facts = dict(about, log="item", id=item.id, index=item.index, error=failure.error_type)
                 lines.append(dict(facts, attempts=outcome.attempts, ms=int(outcome.seconds * 1000)))
         went_wrong = failed or any(summary.get(key) for key in ("failed", "stopped", "unrecorded"))
         if level == "all" or (level == "errors" and went_wrong):
             counts = {key: summary[key] for key in LOGGED if key in summary}
-            stopped = (summary["stopped"] or {}).get("type")
+            stopped = (summary.get("stopped") or {}).get("type")
             facts = dict(about, log="call", error=failed.error_type if failed else None, stopped=stopped)
-            lines.append(dict(facts, **counts, ms=summary["duration_ms"]))
+            lines.append(dict(facts, **counts, ms=summary.get("duration_ms", 0)))
         with contextlib.suppress(OSError, ValueError):  # standard output is closed
             sys.stdout.write("".join(json.dumps(line) + "\n" for line in lines))
             sys.stdout.flush()

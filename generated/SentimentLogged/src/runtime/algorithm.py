@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import base64
 import json
-import time
 from typing import Any
 
 from .connection import Response, Server
 from .exchange import Transport
 from .items import Item
 from .platform import reported_error, type_and_message
-from .protocol import Failure, InputError, dumps, encode_value
+from .protocol import Failure, InputError, encode_value
 from .statuses import OTHER_STATUS, RETRIED, STATUSES, failure_of, retry_after
 
 READ_GRACE = 30.0  # seconds beyond those that the platform was given
 
 
 class Target:
-    """The target algorithm: ``call`` sends one item and returns its result, ``call_list`` a list of them."""
+    """The target algorithm, which is sent one item at a time."""
 
     def __init__(self, server: Server, target: dict[str, Any], limits: dict[str, Any]) -> None:
         self._transport = Transport(server)
@@ -30,31 +29,21 @@ class Target:
         body, content_type = encode_body(item.value)
         if content_type == "application/json":
             item.encoded = body.decode("ascii")
-        return self._send(item, body, content_type, seconds)
+        return self.send(item, body, content_type, seconds)
 
-    def call_list(self, items: list[Item], seconds: float) -> Any:
-        """The target's result for the list of these items. Raises ``Failure``."""
-        if items[0].encoded:
-            body = "[" + ", ".join([item.encoded for item in items]) + "]"
-        else:
-            body = dumps([item.value for item in items])
-        return self._send(items[0], body.encode("ascii"), "application/json", seconds)
-
-    def _send(self, item: Item, body: bytes, content_type: str, seconds: float) -> Any:
+    def send(self, item: Item, body: bytes, content_type: str, seconds: float) -> Any:
+        """The result of one request, whose bytes count for ``item``. Raises ``Failure``."""
         if len(body) > self._most:
             message = f"the input has {len(body)} bytes on the wire; at most {self._most} may be sent"
             raise Failure("TooLargeError", message)
-        granted, began = max(1, int(seconds)), time.monotonic()
+        granted = max(1, int(seconds))
         headers, path = {"Content-Type": content_type}, f"{self._path}{granted}"
         item.sent += len(body)
         response = self._transport.send("POST", path, body, headers, granted + READ_GRACE)
         item.received += len(response.body)
         if response.status == 200:
             return decode_response(response.body)
-        failure = failure_of_status(response)
-        if response.status == 504 and time.monotonic() - began < granted / 2:
-            failure.splits = False  # an outage of what is in between, and no list that takes too long
-        raise failure
+        raise failure_of_status(response)
 
 
 def encode_body(value: Any) -> tuple[bytes, str]:
@@ -93,8 +82,8 @@ def failure_of_status(response: Response) -> Failure:
     text = response.body.strip()[:200].decode("utf-8", "replace")
     named, message = reported_error(response) or ("AlgorithmError", text)
     if named != "AlgorithmError" and (named in RETRIED or not retryable) and response.status != 429:
-        error_type = named
+        error_type, retryable = named, retryable or named in RETRIED
     message = f"status {response.status}{': ' if message else ''}{message}"
     failure = failure_of(error_type, message, effect, retryable)
-    failure.retry_after = retry_after(response.headers)
+    failure.retry_after, failure.status = retry_after(response.headers), response.status
     return failure

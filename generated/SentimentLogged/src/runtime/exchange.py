@@ -48,12 +48,7 @@ class Transport:
         self._idle: collections.deque[tuple[socket.socket, Any]] = collections.deque()
 
     def send(
-        self,
-        method: str,
-        path: str,
-        body: bytes = b"",
-        headers: Mapping[str, str] = {},
-        timeout: float = 120.0,
+        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] = {}, timeout: float = 120
     ) -> Response:
         """The answer, after at most ``timeout`` seconds. Raises ``Failure``: no whole answer came."""
         length = f"Content-Length: {len(body)}\r\n\r\n"

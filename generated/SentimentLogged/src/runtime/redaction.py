@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import urllib.parse
+import weakref
 from typing import Any, Iterator
 
 from .items import Item
+from .protocol import Failure
 
 REDACTED = "[redacted]"
 LEAST_CUT = 200  # bytes of the shortest message whose end may have been cut off
@@ -19,15 +22,28 @@ class Redaction:
     def __init__(self, paths: list[list[Any]]) -> None:
         """A path is a list of keys and places; None stands for every element."""
         self._paths = paths
+        self._said: Any = weakref.WeakKeyDictionary()  # what is recorded of failures
 
     def payload(self, value: Any) -> Any:
         """A copy of an item or a result without what must not be recorded."""
         return redact(value, self._paths)
 
-    def message(self, item: Item, message: str) -> str:
-        """An error's message without the item's values that must not be recorded, however spelled."""
+    def message(self, item: Item, failure: Failure) -> str:
+        """An error's message without what must not be recorded of the item and of those it was sent with.
+
+        A list's failure, or one that stops the call, may speak of any item of its request.
+        """
+        if item not in failure.about:
+            return self._blanked([item, *failure.about], failure.message)
+        if failure not in self._said:  # one for all items of a list
+            self._said[failure] = self._blanked(failure.about, failure.message)
+        return self._said[failure]
+
+    def _blanked(self, items: list[Item], message: str) -> str:
+        """The message without the items' values, however spelled."""
         try:
-            values = {text for path in self._paths for text in texts_at(item.value, path)}
+            places = itertools.product(items, self._paths)
+            values = {text for item, path in places for text in texts_at(item.value, path)}
             spelled = {form for text in values for form in _spellings(text)}
         except (ValueError, RecursionError):  # a value that can't be spelled can't be looked for
             return REDACTED

@@ -42,9 +42,9 @@ class Task:
         if self.held is not None and stopped is None:
             return self.held
         when = "while the item was tried" if self.attempts else "before the item was tried"
-        failure = Failure("DeadlineExceeded", f"the time of this call ran out {when}", True)
-        if stopped is not None:
-            failure = Failure(stopped.error_type, stopped.message, True)
+        why = stopped or Failure("DeadlineExceeded", f"the time of this call ran out {when}")
+        failure = Failure(why.error_type, why.message, True, why.effect)
+        failure.about = why.about
         return Outcome(failure, self.started_at, 0.0, self.attempts)
 
 
@@ -75,16 +75,18 @@ class Hooks:
             if failure is None:
                 return outcome.replaced(self._run("after", item, outcome.value))
             facts = failure.error_type, failure.message, failure.retryable
-            return outcome.replaced(Failure(*self._run("error", item, *facts)))
+            replaced = Failure(*self._run("error", item, *facts))
+            replaced.about = failure.about
+            return outcome.replaced(replaced)
         except (Exception, SystemExit) as error:
             return outcome.replaced(Failure(*error_type_and_message(error)))
 
     def _run(self, name: str, item: Item, *arguments: Any) -> Any:
-        told = {"run": self._items.run, "id": item.id, "index": item.index}
-        given = (
-            {"context": dict(told, **{"try": self._items.request.try_number})} if name in self._told else {}
-        )
-        return self._hooks[name](item.value, *arguments, **given)
+        if name not in self._told:
+            return self._hooks[name](item.value, *arguments)
+        context = {"run": self._items.run, "id": item.id, "index": item.index}
+        context["try"] = self._items.request.try_number
+        return self._hooks[name](item.value, *arguments, context=context)
 
 
 class Work:
@@ -108,6 +110,7 @@ class Work:
         self.usage: dict[str, Any] = {}  # what the summary tells of tokens and the like
         self.chance: Callable[[], float] = random.random  # from 0 to 1, for the jitter
         self._has_answered = False  # whether the target took any call
+        self._refusal: Failure | None = None  # by which it takes none for as long as this call lasts
         self._lock = threading.Lock()
 
     def tasks(self) -> Iterator[Task]:
@@ -132,16 +135,19 @@ class Work:
         """The target's result. ``task.attempts`` counts them. Raises ``Failure``."""
         times: dict[str, int] = {}  # of each effect
         while True:
+            if self._refusal is not None:
+                raise task.unfinished(self._refusal).value
             began = self.deadline.clock()
             try:
                 result = self._call_once(task, send, items)
             except Failure as failure:
+                failure.about = failure.about or task.items
                 self._count(task, failure.effect, began)
                 times[failure.effect] = times.get(failure.effect, 0) + 1
                 if not self._may_repeat(task, failure, times) or not self._has_waited(failure, times):
                     raise
             else:
-                task.is_answered = True
+                task.is_answered, self._refusal = True, None
                 self._count(task, ATTEMPT, began)
                 return result
 
@@ -158,7 +164,7 @@ class Work:
             if failure.error_type != "TimeoutError" or left >= most or self.deadline.left() >= 1:
                 raise
             cut_short = task.unfinished().value  # this call's time is to blame, not the item
-            cut_short.effect, cut_short.splits = ATTEMPT, False
+            cut_short.effect, cut_short.may_split = ATTEMPT, False
             raise cut_short from None
 
     def _count(self, task: Task, effect: str, began: float) -> None:
@@ -188,6 +194,8 @@ class Work:
             pause = min(pause, left)  # so that the last try is as late as can be
         elif failure.retry_after is not None:  # the second time not less than after any other failure
             pause = max(failure.retry_after, pause if times.get(THROTTLED, 0) > 1 else 0.0)
+            if failure.effect == THROTTLED and failure.retry_after > left:
+                self._refusal = failure  # what is left is not sent, unless another is answered
         elif failure.effect == THROTTLED:
             first, longest = THROTTLED_PAUSES
             pause = first + self.chance() * (min(longest, first * doubled) - first)

@@ -74,7 +74,7 @@ class Judging(Work):
         most = 2 if len(task.items) > 1 and is_part else BUSY_TIMES
         if len(busy) < most or not (others or is_fine):
             return
-        failure.effect, failure.splits = ATTEMPT, True
+        failure.effect, failure.splits_last = ATTEMPT, True
         failure.retryable = not others or sends < failure.final_sends
         with self._lock:  # the endpoint is not congested
             self.throttled -= len(busy) - 1
@@ -161,7 +161,7 @@ class Judging(Work):
             self.refused += 1
         if self.refused > 1:
             stop = Failure(failure.error_type, failure.message, True)
-            stop.effect = STOP
+            stop.effect, stop.about = STOP, failure.about
             raise stop
         task.held = outcomes[0][1]
         return [], []

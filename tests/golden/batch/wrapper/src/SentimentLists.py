@@ -12,7 +12,7 @@ import os
 from typing import Any
 
 from . import config, hooks
-from .runtime import algorithm, platform, sublists
+from .runtime import algorithm_lists, platform, sublists
 from .runtime.files import Files
 from .runtime.wrapper import Wrapper
 
@@ -22,7 +22,7 @@ def load() -> Wrapper:
     server = platform.connect()
     if hasattr(hooks, "load"):
         hooks.load()
-    return assemble(algorithm.Target(server, config.TARGET, config.LIMITS), Files(config.WRAPPER))
+    return assemble(algorithm_lists.Target(server, config.TARGET, config.LIMITS), Files(config.WRAPPER))
 
 
 def assemble(target: Any, files: Any) -> Wrapper:

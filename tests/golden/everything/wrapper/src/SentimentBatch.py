@@ -14,7 +14,7 @@ from typing import Any
 
 from . import config, hooks
 from .runtime import (
-    algorithm,
+    algorithm_lists,
     copies,
     credentials_file,
     datastore_data,
@@ -35,7 +35,7 @@ def load() -> Wrapper:
     if hasattr(hooks, "load"):
         hooks.load()
     return assemble(
-        algorithm.Target(server, config.TARGET, config.LIMITS),
+        algorithm_lists.Target(server, config.TARGET, config.LIMITS),
         Files(
             config.WRAPPER,
             [config.DATASTORE["url"], config.COPIES[0]["url"], config.CREDENTIALS.rpartition("/")[0]],
