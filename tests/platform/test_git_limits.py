@@ -94,6 +94,26 @@ def test_a_push_is_told_which_limit_it_is_over(server: Any, work: Path, make: An
         ":refs/heads/master")  # fmt: skip
 
 
+@pytest.mark.parametrize("name", [".git", ".GIT", "..", ".", "git~1", ".gitmodules"])
+def test_a_push_brings_nothing_that_harms_who_clones_it(server: Any, work: Path, name: str) -> None:
+    """Names that mean git's own folder or another one, and submodules with options for a URL, are refused."""
+    text = b'[submodule "x"]\n\tpath = x\n\turl = --upload-pack=touch x\n'
+    blob = git(work, "hash-object", "-w", "--stdin", given=text)
+    entry = f"100644 blob {blob}\t{name}"
+    if name != ".gitmodules":
+        entry = f"040000 tree {tree(work, f'100644 blob {blob}%sconfig' % chr(9))}\t{name}"
+    said = git(work, "push", "origin", f"{commit(work, tree(work, entry))}:refs/heads/master", fine=False)
+    assert "fsck error" in said or "hasDot" in said, said
+
+
+def test_what_old_tools_wrote_is_taken(server: Any, work: Path) -> None:
+    """A history with a date, an address or a mode that git no longer writes can be pushed."""
+    root, parent = git(work, "rev-parse", "HEAD^{tree}"), git(work, "rev-parse", "HEAD")
+    text = f"tree {root}\nparent {parent}\nauthor A 1 +0000\ncommitter A <a> 01 +99999\n\nOld\n".encode()
+    old = git(work, "hash-object", "-w", "--literally", "-t", "commit", "--stdin", given=text)
+    git(work, "push", "-q", "origin", f"{old}:refs/heads/master")
+
+
 def test_what_was_stored_before_there_were_limits_is_not_unpacked(server: Any, work: Path) -> None:
     """A build, a page or a list of files of a commit that is too large ends with an error, and soon."""
     found = bomb(work, 20)

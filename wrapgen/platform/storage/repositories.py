@@ -49,6 +49,13 @@ _SETTINGS = """[core]
 """
 
 
+_OLD_FAULTS = (
+    *("badDate", "badDateOverflow", "badEmail", "badName", "badTagName", "badTimezone", "missingEmail"),
+    *("missingNameBeforeEmail", "missingSpaceBeforeDate", "missingSpaceBeforeEmail", "missingTaggerEntry"),
+    *("multipleAuthors", "nulInCommit", "zeroPaddedDate", "zeroPaddedFilemode"),
+)
+"""What git's check of a push lets pass: old tools wrote it, and it harms no one who clones."""
+
 _SYNC = '[ "$1" != prepared ] || exec sync -f .'
 """What git runs around each change of a branch: what the branch will name is on the disk before."""
 
@@ -265,6 +272,9 @@ class Repositories:
             "core.fsync": "all",
             "core.hooksPath": str(self._hooks),
             "receive.maxInputSize": str(bounds.push_bytes),
+            # No entry `.git` or `..`, which git refuses at whoever clones, and no such submodules.
+            "receive.fsckObjects": "true",
+            **{f"receive.fsck.{fault}": "ignore" for fault in _OLD_FAULTS},
         }
         return {
             **self._variables,
