@@ -14,6 +14,7 @@ import ssl
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from email.message import Message
 from http.client import BadStatusLine, HTTPConnection, HTTPException, HTTPResponse, UnknownProtocol
 from typing import IO, Any
 from urllib.parse import urlencode
@@ -40,6 +41,9 @@ ANSWER_LIMIT = 64 * 1024**2
 
 ERROR_LIMIT = 65_536
 """The most bytes of an answer outside 2xx that are read; its message is at the start."""
+
+HIDDEN = 8
+"""The fewest characters of a key that is looked for in answers: shorter ones are in ordinary words."""
 
 REPEATABLE = frozenset({"GET", "HEAD", "PUT"})
 """Methods that may be sent again when a kept connection was closed under them."""
@@ -124,7 +128,7 @@ class Transport:
         Raises:
             PlatformError: as `request`, or the body reports an error or is not JSON.
         """
-        body = self.request(method, path, **options)
+        body = self.hidden(self.request(method, path, **options), options.get("key"))
         return statuses.read_object(f"{method} {path}", body) if body else None
 
     @contextmanager
@@ -142,6 +146,16 @@ class Transport:
             yield from body_parts(response)
         except (OSError, HTTPException) as error:
             raise self._unreachable(what, error) from error
+
+    def hidden(self, content: bytes, key: str | None = None) -> bytes:
+        """What came back without the key, for messages: the other side has seen it, and may repeat it.
+
+        Args:
+            content: what came back.
+            key: that was sent; None: the connection's.
+        """
+        sent = (self.connection.key if key is None else key).encode("utf-8", "replace")
+        return content.replace(sent, b"***") if len(sent) >= HIDDEN else content
 
     def _headers(self, key: str | None = None) -> dict[str, str]:
         own, key = {"Accept-Encoding": "identity"}, key or self.connection.key
@@ -161,8 +175,12 @@ class Transport:
             raise self._unreachable(what, error) from error
         try:
             if not 200 <= response.status < 300:
-                content = beginning(response, ERROR_LIMIT)
-                raise statuses.error_of(what, response.status, response.headers, content)
+                key = headers.get("Authorization", "").rpartition(" ")[2]
+                content = self.hidden(beginning(response, ERROR_LIMIT), key)
+                told = Message()
+                for name, value in response.headers.items():
+                    told[name] = self.hidden(value.encode(), key).decode()
+                raise statuses.error_of(what, response.status, told, content)
             yield response
         finally:
             self._release(connection, response)

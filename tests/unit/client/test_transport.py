@@ -26,6 +26,7 @@ from wrapgen.errors import (
     TooLarge,
     Unreachable,
     UsageError,
+    WrapgenError,
 )
 from wrapgen.run.integrations.plain_calls import PlainCalls
 from wrapgen.run.scheduling.replies import Lost
@@ -260,6 +261,31 @@ def test_what_is_no_answer_is_not_repeated(answer: bytes) -> None:
     with server as address, pytest.raises(Unreachable) as failed:
         Client(Connection(address, "KEY-THAT-WAS-SENT", "a test")).call("a/B/1.0.0", "x")
     assert "KEY-THAT-WAS-SENT" not in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (b"401 No", b"", b'{"error":{"message":"bad key %b","error_type":"%b"}}'),
+        (b"500 No", b"", b"%b"),
+        (b"404 No", b"X-Error-Message: no %b\r\n", b""),
+        (b"302 No", b"Location: http://other.example/?key=%b\r\n", b""),
+        (b"200 OK", b"", b'{"error":{"message":"bad key %b"}}'),
+        (b"200 OK", b"", b"<html>%b</html>"),
+    ],
+)
+def test_a_key_that_an_error_repeats_is_in_no_message(answer: tuple[bytes, bytes, bytes]) -> None:
+    """A platform, or what stands in its place, may send the key back in errors: calls and others hide it."""
+    key = b"sim-key-that-was-sent"
+    status, header, body = (part.replace(b"%b", key) for part in answer)
+    head = b"HTTP/1.1 %b\r\n%bContent-Length: %d\r\n\r\n" % (status, header, len(body))
+    with raw_server(lambda connection: connection.sendall(head + body)) as address:
+        client = Client(Connection(address, key.decode(), "a test"))
+        for ask in (lambda: client.call("a/B/1.0.0", "x"), lambda: client.algorithms.get("a/B")):
+            with pytest.raises(WrapgenError) as failed:
+                ask()
+            assert key.decode() not in f"{failed.value} {vars(failed.value)}", status
+            assert "***" in str(failed.value)
 
 
 def test_an_answer_that_trickles_ends(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -272,7 +272,7 @@ class Repositories:
             "core.fsync": "all",
             "core.hooksPath": str(self._hooks),
             "receive.maxInputSize": str(bounds.push_bytes),
-            # No entry `.git` or `..`, which git refuses at whoever clones, and no such submodules.
+            # No entry `.git` or `..`, which git itself refuses to check out, and no such submodules.
             "receive.fsckObjects": "true",
             **{f"receive.fsck.{fault}": "ignore" for fault in _OLD_FAULTS},
         }

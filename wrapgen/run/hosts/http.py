@@ -100,7 +100,9 @@ class HttpHost:
     def _send(self, body: bytes, timeout: float, kind: str = "application/json") -> tuple[bytes, str]:
         seconds = timeout + protocol.TIMEOUT_MARGIN
         try:
-            return self._transport.exchange("POST", "/", body=body, content_type=kind, timeout=seconds)
+            found, kind = self._transport.exchange("POST", "/", body=body, content_type=kind, timeout=seconds)
+            is_result = kind == "application/octet-stream" or found[:1] in (b"[", b"{", b'"')
+            return (found if is_result else self._transport.hidden(found)), kind
         except NotAuthorized as error:
             error.hint = f"put the wrapper's token into the variable {TOKEN}, or name another with --key-env"
             raise
