@@ -142,7 +142,9 @@ class Bucket:
             name: of the object.
             confirm: raises where this writer is no longer the owner.
         """
-        if not self._is_there(name):
+        with reaching():
+            there = self._files.exists(self._path(name))
+        if not there:
             never = (
                 {"overwrite": False} if EXTRAS.get(urlsplit(self.name).scheme) == "az" else {"mode": "create"}
             )
@@ -163,10 +165,6 @@ class Bucket:
         finally:
             with suppress(OSError):
                 self.remove(waiting)
-
-    def _is_there(self, name: str) -> bool:
-        with reaching():
-            return bool(self._files.exists(self._path(name)))
 
     def download(self, name: str, path: Path) -> None:
         """Writes an object's content to a file, streamed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -86,7 +87,8 @@ class RemoteFile:
         with reaching():
             files, path = file_system(self.url)
             content = files.open(path, mode, block_size=_BLOCK, cache_type="readahead")
-        return io.BufferedReader(_RemoteReader(content), 1 << 20)
+        reader = _RemoteReader(content, lambda: files.open(path, mode, block_size=0))
+        return io.BufferedReader(reader, 1 << 20)
 
 
 def _version(info: dict[str, Any]) -> str:
@@ -100,10 +102,10 @@ def absolute(name: str) -> str:
 
 
 class _RemoteReader(io.RawIOBase):
-    """A file of fsspec, whose errors are all OSErrors."""
+    """A file of fsspec, whose errors are all OSErrors; `stream` opens it where a server gives no ranges."""
 
-    def __init__(self, content: Any) -> None:
-        self._content = content
+    def __init__(self, content: Any, stream: Callable[[], Any]) -> None:
+        self._content, self._stream = content, stream
 
     def readable(self) -> bool:
         """It can be read."""
@@ -125,7 +127,14 @@ class _RemoteReader(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         """The next bytes; 0 at the end."""
         with reaching():
-            data = self._content.read(len(buffer))
+            at = self._content.tell()
+            try:
+                data = self._content.read(len(buffer))
+            except ValueError:  # of fsspec: the server answered a range with the whole
+                self._content = self._stream()
+                while at and (skipped := self._content.read(min(at, _BLOCK))):
+                    at -= len(skipped)
+                data = self._content.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
 

@@ -282,6 +282,15 @@ def test_a_file_of_a_web_server_is_read(web, ranges):
     assert source.fingerprint() != before
 
 
+def test_a_large_file_of_a_web_server_without_ranges_is_read(web):
+    """More than one request could bring: the server sends the whole each time, and it is read as a stream."""
+    address, kind = web
+    kind.ranges = False
+    rows = [f"{n}" * 1_000_000 for n in range(10)]
+    kind.files["/in.jsonl"] = "".join(f'"{row}"\n' for row in rows).encode()
+    assert [row.value for row in find(f"{address}/in.jsonl").rows()] == rows
+
+
 def test_a_redirect_within_a_network_is_refused(monkeypatch):
     """Not followed to an address inside a network, to what is not encrypted, or with configured headers."""
     import asyncio
