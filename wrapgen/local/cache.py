@@ -41,6 +41,11 @@ def kept_wrapper(wrapper: Wrapper, name: str) -> Path:
     return folder
 
 
+def is_environment_kept(digest: str) -> bool:
+    """Whether there is a complete environment; see `kept_environment`."""
+    return (cache_folder() / "environments" / digest[:16] / "requirements.txt").is_file()
+
+
 def kept_environment(digest: str) -> Path:
     """The folder of an environment, made if it is missing, that holds what it was made of if it is complete.
 

@@ -18,6 +18,7 @@ class Item:
     repeats: Item | None = None  # an earlier one, whose outcome is its own
     recordable = True  # False where a record would replace that of another item
     encoded = ""  # the value's JSON, once it was sent so
+    listed: tuple[int, str] | None = None  # the JSON of a list that begins with it, and its length
     sent = received = 0  # bytes to and from the target
     taken: Any = None  # what a request to an endpoint takes of it
     usage: dict[str, Any] | None = None  # what its attempts cost, and the versions that answered

@@ -53,7 +53,9 @@ class Lists(Work):
     def _groups(self, items: list[Item]) -> list[list[Item]]:
         """The items that can be sent, in lists that fit a request; one that can't be in a list fails."""
         most = self.settings["request_bytes"]
-        if items and not self.settings["recorded"] and _size([item.value for item in items]) <= most:
+        text = "" if self.settings["recorded"] or not items else _text([item.value for item in items])
+        if text and len(text) <= most:
+            items[0].listed = len(items), text
             return [items]  # without a text of each item, which only records need
         groups: list[list[Item]] = []
         room = 0
@@ -97,6 +99,8 @@ class Lists(Work):
                 half = len(task.items) // 2
                 return [], [self._part(task, items, True) for items in (task.items[:half], task.items[half:])]
             results = [failure] * len(task.items)
+        finally:
+            task.items[0].listed = None
         size = math.inf if self.settings["recorded"] else _size(results)  # a record needs each encoded
         size = 0 if size == math.inf else int(size) // len(results) + MARGIN
         pairs = zip(task.items, results)
@@ -116,7 +120,12 @@ def splits(failure: Failure) -> bool:
 
 def _size(values: list[Any]) -> float:
     """Bytes of a list in JSON; infinity if it has none."""
+    return len(_text(values)) or math.inf
+
+
+def _text(values: list[Any]) -> str:
+    """A list in JSON; empty if it has none."""
     try:
-        return len(encode_value(values))
+        return encode_value(values)
     except ValueError:
-        return math.inf
+        return ""
