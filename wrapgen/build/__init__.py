@@ -4,7 +4,7 @@
 wrappers is in `engines`.
 """
 
-from wrapgen.build.generating import generate
+from wrapgen.build.generation import generate
 from wrapgen.build.inline import left_out
 from wrapgen.build.placement import Placement
 from wrapgen.build.templates import overlaid

@@ -10,7 +10,7 @@ from typing import Any
 
 from wrapgen import vendored
 from wrapgen.build.context import build_context
-from wrapgen.build.generating import generate, manifest
+from wrapgen.build.generation import generate, manifest
 from wrapgen.build.literals import Ready
 from wrapgen.build.render import render_tree
 from wrapgen.build.templates import read_templates

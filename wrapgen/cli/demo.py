@@ -17,7 +17,7 @@ from wrapgen.cli.terminal import out
 from wrapgen.errors import RunError, UsageError
 
 if TYPE_CHECKING:
-    from wrapgen.local.misbehaving import MisbehavingEndpoint
+    from wrapgen.local.failing_endpoint import MisbehavingEndpoint
 
 ITEMS = 2000
 """Texts that are scored."""
@@ -50,7 +50,7 @@ def command(folder: Path) -> int:
     Starts an endpoint on this machine that answers 429, 503, an HTML page or nothing now and then, and
     always refuses some texts. Scores 2,000 texts, kills the run half way, runs it again, and verifies it.
     """
-    from wrapgen.local.misbehaving import misbehaving
+    from wrapgen.local.failing_endpoint import misbehaving
 
     began = time.monotonic()
     _empty(folder)
@@ -125,7 +125,7 @@ def _command(folder: Path, words: list[str]) -> str:
 
 
 def _print_summary(endpoint: MisbehavingEndpoint, folder: Path, seconds: float) -> None:
-    from wrapgen.local.misbehaving import POISON, WAYS
+    from wrapgen.local.failing_endpoint import POISON, WAYS
 
     lines = [json.loads(line) for line in (folder / "scores.jsonl").read_bytes().splitlines()]
     failed = sum("error" in line for line in lines)

@@ -118,7 +118,7 @@ class Hosting:
             service = HttpHost(service_at(self.name, self._platform.key), pool=1)
             self._stack.callback(service.close)
             return service.answer(body, seconds, content_type)
-        from wrapgen.local.opening import JsonText
+        from wrapgen.local.spec_host import JsonText
 
         value: str | bytes = body
         if content_type != "application/octet-stream":

@@ -140,7 +140,7 @@ def _named(target: str | dict[str, Any]) -> str:
 
 
 def _write_algorithm(algorithm: str, path: Path | None, as_json: bool) -> None:
-    from wrapgen.build.starting import starting_algorithm
+    from wrapgen.build.new_spec import starting_algorithm
 
     made = starting_algorithm(algorithm)
     folder = path or Path(algorithm.rpartition("/")[2])
@@ -169,7 +169,7 @@ def _ask(flag: str, question: str, **options: Any) -> str:
 
 
 def _write(spec: Path, learned: Learned, name: str, mode: str, datastore: str | None) -> None:
-    from wrapgen.build.starting import starting_spec  # not at the top: --help must stay quick
+    from wrapgen.build.new_spec import starting_spec  # not at the top: --help must stay quick
     from wrapgen.spec import parse
 
     text = starting_spec(

@@ -4,6 +4,6 @@ Assembles: `build` makes the wrapper, `run.hosts.processes` executes it; what it
 made here.
 """
 
-from wrapgen.local.opening import LocalWrapper, local_wrapper
+from wrapgen.local.spec_host import LocalWrapper, local_wrapper
 
 __all__ = ["LocalWrapper", "local_wrapper"]

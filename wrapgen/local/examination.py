@@ -14,7 +14,7 @@ from wrapgen.doctor.discovery import Ask, asking
 from wrapgen.doctor.finding import Finding, Level, fault, ok, unchecked
 from wrapgen.errors import AlgorithmFailed, Unreachable, WrapgenError
 from wrapgen.files import absolute, path_of_folder
-from wrapgen.local.opening import LocalWrapper
+from wrapgen.local.spec_host import LocalWrapper
 from wrapgen.spec import Spec
 from wrapgen.spec.target import Auth
 

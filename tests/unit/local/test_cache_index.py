@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from wrapgen.local import cache_index, local_wrapper, opening
+from wrapgen.local import cache_index, local_wrapper, spec_host
 
 INLINE = """
 version: 1
@@ -38,8 +38,8 @@ def spec(tmp_path, monkeypatch):
 def was_read(path, monkeypatch) -> bool:
     """Whether the spec is read to find its wrapper."""
     read = []
-    loaded = opening._loaded
-    monkeypatch.setattr(opening, "_loaded", lambda name: read.append(name) or loaded(name))
+    loaded = spec_host._loaded
+    monkeypatch.setattr(spec_host, "_loaded", lambda name: read.append(name) or loaded(name))
     local_wrapper(path)
     return bool(read)
 
