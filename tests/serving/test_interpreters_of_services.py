@@ -24,11 +24,11 @@ class Client:
         self.events, self.sent = asyncio.Queue(), asyncio.Queue()
     async def send(self, message):
         await self.sent.put(message)
-    async def ask(self, method, path, body=b""):
+    async def ask(self, method, path, body=b"", *more):
         client = Client()
         client.events.put_nowait({"type": "http.request", "body": body[:1], "more_body": True})
         client.events.put_nowait({"type": "http.request", "body": body[1:], "more_body": False})
-        headers = [(b"authorization", b"Bearer t"), (b"content-type", b"application/json")]
+        headers = [(b"authorization", b"Bearer t"), (b"content-type", b"application/json"), *more]
         scope = {"type": "http", "method": method, "path": path, "headers": headers}
         await app(scope, client.events.get, client.send)
         start, parts = await client.sent.get(), b""
@@ -45,6 +45,7 @@ async def main():
         await asyncio.sleep(0.01)
     found = [await life.ask("POST", "/", b"[1, 2]"), await life.ask("POST", "/", b"nonsense")]
     found.append(await life.ask("GET", "/openapi.json"))
+    found.append(await life.ask("POST", "/", b"", (b"upgrade", b"h2c"), (b"content-length", b"6")))
     await life.events.put({"type": "lifespan.shutdown"})
     await living
     print(json.dumps(found))
@@ -59,7 +60,7 @@ EACH = [pytest.param(one, marks=[pytest.mark.soak] * (one not in EDGES)) for one
 
 @pytest.mark.parametrize("version", EACH)
 def test_an_asgi_server_of_any_python_gets_the_same_answers(version, echo_folder):
-    """The interface is ASGI and nothing of one server's: here a few lines stand in for it."""
+    """The interface is ASGI and nothing of one server's; a body that a server drops is not an empty input."""
     try:
         python = interpreters.find(version)
     except interpreters.Missing as missing:
@@ -68,6 +69,7 @@ def test_an_asgi_server_of_any_python_gets_the_same_answers(version, echo_folder
         [str(python), "-B", "-c", PROGRAM], cwd=echo_folder, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
-    listed, refused, document = json.loads(done.stdout)
+    listed, refused, document, dropped = json.loads(done.stdout)
+    assert dropped[0] == 400 and "Upgrade" in dropped[1]["error"]["message"]
     assert listed == [200, [1, 2]] and refused[0] == 400
     assert set(document[1]["paths"]) == {"/", "/healthz", "/readyz", "/metrics", "/openapi.json"}
