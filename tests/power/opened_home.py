@@ -137,10 +137,11 @@ class Found:
 
     def _environment(self, folder: Path) -> None:
         """An environment is as the server made it, or was made again."""
+        root = self.state.home.parent
+        below = f"{folder.relative_to(root)}/"
         for path, (kind, _, content) in self.tree.items():
-            place = self.state.home.parent / path
-            if kind == "file" and place.is_relative_to(folder) and not path.endswith(".pyc"):
-                assert place.read_bytes() == content, f"{path} of a virtual environment"
+            if kind == "file" and path.startswith(below) and not path.endswith(".pyc"):
+                assert (root / path).read_bytes() == content, f"{path} of a virtual environment"
 
     def _version(self, _: str) -> str | None:
         listed = self.state.builds.page(self._power().id, None, 1, published=True)

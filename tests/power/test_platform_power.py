@@ -121,10 +121,11 @@ def test_a_platform_survives_power_cuts(life, quick):
 
 @pytest.mark.soak
 @pytest.mark.parametrize("broken", ["file", "folder", "all"])
-def test_a_missing_sync_is_found(life, quick, broken):
-    """Were files, folders or what git and builds wrote not synced, a state would break a promise, twice."""
+def test_a_missing_sync_is_found(life, quick, broken, monkeypatch):
+    """Were files, folders or all else not synced, a state would break a promise; its command shows it."""
     found, known = states(life, quick, broken)
     Random(1).shuffle(found)
+    monkeypatch.setattr(tempfile, "tempdir", str(quick))  # the log is not kept for long
     fault = next(faults(found, known, quick, partial(replayed, life, broken=broken)), None)
     assert fault
     what, _, command = fault.partition("\n  replay: ")
