@@ -168,6 +168,36 @@ def test_a_list_is_bisected_until_the_poison_item_stands_alone(model, build, sta
     assert answered["$results"][13]["$error"]["retryable"] is (status == 500)
 
 
+@pytest.mark.parametrize("request_of", ["$items", "{all: $items}", "'$items[*].text'"])
+def test_what_is_sent_of_a_list_is_each_item_of_it(model, build, request_of):
+    """Whole, wrapped or in part, also of the parts of a list that is bisected."""
+
+    def texts(body: Any) -> list[Any]:
+        found = body["all"] if isinstance(body, dict) else body
+        return [one if isinstance(one, str) else one["text"] for one in found]
+
+    def answer(request: Any) -> Reply:
+        given = texts(request.json)
+        return Reply("no", 422) if "poison é" in given else Reply([len(text) for text in given])
+
+    model.answer = answer
+    given = ["a", "bb", "poison é", "dddd", '\x00\n"', "ffffff"]
+    target = f"endpoint: URL\nrequest: {request_of}\nresult: $[*]\nbatch_size: 4"
+    answered = build(target).call({"$batch": [{"text": text} for text in given]})
+    assert types(answered) == ["ok", "ok", "InputError", "ok", "ok", "ok"]
+    assert [one for one in answered["$results"] if isinstance(one, int)] == [1, 2, 4, 3, 6]
+    sent = sorted(texts(body) for body in model.bodies)
+    assert sent == sorted([given[:4], given[4:], given[:2], given[2:4], given[2:3], given[3:4]])
+
+
+def test_items_that_are_null_are_sent_as_such(model, build):
+    """In a list and alone."""
+    model.answer = lambda request: Reply([0] * len(request.json))
+    wrapper = build("endpoint: URL\nrequest: $items\nresult: $[*]\nbatch_size: 2")
+    assert wrapper.call({"$batch": [None, None, None]})["$results"] == [0, 0, 0]
+    assert sorted(model.bodies, key=len) == [[None], [None, None]]
+
+
 def test_a_503_of_one_item_is_final_at_the_third_send(model, build):
     """503 is waited out; the item that alone gets it, in a third send, has a final ServerError."""
     wrapper = build(SINGLE)
