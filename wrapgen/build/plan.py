@@ -166,6 +166,7 @@ CONDITIONS: dict[str, Condition] = {
     "src/runtime/algorithm.py": algorithm,
     "src/runtime/http_answer.py": endpoint,
     "src/runtime/http_body.py": endpoint,
+    "src/runtime/item_notes.py": endpoint,
     "src/runtime/ignored_failures.py": ignores_failures,
     "src/runtime/network.py": endpoint,
     "src/runtime/json_paths.py": endpoint,

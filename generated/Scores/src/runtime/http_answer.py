@@ -8,7 +8,7 @@ from typing import Any
 
 from .connection import Response
 from .protocol import ATTEMPT, STOP, THROTTLED, Failure, dumps
-from .statuses import OTHER_STATUS, STATUSES, failure_of
+from .statuses import OTHER_STATUS, STATUSES
 from .waits import asked_wait
 
 BUSY_SENDS = 3  # sends in which one item may get 503 while others succeed
@@ -28,7 +28,14 @@ MEANINGS = {  # of the spec's own errors
 }
 
 
-def failure_of_answer(response: Response, own: Any) -> Failure:
+class EndpointFailure(Failure):
+    """What an endpoint answered in place of a result."""
+
+    refuses = False  # whether it is the item's own error only if other items fare better
+    final_sends = 0  # the send from which on it is the item's own error, if other items fare better
+
+
+def failure_of_answer(response: Response, own: Any) -> EndpointFailure:
     """What an answer that is no result means. ``own`` is what the spec says of it, if anything."""
     means, named, hidden, message = own or ("", "", None, "")
     status = int(str(hidden)) if re.fullmatch("[45][0-9][0-9]", str(hidden)) else response.status
@@ -42,7 +49,8 @@ def failure_of_answer(response: Response, own: Any) -> Failure:
         said = (
             f"it redirects to {response.headers.get('Location', 'nowhere')}, and redirects are not followed"
         )
-    failure = failure_of(named or meaning[0], f"status {status}: {said}"[:1000], *meaning[1:])
+    kind, effect, retryable = meaning
+    failure = EndpointFailure(named or kind, f"status {status}: {said}"[:1000], retryable, effect)
     failure.refuses = not means and (status in REFUSALS or 300 <= status < 400)
     failure.splits_last = means == "retryable" or (not means and status == 500)
     failure.final_sends = BUSY_SENDS if status == 503 and failure.effect == THROTTLED else 0

@@ -26,8 +26,6 @@ class Failure(Exception):
 
     may_split = True  # False where no item of a list can have caused it
     splits_last = False  # whether one item of a list may have caused it, once the list's attempts are used up
-    refuses = False  # whether it is the item's own error only if other items fare better
-    final_sends = 0  # the send from which on it is the item's own error, if other items fare better
     retry_after: float | None = None  # seconds that the server asks to wait
     status = 0  # of the HTTP answer, if one came
     attempts = 0

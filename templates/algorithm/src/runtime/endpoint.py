@@ -14,6 +14,7 @@ from .connection import Response
 from .exchange import Transport
 from .http_answer import failure_of_answer
 from .http_body import UNMAPPED, checked_headers, decode, encode, unmapped, unreadable
+from .item_notes import notes_of
 from .items import Item
 from .protocol import NOT_CALLED, Failure, dumps
 from .statuses import failure_of
@@ -54,7 +55,7 @@ class Endpoint:
             self.schemas.check_item(item.value)
         if self.mapping.LISTS:
             try:
-                item.taken = self.mapping.taken(item.value)
+                notes_of(item).taken = self.mapping.taken(item.value)
             except UNMAPPED as error:
                 raise unmapped(error) from None
 
@@ -122,7 +123,7 @@ class Endpoint:
         """What stands in the answer for an item; a ``Failure`` if nothing does, or not what should."""
         try:
             if self.schemas and hasattr(self.mapping, "said"):
-                item.said = self.mapping.said(one)
+                notes_of(item).said = self.mapping.said(one)
             result = self.mapping.result(one, *answer)
         except UNMAPPED as error:
             if not self.schemas:
@@ -146,7 +147,7 @@ class Endpoint:
     def _content(self, items: list[Item]) -> tuple[bytes, dict[str, str]]:
         """The body of a request for these items, and its headers. Raises ``InputError``."""
         key = _key_of(items, self.settings["source"]) if self.mapping.KEYED else ""
-        what = [item.taken for item in items] if self.mapping.LISTS else items[0].value
+        what = [notes_of(item).taken for item in items] if self.mapping.LISTS else items[0].value
         try:
             content = self.mapping.request(what, key)
             if self.schemas:
@@ -186,7 +187,8 @@ class Endpoint:
             version, *tokens = self.mapping.reported(answer)
             if isinstance(version, str) and self.auth:
                 version = self.auth.hidden(version)
-            item.usage = _usage(item.usage, [version, *tokens], self.settings["price"])
+            notes = notes_of(item)
+            notes.usage = _usage(notes.usage, [version, *tokens], self.settings["price"])
         found = self.mapping.own_error(status, answer) if hasattr(self.mapping, "own_error") else None
         if not found and 200 <= status < 300 and not isinstance(answer, Failure):
             return answer
@@ -202,7 +204,11 @@ class Endpoint:
 def _is_listed(items: list[Item]) -> bool:
     """Whether the JSON of these items' values is known, and a request takes nothing else of them."""
     listed = items[0].listed
-    return listed is not None and listed[0] == len(items) and all(item.taken is item.value for item in items)
+    return (
+        listed is not None
+        and listed[0] == len(items)
+        and all(notes_of(item).taken is item.value for item in items)
+    )
 
 
 def _usage(used: dict[str, Any] | None, reported: Any, price: dict[str, float] | None) -> dict[str, Any]:
@@ -221,5 +227,6 @@ def _usage(used: dict[str, Any] | None, reported: Any, price: dict[str, float] |
 
 def _key_of(items: list[Item], target: str) -> str:
     """The same for every attempt at the same items of a run; another where a result is asked for again."""
-    named = dumps([target, items[0].call, [item.id for item in items], [len(item.wrong) for item in items]])
+    wrong = [len(notes_of(item).wrong) for item in items]
+    named = dumps([target, items[0].call, [item.id for item in items], wrong])
     return hashlib.sha256(named.encode("ascii")).hexdigest()[:32]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any, Callable
 
+from .http_answer import EndpointFailure
+from .item_notes import notes_of
 from .items import Item, Outcome
 from .protocol import ATTEMPT, NOT_CALLED, STOP, THROTTLED, Failure
 from .work import LEAST_SECONDS, Task, Work
@@ -35,7 +37,7 @@ class Judging(Work):
             except Failure as failure:
                 if failure.effect != ATTEMPT or failure.error_type not in ("ConnectionError", "TimeoutError"):
                     unknown = 0.0  # an answer came, and it was no result
-                if failure.final_sends and failure.effect == THROTTLED:
+                if _is_lasting(failure) and failure.effect == THROTTLED:
                     busy.append(self.deadline.clock())
                     self._weigh_busy(task, failure, busy)
                 raise
@@ -65,7 +67,7 @@ class Judging(Work):
             self.target.authorize(max(LEAST_SECONDS, self.deadline.left()))
         return super()._call_once(task, send, items)
 
-    def _weigh_busy(self, task: Task, failure: Failure, busy: list[float]) -> None:
+    def _weigh_busy(self, task: Task, failure: Any, busy: list[float]) -> None:
         """A 503 that these items get again and again, while others succeed, is an attempt of theirs."""
         is_part, sends = type(task) is not Task, self.settings["try"]  # a part's list was weighed before
         others = self.succeeded_at > busy[0] or is_part
@@ -80,7 +82,7 @@ class Judging(Work):
             self.throttled -= len(busy) - 1
 
     def _may_repeat(self, task: Task, failure: Failure, times: dict[str, int]) -> bool:
-        if failure.final_sends and failure.effect == ATTEMPT:
+        if _is_lasting(failure) and failure.effect == ATTEMPT:
             return False
         return super()._may_repeat(task, failure, times)
 
@@ -123,20 +125,20 @@ class Judging(Work):
 
     def _end(self, items: list[Item], most: float, unknown: float) -> None:
         """Sum up what a request cost, and the versions that answered, the last of which its items keep."""
-        tokens, version = 0, ""
+        tokens, version, told = 0, "", [notes_of(item) for item in items]
         with self._lock:
             self.reserved -= most
-            if unknown and not any("cost" in (item.usage or {}) for item in items):
+            if unknown and not any("cost" in (notes.usage or {}) for notes in told):
                 self.usage["cost"] = self.usage.get("cost", 0.0) + unknown
-            for used in [item.usage for item in items if item.usage is not None]:
+            for used in [notes.usage for notes in told if notes.usage is not None]:
                 for version, number in used.pop("versions").items():
                     versions = self.usage.setdefault("versions", {})
                     versions[version] = versions.get(version, 0) + number
                 for name, number in used.items():
                     self.usage[name] = self.usage.get(name, 0) + number
                 tokens += used.get("tokens_in", 0) + used.get("tokens_out", 0)
-        for item in items:
-            item.usage, item.version = None, version
+        for item, notes in zip(items, told):
+            notes.usage, item.version = None, version
         rates = getattr(self.target, "rates", None)
         if rates and tokens:
             rates.settle(tokens)
@@ -155,7 +157,7 @@ class Judging(Work):
         if len(outcomes) != 1 or parts or self.has_succeeded:
             return outcomes, parts
         failure = outcomes[0][1].failure
-        if failure is None or not failure.refuses:
+        if not isinstance(failure, EndpointFailure) or not failure.refuses:
             return outcomes, parts
         with self._lock:
             self.refused += 1
@@ -165,6 +167,11 @@ class Judging(Work):
             raise stop
         task.held = outcomes[0][1]
         return [], []
+
+
+def _is_lasting(failure: Failure) -> bool:
+    """Whether it may become the item's own error."""
+    return isinstance(failure, EndpointFailure) and failure.final_sends > 0
 
 
 def _paused(error_type: str, message: str, effect: str, seconds: float | None = None) -> Failure:

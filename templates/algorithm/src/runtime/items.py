@@ -20,11 +20,8 @@ class Item:
     encoded = ""  # the value's JSON, once it was sent so
     listed: tuple[int, str] | None = None  # the JSON of a list that begins with it, and its length
     sent = received = 0  # bytes to and from the target
-    taken: Any = None  # what a request to an endpoint takes of it
-    usage: dict[str, Any] | None = None  # what its attempts cost, and the versions that answered
+    notes: Any = None  # what the target's own module keeps of it
     version = ""  # of the model, as the endpoint's last answer for it reported
-    wrong: tuple[str, ...] = ()  # what was wrong with its results so far
-    said: Any = None  # what a model said, of which that was told
 
     def __init__(self, position: int, index: int, value: Any) -> None:
         self.position = position

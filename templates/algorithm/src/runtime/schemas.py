@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Callable, NamedTuple
 
 from . import patterns
+from .item_notes import notes_of
 from .items import Item
 from .protocol import Failure, InputError
 from .statuses import failure_of
@@ -47,7 +48,8 @@ class Schemas:
 
     def refused(self, item: Item, wrong: str) -> Failure:
         """The failure of a result that does not fit, which the next request for the item may tell of."""
-        item.wrong = (*item.wrong, wrong)
+        notes = notes_of(item)
+        notes.wrong = (*notes.wrong, wrong)
         failure = failure_of(
             "ResultError", f"the result does not fit target.result_schema: {wrong}", retryable=True
         )
@@ -56,9 +58,10 @@ class Schemas:
 
     def asked_again(self, item: Item, content: Any) -> Any:
         """A request's content, with what was wrong with the last result if there was one."""
-        if not item.wrong or self._ask_again is None:
+        notes = notes_of(item)
+        if not notes.wrong or self._ask_again is None:
             return content
-        return self._ask_again(content, item.said, item.wrong[-1])
+        return self._ask_again(content, notes.said, notes.wrong[-1])
 
 
 def _read(schema: dict[str, Any] | None) -> Schema | None:
