@@ -62,7 +62,8 @@ def result(answer: bytes | Lost) -> object:
     return json.loads(answer)["result"]
 
 
-def test_a_process_that_ends_loses_its_call_alone(hosts):
+@pytest.mark.parametrize("concurrency", [1, 2], ids=["started", "forked"])
+def test_a_process_that_ends_loses_its_call_alone(hosts, concurrency):
     """What it printed is in the reason, and the next call has a new process."""
     host = hosts(
         "import os\n"
@@ -70,7 +71,8 @@ def test_a_process_that_ends_loses_its_call_alone(hosts):
         "    if value == 'die':\n"
         "        print('out of cheese', flush=True)\n"
         "        os._exit(3)\n"
-        "    return os.getpid()\n"
+        "    return os.getpid()\n",
+        concurrency,
     )
     first = result(host.call(b'"live"', 60))
     lost = host.call(b'"die"', 60)
@@ -156,7 +158,7 @@ def apply(value):
 @needs_fork
 def test_a_process_that_ended_is_replaced_by_one_of_the_same_parent(hosts):
     """All are forked from one process, which has imported nothing that the wrapper does not use."""
-    host = hosts(FAMILY)
+    host = hosts(FAMILY, 2)
     first, parent, loaded, words = result(host.call(b"1", 60))
     assert (loaded, words) == (False, []) and parent != os.getpid()
     ended(first)
@@ -167,7 +169,7 @@ def test_a_process_that_ended_is_replaced_by_one_of_the_same_parent(hosts):
 @needs_fork
 def test_processes_are_started_singly_where_their_parent_was_ended(hosts):
     """Its end costs the calls that are open and no more."""
-    host = hosts(FAMILY)
+    host = hosts(FAMILY, 2)
     first, parent, *_ = result(host.call(b"1", 60))
     ended(first, by=parent)
     second, again, *_ = result(host.call(b"1", 60))
@@ -190,7 +192,7 @@ def test_what_an_inline_target_imports_is_there_unless_it_brings_its_own(hosts, 
     for name, source in files.items():
         (tmp_path / "inline" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "inline" / name).write_text(source)
-    assert result(hosts(FAMILY).call(b"1", 60))[2] is loaded
+    assert result(hosts(FAMILY, 2).call(b"1", 60))[2] is loaded
 
 
 def test_a_body_of_several_lines_is_one_request(hosts):
@@ -204,13 +206,14 @@ import sys, tempfile, pathlib
 from wrapgen.run.hosts.processes import ProcessHost, Program
 folder = pathlib.Path(sys.argv[1])
 program = Program(folder, pathlib.Path(sys.executable))
-host = ProcessHost(program, "acme/W/local", 1, tempfile.TemporaryFile(), folder)
+host = ProcessHost(program, "acme/W/local", int(sys.argv[2]), tempfile.TemporaryFile(), folder)
 print(host.call(b'"pid"', 60).decode(), flush=True)
 host.call(b'"hang"', 600)
 """
 
 
-def test_processes_end_with_a_runner_that_is_killed(tmp_path):
+@pytest.mark.parametrize("concurrency", ["1", "2"], ids=["started", "forked"])
+def test_processes_end_with_a_runner_that_is_killed(tmp_path, concurrency):
     """Even in the middle of a call, nothing is left behind."""
     program = make_program(
         tmp_path,
@@ -221,7 +224,7 @@ def test_processes_end_with_a_runner_that_is_killed(tmp_path):
         "    return os.getpid()\n",
     )
     with subprocess.Popen(
-        [sys.executable, "-c", RUNNER, str(program.folder)], stdout=subprocess.PIPE
+        [sys.executable, "-c", RUNNER, str(program.folder), concurrency], stdout=subprocess.PIPE
     ) as runner:
         assert runner.stdout is not None
         process = os.pidfd_open(json.loads(runner.stdout.readline())["result"])

@@ -251,7 +251,7 @@ class ProcessHost:
         self._closed = False
         # Linux ends a process with the thread that started it: this one lives as long as the host.
         self._starter = ThreadPoolExecutor(1, "wrapgen-start")
-        self._can_fork = CAN_FORK
+        self._can_fork = CAN_FORK and concurrency > 1  # one alone gains nothing
         self._forks: ForkServer | None = None
         self._early: list[Future[AlgorithmProcess]] = []
         self._description: Description | None = None
