@@ -146,6 +146,7 @@ class GuardedProtocol(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             self._ignore_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError:
+            self.logger.warning(NOT_HTTP[1])  # the log's handler asks for the error itself
             self._refuse(*NOT_HTTP)
 
     def _ignore_upgrade(self, rest: bytes) -> None:

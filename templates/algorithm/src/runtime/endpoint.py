@@ -193,6 +193,7 @@ class Endpoint:
         if not found and 200 <= status < 300 and not isinstance(answer, Failure):
             return answer
         response = response._replace(body=self._masked(response.body))
+        failure: Failure
         if found or not 200 <= status < 300:
             failure = failure_of_answer(response, found)
         else:
