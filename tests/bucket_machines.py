@@ -27,7 +27,7 @@ VALUES = [{"document": f"text {n} é"} for n in range(90)]
 
 
 class Killed(BaseException):
-    """Stands for SIGKILL: nothing after it runs."""
+    """In place of SIGKILL: nothing after it runs."""
 
 
 class Store:

@@ -149,7 +149,7 @@ def test_a_call_is_told_its_share_of_the_rates(bench, memory_wrapper):
     assert sum(bench.calls.waited) > 60 * 300 / 6000 - 3
 
 
-def test_what_is_used_up_of_a_rate_holds_back_whoever_goes_on():
+def test_what_is_used_up_of_a_rate_holds_back_what_comes_after():
     """A part of a run that ends hands on what it has used up, also to a larger or smaller part."""
     whole = SpendingLimits(rpm=120)
     first = Grants(whole.divided(0.5))

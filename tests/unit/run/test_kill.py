@@ -20,7 +20,7 @@ OPTIONS = {"workers": 3, "chunk": 16, "attempts": 9}
 
 
 class Killed(BaseException):
-    """Stands for SIGKILL: nothing after it runs."""
+    """In place of SIGKILL: nothing after it runs."""
 
 
 class DyingDisk:
